@@ -1,0 +1,124 @@
+"""The one list that everything else reads: named equations in the order of calculation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import cached_property
+from typing import Literal, TypeAlias
+
+from backprop_cli.formula.nodes import Formula
+
+Section: TypeAlias = Literal["given", "forward", "loss", "backward", "gradient", "update"]
+
+LeafKind: TypeAlias = Literal["input", "target", "parameter", "constant", "state"]
+
+Kind: TypeAlias = Literal[
+    "preactivation",  # z = Σ w·x + b
+    "normalisation",  # a step of batch normalisation between z and a
+    "activation",  # a = g(z), also ŷ
+    "equation",  # an author's own equation
+    "loss",  # the loss of one sample
+    "batch_loss",  # mean or sum of the samples' losses
+    "slope",  # a local derivative ∂a/∂z
+    "upstream",  # ∂L/∂(an intermediate quantity)
+    "gradient",  # ∂L/∂(a parameter), of one sample or of the whole batch
+    "batch_gradient",  # mean or sum over the samples
+    "penalty",  # gradient after l1, l2 or clipping
+    "state",  # v, s, m, … of an optimizer
+    "update",  # parameter after the update
+]
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Where a quantity stands in a layered network; layers and units count from 1."""
+
+    layer: int
+    index: int
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """A quantity that is given: no formula, perhaps no number either (symbolic problems)."""
+
+    name: str
+    kind: LeafKind
+    value: Fraction | float | None
+    sample: int | None = None
+    trainable: bool = False
+    text: str | None = None  # the digits as the author wrote them
+
+
+@dataclass(frozen=True)
+class Link:
+    """One arrow of the graph, seen from the loss: `child` is computed from `parent`.
+
+    `local` is ∂child/∂parent. Where it is worth a line of its own, `slope` names the step that
+    holds it (`da2_1/dz2_1`); else it is a number or a name and is written in place.
+    `upstream` names ∂L/∂child, or is None when child is the loss itself.
+    """
+
+    child: str
+    parent: str
+    local: Formula
+    slope: str | None
+    upstream: str | None
+
+
+@dataclass(frozen=True)
+class Step:
+    """One named equation `name = formula`.
+
+    `formula` mentions leaves and earlier steps only. `links` are the paths that a gradient sums
+    over, in writing order. `numeric` is the same quantity in a form that is exact at extremes
+    (log-loss at saturation) and is what gets evaluated; the sheet writes `formula`.
+    `product` is the chain-rule product that `formula` was combined from (σ with cross-entropy).
+    """
+
+    name: str
+    formula: Formula
+    section: Section
+    kind: Kind
+    sample: int | None = None
+    unit: Unit | None = None
+    rule: str | None = None
+    links: tuple[Link, ...] = ()
+    numeric: Formula | None = None
+    product: Formula | None = None
+    of: str | None = None  # the parameter that a gradient, state or update belongs to
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Leaves and steps of one update over one batch, in order of calculation.
+
+    `output` is the loss (of the batch); `losses` are the per-sample losses it is reduced from.
+    `carried` maps each parameter and state to the step that holds its next value.
+    `layered` says how names are spelled.
+    """
+
+    leaves: tuple[Leaf, ...]
+    steps: tuple[Step, ...]
+    output: str
+    losses: tuple[str, ...]
+    batch: tuple[int, ...]  # sample numbers, from 1
+    parameters: tuple[str, ...]  # trainable or not, in sheet order
+    wrt: tuple[str, ...]  # what gradients are asked for
+    layered: bool
+    thresholds: bool = False
+    carried: Mapping[str, str] = field(default_factory=dict)
+    aliases: Mapping[str, str] = field(default_factory=dict)  # other accepted names: a3_1 → yhat
+    trivial_slopes: Mapping[str, Formula] = field(default_factory=dict)  # dz2_1/da1_1 → w2_1_1
+
+    @cached_property
+    def step(self) -> Mapping[str, Step]:
+        return {step.name: step for step in self.steps}
+
+    @cached_property
+    def leaf(self) -> Mapping[str, Leaf]:
+        return {leaf.name: leaf for leaf in self.leaves}
+
+    def section(self, *sections: Section) -> tuple[Step, ...]:
+        return tuple(step for step in self.steps if step.section in sections)

@@ -1,0 +1,166 @@
+"""What a problem file says, read and checked: no names of quantities yet, no formulas derived."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Literal, TypeAlias
+
+from backprop_cli.formula.nodes import Formula, Number
+
+Value: TypeAlias = Number | None
+"""A number as the author wrote it, or None in a symbolic problem."""
+
+
+@dataclass(frozen=True)
+class Custom:
+    """An author's own activation `formula` in `z`, or loss in `y` and `yhat`.
+
+    For an activation the formula is in the name `z`. For a loss it is the whole loss of one
+    sample, in the names of outputs and targets (`y1`, `yhat1`, … or `y`, `yhat`).
+    """
+
+    name: str
+    formula: Formula
+
+
+@dataclass(frozen=True)
+class RuleUse:
+    """A row of a rule table with the options set in the file: leaky_relu with slope 0.01."""
+
+    name: str
+    options: Mapping[str, Number] = field(default_factory=dict)
+
+
+Activation: TypeAlias = RuleUse | Custom
+Loss: TypeAlias = RuleUse | Custom
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer: `weights[j][i]` into unit j from input i.
+
+    `weights` is None in a symbolic layer (every connection there). An entry is `ABSENT` where
+    the file says `null`: no connection.
+    """
+
+    units: int
+    fan_in: int
+    activations: tuple[Activation, ...]  # one per unit
+    weights: tuple[tuple[Value, ...], ...] | None
+    connected: tuple[tuple[bool, ...], ...]  # same shape, False where there is no connection
+    bias: Literal["each", "shared", "none"]
+    biases: tuple[Value, ...]  # one per unit, or one if shared, or none
+    bias_input: Number = Number("1")
+    batch_norm: BatchNorm | None = None
+    initialised: str | None = None  # "uniform, low −0.1, high 0.1, seed 7" when drawn
+
+
+@dataclass(frozen=True)
+class BatchNorm:
+    epsilon: Number
+    gamma: tuple[Number, ...]  # one per unit, default 1
+    beta: tuple[Number, ...]  # one per unit, default 0
+
+
+@dataclass(frozen=True)
+class Sample:
+    inputs: tuple[Value, ...]
+    targets: tuple[Value, ...]
+
+
+@dataclass(frozen=True)
+class Network:
+    """The layers form. `samples` holds one entry with None values when no numbers are given."""
+
+    layers: tuple[Layer, ...]
+    loss: Loss | None  # None: forward pass only (no targets), or the perceptron rule
+    inputs: int
+    targets: int
+    samples: tuple[Sample, ...]
+
+
+@dataclass(frozen=True)
+class Equations:
+    """The equations form: the author's own names throughout."""
+
+    equations: Mapping[str, Formula]  # in order of calculation (a file may list them in any order)
+    given: Mapping[str, Value]
+    parameters: Mapping[str, Value]
+    output: str
+    with_respect_to: tuple[str, ...]
+    samples: tuple[Mapping[str, Value], ...] = ()  # values per sample, beside `given`
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """A row of the optimizer table with its options, or the author's own rule of the same shape.
+
+    `equations` are in `w` (the parameter), `g` (its gradient), `eta`, `t` (update number from 1),
+    the states and the options; they are carried out in order, a state's name meaning its old
+    value until its own equation has been carried out.
+    """
+
+    name: str
+    state: Mapping[str, Number]
+    equations: Mapping[str, Formula]
+    options: Mapping[str, Number]
+
+
+@dataclass(frozen=True)
+class Clip:
+    kind: Literal["norm", "value"]
+    threshold: Number
+
+
+@dataclass(frozen=True)
+class Training:
+    steps: int = 1
+    batch: int | None = None  # None: all samples
+    reduction: Literal["mean", "sum"] = "mean"
+    optimizer: Optimizer | None = None  # None: plain gradient descent
+    clip: Clip | None = None
+    l1: Number = Number("0")
+    l2: Number = Number("0")
+    rule: Literal["gradient", "perceptron"] = "gradient"
+    perceptron_update: Literal["error", "target"] = "error"
+
+
+@dataclass(frozen=True)
+class Notation:
+    index_order: Literal["to_from", "from_to"] = "to_from"
+    names: Literal["indexed", "sequential"] = "indexed"
+    weight_order: Literal["by_unit", "by_input"] = "by_unit"
+
+
+@dataclass(frozen=True)
+class Rounding:
+    digits: int = 4  # significant digits shown
+    every_step: bool = False  # each written value is rounded before it is used
+
+
+@dataclass(frozen=True)
+class Marking:
+    ask: tuple[str, ...] = ()  # sections or names, globs allowed; empty: the default
+    points: Mapping[str, Fraction] = field(default_factory=dict)  # glob → points
+    pass_share: Fraction = Fraction(1)
+    follow_through: Fraction = Fraction(1)
+    imprecise: Fraction = Fraction(1, 2)
+    tolerance: Fraction = Fraction(5, 1000)
+
+
+@dataclass(frozen=True)
+class Problem:
+    title: str
+    model: Network | Equations
+    learning_rate: Value = None
+    description: str = ""
+    training: Training = Training()
+    trains: bool = False  # the file has a learning rate or a `training` section: updates are shown
+    frozen: tuple[str, ...] = ()
+    trainable: tuple[str, ...] | None = None  # the only ones in the update, when given
+    notation: Notation = Notation()
+    rounding: Rounding = Rounding()
+    marking: Marking = Marking()
+    path: str = "-"

@@ -1,0 +1,174 @@
+"""What a worksheet is made of: a small closed set of nodes, one total `match` per renderer.
+
+Renderers know these nodes and formulas, and nothing of graphs, problems or runs. Mathematics
+stays a `Formula` until a renderer prints it in its own notation; names in it are looked up
+through the document's `spelling`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from backprop_cli.formula.nodes import Formula
+from backprop_cli.formula.spelling import Spelling
+
+
+@dataclass(frozen=True)
+class Text:
+    """Plain words. May hold hostile characters; each renderer escapes."""
+
+    text: str
+    style: Literal["plain", "strong", "emphasis", "code"] = "plain"
+
+
+@dataclass(frozen=True)
+class Math:
+    """A formula in a line of text or a table cell."""
+
+    formula: Formula
+
+
+@dataclass(frozen=True)
+class Relation:
+    """`left = right` (or ≈, ←, →) in a line of text or a table cell."""
+
+    left: Formula
+    sign: Literal["=", "≈", "→", "<", ">", "≥", "≤"]
+    right: Formula
+
+
+Inline: TypeAlias = Text | Math | Relation
+Line: TypeAlias = tuple[Inline, ...]
+
+
+@dataclass(frozen=True)
+class Heading:
+    level: Literal[1, 2, 3]
+    text: Line
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    text: Line
+
+
+@dataclass(frozen=True)
+class Bullets:
+    items: tuple[Line, ...]
+
+
+@dataclass(frozen=True)
+class Column:
+    heading: Line
+    align: Literal["left", "right", "decimal"] = "left"  # decimal: on the decimal point
+    wrap: bool = False  # may be broken when the page is narrow
+
+
+@dataclass(frozen=True)
+class Table:
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Line, ...], ...]
+    caption: Line = ()
+
+
+@dataclass(frozen=True)
+class DerivationLine:
+    """One line of a derivation: `left sign right` and perhaps a label (`via a₁⁽²⁾`).
+
+    `left` is None on the lines that go on from the one above.
+    """
+
+    left: Formula | None
+    sign: Literal["=", "≈", "+"]
+    right: Formula
+    label: Line = ()
+
+
+@dataclass(frozen=True)
+class Derivation:
+    lines: tuple[DerivationLine, ...]
+
+
+@dataclass(frozen=True)
+class Callout:
+    """A remark set apart: `note` explains, `warning` says what the numbers reveal."""
+
+    kind: Literal["note", "warning"]
+    text: Line
+
+
+@dataclass(frozen=True)
+class Series:
+    label: str
+    points: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A plot of one or more series; `description` says in words what is to be seen."""
+
+    series: tuple[Series, ...]
+    x_label: str
+    y_label: str
+    title: str
+    description: str
+
+
+@dataclass(frozen=True)
+class DiagramNode:
+    """A circle of a network picture. `x` counts layers from the left, `y` places from the top."""
+
+    name: Formula
+    x: float
+    y: float
+    kind: Literal["input", "hidden", "output", "loss", "parameter"]
+    value: str = ""  # as shown, plain digits
+    gradient: str = ""
+
+
+@dataclass(frozen=True)
+class DiagramEdge:
+    start: int  # index into nodes
+    end: int
+    label: Formula | None = None
+    value: str = ""
+
+
+@dataclass(frozen=True)
+class Diagram:
+    """The network or the graph of equations, laid out in layers."""
+
+    nodes: tuple[DiagramNode, ...]
+    edges: tuple[DiagramEdge, ...]
+    title: str
+    description: str
+
+
+@dataclass(frozen=True)
+class AnswerSpace:
+    """Room to write on a blank sheet: `lines` empty lines after `left =`, `name` the answer key."""
+
+    left: Formula
+    name: str
+    lines: int = 1
+
+
+Block: TypeAlias = (
+    Heading
+    | Paragraph
+    | Bullets
+    | Table
+    | Derivation
+    | Callout
+    | Curve
+    | Diagram
+    | AnswerSpace
+)
+
+
+@dataclass(frozen=True)
+class Document:
+    title: str
+    blocks: tuple[Block, ...]
+    spelling: Spelling
