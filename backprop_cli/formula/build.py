@@ -1,0 +1,180 @@
+"""Constructors that keep writing order but drop what nobody writes: `+ 0`, `· 1`, `−(−x)`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from fractions import Fraction
+from typing import assert_never
+
+from backprop_cli.formula.nodes import (
+    Call,
+    Comparison,
+    Conditional,
+    Formula,
+    Matrix,
+    Name,
+    Negative,
+    Number,
+    Power,
+    Product,
+    Quotient,
+    Shown,
+    Sum,
+)
+
+ZERO = Number("0")
+ONE = Number("1")
+
+
+def number(value: Fraction | float | int) -> Formula:
+    """The number as a formula: a decimal where it ends within 17 digits, else a quotient."""
+    if isinstance(value, float):
+        return number(Fraction(repr(value)))
+    value = Fraction(value)
+    if value < 0:
+        return Negative(number(-value))
+    rest = value.denominator
+    for prime in (2, 5):
+        while rest % prime == 0:
+            rest //= prime
+    if rest != 1:
+        return Quotient(Number(str(value.numerator)), Number(str(value.denominator)))
+    decimal = Decimal(value.numerator) / Decimal(value.denominator)
+    text = format(decimal, "f")
+    return Number(text if len(text) < 24 else format(decimal, "e"))
+
+
+def is_number(formula: Formula, value: int) -> bool:
+    return isinstance(formula, Number) and formula.value == value
+
+
+def negative(operand: Formula) -> Formula:
+    if isinstance(operand, Negative):
+        return operand.operand
+    return operand if is_number(operand, 0) else Negative(operand)
+
+
+def total(*terms: Formula) -> Formula:
+    """The sum in writing order, nested sums flattened; no terms at all make 0."""
+    flat: list[Formula] = []
+    for term in terms:
+        flat.extend(term.terms if isinstance(term, Sum) else (term,))
+    flat = [term for term in flat if not is_number(term, 0)]
+    if not flat:
+        return ZERO
+    return flat[0] if len(flat) == 1 else Sum(tuple(flat))
+
+
+def product(*factors: Formula) -> Formula:
+    """The product in writing order; a minus sign of any factor comes to the front."""
+    flat: list[Formula] = []
+    minus = False
+    for factor in factors:
+        if isinstance(factor, Negative):
+            minus, factor = not minus, factor.operand
+        flat.extend(factor.factors if isinstance(factor, Product) else (factor,))
+    if any(is_number(factor, 0) for factor in flat):
+        return ZERO
+    flat = [factor for factor in flat if not is_number(factor, 1)]
+    result: Formula = ONE if not flat else flat[0] if len(flat) == 1 else Product(tuple(flat))
+    return negative(result) if minus else result
+
+
+def quotient(numerator: Formula, denominator: Formula) -> Formula:
+    if is_number(denominator, 1) or is_number(numerator, 0):
+        return numerator
+    if isinstance(numerator, Negative):
+        return negative(quotient(numerator.operand, denominator))
+    return Quotient(numerator, denominator)
+
+
+def children(formula: Formula) -> tuple[Formula, ...]:
+    """The parts of a node, in writing order."""
+    match formula:
+        case Number() | Name():
+            return ()
+        case Sum(terms):
+            return terms
+        case Product(factors):
+            return factors
+        case Quotient(numerator, denominator):
+            return (numerator, denominator)
+        case Negative(operand):
+            return (operand,)
+        case Power(base, exponent):
+            return (base, exponent)
+        case Call(_, arguments):
+            return arguments
+        case Comparison(left, _, right):
+            return (left, right)
+        case Conditional(condition, then, otherwise):
+            return (then, condition, otherwise)
+        case Matrix(rows):
+            return tuple(entry for row in rows for entry in row)
+        case Shown(_, operands):
+            return operands
+        case _:
+            assert_never(formula)
+
+
+def rebuild(formula: Formula, change: Callable[[Formula], Formula]) -> Formula:
+    """The same node with `change` applied to each of its parts."""
+    match formula:
+        case Number() | Name():
+            return formula
+        case Sum(terms):
+            return Sum(tuple(map(change, terms)))
+        case Product(factors):
+            return Product(tuple(map(change, factors)))
+        case Quotient(numerator, denominator):
+            return Quotient(change(numerator), change(denominator))
+        case Negative(operand):
+            return Negative(change(operand))
+        case Power(base, exponent):
+            return Power(change(base), change(exponent))
+        case Call(function, arguments):
+            return Call(function, tuple(map(change, arguments)))
+        case Comparison(left, relation, right):
+            return Comparison(change(left), relation, change(right))
+        case Conditional(condition, then, otherwise):
+            changed = change(condition)
+            assert isinstance(changed, Comparison)
+            return Conditional(changed, change(then), change(otherwise))
+        case Matrix(rows):
+            return Matrix(tuple(tuple(map(change, row)) for row in rows))
+        case Shown(form, operands):
+            return Shown(form, tuple(map(change, operands)))
+        case _:
+            assert_never(formula)
+
+
+def names_in(formula: Formula) -> tuple[str, ...]:
+    """Every name in the formula once, in order of first appearance."""
+    found: dict[str, None] = {}
+    waiting = [formula]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, Name):
+            found[node.name] = None
+        else:
+            waiting.extend(reversed(children(node)))
+    return tuple(found)
+
+
+def substitute(formula: Formula, replacements: Mapping[str, Formula]) -> Formula:
+    """The formula with names replaced; what is put in is not looked at again."""
+    if isinstance(formula, Name):
+        return replacements.get(formula.name, formula)
+    return rebuild(formula, lambda part: substitute(part, replacements))
+
+
+def rename(formula: Formula, new_name: Callable[[str], str]) -> Formula:
+    if isinstance(formula, Name):
+        return Name(new_name(formula.name))
+    return rebuild(formula, lambda part: rename(part, new_name))
+
+
+def size(formula: Formula) -> int:
+    """How many nodes the tree has."""
+    return 1 + sum(map(size, children(formula)))

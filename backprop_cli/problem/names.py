@@ -1,0 +1,129 @@
+"""The plain names of a layered network's quantities, in both naming schemes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from backprop_cli.problem.model import Layer, Network, Notation, RuleUse
+
+
+@dataclass(frozen=True)
+class NetworkNames:
+    """Names of inputs, targets, units, weights and biases; layers and units count from 1."""
+
+    network: Network
+    notation: Notation
+
+    @property
+    def sequential(self) -> bool:
+        return self.notation.names == "sequential"
+
+    def _layer(self, layer: int) -> Layer:
+        return self.network.layers[layer - 1]
+
+    def input(self, index: int) -> str:
+        return "x" if self.network.inputs == 1 else f"x{index}"
+
+    def target(self, index: int) -> str:
+        return "y" if self.network.targets == 1 else f"y{index}"
+
+    def output(self, index: int) -> str:
+        return "yhat" if self.network.layers[-1].units == 1 else f"yhat{index}"
+
+    def _unit(self, layer: int, unit: int) -> int:
+        return sum(above.units for above in self.network.layers[: layer - 1]) + unit
+
+    def z(self, layer: int, unit: int) -> str:
+        return f"z{self._unit(layer, unit)}" if self.sequential else f"z{layer}_{unit}"
+
+    def a(self, layer: int, unit: int) -> str:
+        """The activation; an output unit's is called ŷ."""
+        if layer == len(self.network.layers):
+            return self.output(unit)
+        return self.inner_a(layer, unit)
+
+    def inner_a(self, layer: int, unit: int) -> str:
+        """The name an activation has by its place, also for outputs (`a3_1` for ŷ)."""
+        return f"a{self._unit(layer, unit)}" if self.sequential else f"a{layer}_{unit}"
+
+    def weight(self, layer: int, unit: int, source: int) -> str:
+        """The weight into `unit` of `layer` from `source` of the layer before."""
+        if self.sequential:
+            return f"w{self._weight_numbers[layer, unit, source]}"
+        first, second = (unit, source)
+        if self.notation.index_order == "from_to":
+            first, second = second, first
+        return f"w{layer}_{first}_{second}"
+
+    def bias(self, layer: int, unit: int) -> str:
+        """The bias of a unit; `b2` where layer 2 shares one."""
+        if self.sequential:
+            return f"b{self._bias_numbers[layer, unit]}"
+        return f"b{layer}" if self._layer(layer).bias == "shared" else f"b{layer}_{unit}"
+
+    def merged(self, layer: int, unit: int) -> bool:
+        """Whether the unit is written in one line, without a z of its own.
+
+        Sheets with sequential names write a linear output as ŷ = w₇a₃ + w₈a₄ + b₅.
+        """
+        activation = self._layer(layer).activations[unit - 1]
+        return (
+            self.sequential
+            and layer == len(self.network.layers)
+            and self._layer(layer).batch_norm is None
+            and isinstance(activation, RuleUse)
+            and activation.name in ("identity", "linear")
+        )
+
+    @cached_property
+    def _weight_numbers(self) -> dict[tuple[int, int, int], int]:
+        numbers: dict[tuple[int, int, int], int] = {}
+        for layer, row in enumerate(self.network.layers, 1):
+            pairs = [
+                (unit, source)
+                for unit in range(1, row.units + 1)
+                for source in range(1, row.fan_in + 1)
+                if row.connected[unit - 1][source - 1]
+            ]
+            if self.notation.weight_order == "by_input":
+                pairs.sort(key=lambda pair: (pair[1], pair[0]))
+            for unit, source in pairs:
+                numbers[layer, unit, source] = len(numbers) + 1
+        return numbers
+
+    @cached_property
+    def _bias_numbers(self) -> dict[tuple[int, int], int]:
+        numbers: dict[tuple[int, int], int] = {}
+        count = 0
+        for layer, row in enumerate(self.network.layers, 1):
+            if row.bias == "none":
+                continue
+            if row.bias == "shared":
+                count += 1
+            for unit in range(1, row.units + 1):
+                if row.bias == "each":
+                    count += 1
+                numbers[layer, unit] = count
+        return numbers
+
+    def parameters(self) -> tuple[str, ...]:
+        """Every weight and bias (and γ, β of batch normalisation), unit by unit."""
+        found: dict[str, None] = {}
+        for layer, row in enumerate(self.network.layers, 1):
+            for unit in range(1, row.units + 1):
+                for source in range(1, row.fan_in + 1):
+                    if row.connected[unit - 1][source - 1]:
+                        found[self.weight(layer, unit, source)] = None
+                if row.bias != "none":
+                    found[self.bias(layer, unit)] = None
+                if row.batch_norm is not None:
+                    found[self.gamma(layer, unit)] = None
+                    found[self.beta(layer, unit)] = None
+        return tuple(found)
+
+    def gamma(self, layer: int, unit: int) -> str:
+        return f"gamma{self._unit(layer, unit)}" if self.sequential else f"gamma{layer}_{unit}"
+
+    def beta(self, layer: int, unit: int) -> str:
+        return f"beta{self._unit(layer, unit)}" if self.sequential else f"beta{layer}_{unit}"
