@@ -1,0 +1,241 @@
+"""The value of a formula: exact fractions while they stay small, IEEE floats from there on.
+
+On paper 0.5·1 − 0.3·2 + 0.1 is 0, so decimals are calculated with as fractions. Nothing here
+raises on values: overflow is `inf`, ln 0 is `-inf`, 0/0 is `nan`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from fractions import Fraction
+from functools import lru_cache
+from typing import TypeAlias
+
+from backprop_cli.formula.functions import FUNCTIONS, INF, NAN
+from backprop_cli.formula.nodes import (
+    Call,
+    Comparison,
+    Conditional,
+    Formula,
+    Matrix,
+    Name,
+    Negative,
+    Number,
+    Power,
+    Product,
+    Quotient,
+    Relation,
+    Shown,
+    Sum,
+)
+
+Value: TypeAlias = Fraction | float
+Lookup: TypeAlias = Callable[[str], Value]
+
+BITS = 256  # a fraction with more than this above or below goes on as a float
+LARGEST_EXACT_EXPONENT = 64
+
+_ZERO = Fraction(0)
+_ONE = Fraction(1)
+_LOGARITHMS = frozenset({"ln", "log", "log1p"})
+
+
+def evaluate(formula: Formula, lookup: Lookup) -> Value:
+    """The value of `formula`, its names looked up by `lookup`.
+
+    A comparison is worth 1 or 0. A product of 0 with an infinite logarithm is 0, the limit that
+    log-loss is defined by. What exists only on a sheet (`Matrix`, `Shown`) raises TypeError.
+    """
+    return _RULES[type(formula)](formula, lookup)
+
+
+def as_float(value: Value) -> float:
+    """The nearest float; infinite where a fraction is out of range."""
+    try:
+        return float(value)
+    except OverflowError:
+        return INF if value > 0 else -INF
+
+
+def bounded(value: Value) -> Value:
+    """The value itself, as a float when it is a fraction too long to be worth keeping."""
+    if (
+        isinstance(value, Fraction)
+        and value.numerator.bit_length() <= BITS
+        and value.denominator.bit_length() <= BITS
+    ):
+        return value
+    return as_float(value)
+
+
+@lru_cache(maxsize=65536)
+def _number(text: str) -> Value:
+    mantissa, _, exponent = text.lower().partition("e")
+    # `1e999999999` must not be written out as a fraction.
+    if exponent and abs(int(exponent)) > 2 * BITS:
+        return float(text)
+    if len(mantissa) > 4 * BITS:
+        return float(text)
+    return bounded(Fraction(text))
+
+
+def quotient(above: Value, below: Value) -> Value:
+    """Division as IEEE defines it for floats: 1/0 is `inf`, 0/0 is `nan`."""
+    if below == 0:
+        if above == 0 or above != above:
+            return NAN
+        # Only a float has a negative zero.
+        negative = math.copysign(1.0, below) < 0 if isinstance(below, float) else False
+        return -INF if (above < 0) != negative else INF
+    return bounded(above / below)
+
+
+def power(base: Value, exponent: Value) -> Value:
+    """base^exponent: exact for small whole exponents; `nan` for a root of a negative number."""
+    if isinstance(exponent, float) and exponent.is_integer() and abs(exponent) <= 2**53:
+        exponent = Fraction(int(exponent))
+    if isinstance(base, Fraction) and isinstance(exponent, Fraction):
+        whole = exponent.numerator if exponent.denominator == 1 else None
+        if whole is not None and abs(whole) <= LARGEST_EXACT_EXPONENT:
+            if base == 0 and whole < 0:
+                return INF
+            size = max(base.numerator.bit_length(), base.denominator.bit_length())
+            if (size - 1) * abs(whole) <= BITS:
+                return bounded(base**whole)
+        if exponent.denominator == 2 and exponent.numerator == 1:
+            root = FUNCTIONS["sqrt"].exact
+            if root is not None and (exact := root(base)) is not None:
+                return exact
+    return float_power(as_float(base), as_float(exponent))
+
+
+def float_power(base: float, exponent: float) -> float:
+    """C's `pow`: never an exception, never a complex number."""
+    try:
+        return math.pow(base, exponent)
+    except OverflowError:
+        odd = exponent.is_integer() and exponent % 2 == 1
+        return -INF if base < 0 and odd else INF
+    except ValueError:
+        if base == 0:
+            odd = exponent.is_integer() and exponent % 2 == 1
+            return math.copysign(INF, base) if odd else INF
+        return NAN
+
+
+def compare(left: Value, relation: Relation, right: Value) -> bool:
+    return _COMPARE[relation](left, right)
+
+
+_COMPARE: dict[Relation, Callable[[Value, Value], bool]] = {
+    "<": lambda left, right: left < right,
+    "<=": lambda left, right: left <= right,
+    ">": lambda left, right: left > right,
+    ">=": lambda left, right: left >= right,
+    "==": lambda left, right: left == right,
+    "!=": lambda left, right: left != right,
+}
+
+
+def _evaluate_number(formula: Number, lookup: Lookup) -> Value:
+    return _number(formula.text)
+
+
+def _evaluate_name(formula: Name, lookup: Lookup) -> Value:
+    value = lookup(formula.name)
+    if type(value) is float:
+        return value
+    return bounded(value if type(value) is Fraction else Fraction(value))
+
+
+def _evaluate_sum(formula: Sum, lookup: Lookup) -> Value:
+    result: Value = _ZERO
+    for term in formula.terms:
+        result = result + _RULES[type(term)](term, lookup)
+    return result if type(result) is float else bounded(result)
+
+
+def _evaluate_product(formula: Product, lookup: Lookup) -> Value:
+    result: Value = _ONE
+    for factor in formula.factors:
+        result = result * _RULES[type(factor)](factor, lookup)
+    if type(result) is not float:
+        return bounded(result)
+    return result if result == result else _limit(formula, lookup)
+
+
+def _limit(formula: Product, lookup: Lookup) -> Value:
+    """A product that came out as `nan`: 0 if that is because of 0 times an infinite logarithm."""
+    zero = infinite_logarithm = False
+    for factor in formula.factors:
+        value = evaluate(factor, lookup)
+        while isinstance(factor, Negative):
+            factor = factor.operand
+        if value == 0:
+            zero = True
+        elif value != value:
+            return NAN
+        elif isinstance(value, float) and math.isinf(value):
+            if not (isinstance(factor, Call) and factor.function in _LOGARITHMS):
+                return NAN
+            infinite_logarithm = True
+    return _ZERO if zero and infinite_logarithm else NAN
+
+
+def _evaluate_quotient(formula: Quotient, lookup: Lookup) -> Value:
+    return quotient(evaluate(formula.numerator, lookup), evaluate(formula.denominator, lookup))
+
+
+def _evaluate_negative(formula: Negative, lookup: Lookup) -> Value:
+    return -evaluate(formula.operand, lookup)
+
+
+def _evaluate_power(formula: Power, lookup: Lookup) -> Value:
+    return power(evaluate(formula.base, lookup), evaluate(formula.exponent, lookup))
+
+
+def _evaluate_call(formula: Call, lookup: Lookup) -> Value:
+    function = FUNCTIONS[formula.function]
+    values = [evaluate(argument, lookup) for argument in formula.arguments]
+    if function.exact is not None and all(isinstance(value, Fraction) for value in values):
+        exact = function.exact(*values)
+        if exact is not None:
+            return exact
+    return function.numeric(*map(as_float, values))
+
+
+def _evaluate_comparison(formula: Comparison, lookup: Lookup) -> Value:
+    return _ONE if holds(formula, lookup) else _ZERO
+
+
+def _evaluate_conditional(formula: Conditional, lookup: Lookup) -> Value:
+    chosen = formula.then if holds(formula.condition, lookup) else formula.otherwise
+    return evaluate(chosen, lookup)
+
+
+def holds(formula: Comparison, lookup: Lookup) -> bool:
+    """Whether a comparison is true."""
+    left, right = evaluate(formula.left, lookup), evaluate(formula.right, lookup)
+    return compare(left, formula.relation, right)
+
+
+def _only_shown(formula: Matrix | Shown, lookup: Lookup) -> Value:
+    raise TypeError("a matrix is only shown, never evaluated")
+
+
+# One dispatch by type: this runs for every step of every sheet.
+_RULES: dict[type, Callable[..., Value]] = {
+    Number: _evaluate_number,
+    Name: _evaluate_name,
+    Sum: _evaluate_sum,
+    Product: _evaluate_product,
+    Quotient: _evaluate_quotient,
+    Negative: _evaluate_negative,
+    Power: _evaluate_power,
+    Call: _evaluate_call,
+    Comparison: _evaluate_comparison,
+    Conditional: _evaluate_conditional,
+    Matrix: _only_shown,
+    Shown: _only_shown,
+}

@@ -1,0 +1,446 @@
+"""The closed table of functions a formula may call: every number a sheet holds comes from here.
+
+The numeric implementations take floats and follow IEEE arithmetic: out of range is `inf`, not
+defined is `nan`, and nothing raises. They are stable at extremes, so that σ(−1000) and log-loss
+at saturation come out right. The exact ones take fractions and return None where the result is
+not known to be rational.
+
+At a kink the slopes follow the worksheets: ReLU′(0) = 0, leaky ReLU′(0) is its slope, ELU′(0) its
+alpha (both from the left), |·|′(0) = 0, and the slope of a step is 0 everywhere.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from types import MappingProxyType
+from typing import TypeAlias
+
+Numeric: TypeAlias = Callable[..., float]
+Exact: TypeAlias = Callable[..., Fraction | None]
+
+INF = math.inf
+NAN = math.nan
+ROOT_HALF = math.sqrt(0.5)
+ROOT_TWO_PI = math.sqrt(2 * math.pi)
+
+
+@dataclass(frozen=True)
+class Function:
+    """One row: `fewest` to `most` arguments (None: any number), its arithmetic, its spellings."""
+
+    name: str
+    fewest: int
+    most: int | None
+    numeric: Numeric
+    exact: Exact | None
+    unicode: str
+    latex: str
+    typst: str
+    aliases: tuple[str, ...] = ()
+    note: str = ""
+
+    @property
+    def plain(self) -> str:
+        return self.name
+
+    @property
+    def constant(self) -> bool:
+        """Written without brackets: `pi`, `e`."""
+        return self.most == 0
+
+
+# --- numeric implementations: floats in, float out, never an exception ---------------------------
+
+
+def exp(z: float) -> float:
+    try:
+        return math.exp(z)
+    except OverflowError:
+        return INF
+
+
+def ln(z: float) -> float:
+    if z > 0:
+        return math.log(z)
+    return -INF if z == 0 else NAN
+
+
+def log1p(z: float) -> float:
+    if z > -1:
+        return math.log1p(z)
+    return -INF if z == -1 else NAN
+
+
+def sqrt(z: float) -> float:
+    return math.sqrt(z) if z >= 0 else NAN
+
+
+def sin(z: float) -> float:
+    return math.sin(z) if math.isfinite(z) else NAN
+
+
+def cos(z: float) -> float:
+    return math.cos(z) if math.isfinite(z) else NAN
+
+
+def tan(z: float) -> float:
+    return math.tan(z) if math.isfinite(z) else NAN
+
+
+def sinh(z: float) -> float:
+    try:
+        return math.sinh(z)
+    except OverflowError:
+        return math.copysign(INF, z)
+
+
+def cosh(z: float) -> float:
+    try:
+        return math.cosh(z)
+    except OverflowError:
+        return INF
+
+
+def largest(*values: float) -> float:
+    result = values[0]
+    for value in values:
+        if value != value:
+            return NAN
+        if value > result:
+            result = value
+    return result
+
+
+def smallest(*values: float) -> float:
+    return -largest(*(-value for value in values))
+
+
+def max_share(*values: float) -> float:
+    """How much of ∂L/∂max reaches the first argument: all if it alone is largest, equal shares
+    in a tie, else nothing."""
+    top = largest(*values)
+    if top != top:
+        return NAN
+    return 1.0 / values.count(top) if values[0] == top else 0.0
+
+
+def min_share(*values: float) -> float:
+    return max_share(*(-value for value in values))
+
+
+def logsumexp(*values: float) -> float:
+    top = largest(*values)
+    if not math.isfinite(top):
+        return top
+    return top + math.log(sum(math.exp(value - top) for value in values))
+
+
+def sigmoid(z: float) -> float:
+    if z >= 0:
+        return 1.0 / (1.0 + math.exp(-z))
+    small = math.exp(z)
+    return small / (1.0 + small)
+
+
+def sigmoid_slope(z: float) -> float:
+    # a·(1 − a) would lose all digits where a is next to 1.
+    small = math.exp(-abs(z))
+    return small / ((1.0 + small) * (1.0 + small))
+
+
+def tanh_slope(z: float) -> float:
+    small = math.exp(-2.0 * abs(z))
+    return 4.0 * small / ((1.0 + small) * (1.0 + small))
+
+
+def relu(z: float) -> float:
+    return 0.0 if z <= 0 else z
+
+
+def relu_slope(z: float) -> float:
+    return (1.0 if z > 0 else 0.0) if z == z else NAN
+
+
+def leaky_relu(z: float, slope: float = 0.01) -> float:
+    return z if z > 0 else slope * z
+
+
+def leaky_relu_slope(z: float, slope: float = 0.01) -> float:
+    return (1.0 if z > 0 else slope) if z == z else NAN
+
+
+def elu(z: float, alpha: float = 1.0) -> float:
+    return z if z > 0 else alpha * math.expm1(z)
+
+
+def elu_slope(z: float, alpha: float = 1.0) -> float:
+    return 1.0 if z > 0 else alpha * math.exp(z)
+
+
+def softplus(z: float) -> float:
+    return (z if z > 0 else 0.0) + math.log1p(math.exp(-abs(z)))
+
+
+def swish(z: float) -> float:
+    return 0.0 if z == -INF else z * sigmoid(z)
+
+
+def swish_slope(z: float) -> float:
+    return sigmoid(z) + (0.0 if math.isinf(z) else z * sigmoid_slope(z))
+
+
+def erf(z: float) -> float:
+    return math.erf(z)
+
+
+def gelu(z: float) -> float:
+    return 0.0 if z == -INF else 0.5 * z * math.erfc(-z * ROOT_HALF)
+
+
+def gelu_slope(z: float) -> float:
+    bell = 0.0 if math.isinf(z) else z * math.exp(-0.5 * z * z) / ROOT_TWO_PI
+    return 0.5 * math.erfc(-z * ROOT_HALF) + bell
+
+
+def step(z: float, threshold: float = 0.0, at_threshold: float = 1.0) -> float:
+    if z == threshold:
+        return at_threshold
+    return (1.0 if z > threshold else 0.0) if z == z and threshold == threshold else NAN
+
+
+def sign(z: float, at_zero: float = 1.0) -> float:
+    if z == 0:
+        return at_zero
+    return (1.0 if z > 0 else -1.0) if z == z else NAN
+
+
+def abs_slope(z: float) -> float:
+    return sign(z, 0.0)
+
+
+def flat(z: float, *options: float) -> float:
+    return 0.0 if z == z else NAN
+
+
+# --- exact implementations: fractions in, fraction or None out -----------------------------------
+
+
+def _at(point: int, value: Fraction) -> Exact:
+    """Rational at one point only: exp(0) = 1, σ(0) = ½."""
+
+    def exact(z: Fraction) -> Fraction | None:
+        return value if z == point else None
+
+    return exact
+
+
+def _exact_sqrt(z: Fraction) -> Fraction | None:
+    if z < 0:
+        return None
+    top, bottom = math.isqrt(z.numerator), math.isqrt(z.denominator)
+    whole = top * top == z.numerator and bottom * bottom == z.denominator
+    return Fraction(top, bottom) if whole else None
+
+
+def _exact_max_share(*values: Fraction) -> Fraction:
+    top = max(values)
+    return Fraction(1, values.count(top)) if values[0] == top else Fraction(0)
+
+
+def _exact_min_share(*values: Fraction) -> Fraction:
+    return _exact_max_share(*(-value for value in values))
+
+
+def _exact_relu(z: Fraction) -> Fraction:
+    return z if z > 0 else Fraction(0)
+
+
+def _exact_relu_slope(z: Fraction) -> Fraction:
+    return Fraction(1 if z > 0 else 0)
+
+
+def _exact_leaky_relu(z: Fraction, slope: Fraction = Fraction(1, 100)) -> Fraction:
+    return z if z > 0 else slope * z
+
+
+def _exact_leaky_relu_slope(z: Fraction, slope: Fraction = Fraction(1, 100)) -> Fraction:
+    return Fraction(1) if z > 0 else slope
+
+
+def _exact_elu(z: Fraction, alpha: Fraction = Fraction(1)) -> Fraction | None:
+    return z if z >= 0 else None
+
+
+def _exact_elu_slope(z: Fraction, alpha: Fraction = Fraction(1)) -> Fraction | None:
+    if z > 0:
+        return Fraction(1)
+    return alpha if z == 0 else None
+
+
+def _exact_step(
+    z: Fraction, threshold: Fraction = Fraction(0), at_threshold: Fraction = Fraction(1)
+) -> Fraction:
+    if z == threshold:
+        return at_threshold
+    return Fraction(1 if z > threshold else 0)
+
+
+def _exact_sign(z: Fraction, at_zero: Fraction = Fraction(1)) -> Fraction:
+    if z == 0:
+        return at_zero
+    return Fraction(1 if z > 0 else -1)
+
+
+def _exact_abs_slope(z: Fraction) -> Fraction:
+    return _exact_sign(z, Fraction(0))
+
+
+def _exact_flat(z: Fraction, *options: Fraction) -> Fraction:
+    return Fraction(0)
+
+
+def _exact_one(z: Fraction) -> Fraction:
+    return Fraction(1)
+
+
+def _exact_identity(z: Fraction) -> Fraction:
+    return z
+
+
+def _exact_max(*values: Fraction) -> Fraction:
+    return max(values)
+
+
+def _exact_min(*values: Fraction) -> Fraction:
+    return min(values)
+
+
+# --- the table -----------------------------------------------------------------------------------
+
+
+def _word(word: str) -> tuple[str, str, str]:
+    """Spellings of a function written as an upright word."""
+    escaped = word.replace("_", r"\_")
+    return (word, rf"\mathrm{{{escaped}}}", f'op("{word}")')
+
+
+def _usual(word: str) -> tuple[str, str, str]:
+    """Spellings of a function that LaTeX and Typst know by the same word."""
+    return (word, rf"\{word}", word)
+
+
+_HALF = Fraction(1, 2)
+_QUARTER = Fraction(1, 4)
+_ZERO = Fraction(0)
+_ONE = Fraction(1)
+
+
+def _identity(z: float) -> float:
+    return z
+
+
+def _one(z: float) -> float:
+    return 1.0 if z == z else NAN
+
+
+def _pi() -> float:
+    return math.pi
+
+
+def _e() -> float:
+    return math.e
+
+
+PLAIN_FUNCTIONS = (
+    Function("pi", 0, 0, _pi, None, "π", r"\pi", "pi"),
+    Function("e", 0, 0, _e, None, "e", "e", "e", note="the base of the natural logarithm"),
+    Function("exp", 1, 1, exp, _at(0, _ONE), *_usual("exp")),
+    Function("ln", 1, 1, ln, _at(1, _ZERO), *_usual("ln"), aliases=("log",), note="natural"),
+    Function("log1p", 1, 1, log1p, _at(0, _ZERO), *_word("log1p"), note="ln(1 + z)"),
+    Function("sqrt", 1, 1, sqrt, _exact_sqrt, "√", r"\sqrt", "sqrt"),
+    Function("abs", 1, 1, abs, abs, *_word("abs")),
+    Function("max", 1, None, largest, _exact_max, *_usual("max")),
+    Function("min", 1, None, smallest, _exact_min, *_usual("min")),
+    Function("max_share", 1, None, max_share, _exact_max_share, *_word("share of max"),
+             note="share of the gradient of max that goes to the first argument"),
+    Function("min_share", 1, None, min_share, _exact_min_share, *_word("share of min"),
+             note="share of the gradient of min that goes to the first argument"),
+    Function("sin", 1, 1, sin, _at(0, _ZERO), *_usual("sin")),
+    Function("cos", 1, 1, cos, _at(0, _ONE), *_usual("cos")),
+    Function("tan", 1, 1, tan, _at(0, _ZERO), *_usual("tan")),
+    Function("sinh", 1, 1, sinh, _at(0, _ZERO), *_usual("sinh")),
+    Function("cosh", 1, 1, cosh, _at(0, _ONE), *_usual("cosh")),
+    Function("erf", 1, 1, erf, _at(0, _ZERO), *_word("erf")),
+    Function("logsumexp", 1, None, logsumexp, None, *_word("logsumexp"),
+             note="ln of the sum of exponentials"),
+)  # fmt: skip
+
+ACTIVATION_FUNCTIONS = (
+    Function("identity", 1, 1, _identity, _exact_identity, *_word("id"), aliases=("linear",)),
+    Function("sigmoid", 1, 1, sigmoid, _at(0, _HALF), "σ", r"\sigma", "sigma",
+             aliases=("sigma", "σ", "Sigmoid", "sig", "logistic")),
+    Function("tanh", 1, 1, math.tanh, _at(0, _ZERO), *_usual("tanh"), aliases=("Tanh",)),
+    Function("relu", 1, 1, relu, _exact_relu, *_word("ReLU"), aliases=("ReLU", "Relu", "RELU")),
+    Function("leaky_relu", 1, 2, leaky_relu, _exact_leaky_relu, *_word("LeakyReLU"),
+             aliases=("LeakyReLU", "leakyrelu", "lrelu"), note="leaky_relu(z, slope = 0.01)"),
+    Function("elu", 1, 2, elu, _exact_elu, *_word("ELU"), aliases=("ELU",),
+             note="elu(z, alpha = 1)"),
+    Function("softplus", 1, 1, softplus, None, *_word("softplus"), aliases=("Softplus",)),
+    Function("swish", 1, 1, swish, _at(0, _ZERO), *_word("swish"),
+             aliases=("silu", "SiLU", "Swish")),
+    Function("gelu", 1, 1, gelu, _at(0, _ZERO), *_word("GELU"), aliases=("GELU",)),
+    Function("step", 1, 3, step, _exact_step, *_word("step"), aliases=("heaviside",),
+             note="step(z, threshold = 0, at_threshold = 1): 1 from the threshold on, else 0"),
+    Function("sign", 1, 2, sign, _exact_sign, *_word("sign"), aliases=("sgn",),
+             note="sign(z, at_zero = 1), the bipolar step: 1 from 0 on, else -1"),
+)  # fmt: skip
+
+_SLOPES: tuple[tuple[str, Numeric, Exact | None], ...] = (
+    ("identity", _one, _exact_one),
+    ("sigmoid", sigmoid_slope, _at(0, _QUARTER)),
+    ("tanh", tanh_slope, _at(0, _ONE)),
+    ("relu", relu_slope, _exact_relu_slope),
+    ("leaky_relu", leaky_relu_slope, _exact_leaky_relu_slope),
+    ("elu", elu_slope, _exact_elu_slope),
+    ("softplus", sigmoid, _at(0, _HALF)),
+    ("swish", swish_slope, _at(0, _HALF)),
+    ("gelu", gelu_slope, _at(0, _HALF)),
+    ("step", flat, _exact_flat),
+    ("sign", flat, _exact_flat),
+    ("abs", abs_slope, _exact_abs_slope),
+)
+
+
+# How notes write a slope without a prime: dRL(z) for ReLU′(z).
+_SLOPE_ALIASES = {"relu": ("dReLU", "dRelu", "drelu", "dRL"), "sigmoid": ("dsigmoid",)}
+
+
+def _slope(of: Function, numeric: Numeric, exact: Exact | None) -> Function:
+    return Function(
+        of.name + "'",
+        of.fewest,
+        of.most,
+        numeric,
+        exact,
+        of.unicode + "′",
+        of.latex + "'",
+        of.typst + "'",
+        aliases=(*(alias + "'" for alias in of.aliases), *_SLOPE_ALIASES.get(of.name, ())),
+        note=f"the slope of {of.name}",
+    )
+
+
+_BY_NAME = {row.name: row for row in PLAIN_FUNCTIONS + ACTIVATION_FUNCTIONS}
+
+ROWS: tuple[Function, ...] = (
+    *_BY_NAME.values(),
+    *(_slope(_BY_NAME[name], numeric, exact) for name, numeric, exact in _SLOPES),
+)
+
+FUNCTIONS: Mapping[str, Function] = MappingProxyType(
+    {row.name: row for row in ROWS} | {alias: row for row in ROWS for alias in row.aliases}
+)
+"""Every function by its name and by what students also call it; `row.name` is the plain name."""
