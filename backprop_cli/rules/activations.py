@@ -1,0 +1,288 @@
+"""The activations: one row each. Everything else about an activation follows from its row.
+
+`formula` is in `z` and the row's options; `slope` is its derivative as it is taught, in `z`,
+the options and `a`, the unit's own output. A test proves each slope from its formula.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from backprop_cli.formula.build import negative, product, substitute, total
+from backprop_cli.formula.nodes import Call, Formula, Number, Quotient
+from backprop_cli.rules.written import Kink, instantiate, named, numbers, written
+
+
+@dataclass(frozen=True)
+class ActivationRule:
+    name: str
+    title: str  # as a sentence calls it
+    formula_text: str
+    slope_text: str
+    use: str  # where it belongs: hidden or output units, classification or regression
+    reason: str  # why its slope is what it is, in a sentence
+    options: Mapping[str, Number] = field(default_factory=dict)  # defaults
+    aliases: tuple[str, ...] = ()
+    kinks: tuple[Kink, ...] = ()
+    low: Number | None = None  # bounds of the output, where it has any
+    high: Number | None = None
+    range: str = "any number"
+    saturates: bool = False  # its slope vanishes far from zero on both sides
+    learns: bool = True  # False: the slope is 0 everywhere, so no gradient passes
+    layerwise: bool = False  # softmax: each output depends on every z of the layer
+
+    @property
+    def bounded(self) -> bool:
+        return self.low is not None and self.high is not None
+
+    @property
+    def formula(self) -> Formula:
+        """The activation in `z` and its options. Softmax: of one unit among several."""
+        return written(self.formula_text)
+
+    @property
+    def slope(self) -> Formula:
+        """∂a/∂z in `z`, `a` and the options, as taught."""
+        return written(self.slope_text)
+
+    @property
+    def numeric_slope(self) -> Formula:
+        """∂a/∂z as the function `name'` of `z`: right at extremes, where a(1 − a) is 0."""
+        return self.slope_call("z", {})
+
+    def with_options(self, options: Mapping[str, Number]) -> dict[str, Number]:
+        """Every option's value, the defaults filled in."""
+        return {**self.options, **options}
+
+    def formula_of(
+        self, z: Formula | str, options: Mapping[str, Number] = MappingProxyType({})
+    ) -> Formula:
+        """The formula written out for a sheet's own z, options as numbers."""
+        values: dict[str, Formula] = {**self.with_options(options), "z": named(z)}
+        return instantiate(_text(self, self.formula_text, values), values)
+
+    def slope_of(
+        self,
+        z: Formula | str,
+        a: Formula | str,
+        options: Mapping[str, Number] = MappingProxyType({}),
+    ) -> Formula:
+        """The slope as taught for a sheet's own z and a, options as numbers."""
+        values: dict[str, Formula] = {**self.with_options(options), "z": named(z), "a": named(a)}
+        return instantiate(self.slope_text, values)
+
+    def call(
+        self, z: Formula | str, options: Mapping[str, Number] = MappingProxyType({})
+    ) -> Formula:
+        """The activation as a function: `sigmoid(z)`, `leaky_relu(z, 0.01)`."""
+        return Call(self.name, (named(z), *self.with_options(options).values()))
+
+    def slope_call(
+        self, z: Formula | str, options: Mapping[str, Number] = MappingProxyType({})
+    ) -> Formula:
+        """The slope as a function: `sigmoid'(z)`, `leaky_relu'(z, 0.01)`."""
+        return Call(f"{self.name}'", (named(z), *self.with_options(options).values()))
+
+
+def _text(rule: ActivationRule, text: str, values: Mapping[str, Formula]) -> str:
+    """The step is written in two cases when its value at the threshold is 0 or 1."""
+    if rule.name == "step" and isinstance(middle := values["at_threshold"], Number):
+        if middle.value == 1:
+            return "1 if z >= threshold else 0"
+        if middle.value == 0:
+            return "1 if z > threshold else 0"
+    return text
+
+
+_ROWS = (
+    ActivationRule(
+        "identity",
+        "identity",
+        formula_text="z",
+        slope_text="1",
+        use="output units for regression; in hidden units layers would collapse into one linear map",
+        reason="The identity hands z on unchanged, so its slope is 1.",
+        aliases=("linear", "none"),
+    ),
+    ActivationRule(
+        "sigmoid",
+        "sigmoid",
+        formula_text="1/(1 + exp(-z))",
+        slope_text="a*(1 - a)",
+        use="output unit for two classes or for yes/no labels; hidden units in small or older networks",
+        reason="The slope of σ can be read off its own output: a(1 − a), at most 1/4.",
+        aliases=("logistic",),
+        low=Number("0"),
+        high=Number("1"),
+        range="0 < a < 1",
+        saturates=True,
+    ),
+    ActivationRule(
+        "tanh",
+        "tanh",
+        formula_text="(exp(z) - exp(-z))/(exp(z) + exp(-z))",
+        slope_text="1 - a^2",
+        use="hidden units, recurrent networks; output units with targets from −1 to 1",
+        reason="The slope of tanh can be read off its own output: 1 − a², at most 1.",
+        low=Number("-1"),
+        high=Number("1"),
+        range="-1 < a < 1",
+        saturates=True,
+    ),
+    ActivationRule(
+        "relu",
+        "ReLU",
+        formula_text="z if z > 0 else 0",
+        slope_text="1 if z > 0 else 0",
+        use="hidden units, the usual choice; not for outputs unless the target cannot be negative",
+        reason="A ReLU passes the gradient on where z > 0 and blocks it elsewhere.",
+        kinks=(Kink("z", "0", "ReLU has no derivative at z = 0; 0 is used there."),),
+        low=Number("0"),
+        range="a >= 0",
+    ),
+    ActivationRule(
+        "leaky_relu",
+        "leaky ReLU",
+        formula_text="z if z > 0 else slope*z",
+        slope_text="1 if z > 0 else slope",
+        use="hidden units, where ReLUs die",
+        reason="A leaky ReLU lets a small share of the gradient through where z < 0.",
+        options=numbers(slope="0.01"),
+        aliases=("leakyrelu", "lrelu"),
+        kinks=(
+            Kink(
+                "z",
+                "0",
+                "Leaky ReLU has no derivative at z = 0; the slope of its negative side is used there.",
+            ),
+        ),
+    ),
+    ActivationRule(
+        "elu",
+        "ELU",
+        formula_text="z if z > 0 else alpha*(exp(z) - 1)",
+        slope_text="1 if z > 0 else a + alpha",
+        use="hidden units",
+        reason="Where z < 0 the slope of ELU is α·exp(z), which is its own output plus α.",
+        options=numbers(alpha="1"),
+        kinks=(
+            Kink(
+                "z",
+                "0",
+                "ELU has slopes 1 and alpha on the two sides of z = 0; alpha is used there.",
+            ),
+        ),
+        range="a > -alpha",
+    ),
+    ActivationRule(
+        "softplus",
+        "softplus",
+        formula_text="log(1 + exp(z))",
+        slope_text="sigmoid(z)",
+        use="hidden units as a smooth ReLU; output units that must be positive",
+        reason="The slope of softplus is the sigmoid.",
+        low=Number("0"),
+        range="a > 0",
+    ),
+    ActivationRule(
+        "swish",
+        "swish",
+        formula_text="z/(1 + exp(-z))",
+        slope_text="a + sigmoid(z)*(1 - a)",
+        use="hidden units of deep networks",
+        reason="By the product rule on z·σ(z), the slope of swish is a + σ(z)(1 − a).",
+        aliases=("silu",),
+        range="a > -0.2785",
+    ),
+    ActivationRule(
+        "gelu",
+        "GELU",
+        formula_text="1/2*z*(1 + erf(z/sqrt(2)))",
+        slope_text="1/2*(1 + erf(z/sqrt(2))) + z*exp(-z^2/2)/sqrt(2*pi)",
+        use="hidden units of transformers",
+        reason="GELU is z·Φ(z), so its slope is Φ(z) + z·φ(z) with the normal distribution Φ and its density φ.",
+        range="a > -0.17",
+    ),
+    ActivationRule(
+        "step",
+        "step",
+        formula_text="1 if z > threshold else (at_threshold if z == threshold else 0)",
+        slope_text="0",
+        use="perceptrons and truth tables; no gradient passes a step",
+        reason="A step is flat, so its slope is 0 and no gradient passes: learn with the perceptron rule.",
+        options=numbers(threshold="0", at_threshold="1"),
+        aliases=("heaviside", "threshold", "binary_step"),
+        kinks=(
+            Kink(
+                "z",
+                "threshold",
+                "The step jumps at its threshold; 0 is used as its slope there too.",
+            ),
+        ),
+        low=Number("0"),
+        high=Number("1"),
+        range="0 or 1",
+        learns=False,
+    ),
+    ActivationRule(
+        "sign",
+        "sign",
+        formula_text="1 if z >= 0 else -1",
+        slope_text="0",
+        use="bipolar perceptrons; no gradient passes a step",
+        reason="The bipolar step is flat, so its slope is 0 and no gradient passes: learn with the perceptron rule.",
+        aliases=("sgn", "bipolar_step", "bipolar"),
+        kinks=(
+            Kink("z", "0", "The bipolar step jumps at z = 0; 0 is used as its slope there too."),
+        ),
+        low=Number("-1"),
+        high=Number("1"),
+        range="-1 or 1",
+        learns=False,
+    ),
+    ActivationRule(
+        "softmax",
+        "softmax",
+        formula_text="exp(z)/(exp(z) + rest)",  # rest: the sum of exp(z_k) over the other units
+        slope_text="a*(1 - a)",
+        use="output layer for one class among several; its outputs sum to 1",
+        reason="Each softmax output depends on every z of the layer: slope a(1 − a) on its own z, −a·aₖ on another's.",
+        low=Number("0"),
+        high=Number("1"),
+        range="0 < a < 1, sum 1",
+        saturates=True,
+        layerwise=True,
+    ),
+)
+
+ACTIVATIONS: Mapping[str, ActivationRule] = MappingProxyType({row.name: row for row in _ROWS})
+
+_BY_ANY_NAME = {name: row for row in _ROWS for name in (row.name, *row.aliases)}
+
+NAMES: tuple[str, ...] = tuple(_BY_ANY_NAME)
+"""Every accepted name, aliases among them (for suggestions)."""
+
+
+def find(name: str) -> ActivationRule | None:
+    """The row of a name or alias."""
+    return _BY_ANY_NAME.get(name)
+
+
+def softmax_formula(j: int, zs: Sequence[Formula]) -> Formula:
+    """exp(z_j)/(exp(z_1) + … + exp(z_n)), as written; j counts from 0."""
+    powers = tuple(Call("exp", (z,)) for z in zs)
+    return Quotient(powers[j], total(*powers))
+
+
+def softmax_numeric(j: int, zs: Sequence[Formula]) -> Formula:
+    """The same value without overflow: exp(z_j − logsumexp(z_1, …, z_n))."""
+    return Call("exp", (total(zs[j], negative(Call("logsumexp", tuple(zs)))),))
+
+
+def softmax_slope(j: int, k: int, activations: Sequence[Formula]) -> Formula:
+    """∂a_j/∂z_k: a_j(1 − a_j) for its own z, −a_j·a_k for another's; both count from 0."""
+    if j == k:
+        return substitute(written("a*(1 - a)"), {"a": activations[j]})
+    return negative(product(activations[j], activations[k]))

@@ -1,0 +1,297 @@
+"""The losses: one row each. A loss is a factor times the sum of one term per output.
+
+`term` and `slope` are in `y` (target), `yhat` (output), `m` (number of outputs) and the row's
+options; `slope` is ∂L/∂ŷ of one output as it is taught. A test proves each slope from its term.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from types import MappingProxyType
+
+from backprop_cli.formula.build import ONE, ZERO, negative, product, total
+from backprop_cli.formula.nodes import Call, Formula, Name, Number, Quotient
+from backprop_cli.rules.written import Kink, instantiate, named, numbers, written
+
+
+@dataclass(frozen=True)
+class LossRule:
+    name: str
+    title: str
+    term_text: str
+    slope_text: str  # without the factor that depends on m, see `per_output`
+    use: str
+    reason: str
+    factor: Number | Quotient | None = None  # 1/2 in front of the sum
+    minus: bool = False  # the sum stands behind a minus sign
+    per_output: bool = False  # the sum is divided by the number of outputs
+    slope_factor: int = 1  # number in front of the slope, divided by m where `per_output`
+    options: Mapping[str, Number] = field(default_factory=dict)
+    aliases: tuple[str, ...] = ()
+    kinks: tuple[Kink, ...] = ()
+    target_note: str = "targets are any numbers"
+
+    @property
+    def term(self) -> Formula:
+        """One output's share, without the factor in front."""
+        return written(self.term_text)
+
+    @property
+    def slope(self) -> Formula:
+        """∂L/∂ŷ for one output, factors included, with `m` left as a name."""
+        slope = written(self.slope_text)
+        if not self.per_output:
+            return slope
+        return product(Quotient(Number(str(self.slope_factor)), Name("m")), slope)
+
+    def with_options(self, options: Mapping[str, Number]) -> dict[str, Number]:
+        return {**self.options, **options}
+
+
+_ROWS = (
+    LossRule(
+        "squared_error",
+        "squared error",
+        term_text="(y - yhat)^2",
+        slope_text="-2*(y - yhat)",
+        use="regression",
+        reason="The 2 comes from the square, the minus from the inner derivative of y − ŷ.",
+        aliases=("sse", "sum_squared_error", "se"),
+    ),
+    LossRule(
+        "half_squared_error",
+        "half the squared error",
+        term_text="(y - yhat)^2",
+        slope_text="yhat - y",
+        factor=Quotient(Number("1"), Number("2")),
+        use="regression",
+        reason="The ½ is there to cancel the 2 of the square, which leaves ŷ − y.",
+        aliases=("half_sse", "half_mse"),
+    ),
+    LossRule(
+        "mean_squared_error",
+        "mean squared error",
+        term_text="(y - yhat)^2",
+        slope_text="yhat - y",
+        slope_factor=2,
+        per_output=True,
+        use="regression",
+        reason="The mean over the m outputs puts 2/m in front of ŷ − y.",
+        aliases=("mse",),
+    ),
+    LossRule(
+        "binary_cross_entropy",
+        "binary cross-entropy",
+        term_text="y*log(yhat) + (1 - y)*log(1 - yhat)",
+        slope_text="-y/yhat + (1 - y)/(1 - yhat)",
+        minus=True,
+        use="two classes or independent yes/no labels, with sigmoid outputs",
+        reason="With a sigmoid output the fractions cancel and ∂L/∂z is just ŷ − y.",
+        aliases=("bce", "log_loss"),
+        target_note="targets are 0 or 1, or probabilities between",
+    ),
+    LossRule(
+        "cross_entropy",
+        "cross-entropy",
+        term_text="y*log(yhat)",
+        slope_text="-y/yhat",
+        minus=True,
+        use="one class among several, with softmax outputs",
+        reason="With a softmax layer the sum over the outputs collapses and ∂L/∂z is just ŷ − y.",
+        aliases=("ce", "categorical_cross_entropy"),
+        target_note="targets are one-hot or class probabilities, which sum to 1",
+    ),
+    LossRule(
+        "absolute_error",
+        "absolute error",
+        term_text="abs(y - yhat)",
+        slope_text="1 if yhat > y else (-1 if yhat < y else 0)",
+        use="regression with outliers",
+        reason="The absolute error pulls with the same force however large the error is: only its sign counts.",
+        aliases=("l1", "sae"),
+        kinks=(
+            Kink("yhat", "y", "The absolute error has no derivative where ŷ = y; 0 is used there."),
+        ),
+    ),
+    LossRule(
+        "huber",
+        "Huber loss",
+        term_text="1/2*(y - yhat)^2 if abs(y - yhat) <= delta else delta*(abs(y - yhat) - 1/2*delta)",
+        slope_text="yhat - y if abs(y - yhat) <= delta else (delta if yhat > y else -delta)",
+        use="regression with outliers",
+        reason="Within delta the Huber loss is half the squared error, beyond it grows with constant slope.",
+        options=numbers(delta="1"),
+    ),
+    LossRule(
+        "hinge",
+        "hinge loss",
+        term_text="max(0, 1 - y*yhat)",
+        slope_text="-y if y*yhat < 1 else 0",
+        use="two classes with targets −1 and 1, linear output",
+        reason="Once an example is on the right side by a margin of 1 the hinge loss lets go of it.",
+        kinks=(
+            Kink("y*yhat", "1", "The hinge loss has no derivative where y·ŷ = 1; 0 is used there."),
+        ),
+        target_note="targets are −1 or 1",
+    ),
+)
+
+LOSSES: Mapping[str, LossRule] = MappingProxyType({row.name: row for row in _ROWS})
+
+_BY_ANY_NAME = {name: row for row in _ROWS for name in (row.name, *row.aliases)}
+
+NAMES: tuple[str, ...] = tuple(_BY_ANY_NAME)
+"""Every accepted name, aliases among them (for suggestions)."""
+
+_NO_OPTIONS: Mapping[str, Number] = MappingProxyType({})
+
+
+def find(name: str) -> LossRule | None:
+    """The row of a name or alias."""
+    return _BY_ANY_NAME.get(name)
+
+
+def _share(numerator: int, m: int) -> Formula:
+    """numerator/m in lowest terms, 1 where they cancel."""
+    share = Fraction(numerator, m)
+    top = Number(str(share.numerator))
+    return top if share.denominator == 1 else Quotient(top, Number(str(share.denominator)))
+
+
+def loss_formula(
+    rule: LossRule,
+    outputs: Sequence[str],
+    targets: Sequence[str],
+    options: Mapping[str, Number] = _NO_OPTIONS,
+) -> Formula:
+    """The loss of one sample as written: `1/2*((y1 - yhat1)^2 + (y2 - yhat2)^2)`."""
+    values = rule.with_options(options)
+    terms = [
+        instantiate(rule.term_text, {**values, "y": Name(target), "yhat": Name(output)})
+        for output, target in zip(outputs, targets, strict=True)
+    ]
+    factor: Formula = rule.factor or (_share(1, len(terms)) if rule.per_output else ONE)
+    written_out = product(factor, total(*terms))
+    return negative(written_out) if rule.minus else written_out
+
+
+def loss_slope(
+    rule: LossRule,
+    output: Formula | str,
+    target: Formula | str,
+    m: int = 1,
+    options: Mapping[str, Number] = _NO_OPTIONS,
+) -> Formula:
+    """∂L/∂ŷ of one of m outputs, as taught."""
+    values: dict[str, Formula] = {
+        **rule.with_options(options),
+        "y": named(target),
+        "yhat": named(output),
+    }
+    slope = instantiate(rule.slope_text, values)
+    return product(_share(rule.slope_factor, m), slope) if rule.per_output else slope
+
+
+@dataclass(frozen=True)
+class Combination:
+    """A loss and an output activation whose slopes cancel: ∂L/∂z without fractions."""
+
+    loss: str
+    activation: str
+    slope_text: str  # in y and yhat
+    general_text: str | None  # in y, yhat and `targets` (their sum), where they need not sum to 1
+    reason: str
+
+    @property
+    def slope(self) -> Formula:
+        return written(self.slope_text)
+
+
+COMBINED: Mapping[tuple[str, str], Combination] = MappingProxyType(
+    {
+        (row.loss, row.activation): row
+        for row in (
+            Combination(
+                "binary_cross_entropy",
+                "sigmoid",
+                slope_text="yhat - y",
+                general_text=None,
+                reason="The slope of the cross-entropy and the slope ŷ(1 − ŷ) of the sigmoid cancel.",
+            ),
+            Combination(
+                "cross_entropy",
+                "softmax",
+                slope_text="yhat - y",
+                general_text="yhat*targets - y",
+                reason="Summed over the outputs, the slopes of cross-entropy and softmax cancel, since the targets sum to 1.",
+            ),
+        )
+    }
+)
+
+
+def combined_slope(
+    loss: str,
+    activation: str,
+    output: Formula | str,
+    target: Formula | str,
+    targets: Sequence[Formula | str] = (),
+    *,
+    targets_sum_to_one: bool = True,
+) -> Formula | None:
+    """∂L/∂z of one output unit where loss and activation cancel, else None.
+
+    `targets` are all targets of the sample; they are written where their sum need not be 1.
+    """
+    row = COMBINED.get((loss, activation))
+    if row is None:
+        return None
+    text = row.slope_text if targets_sum_to_one or not row.general_text else row.general_text
+    return instantiate(
+        text,
+        {"y": named(target), "yhat": named(output), "targets": total(*map(named, targets))},
+    )
+
+
+# Differences z_k − z_j keep digits that logsumexp(z) − z_j loses; beyond this many outputs
+# the quadratic number of them is not worth it.
+_MANY_OUTPUTS = 16
+
+
+def stable(
+    rule: LossRule,
+    activation: str,
+    zs: Sequence[Formula | str],
+    ys: Sequence[Formula | str],
+) -> Formula | None:
+    """The loss in terms of the pre-activations, equal to the written one and right at extremes.
+
+    Sigmoid: y·softplus(−z) + (1 − y)·softplus(z). Softmax: y·(logsumexp(z…) − z). None for
+    every other pair: the written form is evaluated.
+    """
+    preactivations = [named(z) for z in zs]
+    targets = [named(y) for y in ys]
+    match rule.name, activation:
+        case "binary_cross_entropy", "sigmoid":
+            return total(
+                *(
+                    instantiate("y*softplus(-z) + (1 - y)*softplus(z)", {"y": y, "z": z})
+                    for y, z in zip(targets, preactivations, strict=True)
+                )
+            )
+        case "cross_entropy", "softmax":
+            return total(
+                *(product(y, _minus_log_softmax(j, preactivations)) for j, y in enumerate(targets))
+            )
+        case _:
+            return None
+
+
+def _minus_log_softmax(j: int, zs: Sequence[Formula]) -> Formula:
+    if len(zs) > _MANY_OUTPUTS:
+        return total(Call("logsumexp", tuple(zs)), negative(zs[j]))
+    own = zs[j]
+    differences = tuple(ZERO if k == j else total(z, negative(own)) for k, z in enumerate(zs))
+    return Call("logsumexp", differences)

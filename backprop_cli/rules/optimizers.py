@@ -1,0 +1,143 @@
+"""The optimizers: one row each, written just as a problem file writes its own rule.
+
+Equations are in `w` (the parameter), `g` (its gradient), `eta` (the learning rate), `t` (the
+number of the update, from 1), the states and the options. They are carried out in order; a
+state's name means its old value until its own equation has been carried out. Conventions and
+defaults are those of PyTorch's documentation of `torch.optim`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from backprop_cli.formula.nodes import Formula, Number
+from backprop_cli.rules.written import numbers, written
+
+RESERVED = ("w", "g", "eta", "t")
+"""Names that an optimizer's equations find already defined."""
+
+
+@dataclass(frozen=True)
+class OptimizerRule:
+    name: str
+    title: str
+    texts: Mapping[str, str]  # name → right-hand side, in order; the last is `w`
+    reason: str
+    reference: str
+    state: Mapping[str, Number] = field(default_factory=dict)  # initial values
+    options: Mapping[str, Number] = field(default_factory=dict)  # defaults
+    option_aliases: Mapping[str, str] = field(default_factory=dict)
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def equations(self) -> dict[str, Formula]:
+        return {name: written(text) for name, text in self.texts.items()}
+
+    def option(self, name: str) -> str | None:
+        """The option a name means: `eps` is `epsilon`."""
+        name = self.option_aliases.get(name, name)
+        return name if name in self.options else None
+
+    def with_options(self, options: Mapping[str, Number]) -> dict[str, Number]:
+        """Every option's value, the defaults filled in; aliases are accepted."""
+        given = {self.option_aliases.get(name, name): value for name, value in options.items()}
+        return {**self.options, **given}
+
+
+_ROWS = (
+    OptimizerRule(
+        "sgd",
+        "gradient descent",
+        texts={"w": "w - eta*g"},
+        reason="Each parameter moves against its gradient.",
+        reference="torch.optim.SGD without momentum",
+        aliases=("gradient_descent", "gd"),
+    ),
+    OptimizerRule(
+        "momentum",
+        "momentum",
+        texts={"v": "momentum*v + g", "w": "w - eta*v"},
+        reason="The velocity v adds up past gradients, older ones ever less.",
+        reference="torch.optim.SGD with momentum and no dampening: the learning rate multiplies v, not g",
+        state=numbers(v="0"),
+        options=numbers(momentum="0.9"),
+        option_aliases={"mu": "momentum", "beta": "momentum"},
+    ),
+    OptimizerRule(
+        "nesterov",
+        "Nesterov momentum",
+        texts={"v": "momentum*v + g", "w": "w - eta*(g + momentum*v)"},
+        reason="The step looks ahead: the new velocity is applied once more on top of the gradient.",
+        reference="torch.optim.SGD with momentum and nesterov=True",
+        state=numbers(v="0"),
+        options=numbers(momentum="0.9"),
+        option_aliases={"mu": "momentum", "beta": "momentum"},
+        aliases=("nag",),
+    ),
+    OptimizerRule(
+        "adagrad",
+        "Adagrad",
+        texts={"s": "s + g^2", "w": "w - eta*g/(sqrt(s) + epsilon)"},
+        reason="Each parameter's step is divided by the root of all its squared gradients so far.",
+        reference="torch.optim.Adagrad without decay of the learning rate: epsilon stands outside the root",
+        state=numbers(s="0"),
+        options=numbers(epsilon="1e-10"),
+        option_aliases={"eps": "epsilon"},
+    ),
+    OptimizerRule(
+        "rmsprop",
+        "RMSprop",
+        texts={"s": "alpha*s + (1 - alpha)*g^2", "w": "w - eta*g/(sqrt(s) + epsilon)"},
+        reason="Each parameter's step is divided by the root of a running mean of its squared gradients.",
+        reference="torch.optim.RMSprop, not centred, without momentum: epsilon stands outside the root",
+        state=numbers(s="0"),
+        options=numbers(alpha="0.99", epsilon="1e-8"),
+        option_aliases={"eps": "epsilon", "rho": "alpha", "beta": "alpha"},
+    ),
+    OptimizerRule(
+        "adam",
+        "Adam",
+        texts={
+            "m": "beta1*m + (1 - beta1)*g",
+            "v": "beta2*v + (1 - beta2)*g^2",
+            "mhat": "m/(1 - beta1^t)",
+            "vhat": "v/(1 - beta2^t)",
+            "w": "w - eta*mhat/(sqrt(vhat) + epsilon)",
+        },
+        reason="Running means of the gradient and of its square, corrected for their start at 0, set the step.",
+        reference="torch.optim.Adam: epsilon stands outside the root, after the correction",
+        state=numbers(m="0", v="0"),
+        options=numbers(beta1="0.9", beta2="0.999", epsilon="1e-8"),
+        option_aliases={"eps": "epsilon"},
+    ),
+    OptimizerRule(
+        "adamw",
+        "AdamW",
+        texts={
+            "m": "beta1*m + (1 - beta1)*g",
+            "v": "beta2*v + (1 - beta2)*g^2",
+            "mhat": "m/(1 - beta1^t)",
+            "vhat": "v/(1 - beta2^t)",
+            "w": "w - eta*weight_decay*w - eta*mhat/(sqrt(vhat) + epsilon)",
+        },
+        reason="Adam, and beside its step each parameter shrinks by a share of itself.",
+        reference="torch.optim.AdamW: the decay is applied to the parameter, not added to the gradient",
+        state=numbers(m="0", v="0"),
+        options=numbers(beta1="0.9", beta2="0.999", epsilon="1e-8", weight_decay="0.01"),
+        option_aliases={"eps": "epsilon", "decay": "weight_decay"},
+    ),
+)
+
+OPTIMIZERS: Mapping[str, OptimizerRule] = MappingProxyType({row.name: row for row in _ROWS})
+
+_BY_ANY_NAME = {name: row for row in _ROWS for name in (row.name, *row.aliases)}
+
+NAMES: tuple[str, ...] = tuple(_BY_ANY_NAME)
+"""Every accepted name, aliases among them (for suggestions)."""
+
+
+def find(name: str) -> OptimizerRule | None:
+    """The row of a name or alias."""
+    return _BY_ANY_NAME.get(name)

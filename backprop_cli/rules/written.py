@@ -1,0 +1,51 @@
+"""Rows of the rule tables are texts; this reads them when they are first needed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from backprop_cli.formula.build import substitute
+from backprop_cli.formula.nodes import Formula, Name, Number
+
+
+@lru_cache(maxsize=1024)
+def written(text: str) -> Formula:
+    """The formula of a text in a rule table (never of an author's or a student's text)."""
+    from backprop_cli.formula.parse import parse  # tables must be readable without a parser
+
+    return parse(text)
+
+
+def instantiate(text: str, replacements: Mapping[str, Formula]) -> Formula:
+    """A row's formula with its names replaced by the sheet's."""
+    return substitute(written(text), replacements)
+
+
+def named(quantity: Formula | str) -> Formula:
+    return Name(quantity) if isinstance(quantity, str) else quantity
+
+
+def numbers(**values: str) -> dict[str, Number]:
+    return {name: Number(text) for name, text in values.items()}
+
+
+@dataclass(frozen=True)
+class Kink:
+    """Where a rule has no derivative: there `quantity` equals `at`.
+
+    `convention` says in a sentence which slope is used there.
+    """
+
+    quantity_text: str
+    at_text: str
+    convention: str
+
+    @property
+    def quantity(self) -> Formula:
+        return written(self.quantity_text)
+
+    @property
+    def at(self) -> Formula:
+        return written(self.at_text)
