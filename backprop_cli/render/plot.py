@@ -1,0 +1,140 @@
+"""Curves for a terminal: Braille dots for one series, a marker for each of several, or ASCII."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+from rich.cells import cell_len
+
+from backprop_cli.render.breaking import fill, word_atoms
+from backprop_cli.render.escape import ascii_only, visible
+from backprop_cli.worksheet.document import Curve, Series
+
+Point = tuple[float, float]
+
+MARKERS = "●×▲◇+○"
+ASCII_MARKERS = "*+ox#@"
+_DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
+_HEIGHT = 14
+
+
+def plot(curve: Curve, *, width: int, ascii: bool = False) -> list[str]:
+    """The lines of a plot at most `width` cells wide: axes, labels, and a legend for several."""
+    points = [point for series in curve.series for point in finite(series)]
+    if not points:
+        return ["(no finite values to draw)"]
+    x_range = spread([x for x, _ in points])
+    y_range = spread([y for _, y in points])
+    clean = ascii_only if ascii else str
+    minus = "-" if ascii else "−"
+    scale = [numeral(y, y_range, minus) for y in (y_range[1], sum(y_range) / 2, y_range[0])]
+    gutter = max(map(len, scale))
+    columns = max(8, min(width - gutter - 2, 72))
+    rows = max(6, min(_HEIGHT, columns // 3))
+    canvas = (
+        _braille(finite(curve.series[0]), columns, rows, x_range, y_range)
+        if len(curve.series) == 1 and not ascii
+        else _marked(curve.series, columns, rows, x_range, y_range, ascii)
+    )
+    wall, floor, corner = ("|", "-", "+") if ascii else ("┤", "─", "└")
+    side = "|" if ascii else "│"
+    ticks = {0: scale[0], (rows - 1) // 2: "", rows - 1: scale[2]}
+    lines = _beside("", clean(visible(curve.y_label)), width)
+    for place, row in enumerate(canvas):
+        tick = ticks.get(place, "")
+        lines.append(f"{tick:>{gutter}} {wall if tick else side}{row}".rstrip())
+    lines.append(" " * (gutter + 1) + corner + floor * columns)
+    low, high = (numeral(x, x_range, minus) for x in x_range)
+    label = clean(visible(curve.x_label))
+    room = columns - len(low) - len(high)
+    middle = f" {label} " if cell_len(label) + 2 <= room else ""
+    left = (room - cell_len(middle)) // 2
+    right = room - cell_len(middle) - left
+    lines.append(" " * (gutter + 2) + low + " " * left + middle + " " * right + high)
+    if label and not middle:
+        lines.extend(_beside(" " * (gutter + 2), label, width))
+    if len(curve.series) > 1:
+        markers = ASCII_MARKERS if ascii else MARKERS
+        for place, series in enumerate(curve.series):
+            name = clean(visible(series.label))
+            mark = " " * (gutter + 2) + markers[place % len(markers)] + " "
+            lines.extend(_beside(mark, name, width))
+    return lines
+
+
+def _beside(mark: str, text: str, width: int) -> list[str]:
+    """Words behind a mark, their later lines indented as far."""
+    indent = cell_len(mark)
+    room = max(4, width - indent)
+    return [
+        (" " * indent if place else mark) + " ".join(atom.text for atom in row)
+        for place, row in enumerate(fill(word_atoms(text), room, room))
+    ]
+
+
+def finite(series: Series) -> list[Point]:
+    """The points that can be drawn."""
+    return [(x, y) for x, y in series.points if math.isfinite(x) and math.isfinite(y)]
+
+
+def spread(values: Sequence[float]) -> tuple[float, float]:
+    """Least and greatest, moved apart where they are the same."""
+    low, high = min(values), max(values)
+    if high - low <= 1e-12 * max(abs(low), abs(high)):
+        margin = abs(low) / 2 or 1.0
+        return low - margin, high + margin
+    return low, high
+
+
+def numeral(value: float, bounds: tuple[float, float], minus: str = "−") -> str:
+    """A number for an axis: as many digits as tell its two ends apart."""
+    gap = bounds[1] - bounds[0]
+    size = max(abs(bounds[0]), abs(bounds[1]))
+    digits = max(3, min(12, 2 + math.ceil(math.log10(size / gap)) if size > gap else 3))
+    if abs(value) < gap * 1e-9:
+        value = 0.0
+    return f"{value:.{digits}g}".replace("e+0", "e").replace("e-0", "e-").replace("-", minus)
+
+
+def _place(value: float, bounds: tuple[float, float], cells: int) -> int:
+    low, high = bounds
+    # Halved, because the difference of two huge floats may overflow.
+    share = (value / 2 - low / 2) / (high / 2 - low / 2)
+    return max(0, min(cells - 1, round(share * (cells - 1))))
+
+
+def _track(
+    points: Sequence[Point], across: int, down: int, x_range: Point, y_range: Point
+) -> list[tuple[int, int]]:
+    """The cells that a line through the points passes, one step at a time."""
+    corners = [(_place(x, x_range, across), down - 1 - _place(y, y_range, down)) for x, y in points]
+    cells = corners[:1]
+    for (x0, y0), (x1, y1) in pairwise(corners):
+        count = max(abs(x1 - x0), abs(y1 - y0))
+        cells.extend(
+            (round(x0 + (x1 - x0) * n / count), round(y0 + (y1 - y0) * n / count))
+            for n in range(1, count + 1)
+        )
+    return cells
+
+
+def _braille(
+    points: Sequence[Point], columns: int, rows: int, x_range: Point, y_range: Point
+) -> list[str]:
+    grid = [[0] * columns for _ in range(rows)]
+    for x, y in _track(points, columns * 2, rows * 4, x_range, y_range):
+        grid[y // 4][x // 2] |= _DOTS[y % 4][x % 2]
+    return ["".join(chr(0x2800 + dots) if dots else " " for dots in row) for row in grid]
+
+
+def _marked(
+    series: Sequence[Series], columns: int, rows: int, x_range: Point, y_range: Point, ascii: bool
+) -> list[str]:
+    markers = ASCII_MARKERS if ascii else MARKERS
+    grid = [[" "] * columns for _ in range(rows)]
+    for place, one in reversed(list(enumerate(series))):
+        for x, y in _track(finite(one), columns, rows, x_range, y_range):
+            grid[y][x] = markers[place % len(markers)]
+    return ["".join(row) for row in grid]

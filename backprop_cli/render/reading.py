@@ -1,0 +1,83 @@
+"""What every renderer needs to know of a document before it writes a line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from backprop_cli.worksheet.document import (
+    AnswerSpace,
+    Block,
+    Document,
+    Heading,
+    Line,
+    Text,
+)
+
+CALLOUT_WORD = {"note": "Note", "warning": "Warning"}
+
+
+def titled_blocks(document: Document) -> tuple[Block, ...]:
+    """The blocks with the title in front, unless they begin with a heading of the first level."""
+    first = document.blocks[0] if document.blocks else None
+    if isinstance(first, Heading) and first.level == 1:
+        return document.blocks
+    if not document.title.strip():
+        return document.blocks
+    return (Heading(1, (Text(document.title),)), *document.blocks)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Answer spaces that stand together, so that their signs can be aligned."""
+
+    spaces: tuple[AnswerSpace, ...]
+
+
+def grouped(blocks: tuple[Block, ...]) -> Iterator[Block | Answers]:
+    """The blocks in order, neighbouring answer spaces as one group."""
+    waiting: list[AnswerSpace] = []
+    for block in blocks:
+        if isinstance(block, AnswerSpace):
+            waiting.append(block)
+            continue
+        if waiting:
+            yield Answers(tuple(waiting))
+            waiting = []
+        yield block
+    if waiting:
+        yield Answers(tuple(waiting))
+
+
+_NUMERAL = re.compile(r"[≈~ ]*[−+-]?[0-9][0-9\s]*")
+
+
+def at_point(written: str) -> tuple[str, str] | None:
+    """A numeral cut before its decimal point (or exponent), or None where it is no numeral."""
+    found = _NUMERAL.match(written)
+    if not found:
+        return None
+    end = len(found[0].rstrip())
+    return written[:end], written[end:]
+
+
+_PLAIN_NUMBER = re.compile(r"(-?)([0-9.]+)(?:[eE]([+-]?)0*([0-9]+))?")
+_RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def typographic(digits: str) -> str:
+    """`-1.2e-05` as −1.2×10⁻⁵; what is no plain number is left as it is."""
+    found = _PLAIN_NUMBER.fullmatch(digits)
+    if not found:
+        return digits
+    sign, mantissa, exponent_sign, exponent = found.groups()
+    power = ""
+    if exponent:
+        power = "×10" + ("⁻" if exponent_sign == "-" else "") + exponent.translate(_RAISED)
+    return ("−" if sign else "") + mantissa + power
+
+
+def plain_text(line: Line) -> str:
+    """Only the words of a line, for places where no formula can stand."""
+    return "".join(part.text for part in line if isinstance(part, Text))
