@@ -1,0 +1,353 @@
+"""What all notations share: which parts need brackets, and how the factors of a product meet.
+
+A notation is a `Printer` subclass that says how each node looks once its parts are text. Nothing
+here knows a format, and no format knows another.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Literal, TypeAlias, assert_never
+
+from backprop_cli.formula.build import names_in
+from backprop_cli.formula.functions import FUNCTIONS, Function
+from backprop_cli.formula.nodes import (
+    Call,
+    Comparison,
+    Conditional,
+    Formula,
+    Matrix,
+    Name,
+    Negative,
+    Number,
+    Power,
+    Product,
+    Quotient,
+    Relation,
+    Shown,
+    Sum,
+)
+from backprop_cli.formula.spelling import Derivative, Glyph, Spelling, Symbol, spell
+
+
+class Level(IntEnum):
+    """How tightly a node holds together; a part that holds less tightly gets brackets."""
+
+    CONDITIONAL = 0
+    COMPARISON = 1
+    SUM = 2
+    NEGATIVE = 3
+    PRODUCT = 4
+    QUOTIENT = 5
+    POWER = 6
+    ATOM = 7
+
+
+LEVELS: dict[type, Level] = {
+    Conditional: Level.CONDITIONAL,
+    Comparison: Level.COMPARISON,
+    Sum: Level.SUM,
+    Negative: Level.NEGATIVE,
+    Product: Level.PRODUCT,
+    Quotient: Level.QUOTIENT,
+    Power: Level.POWER,
+    Call: Level.ATOM,
+    Name: Level.ATOM,
+    Number: Level.ATOM,
+    Matrix: Level.ATOM,
+    Shown: Level.PRODUCT,
+}
+
+Join: TypeAlias = Literal["first", "dot", "beside"]
+Form: TypeAlias = Literal["transpose", "hadamard", "matmul", "shape"]
+
+
+@dataclass(frozen=True)
+class Factor:
+    """A factor of a product: the text, whether it stands in brackets, how it meets the one before."""
+
+    join: Join
+    text: str
+
+
+def visible(text: str) -> str:
+    """The text with everything unprintable written as `\\u{1b}`: it may come from a stranger."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else f"\\u{{{ord(c):x}}}" for c in text)
+
+
+def hatted(base: str) -> str:
+    """ŷ where the letter exists, else the letter with a combining hat after its first letter."""
+    return unicodedata.normalize("NFC", base[:1] + "\u0302" + base[1:])
+
+
+def split_number(text: str) -> tuple[str, str]:
+    """Mantissa and exponent of a number's text; no exponent is the empty string."""
+    mantissa, _, exponent = text.lower().partition("e")
+    if not exponent:
+        return mantissa, ""
+    return mantissa, str(int(exponent)) if len(exponent) < 20 else exponent.lstrip("+")
+
+
+def whole_exponent(formula: Formula) -> str | None:
+    """The digits of an exponent that is a whole number, with `-` before it if negative."""
+    if isinstance(formula, Negative):
+        digits = whole_exponent(formula.operand)
+        return None if digits is None or digits.startswith("-") else "-" + digits
+    if isinstance(formula, Number):
+        digits = formula.text.removeprefix("-")
+        return formula.text if digits.isdecimal() and digits.isascii() else None
+    return None
+
+
+def opens_with_bracket(formula: Formula) -> bool:
+    """(a − b) or (a − b)²: in a product it can stand right after the factor before it."""
+    return isinstance(formula.base if isinstance(formula, Power) else formula, Sum)
+
+
+def is_numeric(formula: Formula) -> bool:
+    """No name in it: the formula is a substituted one."""
+    return not names_in(formula)
+
+
+class Printer(ABC):
+    """Writes formulas in one notation. A subclass holds only how each node looks."""
+
+    stacked = False  # a fraction is drawn as one: its parts need no brackets
+    juxtaposes = True  # 2(a − b), (a)(b): brackets side by side are a product
+
+    def __init__(self, spelling: Spelling | None = None) -> None:
+        self.spelling: Spelling = spelling or spell
+
+    # --- how each node looks ---
+
+    @abstractmethod
+    def number(self, mantissa: str, exponent: str) -> str: ...
+    @abstractmethod
+    def name(self, name: str) -> str: ...
+    @abstractmethod
+    def negative(self, operand: str) -> str: ...
+    @abstractmethod
+    def sum(self, terms: Sequence[tuple[bool, str]]) -> str:
+        """Terms with whether each is subtracted."""
+
+    @abstractmethod
+    def product(self, factors: Sequence[Factor], tight: bool) -> str:
+        """`tight` inside a sum, and where every factor is simple."""
+
+    @abstractmethod
+    def quotient(self, numerator: str, denominator: str) -> str: ...
+    @abstractmethod
+    def power(self, base: str, exponent: Formula) -> str: ...
+    @abstractmethod
+    def call(self, function: Function, arguments: Sequence[Formula]) -> str: ...
+    @abstractmethod
+    def comparison(self, left: str, relation: Relation, right: str) -> str: ...
+    @abstractmethod
+    def conditional(self, condition: str, then: str, otherwise: str) -> str: ...
+    @abstractmethod
+    def matrix(self, rows: Sequence[Sequence[str]]) -> str: ...
+    @abstractmethod
+    def shown(self, form: Form, operands: Sequence[Formula]) -> str: ...
+    @abstractmethod
+    def brackets(self, text: str) -> str: ...
+    @abstractmethod
+    def indicator(self, comparison: str) -> str:
+        """A comparison used as the number 1 or 0: `[z > w]`."""
+
+    # --- what stands in brackets ---
+
+    def level(self, formula: Formula) -> Level:
+        if isinstance(formula, Number) and formula.text.startswith("-"):
+            return Level.NEGATIVE
+        if isinstance(formula, Shown):
+            return Level.ATOM if formula.form in ("transpose", "shape") else Level.PRODUCT
+        if isinstance(formula, Name):
+            return self.name_level(formula.name)
+        if self.stacked and isinstance(formula, Conditional):
+            return Level.ATOM
+        return LEVELS[type(formula)]
+
+    def name_level(self, name: str) -> Level:
+        """A derivative written in a line (∂L/∂w) is a quotient, any other name is whole."""
+        glyph = self.spelling(name)
+        if isinstance(glyph, Derivative):
+            return Level.POWER if self.stacked else Level.QUOTIENT
+        return Level.POWER if glyph.new else Level.ATOM
+
+    def fit(self, formula: Formula, least: Level) -> str:
+        """The text of a part, in brackets unless it holds together at least this tightly."""
+        if isinstance(formula, Comparison):
+            return self.indicator(self.text(formula))
+        text = self.text(formula)
+        return text if self.level(formula) >= least else self.brackets(text)
+
+    # --- the one walk over a tree ---
+
+    def text(self, formula: Formula, inside_sum: bool = False) -> str:
+        match formula:
+            case Number(text):
+                mantissa, exponent = split_number(text.lstrip("+-"))
+                written = self.number(visible(mantissa), visible(exponent))
+                return self.negative(written) if text.startswith("-") else written
+            case Name(name):
+                return self.name(name)
+            case Negative(operand):
+                return self.negative(self._term(operand))
+            case Sum(terms):
+                return self.sum([self._signed(term, index) for index, term in enumerate(terms)])
+            case Product(factors):
+                return self._product(factors, inside_sum)
+            case Quotient(numerator, denominator):
+                return self._quotient(numerator, denominator)
+            case Power(base, exponent):
+                return self.power(self.power_base(base), exponent)
+            case Call(function, arguments):
+                return self.call(FUNCTIONS[function], arguments)
+            case Comparison(left, relation, right):
+                return self.comparison(
+                    self.fit(left, Level.SUM), relation, self.fit(right, Level.SUM)
+                )
+            case Conditional(condition, then, otherwise):
+                return self._conditional(condition, then, otherwise)
+            case Matrix(rows):
+                return self.matrix([[self.text(entry) for entry in row] for row in rows])
+            case Shown(form, operands):
+                return self.shown(form, operands)
+            case _:
+                assert_never(formula)
+
+    def _term(self, formula: Formula) -> str:
+        """A term after a sign."""
+        if isinstance(formula, Product):
+            return self.text(formula, inside_sum=True)
+        return self.fit(formula, Level.PRODUCT)
+
+    def _signed(self, term: Formula, index: int) -> tuple[bool, str]:
+        if isinstance(term, Negative):
+            return True, self._term(term.operand)
+        if isinstance(term, Number) and term.text.startswith("-"):
+            # A substituted number keeps its own sign: 0.3 + (−0.2).
+            text = self.text(term)
+            return False, text if index == 0 else self.brackets(text)
+        return False, self._term(term)
+
+    def _product(self, factors: Sequence[Formula], inside_sum: bool) -> str:
+        sums = [opens_with_bracket(factor) for factor in factors]
+        simple = not any(sums) and not any(self._derivative(factor) for factor in factors)
+        # (0.734 − 1)(0.734)(0.901): a product of numbers with brackets in it has them throughout.
+        all_brackets = self.juxtaposes and any(sums) and all(map(is_numeric, factors))
+        written: list[Factor] = []
+        for index, factor in enumerate(factors):
+            before = factors[index - 1] if index else None
+            text = self.fit(factor, self._least(factor, index))
+            join: Join = "dot"
+            if before is None:
+                join = "first"
+            elif all_brackets and isinstance(factor, Number | Negative | Quotient | Sum):
+                join = "beside"
+                if self.level(factor) > Level.QUOTIENT:
+                    text = self.brackets(text)
+            elif sums[index] and self.juxtaposes and self._stands_before_bracket(before):
+                join = "beside"
+            written.append(Factor(join, text))
+        return self.product(written, tight=simple or inside_sum)
+
+    def _least(self, factor: Formula, index: int) -> Level:
+        """What a factor must hold together by: a quotient needs brackets unless it comes first."""
+        if isinstance(factor, Name):
+            return Level.QUOTIENT
+        return Level.QUOTIENT if index == 0 or self.stacked else Level.POWER
+
+    def _derivative(self, factor: Formula) -> bool:
+        return isinstance(factor, Name) and isinstance(self.spelling(factor.name), Derivative)
+
+    def _stands_before_bracket(self, factor: Formula) -> bool:
+        """ŷ(1 − ŷ) and (a)(b) are products; σ(z)(…) and ∂L/∂z(…) would be misread."""
+        if isinstance(factor, Name):
+            glyph = self.spelling(factor.name)
+            return isinstance(glyph, Symbol) and not (glyph.new or glyph.of or glyph.sample)
+        if isinstance(factor, Power):
+            return whole_exponent(factor.exponent) is not None
+        return isinstance(factor, Number | Sum) or (
+            isinstance(factor, Quotient) and self.level(factor) >= Level.POWER
+        )
+
+    def _quotient(self, numerator: Formula, denominator: Formula) -> str:
+        if self.stacked:
+            return self.quotient(self.text(numerator), self.text(denominator))
+        if isinstance(numerator, Product):
+            above = self.text(numerator, inside_sum=True)
+        else:
+            above = self.fit(numerator, self._numerator_level(numerator))
+        return self.quotient(above, self.fit(denominator, Level.POWER))
+
+    def _numerator_level(self, numerator: Formula) -> Level:
+        return Level.POWER if isinstance(numerator, Name) else Level.PRODUCT
+
+    def power_base(self, base: Formula) -> str:
+        return self.fit(base, Level.ATOM)
+
+    def _conditional(self, condition: Comparison, then: Formula, otherwise: Formula) -> str:
+        return self.conditional(
+            self.text(condition),
+            self.fit(then, Level.SUM),
+            self.fit(otherwise, Level.CONDITIONAL),
+        )
+
+    def arguments(self, arguments: Sequence[Formula]) -> list[str]:
+        return [self.fit(argument, Level.CONDITIONAL) for argument in arguments]
+
+
+def has_superscript(glyph: Glyph) -> bool:
+    """Whether an exponent straight after it would run into the layer or the word `new`."""
+    match glyph:
+        case Symbol():
+            return bool(glyph.superscript or glyph.new or glyph.sample or glyph.of)
+        case Derivative():
+            return True
+        case _:
+            assert_never(glyph)
+
+
+# --- where a line of text may be broken -----------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Break:
+    """A place where a line may end: before `text[position]`. The lowest cost is the best place."""
+
+    position: int
+    cost: int
+
+
+_SPACED = {"=": 0, "≈": 0, "+": 1, "−": 1, "-": 1, "·": 2, "*": 2, "⊙": 2, "if": 2, "else": 2}
+
+
+def break_points(text: str) -> tuple[Break, ...]:
+    """Where a formula written in plain or Unicode text may be broken, for any width.
+
+    A line is broken before an operator. Costs rank the places: relations, then sums, then
+    products; each bracket round a place makes it worse. Spaces at a break are dropped.
+    """
+    found: list[Break] = []
+    depth = 0
+    for index, char in enumerate(text):
+        if char in "([{":
+            depth += 1
+        elif char in ")]}":
+            depth = max(0, depth - 1)
+        elif char == " " and index:
+            word = text[index + 1 : index + 6].split(" ", 1)[0]
+            if word in _SPACED and text[index + 1 + len(word) : index + 2 + len(word)] == " ":
+                found.append(Break(index + 1, _SPACED[word] + 4 * depth))
+        elif char in "·*" and index > 0 and text[index - 1] not in " *(" and depth < 50:
+            found.append(Break(index, 3 + 4 * depth))
+        if char == "(" and index and text[index - 1] == ")":
+            found.append(Break(index, 2 + 4 * (depth - 1)))
+    return tuple(found)
