@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 from backprop_cli.formula.build import negative, product, substitute, total
 from backprop_cli.formula.nodes import Call, Formula, Number, Quotient
-from backprop_cli.rules.written import Kink, instantiate, named, numbers, written
+from backprop_cli.rules.written import Kink, instantiate, named, numbers, signed, written
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class ActivationRule:
         self, z: Formula | str, options: Mapping[str, Number] = MappingProxyType({})
     ) -> Formula:
         """The formula written out for a sheet's own z, options as numbers."""
-        values: dict[str, Formula] = {**self.with_options(options), "z": named(z)}
+        values = {**signed(self.with_options(options)), "z": named(z)}
         return instantiate(_text(self, self.formula_text, values), values)
 
     def slope_of(
@@ -70,20 +70,27 @@ class ActivationRule:
         options: Mapping[str, Number] = MappingProxyType({}),
     ) -> Formula:
         """The slope as taught for a sheet's own z and a, options as numbers."""
-        values: dict[str, Formula] = {**self.with_options(options), "z": named(z), "a": named(a)}
+        values = {**signed(self.with_options(options)), "z": named(z), "a": named(a)}
         return instantiate(self.slope_text, values)
 
     def call(
         self, z: Formula | str, options: Mapping[str, Number] = MappingProxyType({})
     ) -> Formula:
-        """The activation as a function: `sigmoid(z)`, `leaky_relu(z, 0.01)`."""
-        return Call(self.name, (named(z), *self.with_options(options).values()))
+        """The activation as a function: `sigmoid(z)`, `leaky_relu(z, 0.2)`."""
+        return Call(self.name, (named(z), *self._arguments(options)))
 
     def slope_call(
         self, z: Formula | str, options: Mapping[str, Number] = MappingProxyType({})
     ) -> Formula:
-        """The slope as a function: `sigmoid'(z)`, `leaky_relu'(z, 0.01)`."""
-        return Call(f"{self.name}'", (named(z), *self.with_options(options).values()))
+        """The slope as a function: `sigmoid'(z)`, `leaky_relu'(z, 0.2)`."""
+        return Call(f"{self.name}'", (named(z), *self._arguments(options)))
+
+    def _arguments(self, options: Mapping[str, Number]) -> tuple[Formula, ...]:
+        """Option values behind z, as far as they differ from the defaults."""
+        chosen = self.with_options(options)
+        if all(chosen[name].value == default.value for name, default in self.options.items()):
+            return ()
+        return tuple(signed(chosen).values())
 
 
 def _text(rule: ActivationRule, text: str, values: Mapping[str, Formula]) -> str:

@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 from backprop_cli.formula.build import ONE, ZERO, negative, product, total
 from backprop_cli.formula.nodes import Call, Formula, Name, Number, Quotient
-from backprop_cli.rules.written import Kink, instantiate, named, numbers, written
+from backprop_cli.rules.written import Kink, instantiate, named, numbers, signed, written
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ def loss_formula(
     options: Mapping[str, Number] = _NO_OPTIONS,
 ) -> Formula:
     """The loss of one sample as written: `1/2*((y1 - yhat1)^2 + (y2 - yhat2)^2)`."""
-    values = rule.with_options(options)
+    values = signed(rule.with_options(options))
     terms = [
         instantiate(rule.term_text, {**values, "y": Name(target), "yhat": Name(output)})
         for output, target in zip(outputs, targets, strict=True)
@@ -186,7 +186,7 @@ def loss_slope(
 ) -> Formula:
     """∂L/∂ŷ of one of m outputs, as taught."""
     values: dict[str, Formula] = {
-        **rule.with_options(options),
+        **signed(rule.with_options(options)),
         "y": named(target),
         "yhat": named(output),
     }

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from backprop_cli.formula.build import substitute
-from backprop_cli.formula.nodes import Formula, Name, Number
+from backprop_cli.formula.nodes import Formula, Name, Negative, Number
 
 
 @lru_cache(maxsize=1024)
@@ -25,6 +25,14 @@ def instantiate(text: str, replacements: Mapping[str, Formula]) -> Formula:
 
 def named(quantity: Formula | str) -> Formula:
     return Name(quantity) if isinstance(quantity, str) else quantity
+
+
+def signed(options: Mapping[str, Number]) -> dict[str, Formula]:
+    """Option values for a formula: −0.1 is a minus sign in front of 0.1."""
+    return {
+        name: Negative(Number(option.text[1:])) if option.text.startswith("-") else option
+        for name, option in options.items()
+    }
 
 
 def numbers(**values: str) -> dict[str, Number]:
