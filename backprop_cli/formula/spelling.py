@@ -52,6 +52,10 @@ _SAMPLE = re.compile(r"(.*)\[(\d+)\]\Z", re.S)
 _DERIVATIVE = re.compile(r"d(.+?)/d(.+)\Z", re.S)
 _LAYERED = re.compile(r"([A-Za-z]+?)(\d+)((?:_\d+)*)\Z")
 _STATE = re.compile(r"([A-Za-z]+)_([A-Za-z].*)\Z")
+_LAYERED_LETTERS = {
+    "w": "w", "b": "b", "z": "z", "a": "a", "zhat": "z", "u": "u",
+    "gamma": "γ", "beta": "β", "mu": "μ", "var": "var", "delta": "δ",
+}  # fmt: skip
 _WORD = re.compile(r"([A-Za-z]+)(\d*)(?:_(\w+))?\Z")
 
 
@@ -88,13 +92,13 @@ def _layered(name: str, thresholds: bool) -> Symbol | None:
     if not found:
         return None
     letter, first, rest = found[1], found[2], found[3].split("_")[1:]
-    if letter not in ("w", "b", "z", "a", "gamma", "beta", "mu", "var", "n", "delta"):
+    if letter not in _LAYERED_LETTERS:
         return None
     if not rest and letter != "b":
         return None
     separator = "," if any(len(part) > 1 for part in rest) else ""
-    base = "θ" if letter == "b" and thresholds else {"var": "σ²"}.get(letter, GREEK.get(letter, letter))
-    return Symbol(base, subscript=separator.join(rest), superscript=first, hat=letter == "n")
+    base = "θ" if letter == "b" and thresholds else _LAYERED_LETTERS[letter]
+    return Symbol(base, separator.join(rest), superscript=first, hat=letter == "zhat")
 
 
 def _plain(name: str) -> Symbol:

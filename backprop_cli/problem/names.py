@@ -35,7 +35,7 @@ class NetworkNames:
         return sum(above.units for above in self.network.layers[: layer - 1]) + unit
 
     def z(self, layer: int, unit: int) -> str:
-        return f"z{self._unit(layer, unit)}" if self.sequential else f"z{layer}_{unit}"
+        return self.of_unit("z", layer, unit)
 
     def a(self, layer: int, unit: int) -> str:
         """The activation; an output unit's is called ŷ."""
@@ -45,7 +45,7 @@ class NetworkNames:
 
     def inner_a(self, layer: int, unit: int) -> str:
         """The name an activation has by its place, also for outputs (`a3_1` for ŷ)."""
-        return f"a{self._unit(layer, unit)}" if self.sequential else f"a{layer}_{unit}"
+        return self.of_unit("a", layer, unit)
 
     def weight(self, layer: int, unit: int, source: int) -> str:
         """The weight into `unit` of `layer` from `source` of the layer before."""
@@ -123,7 +123,13 @@ class NetworkNames:
         return tuple(found)
 
     def gamma(self, layer: int, unit: int) -> str:
-        return f"gamma{self._unit(layer, unit)}" if self.sequential else f"gamma{layer}_{unit}"
+        return self.of_unit("gamma", layer, unit)
 
     def beta(self, layer: int, unit: int) -> str:
-        return f"beta{self._unit(layer, unit)}" if self.sequential else f"beta{layer}_{unit}"
+        return self.of_unit("beta", layer, unit)
+
+    def of_unit(self, letters: str, layer: int, unit: int) -> str:
+        """Any quantity that each unit has one of: `zhat2_1`, or `zhat3` in sequential names."""
+        if self.sequential:
+            return f"{letters}{self._unit(layer, unit)}"
+        return f"{letters}{layer}_{unit}"

@@ -1,0 +1,499 @@
+"""Reverse accumulation: gradient steps appended to the list of equations.
+
+Each step is differentiated locally, once; ∂L/∂v is then the sum over the steps c that use v of
+∂L/∂c · ∂c/∂v. The composed loss is never differentiated: it explodes with depth.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from backprop_cli import algebra
+from backprop_cli.formula.build import (
+    ONE,
+    children,
+    names_in,
+    negative,
+    product,
+    quotient,
+    rebuild,
+    total,
+)
+from backprop_cli.formula.nodes import (
+    Formula,
+    Name,
+    Negative,
+    Number,
+    Product,
+    Quotient,
+    Sum,
+)
+from backprop_cli.graph.expand import activation_row, loss_row, reduce_batch, sampled
+from backprop_cli.graph.step import Graph, Link, Step, Unit
+from backprop_cli.problem.model import Network, Problem, RuleUse
+from backprop_cli.rules import activations, losses
+
+
+def derivative_name(output: str, name: str) -> str:
+    """`dL/dz1_1`, and `dL/dz1_1[2]` for sample 2."""
+    base, bracket, sample = name.partition("[")
+    return f"d{output}/d{base}{bracket}{sample}"
+
+
+def slope_name(child: str, parent: str) -> str:
+    """`da1_1/dz1_1`, and `da1_1/dz1_1[2]` for sample 2."""
+    child_base, _, child_sample = child.partition("[")
+    parent_base, _, parent_sample = parent.partition("[")
+    sample = child_sample or parent_sample
+    return f"d{child_base}/d{parent_base}" + (f"[{sample}" if sample else "")
+
+
+def with_gradients(problem: Problem, graph: Graph) -> Graph:
+    """The graph with local derivatives and ∂output/∂v for everything between `wrt` and the loss.
+
+    With several samples the quantities of one sample are derivatives of the *sum* of the
+    samples' losses; the batch gradient then divides by their number if the mean is asked for.
+    Without batch normalisation a sample's quantities reach only its own loss, so that they are
+    the derivatives of that loss; with it, they rightly include the way through μ and σ².
+    """
+    if not graph.losses or not graph.wrt:
+        return graph
+    return _Backward(problem, graph).graph_with_gradients()
+
+
+def backward_order(steps: Sequence[Step]) -> list[Step]:
+    """The steps in the order in which a person goes back through them.
+
+    Sample by sample, output layer first, unit by unit; a layer of softmax, and one of batch
+    normalisation whose statistics tie the samples together, is done stage by stage.
+    """
+    position = {step.name: index for index, step in enumerate(steps)}
+    if any(step.unit is None and step.kind != "loss" for step in steps):
+        return sorted(
+            steps,
+            key=lambda step: (step.sample is None, step.sample or 0, -position[step.name]),
+        )
+    tied = any(step.kind == "normalisation" for step in steps)
+
+    def key(step: Step) -> tuple[int, ...]:
+        sample = step.sample or 0
+        layer = step.unit.layer if step.unit else len(steps) + 1
+        index = step.unit.index if step.unit else 0
+        first = 0 if step.rule == "softmax" or step.unit is None else 1
+        if tied:
+            return (-layer, first, index, _stage(step), sample)
+        return (sample, -layer, first, index, -position[step.name])
+
+    return sorted(steps, key=key)
+
+
+def _stage(step: Step) -> int:
+    """Within a unit, from its output back to its input."""
+    if step.kind == "normalisation":
+        return next(i for i, stem in enumerate(_STAGES) if step.name.startswith(stem)) + 1
+    return len(_STAGES) + 1 if step.kind == "preactivation" else 0
+
+
+_STAGES = ("u", "zhat", "var", "mu")
+
+
+@dataclass(frozen=True)
+class Local:
+    """∂child/∂parent as written, and a form of it that is exact at extremes."""
+
+    formula: Formula
+    numeric: Formula | None = None
+
+
+@dataclass
+class _Backward:
+    problem: Problem
+    graph: Graph
+    slopes: dict[str, Step] = field(default_factory=dict)
+    gradients: list[Step] = field(default_factory=list)
+    trivial: dict[str, Formula] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        wrt = set(self.graph.wrt)
+        marks = {leaf.name for leaf in self.graph.leaves if leaf.name.partition("[")[0] in wrt}
+        self.wanted = marks
+        self.active: set[str] = set(marks)
+        self.consumers: dict[str, list[Step]] = defaultdict(list)
+        for step in self.graph.steps:
+            if step.kind == "batch_loss":
+                continue
+            parents = names_in(step.formula)
+            if any(parent in self.active for parent in parents):
+                self.active.add(step.name)
+            elif step.name.partition("[")[0] in wrt:
+                self.active.add(step.name)
+            for parent in parents:
+                self.consumers[parent].append(step)
+        self.locals: dict[str, Mapping[str, Local]] = {}
+        self.adjoint: dict[str, str] = {}
+        self.seeds = set(self.graph.losses)
+
+    def graph_with_gradients(self) -> Graph:
+        steps = [step for step in self.graph.steps if step.kind != "batch_loss"]
+        reached = self._reaching_loss(steps)
+        order = backward_order(steps)
+        rank = {step.name: index for index, step in enumerate(order)}
+        parameters_of = self._parameters_by_last_use(rank, reached)
+        for step in order:
+            if step.name in reached and step.name in self.active:
+                if step.name not in self.seeds:
+                    self._accumulate(step.name, step)
+                for name in parameters_of.get(step.name, ()):
+                    self._accumulate_wanted(name)
+        return replace(
+            self.graph,
+            steps=(*self.graph.steps, *self.slopes.values(), *self.gradients),
+            trivial_slopes=self.trivial,
+        )
+
+    def _reaching_loss(self, order: Sequence[Step]) -> set[str]:
+        reached = set(self.seeds)
+        for step in reversed(order):
+            if step.name in reached:
+                reached.update(names_in(step.formula))
+        return reached
+
+    def _parameters_by_last_use(
+        self, rank: Mapping[str, int], reached: set[str]
+    ) -> dict[str, list[str]]:
+        """Which gradients can be written once the derivative of a step is known: that of the
+        user which comes last on the way back."""
+        found: dict[str, list[str]] = defaultdict(list)
+        for name in self._wanted_in_order():
+            users = [step.name for step in self.consumers[name] if step.name in reached]
+            for base in self._samples_of(name):
+                users += [step.name for step in self.consumers[base] if step.name in reached]
+            if users:
+                found[max(users, key=rank.__getitem__)].append(name)
+        return found
+
+    def _wanted_in_order(self) -> tuple[str, ...]:
+        return tuple(name for name in self.graph.wrt if name not in self.graph.step)
+
+    def _samples_of(self, name: str) -> list[str]:
+        if len(self.graph.batch) == 1:
+            return []
+        return [sampled(name, mark) for mark in self.graph.batch]
+
+    # Local derivatives
+
+    def _locals(self, step: Step) -> Mapping[str, Local]:
+        if step.name not in self.locals:
+            self.locals[step.name] = local_derivatives(self.problem, self.graph, step, self.active)
+        return self.locals[step.name]
+
+    def _link(self, child: Step, parent: str) -> Link | None:
+        local = self._locals(child).get(parent)
+        if local is None:
+            return None
+        if child.name in self.seeds:
+            return Link(child.name, parent, local.formula, None, None)
+        upstream = self.adjoint.get(child.name)
+        if upstream is None:
+            return None
+        slope = slope_name(child.name, parent)
+        if is_trivial(local.formula):
+            self.trivial[slope] = local.formula
+            return Link(child.name, parent, local.formula, None, upstream)
+        if slope not in self.slopes:
+            self.slopes[slope] = Step(
+                name=slope,
+                formula=local.formula,
+                section="backward",
+                kind="slope",
+                sample=child.sample,
+                unit=child.unit,
+                rule=child.rule,
+                numeric=local.numeric,
+                of=child.name,
+            )
+        return Link(child.name, parent, local.formula, slope, upstream)
+
+    # Gradients
+
+    def _links(self, name: str, sample: int | None = None) -> list[Link]:
+        """The links by which `name` reaches the loss, in order of calculation; only those of one
+        sample if that is given."""
+        consumers = [
+            step
+            for step in self.consumers[name]
+            if step.name in self.active and (sample is None or step.sample == sample)
+        ]
+        return [link for step in consumers if (link := self._link(step, name)) is not None]
+
+    def _accumulate(self, name: str, step: Step) -> None:
+        links = self._links(name)
+        if not links:
+            return
+        wanted = name.partition("[")[0] in self.graph.wrt
+        gradient = Step(
+            name=derivative_name(self.graph.output, name),
+            formula=total(*map(link_product, links)),
+            section="gradient" if wanted else "backward",
+            kind="gradient" if wanted else "upstream",
+            sample=step.sample,
+            unit=step.unit,
+            links=tuple(links),
+            of=name,
+        )
+        self.adjoint[name] = gradient.name
+        self.gradients.append(self._combined(gradient, step))
+
+    def _combined(self, gradient: Step, step: Step) -> Step:
+        """Where cross-entropy meets σ or softmax, ∂L/∂z in its simple form ŷ − y."""
+        combined = combined_slope(self.problem, self.graph, gradient, step)
+        if combined is None:
+            return gradient
+        return replace(gradient, formula=combined, product=gradient.formula)
+
+    def _accumulate_wanted(self, name: str) -> None:
+        """The gradient of a parameter, or of a given quantity that the file asks for."""
+        leaf = self.graph.leaf.get(name)
+        marks = self.graph.batch if len(self.graph.batch) > 1 else (None,)
+        if leaf is None:  # it differs from sample to sample: ∂L/∂x[1], ∂L/∂x[2]
+            for mark in marks:
+                self._append_gradient(sampled(name, mark), mark)
+            return
+        parts = []
+        for mark in marks:
+            suffix = "" if mark is None else f"[{mark}]"
+            links = self._links(name, mark)
+            if links:
+                parts.append(derivative_name(self.graph.output, name) + suffix)
+                self._append_gradient(name, mark, links)
+        if len(marks) > 1 and parts:
+            self.gradients.append(
+                Step(
+                    name=derivative_name(self.graph.output, name),
+                    formula=reduce_batch(self.problem, [Name(part) for part in parts]),
+                    section="gradient",
+                    kind="batch_gradient",
+                    unit=self._unit_of(name),
+                    of=name,
+                )
+            )
+
+    def _append_gradient(
+        self, name: str, mark: int | None, links: Sequence[Link] | None = None
+    ) -> None:
+        links = self._links(name, mark) if links is None else links
+        if not links:
+            return
+        suffix = "" if mark is None or "[" in name else f"[{mark}]"
+        self.gradients.append(
+            Step(
+                name=derivative_name(self.graph.output, name) + suffix,
+                formula=total(*map(link_product, links)),
+                section="gradient",
+                kind="gradient",
+                sample=mark,
+                unit=self._unit_of(name),
+                links=tuple(links),
+                of=name,
+            )
+        )
+
+    def _unit_of(self, name: str) -> Unit | None:
+        users = self.consumers.get(name, [])
+        return users[0].unit if users else None
+
+
+def link_product(link: Link) -> Formula:
+    """∂L/∂c · ∂c/∂v, with names for what has a line of its own."""
+    local: Formula = Name(link.slope) if link.slope else link.local
+    return local if link.upstream is None else product(Name(link.upstream), local)
+
+
+def is_trivial(formula: Formula) -> bool:
+    """A number or a name, perhaps with a minus sign: written in place, not on a line of its own."""
+    if isinstance(formula, Negative):
+        formula = formula.operand
+    if isinstance(formula, Quotient):
+        return isinstance(formula.numerator, Number) and isinstance(formula.denominator, Number)
+    return isinstance(formula, Number | Name)
+
+
+def local_derivatives(
+    problem: Problem, graph: Graph, step: Step, active: set[str]
+) -> Mapping[str, Local]:
+    """∂step/∂parent for each of its parents that leads to something asked for."""
+    parents = [name for name in names_in(step.formula) if name in active]
+    if step.rule is not None and step.section == "loss" and isinstance(problem.model, Network):
+        return _loss_slopes(problem.model, step, parents)
+    if step.rule is not None and isinstance(problem.model, Network):
+        return _activation_slopes(problem, step, parents)
+    coefficients = linear_coefficients(step.formula)
+    if coefficients is not None:
+        return {name: Local(coefficients[name]) for name in parents}
+    return {name: Local(_derivative(step, name)) for name in parents}
+
+
+def _derivative(step: Step, name: str) -> Formula:
+    """SymPy's derivative; a unit that applies a known activation gets its slope as taught, and
+    the step's own formula is written by its name (the slope of e^x is e^x)."""
+    known = algebra.recognise(step.formula)
+    if known is not None and name in names_in(known[1]):
+        rule, argument = known
+        inner = algebra.differentiate(argument, name)
+        return product(activations.ACTIVATIONS[rule].slope_of(argument, step.name), inner)
+    derivative = algebra.differentiate(step.formula, name)
+    return _by_name(derivative, step)
+
+
+def _by_name(formula: Formula, step: Step) -> Formula:
+    if formula == step.formula and children(formula):
+        return Name(step.name)
+    return rebuild(formula, lambda part: _by_name(part, step))
+
+
+def _activation_slopes(problem: Problem, step: Step, parents: Sequence[str]) -> dict[str, Local]:
+    assert step.rule is not None and step.unit is not None
+    assert isinstance(problem.model, Network)
+    if step.rule == "softmax":
+        return _softmax_slopes(problem.model, step, parents)
+    use = problem.model.layers[step.unit.layer - 1].activations[step.unit.index - 1]
+    assert isinstance(use, RuleUse)
+    row = activation_row(use)
+    found = {}
+    for parent in parents:
+        written = row.slope_of(parent, step.name, use.options)
+        numeric = None if is_trivial(written) else row.slope_call(parent, use.options)
+        found[parent] = Local(written, numeric)
+    return found
+
+
+def _softmax_slopes(network: Network, step: Step, parents: Sequence[str]) -> dict[str, Local]:
+    """Every output of a softmax depends on every z of its layer: the full Jacobian."""
+    assert step.unit is not None
+    units = network.layers[step.unit.layer - 1].units
+    outputs = [Name(sibling_name(step.name, other)) for other in range(1, units + 1)]
+    if units == 1:
+        outputs = [Name(step.name)]
+    zs = names_in(step.formula)
+    ordered = sorted(zs, key=_trailing_index)
+    return {
+        parent: Local(
+            activations.softmax_slope(step.unit.index - 1, ordered.index(parent), outputs)
+        )
+        for parent in parents
+    }
+
+
+def _trailing_index(name: str) -> int:
+    digits = "".join(ch for ch in name.partition("[")[0].rpartition("_")[2] if ch.isdigit())
+    return int(digits)
+
+
+def sibling_name(name: str, index: int) -> str:
+    """The same quantity of another unit of the layer: `yhat2` from `yhat1`, `a2_3` from `a2_1`.
+
+    Sequential names count through the network, so they are shifted, not replaced; softmax there
+    is only met in layers whose units follow one another.
+    """
+    base, bracket, sample = name.partition("[")
+    stem = base.rstrip("0123456789")
+    return f"{stem}{index}{bracket}{sample}"
+
+
+def _loss_slopes(network: Network, step: Step, parents: Sequence[str]) -> dict[str, Local]:
+    assert isinstance(network.loss, RuleUse)
+    row = loss_row(network.loss)
+    options = network.loss.options
+    names = names_in(step.formula)
+    count = network.layers[-1].units
+    found = {}
+    for parent in parents:
+        target = parent.replace("yhat", "y", 1)
+        assert target in names
+        formula = losses.loss_slope(row, parent, target, count, options)
+        found[parent] = Local(formula)
+    return found
+
+
+def combined_slope(problem: Problem, graph: Graph, gradient: Step, step: Step) -> Formula | None:
+    """ŷ − y for the z of a σ or softmax unit under its cross-entropy, else None.
+
+    In a layered network this is a row of the table of combined rules (each proved in the tests);
+    among an author's own equations SymPy cancels the product.
+    """
+    if isinstance(problem.model, Network):
+        return _combined_by_table(problem.model, graph, gradient, step)
+    return None
+
+
+def _combined_by_table(
+    network: Network, graph: Graph, gradient: Step, step: Step
+) -> Formula | None:
+    last = network.layers[-1]
+    if step.unit is None or step.unit.layer != len(network.layers) or last.batch_norm:
+        return None
+    if step.kind != "preactivation" or not isinstance(network.loss, RuleUse):
+        return None
+    use = last.activations[step.unit.index - 1]
+    if not isinstance(use, RuleUse):
+        return None
+    output = next(
+        link.child
+        for link in gradient.links
+        if (unit := graph.step[link.child].unit) is not None and unit.index == step.unit.index
+    )
+    target = output.replace("yhat", "y", 1)
+    targets = [sibling_name(target, other) for other in range(1, last.units + 1)]
+    return losses.combined_slope(
+        loss_row(network.loss).name,
+        activation_row(use).name,
+        output,
+        target,
+        targets if last.units > 1 else [target],
+        targets_sum_to_one=_targets_sum_to_one(network),
+    )
+
+
+def _targets_sum_to_one(network: Network) -> bool:
+    """True as well where no numbers are given: then the targets are taken as class probabilities."""
+    for sample in network.samples:
+        known = [target.value for target in sample.targets if target is not None]
+        if len(known) == len(sample.targets) and sum(known) != 1:
+            return False
+    return True
+
+
+def linear_coefficients(formula: Formula) -> dict[str, Formula] | None:
+    """The derivative by each name of a sum of products of names and numbers, in one pass; None
+    where the formula is not such a sum (then SymPy differentiates it)."""
+    found: dict[str, list[Formula]] = defaultdict(list)
+    terms = formula.terms if isinstance(formula, Sum) else (formula,)
+    for term in terms:
+        divisor: Formula = ONE
+        minus = False
+        if isinstance(term, Negative):
+            minus, term = True, term.operand
+        if isinstance(term, Quotient) and isinstance(term.denominator, Number):
+            divisor, term = term.denominator, term.numerator
+            if isinstance(term, Sum):
+                inner = linear_coefficients(term)
+                if inner is None:
+                    return None
+                for name, coefficient in inner.items():
+                    part = quotient(coefficient, divisor)
+                    found[name].append(negative(part) if minus else part)
+                continue
+        factors = term.factors if isinstance(term, Product) else (term,)
+        named = [factor.name for factor in factors if isinstance(factor, Name)]
+        if any(not isinstance(factor, Name | Number) for factor in factors):
+            return None
+        if len(set(named)) != len(named):
+            return None
+        for index, factor in enumerate(factors):
+            if isinstance(factor, Name):
+                rest = quotient(product(*factors[:index], *factors[index + 1 :]), divisor)
+                found[factor.name].append(negative(rest) if minus else rest)
+    return {name: total(*parts) for name, parts in found.items()}
+
