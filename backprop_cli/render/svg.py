@@ -1,0 +1,411 @@
+"""Pictures as self-contained SVG: curves, and networks with weights, values and gradients.
+
+Colours are presentation attributes, so that every SVG reader understands them; a style sheet
+only adds the dark scheme. No colour says anything that a shape, a dash or a word does not.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from html import escape as escape_html
+from typing import assert_never
+
+from rich.cells import cell_len
+
+from backprop_cli.formula import unicode
+from backprop_cli.formula.nodes import Formula, Name
+from backprop_cli.formula.spelling import Derivative, Glyph, Spelling
+from backprop_cli.render.escape import visible
+from backprop_cli.render.layout import Box, Placed, Point, at, layout
+from backprop_cli.render.plot import finite, numeral, spread
+from backprop_cli.render.reading import typographic
+from backprop_cli.worksheet.document import Curve, Diagram, DiagramNode, Series
+
+FONT = "'Libertinus Serif','STIX Two Text','Cambria',Georgia,'Times New Roman',serif"
+INK, FAINT, PAPER = "#1f2328", "#8b949e", "#ffffff"
+DARK = (
+    "@media screen and (prefers-color-scheme:dark){"
+    ".bp-ink{fill:#e6edf3}.bp-line{stroke:#9aa4af}.bp-grid{stroke:#30363d}.bp-head{fill:#9aa4af}"
+    ".bp-halo{stroke:#0d1117}.bp-paper{fill:#0d1117}.bp-node{stroke:#9aa4af;fill:#161b22}"
+    ".bp-grad{fill:#ff9bce}.bp-s0{stroke:#79b8ff}.bp-s1{stroke:#ffab70}.bp-s2{stroke:#85e89d}"
+    ".bp-s3{stroke:#d2a8ff}}"
+)
+SERIES = ("#0550ae", "#b35900", "#116329", "#8250df")
+DASHES = ("", "7 4", "2 3", "9 3 2 3")
+FILL = {
+    "input": "#eef4fb",
+    "hidden": "#ffffff",
+    "output": "#eef7ee",
+    "loss": "#fdf1ee",
+    "parameter": "#f7f4fb",
+}
+GRADIENT = "#a0145a"
+
+
+def _words(text: str) -> str:
+    return escape_html(visible(text), quote=True)
+
+
+def _n(value: float) -> str:
+    """A coordinate: at most one decimal, never `-0`."""
+    return f"{round(value, 1) + 0.0:g}"
+
+
+# Text with raised and lowered parts
+
+
+@dataclass(frozen=True)
+class Run:
+    """A piece of text, its size and how far its baseline is lowered, both in ems."""
+
+    text: str
+    size: float = 1.0
+    down: float = 0.0
+    italic: bool = False
+
+
+def glyph_runs(glyph: Glyph) -> list[Run]:
+    """A name as letters with subscripts and superscripts."""
+    match glyph:
+        case Derivative(numerator, denominator, sample, new):
+            runs = [
+                Run("∂"),
+                *glyph_runs(numerator),
+                Run("/∂"),
+                *glyph_runs(denominator),
+            ]
+        case _:
+            base = glyph.base + ("\u0302" if glyph.hat else "")
+            runs = [Run("ŷ" if base == "y\u0302" else base, italic=len(glyph.base) == 1)]
+            if glyph.subscript:
+                runs.append(Run(glyph.subscript, 0.7, 0.22))
+            if glyph.superscript:
+                runs.append(Run(f"({glyph.superscript})", 0.7, -0.38))
+            if glyph.of is not None:
+                runs.extend((Run("["), *glyph_runs(glyph.of), Run("]")))
+            sample, new = glyph.sample, glyph.new
+    if new:
+        runs.append(Run("new", 0.7, -0.38))
+    if sample is not None:
+        runs.append(Run(f"[{sample}]"))
+    return runs
+
+
+def formula_runs(formula: Formula, spelling: Spelling) -> list[Run]:
+    if isinstance(formula, Name):
+        return glyph_runs(spelling(formula.name))
+    return [Run(unicode.write(formula, spelling))]
+
+
+def width_in_ems(runs: Sequence[Run]) -> float:
+    """A generous estimate; the fonts of a reader are not known."""
+    return sum(_ems(run.text) * run.size for run in runs)
+
+
+def _ems(text: str) -> float:
+    return sum(
+        cell_len(c) * (0.3 if c in "()[].,/ ‘'|" else 0.62 if c in "∂−=wm+∇" else 0.53)
+        for c in text
+    )
+
+
+def text(
+    runs: Sequence[Run],
+    where: Point,
+    size: float,
+    *,
+    anchor: str = "middle",
+    kind: str = "ink",
+    fill: str = INK,
+    halo: bool = False,
+) -> str:
+    """One line of text; `halo` puts paper round the letters where they stand on lines."""
+    spans = []
+    lowered = 0.0
+    for run in runs:
+        shift = round(run.down - lowered, 3)
+        lowered = run.down
+        attributes = ""
+        if shift:
+            attributes += f' dy="{_n(shift * size)}"'
+        if run.size != 1:
+            attributes += f' font-size="{_n(run.size * size)}"'
+        if run.italic:
+            attributes += ' font-style="italic"'
+        spans.append(
+            f"<tspan{attributes}>{_words(run.text)}</tspan>" if attributes else _words(run.text)
+        )
+    body = "".join(spans)
+    place = f'x="{_n(where[0])}" y="{_n(where[1])}" font-size="{_n(size)}" text-anchor="{anchor}"'
+    behind = ""
+    if halo:
+        behind = (
+            f'<text class="bp-halo" {place} fill="none" stroke="{PAPER}" stroke-width="4" '
+            f'stroke-linejoin="round" aria-hidden="true">{body}</text>'
+        )
+    return f'{behind}<text class="bp-{kind}" {place} fill="{fill}">{body}</text>'
+
+
+def shortened(words: str, most: int) -> str:
+    """Words cut to so many cells; the whole of a title is in the picture's `<title>`."""
+    words = visible(words)
+    if cell_len(words) <= most:
+        return words
+    kept = ""
+    for character in words:
+        if cell_len(kept + character) >= most:
+            break
+        kept += character
+    return kept.rstrip() + "…"
+
+
+def _plain(words: str, where: Point, size: float, *, anchor: str = "middle") -> str:
+    return text([Run(words)], where, size, anchor=anchor)
+
+
+def _picture(parts: Sequence[str], size: Point, title: str, description: str, key: str) -> str:
+    """The whole file. `key` tells the ids of several pictures on one page apart."""
+    width, height = map(math.ceil, size)
+    mark = (
+        key
+        or sha256("\0".join((title, description, *parts)).encode("utf-8", "replace")).hexdigest()[
+            :8
+        ]
+    )
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" class="bp-picture" width="{width}" height="{height}" '
+        f'viewBox="0 0 {width} {height}" font-family="{FONT}" '
+        f'aria-labelledby="t-{mark} d-{mark}">'
+        f'<title id="t-{mark}">{_words(title)}</title>'
+        f'<desc id="d-{mark}">{_words(description)}</desc>'
+        f"<style>{DARK}</style>" + "\n".join(parts) + "</svg>\n"
+    )
+
+
+# Curves
+
+PLOT = Box(64, 34, 420, 220)  # left, top, width, height of the area inside the axes
+
+
+def curve(picture: Curve, *, key: str = "") -> str:
+    """A plot with axes, a grid, a legend; points that are not finite interrupt the line."""
+    points = [point for series in picture.series for point in finite(series)]
+    parts = [_plain(shortened(picture.title, 60), (PLOT.left + PLOT.width / 2, 20), 15)]
+    size = (PLOT.left + PLOT.width + 24, PLOT.top + PLOT.height + 48)
+    if not points:
+        parts.append(_plain("no finite values to draw", PLOT.middle, 13))
+        return _picture(parts, size, picture.title, picture.description, key)
+    xs = nice_range(*spread([x for x, _ in points]))
+    ys = nice_range(*spread([y for _, y in points]))
+    x_low, x_high = min(x for x, _ in points), max(x for x, _ in points)
+    frame = Frame((x_low, x_high) if x_high > x_low else (xs[0], xs[-1]), (ys[0], ys[-1]))
+    parts.extend(_axes(picture, frame, [x for x in xs if frame.x[0] <= x <= frame.x[1]], ys))
+    for place, series in enumerate(picture.series):
+        parts.append(_line(series, place, frame))
+    legend, height = _legend(picture.series, size[1])
+    parts.extend(legend)
+    return _picture(parts, (size[0], height), picture.title, picture.description, key)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The ranges of both axes, and where a point of them lies."""
+
+    x: Point
+    y: Point
+
+    def at(self, x: float, y: float) -> Point:
+        return (
+            PLOT.left + PLOT.width * share(x, self.x),
+            PLOT.top + PLOT.height * (1 - share(y, self.y)),
+        )
+
+
+def share(value: float, bounds: Point) -> float:
+    low, high = bounds
+    return (value / 2 - low / 2) / (high / 2 - low / 2)
+
+
+def nice_range(low: float, high: float) -> list[float]:
+    """Round ticks, three to eight, from at or below `low` to at or above `high`."""
+    gap = high / 5 - low / 5
+    step = 10 ** math.floor(math.log10(gap)) if gap > 0 else 1.0
+    step *= next(factor for factor in (1, 2, 5, 10) if step * factor >= gap * 0.999)
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    if not 1 <= last - first <= 12:  # the ends agree in all but their last digits
+        return [low, high]
+    return [n * step for n in range(first, last + 1)]
+
+
+def _axes(picture: Curve, frame: Frame, xs: Sequence[float], ys: Sequence[float]) -> Iterator[str]:
+    for x in xs:
+        left, _ = frame.at(x, 0)
+        yield _rule((left, PLOT.top), (left, PLOT.bottom), "grid", "#e2e6ea")
+        yield _plain(numeral(x, frame.x), (left, PLOT.bottom + 16), 12)
+    for y in ys:
+        _, top = frame.at(frame.x[0], y)
+        yield _rule((PLOT.left, top), (PLOT.right, top), "grid", "#e2e6ea")
+        yield _plain(numeral(y, frame.y), (PLOT.left - 6, top + 4), 12, anchor="end")
+    yield _rule((PLOT.left, PLOT.bottom), (PLOT.right, PLOT.bottom), "line", INK)
+    yield _rule((PLOT.left, PLOT.top), (PLOT.left, PLOT.bottom), "line", INK)
+    yield _plain(shortened(picture.x_label, 50), (PLOT.left + PLOT.width / 2, PLOT.bottom + 36), 13)
+    where = (16.0, PLOT.top + PLOT.height / 2)
+    label = _plain(shortened(picture.y_label, 30), where, 13)
+    yield f'<g transform="rotate(-90 {_n(where[0])} {_n(where[1])})">{label}</g>'
+
+
+def _rule(start: Point, end: Point, kind: str, colour: str) -> str:
+    return (
+        f'<path class="bp-{kind}" d="M{_n(start[0])} {_n(start[1])}L{_n(end[0])} {_n(end[1])}" '
+        f'stroke="{colour}" fill="none"/>'
+    )
+
+
+def _stroke(place: int) -> str:
+    dash = DASHES[place % len(DASHES)]
+    dashes = f' stroke-dasharray="{dash}"' if dash else ""
+    colour = place % len(SERIES)
+    return f'class="bp-s{colour}" stroke="{SERIES[colour]}" stroke-width="2" fill="none"{dashes}'
+
+
+def _line(series: Series, place: int, frame: Frame) -> str:
+    runs: list[list[Point]] = [[]]
+    for x, y in series.points:
+        if math.isfinite(x) and math.isfinite(y):
+            runs[-1].append(frame.at(x, y))
+        elif runs[-1]:
+            runs.append([])
+    path = ""
+    for run in runs:
+        if len(run) == 1:  # a point by itself is drawn as a short dash
+            run = [(run[0][0] - 2, run[0][1]), (run[0][0] + 2, run[0][1])]
+        path += "".join(f"{'L' if n else 'M'}{_n(x)} {_n(y)}" for n, (x, y) in enumerate(run))
+    return f'<path {_stroke(place)} stroke-linejoin="round" d="{path}"/>'
+
+
+def _legend(series: Sequence[Series], top: float) -> tuple[list[str], float]:
+    if len(series) < 2:
+        return [], top
+    parts = []
+    left, height = PLOT.left, top + 10
+    for place, one in enumerate(series):
+        label = shortened(one.label, 50)
+        wide = 40 + 13 * _ems(label) + 20
+        if left > PLOT.left and left + wide > PLOT.right:
+            left, height = PLOT.left, height + 18
+        parts.append(f'<path {_stroke(place)} d="M{_n(left)} {_n(height - 4)}h30"/>')
+        parts.append(_plain(label, (left + 36, height), 13, anchor="start"))
+        left += wide
+    return parts, height + 12
+
+
+# Networks
+
+LEGEND = 12
+SMALL = 11.5
+
+
+def _digits(value: str) -> str:
+    return shortened(typographic(value), 16)
+
+
+def diagram(picture: Diagram, spelling: Spelling, *, key: str = "") -> str:
+    """The network from left to right: name and value in a node, its gradient below it."""
+    names = [formula_runs(node.name, spelling) for node in picture.nodes]
+    radii = [
+        max(25.0, 15 * width_in_ems(runs) / 2 + 9, 12 * _ems(_digits(node.value)) / 2 + 8)
+        for node, runs in zip(picture.nodes, names, strict=True)
+    ]
+    labels = []
+    for edge in picture.edges:
+        runs = formula_runs(edge.label, spelling) if edge.label else []
+        value = _digits(edge.value)
+        if value:
+            runs = [*runs, Run(f" = {value}" if runs else value)]
+        labels.append(runs)
+    sizes = [(width_in_ems(runs) * SMALL + 4, SMALL + 5.0) if runs else None for runs in labels]
+    plan = layout(picture, radii, sizes)
+    title = shortened(picture.title, 60)
+    parts = [_plain(title, (plan.width / 2, 20), 15)]
+    for edge, way in zip(picture.edges, plan.ways, strict=True):
+        parts.append(_edge(way, plan.nodes[edge.end]))
+    for node, runs, placed in zip(picture.nodes, names, plan.nodes, strict=True):
+        parts.extend(_node(node, runs, placed))
+    for runs, box in zip(labels, plan.labels, strict=True):
+        if box is not None:
+            where = (box.left + box.width / 2, box.top + box.height - 4)
+            parts.append(text(runs, where, SMALL, halo=True))
+    notes = list(_notes(picture, plan.unlabelled))
+    height = plan.height
+    for note in notes:
+        height += 17
+        parts.append(_plain(note, (12, height), LEGEND, anchor="start"))
+    width = max([plan.width, *(LEGEND * _ems(note) + 24 for note in notes), 15 * _ems(title) + 24])
+    return _picture(parts, (width, height + 12), picture.title, picture.description, key)
+
+
+def _notes(picture: Diagram, unlabelled: int) -> Iterator[str]:
+    """What the signs of this picture mean."""
+    if any(node.value for node in picture.nodes):
+        yield "In a node: its name and value."
+    if any(node.gradient for node in picture.nodes):
+        yield "∇: derivative of the loss with respect to the node."
+    if unlabelled:
+        yield f"{unlabelled} labels on edges are left out, there is no room for them."
+
+
+def _edge(way: tuple[Point, Point, Point], end: Placed) -> str:
+    """A line or a bow, with a head that touches the node it ends in."""
+    tip = at(way, 1)
+    before = at(way, 0.97)
+    angle = math.atan2(tip[1] - before[1], tip[0] - before[0])
+    back = (tip[0] - 8 * math.cos(angle), tip[1] - 8 * math.sin(angle))
+    across = (3.5 * math.sin(angle), -3.5 * math.cos(angle))
+    start, bend, _ = way
+    path = f"M{_n(start[0])} {_n(start[1])}Q{_n(bend[0])} {_n(bend[1])} {_n(back[0])} {_n(back[1])}"
+    head = (
+        f"M{_n(tip[0])} {_n(tip[1])}L{_n(back[0] + across[0])} {_n(back[1] + across[1])}"
+        f"L{_n(back[0] - across[0])} {_n(back[1] - across[1])}Z"
+    )
+    return (
+        f'<path class="bp-line" d="{path}" stroke="{FAINT}" fill="none"/>'
+        f'<path class="bp-head" d="{head}" fill="{FAINT}"/>'
+    )
+
+
+def _node(node: DiagramNode, runs: Sequence[Run], placed: Placed) -> Iterator[str]:
+    x, y = placed.centre
+    fill = FILL[node.kind]
+    paint = f'class="bp-node" fill="{fill}" stroke="{INK}" stroke-width="1.3"'
+    half = placed.radius
+    match node.kind:
+        case "input" | "parameter" | "loss":
+            corner = {"input": 4, "parameter": 12, "loss": 0}[node.kind]
+            yield (
+                f'<rect {paint} x="{_n(x - half)}" y="{_n(y - 23)}" width="{_n(2 * half)}" '
+                f'height="46" rx="{corner}"/>'
+            )
+        case "hidden" | "output":
+            yield f'<ellipse {paint} cx="{_n(x)}" cy="{_n(y)}" rx="{_n(half)}" ry="25"/>'
+            if node.kind == "output":
+                inner = paint.replace(f'fill="{fill}"', 'fill="none"')
+                yield f'<ellipse {inner} cx="{_n(x)}" cy="{_n(y)}" rx="{_n(half - 3)}" ry="22"/>'
+        case _:
+            assert_never(node.kind)
+    if node.value:
+        yield text(runs, (x, y - 3), 15)
+        yield text([Run(_digits(node.value))], (x, y + 13), 12)
+    else:
+        yield text(runs, (x, y + 5), 15)
+    if node.gradient:
+        yield text(
+            [Run(f"∇ {_digits(node.gradient)}")],
+            (x, y + 40),
+            12,
+            kind="grad",
+            fill=GRADIENT,
+            halo=True,
+        )
