@@ -220,7 +220,7 @@ def _network(problem: Mapping[str, Any]) -> Model:
     rows = problem.get("samples") or [problem]
     samples = [
         (
-            sample["number"] if "number" in sample else number,
+            number,
             numbers_of(sample["inputs"]),
             numbers_of(sample["targets"]) if "targets" in sample else [],
         )
