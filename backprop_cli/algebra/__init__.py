@@ -1,0 +1,16 @@
+"""What is derived rather than written: derivatives, cancellations, proofs, precise numbers.
+
+The only room SymPy lives in, and each function here imports it when it first needs it: a sheet
+of sums and products, `--help` and `list` never do.
+"""
+
+from __future__ import annotations
+
+from backprop_cli.algebra.derivative import NotDifferentiable, differentiate
+from backprop_cli.algebra.recognise import recognise
+
+__all__ = [
+    "NotDifferentiable",
+    "differentiate",
+    "recognise",
+]

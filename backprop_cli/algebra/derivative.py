@@ -1,0 +1,228 @@
+"""The derivative of one equation by one of its names, in the author's order.
+
+The slope of every function comes from SymPy, once each; sums, products and powers are carried
+out on the written tree, because SymPy would sort and distribute them: of (y − t)² by t a sheet
+says −2(y − t), not 2t − 2y. Tests compare whole derivatives with SymPy's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from functools import lru_cache
+from typing import assert_never
+
+from backprop_cli.algebra.monomials import UNIT, Monomial, Ring, Writer, collect
+from backprop_cli.algebra.slopes import function_slope
+from backprop_cli.formula.build import (
+    ONE,
+    ZERO,
+    children,
+    is_number,
+    names_in,
+    negative,
+    product,
+    rename,
+    substitute,
+    total,
+)
+from backprop_cli.formula.nodes import (
+    Call,
+    Comparison,
+    Conditional,
+    Formula,
+    Matrix,
+    Name,
+    Negative,
+    Number,
+    Power,
+    Product,
+    Quotient,
+    Shown,
+    Sum,
+)
+
+
+class NotDifferentiable(ValueError):
+    """The formula holds something that has no derivative here; the message says what."""
+
+
+def differentiate(formula: Formula, name: str) -> Formula:
+    """∂formula/∂name. At a kink: the convention of the function's primed form, and ½ for a tie.
+
+    Formulas of the same shape are differentiated once, whatever their names are.
+    """
+    simple = _linear(formula, name)
+    if simple is not None:
+        return simple
+    names = names_in(formula)
+    position = {own: f"v{index}" for index, own in enumerate(names)}
+    shape = rename(formula, position.__getitem__)
+    derivative = _differentiate(shape, position[name])
+    return rename(derivative, dict(zip(position.values(), names, strict=True)).__getitem__)
+
+
+def _linear(formula: Formula, name: str) -> Formula | None:
+    """The derivative where the name occurs at most once, in a sum of products; else None."""
+    if not mentions(formula, name):
+        return ZERO
+    match formula:
+        case Name():
+            return ONE
+        case Negative(operand):
+            inner = _linear(operand, name)
+            return None if inner is None else negative(inner)
+        case Sum(terms):
+            touched = [term for term in terms if mentions(term, name)]
+            return _linear(touched[0], name) if len(touched) == 1 else None
+        case Product(factors):
+            touched = [factor for factor in factors if mentions(factor, name)]
+            if touched != [Name(name)]:
+                return None
+            if any(isinstance(factor, Number | Quotient | Negative) for factor in factors):
+                return None  # numbers may have to be gathered
+            rest = [factor for factor in factors if factor != Name(name)]
+            return product(*rest)
+        case _:
+            return None
+
+
+def mentions(formula: Formula, name: str) -> bool:
+    if isinstance(formula, Name):
+        return formula.name == name
+    return any(mentions(part, name) for part in children(formula))
+
+
+def _has_decimals(formula: Formula) -> bool:
+    if isinstance(formula, Number):
+        return not formula.text.isdigit()
+    return any(map(_has_decimals, children(formula)))
+
+
+@lru_cache(maxsize=4096)
+def _differentiate(formula: Formula, name: str) -> Formula:
+    return _Derivation(name, _has_decimals(formula)).written(formula)
+
+
+class _Derivation:
+    """One formula and one name: the ring of its parts, and which parts the name occurs in."""
+
+    def __init__(self, name: str, decimals: bool) -> None:
+        self.name = name
+        self.ring = Ring()
+        self.writer = Writer(decimals)
+        self._touched: dict[Formula, bool] = {}
+
+    def touches(self, formula: Formula) -> bool:
+        found = self._touched.get(formula)
+        if found is None:
+            if isinstance(formula, Name):
+                found = formula.name == self.name
+            else:
+                found = any(map(self.touches, children(formula)))
+            self._touched[formula] = found
+        return found
+
+    def written(self, formula: Formula) -> Formula:
+        self.ring.monomial(formula)  # so that sums are written as the author writes them
+        terms = collect(self.terms(formula))
+        if len(terms) > 1 or (terms and terms[0].coefficient == -1):  # of −(y − t): t − y
+            terms = [part for term in terms for part in self.ring.terms(term)]
+        return self.writer.sum(terms)
+
+    def terms(self, formula: Formula) -> list[Monomial]:
+        """The derivative as terms, in the order in which its sources are written."""
+        if not self.touches(formula):
+            return []
+        match formula:
+            case Name():
+                return [UNIT]
+            case Number():
+                return []
+            case Sum(parts):
+                return [term for part in parts for term in self.terms(part)]
+            case Negative(operand):
+                return [-term for term in self.terms(operand)]
+            case Product(factors):
+                return self._product(factors)
+            case Quotient(numerator, denominator):
+                return self._quotient(numerator, denominator)
+            case Power(base, exponent):
+                return self._power(formula, base, exponent)
+            case Call():
+                return self._call(formula)
+            case Conditional():
+                return self._conditional(formula)
+            case Comparison():
+                raise NotDifferentiable("a comparison has no derivative")
+            case Matrix() | Shown():
+                raise NotDifferentiable("a matrix is only shown, never differentiated")
+            case _:
+                assert_never(formula)
+
+    def factor(self, formula: Formula) -> Monomial:
+        """The derivative as one factor: several terms make a bracket."""
+        terms = collect(self.terms(formula))
+        if len(terms) == 1:
+            return terms[0]
+        return self.ring.monomial(self.writer.sum(terms))
+
+    def _product(self, factors: Sequence[Formula]) -> list[Monomial]:
+        parts = [self.ring.monomial(factor) for factor in factors]
+        return [
+            self.ring.times((*parts[:index], self.factor(factor), *parts[index + 1 :]))
+            for index, factor in enumerate(factors)
+            if self.touches(factor)
+        ]
+
+    def _quotient(self, numerator: Formula, denominator: Formula) -> list[Monomial]:
+        below = self.ring.monomial(denominator)
+        if not below.coefficient:
+            raise NotDifferentiable("a quotient by 0 has no derivative")
+        inverse = below ** Fraction(-1)
+        terms = []
+        if self.touches(numerator):
+            terms.append(self.factor(numerator) * inverse)
+        if self.touches(denominator):
+            above = self.ring.monomial(numerator)
+            terms.append(-(above * self.factor(denominator) * inverse * inverse))
+        return terms
+
+    def _power(self, formula: Power, base: Formula, exponent: Formula) -> list[Monomial]:
+        terms = []
+        if self.touches(base):
+            degree = self.ring.monomial(exponent)
+            lower = Monomial(degree.coefficient - 1)
+            written = total(exponent, negative(ONE))
+            rest = self.ring.power(
+                base, lower if not degree.powers else degree, Power(base, written)
+            )
+            terms.append(degree * rest * self.factor(base))
+        if self.touches(exponent):
+            whole = self.ring.monomial(formula)
+            if base != Call("e", ()):
+                whole = whole * self.ring.monomial(Call("ln", (base,)))
+            terms.append(whole * self.factor(exponent))
+        return terms
+
+    def _call(self, formula: Call) -> list[Monomial]:
+        terms = []
+        arguments = formula.arguments
+        for index, argument in enumerate(arguments):
+            if not self.touches(argument):
+                continue
+            slope = function_slope(formula.function, len(arguments), index)
+            if slope is None:
+                raise NotDifferentiable(f"{formula.function} has no derivative here")
+            if is_number(slope, 0):
+                continue
+            outer = substitute(slope, {f"u{at}": part for at, part in enumerate(arguments)})
+            terms.append(self.ring.monomial(outer) * self.factor(argument))
+        return terms
+
+    def _conditional(self, formula: Conditional) -> list[Monomial]:
+        then = self.writer.sum(self.terms(formula.then))
+        otherwise = self.writer.sum(self.terms(formula.otherwise))
+        if then == otherwise:
+            return [self.ring.monomial(then)]
+        return [self.ring.monomial(Conditional(formula.condition, then, otherwise))]

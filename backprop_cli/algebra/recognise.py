@@ -1,0 +1,157 @@
+"""Activations met inside an author's equation: `1/(1 + exp(-g))` is σ(g).
+
+Callers then write the slope as it is taught, a(1 − a), instead of the derivative of the quotient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from itertools import permutations
+
+from backprop_cli.formula.build import children
+from backprop_cli.formula.nodes import (
+    Call,
+    Comparison,
+    Conditional,
+    Formula,
+    Name,
+    Negative,
+    Number,
+    Power,
+    Product,
+    Quotient,
+    Sum,
+)
+
+_FORMS: tuple[tuple[str, str], ...] = (
+    ("sigmoid", "1/(1 + exp(-z))"),
+    ("sigmoid", "1/(1 + e^(-z))"),
+    ("sigmoid", "exp(z)/(1 + exp(z))"),
+    ("sigmoid", "e^z/(1 + e^z)"),
+    ("tanh", "(exp(z) - exp(-z))/(exp(z) + exp(-z))"),
+    ("tanh", "(e^z - e^(-z))/(e^z + e^(-z))"),
+    ("tanh", "2*sigmoid(2*z) - 1"),
+    ("tanh", "(exp(2*z) - 1)/(exp(2*z) + 1)"),
+    ("relu", "z if z > 0 else 0"),
+    ("relu", "z if z >= 0 else 0"),
+    ("softplus", "ln(1 + exp(z))"),
+    ("swish", "z*sigmoid(z)"),
+    ("swish", "z/(1 + exp(-z))"),
+)
+# max(0, z) is no ReLU here: at its tie each gets ½, at a ReLU's kink the slope is 0. For the same
+# reason z ≥ 0 is one only because both give the value 0 at 0 and the sheet states the convention.
+
+_CALLS = frozenset({"sigmoid", "tanh", "relu", "softplus", "swish", "gelu", "elu", "leaky_relu"})
+
+
+def recognise(formula: Formula) -> tuple[str, Formula] | None:
+    """The activation that the whole formula applies, and what to; None if it is none."""
+    match formula:
+        case Call(function, (argument,)) if function in _CALLS:
+            return function, argument
+        case Quotient() | Sum() | Call("ln" | "log", _) | Product() | Conditional():
+            for rule, form in _forms():
+                found = _match(form, formula, None)
+                if isinstance(found, tuple) and found[0] is not None:
+                    return rule, found[0]
+            return None
+        case _:
+            return None
+
+
+@lru_cache(maxsize=1)
+def _forms() -> tuple[tuple[str, Formula], ...]:
+    from backprop_cli.formula.parse import parse
+
+    return tuple((rule, parse(text)) for rule, text in _FORMS)
+
+
+def _match(form: Formula, formula: Formula, bound: Formula | None) -> tuple[Formula | None] | None:
+    """(what z stands for,) if `formula` has this form, None if not; `bound` is z as known so far.
+
+    Terms and factors may come in any order; there are at most three of them in a form.
+    """
+    match form, formula:
+        case Name("z"), _:
+            return (formula,) if bound is None or bound == formula else None
+        case Number(), Number():
+            return (bound,) if form.value == formula.value else None
+        case Negative(operand), _ if not isinstance(formula, Negative):
+            return _match_negated(operand, formula, bound)
+        case (Sum(), Sum()) | (Product(), Product()):
+            return _any_order(children(form), children(formula), bound)
+        case (Call(name, inner), Call(other, arguments)) if _same(name, other):
+            return _in_order(inner, arguments, bound)
+        case (Comparison(), Comparison()) if form.relation != formula.relation:
+            return None
+        case (
+            (Quotient(), Quotient())
+            | (Power(), Power())
+            | (Negative(), Negative())
+            | (Conditional(), Conditional())
+            | (Comparison(), Comparison())
+        ):
+            return _in_order(children(form), children(formula), bound)
+        case _:
+            return None
+
+
+def _match_negated(
+    operand: Formula, formula: Formula, bound: Formula | None
+) -> tuple[Formula | None] | None:
+    """−z against what is written without a leading minus: z is then the opposite of it."""
+    if operand != Name("z"):
+        return None
+    opposite = opposite_of(formula)
+    if opposite is None or (bound is not None and bound != opposite):
+        return None
+    return (opposite,)
+
+
+def opposite_of(formula: Formula) -> Formula | None:
+    """−formula where it is written without a bracket: of −w·x + b that is w·x − b."""
+    match formula:
+        case Negative(operand):
+            return operand
+        case Sum(terms) if any(isinstance(term, Negative) for term in terms):
+            return Sum(
+                tuple(
+                    term.operand if isinstance(term, Negative) else Negative(term) for term in terms
+                )
+            )
+        case Product((Negative(operand), *rest)):
+            return Product((operand, *rest))
+        case Quotient(Negative(operand), denominator):
+            return Quotient(operand, denominator)
+        case _:
+            return None
+
+
+def _same(name: str, other: str) -> bool:
+    return name == other or {name, other} == {"ln", "log"}
+
+
+def _in_order(
+    forms: Sequence[Formula], formulas: Sequence[Formula], bound: Formula | None
+) -> tuple[Formula | None] | None:
+    if len(forms) != len(formulas):
+        return None
+    for form, formula in zip(forms, formulas, strict=True):
+        found = _match(form, formula, bound)
+        if found is None:
+            return None
+        bound = found[0]
+    return (bound,)
+
+
+def _any_order(
+    forms: Sequence[Formula], formulas: Sequence[Formula], bound: Formula | None
+) -> tuple[Formula | None] | None:
+    if len(forms) != len(formulas):
+        return None
+    for order in permutations(formulas):
+        found = _in_order(forms, order, bound)
+        if found is not None:
+            return found
+    return None
