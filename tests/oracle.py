@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import math
 import random
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -133,6 +134,9 @@ def _written(text: str, names: Mapping[str, Any], b: Any) -> Any:
     """An equation of our own problem files, which are written to be Python but for `^`."""
     functions = {name: value for name, value in vars(b).items() if name != "gaps"}
     functions |= {name: _activation(name, b) for name in ACTIVATIONS}
+    for left, right in re.findall(r"(\w+) [<>]=? (\w+)", text):
+        if left in names and right in names:
+            b.gaps.append(abs(_plain(names[left]) - _plain(names[right])))
     return eval(text.replace("^", "**"), {"__builtins__": {}, **functions, **names})
 
 
