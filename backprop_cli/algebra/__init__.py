@@ -6,11 +6,20 @@ of sums and products, `--help` and `list` never do.
 
 from __future__ import annotations
 
+from backprop_cli.algebra.combine import combine, equal
+from backprop_cli.algebra.compose import composed_gradient, composed_size
 from backprop_cli.algebra.derivative import NotDifferentiable, differentiate
+from backprop_cli.algebra.precise import finite_difference, precise_value
 from backprop_cli.algebra.recognise import recognise
 
 __all__ = [
     "NotDifferentiable",
+    "combine",
+    "composed_gradient",
+    "composed_size",
     "differentiate",
+    "equal",
+    "finite_difference",
+    "precise_value",
     "recognise",
 ]

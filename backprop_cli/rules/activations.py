@@ -49,8 +49,11 @@ class ActivationRule:
 
     @property
     def numeric_slope(self) -> Formula:
-        """∂a/∂z as the function `name'` of `z`: right at extremes, where a(1 − a) is 0."""
-        return self.slope_call("z", {})
+        """∂a/∂z as the function `name'` of `z`: right at extremes, where a(1 − a) is 0.
+
+        Softmax is no function of one z; its slope is written in its outputs only.
+        """
+        return self.slope if self.layerwise else self.slope_call("z", {})
 
     def with_options(self, options: Mapping[str, Number]) -> dict[str, Number]:
         """Every option's value, the defaults filled in."""

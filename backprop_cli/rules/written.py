@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from backprop_cli.formula.build import substitute
-from backprop_cli.formula.nodes import Formula, Name, Negative, Number
+from backprop_cli.formula.build import product, rebuild, substitute
+from backprop_cli.formula.nodes import Formula, Name, Negative, Number, Product
 
 
 @lru_cache(maxsize=1024)
@@ -19,8 +19,15 @@ def written(text: str) -> Formula:
 
 
 def instantiate(text: str, replacements: Mapping[str, Formula]) -> Formula:
-    """A row's formula with its names replaced by the sheet's."""
-    return substitute(written(text), replacements)
+    """A row's formula with its names replaced by the sheet's; an option of 1 or 0 as a factor is
+    not written."""
+    return _tidy(substitute(written(text), replacements))
+
+
+def _tidy(formula: Formula) -> Formula:
+    if isinstance(formula, Product):
+        return product(*map(_tidy, formula.factors))
+    return rebuild(formula, _tidy)
 
 
 def named(quantity: Formula | str) -> Formula:

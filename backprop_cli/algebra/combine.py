@@ -1,0 +1,213 @@
+"""Cancelling and proving: (−y/a + (1 − y)/(1 − a))·a(1 − a) is a − y."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from fractions import Fraction
+from functools import lru_cache
+from random import Random
+from typing import Any
+
+from backprop_cli.algebra.bridge import Beyond, from_sympy, to_sympy
+from backprop_cli.algebra.precise import precise_value
+from backprop_cli.algebra.slopes import function_classes
+from backprop_cli.formula.build import children, names_in, rebuild, rename, size
+from backprop_cli.formula.nodes import (
+    Call,
+    Comparison,
+    Conditional,
+    Formula,
+    Matrix,
+    Name,
+    Number,
+    Power,
+    Shown,
+)
+
+_LARGEST_COMBINED = 200  # nodes; what is larger is left as it is
+_MOST_PARTS = 12
+_HIGHEST_DEGREE = 8
+_LARGEST_PROVED = 400
+
+
+def combine(formula: Formula) -> Formula | None:
+    """The product with everything cancelled, in the author's order; None if that is not simpler."""
+    names = names_in(formula)
+    position = {own: f"v{index}" for index, own in enumerate(names)}
+    combined = _combine(rename(formula, position.__getitem__))
+    if combined is None:
+        return None
+    return rename(combined, dict(zip(position.values(), names, strict=True)).__getitem__)
+
+
+@lru_cache(maxsize=1024)
+def _combine(formula: Formula) -> Formula | None:
+    if size(formula) > _LARGEST_COMBINED:
+        return None
+    import sympy
+
+    parts: dict[Formula, str] = {}
+    opaque = _hide(formula, parts)
+    if len(parts) > _MOST_PARTS or _degree(opaque) > _HIGHEST_DEGREE:
+        return None
+    symbols = {f"p{index}": sympy.Symbol(f"p{index}") for index in range(len(parts))}
+    try:
+        expression = sympy.cancel(to_sympy(opaque, symbols.__getitem__, {}))
+    except (Beyond, sympy.PolynomialError, ZeroDivisionError):
+        return None
+    if expression.has(sympy.zoo, sympy.nan, sympy.oo):
+        return None
+    written = dict(zip(symbols.values(), parts, strict=True))
+    decimals = _has_decimals(formula)
+    candidates = [expression, sympy.factor(expression)]
+    candidates += [sympy.collect(expression, symbol) for symbol in symbols.values()]
+    shortest = min((from_sympy(each, written, decimals) for each in candidates), key=size)
+    return shortest if size(shortest) < size(formula) else None
+
+
+def _has_decimals(formula: Formula) -> bool:
+    if isinstance(formula, Number):
+        return not formula.text.isdigit()
+    return any(map(_has_decimals, children(formula)))
+
+
+def _hide(formula: Formula, parts: dict[Formula, str]) -> Formula:
+    """The formula with each part that is no sum, product, quotient or whole power as a name."""
+    match formula:
+        case Number():
+            return formula
+        case Power(base, Number() as exponent) if exponent.value.denominator == 1:
+            return Power(_hide(base, parts), exponent)
+        case Name() | Call() | Conditional() | Comparison() | Power() | Matrix() | Shown():
+            return Name(parts.setdefault(formula, f"p{len(parts)}"))
+        case _:
+            return rebuild(formula, lambda part: _hide(part, parts))
+
+
+def _degree(formula: Formula) -> Fraction:
+    match formula:
+        case Name():
+            return Fraction(1)
+        case Number():
+            return Fraction(0)
+        case Power(base, Number() as exponent):
+            return _degree(base) * max(Fraction(1), abs(exponent.value))
+        case _:
+            return sum(map(_degree, children(formula)), Fraction(0))
+
+
+def equal(a: Formula, b: Formula) -> bool:
+    """Whether two formulas are proved equal wherever both are defined, all names real.
+
+    False means different, or too hard: numbers refute first, so only equal ones take long.
+    """
+    if a == b:
+        return True
+    if size(a) + size(b) > _LARGEST_PROVED or _refuted(a, b):
+        return False
+    import sympy
+
+    symbols: dict[str, Any] = {}
+
+    def symbol(name: str) -> Any:
+        return symbols.setdefault(name, sympy.Symbol(f"v{len(symbols)}", real=True))
+
+    try:
+        difference = to_sympy(a, symbol, meanings()) - to_sympy(b, symbol, meanings())
+        return any(attempt == 0 for attempt in _attempts(difference))
+    except (Beyond, TypeError, ValueError, NotImplementedError, ZeroDivisionError):
+        return False
+
+
+def _attempts(difference: Any) -> Iterator[Any]:
+    """Ever more costly ways to show that an expression is 0."""
+    import sympy
+
+    yield difference
+    yield sympy.expand(difference)
+    rational = sympy.together(sympy.expand(difference.rewrite(sympy.exp)))
+    yield sympy.expand(sympy.fraction(rational)[0])
+    yield sympy.simplify(difference)
+    yield sympy.simplify(difference.rewrite(sympy.exp))
+
+
+def _refuted(a: Formula, b: Formula) -> bool:
+    """Whether they differ at a random point."""
+    random = Random(20)
+    names = names_in(Call("max", (a, b)))
+    for low, high in ((-200, 200), (1, 200), (1, 99)):
+        values = {name: Fraction(random.randint(low, high), 100) for name in names}
+        left, right = precise_value(a, values, 40), precise_value(b, values, 40)
+        if left == left and right == right and abs(left) < 1e30 and abs(right) < 1e30:
+            scale = max(1, abs(left), abs(right))
+            if abs(left - right) > scale * 1e-25:
+                return True
+    return False
+
+
+@lru_cache(maxsize=1)
+def meanings() -> Mapping[str, Callable[..., Any]]:
+    """Every function by what it means to SymPy: σ as 1/(1 + e^−z), ReLU as two cases."""
+    import sympy
+
+    exp, log, half = sympy.exp, sympy.log, sympy.Rational(1, 2)
+
+    def cases(z: Any, above: Any, otherwise: Any) -> Any:
+        return sympy.Piecewise((above, z > 0), (otherwise, True))
+
+    def sigmoid(z: Any) -> Any:
+        return 1 / (1 + exp(-z))
+
+    def normal(z: Any) -> Any:
+        return half * (1 + sympy.erf(z / sympy.sqrt(2)))
+
+    def bell(z: Any) -> Any:
+        return exp(-(z**2) / 2) / sympy.sqrt(2 * sympy.pi)
+
+    def step(z: Any, threshold: Any = sympy.S.Zero, at_threshold: Any = sympy.S.One) -> Any:
+        return sympy.Piecewise((1, z > threshold), (0, z < threshold), (at_threshold, True))
+
+    def sign(z: Any, at_zero: Any = sympy.S.One) -> Any:
+        return sympy.Piecewise((1, z > 0), (-1, z < 0), (at_zero, True))
+
+    def sigmoid_slope(z: Any) -> Any:
+        return exp(-z) / (1 + exp(-z)) ** 2
+
+    hundredth = sympy.Rational(1, 100)
+    known: dict[str, Callable[..., Any]] = {
+        name: function_classes()[name]
+        for name in ("exp", "ln", "log", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "erf")
+    }
+    known.update(
+        {
+            "log1p": lambda z: log(1 + z),
+            "abs": sympy.Abs,
+            "abs'": sympy.sign,
+            "max": sympy.Max,
+            "min": sympy.Min,
+            "logsumexp": lambda *zs: log(sympy.Add(*map(exp, zs))),
+            "identity": lambda z: z,
+            "identity'": lambda z: sympy.S.One,
+            "sigmoid": sigmoid,
+            "sigmoid'": sigmoid_slope,
+            "tanh": sympy.tanh,
+            "tanh'": lambda z: 1 - sympy.tanh(z) ** 2,
+            "relu": lambda z: cases(z, z, 0),
+            "relu'": lambda z: cases(z, 1, 0),
+            "leaky_relu": lambda z, slope=hundredth: cases(z, z, slope * z),
+            "leaky_relu'": lambda z, slope=hundredth: cases(z, 1, slope),
+            "elu": lambda z, alpha=sympy.S.One: cases(z, z, alpha * (exp(z) - 1)),
+            "elu'": lambda z, alpha=sympy.S.One: cases(z, 1, alpha * exp(z)),
+            "softplus": lambda z: log(1 + exp(z)),
+            "softplus'": sigmoid,
+            "swish": lambda z: z * sigmoid(z),
+            "swish'": lambda z: sigmoid(z) + z * sigmoid_slope(z),
+            "gelu": lambda z: z * normal(z),
+            "gelu'": lambda z: normal(z) + z * bell(z),
+            "step": step,
+            "step'": lambda z, *options: sympy.S.Zero,
+            "sign": sign,
+            "sign'": lambda z, *options: sympy.S.Zero,
+        }
+    )
+    return known

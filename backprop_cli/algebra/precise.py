@@ -1,0 +1,315 @@
+"""Values in high precision (mpmath), and derivatives by central differences in it.
+
+A second opinion on the sheet's own floats: nothing here is shared with how they are calculated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+from typing import Any, TypeAlias, assert_never
+
+from backprop_cli.formula.build import names_in
+from backprop_cli.formula.nodes import (
+    Call,
+    Comparison,
+    Conditional,
+    Formula,
+    Matrix,
+    Name,
+    Negative,
+    Number,
+    Power,
+    Product,
+    Quotient,
+    Shown,
+    Sum,
+)
+
+Precise: TypeAlias = Any
+"""An mpmath number; mpmath has no types."""
+
+Definitions: TypeAlias = Sequence[tuple[str, Formula]]
+
+_GUARD_DIGITS = 10
+_STEP = -20  # the power of ten of h in central differences
+_LARGEST_EXPONENT = 10**6  # of e; beyond it a value is infinite or 0
+_LARGEST_ANGLE = 10**30
+_LONGEST_EXPONENT = 6  # digits of a written power of ten
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """Numbers of a fixed precision and every function of the closed list on them.
+
+    Nothing raises on values: out of range is infinite, undefined is nan.
+    """
+
+    mp: Any
+
+    def number(self, value: Fraction | float | int) -> Precise:
+        if isinstance(value, Fraction):
+            return self.mp.mpf(value.numerator) / value.denominator
+        return self.mp.mpf(value)
+
+    def written(self, text: str) -> Precise:
+        _, _, exponent = text.lower().partition("e")
+        if len(exponent.lstrip("+-0")) > _LONGEST_EXPONENT:
+            return self.mp.zero if exponent.startswith("-") else self.mp.inf
+        return self.mp.mpf(text)
+
+    def exp(self, z: Precise) -> Precise:
+        if abs(z) > _LARGEST_EXPONENT:
+            return self.mp.inf if z > 0 else self.mp.zero
+        return self.mp.exp(z)
+
+    def ln(self, z: Precise) -> Precise:
+        if z > 0:
+            return self.mp.ln(z)
+        return -self.mp.inf if z == 0 else self.mp.nan
+
+    def quotient(self, above: Precise, below: Precise) -> Precise:
+        if below != 0:
+            return above / below
+        return self.mp.nan if above == 0 or above != above else above * self.mp.inf
+
+    def power(self, base: Precise, exponent: Precise) -> Precise:
+        whole = self.mp.isint(exponent)
+        if base == 0:
+            return self.mp.mpf(exponent == 0) if exponent >= 0 else self.mp.inf
+        if base < 0 and not whole:
+            return self.mp.nan
+        odd = whole and base < 0 and int(exponent) % 2 == 1
+        size = self.exp(exponent * self.mp.ln(abs(base)))
+        return -size if odd else size
+
+    def angle(self, function: Callable[[Precise], Precise], z: Precise) -> Precise:
+        return function(z) if abs(z) < _LARGEST_ANGLE else self.mp.nan
+
+    def share(self, *values: Precise) -> Precise:
+        top = max(values)
+        return self.mp.one / values.count(top) if values[0] == top else self.mp.zero
+
+    @property
+    def functions(self) -> Mapping[str, Callable[..., Precise]]:
+        return _functions(self)
+
+    def call(self, function: str, values: Sequence[Precise]) -> Precise:
+        if any(value != value for value in values):
+            return self.mp.nan
+        return self.functions[function](*values)
+
+
+@lru_cache(maxsize=8)
+def arithmetic(digits: int) -> Arithmetic:
+    import mpmath  # type: ignore[import-untyped]
+
+    context = mpmath.MPContext()  # a context of our own: the global precision stays as it is
+    context.dps = digits
+    return Arithmetic(context)
+
+
+@lru_cache(maxsize=8)
+def _functions(on: Arithmetic) -> Mapping[str, Callable[..., Precise]]:
+    mp, exp, ln = on.mp, on.exp, on.ln
+    zero, one = mp.zero, mp.one
+
+    def sigmoid(z: Precise) -> Precise:
+        return one / (one + exp(-z))
+
+    def sigmoid_slope(z: Precise) -> Precise:
+        return sigmoid(z) * sigmoid(-z)
+
+    def tanh(z: Precise) -> Precise:
+        return 2 * sigmoid(2 * z) - 1
+
+    def normal(z: Precise) -> Precise:
+        return mp.erfc(-z / mp.sqrt(2)) / 2 if abs(z) < _LARGEST_EXPONENT else mp.mpf(z > 0)
+
+    def bell(z: Precise) -> Precise:
+        return exp(-z * z / 2) / mp.sqrt(2 * mp.pi)
+
+    def logsumexp(*values: Precise) -> Precise:
+        top = max(values)
+        return top if mp.isinf(top) else top + ln(sum(exp(value - top) for value in values))
+
+    def step(z: Precise, threshold: Precise = zero, at_threshold: Precise = one) -> Precise:
+        return at_threshold if z == threshold else mp.mpf(z > threshold)
+
+    def sign(z: Precise, at_zero: Precise = one) -> Precise:
+        return at_zero if z == 0 else mp.sign(z)
+
+    hundredth = one / 100
+    table: dict[str, Callable[..., Precise]] = {
+        "pi": lambda: +mp.pi,
+        "e": lambda: +mp.e,
+        "exp": exp,
+        "ln": ln,
+        "log": ln,
+        "log1p": lambda z: ln(1 + z),
+        "sqrt": lambda z: mp.sqrt(z) if z >= 0 else mp.nan,
+        "abs": abs,
+        "abs'": mp.sign,
+        "max": max,
+        "min": min,
+        "max_share": on.share,
+        "min_share": lambda *values: on.share(*(-value for value in values)),
+        "sin": lambda z: on.angle(mp.sin, z),
+        "cos": lambda z: on.angle(mp.cos, z),
+        "tan": lambda z: on.angle(mp.tan, z),
+        "sinh": lambda z: (exp(z) - exp(-z)) / 2,
+        "cosh": lambda z: (exp(z) + exp(-z)) / 2,
+        "erf": lambda z: 2 * normal(z * mp.sqrt(2)) - 1,
+        "logsumexp": logsumexp,
+        "identity": lambda z: z,
+        "identity'": lambda z: one,
+        "sigmoid": sigmoid,
+        "sigmoid'": sigmoid_slope,
+        "tanh": tanh,
+        "tanh'": lambda z: 4 * sigmoid_slope(2 * z),
+        "relu": lambda z: z if z > 0 else zero,
+        "relu'": lambda z: mp.mpf(z > 0),
+        "leaky_relu": lambda z, slope=hundredth: z if z > 0 else slope * z,
+        "leaky_relu'": lambda z, slope=hundredth: one if z > 0 else slope,
+        "elu": lambda z, alpha=one: z if z > 0 else alpha * (exp(z) - 1),
+        "elu'": lambda z, alpha=one: one if z > 0 else alpha * exp(z),
+        "softplus": lambda z: logsumexp(zero, z),
+        "softplus'": sigmoid,
+        "swish": lambda z: z * sigmoid(z),
+        "swish'": lambda z: sigmoid(z) + z * sigmoid_slope(z),
+        "gelu": lambda z: z * normal(z),
+        "gelu'": lambda z: normal(z) + z * bell(z),
+        "step": step,
+        "step'": lambda z, *options: zero,
+        "sign": sign,
+        "sign'": lambda z, *options: zero,
+    }
+    return table
+
+
+_COMPARE: Mapping[str, Callable[[Precise, Precise], bool]] = {
+    "<": lambda left, right: bool(left < right),
+    "<=": lambda left, right: bool(left <= right),
+    ">": lambda left, right: bool(left > right),
+    ">=": lambda left, right: bool(left >= right),
+    "==": lambda left, right: bool(left == right),
+    "!=": lambda left, right: bool(left != right),
+}
+
+
+def evaluate_precisely(
+    formula: Formula, lookup: Callable[[str], Precise], on: Arithmetic
+) -> Precise:
+    """The value of a formula; names are looked up as numbers of `on`."""
+
+    def value(node: Formula) -> Precise:
+        match node:
+            case Number(text):
+                return on.written(text)
+            case Name(name):
+                return lookup(name)
+            case Sum(terms):
+                return sum(map(value, terms), on.mp.zero)
+            case Product(factors):
+                return _product(list(map(value, factors)), on)
+            case Quotient(numerator, denominator):
+                return on.quotient(value(numerator), value(denominator))
+            case Negative(operand):
+                return -value(operand)
+            case Power(base, exponent):
+                return on.power(value(base), value(exponent))
+            case Call(function, arguments):
+                return on.call(function, list(map(value, arguments)))
+            case Conditional(condition, then, otherwise):
+                return value(then if holds(condition) else otherwise)
+            case Comparison():
+                return on.mp.mpf(holds(node))
+            case Matrix() | Shown():
+                raise TypeError("a matrix is only shown, never evaluated")
+            case _:
+                assert_never(node)
+
+    def holds(node: Comparison) -> bool:
+        return _COMPARE[node.relation](value(node.left), value(node.right))
+
+    return value(formula)
+
+
+def _product(values: Iterable[Precise], on: Arithmetic) -> Precise:
+    """0·ln 0 is 0, the limit that log-loss is defined by; in high precision so is 0·∞."""
+    result = on.mp.one
+    factors = list(values)
+    if any(factor != factor for factor in factors):
+        return on.mp.nan
+    if any(factor == 0 for factor in factors):
+        return on.mp.zero
+    for factor in factors:
+        result *= factor
+    return result
+
+
+def precise_value(
+    formula: Formula, values: Mapping[str, Fraction | float], digits: int = 30
+) -> Precise:
+    """One formula at given numbers, to `digits` digits."""
+    on = arithmetic(digits)
+    return evaluate_precisely(formula, lambda name: on.number(values[name]), on)
+
+
+def finite_difference(
+    definitions: Definitions,
+    output: str,
+    wrt: Sequence[str],
+    values: Mapping[str, Fraction | float],
+    digits: int = 50,
+) -> dict[str, float]:
+    """d output / d each name of `wrt` by central differences of the definitions.
+
+    `definitions` are in order of calculation; `values` hold every other name. The result is good
+    to double precision; nan where a value sits on a kink, so that there is no derivative.
+    """
+    on = arithmetic(digits + _GUARD_DIGITS)
+    base: dict[str, Precise] = {name: on.number(value) for name, value in values.items()}
+    users: dict[str, list[int]] = {}
+    for index, (_, formula) in enumerate(definitions):
+        for name in names_in(formula):
+            users.setdefault(name, []).append(index)
+    for name, formula in definitions:
+        base[name] = evaluate_precisely(formula, base.__getitem__, on)
+    h = on.mp.mpf(10) ** _STEP
+
+    def moved(name: str, by: Precise, steps: Sequence[int]) -> Precise:
+        changed = {name: base[name] + by}
+        for index in steps:
+            defined, formula = definitions[index]
+            changed[defined] = evaluate_precisely(
+                formula, lambda own: changed[own] if own in changed else base[own], on
+            )
+        return changed.get(output, base[output])
+
+    slopes = {}
+    for name in wrt:
+        steps = _reached(name, definitions, users)
+        step = h * max(on.mp.one, abs(base[name]))
+        after = (moved(name, step, steps) - base[output]) / step
+        before = (base[output] - moved(name, -step, steps)) / step
+        scale = max(on.mp.one, abs(after), abs(before))
+        smooth = abs(after - before) <= scale * on.mp.mpf(10) ** (_STEP // 2)
+        slopes[name] = float((after + before) / 2) if smooth else float("nan")
+    return slopes
+
+
+def _reached(
+    name: str, definitions: Definitions, users: Mapping[str, Sequence[int]]
+) -> Sequence[int]:
+    """The definitions that change with `name`, in order."""
+    found: set[int] = set()
+    waiting = [name]
+    while waiting:
+        for index in users.get(waiting.pop(), ()):
+            if index not in found:
+                found.add(index)
+                waiting.append(definitions[index][0])
+    return sorted(found)
