@@ -1,0 +1,94 @@
+"""The perceptron rule run to its end: until an epoch without a mistake, or a repetition."""
+
+from __future__ import annotations
+
+from backprop_cli.formula.evaluate import as_float
+from backprop_cli.problem.model import Problem
+from backprop_cli.run import (
+    MAXIMUM_EPOCHS,
+    Builder,
+    Iteration,
+    Run,
+    Stop,
+    Value,
+    batch_of,
+    evaluate_steps,
+    initial_values,
+    sample_count,
+)
+
+
+def solve_perceptron(problem: Problem, steps: int | None, show: int | None) -> Run:
+    """Present the samples in turn until the rule has nothing left to correct.
+
+    An epoch without a mistake ends the run: the samples are separated. Weights that return at
+    the start of an epoch mean that it would go on for ever (fractions are exact, so that
+    returning means returning). `steps` presents exactly so many samples instead.
+    """
+    count = sample_count(problem)
+    wanted = steps if steps is not None else problem.training.steps
+    fixed = wanted > 1 or steps is not None
+    limit = wanted if fixed else MAXIMUM_EPOCHS * count
+    builder = Builder(problem)
+    initial = initial_values(builder.graph(batch_of(problem, 1)))
+    carried: dict[str, Value | None] = dict(initial)
+    iterations: list[Iteration] = []
+    seen = {_state(carried): 0}
+    mistakes = 0
+    stop: Stop | None = None
+    number = 0
+    while number < limit and stop is None:
+        number += 1
+        graph = builder.graph(batch_of(problem, number))
+        values = evaluate_steps(graph, carried)
+        if any(_is_mistake(step.name, values) for step in graph.section("loss")):
+            mistakes += 1
+        carried.update({old: values[new] for old, new in graph.carried.items()})
+        if show is None or number <= show:
+            iterations.append(Iteration(number, graph, values, None))
+        if number % count == 0:
+            stop = _end_of_epoch(number, number // count, mistakes, carried, seen)
+            seen.setdefault(_state(carried), number // count)
+            mistakes = 0
+            stop = None if fixed and number < limit and stop and stop.reason == "cycle" else stop
+    if stop is None and not fixed:
+        stop = Stop("given-up", number, f"No end after {MAXIMUM_EPOCHS} epochs.")
+    names = iterations[0].graph.parameters
+    start = {name: initial[name] for name in names}
+    final = {name: carried[name] for name in names}
+    return Run(problem, tuple(iterations), [], start, final, number, stop)
+
+
+def _state(carried: dict[str, Value | None]) -> tuple[Value | None, ...]:
+    return tuple(carried.values())
+
+
+def _is_mistake(name: str, values: dict[str, Value | None]) -> bool:
+    value = values[name]
+    return value is not None and as_float(value) != 0
+
+
+def _end_of_epoch(
+    number: int,
+    epoch: int,
+    mistakes: int,
+    carried: dict[str, Value | None],
+    seen: dict[tuple[Value | None, ...], int],
+) -> Stop | None:
+    if mistakes == 0:
+        before = "the first epoch" if epoch == 1 else f"epoch {epoch}"
+        return Stop(
+            "converged",
+            number,
+            f"No mistake in {before}: the perceptron has learnt all samples and stops.",
+        )
+    earlier = seen.get(_state(carried))
+    if earlier is not None:
+        when = "at the start" if earlier == 0 else f"after epoch {earlier}"
+        return Stop(
+            "cycle",
+            number,
+            f"After epoch {epoch} the weights are the same as {when}, so the rule cycles and never"
+            " ends: no straight line separates these samples. A hidden layer is needed.",
+        )
+    return None

@@ -1,0 +1,95 @@
+"""Curves: the loss over a run, and an output as a function of one input."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from fractions import Fraction
+
+from backprop_cli.formula.evaluate import as_float
+from backprop_cli.run import Run, evaluate_steps, leaf_values
+from backprop_cli.worksheet.document import Curve, Series
+
+CURVE_POINTS = 121
+LOSS_POINTS = 400
+
+
+def loss_curve(run: Run) -> Curve | None:
+    """The loss before each update and after the last."""
+    points = [
+        (float(index), as_float(value))
+        for index, value in enumerate(run.losses)
+        if value is not None and math.isfinite(as_float(value))
+    ]
+    if len(points) < 3:
+        return None
+    step = max(1, -(-len(points) // LOSS_POINTS))
+    kept = points[::step]
+    if kept[-1] != points[-1]:
+        kept.append(points[-1])
+    first, last = points[0][1], points[-1][1]
+    trend = "falls" if last < first else "rises" if last > first else "stays"
+    return Curve(
+        series=(Series("loss", tuple(kept)),),
+        x_label="updates done",
+        y_label="loss",
+        title="Loss over the run",
+        description=f"The loss {trend} from {first:.4g} to {last:.4g} in {run.updates} updates.",
+    )
+
+
+def function_curve(run: Run, curve: tuple[str, float, float]) -> Curve:
+    """The outputs of the network over one of its given quantities, everything else held fixed.
+
+    What is drawn: the last forward quantity before the loss (each output of a network), and the
+    loss itself where nothing else depends on the name.
+    """
+    name, low, high = curve
+    graph = run.iterations[0].graph
+    forward = graph.section("forward") or graph.section("loss")
+    last = [step for step in forward if step.unit == forward[-1].unit]
+    if forward[-1].unit is not None:
+        depth = forward[-1].unit.layer
+        last = [
+            step
+            for step in forward
+            if step.unit and step.unit.layer == depth and step.kind == "activation"
+        ]
+    else:
+        last = [forward[-1]]
+    start = leaf_values(graph, {})
+    points: dict[str, list[tuple[float, float]]] = {step.name: [] for step in last}
+    for index in range(CURVE_POINTS):
+        place = low + (high - low) * index / (CURVE_POINTS - 1)
+        leaves = tuple(
+            replace(leaf, value=Fraction(repr(place))) if leaf.name == name else leaf
+            for leaf in graph.leaves
+        )
+        carried = {**start, name: Fraction(repr(place))}
+        values = evaluate_steps(
+            replace(graph, leaves=leaves), carried, sections=("forward", "loss")
+        )
+        for step in last:
+            value = values[step.name]
+            if value is not None and math.isfinite(as_float(value)):
+                points[step.name].append((place, as_float(value)))
+    series = tuple(Series(key, tuple(found)) for key, found in points.items() if found)
+    shown = ", ".join(points)
+    return Curve(
+        series=series,
+        x_label=name,
+        y_label=shown,
+        title=f"{shown} as a function of {name}",
+        description=_described(shown, name, low, high, series),
+    )
+
+
+def _described(shown: str, name: str, low: float, high: float, series: tuple[Series, ...]) -> str:
+    if not series:
+        return f"{shown} has no value for {name} from {low:g} to {high:g}."
+    lowest = min(y for each in series for _, y in each.points)
+    highest = max(y for each in series for _, y in each.points)
+    return (
+        f"{shown} for {name} from {low:g} to {high:g}:"
+        f" between {lowest:.4g} and {highest:.4g}."
+    )

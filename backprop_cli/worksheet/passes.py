@@ -1,0 +1,112 @@
+"""The forward pass and the loss as tables: quantity, formula, numbers put in, value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from backprop_cli.formula.nodes import Name
+from backprop_cli.graph.step import Step
+from backprop_cli.worksheet.document import (
+    Block,
+    Column,
+    Heading,
+    Line,
+    Math,
+    Paragraph,
+    Table,
+    Text,
+)
+from backprop_cli.worksheet.remarks import forward_reasons
+from backprop_cli.worksheet.sheet import NO_VALUE, Sheet
+
+SECTIONED_SAMPLES = 3
+"""Up to so many samples each get a table of their own; more stand side by side."""
+SAMPLES_ACROSS = 4
+
+
+def forward(sheet: Sheet) -> Iterator[Block]:
+    steps = sheet.graph.section("forward")
+    if not steps:
+        return
+    yield Heading(2, (Text("Forward pass"),))
+    yield from by_sample(sheet, steps)
+    yield from forward_reasons(sheet)
+
+
+def loss(sheet: Sheet) -> Iterator[Block]:
+    steps = sheet.graph.section("loss")
+    if not steps:
+        return
+    yield Heading(2, (Text("Loss" if sheet.graph.losses else "Error"),))
+    yield from by_sample(sheet, steps)
+
+
+def by_sample(sheet: Sheet, steps: Sequence[Step]) -> Iterator[Block]:
+    """Tables of steps: sample after sample, or many samples side by side."""
+    marks = list(dict.fromkeys(step.sample for step in steps if step.sample is not None))
+    if not marks or (len(marks) == 1 and all(step.sample is not None for step in steps)):
+        yield step_table(sheet, steps)
+        return
+    if len(marks) <= SECTIONED_SAMPLES and not _tied(steps):
+        for mark in marks:
+            own = [step for step in steps if step.sample == mark]
+            yield Paragraph((Text(f"Sample {mark}", "strong"),))
+            yield step_table(sheet, own)
+    else:
+        yield from across(sheet, steps, marks)
+    whole = [step for step in steps if step.sample is None]
+    if whole and not _tied(steps):
+        yield Paragraph((Text("Whole batch", "strong"),))
+        yield step_table(sheet, whole)
+
+
+def _tied(steps: Sequence[Step]) -> bool:
+    """Batch normalisation: quantities of the batch stand between those of the samples."""
+    return any(step.kind == "normalisation" and step.sample is None for step in steps)
+
+
+def step_table(sheet: Sheet, steps: Sequence[Step]) -> Table:
+    if sheet.symbolic:
+        plain = (Column((Text("Quantity"),)), Column((Text("Formula"),), wrap=True))
+        return Table(plain, tuple((quantity(step), (Math(step.formula),)) for step in steps))
+    columns = (
+        Column((Text("Quantity"),)),
+        Column((Text("Formula"),), wrap=True),
+        Column((Text("Numbers put in"),), wrap=True),
+        Column((Text("Value"),), align="decimal"),
+    )
+    return Table(columns, tuple(_row(sheet, step) for step in steps))
+
+
+def quantity(step: Step) -> Line:
+    return (Math(Name(step.name)),)
+
+
+def _row(sheet: Sheet, step: Step) -> tuple[Line, ...]:
+    numbers = sheet.substituted(step)
+    return (
+        quantity(step),
+        (Math(step.formula),),
+        NO_VALUE if numbers is None else (Math(numbers),),
+        sheet.cell(step.name),
+    )
+
+
+def across(sheet: Sheet, steps: Sequence[Step], marks: Sequence[int]) -> Iterator[Block]:
+    """One row a quantity, one column a sample; a few samples to a table so that it fits."""
+    tied = _tied(steps)
+    for start in range(0, len(marks), SAMPLES_ACROSS):
+        chosen = marks[start : start + SAMPLES_ACROSS]
+        columns = [Column((Text("Quantity"),))]
+        columns += [Column((Text(f"Sample {mark}"),), align="decimal") for mark in chosen]
+        rows: list[tuple[Line, ...]] = []
+        for step in steps:
+            if step.sample == chosen[0]:
+                base = step.name.partition("[")[0]
+                rows.append(
+                    ((Math(Name(base)),), *(sheet.cell(f"{base}[{mark}]") for mark in chosen))
+                )
+            elif step.sample is None and tied:
+                empty: Line = (Text("the same"),)
+                rows.append((quantity(step), sheet.cell(step.name), *(empty for _ in chosen[1:])))
+        yield Table(tuple(columns), tuple(rows))

@@ -1,0 +1,123 @@
+"""One update of a run as a sheet sees it: names with their numbers, ready to be written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, TypeAlias
+
+from backprop_cli.formula.nodes import Formula, Name
+from backprop_cli.formula.spelling import Glyph, Spelling, Symbol, spell
+from backprop_cli.graph.derivation import Derivations
+from backprop_cli.graph.step import Graph, Step
+from backprop_cli.run import Iteration, Run, Value
+from backprop_cli.worksheet.document import Line, Math, Text
+from backprop_cli.worksheet.numbers import Shown, put_in, shown, signed
+
+Form: TypeAlias = Literal["reuse", "chain", "delta", "matrix", "gates"]
+
+NO_VALUE: Line = (Text("–"),)
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What the reader of a sheet asked for.
+
+    `form`: gradients on top of earlier ones (`reuse`), written out to the loss (`chain`), with δ,
+    with matrices, or gate by gate. `only`: just these quantities.
+    """
+
+    symbolic: bool = False
+    only: tuple[str, ...] = ()
+    form: Form = "reuse"
+    digits: int | None = None
+    fractions: bool = False
+    curve: tuple[str, float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """An update of a run together with the reader's choices."""
+
+    run: Run
+    iteration: Iteration
+    choices: Choices
+
+    @property
+    def graph(self) -> Graph:
+        return self.iteration.graph
+
+    @property
+    def digits(self) -> int:
+        return self.choices.digits or self.run.problem.rounding.digits
+
+    @cached_property
+    def symbolic(self) -> bool:
+        """Whether the sheet has no numbers at all."""
+        values = self.iteration.values
+        return all(values[step.name] is None for step in self.graph.steps)
+
+    @cached_property
+    def derivations(self) -> Derivations:
+        return Derivations(self.graph)
+
+    def value(self, name: str) -> Value | None:
+        return self.iteration.values.get(name)
+
+    def known(self, name: str) -> Value:
+        """The value of a name that has one."""
+        value = self.iteration.values[name]
+        assert value is not None
+        return value
+
+    def shown(self, name: str, digits: int | None = None) -> Shown | None:
+        """The number of a name; what the author wrote is written as he wrote it."""
+        leaf = self.graph.leaf.get(name)
+        value = self.value(name)
+        if value is None:
+            return None
+        if leaf is not None and leaf.text is not None and value == leaf.value:
+            text = leaf.text.removeprefix("+")
+            if len(text) <= (digits or self.digits) + 6 and not self.choices.fractions:
+                return Shown(_negative_text(text), True)
+        return shown(value, digits or self.digits, fractions=self.choices.fractions)
+
+    def number(self, name: str, digits: int | None = None) -> Formula:
+        """The number of a name, or the name itself where it has none."""
+        written = self.shown(name, digits)
+        return Name(name) if written is None else written.formula
+
+    def cell(self, name: str) -> Line:
+        """A table cell with the value of a name."""
+        written = self.shown(name)
+        if written is None:
+            return NO_VALUE
+        return (Math(written.formula),) if written.exact else (Text("≈ "), Math(written.formula))
+
+    def put_in(self, formula: Formula, result: Value | None) -> Formula:
+        return put_in(formula, self.number, result, self.digits)
+
+    def substituted(self, step: Step) -> Formula | None:
+        """The step's formula with numbers, or None where one is missing."""
+        value = self.value(step.name)
+        return None if value is None else self.put_in(step.formula, value)
+
+
+def _negative_text(text: str) -> Formula:
+    return signed(text.removeprefix("-"), text.startswith("-"))
+
+
+def spelling_of(graph: Graph, *, deltas: bool = False) -> Spelling:
+    """How the names of a graph are written; with `deltas`, ∂L/∂z of a unit as its δ."""
+
+    def spelling(name: str) -> Glyph:
+        if deltas and (step := graph.step.get(name)) is not None and step.of is not None:
+            owner = graph.step.get(step.of)
+            if owner is not None and owner.kind == "preactivation":
+                glyph = spell(step.of, layered=graph.layered)
+                assert isinstance(glyph, Symbol)
+                return Symbol("δ", glyph.subscript, glyph.superscript, sample=glyph.sample)
+        return spell(name, layered=graph.layered, thresholds=graph.thresholds)
+
+    return spelling
+
