@@ -1,0 +1,236 @@
+"""What is wrong with a file, said so that its author can mend it: place, line, caret, help.
+
+Everything here treats text as hostile: what is printed never holds a control character, an
+escape sequence, a mark that reorders text, or an endless line.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from functools import cached_property
+from typing import Literal, TypeAlias
+
+Severity: TypeAlias = Literal["error", "warning"]
+
+LINE_WIDTH = 100  # columns of a quoted line; longer ones are cut round the caret
+QUOTE_LENGTH = 60  # characters of a word repeated in a message
+TAB = "    "
+
+
+@dataclass(frozen=True)
+class Source:
+    """A text and the name of the file it came from. Offsets count characters from 0."""
+
+    path: str
+    text: str
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        starts = [0]
+        text = self.text
+        at = text.find("\n")
+        while at >= 0:
+            starts.append(at + 1)
+            at = text.find("\n", at + 1)
+        return starts
+
+    def position(self, offset: int) -> tuple[int, int]:
+        """Line and column of an offset, both from 1."""
+        offset = max(0, min(offset, len(self.text)))
+        line = bisect_right(self._starts, offset)
+        return line, offset - self._starts[line - 1] + 1
+
+    def line(self, number: int) -> str:
+        """A line without its line break."""
+        start = self._starts[number - 1]
+        end = self._starts[number] if number < len(self._starts) else len(self.text)
+        return self.text[start:end].rstrip("\r\n")
+
+
+@dataclass(frozen=True)
+class Span:
+    """A stretch of a source from offset `start` up to `end`; None for the file as a whole."""
+
+    source: Source
+    start: int | None = None
+    end: int | None = None
+
+    @property
+    def line(self) -> int:
+        return self.source.position(self.start or 0)[0]
+
+    @property
+    def column(self) -> int:
+        return self.source.position(self.start or 0)[1]
+
+
+@dataclass(frozen=True)
+class Diagnostic:
+    """One mistake, or one warning: `code` is stable and short, `message` is a sentence."""
+
+    code: str
+    message: str
+    span: Span | None = None
+    severity: Severity = "error"
+    help: str | None = None
+
+
+class ProblemError(Exception):
+    """A file cannot be used. Holds every mistake found in it, and the warnings beside them."""
+
+    def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
+        self.diagnostics = tuple(diagnostics)
+        super().__init__("\n".join(map(summary, self.diagnostics)))
+
+
+def summary(diagnostic: Diagnostic) -> str:
+    """The first line: `file:line:column: error[code]: message`."""
+    where = ""
+    if (span := diagnostic.span) is not None:
+        where = f"{escape(span.source.path)}: "
+        if span.start is not None:
+            where = f"{escape(span.source.path)}:{span.line}:{span.column}: "
+    return f"{where}{diagnostic.severity}[{diagnostic.code}]: {escape(diagnostic.message)}"
+
+
+def render(diagnostic: Diagnostic) -> str:
+    """The whole message as plain text: place, quoted line with carets, help. No last newline."""
+    lines = [summary(diagnostic)]
+    gutter = " "
+    span = diagnostic.span
+    if span is not None and span.start is not None:
+        number = str(span.line)
+        gutter = " " * len(number)
+        quoted, indent, width = _excerpt(span)
+        lines.append(f"{gutter} |")
+        lines.append(f"{number} | {quoted}".rstrip())
+        lines.append(f"{gutter} | {' ' * indent}{'^' * width}")
+    if diagnostic.help is not None:
+        lines.append(f"{gutter} = help: {escape(diagnostic.help)}")
+    return "\n".join(lines)
+
+
+def render_all(diagnostics: Iterable[Diagnostic]) -> str:
+    """Every message, an empty line between two."""
+    return "\n\n".join(map(render, diagnostics))
+
+
+def _excerpt(span: Span) -> tuple[str, int, int]:
+    """The line of a span as printed, and where the carets begin and how many there are."""
+    assert span.start is not None
+    line = span.source.line(span.line)
+    start = min(span.column - 1, len(line))
+    end = min(start + max(1, (span.end or span.start) - span.start), max(len(line), start + 1))
+    # Only a window of a long line is escaped and measured: a megabyte on one line stays cheap.
+    first = max(0, start - LINE_WIDTH)
+    cells = [_cell(character) for character in line[first : end + LINE_WIDTH]]
+    left, right = start - first, min(end, len(line)) - first
+    right = min(right, left + LINE_WIDTH // 2)
+    low, high = 0, len(cells)
+    room = LINE_WIDTH - sum(map(_width, cells[left:right]))
+    before = _fitting(reversed(cells[:left]), room if high == right else room * 2 // 3)
+    after = _fitting(iter(cells[right:]), room - before[1])
+    before = _fitting(reversed(cells[:left]), room - after[1])
+    low, high = left - before[0], right + after[0]
+    prefix = "…" if low + first > 0 else ""
+    suffix = "…" if high + first < len(line) else ""
+    indent = len(prefix) + sum(map(_width, cells[low:left]))
+    width = max(1, sum(map(_width, cells[left:right])))
+    return f"{prefix}{''.join(cells[low:high])}{suffix}", indent, width
+
+
+def _fitting(cells: Iterable[str], room: int) -> tuple[int, int]:
+    """How many cells fit into a number of columns, and how many columns they take."""
+    count = used = 0
+    for cell in cells:
+        if used + _width(cell) > room:
+            break
+        used += _width(cell)
+        count += 1
+    return count, used
+
+
+def _cell(character: str) -> str:
+    return TAB if character == "\t" else escape(character)
+
+
+def _width(cell: str) -> int:
+    """Columns on a terminal: wide East Asian characters take two, combining marks none."""
+    if cell.isascii():
+        return len(cell)
+    return sum(
+        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
+        for c in cell
+    )
+
+
+def escape(text: str) -> str:
+    """The text with everything that is not plainly visible written as `\\x1b` or `\\u202e`."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(c if _visible(c) else _escaped(c) for c in text)
+
+
+def _visible(character: str) -> bool:
+    # isprintable is False for controls, formats (bidi marks, zero widths), surrogates, private
+    # and unassigned characters, and for every separator but the plain space.
+    return character.isprintable()
+
+
+def _escaped(character: str) -> str:
+    named = {"\n": "\\n", "\t": "\\t", "\r": "\\r"}.get(character)
+    if named:
+        return named
+    code = ord(character)
+    return (
+        f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" if code < 65536 else f"\\U{code:08x}"
+    )
+
+
+def quote(text: str) -> str:
+    """A word from a file inside a message: in backquotes, escaped, cut when long."""
+    if len(text) > QUOTE_LENGTH:
+        text = text[:QUOTE_LENGTH] + "…"
+    return f"`{escape(text)}`"
+
+
+def closest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
+    """The known names that `name` may have been meant for, the likeliest first."""
+    if not name or len(name) > QUOTE_LENGTH:
+        return []
+    matcher = SequenceMatcher(autojunk=False)
+    matcher.set_seq2(name.lower())
+    scored: list[tuple[float, int, str]] = []
+    for index, candidate in enumerate(known):
+        if abs(len(candidate) - len(name)) > max(len(name), 4):
+            continue
+        matcher.set_seq1(candidate.lower())
+        # A word of two or three letters is near every other one: ask for more of it.
+        enough = 0.65 if len(name) > 3 else 0.5
+        if (
+            matcher.real_quick_ratio() >= enough
+            and matcher.quick_ratio() >= enough
+            and (ratio := matcher.ratio()) >= enough
+        ):
+            scored.append((-ratio, index, candidate))
+    return [candidate for _, _, candidate in sorted(scored)[:count]]
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """A help sentence with the nearest of the known names: "did you mean `sigmoid`?"."""
+    found = closest(name, known, 1)
+    return f"did you mean {quote(found[0])}?" if found else None
+
+
+def listed(names: Sequence[str], most: int = 12) -> str:
+    """Names in a sentence: "`a`, `b` and `c`", cut where there are very many."""
+    shown = [quote(name) for name in names[:most]]
+    if len(names) > most:
+        return f"{', '.join(shown)} and {len(names) - most} more"
+    if len(shown) < 2:
+        return "".join(shown)
+    return f"{', '.join(shown[:-1])} and {shown[-1]}"

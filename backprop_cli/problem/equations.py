@@ -1,0 +1,353 @@
+"""The equations form: any wiring, in the author's own names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from backprop_cli.diagnostics import listed, nearest, quote
+from backprop_cli.formula.build import names_in
+from backprop_cli.formula.nodes import Formula
+from backprop_cli.problem.formulas import defined_name, formula, report_undefined
+from backprop_cli.problem.model import Equations, Value
+from backprop_cli.problem.samples import MOST_SAMPLES
+from backprop_cli.problem.settings import names_of
+from backprop_cli.problem.values import Fields, Report, entries, items, number_or_null
+from backprop_cli.problem.yaml_tree import Entries, Items, Node, Scalar
+
+MOST_EQUATIONS = 5_000
+MOST_NAMES = 20_000
+
+
+@dataclass
+class _Names:
+    """Every name the file defines, with the key or item that defines it."""
+
+    places: dict[str, tuple[str, Node]] = field(default_factory=dict)
+
+    def define(self, name: str, section: str, place: Node, report: Report) -> bool:
+        if name in self.places:
+            other, first = self.places[name]
+            same = other == section
+            report.error(
+                "defined-twice",
+                f"{quote(name)} is {'twice in' if same else 'in'} `{section}`"
+                + ("" if same else f" and in `{other}`")
+                + f"; first on line {first.span.line}",
+                place,
+                _both_help(section, other),
+            )
+            return False
+        self.places[name] = (section, place)
+        return True
+
+
+def _both_help(section: str, other: str) -> str:
+    if "equations" in (section, other) and section != other:
+        return "a quantity is either given or calculated"
+    return "keep one of them"
+
+
+@dataclass(frozen=True)
+class ReadEquations:
+    """The model (None if anything in it is wrong) and every name in it."""
+
+    model: Equations | None
+    names: tuple[str, ...]
+    samples: int | None
+
+
+def read_equations(top: Fields, report: Report) -> ReadEquations:
+    names = _Names()
+    given = _leaves(top, "given", names, report)
+    parameters = _leaves(top, "parameters", names, report)
+    samples = _samples(top.get("samples"), names, report)
+    written = _written(top, names, report)
+    start = len(report.problems)
+    known = tuple(names.places)
+    defined = set(known)
+    advice = _undeclared_help(top)
+    sound = True
+    for right, node in written.values():
+        if right is None or report_undefined(right, node, defined, report, advice):
+            sound = False
+    order = _order(written, report) if written else None
+    leaves = [name for name, (section, _) in names.places.items() if section != "equations"]
+    output = _output(top, written, report)
+    wrt_default = tuple(parameters) or tuple(leaves)
+    wrt = wrt_default
+    asked = top.get("with_respect_to")
+    if asked is not None:
+        wrt = names_of(asked, report, "`with_respect_to`", known)
+        if output in wrt:
+            report.error(
+                "unknown-name",
+                f"`with_respect_to` names the output {quote(output or '')} itself",
+                asked,
+            )
+    if sound and order is not None and output is not None:
+        _unused(names, written, output, report)
+    failed = any(problem.severity == "error" for problem in report.problems[start:])
+    count = len(samples) if top.get("samples") is not None else 1
+    if failed or order is None or output is None or report.failed:
+        return ReadEquations(None, known, count or None)
+    equations: dict[str, Formula] = {}
+    for name in order:
+        right = written[name][0]
+        assert right is not None
+        equations[name] = right
+    model = Equations(equations, given, parameters, output, wrt, tuple(samples))
+    return ReadEquations(model, known, count)
+
+
+def _undeclared_help(top: Fields) -> str:
+    if top.get("given") is None and top.get("parameters") is None and top.get("samples") is None:
+        return "say what is given: `given: {x: 1}`, or `given: [x]` for a sheet without numbers"
+    return "add it under `given` or `parameters`, or write an equation for it"
+
+
+def _leaves(top: Fields, section: str, names: _Names, report: Report) -> dict[str, Value]:
+    """`{x: 1, t: null}`, or a list of names without numbers."""
+    node = top.get(section)
+    found: dict[str, Value] = {}
+    if node is None:
+        return found
+    pairs: list[tuple[Scalar, Node | None]] = []
+    if isinstance(node, Items):
+        for cell in node.items:
+            if isinstance(cell, Scalar) and not cell.null:
+                pairs.append((cell, None))
+            else:
+                report.error("not-text", f"`{section}` as a list holds names only", cell)
+    elif isinstance(node, Scalar) and not node.null:
+        pairs.append((node, None))
+    else:
+        pairs.extend(entries(node, report, f"`{section}`", "names and numbers"))
+    if len(pairs) > MOST_NAMES:
+        report.error("too-large", f"`{section}` may hold {MOST_NAMES:,} names", node)
+        return found
+    for key, value in pairs:
+        what = "a parameter" if section == "parameters" else "a given quantity"
+        name = defined_name(key, report, what)
+        read = None
+        if value is not None:
+            read = number_or_null(value, report, quote(key.text))
+        if name is not None and names.define(name, section, key, report):
+            found[name] = read
+    return found
+
+
+def _samples(node: Node | None, names: _Names, report: Report) -> list[Mapping[str, Value]]:
+    """`[{x: 1, y: 0}, …]`; every sample has the same names."""
+    if node is None:
+        return []
+    rows = items(node, report, "`samples`", "mappings like {x: 1, y: 0}") or ()
+    if isinstance(node, Items) and not rows:
+        report.error(
+            "missing-value", "`samples` is an empty list", node, "give one sample at least"
+        )
+    if len(rows) > MOST_SAMPLES:
+        report.error(
+            "too-large", f"there are {len(rows):,} samples; {MOST_SAMPLES:,} are allowed", node
+        )
+        return []
+    found: list[Mapping[str, Value]] = []
+    first: dict[str, Value] | None = None
+    for index, row in enumerate(rows, 1):
+        if not isinstance(row, Entries):
+            kind = "a list" if isinstance(row, Items) else "a single value"
+            report.error(
+                "not-a-mapping", f"sample {index} must be a mapping like {{x: 1}}, not {kind}", row
+            )
+            continue
+        sample: dict[str, Value] = {}
+        for key, value in row.entries:
+            name = key.text
+            if first is None:
+                defined = defined_name(key, report, "a given quantity")
+                if defined is None or not names.define(defined, "samples", key, report):
+                    continue
+                name = defined
+            elif name not in first:
+                name = defined_name(key, report, "a given quantity") or name
+                if name not in first:
+                    report.error(
+                        "unknown-name",
+                        f"sample {index} has {quote(name)}, which sample 1 has not",
+                        key,
+                        nearest(name, first) or "every sample has the same names",
+                    )
+                    continue
+            sample[name] = number_or_null(value, report, f"{quote(name)} of sample {index}")
+        if first is None:
+            first = sample
+        elif missing := [name for name in first if name not in sample]:
+            report.error("missing-key", f"sample {index} has no {listed(missing)}", row)
+        found.append(sample)
+    return found
+
+
+Written = dict[str, tuple[Formula | None, Node]]
+
+
+def _written(top: Fields, names: _Names, report: Report) -> Written:
+    node = top.get("equations")
+    found: Written = {}
+    if node is None:
+        report.error("missing-value", "`equations` is empty", top.key("equations"), "f: x*y")
+        return found
+    if isinstance(node, Items):
+        report.error(
+            "not-a-mapping",
+            "`equations` must be a mapping of names and formulas, not a list",
+            node,
+            "write `f: x*y` without the dash",
+        )
+        return found
+    pairs = entries(node, report, "`equations`", "names and formulas")
+    if len(pairs) > MOST_EQUATIONS:
+        report.error(
+            "too-large",
+            f"there are {len(pairs):,} equations; {MOST_EQUATIONS:,} are allowed",
+            top.key("equations"),
+        )
+        return found
+    if isinstance(node, Entries) and not pairs:
+        report.error("missing-value", "`equations` is empty", node, "f: x*y")
+    for key, value in pairs:
+        name = defined_name(key, report, "an equation")
+        right = formula(value, report, f"the equation of {quote(key.text)}")
+        if name is not None and names.define(name, "equations", key, report):
+            found[name] = (right, value)
+    return found
+
+
+def _order(written: Written, report: Report) -> list[str] | None:
+    """The equations with each after those it needs, else as the author wrote them.
+
+    None if some of them need each other, which is reported.
+    """
+    needs = {
+        name: [part for part in names_in(right) if part in written] if right is not None else []
+        for name, (right, _) in written.items()
+    }
+    order: list[str] = []
+    state: dict[str, str] = {}
+    sound = True
+    for root in written:
+        if root in state:
+            continue
+        path = [(root, iter(needs[root]))]
+        state[root] = "open"
+        while path:
+            name, rest = path[-1]
+            for part in rest:
+                if state.get(part) == "open":
+                    names = [one for one, _ in path]
+                    _cycle(names[names.index(part) :], written, report)
+                    sound = False
+                elif part not in state:
+                    state[part] = "open"
+                    path.append((part, iter(needs[part])))
+                    break
+            else:
+                path.pop()
+                state[name] = "done"
+                order.append(name)
+    return order if sound else None
+
+
+def _cycle(names: list[str], written: Written, report: Report) -> None:
+    """Say that equations need each other, at the first of them in the file."""
+    earliest = min(names, key=lambda name: written[name][1].span.start or 0)
+    at = names.index(earliest)
+    names = [*names[at:], *names[:at]]
+    node = written[earliest][1]
+    if len(names) == 1:
+        report.error(
+            "cycle",
+            f"the equation of {quote(earliest)} needs {quote(earliest)} itself",
+            node,
+            f"call the value before it something else, such as {quote(earliest + '_before')}",
+        )
+        return
+    shown = [*names[:6], *(["…"] if len(names) > 6 else []), names[0]]
+    report.error(
+        "cycle",
+        "these equations need each other: " + " → ".join(map(quote, shown)),
+        node,
+        "each quantity is calculated from earlier ones; give one of them a number or another name",
+    )
+
+
+def _output(top: Fields, written: Written, report: Report) -> str | None:
+    node = top.get("output")
+    if node is None:
+        return next(reversed(written), None)
+    if not isinstance(node, Scalar):
+        report.error("not-text", "`output` must be the name of one equation", node)
+        return None
+    name = node.text.strip()
+    if name not in written:
+        for one in written:
+            # `ŷ` in the file is `yhat` among the names.
+            if name == {"ŷ": "yhat"}.get(one, one):
+                return one
+        report.error(
+            "unknown-name",
+            f"`output` names {quote(name)}, and there is no such equation",
+            node,
+            nearest(name, written) or (f"there are {listed(list(written))}" if written else None),
+        )
+        return None
+    return name
+
+
+def _unused(names: _Names, written: Written, output: str, report: Report) -> None:
+    """Warn of what the output does not depend on: most often a slip of the pen."""
+    reached: set[str] = set()
+    waiting = [output]
+    while waiting:
+        name = waiting.pop()
+        if name in reached:
+            continue
+        reached.add(name)
+        if name in written and (right := written[name][0]) is not None:
+            waiting.extend(names_in(right))
+    for name, (section, place) in names.places.items():
+        if name in reached:
+            continue
+        if section == "equations":
+            report.warning(
+                "unused",
+                f"the output {quote(output)} does not depend on the equation {quote(name)}",
+                place,
+                f"`output: {name}` would make it the output" if name.isidentifier() else None,
+            )
+        else:
+            kind = {"parameters": "parameter", "given": "given quantity"}.get(section, "quantity")
+            report.warning(
+                "unused",
+                f"the output {quote(output)} does not depend on the {kind} {quote(name)}",
+                place,
+            )
+
+
+def check_reserved(read: ReadEquations, trains: bool, report: Report, top: Fields) -> None:
+    """Names that an update section needs for itself."""
+    if not trains or read.model is None:
+        return
+    for section in ("equations", "given", "parameters"):
+        node = top.get(section)
+        if not isinstance(node, Entries):
+            continue
+        for key, _ in node.entries:
+            stem = key.text.removesuffix("_new")
+            if stem != key.text and stem in read.model.parameters:
+                report.error(
+                    "bad-name",
+                    f"{quote(key.text)} is the name of {quote(stem)} after the update",
+                    key,
+                    "leave the update to `learning_rate`, or choose another name",
+                )
+

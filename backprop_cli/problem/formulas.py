@@ -1,0 +1,115 @@
+"""Formulas in problem files: read, their names checked, mistakes placed inside the YAML text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+
+from backprop_cli.diagnostics import closest, quote
+from backprop_cli.formula.build import names_in
+from backprop_cli.formula.functions import FUNCTIONS
+from backprop_cli.formula.nodes import Formula, Name
+from backprop_cli.problem.values import Report
+from backprop_cli.problem.yaml_tree import Items, Node, Scalar
+
+IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+LONGEST_NAME = 64
+
+
+def formula(node: Node, report: Report, what: str) -> Formula | None:
+    """The formula a text holds. A number is one too."""
+    from backprop_cli.formula.parse import FormulaError, parse
+
+    if not isinstance(node, Scalar):
+        kind = "a list" if isinstance(node, Items) else "a mapping"
+        advice = "a formula that begins with `[` or `{` needs quotes"
+        report.error("not-a-formula", f"{what} must be a formula, not {kind}", node, advice)
+        return None
+    if node.null or not node.text.strip():
+        report.error("missing-value", f"{what} is empty", node, "write a formula")
+        return None
+    try:
+        return parse(node.text)
+    except FormulaError as error:
+        column = min(max(error.column, 0), max(len(node.text) - 1, 0))
+        length = max(1, min(error.length, len(node.text) - column))
+        report.error("bad-formula", f"{error.message}", node.within(column, length), error.help)
+        return None
+
+
+def defined_name(key: Scalar, report: Report, what: str) -> str | None:
+    """A name that an author gives to a quantity; `σ1` and `ŷ` are read as sigma1 and yhat."""
+    from backprop_cli.formula.parse import FormulaError, parse
+
+    text = key.text.strip()
+    if len(text) <= LONGEST_NAME and not IDENTIFIER.match(text):
+        try:
+            read = parse(text)
+        except FormulaError:
+            read = None
+        if isinstance(read, Name):
+            text = read.name
+    if not IDENTIFIER.match(text) or len(text) > LONGEST_NAME:
+        report.error(
+            "bad-name",
+            f"{quote(text)} cannot be the name of {what}",
+            key,
+            "a name is made of letters, digits and underscores and does not begin with a digit",
+        )
+        return None
+    if text in ("e", "pi"):
+        report.error(
+            "bad-name",
+            f"{quote(text)} is a number of mathematics, so {what} cannot have this name",
+            key,
+            f"call it {quote(text + '1')}, for instance",
+        )
+        return None
+    if is_function(text):
+        report.error(
+            "bad-name",
+            f"{quote(text)} is a function, so {what} cannot have this name",
+            key,
+            f"call it {quote(text + '1')}, for instance",
+        )
+        return None
+    return text
+
+
+def is_function(name: str) -> bool:
+    """Whether formulas read a name as a function or a constant of nature."""
+    return name in _FUNCTION_NAMES
+
+
+_FUNCTION_NAMES = frozenset(
+    name for row in FUNCTIONS.values() for name in (row.name, *row.aliases)
+) | {"if", "else"}
+
+
+def report_undefined(
+    read: Formula,
+    node: Node,
+    known: Collection[str],
+    report: Report,
+    help: str,
+    renamed: Mapping[str, str] | None = None,
+) -> bool:
+    """Report each name of a formula that nothing defines, at its place. True if there is one."""
+    found = False
+    for name in names_in(read):
+        if name in known:
+            continue
+        found = True
+        meant = closest(name, known, 1)
+        advice = f"did you mean {quote(meant[0])}?" if meant else help
+        if renamed and name in renamed:
+            advice = renamed[name]
+        span = node.span
+        if isinstance(node, Scalar):
+            place = re.search(rf"(?<![A-Za-z0-9_]){re.escape(name)}(?![A-Za-z0-9_])", node.text)
+            if place is None and (start := node.text.find(name)) >= 0:
+                span = node.within(start, len(name))
+            elif place is not None:
+                span = node.within(place.start(), len(name))
+        report.error("unknown-name", f"{quote(name)} is not defined here", span, advice)
+    return found

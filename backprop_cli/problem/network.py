@@ -1,0 +1,478 @@
+"""The layers form: samples, layers and loss put together and checked against each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+from backprop_cli.diagnostics import listed, quote
+from backprop_cli.formula.nodes import Number
+from backprop_cli.problem.layers import ReadLayers, read_bias_input, read_layers
+from backprop_cli.problem.model import (
+    Activation,
+    Layer,
+    Loss,
+    Network,
+    Notation,
+    RuleUse,
+    Training,
+    Value,
+)
+from backprop_cli.problem.names import NetworkNames
+from backprop_cli.problem.rule_use import loss
+from backprop_cli.problem.samples import Samples, counted, read_samples
+from backprop_cli.problem.settings import names_of
+from backprop_cli.problem.training import ReadTraining
+from backprop_cli.problem.values import Fields, Report
+from backprop_cli.problem.yaml_tree import Node, Scalar
+from backprop_cli.rules.activations import ACTIVATIONS
+
+MOST_EXPANDED = 1_000_000  # parameters (and pairs of softmax outputs) × samples of a batch
+
+
+@dataclass(frozen=True)
+class ReadNetwork:
+    """The model (None if anything in it is wrong) and the names that lists may hold."""
+
+    model: Network | None
+    names: tuple[str, ...]  # inputs, targets, parameters and forward quantities
+    frozen: tuple[str, ...]
+    trainable: tuple[str, ...] | None
+
+
+class NetworkReader:
+    """Reads in two stages, since `training` needs the samples and is needed by the rest."""
+
+    def __init__(self, top: Fields, report: Report) -> None:
+        self.top, self.report = top, report
+        self.samples: Samples = read_samples(top, report)
+        bias_input = Number("1")
+        if (node := top.get("bias_input")) is not None:
+            bias_input = read_bias_input(node, report) or bias_input
+        inputs = self.samples.inputs
+        node = top.get("layers")
+        if node is None:
+            report.error("missing-value", "`layers` is empty", top.key("layers"))
+            self.layers = ReadLayers(complete=False)
+        else:
+            self.layers = read_layers(node, report, inputs, bias_input)
+        self._missing_inputs()
+
+    def _missing_inputs(self) -> None:
+        if self.samples.have_inputs or self.samples.listed:
+            return
+        first = self.layers.layers[0] if self.layers.layers else None
+        at = self.top.key("layers")
+        if first is not None and first.weights is not None:
+            self.report.error(
+                "missing-key",
+                "there are weights and no `inputs`",
+                at,
+                "add `inputs: [" + ", ".join(["…"] * min(first.fan_in, 5)) + "]`, or "
+                f"`inputs: [{_names('x', first.fan_in)}]` without numbers",
+            )
+        elif self.layers.fan_in is None and self.layers.units is not None:
+            self.report.error(
+                "missing-key",
+                "nothing says how many inputs there are",
+                at,
+                "name them: `inputs: [x1, x2]`",
+            )
+
+    @property
+    def count(self) -> int | None:
+        """How many samples there are."""
+        return len(self.samples.samples) or None
+
+    def finish(self, training: ReadTraining, notation: Notation) -> ReadNetwork:
+        perceptron = training.training.rule == "perceptron"
+        self._target_count()
+        chosen = self._loss(perceptron)
+        self._needs(chosen, training)
+        layers = tuple(self.layers.layers)
+        if not self.layers.complete or not layers:
+            return ReadNetwork(None, (), (), None)
+        inputs = layers[0].fan_in
+        # Without a loss targets are not needed; what is said of them is kept.
+        targets = layers[-1].units if self._uses_targets(chosen, perceptron) else 0
+        network = Network(layers, chosen, inputs, targets, self.samples.complete(inputs, targets))
+        names = NetworkNames(network, notation)
+        self._named_cells(names)
+        parameters = names.parameters()
+        frozen, trainable = self._frozen(names, parameters)
+        if self.report.failed:
+            return ReadNetwork(None, _all_names(names), frozen, trainable)
+        self._batch(network, training.training)
+        if perceptron:
+            self._perceptron(network)
+        self._target_values(network)
+        self._partly_symbolic(network, names)
+        return ReadNetwork(network, _all_names(names), frozen, trainable)
+
+    # --- loss and targets ------------------------------------------------------------------------
+
+    def _uses_targets(self, chosen: Loss | None, perceptron: bool) -> bool:
+        return chosen is not None or perceptron or self.samples.have_targets
+
+    def _target_count(self) -> None:
+        units = self.layers.units
+        if units is None:
+            return
+        last = len(self.layers.layers) or 1
+        for index, sample in enumerate(self.samples.samples, 1):
+            if sample.targets is None or len(sample.targets) == units:
+                continue
+            if not sample.targets:
+                continue
+            assert sample.targets_node is not None
+            of = f"sample {index}" if self.samples.listed else ""
+            self.report.error(
+                "shape",
+                f"layer {last} gives {counted(units, 'output')}, so {of + ' ' if of else ''}"
+                f"{'must have' if of else 'targets must be'} {counted(units, 'target' if of else 'number')}"
+                f", not {len(sample.targets)}",
+                sample.targets_node,
+                "a class is written as one 1 among zeros: [0, 1, 0]"
+                if len(sample.targets) == 1 and self._softmax_output()
+                else None,
+            )
+            if self.samples.listed and self.samples.targets == len(sample.targets):
+                return  # all of them are like this one: say it once
+
+    def _softmax_output(self) -> bool:
+        layers = self.layers.layers
+        return bool(layers) and any(_is(one, "softmax") for one in layers[-1].activations)
+
+    def _loss(self, perceptron: bool) -> Loss | None:
+        node = self.top.get("loss")
+        if node is None:
+            return None
+        units = self.layers.units
+        names: tuple[str, ...] | None = None
+        renamed: Mapping[str, str] = {}
+        advice = ""
+        if units is not None:
+            outputs, targets = _name_list("yhat", units), _name_list("y", units)
+            names = (*outputs, *targets)
+            advice = f"a loss is in the outputs and targets: {listed(names)}"
+            if units > 1:
+                every = f"with {units} outputs they are called {listed(names)}"
+                renamed = {"yhat": every, "y": every}
+        chosen = loss(node, self.report, names, advice, renamed)
+        if perceptron and chosen is not None:
+            self.report.warning(
+                "unused",
+                "the perceptron rule looks at mistakes and uses no loss",
+                self.top.key("loss"),
+                "leave `loss` out",
+            )
+            return None
+        return chosen
+
+    def _needs(self, chosen: Loss | None, training: ReadTraining) -> None:
+        """Targets without loss, a loss without targets, training without either."""
+        at = self.top.key("loss")
+        perceptron = training.training.rule == "perceptron"
+        have = self.samples.have_targets
+        wrong_loss = chosen is None and self.top.get("loss") is not None
+        if chosen is None and not perceptron and not wrong_loss:
+            advice = "add `loss: half_squared_error`, or another of `backprop list`"
+            if have:
+                key = self.top.key("samples" if self.samples.listed else "targets")
+                self.report.error("missing-loss", "there are targets and no `loss`", key, advice)
+            elif training.trains:
+                key = self.top.key("training" if training.section else "learning_rate")
+                self.report.error(
+                    "missing-loss", "an update needs `targets` and a `loss`", key, advice
+                )
+        elif not have and (self._numeric() or (perceptron and self.samples.have_inputs)):
+            what = "the perceptron rule" if perceptron else "a loss"
+            advice = "add `targets: […]`, one number for each output"
+            if self.samples.listed:
+                advice = "each sample has its own: {inputs: […], targets: […]}"
+            if perceptron:
+                at = training.section.key("rule") if training.section else at
+            self.report.error("missing-targets", f"{what} needs targets", at, advice)
+
+    def _numeric(self) -> bool:
+        return any(
+            value is not None for sample in self.samples.samples for value in sample.inputs or ()
+        )
+
+    # --- checks of the whole -----------------------------------------------------------------------
+
+    def _named_cells(self, names: NetworkNames) -> None:
+        """A name in place of a number has to be the one that the sheet gives."""
+        for cell in self.layers.named:
+            layer = names.network.layers[cell.layer - 1]
+            if cell.source is not None:
+                name = names.weight(cell.layer, cell.unit, cell.source)
+                what = f"the weight into unit {cell.unit} of layer {cell.layer} from {cell.source}"
+            elif layer.bias == "none":
+                continue
+            else:
+                name = names.bias(cell.layer, cell.unit)
+                what = f"bias {cell.unit} of layer {cell.layer}"
+                if layer.bias == "shared":
+                    what = f"the shared bias of layer {cell.layer}"
+            if cell.node.text not in (name, name[:1]):
+                self.report.error(
+                    "bad-name",
+                    f"{what} is called {quote(name)} on the worksheet, not {quote(cell.node.text)}",
+                    cell.node,
+                    f"write {quote(name)}, or its number",
+                )
+
+    def _frozen(
+        self, names: NetworkNames, parameters: tuple[str, ...]
+    ) -> tuple[tuple[str, ...], tuple[str, ...] | None]:
+        """The frozen parameters and the only trainable ones, layers' own lists put in."""
+        known = dict.fromkeys(parameters)
+        frozen = dict.fromkeys(self._list(self.top, "frozen", known))
+        trainable: tuple[str, ...] | None = None
+        if self.top.get("trainable") is not None:
+            trainable = self._list(self.top, "trainable", known)
+        if not self.layers.frozen and not self.layers.trainable:
+            _conflict(frozen, trainable, self.top, self.report)
+            return tuple(frozen), trainable
+        by_layer = _parameters_by_layer(names)
+        for layer, node in self.layers.frozen:
+            own = dict.fromkeys(by_layer[layer - 1])
+            if not _truth(node):
+                own = dict.fromkeys(names_of(node, self.report, "`frozen`", own))
+            elif _truth(node) == "false":
+                continue
+            frozen.update(own)
+        for layer, node in self.layers.trainable:
+            own = dict.fromkeys(by_layer[layer - 1])
+            if _truth(node) == "true":
+                continue
+            kept = () if _truth(node) else names_of(node, self.report, "`trainable`", own)
+            frozen.update(dict.fromkeys(name for name in own if name not in kept))
+        _conflict(frozen, trainable, self.top, self.report)
+        return tuple(frozen), trainable
+
+    def _list(self, own: Fields, key: str, known: Mapping[str, None]) -> tuple[str, ...]:
+        node = own.get(key)
+        return () if node is None else names_of(node, self.report, quote(key), known)
+
+    def _batch(self, network: Network, training: Training) -> None:
+        samples = len(network.samples)
+        batch = min(training.batch or samples, samples)
+        if batch == 1:
+            for node in self.layers.batch_norms:
+                self.report.error(
+                    "batch-of-one",
+                    "batch normalisation needs several samples in a batch: the mean of one value is "
+                    "the value itself, so z would always become 0",
+                    node,
+                    "give more `samples`" if samples == 1 else "set `batch: all` in `training`",
+                )
+        size = 0
+        for layer in network.layers:
+            size += sum(map(sum, layer.connected)) + len(layer.biases) + layer.units
+            if any(_is(one, "softmax") for one in layer.activations):
+                size += layer.units**2
+        if size * batch > MOST_EXPANDED:
+            self.report.error(
+                "too-large",
+                f"{counted(batch, 'sample')} in a batch times {size:,} weights and values is more "
+                f"than a worksheet can hold ({MOST_EXPANDED:,})",
+                self.top.key("layers"),
+                "use a smaller `batch` in `training`" if batch > 1 else "use smaller layers",
+            )
+
+    def _perceptron(self, network: Network) -> None:
+        last = network.layers[-1]
+        for index, layer in enumerate(network.layers, 1):
+            node = self.layers.activation_nodes.get(index, self.top.key("layers"))
+            if layer is last:
+                wrong = [one for one in layer.activations if not _is(one, "step", "sign")]
+                if wrong:
+                    self.report.error(
+                        "perceptron-activation",
+                        f"the perceptron rule is for `step` and `sign` units, not {quote(wrong[0].name)}",
+                        node,
+                        "use `activation: step`, or leave `rule` out to learn by gradients",
+                    )
+        if len(network.layers) > 1:
+            self.report.warning(
+                "perceptron-layers",
+                "the perceptron rule moves only the last layer: it needs a target for each unit",
+                self.top.key("layers"),
+            )
+
+    def _target_values(self, network: Network) -> None:
+        """Warn of targets that a loss or an output cannot have been meant for."""
+        last = network.layers[-1]
+        name = network.loss.name if isinstance(network.loss, RuleUse) else None
+        for index, (sample, read) in enumerate(
+            zip(network.samples, self.samples.samples, strict=True), 1
+        ):
+            values = [None if value is None else value.value for value in sample.targets]
+            node = read.targets_node
+            if node is None:
+                continue
+            of = f" of sample {index}" if self.samples.listed else ""
+            known = [value for value in values if value is not None]
+            if name in ("binary_cross_entropy", "cross_entropy"):
+                if any(not 0 <= value <= 1 for value in known):
+                    self.report.warning(
+                        "unusual-target",
+                        f"a target{of} is not between 0 and 1, as {quote(name)} takes for granted",
+                        node,
+                    )
+                elif (
+                    name == "cross_entropy"
+                    and len(known) == len(values) > 1
+                    and abs(sum(known, Fraction(-1))) > Fraction(1, 10**6)
+                ):
+                    self.report.warning(
+                        "unusual-target",
+                        f"the targets{of} do not sum to 1, as `cross_entropy` takes for granted",
+                        node,
+                        "outputs that do not exclude each other use `binary_cross_entropy`",
+                    )
+            elif name == "hinge" and any(value not in (-1, 1) for value in known):
+                self.report.warning(
+                    "unusual-target",
+                    f"a target{of} is not -1 or 1, as `hinge` takes for granted",
+                    node,
+                )
+            elif network.loss is None:
+                for value, use in zip(values, last.activations, strict=True):
+                    allowed = {"step": (0, 1), "sign": (-1, 1)}.get(use.name)
+                    if value is not None and allowed and value not in allowed:
+                        self.report.warning(
+                            "unusual-target",
+                            f"a target{of} is not {allowed[0]} or {allowed[1]}, so a "
+                            f"{quote(use.name)} unit can never give it",
+                            node,
+                        )
+                        break
+        if name in ("binary_cross_entropy", "cross_entropy"):
+            self._outputs_of_logarithm(last, name)
+
+    def _outputs_of_logarithm(self, last: Layer, name: str) -> None:
+        for use in last.activations:
+            if not isinstance(use, RuleUse):
+                continue
+            rule = ACTIVATIONS[use.name]
+            inside = rule.low is not None and rule.high is not None and rule.low.value >= 0
+            if not inside:
+                node = self.layers.activation_nodes.get(
+                    len(self.layers.layers), self.top.key("layers")
+                )
+                better = "sigmoid" if name == "binary_cross_entropy" else "softmax"
+                self.report.warning(
+                    "unusual-output",
+                    f"{quote(name)} takes logarithms of the outputs, and {quote(use.name)} can give "
+                    "values outside 0 to 1",
+                    node,
+                    f"use {quote(better)} in the last layer",
+                )
+                return
+
+    def _partly_symbolic(self, network: Network, names: NetworkNames) -> None:
+        """Warn where some numbers are left out and others are not."""
+        without: list[str] = []
+        numbers = 0
+
+        def count(value: Value, name: str) -> None:
+            nonlocal numbers
+            if value is None:
+                without.append(name)
+            else:
+                numbers += 1
+
+        several = len(network.samples) > 1
+        for index, sample in enumerate(network.samples, 1):
+            suffix = f"[{index}]" if several else ""
+            for place, value in enumerate(sample.inputs, 1):
+                count(value, names.input(place) + suffix)
+            for place, value in enumerate(sample.targets, 1):
+                count(value, names.target(place) + suffix)
+        for index, layer in enumerate(network.layers, 1):
+            for unit, row in enumerate(layer.connected, 1):
+                for source, connected in enumerate(row, 1):
+                    if connected:
+                        value = layer.weights[unit - 1][source - 1] if layer.weights else None
+                        count(value, names.weight(index, unit, source))
+            for unit, value in enumerate(layer.biases, 1):
+                count(value, names.bias(index, unit))
+        if without and numbers:
+            self.report.warning(
+                "partly-symbolic",
+                f"{listed(without, 5)} {'has' if len(without) == 1 else 'have'} no number, so what "
+                "depends on them cannot be calculated",
+                self.top.key("layers"),
+            )
+
+
+def _is(use: Activation, *names: str) -> bool:
+    return isinstance(use, RuleUse) and use.name in names
+
+
+def _truth(node: Node) -> str:
+    """ "true" or "false" where a list could stand, else ""."""
+    if isinstance(node, Scalar) and node.plain and node.text.lower() in ("true", "false"):
+        return node.text.lower()
+    return ""
+
+
+def _conflict(
+    frozen: Mapping[str, None], trainable: tuple[str, ...] | None, top: Fields, report: Report
+) -> None:
+    both = [name for name in trainable or () if name in frozen]
+    if both:
+        report.error(
+            "both-forms",
+            f"{listed(both, 5)} {'is' if len(both) == 1 else 'are'} both frozen and trainable",
+            top.key("trainable"),
+            "name a parameter in one of the lists",
+        )
+
+
+def _parameters_by_layer(names: NetworkNames) -> list[list[str]]:
+    found: list[list[str]] = []
+    for index, layer in enumerate(names.network.layers, 1):
+        own: dict[str, None] = {}
+        for unit in range(1, layer.units + 1):
+            for source, connected in enumerate(layer.connected[unit - 1], 1):
+                if connected:
+                    own[names.weight(index, unit, source)] = None
+            if layer.bias != "none":
+                own[names.bias(index, unit)] = None
+            if layer.batch_norm is not None:
+                own[names.gamma(index, unit)] = None
+                own[names.beta(index, unit)] = None
+        found.append(list(own))
+    return found
+
+
+def _all_names(names: NetworkNames) -> tuple[str, ...]:
+    network = names.network
+    found = [names.input(index) for index in range(1, network.inputs + 1)]
+    found += [names.target(index) for index in range(1, network.targets + 1)]
+    found += names.parameters()
+    for index, layer in enumerate(network.layers, 1):
+        for unit in range(1, layer.units + 1):
+            if not names.merged(index, unit):
+                found.append(names.z(index, unit))
+            found += [names.a(index, unit), names.inner_a(index, unit)]
+            if layer.batch_norm is not None:
+                mark = names.z(index, unit).removeprefix("z")
+                found += [f"{letter}{mark}" for letter in ("mu", "var", "n", "zhat", "zbar")]
+    found.append("L")
+    return tuple(dict.fromkeys(found))
+
+
+def _name_list(letter: str, count: int) -> tuple[str, ...]:
+    return (letter,) if count == 1 else tuple(f"{letter}{index}" for index in range(1, count + 1))
+
+
+def _names(letter: str, count: int) -> str:
+    names = _name_list(letter, count)
+    return ", ".join(names[:5]) + (", …" if count > 5 else "")
+

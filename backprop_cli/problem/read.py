@@ -1,0 +1,183 @@
+"""From a problem file to a `Problem`, or to everything that is wrong with the file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from backprop_cli.diagnostics import Diagnostic, ProblemError, Source, Span, nearest
+from backprop_cli.problem.equations import check_reserved, read_equations
+from backprop_cli.problem.model import Equations, Network, Problem
+from backprop_cli.problem.network import NetworkReader
+from backprop_cli.problem.settings import (
+    check_asked,
+    names_of,
+    read_marking,
+    read_notation,
+    read_rounding,
+)
+from backprop_cli.problem.training import ReadTraining, read_training
+from backprop_cli.problem.values import Fields, Report, fields, word
+from backprop_cli.problem.yaml_tree import Entries, Items, Node, compose, load
+
+COMMON_KEYS = (
+    "title",
+    "description",
+    "samples",
+    "learning_rate",
+    "training",
+    "frozen",
+    "trainable",
+    "notation",
+    "rounding",
+    "marking",
+)
+LAYER_FORM_KEYS = ("inputs", "targets", "layers", "loss", "bias_input")
+EQUATION_FORM_KEYS = ("equations", "given", "parameters", "output", "with_respect_to")
+
+
+def read_problem(path: str | Path, text: str | None = None) -> Problem:
+    """The problem in a file (`-` is standard input), or in `text` said to be that file.
+
+    Raises ProblemError with every mistake in it. Warnings are dropped: see `read`.
+    """
+    return read(path, text)[0]
+
+
+def read(path: str | Path, text: str | None = None) -> tuple[Problem, list[Diagnostic]]:
+    """The problem and the warnings about it. Raises ProblemError, warnings included."""
+    source = load(path) if text is None else Source(str(path), text)
+    root, problems = compose(source)
+    report = Report(problems)
+    problem = None if root is None and problems else _problem(source, root, report)
+    diagnostics = report.in_order()
+    if report.failed or problem is None:
+        raise ProblemError(diagnostics)
+    return problem, diagnostics
+
+
+def _problem(source: Source, root: Node | None, report: Report) -> Problem | None:
+    whole = Span(source)
+    if root is None or not isinstance(root, Entries):
+        shape = "a list" if isinstance(root, Items) else "a single value"
+        if root is None or (not isinstance(root, Items) and root.null):
+            report.error("empty-file", "the file is empty", whole, "a problem begins with `title:`")
+        else:
+            report.error(
+                "not-a-mapping",
+                f"a problem file is a mapping of keys like `title:` and `layers:`, not {shape}",
+                root,
+            )
+        return None
+    present = {key.text for key, _ in root.entries}
+    layered, equational = "layers" in present, "equations" in present
+    known = (*COMMON_KEYS, *LAYER_FORM_KEYS, *EQUATION_FORM_KEYS)
+    top = fields(root, report, "a problem file", known)
+    if layered and equational:
+        report.error(
+            "both-forms",
+            "a problem has `layers` or `equations`, not both",
+            top.key("equations"),
+            "put them into two files",
+        )
+        return None
+    if not layered and not equational:
+        meant = [key for key, _ in root.entries if nearest(key.text, ("layers", "equations"))]
+        if not meant or not report.failed:
+            report.error(
+                "missing-key",
+                "the file has neither `layers` nor `equations`",
+                whole,
+                "a network is described by `layers`, any other calculation by `equations`",
+            )
+        return None
+    _wrong_form(top, layered, report)
+    title = top.read("title", lambda node: word(node, report, "`title`"), "Untitled")
+    description = top.read("description", lambda node: word(node, report, "`description`"), "")
+    notation = read_notation(top, report)
+    rounding = read_rounding(top, report)
+    marking = read_marking(top, report)
+    model: Network | Equations | None
+    frozen: tuple[str, ...] = ()
+    trainable: tuple[str, ...] | None = None
+    if layered:
+        reader = NetworkReader(top, report)
+        training = read_training(top, report, reader.count)
+        network = reader.finish(training, notation)
+        model, names = network.model, network.names
+        frozen, trainable = network.frozen, network.trainable
+    else:
+        read = read_equations(top, report)
+        training = read_training(top, report, read.samples)
+        _gradient_rule_only(training, report)
+        check_reserved(read, training.trains, report, top)
+        model, names = read.model, read.names
+        if model is not None:
+            frozen, trainable = _equation_lists(top, model, report)
+    if model is None or report.failed:
+        return None
+    check_asked(marking.patterns, names, report)
+    if report.failed:
+        return None
+    return Problem(
+        title=" ".join(title.split()),
+        model=model,
+        learning_rate=training.learning_rate,
+        description=description.strip(),
+        training=training.training,
+        trains=training.trains,
+        frozen=frozen,
+        trainable=trainable,
+        notation=notation,
+        rounding=rounding,
+        marking=marking.marking,
+        path=source.path,
+    )
+
+
+def _wrong_form(top: Fields, layered: bool, report: Report) -> None:
+    """Keys of the other form of problem."""
+    others = EQUATION_FORM_KEYS if layered else LAYER_FORM_KEYS
+    here, there = ("layers", "equations") if layered else ("equations", "layers")
+    advice = {
+        "loss": "the loss is an equation too, usually the last one: L: (y - yhat)^2",
+        "inputs": "write `given: {x: 1}`",
+        "targets": "targets are given too: `given: {y: 1}`",
+        "given": "write `inputs: […]` and `targets: […]`",
+        "parameters": "weights and biases stand in the layers",
+    }
+    for name in others:
+        if name in top.values:
+            report.error(
+                "wrong-form",
+                f"`{name}` belongs to problems with `{there}`, and this one has `{here}`",
+                top.key(name),
+                advice.get(name),
+            )
+
+
+def _gradient_rule_only(training: ReadTraining, report: Report) -> None:
+    if training.training.rule == "perceptron" and training.section is not None:
+        report.error(
+            "wrong-form",
+            "the perceptron rule is for problems with `layers`",
+            training.section.key("rule"),
+            "write the update as equations, or the network as layers",
+        )
+
+
+def _equation_lists(
+    top: Fields, model: Equations, report: Report
+) -> tuple[tuple[str, ...], tuple[str, ...] | None]:
+    known = dict.fromkeys(model.parameters)
+    frozen: tuple[str, ...] = ()
+    trainable: tuple[str, ...] | None = None
+    if (node := top.get("frozen")) is not None:
+        frozen = names_of(node, report, "`frozen`", known)
+    if (node := top.get("trainable")) is not None:
+        trainable = names_of(node, report, "`trainable`", known)
+    both = [name for name in trainable or () if name in frozen]
+    if both:
+        report.error(
+            "both-forms", f"`{both[0]}` is both frozen and trainable", top.key("trainable")
+        )
+    return frozen, trainable

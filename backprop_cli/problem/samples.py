@@ -1,0 +1,212 @@
+"""Inputs and targets of a layered problem: one sample or several, with numbers or without."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from typing import Literal
+
+from backprop_cli.diagnostics import listed, quote
+from backprop_cli.problem.model import Sample, Value
+from backprop_cli.problem.values import Fields, Report, fields, items, number
+from backprop_cli.problem.yaml_tree import Entries, Items, Node, Scalar
+
+MOST_SAMPLES = 10_000
+MOST_VALUES = 2_000  # inputs or targets of one sample
+
+
+@dataclass(frozen=True)
+class ReadSample:
+    """One sample as far as it could be read. None: not said (or wrong, and reported)."""
+
+    inputs: tuple[Value, ...] | None
+    targets: tuple[Value, ...] | None
+    inputs_node: Node | None
+    targets_node: Node | None
+
+
+@dataclass(frozen=True)
+class Samples:
+    """All samples. `listed` says that the file has them under `samples:`."""
+
+    samples: tuple[ReadSample, ...]
+    listed: bool
+
+    @property
+    def inputs(self) -> int | None:
+        return _usual(sample.inputs for sample in self.samples)
+
+    @property
+    def targets(self) -> int | None:
+        return _usual(sample.targets for sample in self.samples)
+
+    @property
+    def have_targets(self) -> bool:
+        return any(sample.targets_node is not None for sample in self.samples)
+
+    @property
+    def have_inputs(self) -> bool:
+        return any(sample.inputs_node is not None for sample in self.samples)
+
+    def complete(self, inputs: int, targets: int) -> tuple[Sample, ...]:
+        """The samples of a problem, what was left out filled with quantities without number."""
+        return tuple(
+            Sample(sample.inputs or (None,) * inputs, sample.targets or (None,) * targets)
+            for sample in self.samples
+        )
+
+
+def _usual(rows: object) -> int | None:
+    """How many values a sample has: what most samples say, the first of them in a tie."""
+    counts = Counter(len(row) for row in rows if row is not None)  # type: ignore[attr-defined]
+    return counts.most_common(1)[0][0] if counts else None
+
+
+def read_samples(top: Fields, report: Report) -> Samples:
+    """`samples:`, or `inputs:` and `targets:` for one."""
+    node = top.get("samples")
+    if node is None:
+        return Samples((_sample(top, report, ""),), listed=False)
+    for name in ("inputs", "targets"):
+        if top.get(name) is not None:
+            report.error(
+                "both-forms",
+                f"{quote(name)} stands beside `samples`",
+                top.key(name),
+                f"each sample has its own: `samples: [{{inputs: …, {name}: …}}]`",
+            )
+    rows = items(node, report, "`samples`", "mappings {inputs: …, targets: …}")
+    if rows is None:
+        return Samples((), listed=True)
+    if not rows:
+        report.error(
+            "missing-value", "`samples` is an empty list", node, "give one sample at least"
+        )
+    if len(rows) > MOST_SAMPLES:
+        report.error(
+            "too-large", f"there are {len(rows):,} samples; {MOST_SAMPLES:,} are allowed", node
+        )
+        rows = rows[:1]
+    found: list[ReadSample] = []
+    for index, row in enumerate(rows, 1):
+        if not isinstance(row, Entries):
+            kind = "a list" if isinstance(row, Items) else "a single value"
+            report.error(
+                "not-a-mapping",
+                f"sample {index} must be {{inputs: …, targets: …}}, not {kind}",
+                row,
+            )
+            continue
+        own = fields(row, report, f"sample {index}", ("inputs", "targets"))
+        found.append(_sample(own, report, f" of sample {index}"))
+        if own.get("inputs") is None:
+            report.error("missing-key", f"sample {index} has no `inputs`", row)
+    read = Samples(tuple(found), listed=True)
+    _same_counts(read, report)
+    return read
+
+
+def _sample(own: Fields, report: Report, of: str) -> ReadSample:
+    inputs, targets = own.get("inputs"), own.get("targets")
+    return ReadSample(
+        _values(inputs, "x", report, of) if inputs is not None else None,
+        _values(targets, "y", report, of) if targets is not None else None,
+        inputs,
+        targets,
+    )
+
+
+def _same_counts(samples: Samples, report: Report) -> None:
+    for what, usual in (("inputs", samples.inputs), ("targets", samples.targets)):
+        with_targets = samples.have_targets
+        for index, sample in enumerate(samples.samples, 1):
+            row = sample.inputs if what == "inputs" else sample.targets
+            node = sample.inputs_node if what == "inputs" else sample.targets_node
+            if node is None:
+                if what == "targets" and with_targets and sample.inputs_node is not None:
+                    report.error(
+                        "missing-key",
+                        f"sample {index} has no `targets`, and other samples have",
+                        sample.inputs_node,
+                    )
+            elif row is not None and usual is not None and len(row) != usual:
+                report.error(
+                    "shape",
+                    f"sample {index} has {counted(len(row), what[:-1])}, and the others have {usual}",
+                    node,
+                )
+
+
+def _values(
+    node: Node, letter: Literal["x", "y"], report: Report, of: str
+) -> tuple[Value, ...] | None:
+    """Numbers in a list or by name, a number alone; a name or `null` has no number."""
+    kind = "input" if letter == "x" else "target"
+    start = len(report.problems)
+    cells: list[tuple[Node, str]]
+    match node:
+        case Scalar():
+            cells = [(node, "")]
+        case Items(_, found):
+            cells = [(cell, f" {index}") for index, cell in enumerate(found, 1)]
+            if not found:
+                report.error("missing-value", f"`{kind}s`{of} is an empty list", node)
+        case Entries():
+            cells = _by_name(node, letter, report, of)
+    if len(cells) > MOST_VALUES:
+        report.error(
+            "too-large", f"there are {len(cells):,} {kind}s; {MOST_VALUES:,} are allowed", node
+        )
+        return None
+    values = tuple(
+        _value(cell, letter, index, len(cells), report, f"{kind}{place}{of}")
+        for index, (cell, place) in enumerate(cells, 1)
+    )
+    failed = any(problem.severity == "error" for problem in report.problems[start:])
+    return None if failed and not values else values
+
+
+def _value(cell: Node, letter: str, index: int, count: int, report: Report, what: str) -> Value:
+    if isinstance(cell, Scalar):
+        if cell.null:
+            return None
+        if re.match(rf"{letter}_?[0-9]*\Z", cell.text[:20]):
+            names = {f"{letter}{index}"} | ({letter} if count == 1 else set())
+            if cell.text not in names:
+                name = letter if count == 1 else f"{letter}{index}"
+                report.error(
+                    "bad-name",
+                    f"{what} is called {quote(name)} on the worksheet, not {quote(cell.text)}",
+                    cell,
+                    f"write {quote(name)}, or its number",
+                )
+            return None
+    return number(cell, report, what)
+
+
+def _by_name(node: Entries, letter: str, report: Report, of: str) -> list[tuple[Node, str]]:
+    """The values of `{x1: 6, x2: 2}` in the order of their numbers."""
+    kind = "inputs" if letter == "x" else "targets"
+    count = len(node.entries)
+    expected = [f"{letter}{index}" for index in range(1, count + 1)]
+    found: dict[str, Node] = {}
+    for key, value in node.entries:
+        name = f"{letter}1" if count == 1 and key.text == letter else key.text
+        found[name] = value
+        if name not in expected:
+            names = [letter] if count == 1 else expected
+            report.error(
+                "bad-name",
+                f"{quote(key.text)} is not the name of one of {counted(count, kind[:-1])}{of}",
+                key,
+                f"they are called {listed(names)}"
+                if count > 1
+                else f"it is called {quote(letter)}",
+            )
+    return [(found[name], f" {quote(name)}") for name in expected if name in found]
+
+
+def counted(count: int, noun: str) -> str:
+    """ "1 unit", "2 units"."""
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")

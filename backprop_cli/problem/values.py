@@ -1,0 +1,331 @@
+"""Values out of YAML nodes: numbers, words, choices, lists, and what to say when they are not.
+
+Every reader takes a node and returns the value, or None after it has reported what is wrong.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from typing import TypeVar
+
+from backprop_cli.diagnostics import Diagnostic, Severity, Span, listed, nearest, quote
+from backprop_cli.formula.nodes import Number
+from backprop_cli.problem.yaml_tree import Entries, Items, Node, Scalar
+
+T = TypeVar("T")
+
+MOST_DIGITS = 40
+MOST_EXPONENT = 300
+MOST_PROBLEMS = 100
+
+
+@dataclass
+class Report:
+    """The mistakes and warnings found so far."""
+
+    problems: list[Diagnostic] = field(default_factory=list)
+
+    def error(self, code: str, message: str, at: Node | Span, help: str | None = None) -> None:
+        self._add("error", code, message, at, help)
+
+    def warning(self, code: str, message: str, at: Node | Span, help: str | None = None) -> None:
+        self._add("warning", code, message, at, help)
+
+    def _add(
+        self, severity: Severity, code: str, message: str, at: Node | Span, help: str | None
+    ) -> None:
+        span = at if isinstance(at, Span) else at.span
+        self.problems.append(Diagnostic(code, message, span, severity, help))
+
+    @property
+    def failed(self) -> bool:
+        return any(problem.severity == "error" for problem in self.problems)
+
+    def in_order(self) -> list[Diagnostic]:
+        """By place in the file, each once; a hostile file's thousands are cut short."""
+        unique = dict.fromkeys(self.problems)
+        ordered = sorted(unique, key=lambda problem: _start(problem.span))
+        errors = [problem for problem in ordered if problem.severity == "error"]
+        if len(ordered) <= MOST_PROBLEMS:
+            return ordered
+        kept = ordered[:MOST_PROBLEMS]
+        if errors and not any(problem.severity == "error" for problem in kept):
+            kept[-1] = errors[0]
+        last = kept[-1].span
+        rest = f"there are {len(ordered) - len(kept)} more messages about this file"
+        span = Span(last.source) if last is not None else None
+        return [*kept, Diagnostic("too-many", rest, span, "error" if errors else "warning")]
+
+
+def _start(span: Span | None) -> int:
+    return -1 if span is None or span.start is None else span.start
+
+
+_NUMBER = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?\Z")
+_LEADING_ZERO = re.compile(r"([-+]?)0+(?=[0-9])")
+
+
+def is_number(node: Node) -> bool:
+    """Whether a node is written as a number (which may still be too large)."""
+    return isinstance(node, Scalar) and node.plain and bool(_NUMBER.match(node.text))
+
+
+def number(node: Node, report: Report, what: str) -> Number | None:
+    """A number with its digits as written."""
+    if not isinstance(node, Scalar):
+        kind = "a list" if isinstance(node, Items) else "a mapping"
+        report.error("not-a-number", f"{what} must be a number, not {kind}", node)
+        return None
+    text = node.text
+    if not is_number(node):
+        reason, advice = _why_no_number(node)
+        report.error("not-a-number", f"{what} must be a number, {reason}", node, advice)
+        return None
+    digits, _, exponent = text.lower().partition("e")
+    if _LEADING_ZERO.match(text):
+        shorter = _LEADING_ZERO.sub(r"\1", text)
+        report.error(
+            "not-a-number",
+            f"{what} begins with a 0, which some YAML readers take for base 8",
+            node,
+            f"write {quote(shorter)}",
+        )
+        return None
+    count = sum(map(str.isdigit, digits))
+    if count > MOST_DIGITS:
+        report.error(
+            "number-too-long", f"{what} has {count} digits; {MOST_DIGITS} are allowed", node
+        )
+        return None
+    written_exponent = exponent.lstrip("+-0")
+    if len(written_exponent) > 3 or int(written_exponent or 0) > MOST_EXPONENT - MOST_DIGITS:
+        report.error(
+            "number-too-large",
+            f"{what} is beyond the range of the numbers this tool calculates with",
+            node,
+            f"exponents go from -{MOST_EXPONENT - MOST_DIGITS} to {MOST_EXPONENT - MOST_DIGITS}",
+        )
+        return None
+    return Number(text.removeprefix("+"))
+
+
+# What looks like a number to somebody: pattern, reason, help.
+_TRAPS: tuple[tuple[re.Pattern[str], str, str | None], ...] = (
+    (re.compile(r"(?i)(?:yes|no|on|off|y|n|true|false)\Z"), "not a truth value", "write 1 or 0"),
+    (
+        re.compile(r"[-+]?[0-9]+(?::[0-9]+)+(?:\.[0-9]*)?\Z"),
+        "not a time",
+        "in a mapping a space follows the colon",
+    ),
+    (re.compile(r"(?i)[-+]?0[xob][0-9a-f_]+\Z"), "written in base ten", None),
+    (re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[Tt ].*)?\Z"), "not a date", None),
+    (
+        re.compile(r"(?i)[-+]?\.?inf(?:inity)?\Z"),
+        "and infinity is not one that can be calculated with",
+        "leave it out, or write a large number",
+    ),
+    (re.compile(r"(?i)[-+]?\.?nan\Z"), "and nan means that there is none", "leave it out"),
+    (re.compile(r"[-+]?[0-9]+,[0-9]+\Z"), "with a point, not a comma", None),
+    (re.compile(r"[-+]?[0-9]+(?:[_ '][0-9]+)+(?:\.[0-9]*)?\Z"), "without separators", None),
+    (
+        re.compile(r"[-+]?[0-9.]+ ?[/*^] ?[0-9.]+\Z"),
+        "not a formula",
+        "write it as a decimal",
+    ),
+    (re.compile("[\u2212\u2013\u2014][0-9.]"), "with the minus sign of the keyboard", None),
+    (re.compile(r"[-+]?[0-9.]+ ?%\Z"), "not a percentage", "write it as a decimal"),
+)
+
+
+def _why_no_number(node: Scalar) -> tuple[str, str | None]:
+    text = node.text
+    if node.null:
+        return "and here is nothing", None
+    if not node.plain:
+        advice = "remove the quotes" if len(text) < 400 and _NUMBER.match(text) else None
+        return f"not the text {quote(text)}", advice
+    if len(text) < 80:
+        for pattern, reason, advice in _TRAPS:
+            if pattern.match(text):
+                return f"{reason}: {quote(text)}", advice or _meant(text)
+    return f"not {quote(text)}", None
+
+
+def _meant(text: str) -> str | None:
+    """How the number is written that a trap's text stands for."""
+    candidate = re.sub("^[\u2212\u2013\u2014]", "-", text).replace(",", ".")
+    candidate = re.sub(r"[_ ']", "", candidate)
+    if re.match(r"(?i)[-+]?0[xob]", candidate):
+        try:
+            candidate = str(int(candidate, 0))
+        except ValueError:
+            return None
+    return f"write {candidate}" if _NUMBER.match(candidate) else None
+
+
+def number_or_null(node: Node, report: Report, what: str) -> Number | None:
+    """A number; nothing at all (`null`) is allowed too and is None."""
+    if isinstance(node, Scalar) and node.null:
+        return None
+    return number(node, report, what)
+
+
+def integer(
+    node: Node, report: Report, what: str, low: int, high: int, help: str | None = None
+) -> int | None:
+    """A whole number from `low` to `high`."""
+    value = number(node, report, what)
+    if value is None:
+        return None
+    if value.value.denominator != 1:
+        report.error("not-whole", f"{what} must be a whole number, not {value.text}", node, help)
+        return None
+    if not low <= value.value <= high:
+        report.error(
+            "out-of-range", f"{what} must be from {low} to {high:,}, not {value.text}", node, help
+        )
+        return None
+    return int(value.value)
+
+
+@dataclass(frozen=True)
+class Range:
+    """What a number must be: "positive", "at least 0 and less than 1"."""
+
+    words: str
+    holds: Callable[[Fraction], bool]
+
+
+POSITIVE = Range("greater than 0", lambda value: value > 0)
+NOT_NEGATIVE = Range("0 or more", lambda value: value >= 0)
+DECAY = Range("at least 0 and less than 1", lambda value: 0 <= value < 1)
+SHARE = Range("from 0 to 1", lambda value: 0 <= value <= 1)
+NOT_ZERO = Range("other than 0", lambda value: value != 0)
+
+
+def number_in(
+    node: Node, report: Report, what: str, allowed: Range, help: str | None = None
+) -> Number | None:
+    value = number(node, report, what)
+    if value is not None and not allowed.holds(value.value):
+        report.error(
+            "out-of-range", f"{what} must be {allowed.words}, not {value.text}", node, help
+        )
+        return None
+    return value
+
+
+def word(node: Node, report: Report, what: str) -> str | None:
+    """A text of at least one character."""
+    if not isinstance(node, Scalar):
+        kind = "a list" if isinstance(node, Items) else "a mapping"
+        report.error("not-text", f"{what} must be text, not {kind}", node)
+        return None
+    if node.null or not node.text.strip():
+        report.error("missing-value", f"{what} is empty", node)
+        return None
+    return node.text
+
+
+def truth(node: Node, report: Report, what: str) -> bool | None:
+    """`true` or `false`, and nothing else that YAML readers of other years take for it."""
+    if isinstance(node, Scalar) and node.plain and node.text.lower() in ("true", "false"):
+        return node.text.lower() == "true"
+    shown = f", not {quote(node.text)}" if isinstance(node, Scalar) else ""
+    report.error("not-true-or-false", f"{what} must be true or false{shown}", node)
+    return None
+
+
+def choice(node: Node, report: Report, what: str, names: Sequence[str]) -> str | None:
+    """One of a few words."""
+    text = word(node, report, what)
+    if text is None or text in names:
+        return text
+    report.error(
+        "unknown-choice",
+        f"{what} cannot be {quote(text)}",
+        node,
+        nearest(text, names) or f"it can be {listed(list(names))}",
+    )
+    return None
+
+
+def items(node: Node, report: Report, what: str, of: str) -> tuple[Node, ...] | None:
+    """The items of a list."""
+    if isinstance(node, Items):
+        return node.items
+    found = "a mapping" if isinstance(node, Entries) else "a single value"
+    report.error("not-a-list", f"{what} must be a list of {of}, not {found}", node)
+    return None
+
+
+def entries(node: Node, report: Report, what: str, of: str) -> tuple[tuple[Scalar, Node], ...]:
+    """The entries of a mapping; nothing at all is an empty one."""
+    if isinstance(node, Entries):
+        return node.entries
+    if not (isinstance(node, Scalar) and node.null):
+        found = "a list" if isinstance(node, Items) else "a single value"
+        report.error("not-a-mapping", f"{what} must be a mapping of {of}, not {found}", node)
+    return ()
+
+
+@dataclass(frozen=True)
+class Fields:
+    """A mapping with known keys. Making one with `fields` reports the unknown ones."""
+
+    node: Node
+    values: Mapping[str, Node]
+    keys: Mapping[str, Scalar]
+
+    def get(self, name: str) -> Node | None:
+        """The value of a key that is there and not empty."""
+        node = self.values.get(name)
+        return None if node is None or (isinstance(node, Scalar) and node.null) else node
+
+    def key(self, name: str) -> Node:
+        """The key itself, to point at; the whole mapping where there is none."""
+        return self.keys.get(name, self.node)
+
+    def read(self, name: str, reader: Callable[[Node], T | None], default: T) -> T:
+        """The value read, or the default where there is none or it is wrong."""
+        node = self.get(name)
+        if node is None:
+            return default
+        value = reader(node)
+        return default if value is None else value
+
+    def without(self, *names: str) -> Fields:
+        values = {name: node for name, node in self.values.items() if name not in names}
+        return replace(self, values=values)
+
+
+def fields(node: Node, report: Report, what: str, known: Collection[str]) -> Fields:
+    """The entries of a mapping by key. Whatever is no mapping counts as an empty one."""
+    found = entries(node, report, what, "keys and values")
+    for key, value in found:
+        if key.text in known:
+            continue
+        report.error(
+            "unknown-key",
+            f"{quote(key.text)} is not a key of {what}",
+            key,
+            _key_help(node, key, value, known),
+        )
+    return Fields(
+        node, {key.text: value for key, value in found}, {key.text: key for key, _ in found}
+    )
+
+
+def _key_help(node: Node, key: Scalar, value: Node, known: Iterable[str]) -> str | None:
+    flow = isinstance(node, Entries) and node.flow
+    if flow and isinstance(value, Scalar) and value.null and value.plain:
+        head, colon, _ = key.text.partition(":")
+        if colon and head.strip() in known:
+            return "put a space behind the colon"
+        if not re.match(r"[A-Za-z_]+\Z", key.text):
+            return "inside { } text that holds a comma needs quotes"
+    known = list(known)
+    return nearest(key.text, known) or f"there are {listed(known, 30)}"
