@@ -14,6 +14,8 @@ from itertools import pairwise
 
 from rich.cells import cell_len
 
+from backprop_cli.render.escape import no_command
+
 BETWEEN_WORDS = 0.0
 BEFORE_RELATION = 0.5
 BEFORE_SUM = 1.5
@@ -83,7 +85,7 @@ def formula_atoms(written: str, style: str = "") -> list[Atom]:
 
 def word_atoms(text: str, style: str = "") -> list[Atom]:
     """Plain words; blanks at either end are kept as the space beside the neighbouring atom."""
-    words = text.split()
+    words = [no_command(word) for word in text.split()]
     if not words:
         return []
     first_space = text[0].isspace()
@@ -144,7 +146,8 @@ def _cut(text: str, width: int) -> list[str]:
             used = 0
         pieces[-1] += character
         used += cells
-    return pieces
+    # A piece of a longer word may begin like a command of a build log.
+    return [piece if not piece.startswith(("::", "##[")) else "." + piece[1:] for piece in pieces]
 
 
 def width_of(atoms: Sequence[Atom]) -> int:

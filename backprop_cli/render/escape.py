@@ -10,30 +10,44 @@ from __future__ import annotations
 import re
 import unicodedata
 
-# Controls (C0, DEL, C1), line and paragraph separators, fillers and spaces of no width,
-# bidirectional marks, embeddings, overrides and isolates, language tags, surrogates, private use,
-# and noncharacters: none of them is ever part of a worksheet's text. The joiners U+200C and U+200D
-# stay: Persian and several Indian scripts are not written without them.
-_INVISIBLE = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e\u200f"
-    "\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff0-\ufffb\ufdd0-\ufdef\ufffe\uffff"
-    "\ud800-\udfff\ue000-\uf8ff\U000e0000-\U0010ffff]"
-)
+# Letters that are printable by name but leave no mark: fillers, the grapheme joiner, soft marks.
+_BLANK_LETTERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0")
+# Persian and several Indian scripts are not written without these two, and neither acts alone.
+_JOINERS = frozenset("\u200c\u200d")
+_LINE_ENDS = re.compile(r"[\t\n\v\f\r\x85]+")
 
 
 def visible(text: str) -> str:
     """The text with every control and invisible character spelled out, as `\\x1b` or `\\u202e`.
 
-    Line breaks and tabs are blanks: a renderer decides where lines end.
+    That takes in bidirectional overrides, private use and lone surrogates. Line breaks and tabs
+    are blanks: a renderer decides where lines end.
     """
-    return _INVISIBLE.sub(_spelled, re.sub(r"[\t\n\v\f\r\x85]+", " ", text))
+    text = _LINE_ENDS.sub(" ", text)
+    if text.isprintable() and _BLANK_LETTERS.isdisjoint(text):
+        return text
+    return "".join(map(_visible_character, text))
 
 
-def _spelled(found: re.Match[str]) -> str:
-    code = ord(found[0])
+def _visible_character(character: str) -> str:
+    if character in _JOINERS:
+        return character
+    if character.isprintable():
+        return spelled(character) if character in _BLANK_LETTERS else character
+    return " " if unicodedata.category(character) == "Zs" else spelled(character)
+
+
+def spelled(character: str) -> str:
+    """The code of a character in ASCII."""
+    code = ord(character)
     if code < 0x100:
         return f"\\x{code:02x}"
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def no_command(word: str) -> str:
+    """A word that no build log takes for a command (`::error::`, `##[group]`) at a line's begin."""
+    return "\\" + word if word.startswith(("::", "##[")) else word
 
 
 _ASCII = {
@@ -71,6 +85,5 @@ def _ascii_character(character: str) -> str:
         plain = unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode()
         if plain:
             return plain
-        code = ord(character)
-        return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+        return spelled(character)
     return ""

@@ -9,8 +9,9 @@ from typing import assert_never
 from rich.cells import cell_len
 
 from backprop_cli.formula import plain, unicode
-from backprop_cli.formula.nodes import Formula
+from backprop_cli.formula.nodes import Formula, Shown
 from backprop_cli.formula.spelling import Spelling
+from backprop_cli.render.boxes import beside, box, is_tall, line_box, rows_of_boxes
 from backprop_cli.render.breaking import (
     BEFORE_RELATION,
     NEVER,
@@ -246,7 +247,7 @@ def _callout(kind: str, text: Line, page: Page) -> Iterator[Row]:
 
 def derivation(lines: Sequence[DerivationLine], page: Page) -> Iterator[Row]:
     """Signs under one another; a long right side goes on behind its sign, a label at the margin."""
-    lefts = [page.formula(line.left) if line.left else "" for line in lines]
+    lefts = [_left_text(line, page) for line in lines]
     signs = [page.signs.relation(line.sign) for line in lines]
     sign_width = max(map(cell_len, signs), default=1)
     indent = max(map(cell_len, lefts), default=0)
@@ -255,6 +256,9 @@ def derivation(lines: Sequence[DerivationLine], page: Page) -> Iterator[Row]:
         indent = 2
     room = page.width - indent - sign_width - 2
     set_lines: list[tuple[list[list[Atom]], list[Atom]]] = []
+    if any(is_tall(line.right) for line in lines) and not own_line:
+        yield from _tall_derivation(lines, page, sign_width)
+        return
     for line in lines:
         right = formula_atoms(page.formula(line.right))
         set_lines.append((fill(right, room, room - 2), inline(line.label, page, "label")))
@@ -274,6 +278,48 @@ def derivation(lines: Sequence[DerivationLine], page: Page) -> Iterator[Row]:
         if label and not behind:
             mark = " " * (indent + sign_width + 2) + f"{page.signs.wall} "
             for row in fill(label, *_twice(max(8, page.width - cell_len(mark)))):
+                yield [Atom(mark, "label"), *_flush(row)]
+
+
+def _left_text(line: DerivationLine, page: Page) -> str:
+    """The left side on one line; a shape under it is drawn by `_tall_derivation`."""
+    left = line.left
+    if isinstance(left, Shown) and left.form == "shape" and is_tall(line.right):
+        left = left.operands[0]
+    return page.formula(left) if left else ""
+
+
+def _tall_derivation(lines: Sequence[DerivationLine], page: Page, sign_width: int) -> Iterator[Row]:
+    """A derivation with matrices in it: each line as high as it needs, signs under one another."""
+    lefts = [
+        box(line.left, page.formula, page.ascii) if line.left else line_box("") for line in lines
+    ]
+    indent = max(left.width for left in lefts)
+    room = max(8, page.width - indent - sign_width - 2)
+    for place, (line, left) in enumerate(zip(lines, lefts, strict=True)):
+        right = rows_of_boxes(line.right, room, page.formula, page.ascii)
+        if right is None:  # too wide even so: written in one line and broken like any formula
+            broken = fill(formula_atoms(page.formula(line.right)), room, room - 2)
+            right = [
+                line_box(("  " if level else "") + _plain(_flush(row)))
+                for level, row in enumerate(broken)
+            ]
+        if place and any(len(part.lines) > 1 for part in right):
+            yield []
+        sign = f" {page.signs.relation(line.sign):<{sign_width}} "
+        for level, part in enumerate(right):
+            lead = line_box(" " * (indent - left.width)) if level == 0 else line_box("")
+            front = (
+                [lead, left, line_box(sign)]
+                if level == 0
+                else [line_box(" " * (indent + cell_len(sign)))]
+            )
+            yield from ([Atom(text)] for text in beside([*front, part]).lines)
+        if line.label:
+            mark = " " * (indent + sign_width + 2) + f"{page.signs.wall} "
+            for row in fill(
+                inline(line.label, page, "label"), *_twice(max(8, page.width - cell_len(mark)))
+            ):
                 yield [Atom(mark, "label"), *_flush(row)]
 
 

@@ -1,0 +1,182 @@
+"""Matrices for a terminal: brackets over several lines, and shapes written under factors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from rich.cells import cell_len
+
+from backprop_cli.formula.build import children
+from backprop_cli.formula.nodes import Formula, Matrix, Name, Negative, Product, Shown, Sum
+
+Write = Callable[[Formula], str]
+
+
+@dataclass(frozen=True)
+class Box:
+    """Lines of equal width, one of which (`middle`) stands on the line of writing."""
+
+    lines: tuple[str, ...]
+    middle: int
+
+    @property
+    def width(self) -> int:
+        return cell_len(self.lines[0])
+
+
+@dataclass(frozen=True)
+class Brackets:
+    """Signs for the top, middle and bottom of a tall bracket, left then right."""
+
+    top: tuple[str, str]
+    side: tuple[str, str]
+    bottom: tuple[str, str]
+    single: tuple[str, str]
+
+
+UNICODE_BRACKETS = Brackets(("⎡", "⎤"), ("⎢", "⎥"), ("⎣", "⎦"), ("[", "]"))
+ASCII_BRACKETS = Brackets(("[", "]"), ("[", "]"), ("[", "]"), ("[", "]"))
+
+
+def is_tall(formula: Formula) -> bool:
+    """Whether the formula has a matrix or a shape in it."""
+    if isinstance(formula, Matrix) or (isinstance(formula, Shown) and formula.form == "shape"):
+        return True
+    return any(map(is_tall, children(formula)))
+
+
+def line_box(text: str) -> Box:
+    return Box((text,), 0)
+
+
+def rows_of_boxes(formula: Formula, room: int, write: Write, ascii: bool) -> list[Box] | None:
+    """The formula as boxes one below the other, none wider than `room`; None if one must be."""
+    pieces = _pieces(formula, write, ascii)
+    rows: list[Box] = []
+    for piece in pieces:
+        joined = beside((rows[-1], line_box(" "), piece)) if rows else piece
+        if rows and joined.width <= room:
+            rows[-1] = joined
+        else:
+            rows.append(piece)
+    return rows if all(row.width <= room for row in rows) else None
+
+
+def _pieces(formula: Formula, write: Write, ascii: bool) -> list[Box]:
+    """The outermost terms or factors, each behind its sign."""
+    if isinstance(formula, Sum):
+        pieces = []
+        for place, term in enumerate(formula.terms):
+            minus = isinstance(term, Negative)
+            body = box(term.operand if isinstance(term, Negative) else term, write, ascii)
+            sign = ("- " if ascii else "− ") if minus else "+ " if place else ""
+            pieces.append(beside((line_box(sign), body)) if sign else body)
+        return pieces
+    if isinstance(formula, Shown) and formula.form in ("hadamard", "matmul"):
+        sign = _JOIN[formula.form][ascii].strip()
+        return [
+            beside((line_box(f"{sign} "), _fit(part, write, ascii)))
+            if place and sign
+            else _fit(part, write, ascii)
+            for place, part in enumerate(formula.operands)
+        ]
+    return [box(formula, write, ascii)]
+
+
+_JOIN = {"hadamard": (" ⊙ ", " (.) "), "matmul": (" ", " ")}
+
+
+def box(formula: Formula, write: Write, ascii: bool) -> Box:
+    """Any formula as a box; what has no matrix in it is one line."""
+    if not is_tall(formula):
+        return line_box(write(formula))
+    match formula:
+        case Matrix(rows):
+            return _matrix([[write(entry) for entry in row] for row in rows], ascii)
+        case Shown("shape", (what, shape)):
+            written = shape.name if isinstance(shape, Name) else write(shape)
+            return _above(_fit(what, write, ascii), written.replace("×", "x") if ascii else written)
+        case Shown("transpose", (what,)):
+            return beside((_fit(what, write, ascii), line_box("^T" if ascii else "ᵀ")))
+        case Shown("hadamard" | "matmul" as form, operands):
+            parts = [_fit(part, write, ascii) for part in operands]
+            return _joined(parts, _JOIN[form][ascii])
+        case Sum():
+            return _joined(_pieces(formula, write, ascii), " ")
+        case Product(factors):
+            return _joined(
+                [_fit(part, write, ascii) for part in factors], " * " if ascii else " · "
+            )
+        case _:
+            return line_box(write(formula))
+
+
+def _fit(formula: Formula, write: Write, ascii: bool) -> Box:
+    """A factor; a sum or a product of matrices inside another gets brackets."""
+    inner = box(formula, write, ascii)
+    if isinstance(formula, Sum) or (
+        isinstance(formula, Shown) and formula.form in ("hadamard", "matmul")
+    ):
+        return beside((line_box("("), inner, line_box(")")))
+    return inner
+
+
+def _joined(parts: Sequence[Box], sign: str) -> Box:
+    row: list[Box] = []
+    for part in parts:
+        row.extend((line_box(sign), part) if row else (part,))
+    return beside(row)
+
+
+def beside(parts: Sequence[Box]) -> Box:
+    """Boxes next to each other, their lines of writing level."""
+    above = max(part.middle for part in parts)
+    below = max(len(part.lines) - part.middle for part in parts)
+    lines = []
+    for level in range(-above, below):
+        line = ""
+        for part in parts:
+            place = level + part.middle
+            inside = 0 <= place < len(part.lines)
+            line += part.lines[place] if inside else " " * part.width
+        lines.append(line)
+    return Box(tuple(lines), above)
+
+
+def _above(inner: Box, under: str) -> Box:
+    """A box with its shape in the middle of the line below."""
+    width = max(inner.width, cell_len(under))
+
+    def centred(line: str) -> str:
+        left = (width - cell_len(line)) // 2
+        return " " * left + line + " " * (width - cell_len(line) - left)
+
+    return Box((*map(centred, inner.lines), centred(under)), inner.middle)
+
+
+def _matrix(rows: Sequence[Sequence[str]], ascii: bool) -> Box:
+    signs = ASCII_BRACKETS if ascii else UNICODE_BRACKETS
+    count = max(map(len, rows), default=0)
+    widths = [
+        max((cell_len(row[place]) for row in rows if place < len(row)), default=0)
+        for place in range(count)
+    ]
+    lines = []
+    for level, row in enumerate(rows):
+        left, right = (
+            signs.single
+            if len(rows) == 1
+            else signs.top
+            if level == 0
+            else signs.bottom
+            if level == len(rows) - 1
+            else signs.side
+        )
+        cells = [
+            " " * (widths[place] - cell_len(cell)) + cell for place, cell in enumerate(row)
+        ] + [" " * width for width in widths[len(row) :]]
+        lines.append(f"{left}{'  '.join(cells)}{right}")
+    return Box(
+        tuple(lines or [f"{signs.single[0]}{signs.single[1]}"]), max(0, (len(lines) - 1) // 2)
+    )

@@ -1,0 +1,302 @@
+"""One self-contained HTML file with MathML: no script, no network, no fonts to fetch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from html import escape as escape_html
+from typing import assert_never
+
+from backprop_cli.formula import mathml
+from backprop_cli.formula.nodes import Formula
+from backprop_cli.formula.spelling import Spelling
+from backprop_cli.render import svg
+from backprop_cli.render.escape import visible
+from backprop_cli.render.reading import CALLOUT_WORD, Answers, at_point, grouped, titled_blocks
+from backprop_cli.worksheet.document import (
+    AnswerSpace,
+    Block,
+    Bullets,
+    Callout,
+    Column,
+    Curve,
+    Derivation,
+    DerivationLine,
+    Diagram,
+    Document,
+    Heading,
+    Line,
+    Math,
+    Paragraph,
+    Relation,
+    Table,
+    Text,
+)
+
+STYLE = """
+.bp{--ink:#1f2328;--soft:#57606a;--paper:#fff;--rule:#d0d7de;--tint:#f6f8fa;--note:#0550ae;--warn:#9a4b00;
+color:var(--ink);background:var(--paper);font:1.05rem/1.55 Charter,'Bitstream Charter','Source Serif 4',Georgia,serif;
+max-width:52rem;margin:0 auto;padding:1.5rem 1rem 4rem;overflow-wrap:break-word}
+.bp math{font-family:'STIX Two Math','Latin Modern Math','Cambria Math','Libertinus Math',math,serif;font-size:1.04em}
+.bp h1,.bp h2,.bp h3{font-family:system-ui,-apple-system,'Segoe UI',Roboto,sans-serif;line-height:1.25;text-wrap:balance}
+.bp h1{font-size:1.7rem;margin:.2em 0 .8em}
+.bp h2{font-size:1.25rem;margin:2em 0 .7em;padding-bottom:.25em;border-bottom:1px solid var(--rule)}
+.bp h3{font-size:1.05rem;margin:1.6em 0 .5em}
+.bp p{margin:.7em 0}.bp code{font-size:.88em;background:var(--tint);padding:.1em .3em;border-radius:3px;overflow-wrap:anywhere}
+.bp-scroll{overflow-x:auto;margin:1em 0}.bp-scroll:focus-visible{outline:2px solid var(--note)}
+.bp table{border-collapse:collapse;font-variant-numeric:tabular-nums lining-nums}
+.bp caption{text-align:left;font-style:italic;color:var(--soft);padding-bottom:.35em}
+.bp th,.bp td{padding:.3em .8em .3em 0;text-align:left;vertical-align:baseline;border-bottom:1px solid var(--rule)}
+.bp thead th{border-bottom:2px solid var(--soft);font-family:system-ui,-apple-system,'Segoe UI',Roboto,sans-serif;font-size:.86em}
+.bp tbody th{font-weight:normal}
+.bp th,.bp td{white-space:nowrap}.bp .bp-wrap{white-space:normal;min-width:12em}
+.bp .bp-right,.bp .bp-decimal{text-align:right}
+.bp-num{display:inline-flex}.bp-int{display:inline-block;text-align:right}.bp-frac{display:inline-block;text-align:left}
+.bp-steps{display:grid;grid-template-columns:max-content max-content minmax(0,1fr) auto;column-gap:.5em;row-gap:.45em;
+margin:1em 0;align-items:baseline;overflow-x:auto}
+.bp-right-side{padding-left:1.6em;text-indent:-1.6em}.bp-right-side>*{text-indent:0}
+.bp-label{color:var(--soft);font-size:.9em;padding-left:1em;border-left:2px solid var(--rule)}
+.bp-callout{margin:1em 0;padding:.5em .9em;border-left:4px solid var(--note);background:var(--tint)}
+.bp-callout strong:first-child{color:var(--note)}
+.bp-warning{border-left-style:double;border-left-width:6px;border-left-color:var(--warn)}
+.bp-warning strong:first-child{color:var(--warn)}
+.bp figure{margin:1.4em 0;overflow-x:auto}.bp figure svg{max-width:100%;height:auto}
+.bp figure svg.bp-wide{min-width:30rem}
+.bp figcaption{color:var(--soft);font-size:.92em}
+.bp-answer{display:grid;grid-template-columns:max-content minmax(0,1fr) max-content;column-gap:.5em;align-items:end;margin:1em 0}
+.bp-room{border-bottom:1px solid var(--soft);height:2.1em}.bp-key{font-size:.9em;color:var(--soft)}
+@media (max-width:36rem){.bp{font-size:1rem;padding:1rem .8rem 3rem}
+.bp-steps{grid-template-columns:max-content minmax(0,1fr)}.bp-left{grid-column:1/-1}.bp-sign{grid-column:1}
+.bp-left:empty{display:none}.bp-right-side{grid-column:2}.bp-label{grid-column:2;justify-self:start}
+.bp-label:empty{display:none}.bp-key{grid-column:1/-1}}
+@media screen and (prefers-color-scheme:dark){.bp{--ink:#e6edf3;--soft:#9aa4af;--paper:#0d1117;--rule:#30363d;
+--tint:#161b22;--note:#79b8ff;--warn:#ffab70}}
+@media print{.bp{max-width:none;padding:0;font-size:10.5pt;color:#000;background:#fff}
+.bp h1,.bp h2,.bp h3{break-after:avoid}.bp tr,.bp figure,.bp-callout,.bp-answer,.bp-step{break-inside:avoid}
+.bp thead{display:table-header-group}.bp-scroll,.bp-steps,.bp figure{overflow:visible}
+.bp figure svg{max-height:90mm;width:auto}.bp .bp-wrap{min-width:0}.bp p{orphans:3;widows:3}}
+"""
+PAGE_STYLE = """
+:root{color-scheme:light dark}body{margin:0;background:#fff}
+@media screen and (prefers-color-scheme:dark){body{background:#0d1117}}
+@page{size:%s;margin:20mm 18mm}
+@media print{body{background:#fff}:root{color-scheme:light}}
+"""
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+
+
+def render(document: Document, *, paper: str = "auto", language: str = "en") -> str:
+    """The document as one HTML file. `paper` is `A4`, `letter`, or whatever the printer holds."""
+    title = escape(document.title) or "Worksheet"
+    return (
+        f'<!DOCTYPE html>\n<html lang="{escape(language)}">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
+        f"<title>{title}</title>\n<style>{PAGE_STYLE % escape(paper)}{STYLE}</style>\n</head>\n"
+        f'<body>\n<main class="bp">\n{_body(document)}</main>\n</body>\n</html>\n'
+    )
+
+
+def fragment(document: Document) -> str:
+    """The document as a piece of a page, a notebook's say, that brings its own style."""
+    return f'<style>{STYLE}</style>\n<section class="bp">\n{_body(document)}</section>\n'
+
+
+def escape(text: str) -> str:
+    """Text for an element or a quoted attribute."""
+    return escape_html(visible(text), quote=True)
+
+
+def _body(document: Document) -> str:
+    blocks = grouped(titled_blocks(document))
+    return "".join(
+        _block(block, document.spelling, f"bp{place}") for place, block in enumerate(blocks)
+    )
+
+
+def _block(block: Block | Answers, spelling: Spelling, key: str) -> str:
+    match block:
+        case Heading(level, text):
+            return f"<h{level}>{inline(text, spelling)}</h{level}>\n"
+        case Paragraph(text):
+            return f"<p>{inline(text, spelling)}</p>\n"
+        case Bullets(items):
+            rows = "".join(f"<li>{inline(item, spelling)}</li>\n" for item in items)
+            return f"<ul>\n{rows}</ul>\n"
+        case Table():
+            return _table(block, spelling)
+        case Derivation(lines):
+            return _derivation(lines, spelling)
+        case Callout(kind, text):
+            return (
+                f'<aside class="bp-callout bp-{kind}" role="note">'
+                f"<strong>{CALLOUT_WORD[kind]}:</strong> {inline(text, spelling)}</aside>\n"
+            )
+        case Curve(description=description):
+            return _figure(svg.curve(block, key=key), description)
+        case Diagram(description=description):
+            return _figure(svg.diagram(block, spelling, key=key), description)
+        case AnswerSpace():
+            return _answers((block,), spelling)
+        case Answers(spaces):
+            return _answers(spaces, spelling)
+        case _:
+            assert_never(block)
+
+
+# Lines and formulas
+
+
+def inline(line: Line, spelling: Spelling) -> str:
+    return "".join(_inline(line, spelling))
+
+
+def _inline(line: Line, spelling: Spelling) -> Iterator[str]:
+    for part in line:
+        match part:
+            case Text(text, style):
+                tag = {"plain": "", "strong": "strong", "emphasis": "em", "code": "code"}[style]
+                yield f"<{tag}>{escape(text)}</{tag}>" if tag else escape(text)
+            case Math(formula):
+                yield formula_pieces(formula, spelling)
+            case Relation(left, sign, right):
+                yield math(formula_row(left, spelling))
+                yield math(
+                    f'<mo form="infix">{escape(sign)}</mo>',
+                    *breakable(formula_row(right, spelling))[:1],
+                )
+                yield "".join(math(piece) for piece in breakable(formula_row(right, spelling))[1:])
+            case _:
+                assert_never(part)
+
+
+def math(*parts: str) -> str:
+    return f"<math><mrow>{''.join(parts)}</mrow></math>"
+
+
+def formula_row(formula: Formula, spelling: Spelling) -> str:
+    """The formula's MathML without the `math` element round it."""
+    written = mathml.write(formula, spelling)
+    return re.sub(r"\A<math[^>]*>(.*)</math>\s*\Z", r"\1", written, flags=re.S)
+
+
+def formula_pieces(formula: Formula, spelling: Spelling) -> str:
+    """The formula as a row of `math` elements, between which a browser may break the line."""
+    return "".join(math(piece) for piece in breakable(formula_row(formula, spelling)))
+
+
+_TAG = re.compile(r"<(/?)([a-z]+)[^>]*?(/?)>")
+_OPERATOR = re.compile(r"<mo[^>]*>\s*([^<]*?)\s*</mo>")
+_BREAK_BEFORE = {"+", "−", "-", "·", "⋅", "⊙", "∘", "=", "≈", "&#x22C5;", "&#xB7;"}
+
+
+def breakable(row: str) -> list[str]:
+    """MathML cut before each operator of the outermost row; each operator keeps its spacing."""
+    if not row.startswith("<mrow>") or _end_of_element(row) != len(row):
+        return [row]
+    pieces = [""]
+    place = len("<mrow>")
+    stop = len(row) - len("</mrow>")
+    while place < stop:
+        if row[place] != "<":
+            pieces[-1] += row[place]
+            place += 1
+            continue
+        size = _end_of_element(row[place:stop])
+        element = row[place : place + size]
+        operator = _OPERATOR.fullmatch(element)
+        if operator and operator[1] in _BREAK_BEFORE and pieces[-1]:
+            pieces.append(f'<mo form="infix">{operator[1]}</mo>')
+        else:
+            pieces[-1] += element
+        place += size
+    return pieces
+
+
+def _end_of_element(row: str) -> int:
+    """Where the element that a row begins with ends."""
+    depth = 0
+    for tag in _TAG.finditer(row):
+        if tag[3]:
+            if not depth:
+                return tag.end()
+            continue
+        depth += -1 if tag[1] else 1
+        if not depth:
+            return tag.end()
+    return len(row)
+
+
+# Blocks
+
+
+def _figure(picture: str, description: str) -> str:
+    caption = f"<figcaption>{escape(description)}</figcaption>" if description else ""
+    return f"<figure>\n{picture}{caption}</figure>\n"
+
+
+def _derivation(lines: Sequence[DerivationLine], spelling: Spelling) -> str:
+    rows = []
+    for line in lines:
+        left = formula_pieces(line.left, spelling) if line.left else ""
+        rows.append(
+            f'<div class="bp-left">{left}</div>'
+            f'<div class="bp-sign">{math(f"<mo>{escape(line.sign)}</mo>")}</div>'
+            f'<div class="bp-right-side">{formula_pieces(line.right, spelling)}</div>'
+            f'<div class="{"bp-label" if line.label else "bp-none"}">'
+            f"{inline(line.label, spelling)}</div>\n"
+        )
+    return f'<div class="bp-steps">\n{"".join(rows)}</div>\n'
+
+
+def _table(table: Table, spelling: Spelling) -> str:
+    caption = f"<caption>{inline(table.caption, spelling)}</caption>\n" if table.caption else ""
+    head = ""
+    if any(column.heading for column in table.columns):
+        cells = "".join(
+            f'<th scope="col"{_kind(column)}>{inline(column.heading, spelling)}</th>'
+            for column in table.columns
+        )
+        head = f"<thead><tr>{cells}</tr></thead>\n"
+    columns = [
+        _cells([row[place] if place < len(row) else () for row in table.rows], column, spelling)
+        for place, column in enumerate(table.columns)
+    ]
+    body = ""
+    for row in zip(*columns, strict=True):
+        cells = ""
+        for place, (column, cell) in enumerate(zip(table.columns, row, strict=True)):
+            tag, scope = ("td", "") if place else ("th", ' scope="row"')
+            cells += f"<{tag}{scope}{_kind(column)}>{cell}</{tag}>"
+        body += f"<tr>{cells}</tr>\n"
+    label = escape("".join(p.text for p in table.caption if isinstance(p, Text))) or "Table"
+    return (
+        f'<div class="bp-scroll" role="region" tabindex="0" aria-label="{label}">'
+        f"<table>\n{caption}{head}<tbody>\n{body}</tbody>\n</table></div>\n"
+    )
+
+
+def _kind(column: Column) -> str:
+    kinds = [f"bp-{column.align}"] if column.align != "left" else []
+    if column.wrap:
+        kinds.append("bp-wrap")
+    return f' class="{" ".join(kinds)}"' if kinds else ""
+
+
+def _cells(lines: Sequence[Line], column: Column, spelling: Spelling) -> list[str]:
+    """The cells of a column; the numerals of a decimal one are set round their points."""
+    return [inline(line, spelling) for line in lines]
+
+
+def _answers(spaces: Sequence[AnswerSpace], spelling: Spelling) -> str:
+    rows = []
+    for space in spaces:
+        rows.append(
+            f"<div>{formula_pieces(space.left, spelling)} {math('<mo>=</mo>')}</div>"
+            f'<div class="bp-room"></div><code class="bp-key">{escape(space.name)}</code>\n'
+        )
+        rows.append('<div></div><div class="bp-room"></div><div></div>\n' * (space.lines - 1))
+    return f'<div class="bp-answer">\n{"".join(rows)}</div>\n'
+
+
+__all__ = ["at_point", "fragment", "render"]
