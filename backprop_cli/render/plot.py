@@ -79,6 +79,23 @@ def finite(series: Series) -> list[Point]:
     return [(x, y) for x, y in series.points if math.isfinite(x) and math.isfinite(y)]
 
 
+def thinned(points: Sequence[Point], most: int) -> Sequence[Point]:
+    """At most about `most` points that keep the peaks: of each stretch the least and greatest."""
+    if len(points) <= most:
+        return points
+    stretch = math.ceil(len(points) / max(1, (most - 2) // 2))
+    kept = [0, len(points) - 1]
+    for begin in range(0, len(points), stretch):
+        places = range(begin, min(begin + stretch, len(points)))
+        gaps = [n for n in places if not math.isfinite(points[n][1])]
+        whole = [n for n in places if math.isfinite(points[n][1])]
+        kept.extend(gaps[:1])
+        if whole:
+            kept.append(min(whole, key=lambda n: points[n][1]))
+            kept.append(max(whole, key=lambda n: points[n][1]))
+    return [points[n] for n in sorted(set(kept))]
+
+
 def spread(values: Sequence[float]) -> tuple[float, float]:
     """Least and greatest, moved apart where they are the same."""
     low, high = min(values), max(values)

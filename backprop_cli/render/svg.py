@@ -19,10 +19,10 @@ from backprop_cli.formula import unicode
 from backprop_cli.formula.nodes import Formula, Name
 from backprop_cli.formula.spelling import Derivative, Glyph, Spelling
 from backprop_cli.render.escape import visible
-from backprop_cli.render.layout import Box, Placed, Point, at, layout
-from backprop_cli.render.plot import finite, numeral, spread
+from backprop_cli.render.layout import Box, Placed, Plan, Point, at, layout
+from backprop_cli.render.plot import finite, numeral, spread, thinned
 from backprop_cli.render.reading import typographic
-from backprop_cli.worksheet.document import Curve, Diagram, DiagramNode, Series
+from backprop_cli.worksheet.document import Curve, Diagram, DiagramEdge, DiagramNode, Series
 
 FONT = "'Libertinus Serif','STIX Two Text','Cambria',Georgia,'Times New Roman',serif"
 INK, FAINT, PAPER = "#1f2328", "#8b949e", "#ffffff"
@@ -187,6 +187,7 @@ def _picture(parts: Sequence[str], size: Point, title: str, description: str, ke
 
 # Curves
 
+POINTS = 600  # of a series; more cannot be told apart
 PLOT = Box(64, 34, 420, 220)  # left, top, width, height of the area inside the axes
 
 
@@ -273,7 +274,7 @@ def _stroke(place: int) -> str:
 
 def _line(series: Series, place: int, frame: Frame) -> str:
     runs: list[list[Point]] = [[]]
-    for x, y in series.points:
+    for x, y in thinned(series.points, POINTS):
         if math.isfinite(x) and math.isfinite(y):
             runs[-1].append(frame.at(x, y))
         elif runs[-1]:
@@ -308,6 +309,32 @@ LEGEND = 12
 SMALL = 11.5
 
 
+def plan(picture: Diagram, spelling: Spelling) -> Plan:
+    """Where everything stands in this picture, in any format."""
+    return plan_of(
+        picture,
+        [formula_runs(node.name, spelling) for node in picture.nodes],
+        [_edge_runs(edge, spelling) for edge in picture.edges],
+    )
+
+
+def plan_of(
+    picture: Diagram, names: Sequence[Sequence[Run]], labels: Sequence[Sequence[Run]]
+) -> Plan:
+    radii = [
+        max(25.0, 15 * width_in_ems(runs) / 2 + 9, 12 * _ems(_digits(node.value)) / 2 + 8)
+        for node, runs in zip(picture.nodes, names, strict=True)
+    ]
+    sizes = [(width_in_ems(runs) * SMALL + 4, SMALL + 5.0) if runs else None for runs in labels]
+    return layout(picture, radii, sizes)
+
+
+def _edge_runs(edge: DiagramEdge, spelling: Spelling) -> list[Run]:
+    runs = formula_runs(edge.label, spelling) if edge.label else []
+    value = _digits(edge.value)
+    return [*runs, Run(f" = {value}" if runs else value)] if value else runs
+
+
 def _digits(value: str) -> str:
     return shortened(typographic(value), 16)
 
@@ -315,39 +342,30 @@ def _digits(value: str) -> str:
 def diagram(picture: Diagram, spelling: Spelling, *, key: str = "") -> str:
     """The network from left to right: name and value in a node, its gradient below it."""
     names = [formula_runs(node.name, spelling) for node in picture.nodes]
-    radii = [
-        max(25.0, 15 * width_in_ems(runs) / 2 + 9, 12 * _ems(_digits(node.value)) / 2 + 8)
-        for node, runs in zip(picture.nodes, names, strict=True)
-    ]
-    labels = []
-    for edge in picture.edges:
-        runs = formula_runs(edge.label, spelling) if edge.label else []
-        value = _digits(edge.value)
-        if value:
-            runs = [*runs, Run(f" = {value}" if runs else value)]
-        labels.append(runs)
-    sizes = [(width_in_ems(runs) * SMALL + 4, SMALL + 5.0) if runs else None for runs in labels]
-    plan = layout(picture, radii, sizes)
+    labels = [_edge_runs(edge, spelling) for edge in picture.edges]
+    whole = plan_of(picture, names, labels)
     title = shortened(picture.title, 60)
-    parts = [_plain(title, (plan.width / 2, 20), 15)]
-    for edge, way in zip(picture.edges, plan.ways, strict=True):
-        parts.append(_edge(way, plan.nodes[edge.end]))
-    for node, runs, placed in zip(picture.nodes, names, plan.nodes, strict=True):
+    parts = [_plain(title, (whole.width / 2, 20), 15)]
+    for edge, way in zip(picture.edges, whole.ways, strict=True):
+        parts.append(_edge(way, whole.nodes[edge.end]))
+    for node, runs, placed in zip(picture.nodes, names, whole.nodes, strict=True):
         parts.extend(_node(node, runs, placed))
-    for runs, box in zip(labels, plan.labels, strict=True):
+    for runs, box in zip(labels, whole.labels, strict=True):
         if box is not None:
             where = (box.left + box.width / 2, box.top + box.height - 4)
             parts.append(text(runs, where, SMALL, halo=True))
-    notes = list(_notes(picture, plan.unlabelled))
-    height = plan.height
-    for note in notes:
+    remarks = list(notes(picture, whole.unlabelled))
+    height = whole.height
+    for note in remarks:
         height += 17
         parts.append(_plain(note, (12, height), LEGEND, anchor="start"))
-    width = max([plan.width, *(LEGEND * _ems(note) + 24 for note in notes), 15 * _ems(title) + 24])
+    width = max(
+        [whole.width, *(LEGEND * _ems(note) + 24 for note in remarks), 15 * _ems(title) + 24]
+    )
     return _picture(parts, (width, height + 12), picture.title, picture.description, key)
 
 
-def _notes(picture: Diagram, unlabelled: int) -> Iterator[str]:
+def notes(picture: Diagram, unlabelled: int) -> Iterator[str]:
     """What the signs of this picture mean."""
     if any(node.value for node in picture.nodes):
         yield "In a node: its name and value."

@@ -1,0 +1,376 @@
+"""LaTeX that any TeX distribution compiles: article, amsmath, geometry, booktabs, longtable.
+
+The output is ASCII. Long formulas stay in text style, where TeX itself breaks lines before the
+operators of the outermost level; curves and networks are drawn in LaTeX's own picture mode.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from typing import assert_never
+
+from rich.cells import cell_len
+
+from backprop_cli.formula import latex, unicode
+from backprop_cli.formula.nodes import Formula
+from backprop_cli.formula.spelling import Spelling
+from backprop_cli.render import picture
+from backprop_cli.render.escape import spelled, visible
+from backprop_cli.render.reading import (
+    CALLOUT_WORD,
+    Answers,
+    at_point,
+    grouped,
+    titled_blocks,
+    typographic,
+)
+from backprop_cli.worksheet.document import (
+    AnswerSpace,
+    Block,
+    Bullets,
+    Callout,
+    Column,
+    Curve,
+    Derivation,
+    DerivationLine,
+    Diagram,
+    Document,
+    Heading,
+    Line,
+    Math,
+    Paragraph,
+    Relation,
+    Table,
+    Text,
+)
+
+PREAMBLE = r"""\documentclass[11pt,%(paper)s]{article}
+\usepackage[margin=20mm]{geometry}
+\usepackage{amsmath,amssymb}
+\usepackage{booktabs,longtable,array}
+\setlength{\parindent}{0pt}\setlength{\parskip}{0.5\baselineskip}
+\setlength{\emergencystretch}{3em}\raggedbottom\allowdisplaybreaks
+\binoppenalty=50 \relpenalty=20
+% A line of a derivation: left side, sign, right side, label. The right side goes on behind the sign.
+\newlength{\bpleft}
+\newcommand{\bpstep}[4]{\par{\raggedright\hangindent=\dimexpr\bpleft+4em\relax\hangafter=1
+  \makebox[\bpleft][r]{#1}\makebox[2em]{#2}#3\hfil\penalty0\hspace{1.5em}\hbox{}\nobreak\hfill{\small #4}\par}}
+\newcommand{\bpnote}[2]{\par\medskip\noindent\begin{tabular}{@{}!{\vrule width 2pt}@{\hspace{0.8em}}p{0.93\linewidth}@{}}
+  \textbf{#1:} #2\end{tabular}\par\medskip}
+\newcolumntype{L}[1]{>{\raggedright\arraybackslash}p{#1}}
+"""
+
+_SPECIAL = {
+    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#",
+    "%": r"\%", "_": r"\_", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}",
+    "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", '"': r"\textquotedbl{}",
+    "`": r"\textasciigrave{}", "'": "'", "-": "-{}", "−": "$-$", "–": "--", "—": "---",
+    "·": r"$\cdot$", "×": r"$\times$", "÷": r"$\div$", "≈": r"$\approx$", "≤": r"$\le$",
+    "≥": r"$\ge$", "≠": r"$\ne$", "→": r"$\to$", "←": r"$\leftarrow$", "∂": r"$\partial$",
+    "∇": r"$\nabla$", "∞": r"$\infty$", "√": r"$\surd$", "⊙": r"$\odot$", "∘": r"$\circ$",
+    "′": r"$'$", "…": r"\dots{}", "½": r"$\frac12$", "¼": r"$\frac14$", "±": r"$\pm$",
+    "²": r"$^{2}$", "³": r"$^{3}$", "°": r"$^{\circ}$", "ᵀ": r"$^{\mathsf{T}}$", "•": r"\textbullet{}",
+    "“": "``", "”": "''", "‘": "`", "’": "'", "∈": r"$\in$", "∑": r"$\sum$", "ß": r"\ss{}",
+    "æ": r"\ae{}", "Æ": r"\AE{}", "ø": r"\o{}", "Ø": r"\O{}", "ł": r"\l{}", "Ł": r"\L{}",
+    "œ": r"\oe{}", "Œ": r"\OE{}", "ı": r"\i{}", "§": r"\S{}", "¶": r"\P{}", "©": r"\copyright{}",
+    "¡": "!`", "¿": "?`", "«": "<<", "»": ">>", "✓": r"$\checkmark$", "\u00a0": "~",
+}  # fmt: skip
+_SPECIAL['"'] = "''"
+_GREEK = {
+    "α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "ε": "varepsilon", "ζ": "zeta",
+    "η": "eta", "θ": "theta", "ι": "iota", "κ": "kappa", "λ": "lambda", "μ": "mu", "ν": "nu",
+    "ξ": "xi", "π": "pi", "ρ": "rho", "σ": "sigma", "ς": "varsigma", "τ": "tau", "υ": "upsilon",
+    "φ": "varphi", "χ": "chi", "ψ": "psi", "ω": "omega", "Γ": "Gamma", "Δ": "Delta",
+    "Θ": "Theta", "Λ": "Lambda", "Ξ": "Xi", "Π": "Pi", "Σ": "Sigma", "Υ": "Upsilon",
+    "Φ": "Phi", "Ψ": "Psi", "Ω": "Omega", "µ": "mu",
+}  # fmt: skip
+_ACCENTS = {
+    "\u0300": "\\`", "\u0301": "\\'", "\u0302": "\\^", "\u0303": "\\~", "\u0304": "\\=",
+    "\u0306": "\\u", "\u0307": "\\.", "\u0308": '\\"', "\u030a": "\\r", "\u030b": "\\H",
+    "\u030c": "\\v", "\u0323": "\\d", "\u0327": "\\c", "\u0328": "\\k", "\u0331": "\\b",
+}  # fmt: skip
+_SCRIPTS = {
+    **dict(zip("₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎", "0123456789+-=()", strict=True)),
+    **dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾", "0123456789+-=()", strict=True)),
+}
+_SCRIPT_RUN = re.compile("[₀-₉₊₋₌₍₎]+|[⁰¹²³⁴-⁹⁺⁻⁼⁽⁾]+")
+
+
+def escape(text: str) -> str:
+    """Text for LaTeX in ASCII: what TeX's fonts lack is written as its code (`\\u4e2d`)."""
+    text = unicodedata.normalize("NFC", visible(text))
+    parts = []
+    done = 0
+    for found in _SCRIPT_RUN.finditer(text):
+        parts.append("".join(map(_character, text[done : found.start()])))
+        sign = "_" if found[0][0] in "₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎" else "^"
+        parts.append(f"${sign}{{{''.join(_SCRIPTS[c] for c in found[0])}}}$")
+        done = found.end()
+    parts.append("".join(map(_character, text[done:])))
+    return "".join(parts)
+
+
+def _character(character: str) -> str:
+    if character in _SPECIAL:
+        return _SPECIAL[character]
+    if character.isascii():
+        return character
+    if character in _GREEK:
+        return f"$\\{_GREEK[character]}$"
+    decomposed = unicodedata.normalize("NFD", character)
+    if len(decomposed) == 2 and decomposed[0].isascii() and decomposed[1] in _ACCENTS:
+        letter = {"i": "\\i", "j": "\\j"}.get(decomposed[0], decomposed[0])
+        return f"{_ACCENTS[decomposed[1]]}{{{letter}}}"
+    compatible = unicodedata.normalize("NFKC", character)
+    if compatible != character and len(compatible) < 8:
+        return "".join(map(_character, compatible))
+    return _SPECIAL["\\"] + spelled(character)[1:]
+
+
+def render(document: Document, *, paper: str = "a4") -> str:
+    """The document as one `.tex` file; `paper` is `a4` or `letter`."""
+    size = "letterpaper" if paper.lower().startswith("letter") else "a4paper"
+    body = "\n".join(_block(block, document.spelling) for block in grouped(titled_blocks(document)))
+    preamble = PREAMBLE % {"paper": size}
+    return f"{preamble}\\begin{{document}}\n{body}\n\\end{{document}}\n"
+
+
+def _block(block: Block | Answers, spelling: Spelling) -> str:
+    match block:
+        case Heading(level, text):
+            command = {1: "section*", 2: "subsection*", 3: "subsubsection*"}[level]
+            return f"\\{command}{{{inline(text, spelling)}}}\n"
+        case Paragraph(text):
+            return f"{inline(text, spelling)}\\par\n"
+        case Bullets(items):
+            rows = "".join(f"\\item {{}}{inline(item, spelling)}\n" for item in items)
+            return f"\\begin{{itemize}}\n{rows}\\end{{itemize}}\n" if items else ""
+        case Table():
+            return _table(block, spelling)
+        case Derivation(lines):
+            return _derivation(lines, spelling)
+        case Callout(kind, text):
+            return f"\\bpnote{{{CALLOUT_WORD[kind]}}}{{{inline(text, spelling)}}}\n"
+        case Curve():
+            return picture.curve(block, escape)
+        case Diagram():
+            return picture.diagram(block, spelling, escape)
+        case AnswerSpace():
+            return _answers((block,), spelling)
+        case Answers(spaces):
+            return _answers(spaces, spelling)
+        case _:
+            assert_never(block)
+
+
+# Lines and formulas
+
+SIGNS = {"=": "=", "≈": r"\approx", "→": r"\to", "<": "<", ">": ">", "≥": r"\ge", "≤": r"\le", "+": "+", "←": r"\leftarrow"}  # fmt: skip
+
+
+def inline(line: Line, spelling: Spelling) -> str:
+    return "".join(_inline(line, spelling))
+
+
+def _inline(line: Line, spelling: Spelling) -> Iterator[str]:
+    for part in line:
+        match part:
+            case Text(text, style):
+                command = {"plain": "", "strong": "textbf", "emphasis": "emph", "code": "texttt"}
+                written = escape(text)
+                if style == "code":
+                    # Names of quantities are long and have no blanks: let them break at signs.
+                    written = re.sub(r"(\\_|/)", r"\1\\allowbreak{}", written)
+                yield f"\\{command[style]}{{{written}}}" if command[style] else written
+            case Math(formula):
+                yield f"${formula_tex(formula, spelling)}$"
+            case Relation(left, sign, right):
+                yield f"${formula_tex(left, spelling)} {SIGNS[sign]} {formula_tex(right, spelling)}$"
+            case _:
+                assert_never(part)
+
+
+def formula_tex(formula: Formula, spelling: Spelling) -> str:
+    """A formula for text style, with places to break between brackets that stand together."""
+    return re.sub(r"\)(?= ?\\?[a-z]*\()", r")\\allowbreak ", latex.write(formula, spelling))
+
+
+def _width(formula: Formula, spelling: Spelling) -> int:
+    return cell_len(unicode.write(formula, spelling))
+
+
+# Blocks
+
+LINE = 88  # about so many characters stand on a line
+
+
+def _derivation(lines: Sequence[DerivationLine], spelling: Spelling) -> str:
+    lefts = [line.left for line in lines if line.left is not None]
+    widest = max(lefts, key=lambda left: _width(left, spelling), default=None)
+    own_line = widest is not None and _width(widest, spelling) > LINE * 2 // 5
+    indent = "2em" if own_line or widest is None else ""
+    setting = (
+        f"\\setlength{{\\bpleft}}{{{indent}}}"
+        if indent or widest is None
+        else f"\\settowidth{{\\bpleft}}{{$\\displaystyle {formula_tex(widest, spelling)}$}}"
+    )
+    steps = []
+    for line in lines:
+        left = f"$\\displaystyle {formula_tex(line.left, spelling)}$" if line.left else ""
+        if own_line and left:
+            steps.append(f"{{\\raggedright {left}\\par}}\\nopagebreak")
+            left = ""
+        right = f"$\\displaystyle {formula_tex(line.right, spelling)}$"
+        label = inline(line.label, spelling)
+        steps.append(f"\\bpstep{{{left}}}{{${SIGNS[line.sign]}$}}{{{right}}}{{{label}}}")
+    return "{" + setting + "\n" + "\n".join(steps) + "}\n"
+
+
+def _table(table: Table, spelling: Spelling) -> str:
+    columns = list(table.columns)
+    rows = [[row[n] if n < len(row) else () for n in range(len(columns))] for row in table.rows]
+    widths = [
+        max([_line_width(c.heading, spelling), *(_line_width(row[n], spelling) for row in rows)])
+        for n, c in enumerate(columns)
+    ]
+    size, given = _fit(columns, widths)
+    if given is None:
+        return _records(table, rows, spelling)
+    numerals = [
+        column.align == "decimal" and any(at_point(_numeral(row[n], spelling)) for row in rows)
+        for n, column in enumerate(columns)
+    ]
+    spec, heads = [], []
+    for place, column in enumerate(columns):
+        heading = f"\\textbf{{{inline(column.heading, spelling)}}}" if column.heading else ""
+        if numerals[place]:
+            spec.append("r@{}l")
+            heads.append(f"\\multicolumn{{2}}{{c}}{{{heading}}}")
+        elif given[place]:
+            spec.append(f"L{{{given[place]}\\linewidth}}")
+            heads.append(heading)
+        else:
+            spec.append("l" if column.align == "left" else "r")
+            heads.append(heading)
+    caption = (
+        f"\\emph{{{inline(table.caption, spelling)}}}\\par\\nopagebreak\n" if table.caption else ""
+    )
+    top = "\\toprule\n"
+    if any(column.heading for column in columns):
+        top += f"{' & '.join(heads)} \\\\\n\\midrule\n"
+    body = "".join(
+        " & ".join(_cell(cell, numerals[n], spelling) for n, cell in enumerate(row)) + " \\\\\n"
+        for row in rows
+    )
+    return (
+        f"{caption}{{{size}\\setlength{{\\LTpre}}{{4pt}}\\setlength{{\\LTpost}}{{6pt}}\n"
+        f"\\begin{{longtable}}[l]{{@{{}}{''.join(spec)}@{{}}}}\n{top}\\endhead\n\\bottomrule\n\\endlastfoot\n"
+        f"{body}\\end{{longtable}}}}\n"
+    )
+
+
+def _fit(columns: Sequence[Column], widths: Sequence[int]) -> tuple[str, list[float] | None]:
+    """The type size, and for each column its share of the line where it must be broken (else 0)."""
+    for size, line in (("", LINE), ("\\small", 98), ("\\footnotesize", 110)):
+        room = line - 3 * len(columns)
+        if sum(widths) <= room:
+            return size, [0.0] * len(columns)
+        fixed = sum(w for w, c in zip(widths, columns, strict=True) if not c.wrap)
+        soft = sum(w for w, c in zip(widths, columns, strict=True) if c.wrap)
+        count = sum(c.wrap for c in columns)
+        if count and (room - fixed) / count >= 18:
+            share = (room - fixed) / soft
+            return size, [
+                round(max(w * share, 14) / line, 3) if c.wrap else 0.0
+                for w, c in zip(widths, columns, strict=True)
+            ]
+    return "", None
+
+
+def _records(table: Table, rows: Sequence[Sequence[Line]], spelling: Spelling) -> str:
+    items = []
+    for row in rows:
+        cells = [
+            (f"\\textbf{{{inline(c.heading, spelling)}:}} " if c.heading else "")
+            + inline(cell, spelling)
+            for c, cell in zip(table.columns, row, strict=True)
+            if cell
+        ]
+        items.append("\\item[] {\\raggedright " + "\\par ".join(cells) + "\\par}\n")
+    return f"\\begin{{itemize}}\n{''.join(items)}\\end{{itemize}}\n" if items else ""
+
+
+def _line_width(line: Line, spelling: Spelling) -> int:
+    width = 0
+    for part in line:
+        match part:
+            case Text(text):
+                width += cell_len(text)
+            case Math(formula):
+                width += _width(formula, spelling)
+            case Relation(left, _, right):
+                width += _width(left, spelling) + 3 + _width(right, spelling)
+            case _:
+                assert_never(part)
+    return width
+
+
+def _numeral(line: Line, spelling: Spelling) -> str:
+    """A cell that is one number, as text; else nothing."""
+    if len(line) != 1:
+        return ""
+    match line[0]:
+        case Math(formula):
+            return unicode.write(formula, spelling)
+        case Text(text):
+            return typographic(text.strip())
+        case _:
+            return ""
+
+
+_POWER = re.compile("×10([⁻⁰¹²³⁴-⁹]+)")
+
+
+def _cell(line: Line, numeral: bool, spelling: Spelling) -> str:
+    if not numeral:
+        return inline(line, spelling)
+    cut = at_point(_numeral(line, spelling))
+    if cut is None:
+        return f"\\multicolumn{{2}}{{r}}{{{inline(line, spelling)}}}"
+    return f"{_digits(cut[0])} & {_digits(cut[1])}"
+
+
+def _digits(text: str) -> str:
+    """Part of a numeral; nothing but digits, signs and a power of ten is mathematics."""
+    if not text:
+        return ""
+    parts = _POWER.split(text)
+    tex = escape(parts[0]) if not re.fullmatch(r"[−≈ 0-9.]*", parts[0]) else ""
+    if not tex and parts[0]:
+        tex = "$" + parts[0].replace("−", "-").replace("≈", r"\approx ") + "$"
+    for power, rest in zip(parts[1::2], parts[2::2], strict=True):
+        digits = "".join(_SCRIPTS[c] for c in power)
+        tex += f"$\\times 10^{{{digits}}}$" + escape(rest)
+    return tex
+
+
+def _answers(spaces: Sequence[AnswerSpace], spelling: Spelling) -> str:
+    widest = max((space.left for space in spaces), key=lambda left: _width(left, spelling))
+    rows = []
+    for space in spaces:
+        key = inline((Text(space.name, "code"),), spelling)
+        left = f"$\\displaystyle {formula_tex(space.left, spelling)}$"
+        rows.append(
+            f"\\makebox[\\bpleft][l]{{{left}}} $=$ \\rule[-2pt]{{0.45\\linewidth}}{{0.4pt}}"
+            f"\\quad {{\\small {key}}}\\par"
+        )
+        rows.extend(
+            ["\\hspace*{\\bpleft} \\phantom{$=$} \\rule[-2pt]{0.45\\linewidth}{0.4pt}\\par"]
+            * (space.lines - 1)
+        )
+    return (
+        f"{{\\settowidth{{\\bpleft}}{{$\\displaystyle {formula_tex(widest, spelling)}$}}"
+        "\\setlength{\\parskip}{1.1\\baselineskip}\n" + "\n".join(rows) + "}\n"
+    )

@@ -1,0 +1,201 @@
+"""Curves and networks in LaTeX's own picture mode: straight lines as Bézier curves, no package."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+
+from backprop_cli.formula import latex
+from backprop_cli.formula.spelling import Spelling
+from backprop_cli.render import svg
+from backprop_cli.render.layout import HALF_HEIGHT, Box, Plan, Point, Way, at
+from backprop_cli.render.plot import finite, numeral, spread, thinned
+from backprop_cli.render.reading import typographic
+from backprop_cli.worksheet.document import Curve, Diagram, Series
+
+Escape = Callable[[str], str]
+
+WIDTH, HEIGHT = 300.0, 150.0  # of a plot, in points
+POINTS = 60  # of a series; each is a curve of dots for TeX
+PAGE = 440.0  # the widest picture
+
+
+def curve(picture: Curve, escape: Escape) -> str:
+    """A plot with its title above and its description below."""
+    points = [point for series in picture.series for point in finite(series)]
+    if not points:
+        return f"{_title(picture.title, escape)}{escape(picture.description)}\\par\n"
+    xs = svg.nice_range(*spread([x for x, _ in points]))
+    ys = svg.nice_range(*spread([y for _, y in points]))
+    low, high = min(x for x, _ in points), max(x for x, _ in points)
+    if low == high:
+        low, high = xs[0], xs[-1]
+    across, up = (low, high), (ys[0], ys[-1])
+
+    def place(point: Point) -> Point:
+        return WIDTH * svg.share(point[0], across), HEIGHT * svg.share(point[1], up)
+
+    lines = list(_axes([x for x in xs if low <= x <= high], ys, across, up, place))
+    for number, series in enumerate(picture.series):
+        lines.extend(_series(series, number, place))
+    label = escape(picture.x_label)
+    lines.append(_put(WIDTH / 2, -26, f"\\makebox(0,0){{{label}}}"))
+    lines.append(_put(-44, HEIGHT + 12, f"\\makebox(0,0)[l]{{{escape(picture.y_label)}}}"))
+    below = 36
+    if len(picture.series) > 1:
+        for number, series in enumerate(picture.series):
+            below += 12
+            lines.extend(_segment((0, -below), (26, -below), number))
+            lines.append(_put(32, -below - 3, escape(svg.shortened(series.label, 60))))
+    body = "\n".join(lines)
+    total = (WIDTH + 60, HEIGHT + below + 26)
+    return (
+        f"{_title(picture.title, escape)}"
+        f"{{\\setlength{{\\unitlength}}{{1pt}}\\footnotesize\n"
+        f"\\begin{{picture}}({_n(total[0])},{_n(total[1])})(-46,{_n(-below - 6)})\n{body}\n\\end{{picture}}\\par}}\n"
+        f"{{\\small {escape(picture.description)}}}\\par\n"
+    )
+
+
+def _title(title: str, escape: Escape) -> str:
+    return f"\\par\\medskip\\textbf{{{escape(title)}}}\\par\\nopagebreak\n"
+
+
+def _n(value: float) -> str:
+    return f"{round(value, 1) + 0.0:g}"
+
+
+def _put(x: float, y: float, what: str) -> str:
+    return f"\\put({_n(x)},{_n(y)}){{{what}}}"
+
+
+def _axes(
+    xs: Sequence[float],
+    ys: Sequence[float],
+    across: Point,
+    up: Point,
+    place: Callable[[Point], Point],
+) -> Iterator[str]:
+    yield _put(0, 0, f"\\line(1,0){{{_n(WIDTH)}}}")
+    yield _put(0, 0, f"\\line(0,1){{{_n(HEIGHT)}}}")
+    for x in xs:
+        left, _ = place((x, up[0]))
+        yield _put(left, 0, "\\line(0,-1){3}")
+        yield _put(left, -10, f"\\makebox(0,0){{${numeral(x, across, '-')}$}}")
+    for y in ys:
+        _, height = place((across[0], y))
+        yield _put(0, height, "\\line(-1,0){3}")
+        yield _put(-6, height, f"\\makebox(0,0)[r]{{${numeral(y, up, '-')}$}}")
+
+
+def _series(series: Series, number: int, place: Callable[[Point], Point]) -> Iterator[str]:
+    before: Point | None = None
+    for x, y in thinned(series.points, POINTS):
+        if not (math.isfinite(x) and math.isfinite(y)):
+            before = None
+            continue
+        here = place((x, y))
+        if before is not None:
+            yield from _segment(before, here, number)
+        before = here
+
+
+def _segment(start: Point, end: Point, number: int = 0) -> Iterator[str]:
+    """A straight piece; the first series is solid, the second sparse dots, the third sparser."""
+    length = math.hypot(end[0] - start[0], end[1] - start[1])
+    gap = (0.35, 3.0, 6.0)[number % 3]
+    dots = max(1, min(400, math.ceil(length / gap)))
+    middle = ((start[0] + end[0]) / 2, (start[1] + end[1]) / 2)
+    weight = "\\linethickness{0.8pt}" if number % 3 == 0 else "\\linethickness{1.6pt}"
+    yield f"{{{weight}{_bezier((start, middle, end), dots)}}}"
+
+
+def _bezier(way: Way, dots: int) -> str:
+    points = "".join(f"({_n(x)},{_n(y)})" for x, y in way)
+    return f"\\qbezier[{dots}]{points}"
+
+
+def diagram(picture: Diagram, spelling: Spelling, escape: Escape) -> str:
+    """The network that `svg.diagram` draws, with its lines interrupted where labels stand."""
+    plan = svg.plan(picture, spelling)
+    scale = min(1.0, PAGE / plan.width)
+    lines = []
+    for way in plan.ways:
+        lines.extend(_edge(way, plan.labels, plan))
+    for node, placed in zip(picture.nodes, plan.nodes, strict=True):
+        x, y = placed.centre
+        wide, high = 2 * placed.radius, 2 * HALF_HEIGHT
+        frame = "\\framebox" if node.kind in ("input", "loss") else ""
+        name = latex.write(node.name, spelling)
+        value = escape(typographic(svg.shortened(node.value, 16)))
+        inside = f"\\shortstack{{${name}$\\\\ {value}}}" if value else f"${name}$"
+        if frame:
+            lines.append(
+                _put(
+                    x - placed.radius,
+                    _up(plan, y + HALF_HEIGHT),
+                    f"{frame}({_n(wide)},{_n(high)}){{{inside}}}",
+                )
+            )
+        else:
+            lines.append(_put(x, _up(plan, y), f"\\oval({_n(wide)},{_n(high)})"))
+            if node.kind == "output":
+                lines.append(_put(x, _up(plan, y), f"\\oval({_n(wide - 5)},{_n(high - 5)})"))
+            lines.append(_put(x, _up(plan, y), f"\\makebox(0,0){{{inside}}}"))
+        if node.gradient:
+            gradient = escape(typographic(svg.shortened(node.gradient, 16)))
+            lines.append(_put(x, _up(plan, y + 36), f"\\makebox(0,0){{$\\nabla$ {gradient}}}"))
+    for edge, box in zip(picture.edges, plan.labels, strict=True):
+        if box is None:
+            continue
+        parts = [f"${latex.write(edge.label, spelling)}$"] if edge.label else []
+        if edge.value:
+            parts.append(escape(typographic(svg.shortened(edge.value, 16))))
+        x, y = box.middle
+        lines.append(_put(x, _up(plan, y), f"\\makebox(0,0){{\\scriptsize {' $=$ '.join(parts)}}}"))
+    notes = "".join(f"{escape(note)} " for note in svg.notes(picture, plan.unlabelled))
+    body = "\n".join(lines)
+    size = r"\footnotesize" if scale > 0.75 else r"\scriptsize" if scale > 0.55 else r"\tiny"
+    return (
+        f"{_title(picture.title, escape)}"
+        f"{{\\setlength{{\\unitlength}}{{{scale:.3f}pt}}{size}\n"
+        f"\\begin{{picture}}({_n(plan.width)},{_n(plan.height - 26)})\n{body}\n\\end{{picture}}\\par}}\n"
+        f"{{\\small {notes}{escape(picture.description)}}}\\par\n"
+    )
+
+
+def _up(plan: Plan, y: float) -> float:
+    """TeX counts heights from below."""
+    return plan.height - y
+
+
+def _edge(way: Way, labels: Sequence[Box | None], plan: Plan) -> Iterator[str]:
+    """The way in short straight pieces, without those on a label, and a head at its end."""
+    count = 24
+    points = [at(way, step / count) for step in range(count + 1)]
+    begin: Point | None = None
+    last = points[0]
+    for point in points:
+        covered = any(
+            box is not None
+            and box.left - 1 <= point[0] <= box.right + 1
+            and box.top <= point[1] <= box.bottom
+            for box in labels
+        )
+        if covered and begin is not None:
+            yield from _straight(begin, last, plan)
+            begin = None
+        elif not covered and begin is None:
+            begin = point
+        last = point
+    if begin is not None:
+        yield from _straight(begin, last, plan)
+    tip, before = points[-1], at(way, 0.96)
+    angle = math.atan2(tip[1] - before[1], tip[0] - before[0])
+    for turn in (2.75, -2.75):
+        wing = (tip[0] + 7 * math.cos(angle + turn), tip[1] + 7 * math.sin(angle + turn))
+        yield from _straight(wing, tip, plan)
+
+
+def _straight(start: Point, end: Point, plan: Plan) -> Iterator[str]:
+    yield from _segment((start[0], _up(plan, start[1])), (end[0], _up(plan, end[1])))
