@@ -68,7 +68,7 @@ Form: TypeAlias = Literal["transpose", "hadamard", "matmul", "shape"]
 
 @dataclass(frozen=True)
 class Factor:
-    """A factor of a product: the text, whether it stands in brackets, how it meets the one before."""
+    """A factor of a product: how it meets the one before it, and its text."""
 
     join: Join
     text: str
@@ -133,12 +133,17 @@ class Printer(ABC):
     @abstractmethod
     def negative(self, operand: str) -> str: ...
     @abstractmethod
-    def sum(self, terms: Sequence[tuple[bool, str]]) -> str:
-        """Terms with whether each is subtracted."""
+    def continued(self, minus: bool, term: str) -> str:
+        """A term of a sum after the first, with its sign before it."""
 
     @abstractmethod
-    def product(self, factors: Sequence[Factor], tight: bool) -> str:
-        """`tight` inside a sum, and where every factor is simple."""
+    def joined(self, factor: Factor, tight: bool) -> str:
+        """A factor with what stands between it and the one before; `tight` inside a sum and
+        where every factor is simple."""
+
+    def row(self, pieces: Sequence[str]) -> str:
+        """Pieces set side by side."""
+        return "".join(pieces)
 
     @abstractmethod
     def quotient(self, numerator: str, denominator: str) -> str: ...
@@ -149,7 +154,9 @@ class Printer(ABC):
     @abstractmethod
     def comparison(self, left: str, relation: Relation, right: str) -> str: ...
     @abstractmethod
-    def conditional(self, condition: str, then: str, otherwise: str) -> str: ...
+    def conditional(self, branches: Sequence[tuple[str, str]], otherwise: str) -> str:
+        """Branches are (value, condition) in order; notations with `stacked` get them all."""
+
     @abstractmethod
     def matrix(self, rows: Sequence[Sequence[str]]) -> str: ...
     @abstractmethod
@@ -200,9 +207,9 @@ class Printer(ABC):
             case Negative(operand):
                 return self.negative(self._term(operand))
             case Sum(terms):
-                return self.sum([self._signed(term, index) for index, term in enumerate(terms)])
+                return self.row(self._terms(terms))
             case Product(factors):
-                return self._product(factors, inside_sum)
+                return self.row(self._factors(factors, inside_sum))
             case Quotient(numerator, denominator):
                 return self._quotient(numerator, denominator)
             case Power(base, exponent):
@@ -222,41 +229,58 @@ class Printer(ABC):
             case _:
                 assert_never(formula)
 
+    def pieces(self, formula: Formula) -> list[str]:
+        """The formula cut where a line may be broken: before each further term of a sum, each
+        further factor of a product. Set side by side the pieces are the whole formula."""
+        match formula:
+            case Sum(terms):
+                return self._terms(terms)
+            case Product(factors):
+                return self._factors(factors, inside_sum=False)
+            case Negative(Product(factors)):
+                first, *rest = self._factors(factors, inside_sum=True)
+                return [self.negative(first), *rest]
+            case _:
+                return [self.text(formula)]
+
+    def _terms(self, terms: Sequence[Formula]) -> list[str]:
+        first, *rest = terms
+        written = [self.text(first) if self.level(first) is Level.NEGATIVE else self._term(first)]
+        for term in rest:
+            if isinstance(term, Negative):
+                written.append(self.continued(True, self._term(term.operand)))
+            else:
+                # A number may carry its own sign: 0.3 + (−0.2).
+                written.append(self.continued(False, self._term(term)))
+        return written
+
     def _term(self, formula: Formula) -> str:
         """A term after a sign."""
         if isinstance(formula, Product):
             return self.text(formula, inside_sum=True)
         return self.fit(formula, Level.PRODUCT)
 
-    def _signed(self, term: Formula, index: int) -> tuple[bool, str]:
-        if isinstance(term, Negative):
-            return True, self._term(term.operand)
-        if isinstance(term, Number) and term.text.startswith("-"):
-            # A substituted number keeps its own sign: 0.3 + (−0.2).
-            text = self.text(term)
-            return False, text if index == 0 else self.brackets(text)
-        return False, self._term(term)
-
-    def _product(self, factors: Sequence[Formula], inside_sum: bool) -> str:
-        sums = [opens_with_bracket(factor) for factor in factors]
-        simple = not any(sums) and not any(self._derivative(factor) for factor in factors)
+    def _factors(self, factors: Sequence[Formula], inside_sum: bool) -> list[str]:
+        opens = [opens_with_bracket(factor) for factor in factors]
+        simple = not any(opens) and not any(self._derivative(factor) for factor in factors)
         # (0.734 − 1)(0.734)(0.901): a product of numbers with brackets in it has them throughout.
-        all_brackets = self.juxtaposes and any(sums) and all(map(is_numeric, factors))
-        written: list[Factor] = []
+        all_brackets = self.juxtaposes and any(opens) and all(map(is_numeric, factors))
+        written: list[str] = []
         for index, factor in enumerate(factors):
-            before = factors[index - 1] if index else None
             text = self.fit(factor, self._least(factor, index))
             join: Join = "dot"
-            if before is None:
+            if index == 0:
                 join = "first"
             elif all_brackets and isinstance(factor, Number | Negative | Quotient | Sum):
                 join = "beside"
                 if self.level(factor) > Level.QUOTIENT:
                     text = self.brackets(text)
-            elif sums[index] and self.juxtaposes and self._stands_before_bracket(before):
+            elif (
+                opens[index] and self.juxtaposes and self._stands_before_bracket(factors[index - 1])
+            ):
                 join = "beside"
-            written.append(Factor(join, text))
-        return self.product(written, tight=simple or inside_sum)
+            written.append(self.joined(Factor(join, text), tight=simple or inside_sum))
+        return written
 
     def _least(self, factor: Formula, index: int) -> Level:
         """What a factor must hold together by: a quotient needs brackets unless it comes first."""
@@ -275,7 +299,7 @@ class Printer(ABC):
         if isinstance(factor, Power):
             return whole_exponent(factor.exponent) is not None
         return isinstance(factor, Number | Sum) or (
-            isinstance(factor, Quotient) and self.level(factor) >= Level.POWER
+            isinstance(factor, Quotient) and (self.stacked or self.level(factor) >= Level.POWER)
         )
 
     def _quotient(self, numerator: Formula, denominator: Formula) -> str:
@@ -294,11 +318,11 @@ class Printer(ABC):
         return self.fit(base, Level.ATOM)
 
     def _conditional(self, condition: Comparison, then: Formula, otherwise: Formula) -> str:
-        return self.conditional(
-            self.text(condition),
-            self.fit(then, Level.SUM),
-            self.fit(otherwise, Level.CONDITIONAL),
-        )
+        branches = [(self.fit(then, Level.SUM), self.text(condition))]
+        while self.stacked and isinstance(otherwise, Conditional):
+            branches.append((self.fit(otherwise.then, Level.SUM), self.text(otherwise.condition)))
+            otherwise = otherwise.otherwise
+        return self.conditional(branches, self.fit(otherwise, Level.CONDITIONAL))
 
     def arguments(self, arguments: Sequence[Formula]) -> list[str]:
         return [self.fit(argument, Level.CONDITIONAL) for argument in arguments]

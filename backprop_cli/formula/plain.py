@@ -33,13 +33,11 @@ class Plain(Printer):
     def negative(self, operand: str) -> str:
         return "-" + operand
 
-    def sum(self, terms: Sequence[tuple[bool, str]]) -> str:
-        (minus, text), *rest = terms
-        first = self.negative(text) if minus else text
-        return first + "".join((" - " if minus else " + ") + text for minus, text in rest)
+    def continued(self, minus: bool, term: str) -> str:
+        return (" - " if minus else " + ") + term
 
-    def product(self, factors: Sequence[Factor], tight: bool) -> str:
-        return "*".join(factor.text for factor in factors)
+    def joined(self, factor: Factor, tight: bool) -> str:
+        return factor.text if factor.join == "first" else "*" + factor.text
 
     def quotient(self, numerator: str, denominator: str) -> str:
         return f"{numerator}/{denominator}"
@@ -55,7 +53,8 @@ class Plain(Printer):
     def comparison(self, left: str, relation: Relation, right: str) -> str:
         return f"{left} {relation} {right}"
 
-    def conditional(self, condition: str, then: str, otherwise: str) -> str:
+    def conditional(self, branches: Sequence[tuple[str, str]], otherwise: str) -> str:
+        ((then, condition),) = branches
         return f"{then} if {condition} else {otherwise}"
 
     def matrix(self, rows: Sequence[Sequence[str]]) -> str:

@@ -105,14 +105,13 @@ class Unicode(Printer):
     def negative(self, operand: str) -> str:
         return MINUS + operand
 
-    def sum(self, terms: Sequence[tuple[bool, str]]) -> str:
-        (minus, text), *rest = terms
-        first = self.negative(text) if minus else text
-        return first + "".join((f" {MINUS} " if minus else " + ") + text for minus, text in rest)
+    def continued(self, minus: bool, term: str) -> str:
+        return (f" {MINUS} " if minus else " + ") + term
 
-    def product(self, factors: Sequence[Factor], tight: bool) -> str:
-        joins = {"first": "", "beside": "", "dot": "·" if tight else " · "}
-        return "".join(joins[factor.join] + factor.text for factor in factors)
+    def joined(self, factor: Factor, tight: bool) -> str:
+        if factor.join == "dot":
+            return ("·" if tight else " · ") + factor.text
+        return factor.text
 
     def quotient(self, numerator: str, denominator: str) -> str:
         return f"{numerator}/{denominator}"
@@ -143,7 +142,8 @@ class Unicode(Printer):
     def comparison(self, left: str, relation: Relation, right: str) -> str:
         return f"{left} {RELATIONS[relation]} {right}"
 
-    def conditional(self, condition: str, then: str, otherwise: str) -> str:
+    def conditional(self, branches: Sequence[tuple[str, str]], otherwise: str) -> str:
+        ((then, condition),) = branches
         return f"{then} if {condition} else {otherwise}"
 
     def matrix(self, rows: Sequence[Sequence[str]]) -> str:
