@@ -324,7 +324,7 @@ def _exact_min(*values: Fraction) -> Fraction:
 def _word(word: str) -> tuple[str, str, str]:
     """Spellings of a function written as an upright word."""
     escaped = word.replace("_", r"\_")
-    return (word, rf"\mathrm{{{escaped}}}", f'op("{word}")')
+    return (word, rf"\mathrm{{{escaped}}}", f'"{word}"')
 
 
 def _usual(word: str) -> tuple[str, str, str]:
@@ -380,7 +380,7 @@ PLAIN_FUNCTIONS = (
 
 ACTIVATION_FUNCTIONS = (
     Function("identity", 1, 1, _identity, _exact_identity, *_word("id"), aliases=("linear",)),
-    Function("sigmoid", 1, 1, sigmoid, _at(0, _HALF), "σ", r"\sigma", "sigma",
+    Function("sigmoid", 1, 1, sigmoid, _at(0, _HALF), "σ", r"\sigma", "σ",
              aliases=("sigma", "σ", "Sigmoid", "sig", "logistic")),
     Function("tanh", 1, 1, math.tanh, _at(0, _ZERO), *_usual("tanh"), aliases=("Tanh",)),
     Function("relu", 1, 1, relu, _exact_relu, *_word("ReLU"), aliases=("ReLU", "Relu", "RELU")),
