@@ -19,6 +19,7 @@ Severity: TypeAlias = Literal["error", "warning"]
 LINE_WIDTH = 100  # columns of a quoted line; longer ones are cut round the caret
 QUOTE_LENGTH = 60  # characters of a word repeated in a message
 TAB = "    "
+MOST_COMPARED = 200  # names looked at for a suggestion
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ def render(diagnostic: Diagnostic) -> str:
     lines = [summary(diagnostic)]
     gutter = " "
     span = diagnostic.span
-    if span is not None and span.start is not None:
+    if span is not None and span.start is not None and span.source.line(span.line).strip():
         number = str(span.line)
         gutter = " " * len(number)
         quoted, indent, width = _excerpt(span)
@@ -205,9 +206,7 @@ def closest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
     matcher = SequenceMatcher(autojunk=False)
     matcher.set_seq2(name.lower())
     scored: list[tuple[float, int, str]] = []
-    for index, candidate in enumerate(known):
-        if abs(len(candidate) - len(name)) > max(len(name), 4):
-            continue
+    for index, candidate in enumerate(_candidates(name, known)):
         matcher.set_seq1(candidate.lower())
         # A word of two or three letters is near every other one: ask for more of it.
         enough = 0.65 if len(name) > 3 else 0.5
@@ -220,17 +219,29 @@ def closest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
     return [candidate for _, _, candidate in sorted(scored)[:count]]
 
 
+def _candidates(name: str, known: Iterable[str]) -> list[str]:
+    """The known names worth comparing: all of a few, else those that begin alike."""
+    candidates = [one for one in known if abs(len(one) - len(name)) <= max(len(name), 4)]
+    if len(candidates) <= MOST_COMPARED:
+        return candidates
+    first = name[0].lower()
+    alike = [
+        one for one in candidates if one[:1].lower() == first and -3 < len(one) - len(name) < 3
+    ]
+    return (alike or candidates)[:MOST_COMPARED]
+
+
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """A help sentence with the nearest of the known names: "did you mean `sigmoid`?"."""
     found = closest(name, known, 1)
     return f"did you mean {quote(found[0])}?" if found else None
 
 
-def listed(names: Sequence[str], most: int = 12) -> str:
+def listed(names: Sequence[str], most: int = 12, last: str = "and") -> str:
     """Names in a sentence: "`a`, `b` and `c`", cut where there are very many."""
     shown = [quote(name) for name in names[:most]]
     if len(names) > most:
         return f"{', '.join(shown)} and {len(names) - most} more"
     if len(shown) < 2:
         return "".join(shown)
-    return f"{', '.join(shown[:-1])} and {shown[-1]}"
+    return f"{', '.join(shown[:-1])} {last} {shown[-1]}"

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from backprop_cli.diagnostics import listed, nearest, quote
+from backprop_cli.diagnostics import listed, quote
 from backprop_cli.formula.build import names_in
 from backprop_cli.formula.nodes import Formula
 from backprop_cli.problem.formulas import defined_name, formula, report_undefined
 from backprop_cli.problem.model import Equations, Value
 from backprop_cli.problem.samples import MOST_SAMPLES
 from backprop_cli.problem.settings import names_of
+from backprop_cli.problem.training import ReadTraining
 from backprop_cli.problem.values import Fields, Report, entries, items, number_or_null
 from backprop_cli.problem.yaml_tree import Entries, Items, Node, Scalar
 
@@ -50,10 +51,11 @@ def _both_help(section: str, other: str) -> str:
 
 @dataclass(frozen=True)
 class ReadEquations:
-    """The model (None if anything in it is wrong) and every name in it."""
+    """The model (None if anything in it is wrong) and what is known of its names."""
 
     model: Equations | None
-    names: tuple[str, ...]
+    places: Mapping[str, Node]  # every name, with the key that defines it
+    parameters: tuple[str, ...]
     samples: int | None
 
 
@@ -88,16 +90,17 @@ def read_equations(top: Fields, report: Report) -> ReadEquations:
     if sound and order is not None and output is not None:
         _unused(names, written, output, report)
     failed = any(problem.severity == "error" for problem in report.problems[start:])
+    places = {name: place for name, (_, place) in names.places.items()}
     count = len(samples) if top.get("samples") is not None else 1
     if failed or order is None or output is None or report.failed:
-        return ReadEquations(None, known, count or None)
+        return ReadEquations(None, places, tuple(parameters), count or None)
     equations: dict[str, Formula] = {}
     for name in order:
         right = written[name][0]
         assert right is not None
         equations[name] = right
     model = Equations(equations, given, parameters, output, wrt, tuple(samples))
-    return ReadEquations(model, known, count)
+    return ReadEquations(model, places, tuple(parameters), count)
 
 
 def _undeclared_help(top: Fields) -> str:
@@ -175,7 +178,7 @@ def _samples(node: Node | None, names: _Names, report: Report) -> list[Mapping[s
                         "unknown-name",
                         f"sample {index} has {quote(name)}, which sample 1 has not",
                         key,
-                        nearest(name, first) or "every sample has the same names",
+                        report.nearest(name, first) or "every sample has the same names",
                     )
                     continue
             sample[name] = number_or_null(value, report, f"{quote(name)} of sample {index}")
@@ -297,7 +300,8 @@ def _output(top: Fields, written: Written, report: Report) -> str | None:
             "unknown-name",
             f"`output` names {quote(name)}, and there is no such equation",
             node,
-            nearest(name, written) or (f"there are {listed(list(written))}" if written else None),
+            report.nearest(name, written)
+            or (f"there are {listed(list(written))}" if 0 < len(written) < 100 else None),
         )
         return None
     return name
@@ -333,21 +337,34 @@ def _unused(names: _Names, written: Written, output: str, report: Report) -> Non
             )
 
 
-def check_reserved(read: ReadEquations, trains: bool, report: Report, top: Fields) -> None:
-    """Names that an update section needs for itself."""
-    if not trains or read.model is None:
+def check_updates(read: ReadEquations, training: ReadTraining, top: Fields, report: Report) -> None:
+    """Whether there is something to update, and no name that the update needs for itself."""
+    if not training.trains:
         return
-    for section in ("equations", "given", "parameters"):
-        node = top.get(section)
-        if not isinstance(node, Entries):
-            continue
-        for key, _ in node.entries:
-            stem = key.text.removesuffix("_new")
-            if stem != key.text and stem in read.model.parameters:
-                report.error(
-                    "bad-name",
-                    f"{quote(key.text)} is the name of {quote(stem)} after the update",
-                    key,
-                    "leave the update to `learning_rate`, or choose another name",
-                )
-
+    key = top.key("learning_rate" if top.get("learning_rate") is not None else "training")
+    if not read.parameters:
+        report.error(
+            "missing-key",
+            "there are no `parameters` to update",
+            key,
+            "put what is learned under `parameters` instead of `given`",
+        )
+    optimizer = training.training.optimizer
+    reserved = {f"{name}_new": f"{quote(name)} after the update" for name in read.parameters}
+    reserved["eta"] = "the learning rate"
+    states = ["g", *(optimizer.equations if optimizer is not None else ())]
+    for state in states:
+        for name in read.parameters if state != "w" else ():
+            reserved[f"{state}_{name}"] = f"{quote(state)} of {quote(name)} in the update"
+    if optimizer is not None and any(
+        "t" in names_in(right) for right in optimizer.equations.values()
+    ):
+        reserved["t"] = f"the number of the update, which {quote(optimizer.name)} uses"
+    for name, place in read.places.items():
+        if name in reserved:
+            report.error(
+                "bad-name",
+                f"{quote(name)} is {reserved[name]}, so nothing else can have this name",
+                place,
+                "choose another name, or leave `learning_rate` and `training` out",
+            )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 
-from backprop_cli.diagnostics import closest, quote
+from backprop_cli.diagnostics import quote
 from backprop_cli.formula.build import names_in
 from backprop_cli.formula.functions import FUNCTIONS
 from backprop_cli.formula.nodes import Formula, Name
@@ -100,8 +100,7 @@ def report_undefined(
         if name in known:
             continue
         found = True
-        meant = closest(name, known, 1)
-        advice = f"did you mean {quote(meant[0])}?" if meant else help
+        advice = report.nearest(name, known) or help
         if renamed and name in renamed:
             advice = renamed[name]
         span = node.span

@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 
 from backprop_cli.diagnostics import quote
 from backprop_cli.formula.nodes import Number
-from backprop_cli.problem.model import Activation, BatchNorm, Layer, RuleUse, Value
+from backprop_cli.problem.model import Activation, BatchNorm, Custom, Layer, RuleUse, Value
 from backprop_cli.problem.rule_use import Initializer, activation, initializer
 from backprop_cli.problem.samples import counted
 from backprop_cli.problem.values import (
@@ -45,6 +45,10 @@ LAYER_KEYS = (
 Bias: TypeAlias = Literal["each", "shared", "none"]
 
 
+UNREAD = Custom("unread", Number("0"))
+"""Stands for an activation that could not be read, until the whole file has been."""
+
+
 @dataclass(frozen=True)
 class NamedCell:
     """A name written where a number could stand; `source` is None for a bias."""
@@ -61,6 +65,7 @@ class ReadLayers:
 
     layers: list[Layer] = field(default_factory=list)
     complete: bool = True  # False: something about them was wrong
+    structured: bool = True  # False: not even how many units each has is known
     units: int | None = None  # of the last layer
     fan_in: int | None = None  # of the first
     named: list[NamedCell] = field(default_factory=list)
@@ -79,13 +84,14 @@ def read_layers(
     if rows is not None and not rows:
         report.error("missing-value", "`layers` is an empty list", node, "give one layer at least")
     if rows is None or not rows:
-        read.complete = False
+        read.complete = read.structured = False
         return read
     if len(rows) > MOST_LAYERS:
         report.error(
             "too-large", f"there are {len(rows):,} layers; {MOST_LAYERS:,} are allowed", node
         )
         rows = rows[:1]
+        read.complete = read.structured = False
     fan_in = inputs
     parameters = 0
     for index, row in enumerate(rows, 1):
@@ -96,8 +102,8 @@ def read_layers(
             read.fan_in = reader.fan_in
         fan_in = reader.units
         failed = any(problem.severity == "error" for problem in report.problems[start:])
-        if layer is None or failed:
-            read.complete = False
+        read.complete = read.complete and layer is not None and not failed
+        read.structured = read.structured and layer is not None
         if reader.too_large:
             read.units = None
             return read
@@ -192,23 +198,22 @@ class _LayerReader:
                 found.append((self.index, node))
         if (node := own.get("activation")) is not None:
             self.all.activation_nodes[self.index] = node
-        if self.units is None or self.fan_in is None or unit_activations is None or bias is None:
+        if self.units is None or self.fan_in is None:
             return None
+        # What is wrong has been reported; the rest of the file is checked as if it were right.
         if drawn is not None:
             grid = self._drawn_weights(drawn)
-        if grid is None and not symbolic:
-            return None
         if grid is None:
             grid = _full(((None,) * self.fan_in,) * self.units)
-        if any(len(row) != self.fan_in for row in grid.values):
-            return None
+        if bias is None:
+            bias, biases = "each", (None,) * self.units
         self._unconnected(grid, bias, weights)
         all_symbolic = all(value is None for row in grid.values for value in row)
         whole = all(map(all, grid.connected))
         return Layer(
             units=self.units,
             fan_in=self.fan_in,
-            activations=unit_activations,
+            activations=unit_activations or (UNREAD,) * self.units,
             weights=None if all_symbolic and whole else grid.values,
             connected=grid.connected,
             bias=bias,

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from backprop_cli.diagnostics import listed, quote
 from backprop_cli.formula.nodes import Number
-from backprop_cli.problem.layers import ReadLayers, read_bias_input, read_layers
+from backprop_cli.problem.layers import UNREAD, ReadLayers, read_bias_input, read_layers
 from backprop_cli.problem.model import (
     Activation,
     Layer,
@@ -91,7 +91,7 @@ class NetworkReader:
         chosen = self._loss(perceptron)
         self._needs(chosen, training)
         layers = tuple(self.layers.layers)
-        if not self.layers.complete or not layers:
+        if not self.layers.structured or not layers:
             return ReadNetwork(None, (), (), None)
         inputs = layers[0].fan_in
         # Without a loss targets are not needed; what is said of them is kept.
@@ -101,11 +101,11 @@ class NetworkReader:
         self._named_cells(names)
         parameters = names.parameters()
         frozen, trainable = self._frozen(names, parameters)
-        if self.report.failed:
-            return ReadNetwork(None, _all_names(names), frozen, trainable)
         self._batch(network, training.training)
         if perceptron:
             self._perceptron(network)
+        if self.report.failed:
+            return ReadNetwork(None, _all_names(names), frozen, trainable)
         self._target_values(network)
         self._partly_symbolic(network, names)
         return ReadNetwork(network, _all_names(names), frozen, trainable)
@@ -260,7 +260,7 @@ class NetworkReader:
     def _batch(self, network: Network, training: Training) -> None:
         samples = len(network.samples)
         batch = min(training.batch or samples, samples)
-        if batch == 1:
+        if batch == 1 and self.count is not None:
             for node in self.layers.batch_norms:
                 self.report.error(
                     "batch-of-one",
@@ -288,7 +288,11 @@ class NetworkReader:
         for index, layer in enumerate(network.layers, 1):
             node = self.layers.activation_nodes.get(index, self.top.key("layers"))
             if layer is last:
-                wrong = [one for one in layer.activations if not _is(one, "step", "sign")]
+                wrong = [
+                    one
+                    for one in layer.activations
+                    if one is not UNREAD and not _is(one, "step", "sign")
+                ]
                 if wrong:
                     self.report.error(
                         "perceptron-activation",
@@ -475,4 +479,3 @@ def _name_list(letter: str, count: int) -> tuple[str, ...]:
 def _names(letter: str, count: int) -> str:
     names = _name_list(letter, count)
     return ", ".join(names[:5]) + (", …" if count > 5 else "")
-

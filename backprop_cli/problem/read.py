@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
-from backprop_cli.diagnostics import Diagnostic, ProblemError, Source, Span, nearest
-from backprop_cli.problem.equations import check_reserved, read_equations
+from backprop_cli.diagnostics import Diagnostic, ProblemError, Source, Span
+from backprop_cli.problem.equations import check_updates, read_equations
 from backprop_cli.problem.model import Equations, Network, Problem
 from backprop_cli.problem.network import NetworkReader
 from backprop_cli.problem.settings import (
@@ -56,11 +57,11 @@ def read(path: str | Path, text: str | None = None) -> tuple[Problem, list[Diagn
 
 
 def _problem(source: Source, root: Node | None, report: Report) -> Problem | None:
-    whole = Span(source)
+    start = Span(source, 0, 1)
     if root is None or not isinstance(root, Entries):
         shape = "a list" if isinstance(root, Items) else "a single value"
         if root is None or (not isinstance(root, Items) and root.null):
-            report.error("empty-file", "the file is empty", whole, "a problem begins with `title:`")
+            report.error("empty-file", "the file is empty", start, "a problem begins with `title:`")
         else:
             report.error(
                 "not-a-mapping",
@@ -69,9 +70,11 @@ def _problem(source: Source, root: Node | None, report: Report) -> Problem | Non
             )
         return None
     present = {key.text for key, _ in root.entries}
-    layered, equational = "layers" in present, "equations" in present
     known = (*COMMON_KEYS, *LAYER_FORM_KEYS, *EQUATION_FORM_KEYS)
     top = fields(root, report, "a problem file", known)
+    layered, equational = "layers" in top.values, "equations" in top.values
+    if layered and equational:  # a misspelt key counts only where no other decides
+        layered, equational = "layers" in present, "equations" in present
     if layered and equational:
         report.error(
             "both-forms",
@@ -81,14 +84,12 @@ def _problem(source: Source, root: Node | None, report: Report) -> Problem | Non
         )
         return None
     if not layered and not equational:
-        meant = [key for key, _ in root.entries if nearest(key.text, ("layers", "equations"))]
-        if not meant or not report.failed:
-            report.error(
-                "missing-key",
-                "the file has neither `layers` nor `equations`",
-                whole,
-                "a network is described by `layers`, any other calculation by `equations`",
-            )
+        report.error(
+            "missing-key",
+            "the file has neither `layers` nor `equations`",
+            start,
+            "a network is described by `layers`, any other calculation by `equations`",
+        )
         return None
     _wrong_form(top, layered, report)
     title = top.read("title", lambda node: word(node, report, "`title`"), "Untitled")
@@ -109,14 +110,11 @@ def _problem(source: Source, root: Node | None, report: Report) -> Problem | Non
         read = read_equations(top, report)
         training = read_training(top, report, read.samples)
         _gradient_rule_only(training, report)
-        check_reserved(read, training.trains, report, top)
-        model, names = read.model, read.names
-        if model is not None:
-            frozen, trainable = _equation_lists(top, model, report)
-    if model is None or report.failed:
-        return None
+        check_updates(read, training, top, report)
+        model, names = read.model, tuple(read.places)
+        frozen, trainable = _equation_lists(top, read.parameters, report)
     check_asked(marking.patterns, names, report)
-    if report.failed:
+    if model is None or report.failed:
         return None
     return Problem(
         title=" ".join(title.split()),
@@ -146,11 +144,11 @@ def _wrong_form(top: Fields, layered: bool, report: Report) -> None:
         "parameters": "weights and biases stand in the layers",
     }
     for name in others:
-        if name in top.values:
+        if name in top.values and (place := top.keys[name]).text == name:
             report.error(
                 "wrong-form",
                 f"`{name}` belongs to problems with `{there}`, and this one has `{here}`",
-                top.key(name),
+                place,
                 advice.get(name),
             )
 
@@ -166,9 +164,9 @@ def _gradient_rule_only(training: ReadTraining, report: Report) -> None:
 
 
 def _equation_lists(
-    top: Fields, model: Equations, report: Report
+    top: Fields, parameters: Collection[str], report: Report
 ) -> tuple[tuple[str, ...], tuple[str, ...] | None]:
-    known = dict.fromkeys(model.parameters)
+    known = dict.fromkeys(parameters)
     frozen: tuple[str, ...] = ()
     trainable: tuple[str, ...] | None = None
     if (node := top.get("frozen")) is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from backprop_cli.diagnostics import listed, nearest, quote
+from backprop_cli.diagnostics import listed, quote
 from backprop_cli.formula.nodes import Formula, Number
 from backprop_cli.problem.formulas import formula, report_undefined
 from backprop_cli.problem.model import Activation, Custom, Optimizer, RuleUse
@@ -61,7 +61,7 @@ def _options(
                 "unknown-option",
                 f"{quote(rule)} has no option {quote(key.text)}",
                 key,
-                nearest(key.text, known)
+                report.nearest(key.text, known)
                 or (f"its options are {listed(own)}" if own else "it has no options"),
             )
             continue
@@ -146,7 +146,7 @@ def _named_activation(
             "unknown-activation",
             f"{quote(name)} is not an activation",
             node,
-            nearest(name, activations.NAMES)
+            report.nearest(name, activations.NAMES)
             or f"there are {listed(list(activations.ACTIVATIONS), 20)}, or a formula of your own",
         )
         return None
@@ -193,7 +193,7 @@ def loss(
             "unknown-loss",
             f"{quote(name)} is not a loss",
             name_node,
-            nearest(name, losses.NAMES)
+            report.nearest(name, losses.NAMES)
             or f"there are {listed(list(losses.LOSSES), 20)}, or {{formula: …}}",
         )
         return None
@@ -228,7 +228,7 @@ def optimizer(node: Node, report: Report) -> Optimizer | None:
             "unknown-optimizer",
             f"{quote(name)} is not an optimizer",
             name_node,
-            nearest(name, optimizers.NAMES)
+            report.nearest(name, optimizers.NAMES)
             or f"there are {listed(list(optimizers.OPTIMIZERS), 20)}; "
             "one of your own needs `equations:`",
         )
@@ -394,7 +394,7 @@ def initializer(node: Node, report: Report, what: str, default_seed: int) -> Ini
             "unknown-initializer",
             f"{quote(name)} is not an initializer",
             given["init"],
-            nearest(name, initializers.NAMES)
+            report.nearest(name, initializers.NAMES)
             or f"there are {listed(list(initializers.INITIALIZERS))}",
         )
     seed, decimals = default_seed, initializers.DECIMALS

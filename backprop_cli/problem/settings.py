@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal, cast
 
-from backprop_cli.diagnostics import listed, nearest, quote
+from backprop_cli.diagnostics import closest, listed, quote
 from backprop_cli.problem.model import Marking, Notation, Rounding
 from backprop_cli.problem.values import (
     DECAY,
@@ -31,7 +31,8 @@ from backprop_cli.problem.yaml_tree import Node, Scalar
 SECTIONS = ("given", "forward", "loss", "backward", "gradient", "update")
 MOST_DIGITS = 15
 LONGEST_PATTERN = 200
-MOST_PATTERNS = 1_000
+MOST_PATTERNS = 20_000
+MOST_COMPARISONS = 400_000  # of a glob with a name
 
 
 def read_notation(top: Fields, report: Report) -> Notation:
@@ -183,6 +184,7 @@ def names_of(node: Node, report: Report, what: str, known: Collection[str]) -> t
         report.error("too-large", f"{what} may list {MOST_PATTERNS:,} names", node)
         return ()
     found: dict[str, None] = {}
+    work = 0
     for cell in cells:
         text = word(cell, report, f"a name in {what}")
         if text is None:
@@ -191,7 +193,8 @@ def names_of(node: Node, report: Report, what: str, known: Collection[str]) -> t
         if text in known:
             found[text] = None
             continue
-        if is_pattern(text) and len(text) <= LONGEST_PATTERN:
+        if is_pattern(text) and len(text) <= LONGEST_PATTERN and work < MOST_COMPARISONS:
+            work += len(known)
             fits = matcher(text)
             if matching := [name for name in known if fits(name)]:
                 found.update(dict.fromkeys(matching))
@@ -200,9 +203,13 @@ def names_of(node: Node, report: Report, what: str, known: Collection[str]) -> t
             "unknown-name",
             f"{what} names {quote(text)}, and there is no such quantity",
             cell,
-            nearest(text, known) or (f"there are {listed(list(known))}" if known else None),
+            report.nearest(text, known) or _among(known),
         )
     return tuple(found)
+
+
+def _among(known: Collection[str]) -> str | None:
+    return f"there are {listed(list(known))}" if 0 < len(known) <= 100 else None
 
 
 def check_asked(patterns: Collection[Scalar], known: Collection[str], report: Report) -> None:
@@ -214,13 +221,15 @@ def check_asked(patterns: Collection[Scalar], known: Collection[str], report: Re
     names = set(known)
     for cell in patterns:
         text = cell.text.strip()
+        if not names and not closest(text, SECTIONS, 1):
+            continue  # the problem could not be read far enough to know its names
         if text in SECTIONS or is_pattern(text) or _derived(text, names):
             continue
         report.error(
             "unknown-name",
             f"`marking` names {quote(text)}, and there is no such quantity",
             cell,
-            _asked_help(text, [*SECTIONS, *known]),
+            _asked_help(text, [*SECTIONS, *known], report),
         )
 
 
@@ -237,8 +246,8 @@ def _derived(text: str, names: Collection[str]) -> bool:
     return bool(underscore) and parameter in names
 
 
-def _asked_help(text: str, known: list[str]) -> str | None:
+def _asked_help(text: str, known: list[str], report: Report) -> str | None:
     above, slash, below = text.partition("/d")
-    if slash and (meant := nearest(below, known)):
+    if slash and (meant := report.nearest(below, known)):
         return meant.replace("`", f"`{above}/d", 1) if above.isidentifier() else meant
-    return nearest(text, known)
+    return report.nearest(text, known)

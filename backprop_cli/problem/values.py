@@ -8,10 +8,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from fractions import Fraction
 from typing import TypeVar
 
-from backprop_cli.diagnostics import Diagnostic, Severity, Span, listed, nearest, quote
+from backprop_cli.diagnostics import (
+    Diagnostic,
+    Severity,
+    Span,
+    closest,
+    listed,
+    nearest,
+    quote,
+)
 from backprop_cli.formula.nodes import Number
 from backprop_cli.problem.yaml_tree import Entries, Items, Node, Scalar
 
@@ -27,6 +36,8 @@ class Report:
     """The mistakes and warnings found so far."""
 
     problems: list[Diagnostic] = field(default_factory=list)
+    dropped: int = 0  # beyond any number a person would read
+    failed: bool = False  # there is an error among them
 
     def error(self, code: str, message: str, at: Node | Span, help: str | None = None) -> None:
         self._add("error", code, message, at, help)
@@ -38,24 +49,32 @@ class Report:
         self, severity: Severity, code: str, message: str, at: Node | Span, help: str | None
     ) -> None:
         span = at if isinstance(at, Span) else at.span
+        if len(self.problems) >= 10 * MOST_PROBLEMS and self.failed:
+            self.dropped += 1
+            return
+        self.failed = self.failed or severity == "error"
         self.problems.append(Diagnostic(code, message, span, severity, help))
 
-    @property
-    def failed(self) -> bool:
-        return any(problem.severity == "error" for problem in self.problems)
+    def __post_init__(self) -> None:
+        self.failed = any(problem.severity == "error" for problem in self.problems)
+
+    def nearest(self, name: str, known: Iterable[str]) -> str | None:
+        """A suggestion, as long as there are few enough messages for anybody to read it."""
+        return nearest(name, known) if len(self.problems) < MOST_PROBLEMS else None
 
     def in_order(self) -> list[Diagnostic]:
         """By place in the file, each once; a hostile file's thousands are cut short."""
         unique = dict.fromkeys(self.problems)
         ordered = sorted(unique, key=lambda problem: _start(problem.span))
         errors = [problem for problem in ordered if problem.severity == "error"]
-        if len(ordered) <= MOST_PROBLEMS:
+        if len(ordered) <= MOST_PROBLEMS and not self.dropped:
             return ordered
         kept = ordered[:MOST_PROBLEMS]
         if errors and not any(problem.severity == "error" for problem in kept):
             kept[-1] = errors[0]
         last = kept[-1].span
-        rest = f"there are {len(ordered) - len(kept)} more messages about this file"
+        more = len(ordered) - len(kept) + self.dropped
+        rest = f"there are {more:,} more messages about this file"
         span = Span(last.source) if last is not None else None
         return [*kept, Diagnostic("too-many", rest, span, "error" if errors else "warning")]
 
@@ -100,13 +119,12 @@ def number(node: Node, report: Report, what: str) -> Number | None:
             "number-too-long", f"{what} has {count} digits; {MOST_DIGITS} are allowed", node
         )
         return None
-    written_exponent = exponent.lstrip("+-0")
-    if len(written_exponent) > 3 or int(written_exponent or 0) > MOST_EXPONENT - MOST_DIGITS:
+    if len(exponent.lstrip("+-0")) > 4 or abs(Decimal(text).adjusted()) > MOST_EXPONENT:
         report.error(
             "number-too-large",
             f"{what} is beyond the range of the numbers this tool calculates with",
             node,
-            f"exponents go from -{MOST_EXPONENT - MOST_DIGITS} to {MOST_EXPONENT - MOST_DIGITS}",
+            f"numbers go up to 1e{MOST_EXPONENT} and down to 1e-{MOST_EXPONENT}",
         )
         return None
     return Number(text.removeprefix("+"))
@@ -118,7 +136,7 @@ _TRAPS: tuple[tuple[re.Pattern[str], str, str | None], ...] = (
     (
         re.compile(r"[-+]?[0-9]+(?::[0-9]+)+(?:\.[0-9]*)?\Z"),
         "not a time",
-        "in a mapping a space follows the colon",
+        "write it as one number",
     ),
     (re.compile(r"(?i)[-+]?0[xob][0-9a-f_]+\Z"), "written in base ten", None),
     (re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[Tt ].*)?\Z"), "not a date", None),
@@ -248,7 +266,7 @@ def choice(node: Node, report: Report, what: str, names: Sequence[str]) -> str |
         "unknown-choice",
         f"{what} cannot be {quote(text)}",
         node,
-        nearest(text, names) or f"it can be {listed(list(names))}",
+        report.nearest(text, names) or f"it can be {listed(list(names), last='or')}",
     )
     return None
 
@@ -274,7 +292,11 @@ def entries(node: Node, report: Report, what: str, of: str) -> tuple[tuple[Scala
 
 @dataclass(frozen=True)
 class Fields:
-    """A mapping with known keys. Making one with `fields` reports the unknown ones."""
+    """A mapping with known keys. Making one with `fields` reports the unknown ones.
+
+    A misspelt key stands for the one it was meant for, so that its value is checked too and is
+    not reported as missing besides.
+    """
 
     node: Node
     values: Mapping[str, Node]
@@ -305,18 +327,21 @@ class Fields:
 def fields(node: Node, report: Report, what: str, known: Collection[str]) -> Fields:
     """The entries of a mapping by key. Whatever is no mapping counts as an empty one."""
     found = entries(node, report, what, "keys and values")
+    values = {key.text: value for key, value in found}
+    keys = {key.text: key for key, _ in found}
     for key, value in found:
         if key.text in known:
             continue
+        for meant in closest(key.text, known, 1) if len(report.problems) < MOST_PROBLEMS else ():
+            if meant not in values:
+                values[meant], keys[meant] = value, key
         report.error(
             "unknown-key",
             f"{quote(key.text)} is not a key of {what}",
             key,
             _key_help(node, key, value, known),
         )
-    return Fields(
-        node, {key.text: value for key, value in found}, {key.text: key for key, _ in found}
-    )
+    return Fields(node, values, keys)
 
 
 def _key_help(node: Node, key: Scalar, value: Node, known: Iterable[str]) -> str | None:
