@@ -7,7 +7,7 @@ on paper; the ones between run through compiled straight-line code.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Literal, TypeAlias
@@ -131,11 +131,13 @@ def solve(
     steps: int | None = None,
     show: int | None = None,
     round_each: int | None = None,
+    progress: Callable[[int], None] | None = None,
 ) -> Run:
     """Solve a problem: every value of the first `show` updates, the losses of all.
 
     `steps` overrides the file's number of updates. `round_each` rounds each value to so many
     significant digits before it is used, as one does by hand; by default the file decides.
+    `progress` is told now and then how many more updates are done.
     """
     if round_each is None and problem.rounding.every_step:
         round_each = problem.rounding.digits
@@ -145,17 +147,25 @@ def solve(
         return solve_perceptron(problem, steps, show)
     updates = (steps or problem.training.steps) if problem.trains else 1
     shown = min(updates, show if show is not None else updates)
-    return _solve_gradient(problem, updates, max(1, shown), round_each)
+    return _solve_gradient(problem, updates, max(1, shown), round_each, progress)
 
 
-def _solve_gradient(problem: Problem, updates: int, shown: int, round_each: int | None) -> Run:
+def _solve_gradient(
+    problem: Problem,
+    updates: int,
+    shown: int,
+    round_each: int | None,
+    progress: Callable[[int], None] | None,
+) -> Run:
     builder = Builder(problem)
     initial = initial_values(builder.graph(batch_of(problem, 1)))
     carried: dict[str, Value | None] = dict(initial)
     iterations: list[Iteration] = []
     losses: list[Value | None] = []
     stop = None
-    for number in range(1, shown + 1):
+    # Hand rounding has no compiled form: it goes step by step to the end.
+    stepwise = shown if round_each is None else updates
+    for number in range(1, stepwise + 1):
         graph = builder.graph(batch_of(problem, number))
         values = evaluate_steps(graph, {**carried, **_clock(graph, number)}, round_each)
         loss = values.get(graph.output)
@@ -163,16 +173,17 @@ def _solve_gradient(problem: Problem, updates: int, shown: int, round_each: int 
         stop = _not_finite(graph, number, values)
         if stop is None:
             carried.update({old: values[new] for old, new in graph.carried.items()})
-        loss_after = None
-        if graph.carried and stop is None:
-            loss_after = loss_with(graph, carried, round_each)
-        iterations.append(Iteration(number, graph, values, loss_after))
+        if number <= shown:
+            loss_after = None
+            if graph.carried and stop is None:
+                loss_after = loss_with(graph, carried, round_each)
+            iterations.append(Iteration(number, graph, values, loss_after))
         if stop is not None:
             break
-    if stop is None and updates > shown and problem.trains:
+    if stop is None and updates > stepwise and problem.trains:
         from backprop_cli.compiled import run_on
 
-        carried, stop = run_on(problem, builder, carried, shown, updates, losses)
+        carried, stop = run_on(problem, builder, carried, stepwise, updates, losses, progress)
     last_graph = iterations[-1].graph
     if last_graph.carried and stop is None:
         losses.append(loss_with(builder.graph(batch_of(problem, updates)), carried, round_each))
@@ -184,9 +195,7 @@ def _solve_gradient(problem: Problem, updates: int, shown: int, round_each: int 
 
 def initial_values(graph: Graph) -> dict[str, Value | None]:
     """What is carried from update to update, at the start: parameters and optimizer states."""
-    return {
-        leaf.name: leaf.value for leaf in graph.leaves if leaf.kind in ("parameter", "state")
-    }
+    return {leaf.name: leaf.value for leaf in graph.leaves if leaf.kind in ("parameter", "state")}
 
 
 def _clock(graph: Graph, number: int) -> dict[str, Value | None]:

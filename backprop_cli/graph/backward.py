@@ -496,4 +496,3 @@ def linear_coefficients(formula: Formula) -> dict[str, Formula] | None:
                 rest = quotient(product(*factors[:index], *factors[index + 1 :]), divisor)
                 found[factor.name].append(negative(rest) if minus else rest)
     return {name: total(*parts) for name, parts in found.items()}
-

@@ -121,7 +121,9 @@ class _NetworkExpansion:
         for position, mark in zip(self.batch, self.marks, strict=True):
             sample = self.network.samples[position - 1]
             for index, value in enumerate(sample.inputs, 1):
-                self.leaves.append(leaf(sampled(self.names.input(index), mark), "input", value, mark))
+                self.leaves.append(
+                    leaf(sampled(self.names.input(index), mark), "input", value, mark)
+                )
             for index, value in enumerate(sample.targets, 1):
                 name = sampled(self.names.target(index), mark)
                 self.leaves.append(leaf(name, "target", value, mark))

@@ -157,7 +157,9 @@ class _Update:
                     new = self._step(self._fresh(f"{old.name}_new"), written, parameter, "state")
                     self.carried[old.name] = new
                 else:
-                    new = self._step(self._fresh(f"{name}_{parameter}"), written, parameter, "state")
+                    new = self._step(
+                        self._fresh(f"{name}_{parameter}"), written, parameter, "state"
+                    )
                 values[name] = Name(new)
 
     def _perceptron(self) -> None:

@@ -42,9 +42,7 @@ def collapsed(sheet: Sheet, network: Network, names: NetworkNames) -> Iterator[B
             product, offset = weights, biases
         else:
             inner = list(zip(*product, strict=True))
-            offset = [
-                _dot(row, offset) + bias for row, bias in zip(weights, biases, strict=True)
-            ]
+            offset = [_dot(row, offset) + bias for row, bias in zip(weights, biases, strict=True)]
             product = [[_dot(row, column) for column in inner] for row in weights]
     assert product is not None
     last = len(network.layers)

@@ -89,7 +89,4 @@ def _described(shown: str, name: str, low: float, high: float, series: tuple[Ser
         return f"{shown} has no value for {name} from {low:g} to {high:g}."
     lowest = min(y for each in series for _, y in each.points)
     highest = max(y for each in series for _, y in each.points)
-    return (
-        f"{shown} for {name} from {low:g} to {high:g}:"
-        f" between {lowest:.4g} and {highest:.4g}."
-    )
+    return f"{shown} for {name} from {low:g} to {high:g}: between {lowest:.4g} and {highest:.4g}."

@@ -155,15 +155,7 @@ class AnswerSpace:
 
 
 Block: TypeAlias = (
-    Heading
-    | Paragraph
-    | Bullets
-    | Table
-    | Derivation
-    | Callout
-    | Curve
-    | Diagram
-    | AnswerSpace
+    Heading | Paragraph | Bullets | Table | Derivation | Callout | Curve | Diagram | AnswerSpace
 )
 
 

@@ -27,9 +27,7 @@ from backprop_cli.worksheet.sheet import NO_VALUE, Sheet
 
 def gates(sheet: Sheet) -> Iterator[Block]:
     """The forward pass, then gate by gate from the output back; last the autograd record."""
-    steps = [
-        step for step in sheet.graph.section("forward", "loss") if step.kind != "batch_loss"
-    ]
+    steps = [step for step in sheet.graph.section("forward", "loss") if step.kind != "batch_loss"]
     yield Heading(2, (Text("Forward pass, gate by gate"),))
     yield step_table(sheet, steps)
     if not sheet.graph.losses or not sheet.graph.wrt:

@@ -27,9 +27,7 @@ def given(sheet: Sheet) -> Iterator[Block]:
     """The given quantities in groups, and how numbers are carried."""
     yield Heading(2, (Text("Given"),))
     rows = [
-        (label, values)
-        for label, leaves in _groups(sheet)
-        if (values := listed(sheet, leaves))
+        (label, values) for label, leaves in _groups(sheet) if (values := listed(sheet, leaves))
     ]
     if rows:
         columns = (Column((Text("What"),)), Column((Text("Values"),), wrap=True))
@@ -58,9 +56,7 @@ def carried(sheet: Sheet) -> str:
         )
     if sheet.choices.fractions:
         return "Exact fractions are carried and shown where they exist; other numbers are marked ≈."
-    return (
-        f"Full precision is carried; what is shown with ≈ is rounded to {digits} significant digits."
-    )
+    return f"Full precision is carried; what is shown with ≈ is rounded to {digits} significant digits."
 
 
 def listed(sheet: Sheet, leaves: Sequence[Leaf]) -> Line:

@@ -163,7 +163,9 @@ def _reuse_lines(sheet: Sheet, step: Step) -> tuple[DerivationLine, ...]:
             label = (Text("via "), Math(Name(link.child)))
         first = index == 0
         lines.append(
-            DerivationLine(name if first else None, "=" if first else "+", reused_chain(link), label)
+            DerivationLine(
+                name if first else None, "=" if first else "+", reused_chain(link), label
+            )
         )
     local = _reused_formula(sheet, step)
     if len(lines) > 1 or local != lines[0].right:
@@ -257,4 +259,3 @@ def known_names(sheet: Sheet) -> tuple[str, ...]:
     """Every name that `--only` accepts."""
     graph = sheet.graph
     return (*graph.leaf, *graph.step, *graph.aliases, *graph.trivial_slopes)
-

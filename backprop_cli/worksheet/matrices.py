@@ -107,7 +107,9 @@ class _Matrices:
 
     def _below(self, depth: int) -> list[Formula]:
         if depth == 1:
-            return [Name(self.names.input(i) + self.mark) for i in range(1, self.network.inputs + 1)]
+            return [
+                Name(self.names.input(i) + self.mark) for i in range(1, self.network.inputs + 1)
+            ]
         units = self.network.layers[depth - 2].units
         return [Name(self.names.a(depth - 1, unit) + self.mark) for unit in range(1, units + 1)]
 
@@ -151,9 +153,7 @@ class _Matrices:
         below = column(self._below(depth))
         parts = [(self._weights(depth), below)]
         terms: list[Formula] = [
-            matmul(
-                shape(parts[0][0], layer.units, layer.fan_in), shape(below, layer.fan_in, 1)
-            )
+            matmul(shape(parts[0][0], layer.units, layer.fan_in), shape(below, layer.fan_in, 1))
         ]
         numbers: list[Formula | None] = [self._product_numbers(self._weights(depth), below)]
         if layer.bias != "none":
@@ -304,9 +304,7 @@ class _Matrices:
                 for row in self._weights(depth).rows
             )
         )
-        right = matmul(
-            shape(deltas, layer.units, 1), shape(transpose(below), 1, layer.fan_in)
-        )
+        right = matmul(shape(deltas, layer.units, 1), shape(transpose(below), 1, layer.fan_in))
         lines = [DerivationLine(weights, "=", right)]
         numbers = self._numbers(weights)
         if numbers is not None:

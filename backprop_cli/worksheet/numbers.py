@@ -128,9 +128,7 @@ def put_in(
     names = names_in(formula)
     candidate = formula
     for extra in range(GUARD_DIGITS + 1):
-        candidate = substitute(
-            formula, {name: number_of(name, digits + extra) for name in names}
-        )
+        candidate = substitute(formula, {name: number_of(name, digits + extra) for name in names})
         if result is None or reproduces(candidate, result, digits):
             return candidate
     return candidate

@@ -105,7 +105,9 @@ def forward_reasons(sheet: Sheet) -> Iterator[Block]:
     network = sheet.run.problem.model
     if not isinstance(network, Network):
         return
-    rules = {rule.name: rule for rule in _rules(network) if rule.name not in ("identity", "softmax")}
+    rules = {
+        rule.name: rule for rule in _rules(network) if rule.name not in ("identity", "softmax")
+    }
     for rule in rules.values():
         head: Formula = Call(rule.name, (Name("z"),))
         yield Paragraph((Relation(head, "=", rule.formula_of("z")),))
@@ -220,9 +222,7 @@ def _kinks(sheet: Sheet) -> Iterator[Callout]:
                 if _on_kink(sheet, step, kink.quantity_text, kink.at_text):
                     z = Name(names_in(step.formula)[0])
                     at = sheet.number(z.name)
-                    yield Callout(
-                        "note", (Relation(z, "=", at), Text(f": {kink.convention}"))
-                    )
+                    yield Callout("note", (Relation(z, "=", at), Text(f": {kink.convention}")))
         yield from _formula_kinks(sheet, step)
 
 
@@ -326,7 +326,9 @@ def _dead(sheet: Sheet) -> Iterator[Callout]:
             )
         else:
             listed = ", ".join(map(str, off))
-            text = f"Layer {depth}: the ReLU of unit {listed} is off (z < 0) and passes no gradient."
+            text = (
+                f"Layer {depth}: the ReLU of unit {listed} is off (z < 0) and passes no gradient."
+            )
         yield Callout("warning", (Text(text),))
 
 

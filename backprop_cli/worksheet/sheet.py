@@ -120,4 +120,3 @@ def spelling_of(graph: Graph, *, deltas: bool = False) -> Spelling:
         return spell(name, layered=graph.layered, thresholds=graph.thresholds)
 
     return spelling
-

@@ -109,4 +109,3 @@ def _final_parameters(run: Run, choices: Choices) -> Iterator[Block]:
         line.append(Relation(Name(name), written.sign, written.formula))
     if line:
         yield Paragraph(tuple(line))
-

@@ -1,0 +1,5 @@
+"""`python -m backprop_cli` is the command `backprop`."""
+
+from backprop_cli.cli import main
+
+main()

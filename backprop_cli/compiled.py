@@ -1,0 +1,206 @@
+"""Updates nobody looks at one by one: the list of equations as straight-line Python.
+
+The source is generated from the checked tree only, once for a problem, and holds the whole
+update (forward, backward, optimizer) with one local variable a step, so that an update costs
+about as much as its arithmetic.
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Callable, Sequence
+from math import gcd
+
+from backprop_cli.formula import python
+from backprop_cli.formula.build import names_in, rename
+from backprop_cli.formula.evaluate import as_float
+from backprop_cli.formula.nodes import Formula, Name
+from backprop_cli.graph.step import Graph
+from backprop_cli.problem.model import Problem
+from backprop_cli.run import (
+    Builder,
+    Stop,
+    Value,
+    batch_of,
+    batch_size,
+    evaluate_steps,
+    first_not_finite,
+    is_clock,
+    not_finite_message,
+    sample_count,
+)
+
+Loop = Callable[
+    [Sequence[float], Sequence[Sequence[float]], int, int, Callable[[float], None]],
+    tuple[int, tuple[float, ...]],
+]
+"""(state, batches, updates done, updates wanted, record loss) → (updates done, state)"""
+
+PROGRESS_EVERY = 20_000
+
+
+def run_on(
+    problem: Problem,
+    builder: Builder,
+    carried: dict[str, Value | None],
+    done: int,
+    wanted: int,
+    losses: list[Value | None],
+    progress: Callable[[int], None] | None = None,
+) -> tuple[dict[str, Value | None], Stop | None]:
+    """Carry out the updates after `done` up to `wanted`; losses are appended.
+
+    Returns what is carried on, and why the run stopped if it did: then the state is that before
+    the update that went wrong.
+    """
+    if any(value is None for value in carried.values()):
+        return carried, None
+    graph = builder.graph(batch_of(problem, 1))
+    loop = compile_updates(graph)
+    names = _state_names(graph)
+    state: Sequence[float] = [as_float(_known(carried[name])) for name in names]
+    batches = [_given(expanded, graph) for expanded in _cycle(problem, builder)]
+    recorded = array("d")
+    while done < wanted:
+        goal = min(wanted, done + PROGRESS_EVERY)
+        reached, state = loop(state, batches, done, goal, recorded.append)
+        if progress is not None:
+            progress(reached - done)
+        done = reached
+        if done < goal:
+            break
+    losses.extend(recorded)
+    result: dict[str, Value | None] = {**carried, **dict(zip(names, state, strict=True))}
+    if done == wanted:
+        return result, None
+    number = done + 1
+    failed = builder.graph(batch_of(problem, number))
+    clock = {leaf.name: float(number) for leaf in failed.leaves if _is_clock(leaf.name, failed)}
+    values = evaluate_steps(failed, {**result, **clock})
+    losses.append(values.get(failed.output))
+    first = first_not_finite(failed, values)
+    return result, Stop("not-finite", number, not_finite_message(first, values.get(first)))
+
+
+def _known(value: Value | None) -> Value:
+    assert value is not None
+    return value
+
+
+def _is_clock(name: str, graph: Graph) -> bool:
+    leaf = graph.leaf[name]
+    return leaf.kind == "state" and is_clock(leaf)
+
+
+def _state_names(graph: Graph) -> list[str]:
+    return [
+        leaf.name
+        for leaf in graph.leaves
+        if leaf.kind in ("parameter", "state") and not is_clock_leaf(leaf.name, graph)
+    ]
+
+
+def is_clock_leaf(name: str, graph: Graph) -> bool:
+    return _is_clock(name, graph)
+
+
+def _given(graph: Graph, first: Graph) -> tuple[float, ...]:
+    """The inputs and targets of a batch, in the order of the first batch's leaves."""
+    del first
+    return tuple(
+        as_float(_known(leaf.value)) for leaf in graph.leaves if leaf.kind in ("input", "target")
+    )
+
+
+def _cycle(problem: Problem, builder: Builder) -> list[Graph]:
+    """The batches until they repeat. Only their leaves are looked at."""
+    from backprop_cli.graph.expand import expand
+
+    size, count = batch_size(problem), sample_count(problem)
+    repeats = count // gcd(size, count)
+    del builder
+    return [expand(problem, batch_of(problem, update)) for update in range(1, repeats + 1)]
+
+
+def compile_updates(graph: Graph) -> Loop:
+    """The loop over updates of one graph as a Python function."""
+    source, constants = update_source(graph)
+    scope: dict[str, object] = {**python.HELPERS, **constants}
+    exec(compile(source, "<update>", "exec"), scope)  # generated from the checked tree only
+    loop = scope["updates"]
+    assert callable(loop)
+    return loop  # type: ignore[return-value]
+
+
+def update_source(graph: Graph) -> tuple[str, dict[str, float]]:
+    """Python source of the loop, and the constants it mentions."""
+    identifiers: dict[str, str] = {}
+
+    def identifier(name: str) -> str:
+        return identifiers.setdefault(name, f"v{len(identifiers)}")
+
+    state = _state_names(graph)
+    given = [leaf.name for leaf in graph.leaves if leaf.kind in ("input", "target")]
+    constants = {
+        identifier(leaf.name): as_float(_known(leaf.value))
+        for leaf in graph.leaves
+        if leaf.kind == "constant"
+    }
+    clocks = [leaf.name for leaf in graph.leaves if _is_clock(leaf.name, graph)]
+    lines = [
+        "def updates(state, batches, done, wanted, record):",
+        f"    {_tuple(map(identifier, state))} = state",
+        "    count = len(batches)",
+        "    isfinite = f_isfinite",
+        *(f"    {key} = {value!r}" for key, value in constants.items()),
+        "    while done < wanted:",
+        f"        {_tuple(map(identifier, given))} = batches[done % count]",
+        *(f"        {identifier(name)} = done + 1.0" for name in clocks),
+    ]
+    for name, formula in _needed(graph):
+        written = python.write(formula, identifier)
+        lines.append(f"        {identifier(name)} = {written}")
+    news = [identifier(graph.carried.get(name, name)) for name in state]
+    sum_of_changes = " + ".join(news) or "0.0"
+    if graph.losses:
+        loss = identifier(graph.output)
+        lines.append(f"        if not isfinite({loss} + {sum_of_changes}):")
+        lines.append(f"            return done, {_tuple(map(identifier, state))}")
+        lines.append(f"        record({loss})")
+    lines.append(f"        {_tuple(map(identifier, state))} = {_tuple(news)}")
+    lines.append("        done += 1")
+    lines.append(f"    return done, {_tuple(map(identifier, state))}")
+    return "\n".join(lines) + "\n", {"f_isfinite": math.isfinite}  # type: ignore[dict-item]
+
+
+def _tuple(names: object) -> str:
+    parts = list(names)  # type: ignore[call-overload]
+    return "(" + ", ".join(parts) + ("," if len(parts) == 1 else "") + ")" if parts else "()"
+
+
+def _needed(graph: Graph) -> list[tuple[str, Formula]]:
+    """The steps that the loss and the new parameters depend on; what is only another name for an
+    earlier quantity (∂L/∂b = ∂L/∂z) is written by that name."""
+    formulas = {
+        step.name: step.formula if step.kind == "slope" else step.numeric or step.formula
+        for step in graph.steps
+    }
+    wanted = set(graph.carried.values())
+    if graph.losses:
+        wanted.add(graph.output)
+    needed = set(wanted)
+    for step in reversed(graph.steps):
+        if step.name in needed:
+            needed.update(names_in(formulas[step.name]))
+    same: dict[str, str] = {}
+    found = []
+    for step in graph.steps:
+        if step.name not in needed:
+            continue
+        formula = rename(formulas[step.name], lambda name: same.get(name, name))
+        if isinstance(formula, Name) and step.name not in wanted:
+            same[step.name] = formula.name
+        else:
+            found.append((step.name, formula))
+    return found
