@@ -12,7 +12,14 @@ from backprop_cli.formula.nodes import Formula
 from backprop_cli.formula.spelling import Spelling
 from backprop_cli.render import svg
 from backprop_cli.render.escape import visible
-from backprop_cli.render.reading import CALLOUT_WORD, Answers, at_point, grouped, titled_blocks
+from backprop_cli.render.reading import (
+    CALLOUT_WORD,
+    Answers,
+    at_point,
+    grouped,
+    numeral,
+    titled_blocks,
+)
 from backprop_cli.worksheet.document import (
     AnswerSpace,
     Block,
@@ -43,7 +50,7 @@ max-width:52rem;margin:0 auto;padding:1.5rem 1rem 4rem;overflow-wrap:break-word}
 .bp h2{font-size:1.25rem;margin:2em 0 .7em;padding-bottom:.25em;border-bottom:1px solid var(--rule)}
 .bp h3{font-size:1.05rem;margin:1.6em 0 .5em}
 .bp p{margin:.7em 0}.bp code{font-size:.88em;background:var(--tint);padding:.1em .3em;border-radius:3px;overflow-wrap:anywhere}
-.bp-scroll{overflow-x:auto;margin:1em 0}.bp-scroll:focus-visible{outline:2px solid var(--note)}
+.bp-scroll{overflow-x:auto;margin:1em 0}.bp-scroll:focus-visible,.bp-steps:focus-visible{outline:2px solid var(--note)}
 .bp table{border-collapse:collapse;font-variant-numeric:tabular-nums lining-nums}
 .bp caption{text-align:left;font-style:italic;color:var(--soft);padding-bottom:.35em}
 .bp th,.bp td{padding:.3em .8em .3em 0;text-align:left;vertical-align:baseline;border-bottom:1px solid var(--rule)}
@@ -51,9 +58,10 @@ max-width:52rem;margin:0 auto;padding:1.5rem 1rem 4rem;overflow-wrap:break-word}
 .bp tbody th{font-weight:normal}
 .bp th,.bp td{white-space:nowrap}.bp .bp-wrap{white-space:normal;min-width:12em}
 .bp .bp-right,.bp .bp-decimal{text-align:right}
-.bp-num{display:inline-flex}.bp-int{display:inline-block;text-align:right}.bp-frac{display:inline-block;text-align:left}
-.bp-steps{display:grid;grid-template-columns:max-content max-content minmax(0,1fr) auto;column-gap:.5em;row-gap:.45em;
-margin:1em 0;align-items:baseline;overflow-x:auto}
+.bp-num{display:inline-flex}.bp-int{text-align:right}.bp-int+span{text-align:left}.bp-num sup{line-height:0;font-size:.72em}
+.bp-steps{display:grid;grid-template-columns:max-content max-content minmax(0,max-content) minmax(max-content,1fr);
+column-gap:.5em;row-gap:.45em;margin:1em 0;padding:.25em 0;align-items:baseline;overflow-x:auto;overflow-y:hidden}
+.bp-steps math,.bp-answer math{math-style:normal}
 .bp-right-side{padding-left:1.6em;text-indent:-1.6em}.bp-right-side>*{text-indent:0}
 .bp-label{color:var(--soft);font-size:.9em;padding-left:1em;border-left:2px solid var(--rule)}
 .bp-callout{margin:1em 0;padding:.5em .9em;border-left:4px solid var(--note);background:var(--tint)}
@@ -61,7 +69,7 @@ margin:1em 0;align-items:baseline;overflow-x:auto}
 .bp-warning{border-left-style:double;border-left-width:6px;border-left-color:var(--warn)}
 .bp-warning strong:first-child{color:var(--warn)}
 .bp figure{margin:1.4em 0;overflow-x:auto}.bp figure svg{max-width:100%;height:auto}
-.bp figure svg.bp-wide{min-width:30rem}
+@media screen{.bp figure svg{min-width:26rem}}
 .bp figcaption{color:var(--soft);font-size:.92em}
 .bp-answer{display:grid;grid-template-columns:max-content minmax(0,1fr) max-content;column-gap:.5em;align-items:end;margin:1em 0}
 .bp-room{border-bottom:1px solid var(--soft);height:2.1em}.bp-key{font-size:.9em;color:var(--soft)}
@@ -160,71 +168,22 @@ def _inline(line: Line, spelling: Spelling) -> Iterator[str]:
             case Math(formula):
                 yield formula_pieces(formula, spelling)
             case Relation(left, sign, right):
-                yield math(formula_row(left, spelling))
-                yield math(
-                    f'<mo form="infix">{escape(sign)}</mo>',
-                    *breakable(formula_row(right, spelling))[:1],
-                )
-                yield "".join(math(piece) for piece in breakable(formula_row(right, spelling))[1:])
+                first, *rest = mathml.pieces(right, spelling)
+                yield formula_pieces(left, spelling)
+                # The sign goes with what follows it: a line never begins with a bare number.
+                yield mathml.math(f'<mrow><mo form="infix">{escape(sign)}</mo>{first}</mrow>')
+                yield "".join(map(mathml.math, rest))
             case _:
                 assert_never(part)
 
 
-def math(*parts: str) -> str:
-    return f"<math><mrow>{''.join(parts)}</mrow></math>"
-
-
-def formula_row(formula: Formula, spelling: Spelling) -> str:
-    """The formula's MathML without the `math` element round it."""
-    written = mathml.write(formula, spelling)
-    return re.sub(r"\A<math[^>]*>(.*)</math>\s*\Z", r"\1", written, flags=re.S)
-
-
 def formula_pieces(formula: Formula, spelling: Spelling) -> str:
     """The formula as a row of `math` elements, between which a browser may break the line."""
-    return "".join(math(piece) for piece in breakable(formula_row(formula, spelling)))
+    return "".join(map(mathml.math, mathml.pieces(formula, spelling)))
 
 
-_TAG = re.compile(r"<(/?)([a-z]+)[^>]*?(/?)>")
-_OPERATOR = re.compile(r"<mo[^>]*>\s*([^<]*?)\s*</mo>")
-_BREAK_BEFORE = {"+", "−", "-", "·", "⋅", "⊙", "∘", "=", "≈", "&#x22C5;", "&#xB7;"}
-
-
-def breakable(row: str) -> list[str]:
-    """MathML cut before each operator of the outermost row; each operator keeps its spacing."""
-    if not row.startswith("<mrow>") or _end_of_element(row) != len(row):
-        return [row]
-    pieces = [""]
-    place = len("<mrow>")
-    stop = len(row) - len("</mrow>")
-    while place < stop:
-        if row[place] != "<":
-            pieces[-1] += row[place]
-            place += 1
-            continue
-        size = _end_of_element(row[place:stop])
-        element = row[place : place + size]
-        operator = _OPERATOR.fullmatch(element)
-        if operator and operator[1] in _BREAK_BEFORE and pieces[-1]:
-            pieces.append(f'<mo form="infix">{operator[1]}</mo>')
-        else:
-            pieces[-1] += element
-        place += size
-    return pieces
-
-
-def _end_of_element(row: str) -> int:
-    """Where the element that a row begins with ends."""
-    depth = 0
-    for tag in _TAG.finditer(row):
-        if tag[3]:
-            if not depth:
-                return tag.end()
-            continue
-        depth += -1 if tag[1] else 1
-        if not depth:
-            return tag.end()
-    return len(row)
+def _sign(sign: str) -> str:
+    return mathml.math(f'<mo form="infix">{escape(sign)}</mo>')
 
 
 # Blocks
@@ -241,12 +200,12 @@ def _derivation(lines: Sequence[DerivationLine], spelling: Spelling) -> str:
         left = formula_pieces(line.left, spelling) if line.left else ""
         rows.append(
             f'<div class="bp-left">{left}</div>'
-            f'<div class="bp-sign">{math(f"<mo>{escape(line.sign)}</mo>")}</div>'
+            f'<div class="bp-sign">{_sign(line.sign)}</div>'
             f'<div class="bp-right-side">{formula_pieces(line.right, spelling)}</div>'
             f'<div class="{"bp-label" if line.label else "bp-none"}">'
             f"{inline(line.label, spelling)}</div>\n"
         )
-    return f'<div class="bp-steps">\n{"".join(rows)}</div>\n'
+    return f'<div class="bp-steps" role="group" aria-label="Derivation" tabindex="0">\n{"".join(rows)}</div>\n'
 
 
 def _table(table: Table, spelling: Spelling) -> str:
@@ -285,18 +244,42 @@ def _kind(column: Column) -> str:
 
 def _cells(lines: Sequence[Line], column: Column, spelling: Spelling) -> list[str]:
     """The cells of a column; the numerals of a decimal one are set round their points."""
-    return [inline(line, spelling) for line in lines]
+    written = [inline(line, spelling) for line in lines]
+    if column.align != "decimal":
+        return written
+    cuts = [at_point(numeral(line, spelling)) for line in lines]
+    before = max((_ch(cut[0]) for cut in cuts if cut), default=0.0)
+    after = max((_ch(cut[1]) for cut in cuts if cut), default=0.0)
+    for place, cut in enumerate(cuts):
+        if cut:
+            written[place] = (
+                f'<span class="bp-num"><span class="bp-int" style="min-width:{before:g}ch">'
+                f'{_digits(cut[0])}</span><span style="min-width:{after:g}ch">'
+                f"{_digits(cut[1])}</span></span>"
+            )
+    return written
+
+
+_POWER = re.compile("×10([⁻⁰¹²³⁴-⁹]+)")
+_LOWERED = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "−0123456789")
+
+
+def _ch(numeral: str) -> float:
+    """How wide part of a numeral is, in widths of a digit; the same for all it is used with."""
+    raised = sum(len(power) for power in _POWER.findall(numeral))
+    return round(len(numeral) - 0.35 * raised - 0.5 * numeral.count(".") + 0.2, 2)
+
+
+def _digits(part: str) -> str:
+    return _POWER.sub(lambda found: f"×10<sup>{found[1].translate(_LOWERED)}</sup>", escape(part))
 
 
 def _answers(spaces: Sequence[AnswerSpace], spelling: Spelling) -> str:
     rows = []
     for space in spaces:
         rows.append(
-            f"<div>{formula_pieces(space.left, spelling)} {math('<mo>=</mo>')}</div>"
+            f"<div>{formula_pieces(space.left, spelling)} {_sign('=')}</div>"
             f'<div class="bp-room"></div><code class="bp-key">{escape(space.name)}</code>\n'
         )
         rows.append('<div></div><div class="bp-room"></div><div></div>\n' * (space.lines - 1))
     return f'<div class="bp-answer">\n{"".join(rows)}</div>\n'
-
-
-__all__ = ["at_point", "fragment", "render"]

@@ -23,8 +23,8 @@ from backprop_cli.render.reading import (
     Answers,
     at_point,
     grouped,
+    numeral,
     titled_blocks,
-    typographic,
 )
 from backprop_cli.worksheet.document import (
     AnswerSpace,
@@ -46,7 +46,7 @@ from backprop_cli.worksheet.document import (
     Text,
 )
 
-PREAMBLE = r"""\documentclass[11pt,%(paper)s]{article}
+PREAMBLE = r"""\documentclass[11pt,PAPER]{article}
 \usepackage[margin=20mm]{geometry}
 \usepackage{amsmath,amssymb}
 \usepackage{booktabs,longtable,array}
@@ -59,6 +59,8 @@ PREAMBLE = r"""\documentclass[11pt,%(paper)s]{article}
   \makebox[\bpleft][r]{#1}\makebox[2em]{#2}#3\hfil\penalty0\hspace{1.5em}\hbox{}\nobreak\hfill{\small #4}\par}}
 \newcommand{\bpnote}[2]{\par\medskip\noindent\begin{tabular}{@{}!{\vrule width 2pt}@{\hspace{0.8em}}p{0.93\linewidth}@{}}
   \textbf{#1:} #2\end{tabular}\par\medskip}
+\renewcommand{\arraystretch}{1.25}
+\newcommand{\bptall}{\rule[-2.2ex]{0pt}{5.6ex}}
 \newcolumntype{L}[1]{>{\raggedright\arraybackslash}p{#1}}
 """
 
@@ -95,12 +97,26 @@ _SCRIPTS = {
     **dict(zip("₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎", "0123456789+-=()", strict=True)),
     **dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾", "0123456789+-=()", strict=True)),
 }
+LONGEST_WORD = 24
 _SCRIPT_RUN = re.compile("[₀-₉₊₋₌₍₎]+|[⁰¹²³⁴-⁹⁺⁻⁼⁽⁾]+")
 
 
 def escape(text: str) -> str:
     """Text for LaTeX in ASCII: what TeX's fonts lack is written as its code (`\\u4e2d`)."""
     text = unicodedata.normalize("NFC", visible(text))
+    return "".join(map(_word, re.split(r"(\s+)", text)))
+
+
+def _word(word: str) -> str:
+    """A word; TeX cannot hyphenate a very long one, so places to break are given."""
+    if len(word) <= LONGEST_WORD:
+        return _letters(word)
+    step = LONGEST_WORD // 2
+    pieces = [word[place : place + step] for place in range(0, len(word), step)]
+    return r"\allowbreak{}".join(map(_letters, pieces))
+
+
+def _letters(text: str) -> str:
     parts = []
     done = 0
     for found in _SCRIPT_RUN.finditer(text):
@@ -133,7 +149,7 @@ def render(document: Document, *, paper: str = "a4") -> str:
     """The document as one `.tex` file; `paper` is `a4` or `letter`."""
     size = "letterpaper" if paper.lower().startswith("letter") else "a4paper"
     body = "\n".join(_block(block, document.spelling) for block in grouped(titled_blocks(document)))
-    preamble = PREAMBLE % {"paper": size}
+    preamble = PREAMBLE.replace("PAPER", size, 1)
     return f"{preamble}\\begin{{document}}\n{body}\n\\end{{document}}\n"
 
 
@@ -167,7 +183,7 @@ def _block(block: Block | Answers, spelling: Spelling) -> str:
 
 # Lines and formulas
 
-SIGNS = {"=": "=", "≈": r"\approx", "→": r"\to", "<": "<", ">": ">", "≥": r"\ge", "≤": r"\le", "+": "+", "←": r"\leftarrow"}  # fmt: skip
+SIGNS = {"=": "=", "≈": r"\approx", "→": r"\to", "<": "<", ">": ">", "≥": r"\ge", "≤": r"\le", "+": "+", "−": "-", "←": r"\leftarrow"}  # fmt: skip
 
 
 def inline(line: Line, spelling: Spelling) -> str:
@@ -193,8 +209,14 @@ def _inline(line: Line, spelling: Spelling) -> Iterator[str]:
 
 
 def formula_tex(formula: Formula, spelling: Spelling) -> str:
-    """A formula for text style, with places to break between brackets that stand together."""
-    return re.sub(r"\)(?= ?\\?[a-z]*\()", r")\\allowbreak ", latex.write(formula, spelling))
+    """A formula for text style; TeX may break it between its pieces.
+
+    In a long one the brackets have a fixed size: TeX never breaks between `\\left` and `\\right`.
+    """
+    tex = r"\allowbreak ".join(latex.pieces(formula, spelling))
+    if _width(formula, spelling) > LINE * 2 // 3:
+        tex = tex.replace(r"\left(", r"\Bigl(").replace(r"\right)", r"\Bigr)")
+    return tex
 
 
 def _width(formula: Formula, spelling: Spelling) -> int:
@@ -203,6 +225,7 @@ def _width(formula: Formula, spelling: Spelling) -> int:
 
 # Blocks
 
+ON_ONE_PAGE = 18  # rows of a table that is kept together; longer ones need a second run of TeX
 LINE = 88  # about so many characters stand on a line
 
 
@@ -225,7 +248,7 @@ def _derivation(lines: Sequence[DerivationLine], spelling: Spelling) -> str:
         right = f"$\\displaystyle {formula_tex(line.right, spelling)}$"
         label = inline(line.label, spelling)
         steps.append(f"\\bpstep{{{left}}}{{${SIGNS[line.sign]}$}}{{{right}}}{{{label}}}")
-    return "{" + setting + "\n" + "\n".join(steps) + "}\n"
+    return "\\medskip{" + setting + "\n" + "\n".join(steps) + "}\n"
 
 
 def _table(table: Table, spelling: Spelling) -> str:
@@ -239,7 +262,7 @@ def _table(table: Table, spelling: Spelling) -> str:
     if given is None:
         return _records(table, rows, spelling)
     numerals = [
-        column.align == "decimal" and any(at_point(_numeral(row[n], spelling)) for row in rows)
+        column.align == "decimal" and any(at_point(numeral(row[n], spelling)) for row in rows)
         for n, column in enumerate(columns)
     ]
     spec, heads = [], []
@@ -264,9 +287,15 @@ def _table(table: Table, spelling: Spelling) -> str:
         " & ".join(_cell(cell, numerals[n], spelling) for n, cell in enumerate(row)) + " \\\\\n"
         for row in rows
     )
+    columns_spec = f"{{@{{}}{''.join(spec)}@{{}}}}"
+    if len(rows) <= ON_ONE_PAGE:
+        return (
+            f"{caption}{{{size}\\noindent\\begin{{tabular}}{columns_spec}\n{top}{body}"
+            "\\bottomrule\n\\end{tabular}\\par}\\medskip\n"
+        )
     return (
         f"{caption}{{{size}\\setlength{{\\LTpre}}{{4pt}}\\setlength{{\\LTpost}}{{6pt}}\n"
-        f"\\begin{{longtable}}[l]{{@{{}}{''.join(spec)}@{{}}}}\n{top}\\endhead\n\\bottomrule\n\\endlastfoot\n"
+        f"\\begin{{longtable}}[l]{columns_spec}\n{top}\\endhead\n\\bottomrule\n\\endlastfoot\n"
         f"{body}\\end{{longtable}}}}\n"
     )
 
@@ -317,26 +346,16 @@ def _line_width(line: Line, spelling: Spelling) -> int:
     return width
 
 
-def _numeral(line: Line, spelling: Spelling) -> str:
-    """A cell that is one number, as text; else nothing."""
-    if len(line) != 1:
-        return ""
-    match line[0]:
-        case Math(formula):
-            return unicode.write(formula, spelling)
-        case Text(text):
-            return typographic(text.strip())
-        case _:
-            return ""
-
-
 _POWER = re.compile("×10([⁻⁰¹²³⁴-⁹]+)")
 
 
-def _cell(line: Line, numeral: bool, spelling: Spelling) -> str:
-    if not numeral:
-        return inline(line, spelling)
-    cut = at_point(_numeral(line, spelling))
+def _cell(line: Line, decimal: bool, spelling: Spelling) -> str:
+    if not decimal:
+        written = inline(line, spelling)
+        if r"\frac" in written and len(line) == 1:
+            return r"\bptall " + written.replace("$", r"$\displaystyle ", 1)
+        return written
+    cut = at_point(numeral(line, spelling))
     if cut is None:
         return f"\\multicolumn{{2}}{{r}}{{{inline(line, spelling)}}}"
     return f"{_digits(cut[0])} & {_digits(cut[1])}"

@@ -198,7 +198,8 @@ def _labels(
     for node, placed in zip(picture.nodes, nodes, strict=True):
         if node.gradient:
             x, y = placed.centre
-            taken.append(Box(x - placed.radius, y + HALF_HEIGHT, 2 * placed.radius, 20))
+            half = max(placed.radius, 3.4 * len(node.gradient) + 12)
+            taken.append(Box(x - half, y + HALF_HEIGHT, 2 * half, 20))
     for place, (way, size) in enumerate(zip(ways, sizes, strict=True)):
         if size is None or place >= MOST_LABELS:
             yield None

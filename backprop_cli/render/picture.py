@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 
 from backprop_cli.formula import latex
 from backprop_cli.formula.spelling import Spelling
@@ -45,7 +46,7 @@ def curve(picture: Curve, escape: Escape) -> str:
     if len(picture.series) > 1:
         for number, series in enumerate(picture.series):
             below += 12
-            lines.extend(_segment((0, -below), (26, -below), number))
+            lines.extend(_dashed(((0, -below), (26, -below)), number))
             lines.append(_put(32, -below - 3, escape(svg.shortened(series.label, 60))))
     body = "\n".join(lines)
     total = (WIDTH + 60, HEIGHT + below + 26)
@@ -89,25 +90,52 @@ def _axes(
 
 
 def _series(series: Series, number: int, place: Callable[[Point], Point]) -> Iterator[str]:
-    before: Point | None = None
+    run: list[Point] = []
     for x, y in thinned(series.points, POINTS):
-        if not (math.isfinite(x) and math.isfinite(y)):
-            before = None
-            continue
-        here = place((x, y))
-        if before is not None:
-            yield from _segment(before, here, number)
-        before = here
+        if math.isfinite(x) and math.isfinite(y):
+            run.append(place((x, y)))
+        else:
+            yield from _dashed(run, number)
+            run = []
+    yield from _dashed(run, number)
 
 
-def _segment(start: Point, end: Point, number: int = 0) -> Iterator[str]:
-    """A straight piece; the first series is solid, the second sparse dots, the third sparser."""
+DASHES = ((), (6.0, 4.0), (1.2, 2.6), (9.0, 2.5, 1.2, 2.5))  # drawn, left out, drawn, …
+
+
+def _dashed(points: Sequence[Point], number: int) -> Iterator[str]:
+    """A line through the points; each further series has a dash of its own."""
+    dashes = DASHES[number % len(DASHES)]
+    if not dashes:
+        for start, end in pairwise(points):
+            yield from _segment(start, end)
+        return
+    turn, left = 0, dashes[0]
+    for start, end in pairwise(points):
+        length = math.hypot(end[0] - start[0], end[1] - start[1])
+        done = 0.0
+        while length - done > 1e-6:
+            step = min(left, length - done)
+            if turn % 2 == 0:
+                yield from _segment(
+                    _between(start, end, done / length),
+                    _between(start, end, (done + step) / length),
+                )
+            done, left = done + step, left - step
+            if left <= 1e-6:
+                turn = (turn + 1) % len(dashes)
+                left = dashes[turn]
+
+
+def _between(start: Point, end: Point, share: float) -> Point:
+    return start[0] + (end[0] - start[0]) * share, start[1] + (end[1] - start[1]) * share
+
+
+def _segment(start: Point, end: Point) -> Iterator[str]:
+    """A straight piece, as dots so close that they touch."""
     length = math.hypot(end[0] - start[0], end[1] - start[1])
-    gap = (0.35, 3.0, 6.0)[number % 3]
-    dots = max(1, min(400, math.ceil(length / gap)))
-    middle = ((start[0] + end[0]) / 2, (start[1] + end[1]) / 2)
-    weight = "\\linethickness{0.8pt}" if number % 3 == 0 else "\\linethickness{1.6pt}"
-    yield f"{{{weight}{_bezier((start, middle, end), dots)}}}"
+    dots = max(1, min(400, math.ceil(length / 0.35)))
+    yield f"{{\\linethickness{{0.8pt}}{_bezier((start, _between(start, end, 0.5), end), dots)}}}"
 
 
 def _bezier(way: Way, dots: int) -> str:
@@ -119,7 +147,7 @@ def diagram(picture: Diagram, spelling: Spelling, escape: Escape) -> str:
     """The network that `svg.diagram` draws, with its lines interrupted where labels stand."""
     plan = svg.plan(picture, spelling)
     scale = min(1.0, PAGE / plan.width)
-    lines = []
+    lines: list[str] = []
     for way in plan.ways:
         lines.extend(_edge(way, plan.labels, plan))
     for node, placed in zip(picture.nodes, plan.nodes, strict=True):
@@ -152,7 +180,9 @@ def diagram(picture: Diagram, spelling: Spelling, escape: Escape) -> str:
         if edge.value:
             parts.append(escape(typographic(svg.shortened(edge.value, 16))))
         x, y = box.middle
-        lines.append(_put(x, _up(plan, y), f"\\makebox(0,0){{\\scriptsize {' $=$ '.join(parts)}}}"))
+        lines.append(
+            _put(x, _up(plan, y), f"\\makebox(0,0){{\\scriptsize {'${}={}$'.join(parts)}}}")
+        )
     notes = "".join(f"{escape(note)} " for note in svg.notes(picture, plan.unlabelled))
     body = "\n".join(lines)
     size = r"\footnotesize" if scale > 0.75 else r"\scriptsize" if scale > 0.55 else r"\tiny"

@@ -6,12 +6,15 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from backprop_cli.formula import unicode
+from backprop_cli.formula.spelling import Spelling
 from backprop_cli.worksheet.document import (
     AnswerSpace,
     Block,
     Document,
     Heading,
     Line,
+    Math,
     Text,
 )
 
@@ -50,16 +53,15 @@ def grouped(blocks: tuple[Block, ...]) -> Iterator[Block | Answers]:
         yield Answers(tuple(waiting))
 
 
-_NUMERAL = re.compile(r"[≈~ ]*[−+-]?[0-9][0-9\s]*")
+_NUMERAL = re.compile(
+    r"([≈~ ]*[−+-]?[0-9]+)((?:\.[0-9]*)?(?:×10[⁻⁰¹²³⁴-⁹]+|e[+-]?[0-9]+|/[0-9]+)?(?: .*)?)"
+)
 
 
 def at_point(written: str) -> tuple[str, str] | None:
     """A numeral cut before its decimal point (or exponent), or None where it is no numeral."""
-    found = _NUMERAL.match(written)
-    if not found:
-        return None
-    end = len(found[0].rstrip())
-    return written[:end], written[end:]
+    found = _NUMERAL.fullmatch(written)
+    return (found[1], found[2]) if found else None
 
 
 _PLAIN_NUMBER = re.compile(r"(-?)([0-9.]+)(?:[eE]([+-]?)0*([0-9]+))?")
@@ -76,6 +78,19 @@ def typographic(digits: str) -> str:
     if exponent:
         power = "×10" + ("⁻" if exponent_sign == "-" else "") + exponent.translate(_RAISED)
     return ("−" if sign else "") + mantissa + power
+
+
+def numeral(line: Line, spelling: Spelling) -> str:
+    """A cell that holds one number or formula and nothing else, as text; else nothing."""
+    if len(line) != 1:
+        return ""
+    match line[0]:
+        case Math(formula):
+            return unicode.write(formula, spelling)
+        case Text(text, "plain" | "strong"):
+            return typographic(text.strip())
+        case _:
+            return ""
 
 
 def plain_text(line: Line) -> str:
