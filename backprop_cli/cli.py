@@ -182,6 +182,10 @@ def solve(
     from backprop_cli.run import solve as solve_problem
     from backprop_cli.worksheet.sheet import Choices
 
+    if form == "gates":
+        from backprop_cli.graph.gates import split_into_gates
+
+        problem = split_into_gates(problem)
     shown = show or (JSON_SHOWN if chosen == "json" else TEXT_SHOWN)
     if lr_sweep is not None:
         from backprop_cli.worksheet.sweep import sweep

@@ -112,7 +112,7 @@ class _Backward:
     problem: Problem
     graph: Graph
     slopes: dict[str, Step] = field(default_factory=dict)
-    gradients: list[Step] = field(default_factory=list)
+    gradients: dict[str, Step] = field(default_factory=dict)
     trivial: dict[str, Formula] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -149,7 +149,7 @@ class _Backward:
                     self._accumulate_wanted(name)
         return replace(
             self.graph,
-            steps=(*self.graph.steps, *self.slopes.values(), *self.gradients),
+            steps=(*self.graph.steps, *self.slopes.values(), *self.gradients.values()),
             trivial_slopes=self.trivial,
         )
 
@@ -244,11 +244,11 @@ class _Backward:
             of=name,
         )
         self.adjoint[name] = gradient.name
-        self.gradients.append(self._combined(gradient, step))
+        self._append(self._combined(gradient, step))
 
     def _combined(self, gradient: Step, step: Step) -> Step:
         """Where cross-entropy meets σ or softmax, ∂L/∂z in its simple form ŷ − y."""
-        combined = combined_slope(self.problem, self.graph, gradient, step)
+        combined = combined_slope(self.problem, self.graph, gradient, step, self.gradients)
         if combined is None:
             return gradient
         return replace(gradient, formula=combined, product=gradient.formula)
@@ -269,7 +269,7 @@ class _Backward:
                 parts.append(derivative_name(self.graph.output, name) + suffix)
                 self._append_gradient(name, mark, links)
         if len(marks) > 1 and parts:
-            self.gradients.append(
+            self._append(
                 Step(
                     name=derivative_name(self.graph.output, name),
                     formula=reduce_batch(self.problem, [Name(part) for part in parts]),
@@ -280,6 +280,9 @@ class _Backward:
                 )
             )
 
+    def _append(self, gradient: Step) -> None:
+        self.gradients[gradient.name] = gradient
+
     def _append_gradient(
         self, name: str, mark: int | None, links: Sequence[Link] | None = None
     ) -> None:
@@ -287,7 +290,7 @@ class _Backward:
         if not links:
             return
         suffix = "" if mark is None or "[" in name else f"[{mark}]"
-        self.gradients.append(
+        self._append(
             Step(
                 name=derivative_name(self.graph.output, name) + suffix,
                 formula=total(*map(link_product, links)),
@@ -417,7 +420,9 @@ def _loss_slopes(network: Network, step: Step, parents: Sequence[str]) -> dict[s
     return found
 
 
-def combined_slope(problem: Problem, graph: Graph, gradient: Step, step: Step) -> Formula | None:
+def combined_slope(
+    problem: Problem, graph: Graph, gradient: Step, step: Step, known: Mapping[str, Step]
+) -> Formula | None:
     """ŷ − y for the z of a σ or softmax unit under its cross-entropy, else None.
 
     In a layered network this is a row of the table of combined rules (each proved in the tests);
@@ -425,7 +430,28 @@ def combined_slope(problem: Problem, graph: Graph, gradient: Step, step: Step) -
     """
     if isinstance(problem.model, Network):
         return _combined_by_table(problem.model, graph, gradient, step)
-    return None
+    return _combined_by_algebra(gradient, known)
+
+
+def _combined_by_algebra(gradient: Step, known: Mapping[str, Step]) -> Formula | None:
+    """Cancel ∂L/∂ŷ · ∂ŷ/∂z where ∂L/∂ŷ has fractions (a logarithm's derivative) in it."""
+    if len(gradient.links) != 1:
+        return None
+    link = gradient.links[0]
+    upstream = known.get(link.upstream or "")
+    if upstream is None or upstream.product is not None or is_trivial(link.local):
+        return None
+    if any(above.upstream is not None for above in upstream.links):
+        return None
+    if not _divides_by(upstream.formula, link.child):
+        return None
+    return algebra.combine(product(upstream.formula, link.local))
+
+
+def _divides_by(formula: Formula, name: str) -> bool:
+    if isinstance(formula, Quotient) and name in names_in(formula.denominator):
+        return True
+    return any(_divides_by(part, name) for part in children(formula))
 
 
 def _combined_by_table(

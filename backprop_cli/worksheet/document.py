@@ -80,7 +80,7 @@ class DerivationLine:
     """
 
     left: Formula | None
-    sign: Literal["=", "≈", "+"]
+    sign: Literal["=", "≈", "+", "−"]
     right: Formula
     label: Line = ()
 

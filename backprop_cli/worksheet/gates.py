@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from backprop_cli.formula import plain
-from backprop_cli.formula.build import names_in, product, total
+from backprop_cli.formula.build import names_in, product
+from backprop_cli.formula.evaluate import evaluate
 from backprop_cli.formula.nodes import Formula, Name, Number
 from backprop_cli.graph.backward import derivative_name
 from backprop_cli.graph.step import Link, Step
@@ -21,6 +22,7 @@ from backprop_cli.worksheet.document import (
     Table,
     Text,
 )
+from backprop_cli.worksheet.numbers import Shown, shown
 from backprop_cli.worksheet.passes import step_table
 from backprop_cli.worksheet.sheet import NO_VALUE, Sheet
 
@@ -67,15 +69,13 @@ def _backward_table(sheet: Sheet) -> Table:
             continue
         for link in step.links:
             sent = product(_incoming(sheet, link), link.local)
-            value = None
-            if not sheet.symbolic:
-                value = _number(sheet, sent)
+            value = None if sheet.symbolic else _number(sheet, sent)
             rows.append(
                 (
                     (Math(Name(link.child)), Text(" → "), Math(Name(link.parent))),
                     _cell(sheet, link.local),
                     _cell(sheet, _incoming(sheet, link)),
-                    (Math(sent),) if value is None else (Math(value),),
+                    (Math(sent),) if value is None else _shown(value),
                 )
             )
         if len(step.links) > 1:
@@ -90,22 +90,23 @@ def _backward_table(sheet: Sheet) -> Table:
     return Table(columns, tuple(rows))
 
 
-def _number(sheet: Sheet, formula: Formula) -> Formula | None:
-    from backprop_cli.formula.evaluate import evaluate
-    from backprop_cli.worksheet.numbers import shown
-
+def _number(sheet: Sheet, formula: Formula) -> Shown | None:
     if any(sheet.value(name) is None for name in names_in(formula)):
         return None
     value = evaluate(formula, sheet.known)
-    return shown(value, sheet.digits, fractions=sheet.choices.fractions).formula
+    return shown(value, sheet.digits, fractions=sheet.choices.fractions)
+
+
+def _shown(number: Shown) -> Line:
+    return (Math(number.formula),) if number.exact else (Text("≈ "), Math(number.formula))
 
 
 def _cell(sheet: Sheet, formula: Formula) -> Line:
     """`formula = number`, or just the number where the formula is one."""
-    number = _number(sheet, formula) if not sheet.symbolic else None
-    if number is None or number == formula:
+    written = None if sheet.symbolic else _number(sheet, formula)
+    if written is None or written.formula == formula:
         return (Math(formula),)
-    return (Relation(formula, "=", number),)
+    return (Relation(formula, written.sign, written.formula),)
 
 
 def _record_table(sheet: Sheet, steps: list[Step]) -> Table:
@@ -163,7 +164,8 @@ def _outgoing(sheet: Sheet, links: list[Link]) -> Line:
             line.append(Text(", "))
         sent = product(_incoming(sheet, link), link.local)
         number = None if sheet.symbolic else _number(sheet, sent)
-        line += [Text("to "), Math(Name(link.parent)), Text(": "), Math(number or sent)]
+        line += [Text("to "), Math(Name(link.parent)), Text(": ")]
+        line.append(Math(sent if number is None else number.formula))
     return tuple(line) if line else NO_VALUE
 
 
@@ -182,6 +184,3 @@ def operation(formula: Formula) -> str:
     if kind is None:
         kind = plain.write(formula).partition("(")[0].capitalize()
     return f"{kind} ({kind}Backward)"
-
-
-__all__ = ["gates", "operation", "total"]

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from backprop_cli.formula.build import product, total
-from backprop_cli.formula.nodes import Formula, Name
+from backprop_cli.formula.nodes import Formula, Name, Negative
 from backprop_cli.graph.derivation import PATHS, reused_chain, shown_local
 from backprop_cli.graph.derivation import Derivation as GradientDerivation
 from backprop_cli.graph.step import Step, Unit
@@ -133,9 +133,11 @@ def _path_lines(derived: GradientDerivation) -> tuple[DerivationLine, ...]:
     name = Name(derived.step.name)
     if len(derived.paths) == 1:
         path = derived.paths[0]
-        lines = [DerivationLine(name, "=", path.chain())]
-        local = derived.path_local(path)
-        if local != path.chain():
+        chain, local = path.chain(), derived.path_local(path)
+        if chain == name:  # ∂L/∂ŷ is its own chain
+            return (DerivationLine(name, "=", local),)
+        lines = [DerivationLine(name, "=", chain)]
+        if local != chain:
             lines.append(DerivationLine(None, "=", local))
         return tuple(lines)
     lines = []
@@ -147,10 +149,19 @@ def _path_lines(derived: GradientDerivation) -> tuple[DerivationLine, ...]:
             DerivationLine(name if first else None, "=" if first else "+", path.chain(), label)
         )
     for index, path in enumerate(derived.paths):
-        lines.append(DerivationLine(None, "+" if index else "=", derived.path_local(path)))
+        lines.append(added(derived.path_local(path), first=index == 0))
     if derived.closed != derived.local:
         lines.append(DerivationLine(None, "=", derived.closed, (Text("factored"),)))
     return tuple(lines)
+
+
+def added(term: Formula, *, first: bool) -> DerivationLine:
+    """One term of a sum on a line of its own, a minus sign in front of it as the line's sign."""
+    if first:
+        return DerivationLine(None, "=", term)
+    if isinstance(term, Negative):
+        return DerivationLine(None, "−", term.operand)
+    return DerivationLine(None, "+", term)
 
 
 def _reuse_lines(sheet: Sheet, step: Step) -> tuple[DerivationLine, ...]:
@@ -167,8 +178,12 @@ def _reuse_lines(sheet: Sheet, step: Step) -> tuple[DerivationLine, ...]:
                 name if first else None, "=" if first else "+", reused_chain(link), label
             )
         )
+    if lines[0].right == name:  # ∂L/∂ŷ is its own chain
+        lines = []
     local = _reused_formula(sheet, step)
-    if len(lines) > 1 or local != lines[0].right:
+    if not lines:
+        lines = [DerivationLine(name, "=", local)]
+    elif len(lines) > 1 or local != lines[0].right:
         lines.append(DerivationLine(None, "=", local))
     return tuple(lines)
 
@@ -191,8 +206,7 @@ def _combined_lines(sheet: Sheet, step: Step) -> tuple[DerivationLine, ...]:
         upstream = sheet.graph.step[link.upstream] if link.upstream else None
         local = shown_local(sheet.graph, link)
         expanded.append(_times(upstream.formula if upstream else None, local))
-    lines.append(DerivationLine(None, "=", expanded[0]))
-    lines += [DerivationLine(None, "+", each) for each in expanded[1:]]
+    lines += [added(each, first=index == 0) for index, each in enumerate(expanded)]
     lines.append(DerivationLine(None, "=", step.formula, (Text("after cancelling"),)))
     return tuple(lines)
 
@@ -209,7 +223,7 @@ def _number_lines(
     if value is None or written is None:
         return ()
     last = lines[-1].right
-    if len(derived.paths) > 1 and lines[-1].sign == "+":
+    if len(derived.paths) > 1 and lines[-1].sign in ("+", "−"):
         last = derived.closed
     numbers = sheet.put_in(last, value)
     found = []

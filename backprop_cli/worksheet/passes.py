@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from backprop_cli.formula.build import rename
 from backprop_cli.formula.nodes import Name
 from backprop_cli.graph.step import Step
 from backprop_cli.worksheet.document import (
@@ -92,21 +93,27 @@ def _row(sheet: Sheet, step: Step) -> tuple[Line, ...]:
     )
 
 
+def unmarked(name: str, mark: int) -> str:
+    """The name without the number of its sample, where that is `mark`."""
+    return name.removesuffix(f"[{mark}]")
+
+
 def across(sheet: Sheet, steps: Sequence[Step], marks: Sequence[int]) -> Iterator[Block]:
     """One row a quantity, one column a sample; a few samples to a table so that it fits."""
     tied = _tied(steps)
     for start in range(0, len(marks), SAMPLES_ACROSS):
         chosen = marks[start : start + SAMPLES_ACROSS]
-        columns = [Column((Text("Quantity"),))]
+        columns = [Column((Text("Quantity"),)), Column((Text("Formula"),), wrap=True)]
         columns += [Column((Text(f"Sample {mark}"),), align="decimal") for mark in chosen]
         rows: list[tuple[Line, ...]] = []
         for step in steps:
             if step.sample == chosen[0]:
                 base = step.name.partition("[")[0]
-                rows.append(
-                    ((Math(Name(base)),), *(sheet.cell(f"{base}[{mark}]") for mark in chosen))
-                )
+                formula = rename(step.formula, lambda name: unmarked(name, chosen[0]))
+                cells = [sheet.cell(f"{base}[{mark}]") for mark in chosen]
+                rows.append(((Math(Name(base)),), (Math(formula),), *cells))
             elif step.sample is None and tied:
-                empty: Line = (Text("the same"),)
-                rows.append((quantity(step), sheet.cell(step.name), *(empty for _ in chosen[1:])))
+                same: Line = (Text("the same"),)
+                rest = [same for _ in chosen[1:]]
+                rows.append((quantity(step), (Math(step.formula),), sheet.cell(step.name), *rest))
         yield Table(tuple(columns), tuple(rows))

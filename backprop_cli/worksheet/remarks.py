@@ -126,7 +126,7 @@ def gradient_reasons(sheet: Sheet, group: Sequence[Step]) -> Iterator[Block]:
     for step in group:
         if step.product is not None:
             sentences.append(_combined_reason(sheet, step))
-        if step.kind == "upstream" and len(step.links) > 1 and step.product is None:
+        if step.kind == "upstream" and len(step.links) > 1 and _worth_saying(sheet, step):
             assert step.of is not None
             sentences.append(
                 (
@@ -151,6 +151,15 @@ def gradient_reasons(sheet: Sheet, group: Sequence[Step]) -> Iterator[Block]:
     sentences += _off_units(sheet, group)
     for line in dict.fromkeys(sentences):
         yield Paragraph(line)
+
+
+def _worth_saying(sheet: Sheet, step: Step) -> bool:
+    """Once for a quantity of each sample; a combined form and batch statistics speak for
+    themselves."""
+    first_sample = step.sample in (None, sheet.graph.batch[0])
+    owner = sheet.graph.step.get(step.of or "")
+    statistics = owner is not None and owner.kind == "normalisation"
+    return step.product is None and first_sample and not statistics
 
 
 def _combined_reason(sheet: Sheet, step: Step) -> Line:

@@ -13,6 +13,7 @@ from backprop_cli.worksheet.document import (
     Callout,
     Document,
     Heading,
+    Line,
     Math,
     Paragraph,
     Relation,
@@ -52,7 +53,8 @@ def _blocks(run: Run, choices: Choices) -> Iterator[Block]:
             yield Heading(2, update_title(sheet))
             if iteration.number > 1:
                 yield from given.changed(sheet)
-        yield from one_update(sheet)
+        blocks = one_update(sheet)
+        yield from map(deeper, blocks) if several else blocks
     yield from _ending(run, choices)
 
 
@@ -63,6 +65,17 @@ def update_title(sheet: Sheet) -> tuple[Text, ...]:
         samples = ", ".join(map(str, batch))
         title += f": sample{'s' if len(batch) > 1 else ''} {samples}"
     return (Text(title),)
+
+
+def deeper(block: Block) -> Block:
+    """A section inside an update: its heading stands one level lower."""
+    if not isinstance(block, Heading):
+        return block
+    return Heading(3, block.text) if block.level < 3 else Paragraph(strong(block.text))
+
+
+def strong(line: Line) -> Line:
+    return tuple(Text(part.text, "strong") if isinstance(part, Text) else part for part in line)
 
 
 def one_update(sheet: Sheet) -> Iterator[Block]:

@@ -116,7 +116,6 @@ def loss_again(sheet: Sheet) -> Iterator[Block]:
         digits += 1
         old, new = shown(before, digits), shown(after, digits)
     change: Formula = Name(sheet.graph.output)
-    kind = Text
     if after < before:
         words = " falls from "
     elif after > before:
@@ -124,9 +123,10 @@ def loss_again(sheet: Sheet) -> Iterator[Block]:
     else:
         yield Paragraph((Text("The loss stays at "), Math(old.formula), Text(".")))
         return
+    given = any(leaf.kind in ("input", "target") for leaf in sheet.graph.leaves)
     samples = "the same samples" if len(sheet.graph.batch) > 1 else "the same sample"
     line: Line = (
-        kind(f"With the new parameters and {samples}, "),
+        Text(f"With the new parameters and {samples}, " if given else "With the new parameters, "),
         Math(change),
         Text(words),
         Math(old.formula),
