@@ -1,0 +1,293 @@
+"""Typst source, from which `pdf` makes pages. Every word is a string literal, so none is markup."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import assert_never
+
+from rich.cells import cell_len
+
+from backprop_cli.formula import typst, unicode
+from backprop_cli.formula.nodes import Formula
+from backprop_cli.formula.spelling import Spelling
+from backprop_cli.render import svg
+from backprop_cli.render.escape import visible
+from backprop_cli.render.reading import (
+    CALLOUT_WORD,
+    Answers,
+    at_point,
+    grouped,
+    numeral,
+    titled_blocks,
+)
+from backprop_cli.worksheet.document import (
+    AnswerSpace,
+    Block,
+    Bullets,
+    Callout,
+    Column,
+    Curve,
+    Derivation,
+    DerivationLine,
+    Diagram,
+    Document,
+    Heading,
+    Line,
+    Math,
+    Paragraph,
+    Relation,
+    Table,
+    Text,
+)
+
+PREAMBLE = """\
+#set page(paper: PAPER, margin: (x: 18mm, y: 20mm), numbering: "1 / 1")
+#set text(font: "Libertinus Serif", size: 10.5pt, number-width: "tabular", lang: "en")
+#set par(leading: 0.62em, spacing: 0.9em)
+#show math.equation: set text(font: "New Computer Modern Math")
+#show heading.where(level: 1): set text(size: 17pt)
+#show heading.where(level: 2): it => block(above: 1.7em, below: 0.9em, width: 100%, stroke: (bottom: 0.5pt + luma(60%)), inset: (bottom: 4pt), sticky: true, text(size: 13pt, it.body))
+#show heading.where(level: 3): set text(size: 11pt)
+#show heading.where(level: 3): set block(above: 1.4em, below: 0.8em)
+#show raw: set text(size: 9.5pt)
+#let dec(a, b, wa, wb) = context { box(width: measure(wa).width, align(right, a)); box(width: measure(wb).width, align(left, b)) }
+#let remark(color, thickness, body) = block(width: 100%, stroke: (left: thickness + color), fill: luma(96%), inset: (x: 9pt, y: 7pt), breakable: false, body)
+#let tall(body) = pad(y: 0.5em, par(leading: 1.5em, hanging-indent: 1.5em, body))
+#let flat(body) = par(hanging-indent: 1.5em, body)
+#let steps(columns, ..cells) = block(above: 1.2em, below: 1.2em, grid(columns: columns, column-gutter: 5pt, row-gutter: 8pt, align: (right + horizon, center + horizon, left + horizon, left + horizon), ..cells))
+#let long-steps(columns, ..cells) = block(above: 1.2em, below: 1.2em, grid(columns: columns, column-gutter: 5pt, row-gutter: 8pt, align: (center + horizon, left + horizon, left + horizon), ..cells))
+#let sheet(columns, align, ..cells) = block(above: 1em, below: 1.2em, table(columns: columns, align: align, stroke: (x, y) => (bottom: if y == 0 { 0.9pt } else { 0.35pt + luma(70%) }), inset: (x: 5pt, y: 6pt), ..cells))
+#let rule = box(width: 100%, height: 1.5em, stroke: (bottom: 0.5pt))
+#let label(body) = block(stroke: (left: 1pt + luma(70%)), inset: (left: 6pt, y: 2pt), text(size: 9.5pt, fill: luma(30%), body))
+"""
+PAPERS = {"a4": "a4", "letter": "us-letter", "us-letter": "us-letter"}
+SIGNS = {"≥": "≥", "≤": "≤", "<": "<", ">": ">"}
+TALL = ("frac(", "mat(", "cases(")
+LINE = 84  # about so many characters stand on a line
+
+
+def render(document: Document, *, paper: str = "a4") -> str:
+    """The document as Typst source; `paper` is `a4` or `letter`."""
+    size = PAPERS.get(paper.lower(), "a4")
+    head = f"#set document(title: {string(document.title)}, date: none)\n"
+    blocks = grouped(titled_blocks(document))
+    body = "\n".join(_block(block, document.spelling) for block in blocks)
+    return PREAMBLE.replace("PAPER", string(size), 1) + head + body + "\n"
+
+
+def string(text: str) -> str:
+    """A string literal of Typst's."""
+    return '"' + visible(text).replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def words(text: str) -> str:
+    """Text in markup: a literal, closed so that nothing after it is read as its method."""
+    return f"#{string(text)};"
+
+
+def _block(block: Block | Answers, spelling: Spelling) -> str:
+    match block:
+        case Heading(level, text):
+            return f"#heading(level: {level})[{inline(text, spelling)}]\n"
+        case Paragraph(text):
+            return f"#par[{inline(text, spelling)}]\n"
+        case Bullets(items):
+            rows = "".join(f"[{inline(item, spelling)}], " for item in items)
+            return f"#list({rows})\n" if items else ""
+        case Table():
+            return _table(block, spelling)
+        case Derivation(lines):
+            return _derivation(lines, spelling)
+        case Callout(kind, text):
+            look = {"note": "rgb(5, 80, 174), 2.5pt", "warning": "rgb(154, 75, 0), 4pt"}[kind]
+            return f"#remark({look})[#strong[{CALLOUT_WORD[kind]}:] {inline(text, spelling)}]\n"
+        case Curve(title=title, description=description):
+            return _picture(svg.curve(block), title, description)
+        case Diagram(title=title, description=description):
+            return _picture(svg.diagram(block, spelling), title, description)
+        case AnswerSpace():
+            return _answers((block,), spelling)
+        case Answers(spaces):
+            return _answers(spaces, spelling)
+        case _:
+            assert_never(block)
+
+
+# Lines and formulas
+
+
+def inline(line: Line, spelling: Spelling) -> str:
+    return "".join(_inline(line, spelling))
+
+
+def _inline(line: Line, spelling: Spelling) -> Iterator[str]:
+    for part in line:
+        match part:
+            case Text(text, style):
+                call = {"plain": "", "strong": "strong", "emphasis": "emph", "code": "raw"}[style]
+                if not call:
+                    yield words(text)
+                elif style == "code":
+                    yield f"#raw({string(text)});"
+                else:
+                    yield f"#{call}({string(text)});"
+            case Math(formula):
+                yield f"${_tex(formula, spelling)}$"
+            case Relation(left, sign, right):
+                yield f"${_tex(left, spelling)} {SIGNS.get(sign, sign)} {_tex(right, spelling)}$"
+            case _:
+                assert_never(part)
+
+
+def _tex(formula: Formula, spelling: Spelling) -> str:
+    """A formula in math mode, broken by Typst before the operators of its outermost level."""
+    return typst.write(formula, spelling)
+
+
+def _shown(formula: Formula, spelling: Spelling) -> str:
+    """A formula in a line of its own: fractions at full size, yet breakable."""
+    return f"$display({_tex(formula, spelling)})$"
+
+
+# Blocks
+
+
+def _derivation(lines: Sequence[DerivationLine], spelling: Spelling) -> str:
+    lefts = [cell_len(unicode.write(line.left, spelling)) for line in lines if line.left]
+    long = max(lefts, default=0) > LINE * 2 // 5
+    cells = []
+    for line in lines:
+        left = _shown(line.left, spelling) if line.left else ""
+        if long and left:
+            cells.append(f"grid.cell(colspan: 3, align: left, {_spaced(left)})")
+        elif not long:
+            cells.append(_spaced(left))
+        cells.append(f"[${SIGNS.get(line.sign, line.sign)}$]")
+        cells.append(_spaced(_shown(line.right, spelling)))
+        cells.append(f"[#label[{inline(line.label, spelling)}]]" if line.label else "[]")
+    name = "long-steps" if long else "steps"
+    # A label stands close to its line where there is room, else at the margin.
+    rights = [_length((Math(line.right), *line.label), spelling) for line in lines if line.label]
+    last = "auto, 1fr" if max(rights, default=0) < LINE // 2 else "1fr, auto"
+    columns = f"(auto, {last})" if long else f"(auto, auto, {last})"
+    return f"#{name}({columns},\n  " + ",\n  ".join(cells) + ",\n)\n"
+
+
+def _spaced(shown: str) -> str:
+    """A cell; Typst reckons a fraction in a line less high than it is, so it gets room."""
+    if not shown:
+        return "[]"
+    kind = "tall" if any(call in shown for call in TALL) else "flat"
+    return f"[#{kind}[{shown}]]"
+
+
+def _table(table: Table, spelling: Spelling) -> str:
+    columns = [
+        _cells([row[n] if n < len(row) else () for row in table.rows], column, spelling)
+        for n, column in enumerate(table.columns)
+    ]
+    aligns = ", ".join(
+        ("left" if column.align == "left" else "right") + " + horizon" for column in table.columns
+    )
+    cells = []
+    if any(column.heading for column in table.columns):
+        heads = ", ".join(
+            f"[#strong[{inline(column.heading, spelling)}]]" for column in table.columns
+        )
+        cells.append(f"table.header({heads})")
+    cells.extend(", ".join(row) for row in zip(*columns, strict=True))
+    caption = (
+        f"#block(sticky: true, above: 1.3em, below: 0.4em)[#emph[{inline(table.caption, spelling)}]]\n"
+        if table.caption
+        else ""
+    )
+    body = ",\n  ".join(cells)
+    return f"{caption}#sheet({len(table.columns)}, ({aligns},),\n  {body},\n)\n"
+
+
+def _cells(lines: Sequence[Line], column: Column, spelling: Spelling) -> list[str]:
+    """The cells of a column: numerals set round their points, unbroken unless the column wraps."""
+    cuts: list[tuple[str, str] | None] = [None] * len(lines)
+    if column.align == "decimal":
+        cuts = [at_point(numeral(line, spelling)) for line in lines]
+    before = max((cut[0] for cut in cuts if cut), key=len, default="")
+    after = max((cut[1] for cut in cuts if cut), key=len, default="")
+    written = []
+    for line, cut in zip(lines, cuts, strict=True):
+        if cut:
+            parts = ", ".join(_digits(part) for part in (*cut, before, after))
+            written.append(f"[#dec({parts})]")
+            continue
+        text = inline(line, spelling)
+        if len(line) == 1 and text.startswith("$") and any(call in text for call in TALL):
+            text = f"#tall[$display({text[1:-1]})$]"
+        # A short formula stays whole; a long one has to give way on a narrow page.
+        whole = not column.wrap and _length(line, spelling) <= LINE // 2
+        written.append(f"[#box[{text}]]" if whole else f"[{text}]")
+    return written
+
+
+def _length(line: Line, spelling: Spelling) -> int:
+    width = 0
+    for part in line:
+        match part:
+            case Text(text):
+                width += cell_len(text)
+            case Math(formula):
+                width += cell_len(unicode.write(formula, spelling))
+            case Relation(left, _, right):
+                width += cell_len(unicode.write(left, spelling) + unicode.write(right, spelling))
+            case _:
+                assert_never(part)
+    return width
+
+
+_POWER = re.compile("×10([⁻⁰¹²³⁴-⁹]+)")
+_LOWERED = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "−0123456789")
+
+
+def _digits(part: str) -> str:
+    pieces = _POWER.split(part)
+    text = words(pieces[0]) if pieces[0] else ""
+    for power, rest in zip(pieces[1::2], pieces[2::2], strict=True):
+        text += words("×10") + f"#super({string(power.translate(_LOWERED))});"
+        text += words(rest) if rest else ""
+    return f"[{text}]"
+
+
+LINE_POINTS, PAGE_POINTS = 490, 620  # the width of a line, the height a picture may take
+_SIZE = re.compile(r'width="(\d+)" height="(\d+)"')
+
+
+def _picture(picture: str, title: str, description: str) -> str:
+    found = _SIZE.search(picture)
+    across, down = (int(found[1]), int(found[2])) if found else (400, 300)
+    # A CSS pixel is ¾ point; nothing is wider than the line or higher than most of a page.
+    share = min(1.0, 0.75 * across / LINE_POINTS, PAGE_POINTS / down * across / LINE_POINTS)
+    width = f"{100 * share:.1f}%"
+    alt = string(f"{title}. {description}")
+    caption = f"#text(size: 9.5pt)[{words(description)}]" if description else ""
+    return (
+        f"#block(breakable: false, above: 1.2em, below: 1.2em)[#image(bytes({_raw(picture)}), "
+        f'format: "svg", width: {width}, alt: {alt})\n{caption}]\n'
+    )
+
+
+def _raw(picture: str) -> str:
+    """A picture's source as a literal; it is our own text and keeps its line ends."""
+    return '"' + picture.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _answers(spaces: Sequence[AnswerSpace], spelling: Spelling) -> str:
+    cells = []
+    for space in spaces:
+        cells.append(
+            f"{_spaced(_shown(space.left, spelling))}, [$=$], [#rule], [#raw({string(space.name)});]"
+        )
+        cells.extend(["[], [], [#rule], []"] * (space.lines - 1))
+    body = ",\n  ".join(cells)
+    return (
+        "#block(above: 1.2em, grid(columns: (auto, auto, 1fr, auto), column-gutter: 6pt, "
+        f"row-gutter: 9pt, align: (left + bottom, center + bottom, left, left + bottom),\n  {body},\n))\n"
+    )
