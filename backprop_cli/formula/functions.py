@@ -379,7 +379,7 @@ PLAIN_FUNCTIONS = (
 )  # fmt: skip
 
 ACTIVATION_FUNCTIONS = (
-    Function("identity", 1, 1, _identity, _exact_identity, *_word("id"), aliases=("linear",)),
+    Function("identity", 1, 1, _identity, _exact_identity, *_word("id"), aliases=("linear", "id")),
     Function("sigmoid", 1, 1, sigmoid, _at(0, _HALF), "σ", r"\sigma", "σ",
              aliases=("sigma", "σ", "Sigmoid", "sig", "logistic")),
     Function("tanh", 1, 1, math.tanh, _at(0, _ZERO), *_usual("tanh"), aliases=("Tanh",)),

@@ -658,7 +658,7 @@ class Parser:
             return self.call()
         if self.sees(*BRACKETS):
             return self.inside(BRACKETS[token.value])[0]
-        if self.sees("|") and not (self.open and self.open[-1].value == "|"):
+        if self.sees("|"):
             return Call("abs", (self.inside("|")[0],))
         raise self.misplaced()
 

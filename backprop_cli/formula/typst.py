@@ -142,7 +142,7 @@ class Typst(Printer):
         return f"{left} {RELATIONS[relation]} {right}"
 
     def conditional(self, branches: Sequence[tuple[str, str]], otherwise: str) -> str:
-        rows = [f'{then} &quad "if " {condition}' for then, condition in branches]
+        rows = [f'{then} &quad "if" {condition}' for then, condition in branches]
         return f'cases({", ".join(rows)}, {otherwise} &quad "otherwise")'
 
     def matrix(self, rows: Sequence[Sequence[str]]) -> str:

@@ -1,0 +1,137 @@
+"""Every row of the table of functions against mpmath, ordinary values and extremes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from fractions import Fraction
+
+import mpmath as mp
+import pytest
+
+from backprop_cli.formula.functions import FUNCTIONS, ROWS
+
+ONE_ARGUMENT: dict[str, Callable[[mp.mpf], mp.mpf]] = {
+    "exp": mp.exp,
+    "ln": mp.log,
+    "log1p": mp.log1p,
+    "sqrt": mp.sqrt,
+    "abs": abs,
+    "sin": mp.sin,
+    "cos": mp.cos,
+    "tan": mp.tan,
+    "sinh": mp.sinh,
+    "cosh": mp.cosh,
+    "tanh": mp.tanh,
+    "erf": mp.erf,
+    "identity": lambda z: z,
+    "sigmoid": lambda z: 1 / (1 + mp.exp(-z)),
+    "relu": lambda z: max(z, mp.mpf(0)),
+    "leaky_relu": lambda z: z if z > 0 else z * mp.mpf(1) / 100,
+    "elu": lambda z: z if z > 0 else mp.expm1(z),
+    "softplus": lambda z: mp.log(1 + mp.exp(z)),
+    "swish": lambda z: z / (1 + mp.exp(-z)),
+    "gelu": lambda z: z * mp.erfc(-z / mp.sqrt(2)) / 2,
+    "step": lambda z: mp.mpf(z >= 0),
+    "sign": lambda z: mp.mpf(1 if z >= 0 else -1),
+}
+POINTS = ["-30", "-7.25", "-2", "-1", "-0.3", "-1e-9", "1e-9", "0.3", "0.5", "1", "2", "7.25", "30"]
+
+
+@pytest.mark.parametrize("name", ONE_ARGUMENT)
+@pytest.mark.parametrize("point", POINTS)
+def test_values(name: str, point: str) -> None:
+    z = float(point)
+    if (name in ("ln", "sqrt") and z <= 0) or (name == "log1p" and z <= -1):
+        return
+    with mp.workdps(60):
+        expected = float(ONE_ARGUMENT[name](mp.mpf(z)))
+    assert FUNCTIONS[name].numeric(z) == pytest.approx(expected, rel=1e-12, abs=1e-300)
+
+
+@pytest.mark.parametrize("name", [row.name for row in ROWS if row.name.endswith("'")])
+@pytest.mark.parametrize("point", POINTS)
+def test_slopes_are_derivatives(name: str, point: str) -> None:
+    z = float(point)
+    with mp.workdps(80):
+        # The step stays on one side of every kink.
+        expected = float(
+            mp.diff(ONE_ARGUMENT[name.removesuffix("'")], mp.mpf(z), h=mp.mpf("1e-30"))
+        )
+    assert FUNCTIONS[name].numeric(z) == pytest.approx(expected, rel=1e-13, abs=1e-25)
+
+
+@pytest.mark.parametrize(
+    ("name", "at_zero"),
+    [
+        ("relu'", 0), ("abs'", 0), ("leaky_relu'", 0.01), ("elu'", 1), ("step'", 0), ("sign'", 0),
+        ("step", 1), ("sign", 1), ("sigmoid'", 0.25), ("tanh'", 1), ("swish'", 0.5), ("gelu'", 0.5),
+    ],
+)  # fmt: skip
+def test_conventions_at_zero(name: str, at_zero: float) -> None:
+    assert FUNCTIONS[name].numeric(0.0) == at_zero
+    exact = FUNCTIONS[name].exact
+    assert exact is not None
+    assert float(exact(Fraction(0))) == at_zero
+
+
+@pytest.mark.parametrize(
+    ("name", "z", "value"),
+    [
+        ("sigmoid", 1000, 1), ("sigmoid", -1000, 0), ("sigmoid'", 1000, 0), ("sigmoid'", -1000, 0),
+        ("softplus", 1000, 1000), ("softplus", -1000, 0), ("softplus'", -1000, 0),
+        ("tanh'", 1000, 0), ("swish", -1e308, 0), ("swish'", -1e308, 0), ("gelu", -1e308, 0),
+        ("gelu'", 1e308, 1), ("elu", -1000, -1), ("exp", 1000, math.inf), ("exp", -1000, 0),
+        ("cosh", -1000, math.inf), ("sinh", -1000, -math.inf), ("ln", 0, -math.inf),
+        ("log1p", -1, -math.inf),
+    ],
+)  # fmt: skip
+def test_extremes(name: str, z: float, value: float) -> None:
+    assert FUNCTIONS[name].numeric(float(z)) == value
+
+
+@pytest.mark.parametrize("z", [700.0, 36.0, -36.0, -700.0])
+def test_saturated_slopes_keep_their_digits(z: float) -> None:
+    with mp.workdps(700):
+        slope = float(mp.exp(-z) / (1 + mp.exp(-z)) ** 2)
+    assert FUNCTIONS["sigmoid'"].numeric(z) == pytest.approx(slope, rel=1e-13)
+
+
+def test_nothing_raises() -> None:
+    values = [0.0, -0.0, 1.0, -1.0, 1e308, -1e308, 5e-324, math.inf, -math.inf, math.nan]
+    for row in ROWS:
+        for count in range(row.fewest, min(3, row.most if row.most is not None else 3) + 1):
+            for shift in range(len(values)):
+                arguments = [values[(shift + 3 * place) % len(values)] for place in range(count)]
+                assert isinstance(row.numeric(*arguments), float), (row.name, arguments)
+
+
+def test_exact_agrees_with_numeric() -> None:
+    points = [Fraction(n, 4) for n in range(-8, 9)]
+    for row in ROWS:
+        if row.exact is None or row.constant:
+            continue
+        for z in points:
+            exact = row.exact(z)
+            if exact is not None:
+                assert float(exact) == pytest.approx(row.numeric(float(z)), rel=1e-15), row.name
+
+
+def test_several_arguments() -> None:
+    share = FUNCTIONS["max_share"].numeric
+    assert [share(2.0, 1.0), share(2.0, 2.0), share(1.0, 2.0), share(3.0, 3.0, 3.0)] == [
+        1, 0.5, 0, pytest.approx(1 / 3),
+    ]  # fmt: skip
+    assert FUNCTIONS["min_share"].numeric(1.0, 2.0) == 1
+    assert FUNCTIONS["logsumexp"].numeric(1000.0, 1000.0) == pytest.approx(1000 + math.log(2))
+    assert FUNCTIONS["logsumexp"].numeric(-1000.0, 0.0) == 0
+    assert FUNCTIONS["leaky_relu"].numeric(-2.0, 0.5) == -1
+    assert FUNCTIONS["step"].numeric(0.5, 0.5, 0.0) == 0
+    assert math.isnan(FUNCTIONS["max"].numeric(1.0, math.nan))
+
+
+def test_names_are_said_once() -> None:
+    names = [name for row in ROWS for name in (row.name, *row.aliases)]
+    assert len(names) == len(set(names))
+    assert FUNCTIONS["σ"] is FUNCTIONS["sigmoid"]
+    assert FUNCTIONS["ReLU'"] is FUNCTIONS["relu'"]
