@@ -183,7 +183,7 @@ class Model:
     intermediates: tuple[str, ...]
     wrt: tuple[str, ...]
     others: dict[str, float] = field(default_factory=dict)  # given numbers one may derive for
-    gives_loss: bool = True
+    separable: bool = True  # False: batch normalisation makes each loss depend on all samples
 
 
 def model(problem: Mapping[str, Any], initial: Mapping[str, float] | None = None) -> Model:
@@ -374,7 +374,7 @@ def _network(problem: Mapping[str, Any]) -> Model:
         "L",
         intermediates,
         tuple(parameters),
-        gives_loss=loss is not None,
+        separable=all(layer.batch_norm is None for layer in layers),
     )
 
 
@@ -438,7 +438,8 @@ def gradients(
 
     Gradients are there for every parameter (of the batch and, where it has several samples, of
     each), and for every intermediate quantity: found by adding a zero to it and deriving for
-    that zero.
+    that zero. Where batch normalisation ties the samples together there are those of the batch
+    only.
     """
     several = len(batch) > 1
     places = {**parameters, **made.others}
@@ -459,7 +460,7 @@ def gradients(
 
     for name, value in _autograd(of_batch, places).items():
         found[f"d{made.output}/d{name}"] = value
-    for index, sample in enumerate(batch):
+    for index, sample in enumerate(batch if made.separable else ()):
         suffix = _suffix(sample[0], batch)
         zeros = {name + suffix: 0.0 for name in made.intermediates}
 

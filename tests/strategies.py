@@ -66,14 +66,25 @@ def examples(few: int, many: int) -> Any:
     )
 
 
+class _WithoutAliases(yaml.SafeDumper):
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
 def as_yaml(problem: Problem) -> str:
-    return yaml.safe_dump(problem, sort_keys=False, allow_unicode=True)
+    """The problem as a file; problem files may not use YAML's anchors and aliases."""
+    return yaml.dump(problem, Dumper=_WithoutAliases, sort_keys=False, allow_unicode=True)
 
 
 def decimals(low: float, high: float, places: int = 2) -> SearchStrategy[float]:
     """Numbers with few decimals, as they stand in a problem file."""
     scale = 10**places
     return st.integers(math.ceil(low * scale), math.floor(high * scale)).map(lambda n: n / scale)
+
+
+def weights() -> SearchStrategy[float]:
+    """Never zero: a weight at zero or of no effect makes signs a matter of the last digit."""
+    return decimals(-1, 1).map(lambda w: w or 0.5)
 
 
 def sometimes(strategy: SearchStrategy[Any], one_in: int = 3) -> SearchStrategy[Any]:
@@ -85,7 +96,7 @@ def sometimes(strategy: SearchStrategy[Any], one_in: int = 3) -> SearchStrategy[
 def weight_tables(draw: DrawFn, units: int, fan_in: int) -> list[list[float | None]]:
     """A row per unit; now and then sparse, but every unit and every input stays connected."""
     table: list[list[float | None]] = [
-        [draw(decimals(-1, 1)) for _ in range(fan_in)] for _ in range(units)
+        [draw(weights()) for _ in range(fan_in)] for _ in range(units)
     ]
     if units * fan_in > 1 and draw(st.integers(1, 3)) == 1:
         for j, i in draw(
@@ -109,9 +120,9 @@ def layers(draw: DrawFn, units: int, fan_in: int, activation: Any = None) -> dic
     layer["weights"] = draw(weight_tables(units, fan_in))
     match draw(st.sampled_from(("each", "each", "shared", "none"))):
         case "each":
-            layer["biases"] = [draw(decimals(-1, 1)) for _ in range(units)]
+            layer["biases"] = [draw(weights()) for _ in range(units)]
         case "shared":
-            layer["biases"] = draw(decimals(-1, 1))
+            layer["biases"] = draw(weights())
     if "biases" in layer and draw(st.integers(1, 5)) == 1:
         layer["bias_input"] = -1
     return layer
@@ -309,6 +320,7 @@ def trainings(draw: DrawFn, samples: int, steps: int = 10) -> dict[str, Any]:
     if clip := draw(sometimes(st.sampled_from(({"norm": 0.1}, {"norm": 5.0}, {"value": 0.05})), 2)):
         training["clip"] = clip
     for penalty in ("l1", "l2"):
-        if weight := draw(sometimes(st.sampled_from((0.01, 0.1)))):
+        # No multiples of 0.01, by which a weight would come down to exactly zero.
+        if weight := draw(sometimes(st.sampled_from((0.013, 0.17)))):
             training[penalty] = weight
     return training

@@ -166,9 +166,9 @@ def test_linear_layers_are_one_linear_map() -> None:
             sum(w * c for w, c in zip(row, constant, strict=True)) + b
             for row, b in zip(rows, layer["biases"], strict=True)
         ]
-    assert (matrix, constant) == ([[9, 3, -6]], [-5.5])
+    assert (matrix, constant) == ([[9, 3, -3]], [-0.5])
     yhat = sum(w * value for w, value in zip(matrix[0], x, strict=True)) + constant[0]
-    assert as_float(sheet("linear-layers-collapse").iterations[0].values["yhat"]) == yhat == -8.5
+    assert as_float(sheet("linear-layers-collapse").iterations[0].values["yhat"]) == yhat == 5.5
 
 
 def test_equal_weights_give_no_gradient_at_all() -> None:
@@ -238,7 +238,6 @@ def test_a_slip_changes_something_and_everything_before_it_is_right() -> None:
 # ---------------------------------------------------------------- closed forms
 
 
-@functools.cache
 def derivations(name: str) -> dict[str, Any]:
     """What `solve --symbolic --format json` says of each gradient."""
     command = [sys.executable, "-m", "backprop_cli", "solve", "--symbolic", "--format", "json"]
@@ -327,8 +326,8 @@ def test_the_expected_closed_forms_are_the_true_gradients(name: str) -> None:
             assert math.isclose(value_of(text, values), values[gradient], abs_tol=1e-12), gradient
 
 
-@pytest.mark.parametrize(
-    ("name", "gradient"), [(name, gradient) for name in CLOSED for gradient in CLOSED[name]]
-)
-def test_closed_forms_in_the_order_and_grouping_of_the_notes(name: str, gradient: str) -> None:
-    assert derivations(name)[gradient]["closed"]["text"] == CLOSED[name][gradient]
+@pytest.mark.parametrize("name", sorted(CLOSED))
+def test_closed_forms_in_the_order_and_grouping_of_the_notes(name: str) -> None:
+    found = derivations(name)
+    closed = {gradient: found[gradient]["closed"]["text"] for gradient in CLOSED[name]}
+    assert closed == CLOSED[name]
