@@ -42,6 +42,7 @@ app = typer.Typer(
     help="Solve, explain and mark backpropagation worksheets.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -321,7 +322,7 @@ def chosen_format(format: str | None, output: Path | None) -> str:
 
 def unknown(what: str, name: str, known: tuple[str, ...]) -> str:
     close = nearest(name, known)
-    hint = f"; did you mean {close}?" if close else f"; known: {', '.join(known)}"
+    hint = f"; {close}" if close else f"; known: {', '.join(known)}"
     return f"{quote(name)} is not a {what}{hint}"
 
 
@@ -383,7 +384,7 @@ def only_names(run, asked: list[str]) -> tuple[str, ...]:  # type: ignore[no-unt
     for name in asked:
         if name not in known:
             close = nearest(name, known)
-            hint = f"; did you mean {close}?" if close else ""
+            hint = f"; {close}" if close else ""
             raise UsageProblem(f"{quote(name)} is not on this worksheet{hint}")
     return tuple(asked)
 
@@ -403,7 +404,7 @@ def curve_range(run, text: str | None):  # type: ignore[no-untyped-def]
         raise UsageProblem(f"--curve takes NAME=LOW:HIGH, as in x=-5:5, not {quote(text)}")
     if name not in leaves:
         close = nearest(name, leaves)
-        hint = f"; did you mean {close}?" if close else ""
+        hint = f"; {close}" if close else ""
         raise UsageProblem(f"{quote(name)} is not a given quantity of this worksheet{hint}")
     return (name, *ends)
 

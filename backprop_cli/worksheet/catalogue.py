@@ -22,7 +22,6 @@ from backprop_cli.rules.activations import ActivationRule
 from backprop_cli.rules.initializers import InitializerRule
 from backprop_cli.rules.losses import LossRule
 from backprop_cli.rules.optimizers import OptimizerRule
-from backprop_cli.rules.written import signed
 from backprop_cli.worksheet.document import (
     Block,
     Column,
@@ -43,6 +42,8 @@ SKETCHED = ("sigmoid", "tanh", "relu")
 """The activations whose curves stand in the list of everything."""
 
 POINTS = 97
+FLAT = 0.02
+"""A curve is drawn as far as its slope is still worth looking at."""
 NOTHING: Line = (Text("–"),)
 
 Row: TypeAlias = Any
@@ -143,9 +144,8 @@ def _options(options: Mapping[str, Number | None]) -> Line:
     return tuple(line) or NOTHING
 
 
-def _words(text: str) -> Line:
-    """Words of a rule table with its ASCII signs as print has them."""
-    return (Text(text.replace(">=", "≥").replace("-", "−") if "a >" in text or "<" in text or "-1" in text else text),)
+def _range(row: ActivationRule) -> Line:
+    return (Text(row.range.replace(">=", "≥").replace("-", "−")),)
 
 
 def _table(headings: Sequence[str], rows: Sequence[tuple[Line, ...]]) -> Table:
@@ -173,15 +173,12 @@ def _activations(rows: Sequence[ActivationRule]) -> Iterator[Block]:
         )
     )
     yield _table(
-        ("Name", "Formula", "Slope", "Output"),
-        [
-            (_code(row.name), (Math(row.formula),), (Math(row.slope),), (Text(row.range),))
-            for row in rows
-        ],
+        ("Name", "Formula", "Slope"),
+        [(_code(row.name), (Math(row.formula),), (Math(row.slope),)) for row in rows],
     )
     yield _table(
-        ("Name", "Where it belongs", "Options"),
-        [(_code(row.name), (Text(row.use),), _options(row.options)) for row in rows],
+        ("Name", "Output", "Where it belongs", "Options"),
+        [(_code(row.name), _range(row), (Text(row.use),), _options(row.options)) for row in rows],
     )
 
 
@@ -190,7 +187,7 @@ def _activation(row: ActivationRule) -> Iterator[Block]:
         ("In problem files", _spellings(row)),
         ("Formula", (Relation(Name("a"), "=", row.formula),)),
         ("Slope", (Relation(Name("da/dz"), "=", row.slope),)),
-        ("Output", (Text(row.range),)),
+        ("Output", _range(row)),
         ("Where it belongs", (Text(row.use),)),
         ("Options", _options(row.options)),
     )
@@ -207,16 +204,15 @@ def _sketches(names: Sequence[str]) -> list[Block]:
 
 def curve(row: ActivationRule) -> Curve:
     """The activation and its slope over z. Softmax: of one unit of two, the other's z held at 0."""
-    reach = 6.0 if row.saturates else 3.0
+    reach = 3.0
+    if row.saturates and abs(_point(row, reach)[1]) > FLAT:
+        reach = 6.0
     values, slopes = [], []
     for place in range(POINTS):
         z = reach * (2 * place - (POINTS - 1)) / (POINTS - 1)
-        known = {name: option.value for name, option in row.options.items()}
-        names: dict[str, Fraction | float] = {**known, "z": z, "rest": Fraction(1)}
-        a = evaluate(row.formula, names.__getitem__)
-        slope = evaluate(row.slope, {**names, "a": a}.__getitem__)
-        values.append((z, as_float(a)))
-        slopes.append((z, as_float(slope)))
+        a, slope = _point(row, z)
+        values.append((z, a))
+        slopes.append((z, slope))
     over = f"z from −{reach:g} to {reach:g}"
     of_two = ", one unit of two, the other z held at 0" if row.layerwise else ""
     return Curve(
@@ -224,18 +220,24 @@ def curve(row: ActivationRule) -> Curve:
         x_label="z",
         y_label="a and its slope",
         title=f"{row.title} and its slope{of_two}",
-        description=(
-            f"For {over} the output goes {_extent(values)} and the slope {_extent(slopes)}."
-        ),
+        description=f"For {over} the output {_extent(values)} and the slope {_extent(slopes)}.",
     )
+
+
+def _point(row: ActivationRule, z: float) -> tuple[float, float]:
+    """The activation and its slope at one z, options at their defaults."""
+    known = {name: option.value for name, option in row.options.items()}
+    names: dict[str, Fraction | float] = {**known, "z": z, "rest": Fraction(1)}
+    a = evaluate(row.formula, names.__getitem__)
+    slope = evaluate(row.slope, {**names, "a": a}.__getitem__)
+    return as_float(a), as_float(slope)
 
 
 def _extent(points: Sequence[tuple[float, float]]) -> str:
     finite = [y for _, y in points if math.isfinite(y)]
     low, high = f"{min(finite):.3g}", f"{max(finite):.3g}"
-    if low == high:
-        return f"nowhere from {low}".replace("-", "−")
-    return f"from {low} to {high}".replace("-", "−")
+    words = f"is {low} throughout" if low == high else f"lies between {low} and {high}"
+    return words.replace("-", "−")
 
 
 # Losses
@@ -381,9 +383,7 @@ GROUPS: tuple[Group, ...] = (
         _activations,
         _activation,
     ),
-    Group(
-        "losses", "Losses", ("loss",), losses.LOSSES, losses.NAMES, losses.find, _losses, _loss
-    ),
+    Group("losses", "Losses", ("loss",), losses.LOSSES, losses.NAMES, losses.find, _losses, _loss),
     Group(
         "optimizers",
         "Optimizers",
