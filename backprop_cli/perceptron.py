@@ -17,6 +17,9 @@ from backprop_cli.run import (
     sample_count,
 )
 
+MOST_PRESENTED = 400
+"""So many updates of a run are kept for its table."""
+
 
 def solve_perceptron(problem: Problem, steps: int | None, show: int | None) -> Run:
     """Present the samples in turn until the rule has nothing left to correct.
@@ -32,7 +35,7 @@ def solve_perceptron(problem: Problem, steps: int | None, show: int | None) -> R
     builder = Builder(problem)
     initial = initial_values(builder.graph(batch_of(problem, 1)))
     carried: dict[str, Value | None] = dict(initial)
-    iterations: list[Iteration] = []
+    presented: list[Iteration] = []
     seen = {_state(carried): 0}
     mistakes = 0
     stop: Stop | None = None
@@ -44,8 +47,8 @@ def solve_perceptron(problem: Problem, steps: int | None, show: int | None) -> R
         if any(_is_mistake(step.name, values) for step in graph.section("loss")):
             mistakes += 1
         carried.update({old: values[new] for old, new in graph.carried.items()})
-        if show is None or number <= show:
-            iterations.append(Iteration(number, graph, values, None))
+        if number <= MOST_PRESENTED:
+            presented.append(Iteration(number, graph, values, None))
         if number % count == 0:
             stop = _end_of_epoch(number, number // count, mistakes, carried, seen)
             seen.setdefault(_state(carried), number // count)
@@ -53,10 +56,11 @@ def solve_perceptron(problem: Problem, steps: int | None, show: int | None) -> R
             stop = None if fixed and number < limit and stop and stop.reason == "cycle" else stop
     if stop is None and not fixed:
         stop = Stop("given-up", number, f"No end after {MAXIMUM_EPOCHS} epochs.")
-    names = iterations[0].graph.parameters
+    names = presented[0].graph.parameters
+    shown = tuple(presented if show is None else presented[:show])
     start = {name: initial[name] for name in names}
     final = {name: carried[name] for name in names}
-    return Run(problem, tuple(iterations), [], start, final, number, stop)
+    return Run(problem, shown, [], start, final, number, stop, presented=tuple(presented))
 
 
 def _state(carried: dict[str, Value | None]) -> tuple[Value | None, ...]:

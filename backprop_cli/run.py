@@ -18,7 +18,8 @@ from backprop_cli.graph.backward import with_gradients
 from backprop_cli.graph.expand import expand
 from backprop_cli.graph.step import Graph, Leaf, Step
 from backprop_cli.graph.update import with_updates
-from backprop_cli.problem.model import Equations, Network, Problem, Value as Written
+from backprop_cli.problem.model import Equations, Network, Problem
+from backprop_cli.problem.model import Value as Written
 
 Value: TypeAlias = Fraction | float
 Values: TypeAlias = Mapping[str, Value | None]
@@ -66,6 +67,7 @@ class Run:
     updates: int
     stop: Stop | None = None
     round_each: int | None = None
+    presented: tuple[Iteration, ...] = ()  # every update of a perceptron run, the first hundreds
 
     @property
     def symbolic(self) -> bool:

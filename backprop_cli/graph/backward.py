@@ -125,9 +125,10 @@ class _Backward:
             if step.kind == "batch_loss":
                 continue
             parents = names_in(step.formula)
-            if any(parent in self.active for parent in parents):
-                self.active.add(step.name)
-            elif step.name.partition("[")[0] in wrt:
+            if (
+                any(parent in self.active for parent in parents)
+                or step.name.partition("[")[0] in wrt
+            ):
                 self.active.add(step.name)
             for parent in parents:
                 self.consumers[parent].append(step)
@@ -357,7 +358,8 @@ def _by_name(formula: Formula, step: Step) -> Formula:
 
 
 def _activation_slopes(problem: Problem, step: Step, parents: Sequence[str]) -> dict[str, Local]:
-    assert step.rule is not None and step.unit is not None
+    assert step.rule is not None
+    assert step.unit is not None
     assert isinstance(problem.model, Network)
     if step.rule == "softmax":
         return _softmax_slopes(problem.model, step, parents)

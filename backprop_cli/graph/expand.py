@@ -19,13 +19,12 @@ from backprop_cli.formula.build import (
     substitute,
     total,
 )
-from backprop_cli.formula.nodes import Call, Comparison, Conditional, Formula, Name, Number, Power
+from backprop_cli.formula.nodes import Call, Formula, Name, Number, Power
 from backprop_cli.graph.step import Graph, Leaf, LeafKind, Step, Unit
 from backprop_cli.problem.model import (
     Activation,
     Custom,
     Equations,
-    Layer,
     Network,
     Problem,
     RuleUse,
@@ -33,7 +32,6 @@ from backprop_cli.problem.model import (
 )
 from backprop_cli.problem.names import NetworkNames
 from backprop_cli.rules import activations, losses
-
 
 LOSS_NAMES = ("L", "loss", "Loss", "E", "J", "C", "cost", "error")
 """Outputs of author's equations that count as a loss even where nothing is updated."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 
-from backprop_cli.formula.build import product, total
-from backprop_cli.formula.nodes import Formula, Name, Negative
+from backprop_cli.formula.build import product, rebuild, total
+from backprop_cli.formula.nodes import Formula, Name, Negative, Product
 from backprop_cli.graph.derivation import PATHS, reused_chain, shown_local
 from backprop_cli.graph.derivation import Derivation as GradientDerivation
 from backprop_cli.graph.step import Step, Unit
@@ -54,8 +55,14 @@ def gradients(sheet: Sheet) -> Iterator[Block]:
         return
     yield Heading(2, (Text("Gradients"),))
     if sheet.choices.form == "delta":
+        steps = with_deltas(sheet, steps)
         yield Paragraph(
-            (Text("δ of a unit is the derivative of the loss by its pre-activation z."),)
+            (
+                Text(
+                    "δ of a unit is the derivative of the loss by its pre-activation z: what comes"
+                    " back along its outgoing weights, times its slope."
+                ),
+            )
         )
     for title, group in _groups(sheet, steps):
         if title:
@@ -70,6 +77,31 @@ def gradients(sheet: Sheet) -> Iterator[Block]:
         else:
             yield from _gradient_tables(sheet, group)
         yield from gradient_reasons(sheet, group)
+
+
+def with_deltas(sheet: Sheet, steps: Sequence[Step]) -> list[Step]:
+    """δ = (Σ w·δ of the layer above) · slope in one step: ∂L/∂a has no line of its own."""
+    known = sheet.graph.step
+    inner = {
+        step.name: step.formula
+        for step in steps
+        if step.kind == "upstream" and step.of in known and known[step.of].kind == "activation"
+    }
+    found = []
+    for step in steps:
+        if step.name in inner:
+            continue
+        found.append(replace(step, formula=multiplied_out(step.formula, inner)))
+    return found
+
+
+def multiplied_out(formula: Formula, inner: Mapping[str, Formula]) -> Formula:
+    """The formula with names replaced; products flattened, so that no brackets are lost."""
+    if isinstance(formula, Product):
+        return product(*(multiplied_out(factor, inner) for factor in formula.factors))
+    if isinstance(formula, Name):
+        return inner.get(formula.name, formula)
+    return rebuild(formula, lambda part: multiplied_out(part, inner))
 
 
 def _gradient_tables(sheet: Sheet, group: Sequence[Step]) -> Iterator[Block]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from backprop_cli.formula.build import product, total
+from backprop_cli.formula.build import negative, product, total
 from backprop_cli.formula.nodes import Call, Formula, Matrix, Name, Number, Shown
 from backprop_cli.graph.backward import derivative_name, slope_name
 from backprop_cli.problem.model import Layer, Network, RuleUse
@@ -21,6 +21,9 @@ from backprop_cli.worksheet.document import (
 from backprop_cli.worksheet.gradients import gradients as plain_gradients
 from backprop_cli.worksheet.passes import forward, loss
 from backprop_cli.worksheet.sheet import Sheet
+
+LONGEST_VECTOR = 20
+"""More parameters than these are not written into one gradient vector."""
 
 
 def shape(formula: Formula, rows: int, columns: int) -> Shown:
@@ -77,6 +80,7 @@ class _Matrices:
                 yield Heading(3, (Text(f"Layer {depth}"),))
                 yield self._delta(depth)
                 yield from self._gradients(depth)
+            yield from self._gradient_vector()
 
     # Symbols
 
@@ -244,6 +248,21 @@ class _Matrices:
             [Name(derivative_name(output, name.name)) for name in names if isinstance(name, Name)]
         )
 
+    def _gradient_vector(self) -> Iterator[Block]:
+        """All gradients in one column, and the update of all parameters in one line."""
+        graph = self.sheet.graph
+        if len(graph.wrt) > LONGEST_VECTOR:
+            return
+        yield Heading(3, (Text("All parameters at once"),))
+        slopes = column([Name(derivative_name(graph.output, name)) for name in graph.wrt])
+        lines = [DerivationLine(Name("∇L"), "=", slopes)]
+        if (numbers := self._numbers(slopes)) is not None:
+            lines.append(DerivationLine(None, "≈", numbers))
+        yield Derivation(tuple(lines))
+        if self.sheet.run.problem.trains:
+            step = total(Name("w"), negative(product(Name("eta"), Name("∇L"))))
+            yield Derivation((DerivationLine(Name("w_new"), "=", step),))
+
     def _delta(self, depth: int) -> Derivation:
         layer = self.network.layers[depth - 1]
         zs = self._zs(depth)
@@ -274,7 +293,8 @@ class _Matrices:
         return Derivation(tuple(lines))
 
     def _slope(self, activation: Formula, z: Formula) -> Formula:
-        assert isinstance(activation, Name) and isinstance(z, Name)
+        assert isinstance(activation, Name)
+        assert isinstance(z, Name)
         if activation == z:
             return Number("1")
         name = slope_name(activation.name, z.name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from backprop_cli.formula.build import rename
 from backprop_cli.formula.nodes import Name
@@ -109,7 +110,7 @@ def across(sheet: Sheet, steps: Sequence[Step], marks: Sequence[int]) -> Iterato
         for step in steps:
             if step.sample == chosen[0]:
                 base = step.name.partition("[")[0]
-                formula = rename(step.formula, lambda name: unmarked(name, chosen[0]))
+                formula = rename(step.formula, partial(unmarked, mark=chosen[0]))
                 cells = [sheet.cell(f"{base}[{mark}]") for mark in chosen]
                 rows.append(((Math(Name(base)),), (Math(formula),), *cells))
             elif step.sample is None and tied:

@@ -224,6 +224,9 @@ def after(sheet: Sheet) -> Iterator[Block]:
 
 
 def _kinks(sheet: Sheet) -> Iterator[Callout]:
+    """Values on a kink, with the slope that is used there; without gradients it does not matter."""
+    if not sheet.graph.wrt:
+        return
     for step in sheet.graph.section("forward", "loss"):
         rule = ACTIVATIONS.get(step.rule or "")
         if rule is not None:

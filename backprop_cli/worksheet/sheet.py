@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal, TypeAlias
 
@@ -33,6 +33,22 @@ class Choices:
     digits: int | None = None
     fractions: bool = False
     curve: tuple[str, float, float] | None = None
+
+
+DEFAULT = Choices()
+
+
+def _kept_for(graph: Graph) -> dict[str, str]:
+    """Each optimizer state and its like, and the parameter it is kept for."""
+    own = {leaf.name for leaf in graph.leaves if leaf.kind == "state"}
+    own |= {step.name for step in graph.steps if step.kind in ("state", "penalty")}
+    found = {}
+    for name in own:
+        bare = name.removesuffix("_new")
+        prefix, underscore, parameter = bare.partition("_")
+        if underscore and prefix.isalpha() and parameter in graph.leaf:
+            found[bare] = parameter
+    return found
 
 
 @dataclass(frozen=True)
@@ -108,9 +124,19 @@ def _negative_text(text: str) -> Formula:
 
 
 def spelling_of(graph: Graph, *, deltas: bool = False) -> Spelling:
-    """How the names of a graph are written; with `deltas`, ∂L/∂z of a unit as its δ."""
+    """How the names of a graph are written; with `deltas`, ∂L/∂z of a unit as its δ.
+
+    What an optimizer keeps for a parameter is written as a letter of that parameter: v[w₁].
+    """
+    kept = _kept_for(graph)
 
     def spelling(name: str) -> Glyph:
+        bare = name.removesuffix("_new")
+        if bare in kept:
+            parameter = kept[bare]
+            letter = spell(bare.removesuffix(f"_{parameter}"))
+            assert isinstance(letter, Symbol)
+            return replace(letter, of=spelling(parameter), new=bare != name)
         if deltas and (step := graph.step.get(name)) is not None and step.of is not None:
             owner = graph.step.get(step.of)
             if owner is not None and owner.kind == "preactivation":

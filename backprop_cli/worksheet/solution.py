@@ -19,11 +19,12 @@ from backprop_cli.worksheet.document import (
     Relation,
     Text,
 )
+from backprop_cli.worksheet.epochs import perceptron_table
 from backprop_cli.worksheet.numbers import shown
-from backprop_cli.worksheet.sheet import Choices, Sheet, spelling_of
+from backprop_cli.worksheet.sheet import DEFAULT, Choices, Sheet, spelling_of
 
 
-def solution(run: Run, choices: Choices = Choices()) -> Document:
+def solution(run: Run, choices: Choices = DEFAULT) -> Document:
     """The worked solution of a run as a document."""
     graph = run.iterations[0].graph
     spelling = spelling_of(graph, deltas=choices.form == "delta")
@@ -97,6 +98,8 @@ def one_update(sheet: Sheet) -> Iterator[Block]:
 
 
 def _ending(run: Run, choices: Choices) -> Iterator[Block]:
+    if run.presented:
+        yield from perceptron_table(run, choices)
     if run.stop is not None:
         good = run.stop.reason == "converged"
         yield Callout("note" if good else "warning", (Text(run.stop.message),))

@@ -8,24 +8,24 @@ from collections.abc import Mapping
 from typing import Any
 
 from backprop_cli.formula import latex, plain
-from backprop_cli.formula.evaluate import as_float
 from backprop_cli.formula.build import names_in
+from backprop_cli.formula.evaluate import as_float
 from backprop_cli.formula.nodes import Formula
 from backprop_cli.formula.spelling import Spelling
 from backprop_cli.graph.step import Step
 from backprop_cli.run import Run, Value
 from backprop_cli.worksheet.numbers import put_in
-from backprop_cli.worksheet.sheet import Choices, Sheet, spelling_of
+from backprop_cli.worksheet.sheet import DEFAULT, Choices, Sheet, spelling_of
 
 FORMAT = "backprop-solution/1"
 
 
-def solution_json(run: Run, choices: Choices = Choices()) -> str:
+def solution_json(run: Run, choices: Choices = DEFAULT) -> str:
     """The run as JSON text, ending in a line feed."""
     return json.dumps(solution_data(run, choices), ensure_ascii=False, indent=1) + "\n"
 
 
-def solution_data(run: Run, choices: Choices = Choices()) -> dict[str, Any]:
+def solution_data(run: Run, choices: Choices = DEFAULT) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "title": run.problem.title,

@@ -1,0 +1,81 @@
+"""A perceptron run at a glance: one row a presentation, and the truth table it ends with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from backprop_cli.formula.nodes import Name
+from backprop_cli.graph.step import Graph
+from backprop_cli.run import Builder, Iteration, Run, evaluate_steps
+from backprop_cli.worksheet.document import (
+    Block,
+    Column,
+    Heading,
+    Line,
+    Math,
+    Paragraph,
+    Table,
+    Text,
+)
+from backprop_cli.worksheet.given import all_samples
+from backprop_cli.worksheet.sheet import Choices, Sheet
+
+
+def perceptron_table(run: Run, choices: Choices) -> Iterator[Block]:
+    """Every presentation with its error and the weights after it; then what has been learnt."""
+    graph = run.presented[0].graph
+    names = [
+        *(leaf.name for leaf in graph.leaves if leaf.kind in ("input", "target")),
+        *(step.name for step in graph.section("forward", "loss")),
+    ]
+    news = list(graph.carried.values())
+    count = len(all_samples(run.problem))
+    yield Heading(2, (Text("All presentations"),))
+    yield Paragraph((Text("The weights are those after the presentation."),))
+    columns = [Column((Text("Epoch"),)), Column((Text("Sample"),))]
+    columns += [Column((Math(Name(name)),), align="decimal") for name in (*names, *graph.carried)]
+    rows: list[tuple[Line, ...]] = []
+    for iteration in run.presented:
+        sheet = Sheet(run, iteration, choices)
+        epoch = (iteration.number - 1) // count + 1
+        place = (iteration.number - 1) % count + 1
+        cells = [sheet.cell(name) for name in (*names, *news)]
+        rows.append(((Text(str(epoch)),), (Text(str(place)),), *cells))
+    yield Table(tuple(columns), tuple(rows))
+    yield from truth_table(run, choices)
+
+
+def truth_table(run: Run, choices: Choices) -> Iterator[Block]:
+    """What the final weights answer to every sample."""
+    builder = Builder(run.problem)
+    count = len(all_samples(run.problem))
+    yield Heading(3, (Text("What it answers now"),))
+    rows: list[tuple[Line, ...]] = []
+    wrong = 0
+    shown: list[str] = []
+    for sample in range(1, count + 1):
+        graph = builder.graph((sample,))
+        values = evaluate_steps(graph, run.final, sections=("forward", "loss"))
+        sheet = Sheet(run, Iteration(run.updates, graph, values, None), choices)
+        shown = shown or _shown(graph)
+        errors = [step.name for step in graph.section("loss")]
+        mistake = any(values[name] != 0 for name in errors)
+        wrong += mistake
+        mark: Line = (Text("wrong" if mistake else "right"),)
+        rows.append((*(sheet.cell(name) for name in shown), mark))
+    columns = [Column((Math(Name(name)),), align="decimal") for name in shown]
+    yield Table((*columns, Column((Text("Answer"),))), tuple(rows))
+    yield Paragraph((Text(f"{count - wrong} of {count} samples are answered rightly."),))
+
+
+def _shown(graph: Graph) -> list[str]:
+    """Inputs, targets and the outputs of the last layer."""
+    given = [leaf.name for leaf in graph.leaves if leaf.kind in ("input", "target")]
+    forward = graph.section("forward")
+    last = forward[-1].unit
+    outputs = [
+        step.name
+        for step in forward
+        if step.kind == "activation" and step.unit and last and step.unit.layer == last.layer
+    ]
+    return [*given, *outputs]
