@@ -4,35 +4,81 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn, assert_never
 
 import typer
 
 from backprop_cli import __version__
-from backprop_cli.diagnostics import (
-    Diagnostic,
-    ProblemError,
-    escape,
-    nearest,
-    quote,
-    render_all,
+from backprop_cli.console import (
+    Progress,
+    Undeliverable,
+    complain,
+    deliver,
+    silence,
+    wants_color,
+    width_of_page,
+    write,
+    writes_unicode,
 )
+from backprop_cli.diagnostics import ProblemError, escape, nearest, quote, render_all
+
+if TYPE_CHECKING:
+    from backprop_cli.problem.model import Problem
+    from backprop_cli.run import Run
+    from backprop_cli.worksheet.document import Document
 
 OK, NOT_PASSED, WRONG_INPUT, MISMATCH = 0, 1, 2, 3
+INTERRUPTED = 130
 
-FORMATS = ("text", "markdown", "latex", "html", "pdf", "json")
+
+class Format(StrEnum):
+    """What a sheet can be written as."""
+
+    TEXT = "text"
+    MARKDOWN = "markdown"
+    LATEX = "latex"
+    HTML = "html"
+    PDF = "pdf"
+    JSON = "json"
+
+
 ENDINGS = {
-    ".txt": "text",
-    ".md": "markdown",
-    ".markdown": "markdown",
-    ".tex": "latex",
-    ".html": "html",
-    ".htm": "html",
-    ".pdf": "pdf",
-    ".json": "json",
+    ".txt": Format.TEXT,
+    ".md": Format.MARKDOWN,
+    ".markdown": Format.MARKDOWN,
+    ".tex": Format.LATEX,
+    ".html": Format.HTML,
+    ".htm": Format.HTML,
+    ".pdf": Format.PDF,
+    ".json": Format.JSON,
 }
-FORMS = ("reuse", "chain", "delta", "matrix", "gates")
+
+
+class Form(StrEnum):
+    """How gradients are written."""
+
+    REUSE = "reuse"
+    CHAIN = "chain"
+    DELTA = "delta"
+    MATRIX = "matrix"
+    GATES = "gates"
+
+
+class Paper(StrEnum):
+    A4 = "a4"
+    LETTER = "letter"
+
+
+class Files(StrEnum):
+    """The files that a schema describes."""
+
+    PROBLEM = "problem"
+    ANSWERS = "answers"
+
+
 TEXT_SHOWN = 2
 """So many updates are written in full on a sheet unless --show says otherwise."""
 JSON_SHOWN = 1000
@@ -42,7 +88,7 @@ app = typer.Typer(
     help="Solve, explain and mark backpropagation worksheets.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,
+    rich_markup_mode=None,  # plain help is ready in half the time
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -51,62 +97,54 @@ class UsageProblem(Exception):
     """The arguments do not fit the problem; the message says what to do."""
 
 
-def main() -> NoReturn:
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and leave with its exit code; never with a traceback."""
+    sys.exit(outcome(arguments))
+
+
+def outcome(arguments: Sequence[str] | None = None) -> int:
+    """Carry out a command (of `sys.argv` if None) and give its exit code."""
     try:
-        code = app(standalone_mode=False)
+        code = app(
+            None if arguments is None else list(arguments),
+            prog_name="backprop",
+            standalone_mode=False,
+        )
     except typer.Exit as leaving:
         code = leaving.exit_code
     except (typer.Abort, KeyboardInterrupt):
-        code = 130
+        return INTERRUPTED
     except ProblemError as error:
         complain(render_all(error.diagnostics))
-        code = WRONG_INPUT
-    except UsageProblem as error:
+        return WRONG_INPUT
+    except (UsageProblem, Undeliverable) as error:
         complain(f"error: {error}")
-        code = WRONG_INPUT
+        return WRONG_INPUT
     except BrokenPipeError:
-        # The reader has gone (`| head`): nothing to say, and nowhere to say it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = OK
+        silence(sys.stdout)
+        return OK
     except Exception as error:
-        if not hasattr(error, "show"):  # a usage error of the command line shows itself
+        if hasattr(error, "format_message"):  # the command line does not parse
+            complain(usage_error(error))
+            return WRONG_INPUT
+        if "BACKPROP_TRACEBACK" in os.environ:
             raise
-        error.show()
-        code = WRONG_INPUT
-    sys.exit(code or OK)
+        complain(
+            f"error: this is a mistake in backprop itself, not in your file: "
+            f"{type(error).__name__}: {escape(str(error))[:300]}\n"
+            "Set BACKPROP_TRACEBACK=1 to see where, and report it with the problem file."
+        )
+        return WRONG_INPUT
+    return int(code or OK)
 
 
-def complain(message: str) -> None:
-    """A message on stderr, what the terminal cannot write replaced."""
-    write(message + "\n", sys.stderr)
-
-
-def write(text: str, stream: object = None) -> None:
-    out = sys.stdout if stream is None else stream
-    encoding = getattr(out, "encoding", None) or "utf-8"
-    out.write(text.encode(encoding, "replace").decode(encoding))  # type: ignore[attr-defined]
-    out.flush()  # type: ignore[attr-defined]
-
-
-def deliver(content: str | bytes, output: Path | None) -> None:
-    """To the file, written whole or not at all; to stdout without one."""
-    if output is None or str(output) == "-":
-        if isinstance(content, bytes):
-            sys.stdout.buffer.write(content)
-            sys.stdout.buffer.flush()
-        else:
-            write(content)
-        return
-    data = content if isinstance(content, bytes) else content.encode("utf-8")
-    unfinished = output.with_name(f".{output.name}.part")
-    try:
-        unfinished.write_bytes(data)
-        unfinished.replace(output)
-    except OSError as error:
-        unfinished.unlink(missing_ok=True)
-        reason = error.strerror or "it cannot be written"
-        raise UsageProblem(f"{escape(str(output))}: {reason}") from None
+def usage_error(error: Exception) -> str:
+    """What is wrong with the arguments, and where their help is."""
+    message = str(error.format_message())  # type: ignore[attr-defined]
+    context = getattr(error, "ctx", None)
+    if type(error).__name__ == "NoArgsIsHelpError":  # `backprop` alone: the message is the help
+        return message
+    return f"error: {escape(message)}\nTry `{getattr(context, 'command_path', 'backprop')} --help`."
 
 
 def version(wanted: bool) -> None:
@@ -124,16 +162,27 @@ def common(
     """Solve, explain and mark backpropagation worksheets."""
 
 
-ProblemFile = Annotated[str, typer.Argument(help="Problem file (YAML); - reads stdin.")]
-Ascii = Annotated[bool, typer.Option("--ascii", help="Plain ASCII instead of Unicode.")]
-Width = Annotated[
-    int | None, typer.Option("--width", min=30, max=1000, help="Columns of the text sheet.")
+ProblemFile = Annotated[
+    str, typer.Argument(metavar="FILE", help="Problem file (YAML); - reads stdin.")
+]
+SheetFormat = Annotated[
+    Format | None, typer.Option("--format", "-f", help="What to write; text by default.")
 ]
 Output = Annotated[
-    Path | None, typer.Option("--output", "-o", help="Write to a file; its ending says the format.")
+    Path | None,
+    typer.Option(
+        "--output", "-o", metavar="PATH", help="Write to a file; its ending says the format."
+    ),
 ]
+Ascii = Annotated[bool, typer.Option("--ascii", help="Plain ASCII instead of Unicode.")]
+Width = Annotated[
+    int | None,
+    typer.Option("--width", metavar="N", min=30, max=1000, help="Columns of the text sheet."),
+]
+PaperSize = Annotated[Paper, typer.Option("--paper", help="Page size of PDF and LaTeX.")]
 Digits = Annotated[
-    int | None, typer.Option("--digits", min=1, max=15, help="Significant digits shown.")
+    int | None,
+    typer.Option("--digits", metavar="N", min=1, max=15, help="Significant digits shown."),
 ]
 
 
@@ -144,82 +193,94 @@ def solve(
         bool, typer.Option("--symbolic", help="Write out each derivation.")
     ] = False,
     only: Annotated[
-        list[str] | None, typer.Option("--only", help="Just this quantity (repeatable).")
+        list[str] | None,
+        typer.Option("--only", metavar="NAME", help="Just this quantity (repeatable)."),
     ] = None,
-    form: Annotated[
-        str, typer.Option("--form", help="How gradients are written: " + ", ".join(FORMS) + ".")
-    ] = "reuse",
+    form: Annotated[Form, typer.Option("--form", help="How gradients are written.")] = Form.REUSE,
     steps: Annotated[
-        int | None, typer.Option("--steps", min=1, max=1_000_000, help="Number of updates.")
+        int | None,
+        typer.Option("--steps", metavar="N", min=1, max=1_000_000, help="Number of updates."),
     ] = None,
     show: Annotated[
-        int | None, typer.Option("--show", min=1, max=100_000, help="Updates written in full.")
+        int | None,
+        typer.Option("--show", metavar="K", min=1, max=100_000, help="Updates written in full."),
     ] = None,
     digits: Digits = None,
     round_each: Annotated[
         int | None,
-        typer.Option("--round-each", min=1, max=15, help="Round every value before it is used."),
+        typer.Option(
+            "--round-each",
+            metavar="N",
+            min=1,
+            max=15,
+            help="Round every value to N significant digits before it is used, as by hand.",
+        ),
     ] = None,
     exact: Annotated[bool, typer.Option("--exact", help="Fractions where they exist.")] = False,
     curve: Annotated[
-        str | None, typer.Option("--curve", help="Draw the output over a quantity: x=-5:5.")
+        str | None,
+        typer.Option(
+            "--curve", metavar="NAME=LOW:HIGH", help="Draw the output over a quantity: x=-5:5."
+        ),
     ] = None,
     lr_sweep: Annotated[
-        str | None, typer.Option("--lr-sweep", help="Losses for several learning rates: 0.1,0.5,1.")
+        str | None,
+        typer.Option(
+            "--lr-sweep", metavar="RATES", help="Losses for several learning rates: 0.1,0.5,1."
+        ),
     ] = None,
-    format: Annotated[
-        str | None, typer.Option("--format", "-f", help=", ".join(FORMATS) + ".")
-    ] = None,
+    format: SheetFormat = None,
     output: Output = None,
     ascii: Ascii = False,
     width: Width = None,
-    paper: Annotated[str, typer.Option("--paper", help="a4 or letter (PDF).")] = "a4",
+    paper: PaperSize = Paper.A4,
 ) -> None:
     """The worked solution: forward, loss, gradients, update, and the loss again."""
     chosen = chosen_format(format, output)
-    if form not in FORMS:
-        raise UsageProblem(unknown("form", form, FORMS))
     problem = read(file)
     from backprop_cli.run import solve as solve_problem
     from backprop_cli.worksheet.sheet import Choices
 
-    if form == "gates":
-        from backprop_cli.graph.gates import split_into_gates
-
-        problem = split_into_gates(problem)
-    shown = show or (JSON_SHOWN if chosen == "json" else TEXT_SHOWN)
+    if not problem.trains:
+        asked = [name for name, value in (("--steps", steps), ("--lr-sweep", lr_sweep)) if value]
+        if asked:
+            raise UsageProblem(f"{asked[0]}: without a learning_rate this problem has no updates")
     if lr_sweep is not None:
         from backprop_cli.worksheet.sweep import sweep
 
-        deliver(
-            rendered(sweep(problem, rates(lr_sweep), steps), chosen, ascii, width, paper), output
-        )
+        document = sweep(problem, rates(lr_sweep), steps)
+        deliver(rendered(document, chosen, output, ascii, width, paper), output)
         return
-    with progress_bar() as progress:
+    if form is Form.GATES:
+        from backprop_cli.graph.gates import split_into_gates
+
+        problem = split_into_gates(problem)
+    shown = show or (JSON_SHOWN if chosen is Format.JSON else TEXT_SHOWN)
+    with Progress("updates done") as progress:
         run = solve_problem(
             problem, steps=steps, show=shown, round_each=round_each, progress=progress
         )
     choices = Choices(
         symbolic=symbolic,
         only=only_names(run, only or []),
-        form=form,  # type: ignore[arg-type]
+        form=form.value,
         digits=digits,
         fractions=exact,
         curve=curve_range(run, curve),
     )
-    if chosen == "json":
+    if chosen is Format.JSON:
         from backprop_cli.worksheet.solution_json import solution_json
 
         deliver(solution_json(run, choices), output)
         return
     from backprop_cli.worksheet.solution import solution
 
-    deliver(rendered(solution(run, choices), chosen, ascii, width, paper), output)
+    deliver(rendered(solution(run, choices), chosen, output, ascii, width, paper), output)
 
 
 @app.command()
 def validate(
-    files: Annotated[list[str], typer.Argument(help="Problem files.")],
+    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Problem files.")],
 ) -> None:
     """Read problem files and report what is wrong with them."""
     from backprop_cli.problem.read import read as read_file
@@ -242,39 +303,40 @@ def validate(
 def list_rules(
     what: Annotated[
         list[str] | None,
-        typer.Argument(help="activations, losses, optimizers, initializers, or names of rules."),
+        typer.Argument(
+            metavar="[NAME]...",
+            help="activations, losses, optimizers, initializers, or names of rules.",
+        ),
     ] = None,
-    format: Annotated[str | None, typer.Option("--format", "-f", help="text, markdown, …")] = None,
+    format: SheetFormat = None,
     output: Output = None,
     ascii: Ascii = False,
     width: Width = None,
+    paper: PaperSize = Paper.A4,
 ) -> None:
-    """Activations, losses, optimizers and initializers with formulas, slopes and curves."""
+    """The rules: activations, losses, optimizers and initializers, with slopes and curves."""
     from backprop_cli.worksheet.catalogue import UnknownRule, catalogue
 
     chosen = chosen_format(format, output)
-    if chosen == "json":
-        raise UsageProblem("list has no JSON; choose text, markdown, latex, html or pdf")
     try:
         document = catalogue(tuple(what or ()))
     except UnknownRule as error:
         raise UsageProblem(str(error)) from None
-    deliver(rendered(document, chosen, ascii, width, "a4"), output)
+    deliver(rendered(document, chosen, output, ascii, width, paper), output)
 
 
 @app.command()
 def schema(
-    which: Annotated[str, typer.Argument(help="problem or answers.")] = "problem",
+    which: Annotated[Files, typer.Argument(help="Which files to describe.")] = Files.PROBLEM,
+    output: Output = None,
 ) -> None:
     """JSON Schema of problem and answer files, for editors."""
     import json
 
     from backprop_cli.problem.schema import answers_schema, problem_schema
 
-    schemas = {"problem": problem_schema, "answers": answers_schema}
-    if which not in schemas:
-        raise UsageProblem(unknown("schema", which, tuple(schemas)))
-    write(json.dumps(schemas[which](), indent=2, ensure_ascii=False) + "\n")
+    described = problem_schema() if which is Files.PROBLEM else answers_schema()
+    deliver(json.dumps(described, indent=2, ensure_ascii=False) + "\n", output)
 
 
 @app.command()
@@ -283,19 +345,19 @@ def verify(
     ascii: Ascii = False,
     width: Width = None,
 ) -> None:
-    """Compare every gradient with finite differences and with SymPy on the composed loss."""
+    """Check every gradient against finite differences and the composed loss."""
     problem = read(file)
     from backprop_cli.verify import verification
 
     document, agrees = verification(problem)
-    deliver(rendered(document, "text", ascii, width, "a4"), None)
+    deliver(rendered(document, Format.TEXT, None, ascii, width), None)
     raise typer.Exit(OK if agrees else MISMATCH)
 
 
 # Helpers
 
 
-def read(file: str):  # type: ignore[no-untyped-def]
+def read(file: str) -> Problem:
     """The problem in a file; warnings go to stderr."""
     from backprop_cli.problem.read import read as read_file
 
@@ -305,13 +367,12 @@ def read(file: str):  # type: ignore[no-untyped-def]
     return problem
 
 
-def chosen_format(format: str | None, output: Path | None) -> str:
+def chosen_format(format: Format | None, output: Path | None) -> Format:
+    """As asked, else as the ending of the file says, else text."""
     if format is not None:
-        if format not in FORMATS:
-            raise UsageProblem(unknown("format", format, FORMATS))
         return format
-    if output is None or str(output) == "-":
-        return "text"
+    if output is None or str(output) == "-" or not output.suffix:
+        return Format.TEXT
     ending = output.suffix.lower()
     if ending not in ENDINGS:
         raise UsageProblem(
@@ -320,60 +381,49 @@ def chosen_format(format: str | None, output: Path | None) -> str:
     return ENDINGS[ending]
 
 
-def unknown(what: str, name: str, known: tuple[str, ...]) -> str:
-    close = nearest(name, known)
-    hint = f"; {close}" if close else f"; known: {', '.join(known)}"
-    return f"{quote(name)} is not a {what}{hint}"
-
-
-def terminal_width(width: int | None) -> int:
-    if width is not None:
-        return width
-    import shutil
-
-    return max(40, min(shutil.get_terminal_size((80, 24)).columns, 160))
-
-
-def wants_color() -> bool:
-    if os.environ.get("NO_COLOR") is not None or os.environ.get("TERM") == "dumb":
-        return False
-    return sys.stdout.isatty()
-
-
-def rendered(  # type: ignore[no-untyped-def]
-    document, format: str, ascii: bool, width: int | None, paper: str
+def rendered(
+    document: Document,
+    format: Format,
+    output: Path | None,
+    ascii: bool,
+    width: int | None,
+    paper: Paper = Paper.A4,
 ) -> str | bytes:
-    """The document in a format."""
-    if paper not in ("a4", "letter"):
-        raise UsageProblem(unknown("paper", paper, ("a4", "letter")))
+    """The document in a format, as far as possible in signs that its reader can take."""
+    on_screen = output is None or str(output) == "-"
     match format:
-        case "text":
+        case Format.TEXT:
             from backprop_cli.render import text
 
             return text.render(
-                document, width=terminal_width(width), ascii=ascii, color=wants_color()
+                document,
+                width=width_of_page(width),
+                ascii=ascii or (on_screen and not writes_unicode()),
+                color=on_screen and wants_color(),
             )
-        case "markdown":
+        case Format.MARKDOWN:
             from backprop_cli.render import markdown
 
             return markdown.render(document)
-        case "latex":
+        case Format.LATEX:
             from backprop_cli.render import latex
 
-            return latex.render(document)
-        case "html":
+            return latex.render(document, paper=paper)
+        case Format.HTML:
             from backprop_cli.render import html
 
             return html.render(document)
-        case "pdf":
+        case Format.PDF:
             from backprop_cli.render import pdf
 
             return pdf.render(document, paper=paper)
+        case Format.JSON:
+            raise UsageProblem("only a solution is written as JSON")
         case _:
-            raise UsageProblem(f"{format} is not a format of this command")
+            assert_never(format)
 
 
-def only_names(run, asked: list[str]) -> tuple[str, ...]:  # type: ignore[no-untyped-def]
+def only_names(run: Run, asked: Sequence[str]) -> tuple[str, ...]:
     """The names asked for, each known on the sheet."""
     from backprop_cli.worksheet.gradients import known_names
     from backprop_cli.worksheet.sheet import Choices, Sheet
@@ -383,19 +433,22 @@ def only_names(run, asked: list[str]) -> tuple[str, ...]:  # type: ignore[no-unt
         known.update(dict.fromkeys(known_names(Sheet(run, iteration, Choices()))))
     for name in asked:
         if name not in known:
-            close = nearest(name, known)
-            hint = f"; {close}" if close else ""
-            raise UsageProblem(f"{quote(name)} is not on this worksheet{hint}")
+            raise UsageProblem(f"{quote(name)} is not on this worksheet{suggestion(name, known)}")
     return tuple(asked)
 
 
-def curve_range(run, text: str | None):  # type: ignore[no-untyped-def]
+def suggestion(name: str, known: Sequence[str] | dict[str, None]) -> str:
+    close = nearest(name, known)
+    return f"; {close}" if close else ""
+
+
+def curve_range(run: Run, text: str | None) -> tuple[str, float, float] | None:
     """`x=-5:5` as (name, low, high)."""
     if text is None:
         return None
     name, equals, limits = text.partition("=")
     low, colon, high = limits.partition(":")
-    leaves = run.iterations[0].graph.leaf
+    leaves = dict.fromkeys(run.iterations[0].graph.leaf)
     try:
         ends = (float(low), float(high)) if equals and colon else None
     except ValueError:
@@ -403,13 +456,14 @@ def curve_range(run, text: str | None):  # type: ignore[no-untyped-def]
     if ends is None or not all(abs(end) < 1e12 for end in ends) or ends[0] >= ends[1]:
         raise UsageProblem(f"--curve takes NAME=LOW:HIGH, as in x=-5:5, not {quote(text)}")
     if name not in leaves:
-        close = nearest(name, leaves)
-        hint = f"; {close}" if close else ""
-        raise UsageProblem(f"{quote(name)} is not a given quantity of this worksheet{hint}")
+        raise UsageProblem(
+            f"{quote(name)} is not a given quantity of this worksheet{suggestion(name, leaves)}"
+        )
     return (name, *ends)
 
 
 def rates(text: str) -> list[str]:
+    """`0.1,0.5,1` as the learning rates, digits as written."""
     parts = [part.strip() for part in text.split(",")]
     for part in parts:
         try:
@@ -421,30 +475,6 @@ def rates(text: str) -> list[str]:
                 f"--lr-sweep takes positive numbers, as in 0.1,0.5,1, not {quote(text)}"
             )
     return parts
-
-
-class progress_bar:
-    """Updates done, on stderr, when someone is watching and the run is long."""
-
-    def __enter__(self):  # type: ignore[no-untyped-def]
-        return self._advance if sys.stderr.isatty() else None
-
-    def __init__(self) -> None:
-        self._done = 0
-
-    def _advance(self, updates: int) -> None:
-        self._done += updates
-        sys.stderr.write(f"\r{self._done} updates done")
-        sys.stderr.flush()
-
-    def __exit__(self, *error: object) -> None:
-        if self._done:
-            sys.stderr.write("\r" + " " * 40 + "\r")
-
-
-def report_warning(warnings: list[Diagnostic]) -> None:
-    if warnings:
-        complain(render_all(warnings))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,135 @@
+"""Where text goes: stdout, stderr or a file, whatever these can take."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import TextIO
+
+from backprop_cli.diagnostics import escape
+
+
+class Undeliverable(Exception):
+    """A result cannot be written where it should go; the message says why."""
+
+
+def write(text: str, stream: TextIO | None = None) -> None:
+    """Text to stdout (or `stream`), what its encoding lacks replaced by `?`."""
+    out = sys.stdout if stream is None else stream
+    encoding = getattr(out, "encoding", None) or "utf-8"
+    out.write(text.encode(encoding, "replace").decode(encoding))
+    out.flush()
+
+
+def complain(message: str) -> None:
+    """A message on stderr."""
+    try:
+        write(message + "\n", sys.stderr)
+    except BrokenPipeError:
+        silence(sys.stderr)
+
+
+def silence(stream: TextIO) -> None:
+    """The reader has gone (`| head`): nothing to say, and nowhere to say it."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def deliver(content: str | bytes, output: Path | None) -> None:
+    """The result to the file, whole or not at all; to stdout without one.
+
+    Raises Undeliverable with the reason.
+    """
+    if output is None or str(output) == "-":
+        if isinstance(content, str):
+            write(content)
+            return
+        if sys.stdout.isatty():
+            raise Undeliverable("a terminal cannot show this format; give --output FILE")
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+        return
+    data = content if isinstance(content, bytes) else content.encode("utf-8", "replace")
+    try:
+        _replace(output, data)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it cannot be written"
+        raise Undeliverable(f"{escape(str(output))}: {reason}") from None
+
+
+def _replace(output: Path, data: bytes) -> None:
+    """A file is swapped in one go; a device or a pipe is written to as it is."""
+    place = output.resolve()
+    if place.exists() and not place.is_file():
+        place.write_bytes(data)
+        return
+    mode = place.stat().st_mode & 0o7777 if place.exists() else 0o666 & ~_umask()
+    descriptor, unfinished = tempfile.mkstemp(prefix=".backprop-", dir=place.parent)
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(data)
+        os.chmod(unfinished, mode)
+        os.replace(unfinished, place)
+    except BaseException:
+        Path(unfinished).unlink(missing_ok=True)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+def width_of_page(asked: int | None) -> int:
+    """Columns of a text sheet: as asked, else the terminal's within reason."""
+    if asked is not None:
+        return asked
+    return max(40, min(shutil.get_terminal_size((80, 24)).columns, 160))
+
+
+def wants_color() -> bool:
+    """Whether stdout is a terminal whose user has not asked for plain text (no-color.org)."""
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return False
+    return sys.stdout.isatty()
+
+
+def writes_unicode() -> bool:
+    """Whether stdout can take the signs of a Unicode sheet."""
+    try:
+        "∂σŷ₁⁽²⁾│─≈−".encode(sys.stdout.encoding or "utf-8")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
+class Progress:
+    """Counts on stderr while work goes on, when someone is watching."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+        self.done = 0
+
+    def __enter__(self) -> Progress | None:
+        return self if sys.stderr.isatty() else None
+
+    def __call__(self, more: int) -> None:
+        self.done += more
+        sys.stderr.write(f"\r{self.done} {self.what}")
+        sys.stderr.flush()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self.done:
+            sys.stderr.write("\r" + " " * (len(self.what) + 24) + "\r")
+            sys.stderr.flush()
