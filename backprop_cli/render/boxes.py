@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from rich.cells import cell_len
 
 from backprop_cli.formula.build import children
-from backprop_cli.formula.nodes import Formula, Matrix, Name, Negative, Product, Shown, Sum
+from backprop_cli.formula.nodes import Call, Formula, Matrix, Name, Negative, Product, Shown, Sum
+from backprop_cli.render.reading import at_point
 
 Write = Callable[[Formula], str]
 
@@ -35,8 +36,10 @@ class Brackets:
     single: tuple[str, str]
 
 
-UNICODE_BRACKETS = Brackets(("⎡", "⎤"), ("⎢", "⎥"), ("⎣", "⎦"), ("[", "]"))
-ASCII_BRACKETS = Brackets(("[", "]"), ("[", "]"), ("[", "]"), ("[", "]"))
+SQUARE = Brackets(("⎡", "⎤"), ("⎢", "⎥"), ("⎣", "⎦"), ("[", "]"))
+ROUND = Brackets(("⎛", "⎞"), ("⎜", "⎟"), ("⎝", "⎠"), ("(", ")"))
+ASCII_SQUARE = Brackets(("[", "]"), ("[", "]"), ("[", "]"), ("[", "]"))
+ASCII_ROUND = Brackets(("/", "\\"), ("|", "|"), ("\\", "/"), ("(", ")"))
 
 
 def is_tall(formula: Formula) -> bool:
@@ -98,7 +101,15 @@ def box(formula: Formula, write: Write, ascii: bool) -> Box:
             written = shape.name if isinstance(shape, Name) else write(shape)
             return _above(_fit(what, write, ascii), written.replace("×", "x") if ascii else written)
         case Shown("transpose", (what,)):
-            return beside((_fit(what, write, ascii), line_box("^T" if ascii else "ᵀ")))
+            inner = _fit(what, write, ascii)
+            mark = "^T" if ascii else "ᵀ"
+            # The mark stands at the upper end of the bracket.
+            return beside((inner, Box((mark, *["".ljust(len(mark))] * inner.middle), inner.middle)))
+        case Call(function, (argument,)):
+            inner = box(argument, write, ascii)
+            # What the notation writes before the bracket: ReLU, σ′, …
+            word = write(Call(function, (Name("x"),))).partition("(")[0]
+            return beside((line_box(word), bracketed(inner, ascii)))
         case Shown("hadamard" | "matmul" as form, operands):
             parts = [_fit(part, write, ascii) for part in operands]
             return _joined(parts, _JOIN[form][ascii])
@@ -118,8 +129,23 @@ def _fit(formula: Formula, write: Write, ascii: bool) -> Box:
     if isinstance(formula, Sum) or (
         isinstance(formula, Shown) and formula.form in ("hadamard", "matmul")
     ):
-        return beside((line_box("("), inner, line_box(")")))
+        return bracketed(inner, ascii)
     return inner
+
+
+def bracketed(inner: Box, ascii: bool) -> Box:
+    """Round brackets as tall as the box; the shapes below it stay below them."""
+    tall = len(inner.lines)
+    signs = _ends(tall, ASCII_ROUND if ascii else ROUND)
+    left, right = (Box(tuple(pair[side] for pair in signs), inner.middle) for side in (0, 1))
+    return beside((left, inner, right))
+
+
+def _ends(tall: int, brackets: Brackets) -> list[tuple[str, str]]:
+    """The left and right sign of each line of a bracket."""
+    if tall == 1:
+        return [brackets.single]
+    return [brackets.top, *[brackets.side] * (tall - 2), brackets.bottom]
 
 
 def _joined(parts: Sequence[Box], sign: str) -> Box:
@@ -156,27 +182,28 @@ def _above(inner: Box, under: str) -> Box:
 
 
 def _matrix(rows: Sequence[Sequence[str]], ascii: bool) -> Box:
-    signs = ASCII_BRACKETS if ascii else UNICODE_BRACKETS
     count = max(map(len, rows), default=0)
-    widths = [
-        max((cell_len(row[place]) for row in rows if place < len(row)), default=0)
-        for place in range(count)
-    ]
-    lines = []
-    for level, row in enumerate(rows):
-        left, right = (
-            signs.single
-            if len(rows) == 1
-            else signs.top
-            if level == 0
-            else signs.bottom
-            if level == len(rows) - 1
-            else signs.side
-        )
-        cells = [
-            " " * (widths[place] - cell_len(cell)) + cell for place, cell in enumerate(row)
-        ] + [" " * width for width in widths[len(row) :]]
-        lines.append(f"{left}{'  '.join(cells)}{right}")
-    return Box(
-        tuple(lines or [f"{signs.single[0]}{signs.single[1]}"]), max(0, (len(lines) - 1) // 2)
+    full = [[*row, *[""] * (count - len(row))] for row in rows] or [[]]
+    columns = [_column([row[place] for row in full]) for place in range(count)]
+    signs = _ends(len(full), ASCII_SQUARE if ascii else SQUARE)
+    lines = tuple(
+        f"{left}{'  '.join(column[level] for column in columns)}{right}"
+        for level, (left, right) in enumerate(signs)
     )
+    return Box(lines, (len(lines) - 1) // 2)
+
+
+def _column(cells: Sequence[str]) -> list[str]:
+    """Entries of equal width: numerals with their points under one another, else centred."""
+    cuts = [at_point(cell) for cell in cells]
+    if all(cuts):
+        before = max(cell_len(cut[0]) for cut in cuts if cut)
+        cells = [" " * (before - cell_len(cut[0])) + "".join(cut) for cut in cuts if cut]
+        width = max(map(cell_len, cells))
+        return [cell + " " * (width - cell_len(cell)) for cell in cells]
+    width = max(map(cell_len, cells))
+    lefts = [(width - cell_len(cell)) // 2 for cell in cells]
+    return [
+        " " * left + cell + " " * (width - left - cell_len(cell))
+        for left, cell in zip(lefts, cells, strict=True)
+    ]

@@ -9,7 +9,7 @@ from typing import assert_never
 from rich.cells import cell_len
 
 from backprop_cli.formula import plain, unicode
-from backprop_cli.formula.nodes import Formula, Shown
+from backprop_cli.formula.nodes import Formula
 from backprop_cli.formula.spelling import Spelling
 from backprop_cli.render.boxes import beside, box, is_tall, line_box, rows_of_boxes
 from backprop_cli.render.breaking import (
@@ -247,7 +247,7 @@ def _callout(kind: str, text: Line, page: Page) -> Iterator[Row]:
 
 def derivation(lines: Sequence[DerivationLine], page: Page) -> Iterator[Row]:
     """Signs under one another; a long right side goes on behind its sign, a label at the margin."""
-    lefts = [_left_text(line, page) for line in lines]
+    lefts = [page.formula(line.left) if line.left else "" for line in lines]
     signs = [page.signs.relation(line.sign) for line in lines]
     sign_width = max(map(cell_len, signs), default=1)
     indent = max(map(cell_len, lefts), default=0)
@@ -256,7 +256,7 @@ def derivation(lines: Sequence[DerivationLine], page: Page) -> Iterator[Row]:
         indent = 2
     room = page.width - indent - sign_width - 2
     set_lines: list[tuple[list[list[Atom]], list[Atom]]] = []
-    if any(is_tall(line.right) for line in lines) and not own_line:
+    if any(is_tall(line.right) for line in lines):
         yield from _tall_derivation(lines, page, sign_width)
         return
     for line in lines:
@@ -281,22 +281,23 @@ def derivation(lines: Sequence[DerivationLine], page: Page) -> Iterator[Row]:
                 yield [Atom(mark, "label"), *_flush(row)]
 
 
-def _left_text(line: DerivationLine, page: Page) -> str:
-    """The left side on one line; a shape under it is drawn by `_tall_derivation`."""
-    left = line.left
-    if isinstance(left, Shown) and left.form == "shape" and is_tall(line.right):
-        left = left.operands[0]
-    return page.formula(left) if left else ""
-
-
 def _tall_derivation(lines: Sequence[DerivationLine], page: Page, sign_width: int) -> Iterator[Row]:
     """A derivation with matrices in it: each line as high as it needs, signs under one another."""
     lefts = [
         box(line.left, page.formula, page.ascii) if line.left else line_box("") for line in lines
     ]
     indent = max(left.width for left in lefts)
+    own_line = indent > page.width * 2 // 5
+    if own_line:
+        indent = 2
     room = max(8, page.width - indent - sign_width - 2)
     for place, (line, left) in enumerate(zip(lines, lefts, strict=True)):
+        if own_line and line.left:
+            if left.width <= page.width:
+                yield from ([Atom(text)] for text in left.lines)
+            else:
+                yield from fill(formula_atoms(page.formula(line.left)), *_twice(page.width))
+            left = line_box("")
         right = rows_of_boxes(line.right, room, page.formula, page.ascii)
         if right is None:  # too wide even so: written in one line and broken like any formula
             broken = fill(formula_atoms(page.formula(line.right)), room, room - 2)
