@@ -150,17 +150,39 @@ def _evaluate_name(formula: Name, lookup: Lookup) -> Value:
 
 
 def _evaluate_sum(formula: Sum, lookup: Lookup) -> Value:
-    result: Value = _ZERO
+    # Fractions are added over a common denominator and reduced once, at the end.
+    above, below = 0, 1
+    floats: float | None = None
     for term in formula.terms:
-        result = result + _RULES[type(term)](term, lookup)
-    return result if type(result) is float else bounded(result)
+        value = _RULES[type(term)](term, lookup)
+        if type(value) is not Fraction:
+            floats = as_float(value) if floats is None else floats + value
+            if above:
+                floats += as_float(Fraction(above, below))
+                above, below = 0, 1
+        elif floats is not None:
+            floats += as_float(value)
+        elif value.denominator == below:
+            above += value.numerator
+        else:
+            common = math.gcd(below, value.denominator)
+            above = above * (value.denominator // common) + value.numerator * (below // common)
+            below = below // common * value.denominator
+            if below.bit_length() > 4 * BITS:
+                # Denominators that share nothing would grow without end.
+                floats, above, below = as_float(Fraction(above, below)), 0, 1
+    return bounded(Fraction(above, below)) if floats is None else floats
 
 
 def _evaluate_product(formula: Product, lookup: Lookup) -> Value:
-    result: Value = _ONE
-    for factor in formula.factors:
+    factors = iter(formula.factors)
+    factor = next(factors)
+    result = _RULES[type(factor)](factor, lookup)
+    for factor in factors:
         result = result * _RULES[type(factor)](factor, lookup)
-    if type(result) is not float:
+        if type(result) is Fraction and result.denominator.bit_length() > 4 * BITS:
+            result = as_float(result)
+    if type(result) is Fraction:
         return bounded(result)
     return result if result == result else _limit(formula, lookup)
 

@@ -7,6 +7,7 @@ The result stands between `$` signs or in a display; it holds no line break and 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import assert_never
 
 from backprop_cli.formula.functions import Function
@@ -65,6 +66,7 @@ def word(text: str) -> str:
     return rf"\text{{{escape(text)}}}"
 
 
+@lru_cache(maxsize=16384)
 def glyph_text(glyph: Glyph, mark: str = "") -> str:
     """A quantity's name; `mark` joins the layer in the superscript (a transposition)."""
     match glyph:

@@ -7,6 +7,7 @@ between `<math>` elements, so a long formula is best set as its `pieces`, each i
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from html import escape
 from typing import assert_never
 
@@ -88,6 +89,7 @@ def _script(text: str) -> str:
     return parts[0] if len(parts) == 1 else _mrow("<mo>,</mo>".join(parts))
 
 
+@lru_cache(maxsize=16384)
 def glyph_text(glyph: Glyph, mark: str = "") -> str:
     """A quantity's name as one element; `mark` joins its superscript (a transposition)."""
     match glyph:

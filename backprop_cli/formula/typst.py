@@ -7,6 +7,7 @@ nothing in an unknown name is markup.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import assert_never
 
 from backprop_cli.formula.functions import Function
@@ -55,6 +56,7 @@ def _script(text: str) -> str:
     return "(" + ",".join(word(part) for part in text.split(",") if part) + ")"
 
 
+@lru_cache(maxsize=16384)
 def glyph_text(glyph: Glyph, mark: str = "") -> str:
     """A quantity's name; `mark` joins its superscript (a transposition)."""
     match glyph:

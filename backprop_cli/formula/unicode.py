@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import assert_never
 
 from backprop_cli.formula.functions import Function
@@ -36,6 +37,7 @@ def write(formula: Formula, spelling: Spelling | None = None) -> str:
     return Unicode(spelling).text(formula)
 
 
+@lru_cache(maxsize=16384)
 def glyph_text(glyph: Glyph) -> str:
     """A quantity's name as it is shown: w₁₃⁽²⁾, ∂L/∂ŷ, z₁⁽²⁾[2], v[w₁₃⁽²⁾]."""
     match glyph:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from trees import formulas
 
 from backprop_cli.formula.evaluate import evaluate
-from backprop_cli.formula.nodes import Formula, Matrix, Number
+from backprop_cli.formula.nodes import Formula, Matrix, Name, Number, Product, Sum
 from backprop_cli.formula.parse import parse
 
 
@@ -85,6 +85,16 @@ def test_long_fractions_go_on_as_floats() -> None:
         result = value("x*x + 1/7", x=result)
     assert isinstance(result, float)
     assert value("x + 0.5", x=2) == Fraction(5, 2)
+
+
+def test_many_fractions_that_share_nothing_are_added_quickly() -> None:
+    terms = tuple(Name(str(place)) for place in range(5_000))
+    begin = time.perf_counter()
+    result = evaluate(Sum(terms), lambda name: Fraction(1, 2**200 + 2 * int(name) + 1))
+    product = evaluate(Product(terms), lambda name: Fraction(2**200, 2**200 + 2 * int(name) + 1))
+    assert time.perf_counter() - begin < 1
+    assert float(result) == pytest.approx(5_000 / 2**200)
+    assert float(product) == pytest.approx(1)
 
 
 def test_a_matrix_has_no_value() -> None:
