@@ -177,6 +177,7 @@ _NUMBER = re.compile(r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _OPERATOR = re.compile(r"\*\*|<=|>=|==|!=|[-+*/^(){}\[\],|<>]")
 _INDEX = re.compile(r" ?\[ ?[0-9]+ ?\]")
+_STATE = re.compile(r"([A-Za-z]+)\[([A-Za-z][A-Za-z0-9_]*)\]('| new\b)?")
 _DERIVATIVE = re.compile(r"d[A-Za-z0-9_]+ {0,2}/ {0,2}d[A-Za-z0-9_]+(?:\[[0-9]+\])?")
 
 
@@ -308,6 +309,11 @@ class Reader:
                 return Token("name", name, run.start(), stop)
         if word in NOT_NAMES:
             return Token("word", word, run.start(), end)
+        if state := _STATE.match(self.text, run.start()):
+            # An optimizer's state as it is shown: v[w₁₃⁽²⁾] is v_w2_1_3.
+            name = f"{state[1]}_{state[2]}{'_new' if state[3] else ''}"
+            if name in self.known.names:
+                return Token("name", name, run.start(), state.end())
         if self._reads_as_function(run):
             return None
         if self.constants and word in FUNCTIONS and FUNCTIONS[word].constant:

@@ -53,6 +53,8 @@ SHEET = frozenset(
         "z1_1[2]",
         "dL/dw2_1_1[2]",
         "delta1",
+        "v_w2_1_3",
+        "v_w2_1_3_new",
     ]
 )
 
@@ -140,6 +142,7 @@ def test_as_students_write(typed: str, plainly: str) -> None:
         ("(dL/dz2_1)^2/a", "(dL/dz2_1)^2/a"),
         ("a/w", "a/w"),
         ("δ₁", "delta1"),
+        ("0.9v[w₁₃⁽²⁾] + v[w₁₃⁽²⁾] new", "0.9*v_w2_1_3 + v_w2_1_3_new"),
     ],
 )
 def test_names_of_a_sheet(typed: str, plainly: str) -> None:
