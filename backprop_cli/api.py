@@ -1,0 +1,190 @@
+"""The package from Python: load a problem, solve it, ask for values, show it in a notebook."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from functools import cached_property
+from pathlib import Path
+
+from backprop_cli.diagnostics import ProblemError, nearest, quote
+from backprop_cli.formula.evaluate import as_float
+from backprop_cli.graph.step import Section
+from backprop_cli.problem.model import Problem
+from backprop_cli.problem.read import read_problem
+from backprop_cli.run import Iteration, Run
+from backprop_cli.run import solve as solve_problem
+from backprop_cli.worksheet.document import Document
+from backprop_cli.worksheet.sheet import Choices, Form
+
+__all__ = ["Problem", "ProblemError", "Solution", "UnknownName", "load", "solve"]
+
+MOST_KEPT = 1000
+"""Updates whose every value is kept, unless `show` says otherwise."""
+WRITTEN = 2
+"""Updates written in full on a sheet, unless `show` says otherwise."""
+
+
+class UnknownName(KeyError):
+    """A name that is not on the worksheet."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+def load(path: str | Path = "-", *, text: str | None = None) -> Problem:
+    """The problem in a file, or in `text`, YAML as in a file.
+
+    Raises ProblemError, whose `diagnostics` hold every mistake in it.
+    """
+    return read_problem(path, text)
+
+
+def solve(
+    problem: Problem | str | Path,
+    *,
+    steps: int | None = None,
+    show: int | None = None,
+    symbolic: bool = False,
+    only: Sequence[str] = (),
+    form: Form = "reuse",
+    digits: int | None = None,
+    round_each: int | None = None,
+    exact: bool = False,
+) -> Solution:
+    """The worked solution of a problem, or of the problem in a file.
+
+    `steps`: parameter updates, instead of the file's number. `show`: updates whose values are
+    kept and written in full. `round_each`: round every value to so many significant digits before
+    it is used. The others say how the sheet is written and change no value: `symbolic` with each
+    derivation, `only` these names, `form` of the gradients, `digits` shown, `exact` fractions.
+    """
+    if not isinstance(problem, Problem):
+        problem = load(problem)
+    if form == "gates":
+        from backprop_cli.graph.gates import split_into_gates
+
+        problem = split_into_gates(problem)
+    run = solve_problem(problem, steps=steps, show=show or MOST_KEPT, round_each=round_each)
+    choices = Choices(symbolic, (), form, digits, exact)
+    solution = Solution(run, choices, show or WRITTEN)
+    for name in only:
+        solution.value(name)
+    return replace(solution, choices=replace(choices, only=tuple(only)))
+
+
+@dataclass(frozen=True)
+class Solution:
+    """A solved problem: its values by name, and its worked solution in every format.
+
+    In a notebook it shows itself as the worked solution.
+    """
+
+    run: Run = field(repr=False)
+    choices: Choices = field(default=Choices(), repr=False)
+    written: int = field(default=WRITTEN, repr=False)
+
+    @property
+    def problem(self) -> Problem:
+        return self.run.problem
+
+    def value(self, name: str, iteration: int = 1) -> float | None:
+        """The value of a quantity in update number `iteration`; None in a symbolic problem."""
+        value = self.exact(name, iteration)
+        return None if value is None else as_float(value)
+
+    def exact(self, name: str, iteration: int = 1) -> Fraction | float | None:
+        """The same value as a fraction where the arithmetic has been exact so far."""
+        solved = self._iteration(iteration)
+        name = solved.graph.aliases.get(name, name)
+        if name not in solved.values:
+            close = nearest(name, solved.values)
+            hint = f"; {close}" if close else ""
+            raise UnknownName(f"{quote(name)} is not on this worksheet{hint}")
+        return solved.values[name]
+
+    def values(self, iteration: int = 1) -> dict[str, float | None]:
+        """Every value of an update by its name, in worksheet order."""
+        return _floats(self._iteration(iteration).values)
+
+    @cached_property
+    def gradients(self) -> dict[str, float | None]:
+        """The gradients of the first update: ∂L/∂w under `dL/dw`."""
+        return self._section("gradient")
+
+    @property
+    def parameters(self) -> dict[str, float | None]:
+        """The parameters after the last update."""
+        return _floats(self.run.final)
+
+    @property
+    def losses(self) -> list[float | None]:
+        """The loss before each update, and the last one after it."""
+        return [None if loss is None else as_float(loss) for loss in self.run.losses]
+
+    @cached_property
+    def document(self) -> Document:
+        """The worked solution, for a renderer of your own."""
+        from backprop_cli.worksheet.solution import solution
+
+        return solution(self._written_run, self.choices)
+
+    def to_text(self, width: int = 80, ascii: bool = False) -> str:
+        from backprop_cli.render import text
+
+        return text.render(self.document, width=width, ascii=ascii)
+
+    def to_markdown(self) -> str:
+        from backprop_cli.render import markdown
+
+        return markdown.render(self.document)
+
+    def to_latex(self) -> str:
+        from backprop_cli.render import latex
+
+        return latex.render(self.document)
+
+    def to_html(self) -> str:
+        """A whole page in one file."""
+        from backprop_cli.render import html
+
+        return html.render(self.document)
+
+    def to_json(self) -> str:
+        from backprop_cli.worksheet.solution_json import solution_json
+
+        return solution_json(self.run, self.choices)
+
+    def __str__(self) -> str:
+        return self.to_text()
+
+    def _repr_html_(self) -> str:
+        from backprop_cli.render import html
+
+        return html.fragment(self.document)
+
+    def _repr_markdown_(self) -> str:
+        return self.to_markdown()
+
+    def __repr__(self) -> str:
+        return f"<Solution of {self.problem.title!r}>"
+
+    @property
+    def _written_run(self) -> Run:
+        return replace(self.run, iterations=self.run.iterations[: self.written])
+
+    def _iteration(self, number: int) -> Iteration:
+        for solved in self.run.iterations:
+            if solved.number == number:
+                return solved
+        kept = len(self.run.iterations)
+        raise UnknownName(f"the values of update {number} are not kept, only those of 1 to {kept}")
+
+    def _section(self, section: Section) -> dict[str, float | None]:
+        first = self.run.iterations[0]
+        return _floats({s.name: first.values[s.name] for s in first.graph.section(section)})
+
+
+def _floats(values: Mapping[str, Fraction | float | None]) -> dict[str, float | None]:
+    return {name: None if value is None else as_float(value) for name, value in values.items()}
