@@ -57,6 +57,22 @@ ENDINGS = {
 }
 
 
+class Picture(StrEnum):
+    """What a network can be drawn as."""
+
+    SVG = "svg"
+    MERMAID = "mermaid"
+    TEXT = "text"
+
+
+PICTURE_ENDINGS = {
+    ".svg": Picture.SVG,
+    ".mmd": Picture.MERMAID,
+    ".mermaid": Picture.MERMAID,
+    ".txt": Picture.TEXT,
+}
+
+
 class Form(StrEnum):
     """How gradients are written."""
 
@@ -267,6 +283,7 @@ def solve(
         digits=digits,
         fractions=exact,
         curve=curve_range(run, curve),
+        pictures=chosen in (Format.HTML, Format.PDF),
     )
     if chosen is Format.JSON:
         from backprop_cli.worksheet.solution_json import solution_json
@@ -276,6 +293,68 @@ def solve(
     from backprop_cli.worksheet.solution import solution
 
     deliver(rendered(solution(run, choices), chosen, output, ascii, width, paper), output)
+
+
+@app.command()
+def worksheet(
+    file: ProblemFile,
+    answers: Annotated[
+        bool, typer.Option("--answers", help="Write the answer file to fill in instead.")
+    ] = False,
+    format: SheetFormat = None,
+    output: Output = None,
+    ascii: Ascii = False,
+    width: Width = None,
+    paper: PaperSize = Paper.A4,
+) -> None:
+    """The blank sheet to hand out, or the answer file to fill in."""
+    problem = read(file)
+    from backprop_cli.marking.asked import updates_asked
+    from backprop_cli.run import solve as solve_problem
+    from backprop_cli.worksheet.blank import answers_template, blank
+
+    run = solve_problem(problem, show=updates_asked(problem))
+    if answers:
+        deliver(answers_template(run), output)
+        return
+    chosen = chosen_format(format, output)
+    deliver(rendered(blank(run), chosen, output, ascii, width, paper), output)
+
+
+@app.command()
+def draw(
+    file: ProblemFile,
+    format: Annotated[
+        Picture | None, typer.Option("--format", "-f", help="What to draw; SVG by default.")
+    ] = None,
+    output: Output = None,
+    ascii: Ascii = False,
+    width: Width = None,
+) -> None:
+    """The network with its values and gradients as a picture."""
+    chosen = format or picture_format(output)
+    problem = read(file)
+    from backprop_cli.run import solve as solve_problem
+    from backprop_cli.worksheet.diagram import diagram
+    from backprop_cli.worksheet.document import Document
+    from backprop_cli.worksheet.sheet import spelling_of
+
+    run = solve_problem(problem, steps=1 if problem.trains else None, show=1)
+    picture, spelling = diagram(run), spelling_of(run.iterations[0].graph)
+    match chosen:
+        case Picture.SVG:
+            from backprop_cli.render import svg
+
+            deliver(svg.diagram(picture, spelling), output)
+        case Picture.MERMAID:
+            from backprop_cli.render import mermaid
+
+            deliver(mermaid.diagram(picture, spelling), output)
+        case Picture.TEXT:
+            document = Document(problem.title, (picture,), spelling)
+            deliver(rendered(document, Format.TEXT, output, ascii, width), output)
+        case _:
+            assert_never(chosen)
 
 
 @app.command()
@@ -379,6 +458,16 @@ def chosen_format(format: Format | None, output: Path | None) -> Format:
             f"the ending {quote(ending)} names no format; use one of {', '.join(ENDINGS)} or --format"
         )
     return ENDINGS[ending]
+
+
+def picture_format(output: Path | None) -> Picture:
+    """As the ending of the file says, else SVG."""
+    ending = "" if output is None else output.suffix.lower()
+    if ending and ending not in PICTURE_ENDINGS:
+        raise UsageProblem(
+            f"the ending {quote(ending)} names no picture; use one of {', '.join(PICTURE_ENDINGS)}"
+        )
+    return PICTURE_ENDINGS.get(ending, Picture.SVG)
 
 
 def rendered(

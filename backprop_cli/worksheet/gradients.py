@@ -81,11 +81,13 @@ def gradients(sheet: Sheet) -> Iterator[Block]:
 
 def with_deltas(sheet: Sheet, steps: Sequence[Step]) -> list[Step]:
     """δ = (Σ w·δ of the layer above) · slope in one step: ∂L/∂a has no line of its own."""
-    known = sheet.graph.step
+    activations = {
+        step.name for step in sheet.graph.section("forward") if step.kind == "activation"
+    }
     inner = {
         step.name: step.formula
         for step in steps
-        if step.kind == "upstream" and step.of in known and known[step.of].kind == "activation"
+        if step.kind == "upstream" and step.of in activations
     }
     found = []
     for step in steps:

@@ -12,6 +12,7 @@ from backprop_cli.graph.step import Step
 from backprop_cli.problem.model import Network, RuleUse
 from backprop_cli.rules import losses
 from backprop_cli.rules.activations import ACTIVATIONS, ActivationRule
+from backprop_cli.worksheet.catalogue import curve
 from backprop_cli.worksheet.document import (
     Block,
     Callout,
@@ -111,6 +112,8 @@ def forward_reasons(sheet: Sheet) -> Iterator[Block]:
     for rule in rules.values():
         head: Formula = Call(rule.name, (Name("z"),))
         yield Paragraph((Relation(head, "=", rule.formula_of("z")),))
+        if sheet.choices.pictures and sheet.iteration.number == 1:
+            yield curve(rule)
 
 
 def slope_reasons(sheet: Sheet) -> Iterator[Block]:

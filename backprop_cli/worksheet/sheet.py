@@ -24,7 +24,8 @@ class Choices:
     """What the reader of a sheet asked for.
 
     `form`: gradients on top of earlier ones (`reuse`), written out to the loss (`chain`), with δ,
-    with matrices, or gate by gate. `only`: just these quantities.
+    with matrices, or gate by gate. `only`: just these quantities. `pictures`: the network and the
+    curves of its activations, for pages that can show them well.
     """
 
     symbolic: bool = False
@@ -33,6 +34,7 @@ class Choices:
     digits: int | None = None
     fractions: bool = False
     curve: tuple[str, float, float] | None = None
+    pictures: bool = False
 
 
 DEFAULT = Choices()

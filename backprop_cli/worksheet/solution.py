@@ -8,6 +8,7 @@ from backprop_cli.formula.nodes import Name
 from backprop_cli.run import Run
 from backprop_cli.worksheet import gates, given, gradients, matrices, passes, remarks, updates
 from backprop_cli.worksheet.curves import function_curve, loss_curve
+from backprop_cli.worksheet.diagram import diagram
 from backprop_cli.worksheet.document import (
     Block,
     Callout,
@@ -22,6 +23,9 @@ from backprop_cli.worksheet.document import (
 from backprop_cli.worksheet.epochs import perceptron_table
 from backprop_cli.worksheet.numbers import shown
 from backprop_cli.worksheet.sheet import DEFAULT, Choices, Sheet, spelling_of
+
+MOST_DRAWN = 150
+"""A network with more given quantities than this has no picture on its sheet."""
 
 
 def solution(run: Run, choices: Choices = DEFAULT) -> Document:
@@ -44,6 +48,8 @@ def _blocks(run: Run, choices: Choices) -> Iterator[Block]:
     if run.problem.description:
         yield Paragraph((Text(run.problem.description.strip()),))
     yield from given.given(first)
+    if choices.pictures and len(first.graph.leaves) <= MOST_DRAWN:
+        yield diagram(run)
     yield from remarks.before(first)
     if choices.curve is not None:
         yield function_curve(run, choices.curve)
@@ -103,7 +109,7 @@ def _ending(run: Run, choices: Choices) -> Iterator[Block]:
     if run.stop is not None:
         good = run.stop.reason == "converged"
         yield Callout("note" if good else "warning", (Text(run.stop.message),))
-    if run.updates > len(run.iterations) or len(run.losses) > 3:
+    if run.losses and (run.updates > len(run.iterations) or len(run.losses) > 3):
         yield Heading(2, (Text("All updates"),))
         yield from updates.loss_table(run, choices)
         if (curve := loss_curve(run)) is not None:

@@ -1,0 +1,219 @@
+"""The network, or the graph of an author's equations, as a picture with its numbers."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Literal
+
+from backprop_cli.formula import plain
+from backprop_cli.formula.build import names_in
+from backprop_cli.formula.nodes import Formula, Name, Number
+from backprop_cli.graph.backward import derivative_name
+from backprop_cli.problem.model import Network
+from backprop_cli.problem.names import NetworkNames
+from backprop_cli.run import Run
+from backprop_cli.worksheet.document import Diagram, DiagramEdge, DiagramNode
+from backprop_cli.worksheet.sheet import DEFAULT, Sheet
+
+MOST_LABELS = 60
+"""A picture with more edges than this is drawn without names and numbers on them."""
+SWEEPS = 8
+"""Times the order of each column is improved."""
+
+
+def diagram(run: Run) -> Diagram:
+    """The first update of a run (its first sample, in a batch) as a picture."""
+    sheet = Sheet(run, run.iterations[0], DEFAULT)
+    model = run.problem.model
+    return _network(sheet, model) if isinstance(model, Network) else _equations(sheet)
+
+
+def _text(sheet: Sheet, name: str) -> str:
+    written = sheet.shown(name)
+    return "" if written is None else plain.write(written.formula)
+
+
+def _gradient(sheet: Sheet, name: str) -> str:
+    return _text(sheet, derivative_name(sheet.graph.output, name))
+
+
+class _Picture:
+    """Nodes by key, in columns; edges between keys."""
+
+    def __init__(self) -> None:
+        self.columns: dict[int, list[str]] = defaultdict(list)
+        self.nodes: dict[str, DiagramNode] = {}
+        self.edges: list[tuple[str, str, Formula | None, str]] = []
+
+    def add(self, key: str, column: int, node: DiagramNode) -> None:
+        self.columns[column].append(key)
+        self.nodes[key] = node
+
+    def finished(self, title: str, description: str) -> Diagram:
+        """Columns centred on one another; edges without labels where they would be too many."""
+        tallest = max(len(keys) for keys in self.columns.values())
+        placed: dict[str, DiagramNode] = {}
+        for column, keys in sorted(self.columns.items()):
+            for place, key in enumerate(keys):
+                node = self.nodes[key]
+                height = place + (tallest - len(keys)) / 2
+                placed[key] = DiagramNode(
+                    node.name, float(column), height, node.kind, node.value, node.gradient
+                )
+        position = {key: index for index, key in enumerate(placed)}
+        labelled = len(self.edges) <= MOST_LABELS
+        edges = tuple(
+            DiagramEdge(
+                position[start],
+                position[end],
+                label if labelled else None,
+                value if labelled else "",
+            )
+            for start, end, label, value in self.edges
+        )
+        return Diagram(tuple(placed.values()), edges, title, description)
+
+
+def _network(sheet: Sheet, network: Network) -> Diagram:
+    names = NetworkNames(network, sheet.run.problem.notation)
+    batch = sheet.graph.batch
+    mark = f"[{batch[0]}]" if len(batch) > 1 else ""
+    picture = _Picture()
+    for index in range(1, network.inputs + 1):
+        name = names.input(index) + mark
+        picture.add(name, 0, DiagramNode(Name(name), 0, 0, "input", _text(sheet, name)))
+    below = [names.input(index) + mark for index in range(1, network.inputs + 1)]
+    for depth, layer in enumerate(network.layers, 1):
+        units = [names.a(depth, unit) + mark for unit in range(1, layer.units + 1)]
+        last = depth == len(network.layers)
+        for name in units:
+            gradient = _gradient(sheet, name)
+            kind: Literal["output", "hidden"] = "output" if last else "hidden"
+            picture.add(
+                name,
+                depth,
+                DiagramNode(Name(name), 0, 0, kind, _text(sheet, name), gradient),
+            )
+        for unit, name in enumerate(units, 1):
+            for source, start in enumerate(below, 1):
+                if layer.connected[unit - 1][source - 1]:
+                    weight = names.weight(depth, unit, source)
+                    picture.edges.append((start, name, Name(weight), _text(sheet, weight)))
+        if layer.bias != "none":
+            constant = f"1 of layer {depth}"
+            one = Number(layer.bias_input.text.removeprefix("-"))
+            sign = plain.write(one) if layer.bias_input.value > 0 else f"-{plain.write(one)}"
+            picture.add(constant, depth - 1, DiagramNode(Name(sign), 0, 0, "parameter"))
+            for unit, name in enumerate(units, 1):
+                bias = names.bias(depth, unit)
+                picture.edges.append((constant, name, Name(bias), _text(sheet, bias)))
+        below = units
+    if sheet.graph.losses:
+        _loss_node(sheet, network, names, picture, below, mark)
+    sizes = "-".join(str(size) for size in (network.inputs, *(x.units for x in network.layers)))
+    inputs = "input" if network.inputs == 1 else "inputs"
+    return picture.finished(
+        sheet.run.problem.title,
+        f"A {sizes} network: {network.inputs} {inputs}, then layers of"
+        f" {', '.join(str(layer.units) for layer in network.layers)} units."
+        " Each circle holds a value, and below it the gradient of the loss by it;"
+        " the lines carry the weights.",
+    )
+
+
+def _loss_node(
+    sheet: Sheet,
+    network: Network,
+    names: NetworkNames,
+    picture: _Picture,
+    outputs: list[str],
+    mark: str,
+) -> None:
+    depth = len(network.layers)
+    loss = sheet.graph.losses[0]
+    picture.add(loss, depth + 1, DiagramNode(Name(loss), 0, 0, "loss", _text(sheet, loss)))
+    for output in outputs:
+        picture.edges.append((output, loss, None, ""))
+    for index in range(1, network.targets + 1):
+        target = names.target(index) + mark
+        node = DiagramNode(Name(target), 0, 0, "input", _text(sheet, target))
+        picture.add(target, depth, node)
+        picture.edges.append((target, loss, None, ""))
+
+
+def _equations(sheet: Sheet) -> Diagram:
+    graph = sheet.graph
+    first = graph.batch[0]
+    steps = [
+        step
+        for step in graph.section("forward", "loss")
+        if step.sample in (None, first) and step.kind != "batch_loss"
+    ]
+    column: dict[str, int] = {}
+    for step in steps:
+        parents = names_in(step.formula)
+        column[step.name] = 1 + max((column.get(parent, 0) for parent in parents), default=0)
+    picture = _Picture()
+    used = {name for step in steps for name in names_in(step.formula)}
+    consumers: dict[str, int] = {}
+    for step in steps:
+        for name in names_in(step.formula):
+            consumers[name] = min(consumers.get(name, len(column) + 1), column[step.name])
+    for leaf in graph.leaves:
+        if leaf.name in used:
+            kind: Literal["parameter", "input"] = (
+                "parameter" if leaf.kind == "parameter" else "input"
+            )
+            # A leaf stands just before what first uses it, so that its line is short.
+            node = DiagramNode(
+                Name(leaf.name),
+                0,
+                0,
+                kind,
+                _text(sheet, leaf.name),
+                _gradient(sheet, leaf.name),
+            )
+            picture.add(leaf.name, consumers[leaf.name] - 1, node)
+    for step in steps:
+        is_output = step.name in graph.losses or step.name == graph.output
+        node = DiagramNode(
+            Name(step.name),
+            0,
+            0,
+            "output" if is_output else "hidden",
+            _text(sheet, step.name),
+            "1" if is_output and graph.wrt else _gradient(sheet, step.name),
+        )
+        picture.add(step.name, column[step.name], node)
+        for parent in names_in(step.formula):
+            picture.edges.append((parent, step.name, None, ""))
+    _untangle(picture)
+    written = "; ".join(f"{step.name} = {plain.write(step.formula)}" for step in steps[:12])
+    return picture.finished(
+        sheet.run.problem.title,
+        f"A graph of {len(steps)} equations: {written}. Each circle holds a value, and below it"
+        f" the gradient of {graph.output} by it.",
+    )
+
+
+def _untangle(picture: _Picture) -> None:
+    """Order each column by the mean place of its neighbours, a few times to and fro (Sugiyama,
+    Tagawa and Toda 1981), so that few lines cross."""
+    neighbours: dict[str, list[str]] = defaultdict(list)
+    for start, end, _, _ in picture.edges:
+        neighbours[start].append(end)
+        neighbours[end].append(start)
+    for sweep in range(SWEEPS):
+        place = {
+            key: index - len(keys) / 2
+            for keys in picture.columns.values()
+            for index, key in enumerate(keys)
+        }
+        for column in sorted(picture.columns, reverse=sweep % 2 == 1):
+            keys = picture.columns[column]
+            keys.sort(
+                key=lambda key: (
+                    sum(place[other] for other in neighbours[key]) / max(1, len(neighbours[key]))
+                )
+            )
+            place.update({key: index - len(keys) / 2 for index, key in enumerate(keys)})
