@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import cached_property
+from itertools import islice
 from typing import Literal, TypeAlias
 
 Severity: TypeAlias = Literal["error", "warning"]
@@ -19,7 +20,7 @@ Severity: TypeAlias = Literal["error", "warning"]
 LINE_WIDTH = 100  # columns of a quoted line; longer ones are cut round the caret
 QUOTE_LENGTH = 60  # characters of a word repeated in a message
 TAB = "    "
-MOST_COMPARED = 200  # names looked at for a suggestion
+MOST_LOOKED_AT, MOST_COMPARED = 5_000, 200  # names considered for a suggestion
 
 
 @dataclass(frozen=True)
@@ -221,7 +222,8 @@ def closest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
 
 def _candidates(name: str, known: Iterable[str]) -> list[str]:
     """The known names worth comparing: all of a few, else those that begin alike."""
-    candidates = [one for one in known if abs(len(one) - len(name)) <= max(len(name), 4)]
+    few = islice(known, MOST_LOOKED_AT)
+    candidates = [one for one in few if abs(len(one) - len(name)) <= max(len(name), 4)]
     if len(candidates) <= MOST_COMPARED:
         return candidates
     first = name[0].lower()

@@ -224,17 +224,20 @@ class _LayerReader:
         )
 
     def _check_size(self, room: int) -> None:
-        if self.units is None:
+        if self.units is None or self.too_large:
             return
         parameters = self.units * ((self.fan_in or 0) + 1)
         if parameters > room or self.units > MOST_UNITS:
-            limit = (
-                f"a layer may have {MOST_UNITS:,} units"
-                if self.units > MOST_UNITS
-                else f"a network may have {MOST_PARAMETERS:,} parameters"
-            )
-            self.report.error("too-large", f"{limit}, and {self.where} goes beyond that", self.node)
-            self.too_large = True
+            self._too_large(MOST_UNITS if self.units > MOST_UNITS else None)
+
+    def _too_large(self, units: int | None) -> None:
+        limit = (
+            f"a layer may have {units:,} units"
+            if units is not None
+            else f"a network may have {MOST_PARAMETERS:,} parameters"
+        )
+        self.report.error("too-large", f"{limit}, and {self.where} goes beyond that", self.node)
+        self.too_large = True
 
     # --- weights ---------------------------------------------------------------------------------
 
@@ -285,6 +288,11 @@ class _LayerReader:
             return None
         if not rows:
             self.report.error("missing-value", f"weights of {self.where} are empty", node)
+            return None
+        size = sum(len(row.items) for row in rows if isinstance(row, Items))
+        if len(rows) > MOST_UNITS or size > MOST_PARAMETERS:
+            self.units = len(rows)
+            self._too_large(MOST_UNITS if len(rows) > MOST_UNITS else None)
             return None
         read: list[tuple[Value, ...]] = []
         connected: list[tuple[bool, ...]] = []

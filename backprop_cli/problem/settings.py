@@ -219,6 +219,7 @@ def check_asked(patterns: Collection[Scalar], known: Collection[str], report: Re
     (`dL/dw1`, `da1/dz1`, `w1_new`, `z1[2]`, an optimizer's `v_w1`) is known by its parts.
     """
     names = set(known)
+    all_names = [*SECTIONS, *known]
     for cell in patterns:
         text = cell.text.strip()
         if not names and not closest(text, SECTIONS, 1):
@@ -229,7 +230,7 @@ def check_asked(patterns: Collection[Scalar], known: Collection[str], report: Re
             "unknown-name",
             f"`marking` names {quote(text)}, and there is no such quantity",
             cell,
-            _asked_help(text, [*SECTIONS, *known], report),
+            _asked_help(text, all_names, report),
         )
 
 

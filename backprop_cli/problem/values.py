@@ -60,7 +60,12 @@ class Report:
 
     def nearest(self, name: str, known: Iterable[str]) -> str | None:
         """A suggestion, as long as there are few enough messages for anybody to read it."""
-        return nearest(name, known) if len(self.problems) < MOST_PROBLEMS else None
+        return None if self.crowded else nearest(name, known)
+
+    @property
+    def crowded(self) -> bool:
+        """There are so many messages that nobody will read another one's help."""
+        return len(self.problems) >= MOST_PROBLEMS
 
     def in_order(self) -> list[Diagnostic]:
         """By place in the file, each once; a hostile file's thousands are cut short."""
@@ -332,14 +337,14 @@ def fields(node: Node, report: Report, what: str, known: Collection[str]) -> Fie
     for key, value in found:
         if key.text in known:
             continue
-        for meant in closest(key.text, known, 1) if len(report.problems) < MOST_PROBLEMS else ():
+        for meant in () if report.crowded else closest(key.text, known, 1):
             if meant not in values:
                 values[meant], keys[meant] = value, key
         report.error(
             "unknown-key",
             f"{quote(key.text)} is not a key of {what}",
             key,
-            _key_help(node, key, value, known),
+            _key_help(node, key, value, known) if not report.crowded else None,
         )
     return Fields(node, values, keys)
 

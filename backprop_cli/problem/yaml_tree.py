@@ -20,6 +20,8 @@ from backprop_cli.diagnostics import Diagnostic, ProblemError, Source, Span, esc
 
 MOST_BYTES = 1 << 20
 MOST_DEPTH = 50
+MOST_NODES = 300_000
+MOST_PROBLEMS = 1_000  # after so many reading stops
 
 
 @dataclass(frozen=True)
@@ -157,6 +159,7 @@ class _Builder:
         self.problems: list[Diagnostic] = []
         self.root: Node | None = None
         self.stack: list[_Open] = []
+        self.nodes = 0
         # A byte order mark counts for the author's columns as nothing, for offsets as one.
         self.shift = 1 if source.text.startswith("\ufeff") else 0
 
@@ -164,6 +167,11 @@ class _Builder:
         documents = 0
         for event in self._events():
             match event:
+                case yaml.ScalarEvent():
+                    if event.anchor is not None or event.tag is not None:
+                        self._marks(event)
+                    plain = event.style is None or event.style == ""
+                    self._place(Scalar(self._span(event), event.value, plain))
                 case yaml.DocumentStartEvent():
                     documents += 1
                     if documents > 1:
@@ -183,10 +191,6 @@ class _Builder:
                         "write the value out; text that begins with `*` needs quotes",
                     )
                     self._place(Scalar(self._span(event), "", plain=True))
-                case yaml.ScalarEvent():
-                    self._marks(event)
-                    plain = event.style is None or event.style == ""
-                    self._place(Scalar(self._span(event), event.value, plain))
                 case yaml.SequenceStartEvent() | yaml.MappingStartEvent():
                     self._marks(event)
                     if len(self.stack) >= MOST_DEPTH:
@@ -208,19 +212,24 @@ class _Builder:
 
     def _span(self, event: Any) -> Span:
         start, end = event.start_mark.index + self.shift, event.end_mark.index + self.shift
-        if isinstance(event, yaml.ScalarEvent) and (event.anchor or event.tag):
+        if event.anchor and not isinstance(event, yaml.AliasEvent) or getattr(event, "tag", None):
             # The event begins at the anchor or tag; the text begins behind it.
             while start < end and self.source.text[start] in "&!":
                 while start < end and not self.source.text[start].isspace():
                     start += 1
                 while start < end and self.source.text[start].isspace():
                     start += 1
-        return Span(self.source, start, max(start, end))
+        return Span(self.source, start, end if end > start else start)
 
     def _problem(self, event: Any, code: str, message: str, help: str | None = None) -> None:
         start, end = event.start_mark.index + self.shift, event.end_mark.index + self.shift
         span = Span(self.source, start, max(end, start + 1))
-        self.problems.append(Diagnostic(code, message, span, help=help))
+        self._add(Diagnostic(code, message, span, help=help))
+
+    def _add(self, problem: Diagnostic) -> None:
+        self.problems.append(problem)
+        if len(self.problems) >= MOST_PROBLEMS:
+            raise _Stop
 
     def _marks(self, event: Any) -> None:
         if event.anchor is not None:
@@ -258,6 +267,11 @@ class _Builder:
         return last.span.end - self.shift
 
     def _place(self, node: Node) -> None:
+        self.nodes += 1
+        if self.nodes > MOST_NODES:
+            message = f"the file holds more than {MOST_NODES:,} values"
+            self.problems.append(Diagnostic("file-too-large", message, Span(self.source)))
+            raise _Stop
         if not self.stack:
             self.root = node
             return
@@ -292,7 +306,7 @@ class _Builder:
             )
         else:
             return True
-        self.problems.append(problem)
+        self._add(problem)
         return False
 
 

@@ -1,0 +1,523 @@
+"""JSON Schema of problem and answer files, for editors: completion, hints, first checks.
+
+What is in the rule tables comes from the rule tables. The reader says more than a schema can
+(shapes, names, cycles); what the schema refuses, the reader refuses too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+from backprop_cli.formula.nodes import Number
+from backprop_cli.problem.layers import MOST_LAYERS, MOST_UNITS
+from backprop_cli.problem.read import EQUATION_FORM_KEYS, LAYER_FORM_KEYS
+from backprop_cli.problem.samples import MOST_SAMPLES, MOST_VALUES
+from backprop_cli.problem.settings import MOST_DIGITS
+from backprop_cli.problem.training import MOST_STEPS
+from backprop_cli.rules import activations, initializers, losses, optimizers
+
+Schema: TypeAlias = dict[str, Any]
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+NUMBER: Schema = {"type": "number"}
+POSITIVE: Schema = {"type": "number", "exclusiveMinimum": 0}
+NOT_NEGATIVE: Schema = {"type": "number", "minimum": 0}
+SHARE: Schema = {"type": "number", "minimum": 0, "maximum": 1}
+TEXT: Schema = {"type": "string", "minLength": 1}
+NAME: Schema = {"type": "string", "minLength": 1, "maxLength": 64}
+FORMULA: Schema = {
+    "type": ["string", "number"],
+    "description": "+ - * / ^, implicit multiplication, exp log sqrt abs max min …, every "
+    "activation by name, `a if b > c else d`.",
+}
+
+
+def _object(description: str, properties: Mapping[str, Schema], **more: Any) -> Schema:
+    return {
+        "type": "object",
+        "description": description,
+        "properties": dict(properties),
+        "additionalProperties": False,
+        **more,
+    }
+
+
+def _list(of: Schema, most: int | None = None, **more: Any) -> Schema:
+    limit = {} if most is None else {"maxItems": most}
+    return {"type": "array", "items": of, **limit, **more}
+
+
+def _described(schema: Schema, description: str) -> Schema:
+    return {**schema, "description": description}
+
+
+def _reference(name: str, description: str | None = None) -> Schema:
+    found = {"$ref": f"#/$defs/{name}"}
+    return found if description is None else {**found, "description": description}
+
+
+def _options(options: Mapping[str, Number | None], aliases: Mapping[str, str]) -> dict[str, Schema]:
+    """A number for each option, under each of its names."""
+    found: dict[str, Schema] = {}
+    for name, default in options.items():
+        schema = dict(NUMBER)
+        if default is not None:
+            schema["default"] = float(default.value)
+        found[name] = schema
+    for alias, name in aliases.items():
+        found[alias] = {**found[name], "description": f"the same as {name}"}
+    return found
+
+
+def _choice(rows: Sequence[Any]) -> Schema:
+    """One of a table's rows by name, each with its own title."""
+    return {
+        "anyOf": [
+            {"const": name, "description": _sentence(row)}
+            for row in rows
+            for name in (row.name, *row.aliases)
+        ]
+    }
+
+
+def _sentence(row: Any) -> str:
+    return f"{row.title}: {getattr(row, 'use', '') or row.reason}"
+
+
+def _with_options(row: Any, aliases: Mapping[str, str], more: Mapping[str, Schema]) -> Schema:
+    name = {"enum": [row.name, *row.aliases], "description": row.title}
+    properties = {"name": name, **_options(row.options, aliases), **more}
+    return _object(_sentence(row), properties, required=["name"])
+
+
+def _activation() -> Schema:
+    rows = list(activations.ACTIVATIONS.values())
+    own = _object(
+        "An activation of your own.",
+        {"name": _described(TEXT, "How the sheet calls it."), "formula": FORMULA},
+        required=["formula"],
+    )
+    return {"anyOf": [_choice(rows), *(_with_options(row, {}, {}) for row in rows), own]}
+
+
+def _loss() -> Schema:
+    rows = list(losses.LOSSES.values())
+    own = _object(
+        "A loss of your own, in the outputs (yhat or yhat1, …) and targets (y or y1, …).",
+        {"name": _described(TEXT, "How the sheet calls it."), "formula": FORMULA},
+        required=["formula"],
+    )
+    return {"anyOf": [_choice(rows), *(_with_options(row, {}, {}) for row in rows), own]}
+
+
+def _optimizer() -> Schema:
+    rows = list(optimizers.OPTIMIZERS.values())
+    state: Schema = {
+        "type": "object",
+        "additionalProperties": NUMBER,
+        "description": "First value of each quantity carried from update to update.",
+    }
+    own: Schema = {
+        "type": "object",
+        "description": "A rule of your own; other keys are its options.",
+        "required": ["equations"],
+        "properties": {
+            "name": TEXT,
+            "state": state,
+            "intermediates": _list(NAME),
+            "equations": {
+                "type": "object",
+                "description": "In w (the parameter), g (its gradient), eta, t (the number of the "
+                "update), states and options; carried out in order.",
+                "additionalProperties": FORMULA,
+                "required": ["w"],
+            },
+        },
+        "additionalProperties": NUMBER,
+    }
+    known = [_with_options(row, row.option_aliases, {"state": state}) for row in rows]
+    return {"anyOf": [_choice(rows), *known, own]}
+
+
+def _initializer() -> Schema:
+    rows = list(initializers.INITIALIZERS.values())
+    common: dict[str, Schema] = {
+        "seed": {
+            "type": "integer",
+            "minimum": 0,
+            "description": "The same seed always draws the same numbers.",
+        },
+        "digits": {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": 15,
+            "default": initializers.DECIMALS,
+            "description": "Decimals that drawn numbers are rounded to.",
+        },
+    }
+    return {
+        "anyOf": [
+            _object(
+                f"{row.title}: {row.formula_text}",
+                {
+                    "init": {"enum": [row.name, *row.aliases]},
+                    **_options(row.options, {}),
+                    **common,
+                },
+                required=[
+                    "init",
+                    *(name for name, default in row.options.items() if default is None),
+                ],
+            )
+            for row in rows
+        ]
+    }
+
+
+def _values(letter: str, what: str) -> Schema:
+    name: Schema = {"type": "string", "pattern": f"^{letter}[0-9]*$"}
+    one: Schema = {"anyOf": [NUMBER, name, {"type": "null"}]}
+    return {
+        "description": f"{what} A list, a mapping by name, or a number if there is one only. "
+        f"A name such as {letter}1 stands for a quantity without number.",
+        "anyOf": [
+            NUMBER,
+            name,
+            _list(one, MOST_VALUES, minItems=1),
+            {
+                "type": "object",
+                "patternProperties": {f"^{letter}[0-9]*$": one},
+                "additionalProperties": False,
+                "maxProperties": MOST_VALUES,
+            },
+        ],
+    }
+
+
+def _layer() -> Schema:
+    weight: Schema = {
+        "anyOf": [NUMBER, {"type": "null"}, {"type": "string", "pattern": "^w[0-9_]*$"}]
+    }
+    bias: Schema = {"anyOf": [NUMBER, {"type": "string", "pattern": "^b[0-9_]*$"}]}
+    per_unit: Schema = {"anyOf": [NUMBER, _list(NUMBER)]}
+    names: Schema = {"anyOf": [{"type": "boolean"}, _reference("names")]}
+    return _object(
+        "One layer of units. `weights` with numbers, or `units` for a layer without.",
+        {
+            "activation": {
+                "description": "For every unit, or a list of one for each.",
+                "anyOf": [
+                    _reference("activation"),
+                    _list(_reference("activation"), MOST_UNITS),
+                    {"type": "null"},
+                ],
+            },
+            "units": {
+                "type": ["integer", "null"],
+                "minimum": 1,
+                "maximum": MOST_UNITS,
+                "description": "How many units; needed where weights are drawn or left out.",
+            },
+            "weights": {
+                "description": "A row per unit, a column per input: weights[j][i] leads into unit j "
+                "from input i. null: no connection; a name (w1_1_2, or just w): no number.",
+                "anyOf": [
+                    _list(_list(weight), MOST_UNITS),
+                    _reference("initializer"),
+                    {"type": "null"},
+                ],
+            },
+            "biases": {
+                "description": "A list, one for each unit; a number: one shared by the layer; "
+                "none: no biases, as when numbers are there and this key is not. A layer without "
+                "numbers has one bias for each unit unless it says `none` or `shared`.",
+                "anyOf": [
+                    _list(bias, MOST_UNITS),
+                    bias,
+                    {"enum": ["none", "shared", "each"]},
+                    {"type": ["boolean", "null"]},
+                    _reference("initializer"),
+                ],
+            },
+            "bias_input": _reference("bias_input"),
+            "batch_norm": {
+                "description": "Normalise each unit's z over the batch, before the activation.",
+                "anyOf": [
+                    {"type": ["boolean", "null"]},
+                    _object(
+                        "z → gamma·(z − mean)/√(variance + epsilon) + beta",
+                        {
+                            "epsilon": {**NOT_NEGATIVE, "default": 1e-5},
+                            "gamma": _described(per_unit, "First value, 1 unless given."),
+                            "beta": _described(per_unit, "First value, 0 unless given."),
+                        },
+                    ),
+                ],
+            },
+            "frozen": _described(names, "Parameters of this layer that stay as they are."),
+            "trainable": _described(names, "The only parameters of this layer that are updated."),
+        },
+    )
+
+
+def _training() -> Schema:
+    rules = ["gradient", "perceptron"]
+    return _object(
+        "How parameters are updated.",
+        {
+            "steps": {
+                "type": "integer",
+                "minimum": 1,
+                "maximum": MOST_STEPS,
+                "default": 1,
+                "description": "How many updates.",
+            },
+            "batch": {
+                "description": "Samples per update, taken in order, wrapping round.",
+                "default": "all",
+                "anyOf": [{"const": "all"}, {"type": "integer", "minimum": 1}],
+            },
+            "reduction": {
+                "enum": ["mean", "sum"],
+                "default": "mean",
+                "description": "How the samples of a batch are put together.",
+            },
+            "optimizer": _reference("optimizer"),
+            "clip": {
+                "description": "Limit the gradient: its norm, or each of its numbers.",
+                "anyOf": [
+                    _object("Scale the whole gradient.", {"norm": POSITIVE}, required=["norm"]),
+                    _object("Cut each number.", {"value": POSITIVE}, required=["value"]),
+                ],
+            },
+            "l1": _described(NOT_NEGATIVE, "Adds l1·sign(w) to each gradient."),
+            "l2": _described(NOT_NEGATIVE, "Adds l2·w to each gradient."),
+            "rule": {
+                "description": "gradient, or perceptron: w ← w + η(t − y)x for step and sign units.",
+                "anyOf": [
+                    {"enum": rules},
+                    _object(
+                        "The perceptron rule; `update: target` is w ← w + η·t·x on a mistake.",
+                        {"name": {"enum": rules}, "update": {"enum": ["error", "target"]}},
+                        required=["name"],
+                    ),
+                ],
+            },
+        },
+        type=["object", "null"],
+    )
+
+
+def _marking() -> Schema:
+    return _object(
+        "What `check` asks for and how it counts.",
+        {
+            "ask": {
+                "description": "Sections (forward, loss, gradient, update, …) or names; globs allowed.",
+                "anyOf": [TEXT, _list(TEXT)],
+            },
+            "points": {
+                "type": "object",
+                "additionalProperties": NOT_NEGATIVE,
+                "description": "Points by name or glob; 1 otherwise.",
+            },
+            "pass": _described(SHARE, "The share of points that passes, 1 unless given."),
+            "follow_through": _described(SHARE, "Credit for right work from a wrong value."),
+            "imprecise": _described(SHARE, "Credit for a value that was rounded too early."),
+            "tolerance": {
+                "anyOf": [
+                    NOT_NEGATIVE,
+                    _object("Relative tolerance.", {"relative": NOT_NEGATIVE}),
+                ]
+            },
+        },
+    )
+
+
+def _leaves(description: str) -> Schema:
+    return {
+        "description": description + " Without numbers: a list of names, or null for a value.",
+        "anyOf": [
+            {"type": "object", "additionalProperties": {"type": ["number", "null"]}},
+            _list(NAME),
+            NAME,
+            {"type": "null"},
+        ],
+    }
+
+
+def _properties() -> dict[str, Schema]:
+    return {
+        "title": {"type": ["string", "number"], "description": "The heading of the sheet."},
+        "description": {"type": ["string", "number"], "description": "A sentence below it."},
+        # layers
+        "inputs": _values("x", "The inputs."),
+        "targets": _values("y", "The targets, one for each output."),
+        "samples": {
+            "description": "Several samples. Layers: {inputs: …, targets: …}; equations: "
+            "{x: 1, y: 0}, the same names in each.",
+            "type": "array",
+            "minItems": 1,
+            "maxItems": MOST_SAMPLES,
+            "items": {"type": "object"},
+        },
+        "layers": {
+            **_list(_reference("layer"), MOST_LAYERS),
+            "minItems": 1,
+            "description": "From the first hidden layer to the output layer.",
+        },
+        "loss": _reference("loss"),
+        "bias_input": _reference("bias_input"),
+        # equations
+        "equations": {
+            "type": "object",
+            "minProperties": 1,
+            "additionalProperties": FORMULA,
+            "description": "name: formula, in any order.",
+        },
+        "given": _leaves("Inputs, targets and whatever else is not learned."),
+        "parameters": _leaves("What is learned."),
+        "output": _described(NAME, "What is differentiated; the last equation unless given."),
+        "with_respect_to": _reference(
+            "names", "What it is differentiated by; the parameters unless given."
+        ),
+        # both
+        "learning_rate": {
+            "description": "Without it there is no update. `eta`: an update without numbers.",
+            "anyOf": [POSITIVE, {"enum": ["eta", "η"]}, {"type": "null"}],
+        },
+        "training": _reference("training"),
+        "frozen": _reference("names", "Parameters that stay as they are."),
+        "trainable": _reference("names", "The only parameters that are updated."),
+        "notation": _object(
+            "How quantities are called.",
+            {
+                "index_order": {
+                    "enum": ["to_from", "from_to"],
+                    "default": "to_from",
+                    "description": "w2_1_3 is the weight to 1 from 3, or from 1 to 3.",
+                },
+                "names": {
+                    "enum": ["indexed", "sequential"],
+                    "default": "indexed",
+                    "description": "z2_1, w2_1_3; or z1, w1, b1 counted through the network.",
+                },
+                "weight_order": {
+                    "enum": ["by_unit", "by_input"],
+                    "default": "by_unit",
+                    "description": "How sequential weights are counted.",
+                },
+            },
+        ),
+        "rounding": _object(
+            "How numbers are written.",
+            {
+                "digits": {
+                    "type": "integer",
+                    "minimum": 1,
+                    "maximum": MOST_DIGITS,
+                    "default": 4,
+                    "description": "Significant digits.",
+                },
+                "every_step": {
+                    "type": "boolean",
+                    "default": False,
+                    "description": "Round each written value before it is used, as one does by hand.",
+                },
+            },
+        ),
+        "marking": _reference("marking"),
+    }
+
+
+def _not_any(names: Sequence[str]) -> Schema:
+    return {"not": {"anyOf": [{"required": [name]} for name in names]}}
+
+
+def problem_schema() -> Schema:
+    """JSON Schema (2020-12) of problem files."""
+    sample = _object(
+        "One sample.",
+        {
+            "inputs": _values("x", "The inputs."),
+            "targets": _values("y", "The targets."),
+        },
+        required=["inputs"],
+    )
+    equation_sample: Schema = {
+        "type": "object",
+        "additionalProperties": {"type": ["number", "null"]},
+    }
+    return {
+        "$schema": DIALECT,
+        "title": "backprop problem",
+        "description": "A network with layers, or any calculation as equations.",
+        "type": "object",
+        "properties": _properties(),
+        "additionalProperties": False,
+        "oneOf": [
+            {
+                "title": "layers",
+                "required": ["layers"],
+                **_not_any(EQUATION_FORM_KEYS),
+                "properties": {"samples": {"items": sample}},
+            },
+            {
+                "title": "equations",
+                "required": ["equations"],
+                **_not_any(LAYER_FORM_KEYS),
+                "properties": {"samples": {"items": equation_sample}},
+            },
+        ],
+        "$defs": {
+            "activation": _activation(),
+            "loss": _loss(),
+            "optimizer": _optimizer(),
+            "initializer": _initializer(),
+            "layer": _layer(),
+            "training": _training(),
+            "marking": _marking(),
+            "names": {"anyOf": [TEXT, _list(TEXT)], "description": "Names; globs allowed."},
+            "bias_input": {
+                "type": "number",
+                "not": {"const": 0},
+                "default": 1,
+                "description": "What biases are multiplied by; -1 makes them thresholds.",
+            },
+        },
+    }
+
+
+def answers_schema() -> Schema:
+    """JSON Schema (2020-12) of answer files."""
+    one: Schema = {"type": ["number", "string"]}
+    answers: Schema = {
+        "type": "object",
+        "description": "An answer for each name on the sheet: a number with the digits as they "
+        "were worked out, an expression in names of the sheet, or a list of both.",
+        "additionalProperties": {
+            "anyOf": [one, {"type": "null"}, _list(one, 2, minItems=1)],
+        },
+    }
+    return {
+        "$schema": DIALECT,
+        "title": "backprop answers",
+        "description": "A student's answers to a problem.",
+        "type": "object",
+        "properties": {
+            "student": {
+                "type": ["string", "number", "null"],
+                "description": "The file name unless given.",
+            },
+            "answers": {**answers, "type": ["object", "null"]},
+            "iterations": {
+                "type": "array",
+                "items": answers,
+                "description": "For several updates: one mapping for each, instead of `answers`.",
+            },
+        },
+        "additionalProperties": False,
+        "oneOf": [{"required": ["answers"]}, {"required": ["iterations"]}],
+    }

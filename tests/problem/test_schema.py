@@ -1,0 +1,159 @@
+"""The schema editors use agrees with the reader: what it refuses, the reader refuses too."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from yaml_data import data_of
+
+from backprop_cli.diagnostics import ProblemError
+from backprop_cli.problem.read import read_problem
+from backprop_cli.problem.schema import answers_schema, problem_schema
+from backprop_cli.rules import activations, initializers, losses, optimizers
+
+PROBLEMS = sorted((Path(__file__).parents[2] / "problems").glob("*.yaml"))
+CHECK = jsonschema.Draft202012Validator(problem_schema())
+
+NETWORK = """
+inputs: [1, 2]
+targets: [1]
+layers: [{activation: sigmoid, weights: [[0.1, 0.2]], biases: [0.3]}]
+loss: half_squared_error
+"""
+EQUATIONS = "equations: {f: w*x}\nparameters: {w: 2}\ngiven: {x: 3}\n"
+
+
+def test_the_schemas_are_schemas() -> None:
+    jsonschema.Draft202012Validator.check_schema(problem_schema())
+    jsonschema.Draft202012Validator.check_schema(answers_schema())
+
+
+@pytest.mark.parametrize("path", PROBLEMS, ids=lambda path: path.stem)
+def test_every_problem_of_this_repository_fits(path: Path) -> None:
+    CHECK.validate(data_of(path.read_text(encoding="utf-8")))
+
+
+def one_layer(layer: str, more: str = "") -> str:
+    return f"inputs: [1, 2]\ntargets: [1]\nloss: squared_error\nlayers:\n  - {layer}\n{more}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        NETWORK,
+        EQUATIONS,
+        NETWORK + "learning_rate: 1e-3\n",
+        NETWORK + "learning_rate: eta\n",
+        NETWORK + "rounding: {digits: 3, every_step: true}\n",
+        NETWORK + "notation: {index_order: from_to, names: sequential, weight_order: by_input}\n",
+        NETWORK + "marking: {ask: [forward, 'dL/*'], points: {L: 2}, pass: 0.5, tolerance: 0.01}\n",
+        NETWORK + "marking: {tolerance: {relative: 0.01}, imprecise: 0}\n",
+        NETWORK + "learning_rate: 1\ntraining: {steps: 3, batch: all, clip: {norm: 1}, l2: 0.1}\n",
+        NETWORK + "learning_rate: 1\ntraining: {optimizer: {name: adam, beta1: 0.8, eps: 0}}\n",
+        NETWORK + "learning_rate: 1\nfrozen: [b1_1]\n",
+        NETWORK + "learning_rate: 1\ntrainable: 'w*'\n",
+        NETWORK
+        + "training: {optimizer: {name: mine, state: {v: 0}, beta: 0.9, "
+        + "equations: {v: beta*v + g, w: w - 0.1*v}}}\n",
+        one_layer("{units: 1, activation: sigmoid}")
+        .replace("[1, 2]", "[x1, x2]")
+        .replace("[1]", "y"),
+        one_layer("{units: 1, activation: tanh, biases: none, weights: {init: he, seed: 3}}"),
+        one_layer("{activation: {name: leaky_relu, slope: 0.2}, weights: [[1, null]], biases: 1}"),
+        one_layer("{activation: {formula: z^2}, weights: [[1, 2]], bias_input: -1, biases: 2}"),
+        one_layer("{activation: [elu], weights: [[1, 2]], frozen: true}", "learning_rate: 1\n"),
+        EQUATIONS.replace("{x: 3}", "[x]").replace("{w: 2}", "w"),
+        "equations: {f: 3*x}\nsamples: [{x: 1}, {x: 2}]\n",
+        "samples: [{inputs: 1}, {inputs: {x: 2}}]\nlayers: [{activation: step, weights: [[1]]}]\n",
+    ],
+)
+def test_what_the_reader_takes_the_schema_takes(text: str) -> None:
+    read_problem("good.yaml", text)
+    CHECK.validate(data_of(text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{}",
+        "[]",
+        "title: nothing else\n",
+        NETWORK + "learning_rate: 0\n",
+        NETWORK + "learning_rate: fast\n",
+        NETWORK + "lerning_rate: 1\n",
+        NETWORK + "given: {x: 1}\n",
+        NETWORK + EQUATIONS,
+        NETWORK + "rounding: {digits: 16}\n",
+        NETWORK + "rounding: {every_step: 'yes'}\n",
+        NETWORK + "marking: {pass: 2}\n",
+        NETWORK + "learning_rate: 1\ntraining: {steps: 0}\n",
+        NETWORK + "learning_rate: 1\ntraining: {steps: 1.5}\n",
+        NETWORK + "learning_rate: 1\ntraining: {batch: some}\n",
+        NETWORK + "learning_rate: 1\ntraining: {clip: {norm: 1, value: 1}}\n",
+        NETWORK + "learning_rate: 1\ntraining: {optimizer: {name: adam, beta3: 0.8}}\n",
+        NETWORK + "learning_rate: 1\ntraining: {optimizer: adan}\n",
+        NETWORK + "training: {optimizer: {equations: {v: g}}}\n",
+        NETWORK + "notation: {names: short}\n",
+        NETWORK.replace("sigmoid", "sigmod"),
+        NETWORK.replace("half_squared_error", "{name: huber, epsilon: 1}"),
+        NETWORK.replace("[[0.1, 0.2]]", "[0.1, 0.2]"),
+        NETWORK.replace("[[0.1, 0.2]]", "[[0.1, '0.2']]"),
+        NETWORK.replace("[0.3]", "[null]"),
+        NETWORK.replace("[1, 2]", "[one, two]"),
+        NETWORK.replace("[1, 2]", "{age: 1, height: 2}"),
+        one_layer("{activation: relu, weights: {init: constant}, units: 1}"),
+        one_layer("{activation: relu, weights: {init: zero, low: 1}, units: 1}"),
+        one_layer("{activation: relu, weights: [[1, 2]], bias_input: 0}"),
+        one_layer("{activation: relu, units: 3000}"),
+        "equations: {}\n",
+        "equations: {f: [1]}\n",
+        "equations: {f: x}\ngiven: {x: one}\n",
+        "equations: {f: x}\nsamples: []\n",
+        "equations: {f: x}\nsamples: [{inputs: [1]}]\n",
+    ],
+)
+def test_what_the_schema_refuses_the_reader_refuses(text: str) -> None:
+    assert not CHECK.is_valid(data_of(text))
+    with pytest.raises(ProblemError):
+        read_problem("bad.yaml", text)
+
+
+@pytest.mark.parametrize(
+    ("names", "text"),
+    [
+        (activations.NAMES, NETWORK.replace("sigmoid", "{}")),
+        (losses.NAMES, NETWORK.replace("half_squared_error", "{}")),
+        (optimizers.NAMES, NETWORK + "learning_rate: 1\ntraining: {{optimizer: {}}}\n"),
+        (
+            [name for name in initializers.NAMES if name != "constant"],
+            one_layer("{{units: 1, activation: relu, weights: {{init: {}}}}}"),
+        ),
+    ],
+    ids=["activations", "losses", "optimizers", "initializers"],
+)
+def test_every_row_of_the_rule_tables_is_in_it(names: tuple[str, ...], text: str) -> None:
+    for name in names:
+        written = text.replace("{}", name).replace("{{", "{").replace("}}", "}")
+        read_problem("good.yaml", written)
+        CHECK.validate(data_of(written))
+
+
+@pytest.mark.parametrize(
+    ("valid", "text"),
+    [
+        (True, "student: s1234\nanswers: {z1_1: 5.02, 'dL/db3_1': (yhat - y)*yhat}\n"),
+        (True, "answers: {z1_1: ['(yhat-y)a2_2', -0.05]}\n"),
+        (True, "iterations: [{z1_1: 1}, {z1_1: 2}]\n"),
+        (False, "answers: {z1_1: {value: 5}}\n"),
+        (False, "answers: {}\niterations: []\n"),
+        (False, "student: s1234\n"),
+        (False, "answers: [1]\n"),
+    ],
+)
+def test_answer_files(valid: bool, text: str) -> None:
+    assert jsonschema.Draft202012Validator(answers_schema()).is_valid(data_of(text)) is valid
