@@ -1,0 +1,67 @@
+"""What a sheet asks for, and how many points each answer is worth."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+
+from backprop_cli.graph.step import Graph, Step
+from backprop_cli.problem.model import Marking, Problem
+
+DEFAULT_SECTIONS = ("forward", "loss", "gradient", "update")
+SECTIONS = ("given", "forward", "loss", "backward", "gradient", "update")
+MOST_UPDATES = 10
+"""A run of more updates than this asks only for its first one: nobody does 1000 by hand."""
+
+
+def updates_asked(problem: Problem) -> int:
+    """How many updates a student is asked to do."""
+    steps = problem.training.steps if problem.trains else 1
+    return steps if steps <= MOST_UPDATES else 1
+
+
+def asked(problem: Problem, graph: Graph) -> tuple[Step, ...]:
+    """The steps of one update that a student is asked for, in the order of the sheet."""
+    wanted = problem.marking.ask or DEFAULT_SECTIONS
+    return tuple(step for step in graph.steps if any(_asks(each, step) for each in wanted))
+
+
+def _asks(wanted: str, step: Step) -> bool:
+    return step.section == wanted if wanted in SECTIONS else matches(wanted, step.name)
+
+
+def points_of(marking: Marking, step: Step) -> float:
+    """What a full answer is worth: the last entry of `points` that fits, else 1."""
+    points = 1.0
+    for pattern, value in marking.points.items():
+        if _asks(pattern, step):
+            points = float(value)
+    return points
+
+
+def matches(pattern: str, name: str) -> bool:
+    """Whether a name, with or without its sample, fits a glob of `*` and `?`.
+
+    Brackets stand for themselves: `z1_1[2]` is sample 2.
+    """
+    if pattern == name:
+        return True
+    glob = _glob(pattern)
+    return glob.fullmatch(name) is not None or glob.fullmatch(name.partition("[")[0]) is not None
+
+
+@lru_cache(maxsize=1024)
+def _glob(pattern: str) -> re.Pattern[str]:
+    parts = (".*" if c == "*" else "." if c == "?" else re.escape(c) for c in re.sub(r"\*+", "*", pattern))
+    return re.compile("".join(parts), re.S)
+
+
+def unused_patterns(marking: Marking, graph: Graph) -> tuple[str, ...]:
+    """Entries of `ask` and `points` that fit nothing on the sheet."""
+    patterns: Mapping[str, object] = dict.fromkeys((*marking.ask, *marking.points))
+    return tuple(
+        pattern
+        for pattern in patterns
+        if not any(_asks(pattern, step) for step in graph.steps)
+    )

@@ -1,0 +1,335 @@
+"""Marking as a whole: a problem and its submissions in, a report on each out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+
+from backprop_cli.marking.answers import Submission
+from backprop_cli.marking.expressions import ExpressionJudge, Expressions
+from backprop_cli.marking.feedback import MISSING
+from backprop_cli.marking.judge import Judgement, NumberJudge
+from backprop_cli.marking.asked import updates_asked
+from backprop_cli.marking.answers import Answer, MOST_CHARACTERS
+from backprop_cli.marking.mistakes import Slips
+from backprop_cli.marking.model import AnswerResult, Head, SubmissionReport, Verdict
+from backprop_cli.marking.numbers import Written, read_number
+from backprop_cli.marking.sheet import AnswerKey, Structure
+from backprop_cli.marking.slips import SlipFinder
+from backprop_cli.marking.work import Work
+from backprop_cli.problem.model import Problem
+from backprop_cli.run import solve
+
+MOST_SUGGESTIONS = 5
+MOST_UNKNOWN = 200
+GIVEN_LENGTH = 200
+ROUND_OFF = 1e-9
+CACHED_NUMBERS = 50_000
+
+
+def check(
+    problem: Problem,
+    submissions: Iterable[Submission],
+    *,
+    tolerance: Fraction | float | None = None,
+    pass_mark: Fraction | float | None = None,
+    reveal: bool = False,
+) -> Iterator[SubmissionReport]:
+    """Marks submissions one after the other; nothing of one is kept for the next.
+
+    `tolerance` and `pass_mark` replace what the problem file says. With `reveal` every answer
+    has its expected values; without it none is given away.
+    """
+    checker = Checker(problem, tolerance=tolerance, pass_mark=pass_mark, reveal=reveal)
+    for submission in submissions:
+        yield checker.mark(submission)
+
+
+class Checker:
+    """A problem made ready for marking."""
+
+    def __init__(
+        self,
+        problem: Problem,
+        *,
+        tolerance: Fraction | float | None = None,
+        pass_mark: Fraction | float | None = None,
+        reveal: bool = False,
+    ) -> None:
+        marking = problem.marking
+        self.problem = problem
+        self.reveal = reveal
+        self.tolerance = float(marking.tolerance if tolerance is None else tolerance)
+        self.pass_mark = float(marking.pass_share if pass_mark is None else pass_mark)
+        self.shares: dict[Verdict, float] = {
+            "correct": 1.0,
+            "follow_through": float(marking.follow_through),
+            "imprecise": float(marking.imprecise),
+        }
+        updates = updates_asked(problem)
+        run = solve(problem, steps=updates if problem.trains else None, show=updates)
+        self.keys: list[AnswerKey] = []
+        self.finders: list[SlipFinder] = []
+        self.expressions: list[Expressions] = []
+        structures: dict[int, tuple[Structure, SlipFinder]] = {}
+        for iteration in run.iterations[:updates]:
+            steps = iteration.graph.steps
+            if id(steps) not in structures:
+                structure = Structure(iteration.graph)
+                structures[id(steps)] = (structure, SlipFinder(Slips(structure)))
+            structure, finder = structures[id(steps)]
+            key = AnswerKey(problem, structure, iteration, self.tolerance)
+            self.keys.append(key)
+            self.finders.append(finder)
+            self.expressions.append(Expressions(key, finder))
+        self.max_score = sum(sum(key.asked.values()) for key in self.keys)
+        self._numbers: dict[str, Written | None] = {}
+
+    @property
+    def head(self) -> Head:
+        return Head(self.problem.path, self.problem.title, self.pass_mark, self.reveal)
+
+    def mark(self, submission: Submission) -> SubmissionReport:
+        if submission.error is not None:
+            return SubmissionReport(
+                submission.file, submission.student, 0.0, self.max_score, False, (), submission.error
+            )
+        results: list[AnswerResult] = []
+        before: _Update | None = None
+        for place, key in enumerate(self.keys):
+            answers = submission.iterations[place] if place < len(submission.iterations) else ()
+            before = _Update(self, place, key, answers, before)
+            results.extend(before.results())
+        for place in range(len(self.keys), len(submission.iterations)):
+            results.extend(self._beyond(place + 1, submission.iterations[place]))
+        score = sum(result.points for result in results)
+        passed = score >= self.pass_mark * self.max_score - ROUND_OFF
+        return SubmissionReport(
+            submission.file,
+            submission.student,
+            round(score, 9),
+            self.max_score,
+            passed,
+            tuple(results),
+        )
+
+    def _beyond(self, number: int, answers: tuple[Answer, ...]) -> Iterator[AnswerResult]:
+        count = len(self.keys)
+        reason = f"This sheet asks for {count} update{'s' if count != 1 else ''}; this is number {number}."
+        for answer in answers[:MOST_UNKNOWN]:
+            yield AnswerResult(
+                number, answer.name, given_text(answer), "unknown", 0.0, 0.0, reason,
+                line=answer.line, column=answer.column,
+            )  # fmt: skip
+
+    def number(self, text: str) -> Written | None:
+        """The number in a text; the same texts come again and again in a class."""
+        cache = self._numbers
+        try:
+            return cache[text]
+        except KeyError:
+            if len(cache) >= CACHED_NUMBERS:
+                cache.clear()
+            found = cache[text] = read_number(text)
+            return found
+
+
+def given_text(answer: Answer) -> str:
+    """What was written, on one line and of bounded length."""
+    text = answer.texts[0] if len(answer.texts) == 1 else " = ".join(answer.texts)
+    return text if len(text) <= GIVEN_LENGTH else text[:GIVEN_LENGTH] + "…"
+
+
+class _Update:
+    """The answers of one submission to one update."""
+
+    def __init__(
+        self,
+        checker: Checker,
+        place: int,
+        key: AnswerKey,
+        answers: tuple[Answer, ...],
+        before: _Update | None,
+    ) -> None:
+        self.checker = checker
+        self.key = key
+        self.finder = checker.finders[place]
+        self.given: dict[int, Answer] = {}
+        self.numbers: dict[int, Written] = {}
+        self.texts: dict[int, tuple[str, ...]] = {}
+        self.strangers: list[Answer] = []
+        self.work = Work(key)
+        if before is not None:
+            self._carry(before)
+        self._sort(answers)
+        digits = self._digits()
+        self.judge = NumberJudge(key, self.finder, self.work, digits)
+        self.expressions: ExpressionJudge | None = None
+        self.place = place
+
+    def _carry(self, before: _Update) -> None:
+        """Parameters and states begin where the student's own last update ended."""
+        slots = self.key.structure.slots
+        earlier = before.key.structure
+        before.work.settle(
+            earlier.slots[new] for new in earlier.graph.carried.values() if new in earlier.slots
+        )
+        for old, new in earlier.graph.carried.items():
+            slot, source = slots.get(old), earlier.slots.get(new)
+            if slot is None or source is None or slot >= self.key.structure.leaves:
+                continue
+            self.work.v[slot] = before.work.v[source]
+            self.work.unit[slot] = before.work.unit[source]
+            self.work.right[slot] = before.work.right[source]
+            self.work.tainted[slot] = before.work.tainted[source]
+
+    def _sort(self, answers: tuple[Answer, ...]) -> None:
+        known = self.key.known
+        slots = self.key.structure.slots
+        number = self.checker.number
+        write = self.work.write
+        symbolic = self.key.symbolic
+        leaves = self.key.structure.leaves
+        for answer in answers:
+            name = known.get(answer.name) or self.key.names.find(answer.name)
+            if name is None:
+                self.strangers.append(answer)
+                continue
+            slot = slots[name]
+            if slot in self.given:
+                first = self.given[slot]
+                problem = f"it is given twice, as {first.name} and as {answer.name}"
+                self.given[slot] = first._replace(problem=problem)
+                self.numbers.pop(slot, None)
+                self.texts.pop(slot, None)
+                continue
+            self.given[slot] = answer
+            if answer.problem is not None or slot < leaves:
+                continue
+            expressions = []
+            for text in answer.texts:
+                written = None if symbolic else number(text)
+                if written is None:
+                    expressions.append(text)
+                elif slot in self.numbers:
+                    self.given[slot] = answer._replace(problem="it holds two numbers")
+                else:
+                    self.numbers[slot] = written
+                    write(slot, written.value, written.unit)
+            if expressions:
+                self.texts[slot] = tuple(expressions)
+
+    def _digits(self) -> int:
+        """How many significant digits this student writes, as a rule."""
+        styles = sorted(written.style for written in self.numbers.values() if written.style)
+        return styles[len(styles) // 2] if styles else 17
+
+    # Results in the order of the sheet
+
+    def results(self) -> Iterator[AnswerResult]:
+        key = self.key
+        asked, given = key.asked, self.given
+        order = asked if given.keys() == asked.keys() else sorted(asked.keys() | given.keys())
+        for slot in order:
+            answer = given.get(slot)
+            if answer is None:
+                name = key.structure.names[slot]
+                yield AnswerResult(
+                    key.number, name, "", "missing", 0.0, asked[slot], MISSING, None,
+                    self._expected(slot), None,
+                )  # fmt: skip
+            else:
+                yield self._result(slot, answer)
+        suggestions = 0
+        for answer in self.strangers[:MOST_UNKNOWN]:
+            suggestions += 1
+            yield self._stranger(answer, suggestions <= MOST_SUGGESTIONS)
+
+    def _result(self, slot: int, answer: Answer) -> AnswerResult:
+        key = self.key
+        node = key.structure.nodes[slot]
+        points = key.asked.get(slot, 0.0)
+        if answer.problem is not None:
+            judgement = Judgement("unreadable", f"This cannot be read: {answer.problem}.")
+        elif node is None:
+            judgement = self._leaf(slot, answer)
+        else:
+            judgement = self._judge(slot, answer)
+        share = self.checker.shares.get(judgement.verdict, 0.0)
+        own = judgement.own
+        if self.checker.reveal and own is None and node is not None and not key.symbolic:
+            self.work.settle(node.needs)
+            own = self.work.value(node)[0]
+        return AnswerResult(
+            key.number,
+            key.structure.names[slot],
+            given_text(answer),
+            judgement.verdict,
+            points * share,
+            points,
+            judgement.feedback,
+            judgement.mistake,
+            self._expected(slot),
+            own if self.checker.reveal else None,
+            answer.line,
+            answer.column,
+        )
+
+    def _expected(self, slot: int) -> float | None:
+        if not self.checker.reveal:
+            return None
+        value = self.key.truth[slot]
+        return None if self.key.symbolic and value != value else value
+
+    def _judge(self, slot: int, answer: Answer) -> Judgement:
+        node = self.key.structure.nodes[slot]
+        assert node is not None
+        texts = self.texts.get(slot)
+        number = self.numbers.get(slot)
+        if texts is None:
+            assert number is not None
+            return self.judge.judge(node, number)
+        if any(len(text) > MOST_CHARACTERS for text in texts):
+            return Judgement("unreadable", f"This is longer than {MOST_CHARACTERS} characters.")
+        if self.expressions is None:
+            expressions = self.checker.expressions[self.place]
+            self.expressions = ExpressionJudge(expressions, self.work, self.judge, self.texts)
+        judgements = [
+            self.expressions.judge(node, text, only=number is None) for text in texts
+        ]
+        if number is not None:
+            judgements.append(self.judge.judge(node, number))
+        return max(judgements, key=lambda each: _ORDER[each.verdict])
+
+    def _leaf(self, slot: int, answer: Answer) -> Judgement:
+        """A given quantity repeated: it must be what is given, and earns nothing."""
+        truth = self.key.truth[slot]
+        values = [self.checker.number(text) for text in answer.texts]
+        name = self.key.structure.names[slot]
+        if truth == truth and all(
+            value is not None and abs(value.value - truth) <= max(value.unit / 2, 1e-12 * abs(truth))
+            for value in values
+        ):
+            return Judgement("correct", f"{name} is given; it need not be answered.")
+        return Judgement("wrong", f"{name} is given on the sheet, and it is something else there.")
+
+    def _stranger(self, answer: Answer, suggest: bool) -> AnswerResult:
+        feedback = "There is no such name on this sheet."
+        nearest = self.key.names.nearest(answer.name) if suggest else []
+        if nearest:
+            feedback += f" Did you mean {' or '.join(nearest)}?"
+        return AnswerResult(
+            self.key.number, answer.name, given_text(answer), "unknown", 0.0, 0.0, feedback,
+            line=answer.line, column=answer.column,
+        )  # fmt: skip
+
+
+_ORDER: dict[Verdict, int] = {
+    "correct": 0,
+    "follow_through": 1,
+    "imprecise": 2,
+    "wrong": 3,
+    "unreadable": 4,
+    "missing": 5,
+    "unknown": 6,
+}

@@ -1,0 +1,404 @@
+"""The verdict on each expression: equal as functions of inputs, targets and parameters.
+
+Names of the sheet stand for their definitions. Nothing is simplified: a wrong answer costs no
+more time than a right one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+
+from backprop_cli.formula.build import children, names_in
+from backprop_cli.formula.evaluate import as_float, evaluate
+from backprop_cli.formula.nodes import Formula, Number
+from backprop_cli.formula.parse import FormulaError, parse
+from backprop_cli.marking.feedback import TRIVIAL, followed, look_again
+from backprop_cli.marking.judge import CORRECT, Judgement, NumberJudge
+from backprop_cli.marking.mistakes import RANK
+from backprop_cli.marking.model import Mistake
+from backprop_cli.marking.numbers import Written, read_number
+from backprop_cli.marking.points import points, same
+from backprop_cli.marking.sheet import AnswerKey, Node
+from backprop_cli.marking.slips import SlipFinder
+from backprop_cli.marking.work import Work
+
+CACHE_SIZE = 5000
+MOST_ANCESTORS = 40
+MOST_CANDIDATES = 150
+DEEPER = 0.3
+
+
+class Expressions:
+    """What judging expressions on one sheet needs and no student changes."""
+
+    def __init__(self, key: AnswerKey, finder: SlipFinder) -> None:
+        self.key = key
+        self.finder = finder
+        self._parsed: dict[str, Formula | str] = {}
+        self._equal: dict[tuple[int, str], bool] = {}
+        self._later: dict[int, frozenset[int]] = {}
+
+    @cached_property
+    def points(self) -> list[list[float]]:
+        return points(self.key)
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        return frozenset(self.key.known)
+
+    def parsed(self, text: str) -> Formula | str:
+        """The formula a text writes, or why it cannot be read."""
+        if text not in self._parsed:
+            if len(self._parsed) >= CACHE_SIZE:
+                self._parsed.clear()
+            self._parsed[text] = self._parse(text)
+        return self._parsed[text]
+
+    def _parse(self, text: str) -> Formula | str:
+        try:
+            return parse(text, known=self.names)
+        except FormulaError as error:
+            help = f" ({error.help})" if error.help else ""
+            return f"Column {error.column + 1}: {error.message}{help}."
+
+    def is_equal(self, node: Node, text: str, formula: Formula) -> bool:
+        """Whether the expression is the quantity, at every point."""
+        place = (node.slot, text)
+        if place not in self._equal:
+            if len(self._equal) >= CACHE_SIZE:
+                self._equal.clear()
+            truth = [v[node.slot] for v in self.points]
+            self._equal[place] = all(
+                same([self.value(formula, v)], [true])
+                for v, true in zip(self.points[:1], truth[:1], strict=True)
+            ) and same(self.values(formula, self.points), truth)
+        return self._equal[place]
+
+    def values(self, formula: Formula, points: Sequence[Sequence[float]]) -> list[float]:
+        return [self.value(formula, v) for v in points]
+
+    def value(self, formula: Formula, v: Sequence[float]) -> float:
+        slots, known = self.key.structure.slots, self.key.known
+        return as_float(evaluate(formula, lambda name: v[slots[known[name]]]))
+
+    def later(self, slot: int) -> frozenset[int]:
+        """The quantity and all that is calculated from it."""
+        if slot not in self._later:
+            users = self.key.structure.users
+            found = {slot}
+            waiting = [slot]
+            while waiting:
+                for user in users.get(waiting.pop(), ()):
+                    if user not in found:
+                        found.add(user)
+                        waiting.append(user)
+            self._later[slot] = frozenset(found)
+        return self._later[slot]
+
+    def circular(self, node: Node, formula: Formula) -> str | None:
+        """The first name in an expression that is itself calculated from the quantity."""
+        later = self.later(node.slot)
+        slots, known = self.key.structure.slots, self.key.known
+        return next((name for name in names_in(formula) if slots[known[name]] in later), None)
+
+    # Slips
+
+    def explain(
+        self, node: Node, values: Sequence[float], points: Sequence[list[float]]
+    ) -> Mistake | None:
+        """The simplest slip, here or in a step before, that makes the quantity these values."""
+        found: list[tuple[float, Mistake]] = []
+        right = [node.function(v) for v in points]
+        found += self._at(node, values, right, points, lambda v: v, 0.0)
+        for depth, between in self._ancestors(node):
+            found += self._below(node, between, values, points, DEEPER * depth)
+        if not found:
+            return None
+        return min(found, key=lambda each: each[0])[1]
+
+    def _ancestors(self, node: Node) -> list[tuple[int, Node]]:
+        found: list[tuple[int, Node]] = []
+        level = list(node.parents)
+        seen = set(level)
+        depth = 1
+        while level and len(found) < MOST_ANCESTORS:
+            below: list[int] = []
+            for slot in level:
+                at = self.key.structure.nodes[slot]
+                if at is None:
+                    continue
+                found.append((depth, at))
+                fresh = [parent for parent in at.parents if parent not in seen]
+                seen.update(fresh)
+                below.extend(fresh)
+            level = below
+            depth += 1
+        return found[:MOST_ANCESTORS]
+
+    def _at(
+        self,
+        node: Node,
+        values: Sequence[float],
+        right: Sequence[float],
+        points: Sequence[list[float]],
+        through: Callable[[list[float]], list[float]],
+        later: float,
+    ) -> list[tuple[float, Mistake]]:
+        """Slips in the step itself: its variants, a stray factor, another operand."""
+        found: list[tuple[float, Mistake]] = []
+        made = self.finder.slips.of(node)
+        rows = [made.functions(v) for v in points]
+        for place, variant in enumerate(made.variants):
+            column = [row[place] for row in rows]
+            if same(column, values) and not same(column, right):
+                found.append((variant.rank + later, variant.mistake))
+        names = self.finder.structure.names
+        if node.step.section not in ("update", "loss") and node.step.kind != "slope":
+            for other in self.finder.related(node):
+                column = [here * v[other] for here, v in zip(right, points, strict=True)]
+                if same(column, values) and not same(column, right):
+                    mistake = Mistake("extra-factor", f"the factor {names[other]} does not belong here")
+                    found.append((RANK["extra-factor"] + later, mistake))
+        found += self._operands(node, values, right, points, later)
+        return found
+
+    def _operands(
+        self,
+        node: Node,
+        values: Sequence[float],
+        right: Sequence[float],
+        points: Sequence[list[float]],
+        later: float,
+    ) -> list[tuple[float, Mistake]]:
+        names = self.finder.structure.names
+        first = points[-1]
+        target = values[-1]
+        candidates = [slot for slot in range(len(first)) if slot not in self.later(node.slot)]
+        for parent in node.parents:
+            for other in candidates[:MOST_CANDIDATES]:
+                if other == parent:
+                    continue
+                if not same([self._with(node, first, parent, other)], [target]):
+                    continue
+                column = [self._with(node, v, parent, other) for v in points]
+                if same(column, values) and not same(column, right):
+                    message = f"{names[other]} was used where {names[parent]} belongs"
+                    return [(RANK["wrong-operand"] + later, Mistake("wrong-operand", message))]
+        return []
+
+    @staticmethod
+    def _with(node: Node, v: list[float], parent: int, other: int) -> float:
+        old = v[parent]
+        v[parent] = v[other]
+        value = node.function(v)
+        v[parent] = old
+        return value
+
+    def _below(
+        self,
+        node: Node,
+        between: Node,
+        values: Sequence[float],
+        points: Sequence[list[float]],
+        later: float,
+    ) -> list[tuple[float, Mistake]]:
+        """Slips in a step before: its variants, carried on to this one."""
+        structure = self.key.structure
+        users = self.later(between.slot)
+        path = [
+            at
+            for slot in sorted(users)
+            if slot <= node.slot and slot != between.slot and (at := structure.nodes[slot]) is not None
+        ]
+        if node not in path:
+            return []
+        made = self.finder.slips.of(between)
+        first = points[-1]
+        found = []
+        for place, other in enumerate(made.functions(first)):
+            if not same([_carried(first, between.slot, other, path)], [values[-1]]):
+                continue
+            column = [
+                _carried(v, between.slot, made.functions(v)[place], path) for v in points
+            ]
+            if same(column, values) and not same(column, [node.function(v) for v in points]):
+                variant = made.variants[place]
+                message = f"in {between.name}, on the way here: {variant.mistake.message}"
+                found.append((variant.rank + later, variant.mistake._replace(message=message)))
+        names = structure.names
+        for stray in self.finder.related(between):
+            other = first[between.slot] * first[stray]
+            if stray in users or not same([_carried(first, between.slot, other, path)], [values[-1]]):
+                continue
+            column = [_carried(v, between.slot, v[between.slot] * v[stray], path) for v in points]
+            if same(column, values) and not same(column, [node.function(v) for v in points]):
+                message = f"in {between.name}, on the way here: the factor {names[stray]} does not belong here"
+                found.append((RANK["extra-factor"] + later, Mistake("extra-factor", message)))
+        return found
+
+
+def _carried(v: Sequence[float], slot: int, value: float, path: Sequence[Node]) -> float:
+    """What the last step of a path comes to when an earlier one has another value."""
+    moved = list(v)
+    moved[slot] = value
+    for node in path:
+        moved[node.slot] = node.function(moved)
+    return moved[path[-1].slot]
+
+
+class ExpressionJudge:
+    """Judges the expressions of one submission for one update, in the order of the sheet."""
+
+    def __init__(
+        self,
+        shared: Expressions,
+        work: Work,
+        numbers: NumberJudge,
+        texts: Mapping[int, Sequence[str]],
+    ) -> None:
+        self.shared = shared
+        self.key = shared.key
+        self.work = work
+        self.numbers = numbers
+        self.texts = texts
+        self.own: dict[int, Formula] = {}  # the student's own expressions that are not the sheet's
+        self._own_points: list[list[float]] | None = None
+        self._upto = 0
+        self._changed: set[int] = set()
+
+    def judge(self, node: Node, text: str, only: bool) -> Judgement:
+        """The verdict on one expression. `only`: there is no number beside it, so that own work
+        goes on with what the expression comes to."""
+        shared = self.shared
+        if len(text) > 1 and text[0] == "=":
+            text = text[1:].strip()
+        formula = shared.parsed(text)
+        if isinstance(formula, str):
+            return Judgement("unreadable", formula)
+        circular = shared.circular(node, formula)
+        if circular is not None:
+            what = node.name if circular == node.name else f"{circular}, which comes from it"
+            return Judgement("wrong", f"{node.name} cannot be given by {what}.")
+        if not self.key.symbolic and not names_in(formula):
+            return self._number(node, text, formula, only)
+        if shared.is_equal(node, text, formula):
+            return CORRECT
+        judgement = self._not_equal(node, formula)
+        self.own[node.slot] = formula
+        if only and not self.key.symbolic:
+            self.work.settle(self._slots(formula))
+            value = shared.value(formula, self.work.v)
+            if math.isfinite(value):
+                self.work.write(node.slot, value, 0.0)
+            self.work.right[node.slot] = 0
+        return judgement
+
+    def _slots(self, formula: Formula) -> list[int]:
+        slots, known = self.key.structure.slots, self.key.known
+        return [slots[known[name]] for name in names_in(formula)]
+
+    def _number(self, node: Node, text: str, formula: Formula, only: bool) -> Judgement:
+        """An expression without names is a number that has not been worked out."""
+        written = worked_out(formula)
+        if not math.isfinite(written.value):
+            return Judgement("wrong", look_again(node.step))
+        if only:
+            self.work.write(node.slot, written.value, written.unit)
+        return self.numbers.judge(node, written)
+
+    def _not_equal(self, node: Node, formula: Formula) -> Judgement:
+        shared = self.shared
+        values = shared.values(formula, shared.points)
+        if self.own:
+            own_points = self._own_values(node.slot)
+            if any(parent in self._changed for parent in node.parents):
+                own = [node.function(v) for v in own_points]
+                if same(values, own) or same(shared.values(formula, own_points), own):
+                    truth = [v[node.slot] for v in shared.points]
+                    if not any(own) and any(truth):
+                        return Judgement("wrong", TRIVIAL)
+                    return Judgement("follow_through", followed(node.step))
+                mistake = shared.explain(node, values, own_points)
+                if mistake is not None:
+                    return Judgement("wrong", look_again(node.step, mistake), mistake)
+        mistake = shared.explain(node, values, shared.points)
+        if mistake is not None:
+            return Judgement("wrong", look_again(node.step, mistake), mistake)
+        if self.key.symbolic and not names_in(formula):
+            feedback = "This sheet has no numbers, so the answer is an expression in its names."
+            return Judgement("wrong", feedback)
+        if not self.key.symbolic and same(values[:1], [shared.points[0][node.slot]]):
+            feedback = (
+                "This agrees with the sheet's numbers, but not in general; "
+                "write names instead of numbers and look again."
+            )
+            return Judgement("wrong", feedback)
+        return Judgement("wrong", look_again(node.step))
+
+    def _own_values(self, slot: int) -> list[list[float]]:
+        """All quantities before `slot` as the student's own expressions make them."""
+        if self._own_points is None:
+            self._own_points = [list(v) for v in self.shared.points]
+            self._upto = self.key.structure.leaves
+        for at in range(self._upto, slot):
+            node = self.key.structure.nodes[at]
+            assert node is not None
+            formula = self.own.get(at)
+            if formula is not None:
+                for v in self._own_points:
+                    v[at] = self.shared.value(formula, v)
+                self._changed.add(at)
+            elif any(parent in self._changed for parent in node.parents) and not self._given(at):
+                for v in self._own_points:
+                    v[at] = node.function(v)
+                self._changed.add(at)
+        self._upto = max(self._upto, slot)
+        return self._own_points
+
+    def _given(self, slot: int) -> bool:
+        """Whether the student wrote an expression here that is the sheet's own."""
+        return slot in self.texts and slot not in self.own
+
+
+def worked_out(formula: Formula) -> Written:
+    """The value of an expression without names; its unit follows from the decimals in it."""
+    value = as_float(evaluate(formula, _no_name))
+    if not math.isfinite(value):
+        return Written(value, 0.0, 1, 1)
+    spread = 0.0
+    digits = 17
+    for part in _numbers(formula):
+        if "." not in part.text:
+            continue
+        written = read_number(part.text)
+        if written is None or written.value == 0:
+            continue
+        digits = min(digits, max(1, written.digits))
+        moved = as_float(evaluate(_moved(formula, part, written), _no_name))
+        spread += abs(moved - value)
+    return Written(value, spread if math.isfinite(spread) else 0.0, digits, digits)
+
+
+def _no_name(name: str) -> float:
+    raise KeyError(name)
+
+
+def _numbers(formula: Formula) -> list[Number]:
+    found: list[Number] = []
+    waiting = [formula]
+    while waiting and len(found) < 40:
+        part = waiting.pop()
+        if isinstance(part, Number):
+            found.append(part)
+        waiting.extend(children(part))
+    return found
+
+
+def _moved(formula: Formula, number: Number, written: Written) -> Formula:
+    from backprop_cli.formula.build import rebuild
+
+    if formula is number:
+        return Number(repr(abs(written.value + written.unit)))
+    return rebuild(formula, lambda part: _moved(part, number, written))

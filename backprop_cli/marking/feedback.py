@@ -1,0 +1,45 @@
+"""Sentences a student can act on. None of them gives away a value still to be found."""
+
+from __future__ import annotations
+
+from backprop_cli.graph.step import Step
+from backprop_cli.marking.model import Mistake
+
+NO_DIGITS = "No digit of this tells anything; write at least two significant digits."
+TOO_COARSE = "Too few digits to tell this from a wrong value; carry more digits."
+UNCHANGED = "At these digits the change cannot be seen; write more of them."
+ROUNDED_EARLY = "Close, and the method looks right: carry more digits on the way."
+TRIVIAL = (
+    "This follows from an earlier number of yours that makes the rest trivial, so it earns nothing; "
+    "mend that one first."
+)
+MISSING = "Not answered."
+
+_HINTS = {
+    "preactivation": "each weight times what comes in, added up, then the bias",
+    "normalisation": "the mean and the variance are taken over the batch",
+    "activation": "the activation of this unit's own z",
+    "equation": "put the numbers into its equation one by one",
+    "loss": "target and output put into the loss, with its constants",
+    "batch_loss": "the samples' losses, reduced as the sheet says",
+    "slope": "the slope of this unit's activation, at this unit",
+    "upstream": "one path for every place where the quantity is used, each a product, then the sum",
+    "gradient": "the error of what uses it, times what it is multiplied with there",
+    "batch_gradient": "the samples' gradients, reduced as the sheet says",
+    "penalty": "the gradient, and what is added to it or how it is shortened",
+    "state": "the optimizer's rule, with the old value of its state",
+    "update": "old value − eta · gradient, with the gradient's own sign",
+}
+
+
+def look_again(step: Step, mistake: Mistake | None = None) -> str:
+    """What to look at again."""
+    hint = _HINTS[step.kind]
+    if mistake is None:
+        return f"Look again at {step.name}: {hint}."
+    message = mistake.message
+    return f"{message[:1].upper()}{message[1:]}. Look again at {step.name}: {hint}."
+
+
+def followed(step: Step) -> str:
+    return "Right from your own earlier numbers."

@@ -1,0 +1,312 @@
+"""The verdict on each number, by the rules of fair marking.
+
+1. Right in itself: within the last written unit, or the tolerance, of the true value.
+2. Right from own work: what the student's own earlier numbers give, whatever was rounded on
+   the way.
+3. Neither silent credit for digits that tell nothing, nor a mark lost for honest rounding.
+4. One slip costs one mark: a wrong number also tells what was used for steps not written.
+5. No follow-through where being wrong made the rest trivial.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from backprop_cli.marking.feedback import (
+    NO_DIGITS,
+    ROUNDED_EARLY,
+    TOO_COARSE,
+    TRIVIAL,
+    UNCHANGED,
+    followed,
+    look_again,
+)
+from backprop_cli.marking.model import Mistake, Verdict
+from backprop_cli.marking.numbers import Written, quantum
+from backprop_cli.marking.sheet import AnswerKey, Node
+from backprop_cli.marking.slips import Explanation, SlipFinder, inverse
+from backprop_cli.marking.work import Work
+
+CLOSE_SHARE = 0.03
+"""A number this near is taken for the right method, rounded too early."""
+WIDE_SHARE = 0.25
+"""An allowance wider than this part of the value tells too little for full credit."""
+EPS = 1e-9
+FULL_PRECISION = 8
+"""From so many digits on, rounding on the way explains nothing."""
+
+
+class Judgement(NamedTuple):
+    verdict: Verdict
+    feedback: str = ""
+    mistake: Mistake | None = None
+    own: float | None = None  # what the student's own numbers give
+    right: bool = False  # right in itself, so that what rests on it is no follow-through
+    blank: bool = False  # the number says too little to go on with
+
+
+CORRECT = Judgement("correct", right=True)
+
+
+class NumberJudge:
+    """Judges the numbers of one submission for one update.
+
+    `work` must hold every written number before the first is judged; numbers are judged in the
+    order of the sheet.
+    """
+
+    def __init__(self, key: AnswerKey, finder: SlipFinder, work: Work, digits: int) -> None:
+        self.key = key
+        self.finder = finder
+        self.work = work
+        self.digits = digits  # how many significant digits this student writes
+        self.guess: Work | None = None  # with what the student must have used
+        self.true_work: Work | None = None
+
+    def judge(self, node: Node, given: Written) -> Judgement:
+        """The verdict; own work then knows whether this number is right."""
+        slot = node.slot
+        # The common case first: most answers of most students are right.
+        if abs(given.value - self.key.truth[slot]) <= self.key.margin[slot]:
+            return CORRECT
+        judgement = self._judge(node, given)
+        self._remember(node, given, judgement)
+        return judgement
+
+    def _remember(self, node: Node, given: Written, judgement: Judgement) -> None:
+        slot = node.slot
+        for work in (self.work, self.guess):
+            if work is None:
+                continue
+            if judgement.blank:
+                work.forget(slot, given.unit)
+            else:
+                work.right[slot] = judgement.right
+        if judgement.verdict == "wrong" and self._trivial(node, given.value, judgement.mistake):
+            for work in (self.work, self.guess):
+                if work is not None:
+                    work.tainted[slot] = 1
+
+    def _trivial(self, node: Node, value: float, mistake: Mistake | None) -> bool:
+        """A factor made 0 or 1, or an activation outside its range, where the true one is not."""
+        truth = self.key.truth[node.slot]
+        if value in (0.0, 1.0) and truth not in (0.0, 1.0):
+            return True
+        if node.bounds is None:
+            return False
+        low, high = node.bounds
+        # An honest slip (z for a, another activation) may leave the range as well.
+        honest = mistake is not None and mistake.code in ("missing-activation", "wrong-activation")
+        return not low <= value <= high and low <= truth <= high and not honest
+
+    # The rules in turn
+
+    def _judge(self, node: Node, given: Written) -> Judgement:
+        key, slot = self.key, node.slot
+        truth = key.truth[slot]
+        if given.value != given.value:
+            return CORRECT if truth != truth else Judgement("wrong", look_again(node.step))
+        if given.value == truth:
+            return CORRECT
+        if abs(given.value - truth) <= given.unit * (1 + EPS):
+            old = key.truth[node.base] if node.base >= 0 else None
+            judgement = self._by_digits(node, given, truth, key.scale[slot], old, key.truth)
+            if judgement is not None:
+                return judgement
+        own = None
+        for work in (self.work, self.guess):
+            if work is None:
+                continue
+            judgement, value = self._from_work(node, given, work)
+            own = value if own is None else own
+            if judgement is not None:
+                return judgement._replace(own=value)
+        for work in (self.work, self.guess):
+            if work is None or self.digits >= FULL_PRECISION:
+                continue
+            judgement = self._rounded_on_the_way(node, given, work)
+            if judgement is not None:
+                return judgement._replace(own=own)
+        return self._wrong(node, given, own)
+
+    def _by_digits(
+        self,
+        node: Node,
+        given: Written,
+        reference: float,
+        scale: float,
+        old: float | None,
+        v: Sequence[float],
+    ) -> Judgement | None:
+        """The number agrees to its last unit: is that enough to be told from something else?"""
+        value, unit = given.value, given.unit
+        if abs(value - reference) <= self.key.tolerance * scale:
+            return CORRECT
+        if old is not None:
+            change = reference - old
+            if any(_written_the_same(value, unit, other) for other in (old, old - change)):
+                return Judgement("imprecise", UNCHANGED, right=True)
+            return CORRECT
+        if given.digits == 0 or unit >= abs(reference):
+            if unit >= 1 and abs(reference) >= 0.01:
+                return None  # a bare 0 or 1 says nothing
+            return Judgement("imprecise", NO_DIGITS, right=True, blank=True)
+        honest = _written_the_same(value, unit, reference)
+        if honest and given.digits >= 2:
+            return CORRECT
+        if self._hides_slip(node, value, unit, reference, scale, v):
+            return Judgement("imprecise", TOO_COARSE, right=True)
+        return CORRECT
+
+    def _hides_slip(
+        self,
+        node: Node,
+        value: float,
+        unit: float,
+        reference: float,
+        scale: float,
+        v: Sequence[float],
+    ) -> bool:
+        apart = self.key.tolerance * scale
+        return any(
+            abs(other - reference) > apart and _written_the_same(value, unit, other)
+            for other in self.finder.structural(node, v)
+        )
+
+    def _from_work(
+        self, node: Node, given: Written, work: Work
+    ) -> tuple[Judgement | None, float | None]:
+        """Rule 2: what follows from the student's own numbers, to first order in their units."""
+        work.settle(node.needs)
+        first: float | None = None
+        definitions = [(node.function, node.parents), *node.others]
+        for function, parents in definitions:
+            work.settle(parents)
+            own, spread = work.evaluate(function, parents, work.unit)
+            first = own if first is None else first
+            old = work.v[node.base] if node.base >= 0 else None
+            scale = abs(own) if old is None else abs(own - old)
+            distance = abs(given.value - own)
+            if distance <= max(self.key.tolerance * scale, given.unit * (1 + EPS)) or own == given.value:
+                judgement = self._by_digits(node, given, own, scale, old, work.v)
+                if judgement is not None:
+                    return self._with_parents(node, work, judgement), own
+            elif distance <= (given.unit + spread) * (1 + EPS):
+                judgement = self._by_allowance(
+                    node, given, own, given.unit + spread, scale, old, work.v
+                )
+                return self._with_parents(node, work, judgement), own
+        return None, first
+
+    def _by_allowance(
+        self,
+        node: Node,
+        given: Written,
+        own: float,
+        allowance: float,
+        scale: float,
+        old: float | None,
+        v: Sequence[float],
+    ) -> Judgement:
+        """Within what earlier roundings allow: never credit for what could be anything."""
+        if given.digits == 0:
+            return Judgement("imprecise", NO_DIGITS, right=True, blank=True)
+        if allowance >= scale or allowance > WIDE_SHARE * scale:
+            return Judgement("imprecise", TOO_COARSE, right=True)
+        if self._hides_slip(node, given.value, given.unit, own, scale, v):
+            return Judgement("imprecise", TOO_COARSE, right=True)
+        return CORRECT
+
+    def _with_parents(self, node: Node, work: Work, judgement: Judgement) -> Judgement:
+        if work.right_parents(node):
+            return judgement
+        if any(work.tainted[parent] for parent in node.parents):
+            return Judgement("wrong", TRIVIAL)
+        if judgement.verdict == "correct":
+            return Judgement("follow_through", followed(node.step))
+        return judgement._replace(right=False)
+
+    def _rounded_on_the_way(self, node: Node, given: Written, work: Work) -> Judgement | None:
+        """Steps that were not written were rounded too, to as many digits as the others."""
+        unit = max(given.unit, quantum(given.value, self.digits))
+        for function, parents in [(node.function, node.parents), *node.others]:
+            work.settle(parents)
+            own = function(work.v)
+            spread = work.widened(node, self.digits)
+            if abs(given.value - own) <= (unit + spread) * (1 + EPS):
+                old = work.v[node.base] if node.base >= 0 else None
+                scale = abs(own) if old is None else abs(own - old)
+                judgement = self._by_allowance(
+                    node, given, own, unit + spread, scale, old, work.v
+                )
+                return self._with_parents(node, work, judgement)
+        return None
+
+    def _wrong(self, node: Node, given: Written, own: float | None) -> Judgement:
+        explanation = self.finder.explain(
+            self.key, node, given.value, given.unit, self._works(node)
+        )
+        if explanation is None and self._near(node, given.value, own):
+            return Judgement("imprecise", ROUNDED_EARLY, own=own)
+        self._infer(node, given, explanation)
+        if explanation is None:
+            return Judgement("wrong", look_again(node.step), own=own)
+        mistake = explanation.mistake
+        if explanation.slot != node.slot:
+            where = self.finder.structure.names[explanation.slot]
+            mistake = mistake._replace(message=f"in {where}, on the way here: {mistake.message}")
+        return Judgement("wrong", look_again(node.step, mistake), mistake, own)
+
+    def _works(self, node: Node) -> list[Work]:
+        works = [self.work]
+        if self.guess is not None:
+            works.append(self.guess)
+        if self.true_work is None:
+            self.true_work = Work(self.key)
+            self.true_work.known = bytearray(b"\1" * len(self.key.truth))
+            self.true_work.written = self.work.written
+        works.append(self.true_work)
+        return works
+
+    def _near(self, node: Node, value: float, own: float | None) -> bool:
+        slot = node.slot
+        if abs(value - self.key.truth[slot]) <= CLOSE_SHARE * self.key.scale[slot]:
+            return True
+        if own is None or not math.isfinite(own):
+            return False
+        scale = abs(own) if node.base < 0 else abs(own - self.work.v[node.base])
+        return abs(value - own) <= CLOSE_SHARE * scale
+
+    def _infer(self, node: Node, given: Written, explanation: Explanation | None) -> None:
+        """Rule 4: what must have been used for a step that was not written."""
+        work = self.guess or self.work
+        if explanation is not None and explanation.slot != node.slot:
+            slot, value = explanation.slot, explanation.value
+            found: tuple[float, float] | None = (value, abs(value) * 1e-3 + given.unit * 0)
+        else:
+            hidden = [p for p in node.parents if not work.written[p] and p >= self.key.structure.leaves]
+            if len(hidden) != 1:
+                return
+            slot = hidden[0]
+            found = inverse(work, node, slot, given.value, given.unit)
+        if found is None:
+            return
+        value, unit = found
+        truth = self.key.truth[slot]
+        if not math.isfinite(value) or (value in (0.0, 1.0) and truth not in (0.0, 1.0)):
+            return
+        if abs(value) <= unit:
+            return
+        if self.guess is None:
+            self.guess = self.work.copy()
+        self.guess.assume(slot, value, unit)
+
+
+def _written_the_same(value: float, unit: float, other: float) -> bool:
+    """Whether `other`, rounded or cut off to the unit of `value`, would be written as `value`."""
+    distance = abs(value - other)
+    if distance <= 0.5 * unit * (1 + 1e-6):
+        return True
+    return distance < unit * (1 - 1e-9) and abs(value) <= abs(other) and value * other >= 0

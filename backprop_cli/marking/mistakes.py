@@ -1,0 +1,518 @@
+"""What each known slip would have made of a step: variants of its definition.
+
+Slips are generated from the structure of a step (its terms, factors, paths and operands), so that
+a new rule or wiring needs nothing here. Each variant has a rank: where several explain an answer,
+the simplest is named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, NamedTuple, TypeAlias
+
+from backprop_cli.formula import plain
+from backprop_cli.formula.build import (
+    children,
+    names_in,
+    negative,
+    product,
+    quotient,
+    rename,
+    size,
+    substitute,
+    total,
+)
+from backprop_cli.formula.nodes import (
+    Call,
+    Conditional,
+    Formula,
+    Name,
+    Negative,
+    Number,
+    Power,
+    Product,
+    Quotient,
+    Sum,
+)
+from backprop_cli.graph.step import Graph, Step
+from backprop_cli.marking.compiled import Functions, compile_all
+from backprop_cli.marking.model import Code, Mistake
+from backprop_cli.marking.sheet import Node, Structure
+from backprop_cli.rules.activations import ACTIVATIONS
+
+LARGEST_FORMULA = 400  # nodes; longer ones are searched only for slips of the whole
+MOST_VARIANTS = 400
+TWO = Number("2")
+
+RANK: dict[Code, int] = {
+    "sign-flipped": 1,
+    "ascent": 1,
+    "missing-bias": 1,
+    "missing-activation": 1,
+    "missing-activation-derivative": 2,
+    "missing-learning-rate": 2,
+    "loss-constant": 2,
+    "sum-not-mean": 2,
+    "mean-not-sum": 2,
+    "decimal-slip": 3,
+    "missing-path": 3,
+    "missing-factor": 3,
+    "derivative-at-wrong-point": 4,
+    "used-updated-weights": 4,
+    "wrong-activation": 5,
+    "extra-factor": 6,
+    "wrong-operand": 7,
+}
+
+
+class Variant(NamedTuple):
+    """A step's definition with one slip in it."""
+
+    mistake: Mistake
+    rank: float
+    formula: Formula
+
+
+class Made(NamedTuple):
+    """The variants of one step, one function with all their values, the earlier slots it needs."""
+
+    variants: Sequence[Variant]
+    functions: Functions
+    needs: tuple[int, ...]
+
+
+EditKind: TypeAlias = Literal[
+    "term", "flip", "factor", "denominator", "power", "function", "sign", "branch"
+]
+
+
+class Edit(NamedTuple):
+    """One thing left out or turned round: which part it was, and the formula without it."""
+
+    kind: EditKind
+    part: Formula
+    formula: Formula
+
+
+def edits(formula: Formula) -> Iterator[Edit]:
+    """Everything that can be left out of a formula or turned round in it, one at a time."""
+    match formula:
+        case Sum(terms):
+            for index, term in enumerate(terms):
+                rest = (*terms[:index], *terms[index + 1 :])
+                yield Edit("term", term, total(*rest))
+                turned = (*terms[:index], negative(term), *terms[index + 1 :])
+                yield Edit("flip", term, Sum(turned))
+        case Product(factors):
+            for index, factor in enumerate(factors):
+                yield Edit("factor", factor, product(*factors[:index], *factors[index + 1 :]))
+        case Quotient(numerator, denominator):
+            yield Edit("denominator", denominator, numerator)
+        case Power(base, _):
+            yield Edit("power", formula, base)
+        case Call(_, (argument,)):
+            yield Edit("function", formula, argument)
+        case Negative(operand):
+            yield Edit("sign", operand, operand)
+        case Conditional(_, then, otherwise):
+            yield Edit("branch", then, otherwise)
+            yield Edit("branch", otherwise, then)
+        case _:
+            pass
+    for index, child in enumerate(_parts(formula)):
+        for edit in edits(child):
+            yield edit._replace(formula=_with_part(formula, index, edit.formula))
+
+
+def _parts(formula: Formula) -> Sequence[Formula]:
+    """The parts that are worth looking into: not the condition of a case."""
+    if isinstance(formula, Conditional):
+        return (formula.then, formula.otherwise)
+    return children(formula)
+
+
+def _with_part(formula: Formula, place: int, part: Formula) -> Formula:
+    match formula:
+        case Sum(terms):
+            return total(*terms[:place], part, *terms[place + 1 :])
+        case Product(factors):
+            return product(*factors[:place], part, *factors[place + 1 :])
+        case Quotient(numerator, denominator):
+            return quotient(part, denominator) if place == 0 else quotient(numerator, part)
+        case Negative():
+            return negative(part)
+        case Power(base, exponent):
+            return Power(part, exponent) if place == 0 else Power(base, part)
+        case Call(function, arguments):
+            return Call(function, (*arguments[:place], part, *arguments[place + 1 :]))
+        case Conditional(condition, then, otherwise):
+            return Conditional(condition, part if place == 0 else then, part if place else otherwise)
+        case _:
+            return formula
+
+
+@dataclass(frozen=True)
+class Slips:
+    """The slips of every step of a sheet, made when they are first needed."""
+
+    structure: Structure
+
+    def __post_init__(self) -> None:
+        self.__dict__["_made"] = {}
+
+    def of(self, node: Node) -> Made:
+        """The variants of a step, the simplest first, and one function with all their values."""
+        made: dict[int, Made] = self.__dict__["_made"]
+        if node.slot not in made:
+            slots = self.structure.slots
+            variants = tuple(self._variants(node))
+            functions = compile_all([each.formula for each in variants], slots)
+            needs = {slots[name] for each in variants for name in names_in(each.formula)}
+            earlier = tuple(sorted(slot for slot in needs if slot < node.slot))
+            made[node.slot] = Made(variants, functions, earlier)
+        return made[node.slot]
+
+    @cached_property
+    def transposed(self) -> dict[str, str]:
+        """For each weight its mirror image in the weight matrix of its layer, where there is one."""
+        found: dict[str, str] = {}
+        for rows in self.rows.values():
+            matrix = [[weight for weight, _ in row] for row in rows]
+            for j, row in enumerate(matrix):
+                for i, weight in enumerate(row):
+                    if i != j and i < len(matrix) and j < len(matrix[i]):
+                        found[weight] = matrix[i][j]
+        return found
+
+    @cached_property
+    def rows(self) -> dict[tuple[int, int | None], list[list[tuple[str, str]]]]:
+        """Per layer and sample, each unit's (weight, what it multiplies), in writing order."""
+        found: dict[tuple[int, int | None], list[list[tuple[str, str]]]] = {}
+        for step in self.structure.graph.steps:
+            if step.unit is None or step.kind not in ("preactivation", "activation"):
+                continue
+            pairs = [pair for term in _terms(step.formula) if (pair := self._pair(term))]
+            if pairs:
+                found.setdefault((step.unit.layer, step.sample), []).append(pairs)
+        return found
+
+    def _pair(self, term: Formula) -> tuple[str, str] | None:
+        match term:
+            case Product((Name(weight), Name(source))) if self._is_parameter(weight):
+                return weight, source
+            case _:
+                return None
+
+    def _is_parameter(self, name: str) -> bool:
+        leaf = self.structure.graph.leaf.get(name)
+        return leaf is not None and leaf.kind == "parameter"
+
+    # The variants of one step
+
+    def _variants(self, node: Node) -> Iterator[Variant]:
+        seen: set[Formula] = set(node.formulas)
+        count = 0
+        for variant in sorted(self._all(node), key=lambda each: each.rank):
+            if variant.formula in seen:
+                continue
+            if not all(name in self.structure.slots for name in names_in(variant.formula)):
+                continue
+            seen.add(variant.formula)
+            count += 1
+            if count > MOST_VARIANTS:
+                return
+            yield variant
+
+    def _all(self, node: Node) -> Iterator[Variant]:
+        step = node.step
+        for formula in node.formulas:
+            yield from self._of_the_whole(step, formula)
+            if size(formula) <= LARGEST_FORMULA:
+                for edit in edits(formula):
+                    variant = self._of_edit(step, edit)
+                    if variant is not None:
+                        yield variant
+        yield from self._of_operands(step)
+        if step.section == "forward":
+            yield from self._of_activation(step)
+        if step.kind == "slope":
+            yield from self._of_slope(step)
+        yield from self._of_updated_weights(step)
+
+    def _of_the_whole(self, step: Step, formula: Formula) -> Iterator[Variant]:
+        yield _variant("sign-flipped", "the sign is the wrong way round", negative(formula))
+        if self._concerns_loss(step):
+            yield from self._loss_constants(step, formula)
+        count = len(self.structure.graph.batch)
+        if step.kind in ("batch_loss", "batch_gradient") and count > 1:
+            number = Number(str(count))
+            if isinstance(step.formula, Quotient):
+                message = f"the sum over the {count} samples was taken; the mean divides it by {count}"
+                yield _variant("sum-not-mean", message, product(number, formula))
+            else:
+                message = f"the mean over the {count} samples was taken, not their sum"
+                yield _variant("mean-not-sum", message, Quotient(formula, number))
+
+    def _concerns_loss(self, step: Step) -> bool:
+        """Whether the constants of the loss appear here: the loss itself and ∂L/∂ŷ."""
+        graph = self.structure.graph
+        if step.name in graph.losses or step.kind == "loss":
+            return True
+        return any(link.upstream is None and link.child in graph.losses for link in step.links)
+
+    def _loss_constants(self, step: Step, formula: Formula) -> Iterator[Variant]:
+        graph = self.structure.graph
+        constants: dict[str, Formula] = {}
+        squared = False
+        for name in (step.name, *graph.losses):
+            at = graph.step.get(name)
+            if at is None or (name != step.name and at.sample != step.sample):
+                continue
+            for part in _walk(at.formula):
+                if isinstance(part, Power):
+                    squared = True
+                if isinstance(part, Number) and part.value not in (0, 1) and part.value == int(part.value):
+                    constants[part.text] = part
+        if not squared and not constants:
+            return
+        constants.setdefault("2", TWO)
+        for text, constant in constants.items():
+            message = f"a factor {text} or 1/{text} of the loss was dropped or doubled"
+            yield _variant("loss-constant", message, product(constant, formula))
+            yield _variant("loss-constant", message, Quotient(formula, constant))
+
+    def _of_edit(self, step: Step, edit: Edit) -> Variant | None:
+        match edit.kind:
+            case "term":
+                return self._left_out_term(step, edit)
+            case "flip":
+                return self._turned_term(step, edit)
+            case "factor":
+                return self._left_out_factor(step, edit)
+            case "denominator":
+                return self._left_out_denominator(step, edit)
+            case "power":
+                message = f"{_text(edit.part)} was taken without its exponent"
+                return _variant("missing-factor", message, edit.formula)
+            case "function":
+                return self._left_out_function(step, edit)
+            case "sign":
+                message = f"the minus sign in front of {_text(edit.part)} was left out"
+                return _variant("sign-flipped", message, edit.formula, 0.5)
+            case "branch":
+                return None
+
+    def _left_out_term(self, step: Step, edit: Edit) -> Variant:
+        text = _text(edit.part)
+        if step.kind == "update":
+            if names_in(edit.part) == (step.of,):
+                message = f"only the change was given; it is added to the old value {step.of}"
+                return _variant("missing-path", message, edit.formula)
+            return _variant("missing-path", f"{text} was left out, so nothing changed", edit.formula)
+        if step.section == "forward" and self._is_bias(edit.part):
+            return _variant("missing-bias", f"the bias {text} was left out", edit.formula)
+        if step.links:
+            for link in step.links:
+                if link.upstream is not None and link.upstream in names_in(edit.part):
+                    message = f"the path through {link.child} was left out of the sum"
+                    return _variant("missing-path", message, edit.formula)
+        return _variant("missing-path", f"the term {text} was left out of the sum", edit.formula)
+
+    def _is_bias(self, term: Formula) -> bool:
+        names = names_in(term)
+        return len(names) == 1 and self._is_parameter(names[0])
+
+    def _turned_term(self, step: Step, edit: Edit) -> Variant:
+        if step.kind == "update" and names_in(edit.part) != (step.of,):
+            message = "the gradient was added; descent subtracts it"
+            return _variant("ascent", message, edit.formula)
+        message = f"the sign of {_text(edit.part)} is the wrong way round"
+        return _variant("sign-flipped", message, edit.formula, 0.5)
+
+    def _left_out_factor(self, step: Step, edit: Edit) -> Variant:
+        text, part = _text(edit.part), edit.part
+        if self._is_activation_slope(part):
+            message = f"the slope of the activation, {text}, was left out"
+            return _variant("missing-activation-derivative", message, edit.formula)
+        if step.section == "update" and isinstance(part, Name) and part.name.rstrip("_") == "eta":
+            message = "the learning rate eta was left out"
+            return _variant("missing-learning-rate", message, edit.formula)
+        if isinstance(part, Number | Quotient) and not names_in(part):
+            if step.kind in ("batch_loss", "batch_gradient"):
+                return _variant("sum-not-mean", f"the factor {text} of the mean was left out", edit.formula)
+            if self._concerns_loss(step):
+                message = f"the factor {text} of the loss was left out"
+                return _variant("loss-constant", message, edit.formula)
+        return _variant("missing-factor", f"the factor {text} was left out", edit.formula)
+
+    def _left_out_denominator(self, step: Step, edit: Edit) -> Variant:
+        text = _text(edit.part)
+        if isinstance(edit.part, Number):
+            if step.kind in ("batch_loss", "batch_gradient"):
+                message = f"the sum over the samples was taken; the mean divides it by {text}"
+                return _variant("sum-not-mean", message, edit.formula)
+            if self._concerns_loss(step):
+                message = f"the factor 1/{text} of the loss was left out"
+                return _variant("loss-constant", message, edit.formula)
+        return _variant("missing-factor", f"the division by {text} was left out", edit.formula)
+
+    def _left_out_function(self, step: Step, edit: Edit) -> Variant | None:
+        assert isinstance(edit.part, Call)
+        function = edit.part.function
+        if function in ACTIVATIONS and step.section == "forward":
+            title = ACTIVATIONS[function].title
+            message = f"the activation {title} was not applied"
+            return _variant("missing-activation", message, edit.formula)
+        if function.endswith("'"):
+            return None
+        return _variant("missing-factor", f"{function} was left out", edit.formula)
+
+    def _is_activation_slope(self, part: Formula) -> bool:
+        if isinstance(part, Call):
+            return part.function.endswith("'")
+        if not isinstance(part, Name):
+            return False
+        step = self.structure.graph.step.get(part.name)
+        if step is None or step.kind != "slope":
+            return False
+        child = self.structure.graph.step.get(step.of or "")
+        return child is not None and (child.rule is not None or child.kind in ("activation", "equation"))
+
+    def _of_operands(self, step: Step) -> Iterator[Variant]:
+        """Whole rows exchanged: the transposed weights, or another unit's weights."""
+        names = names_in(step.formula)
+        mirrored = {name: self.transposed[name] for name in names if name in self.transposed}
+        if mirrored:
+            message = "the weights were taken with their two indices exchanged"
+            renamed = rename(step.formula, lambda name: mirrored.get(name, name))
+            yield _variant("wrong-operand", message, renamed, -0.5)
+        if step.unit is None or step.section != "forward":
+            return
+        for row in self.rows.get((step.unit.layer, step.sample), ()):
+            own = [pair for term in _terms(step.formula) if (pair := self._pair(term))]
+            if len(own) < 2 or len(row) != len(own) or row == own:
+                continue
+            exchanged = {mine[0]: other[0] for mine, other in zip(own, row, strict=True)}
+            message = f"the weights of another unit were used: {row[0][0]} and so on, for {own[0][0]}"
+            renamed = rename(step.formula, lambda name, e=exchanged: e.get(name, name))  # type: ignore[misc]
+            yield _variant("wrong-operand", message, renamed, -0.25)
+
+    def _of_activation(self, step: Step) -> Iterator[Variant]:
+        argument = self._argument(step)
+        if argument is None:
+            return
+        if step.rule != "identity":
+            message = f"{_text(argument)} itself was given, without the activation"
+            yield _variant("missing-activation", message, argument)
+        for row in ACTIVATIONS.values():
+            if row.layerwise or row.name in (step.rule, "identity"):
+                continue
+            message = f"another activation was applied ({row.title})"
+            yield _variant("wrong-activation", message, row.call(argument), 0 if row.learns else 0.5)
+
+    def _argument(self, step: Step) -> Formula | None:
+        """The z of an activation step."""
+        match step.formula:
+            case Call(function, arguments) if function in ACTIVATIONS:
+                return arguments[0]
+            case Name() if step.rule == "identity":
+                return step.formula
+            case Quotient(Call("exp", (Name() as z,)), Sum()) if step.rule == "softmax":
+                return z
+            case _:
+                return None
+
+    def _of_slope(self, step: Step) -> Iterator[Variant]:
+        child = self.structure.graph.step.get(step.of or "")
+        if child is None:
+            return
+        argument = self._argument(child)
+        a = Name(child.name)
+        if not isinstance(argument, Name):
+            return
+        wrong = "derivative-at-wrong-point"
+        swapped = substitute(step.formula, {argument.name: a, a.name: argument})
+        if swapped != step.formula:
+            message = f"the slope was taken at {argument.name} where {a.name} belongs, or the other way round"
+            yield _variant(wrong, message, swapped)
+        at_z = substitute(step.formula, {a.name: argument})
+        yield _variant(wrong, f"{argument.name} was put in where {a.name} belongs", at_z)
+        at_a = substitute(step.formula, {argument.name: a})
+        yield _variant(wrong, f"{a.name} was put in where {argument.name} belongs", at_a)
+        message = f"the value {a.name} was used as its slope"
+        yield _variant(wrong, message, a, 0.25)
+        for inner in names_in(argument):
+            yield _variant(wrong, f"{inner} was used as the slope of {a.name}", Name(inner), 0.5)
+        if child.rule in ACTIVATIONS and not ACTIVATIONS[child.rule].layerwise:
+            message = f"the slope was taken at {a.name} where {argument.name} belongs"
+            yield _variant(wrong, message, ACTIVATIONS[child.rule].slope_call(a), 0.25)
+            for row in ACTIVATIONS.values():
+                if row.layerwise or row.name == child.rule or not row.learns or row.name == "identity":
+                    continue
+                message = f"the slope of another activation ({row.title}) was used"
+                yield _variant("wrong-activation", message, row.slope_of(argument, a), 0.5)
+
+    def _of_updated_weights(self, step: Step) -> Iterator[Variant]:
+        graph = self.structure.graph
+        if step.section not in ("backward", "gradient") or step.kind not in ("upstream", "gradient"):
+            return
+        weights = [name for name in names_in(step.formula) if name in graph.carried]
+        if not weights:
+            return
+        message = "the weights after the update were used; the way back goes through the old ones"
+        renamed = rename(step.formula, lambda name: graph.carried.get(name, name))
+        yield _variant("used-updated-weights", message, renamed)
+        if len(weights) > 1:
+            for weight in weights:
+                new = {weight: Name(graph.carried[weight])}
+                message = f"{graph.carried[weight]} was used; the way back goes through {weight}"
+                yield _variant("used-updated-weights", message, substitute(step.formula, new), 0.5)
+
+
+def _variant(code: Code, message: str, formula: Formula, later: float = 0.0) -> Variant:
+    return Variant(Mistake(code, message), RANK[code] + later, formula)
+
+
+def _text(formula: Formula) -> str:
+    text = plain.write(formula)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _terms(formula: Formula) -> tuple[Formula, ...]:
+    return formula.terms if isinstance(formula, Sum) else (formula,)
+
+
+def _walk(formula: Formula) -> Iterator[Formula]:
+    yield formula
+    for part in children(formula):
+        yield from _walk(part)
+
+
+def related(structure: Structure) -> Callable[[Node], tuple[int, ...]]:
+    """For a step, the quantities near it: those a stray factor is likely to be."""
+    graph: Graph = structure.graph
+    cache: dict[int, tuple[int, ...]] = {}
+
+    def near(node: Node) -> tuple[int, ...]:
+        if node.slot in cache:
+            return cache[node.slot]
+        step = node.step
+        found: dict[str, None] = {}
+        subject = step.of or step.name.partition("/d")[2]
+        for other in graph.steps:
+            same_unit = step.unit is not None and other.unit == step.unit
+            uses = subject in names_in(other.formula)
+            if (same_unit or uses or other.name in names_in(step.formula)) and (
+                other.sample is None or step.sample is None or other.sample == step.sample
+            ):
+                found.update(dict.fromkeys(names_in(other.formula)))
+                found[other.name] = None
+        found.update(dict.fromkeys(leaf.name for leaf in graph.leaves if leaf.kind == "constant"))
+        found.pop(step.name, None)
+        places = tuple(structure.slots[name] for name in found if name in structure.slots)
+        cache[node.slot] = places
+        return places
+
+    return near

@@ -1,0 +1,102 @@
+"""What marking says: a verdict on each answer, a report on each submission."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, TypeAlias
+
+Verdict: TypeAlias = Literal[
+    "correct",
+    "follow_through",  # right from the student's own earlier numbers, which are not right
+    "imprecise",  # right method, too few digits to tell
+    "wrong",
+    "missing",  # asked, not given
+    "unreadable",
+    "unknown",  # no such name on the sheet
+]
+
+VERDICTS: tuple[Verdict, ...] = (
+    "correct",
+    "follow_through",
+    "imprecise",
+    "wrong",
+    "missing",
+    "unreadable",
+    "unknown",
+)
+
+Code: TypeAlias = Literal[
+    "sign-flipped",
+    "missing-activation-derivative",
+    "derivative-at-wrong-point",
+    "missing-path",
+    "missing-factor",
+    "extra-factor",
+    "loss-constant",
+    "wrong-operand",
+    "used-updated-weights",
+    "ascent",
+    "missing-learning-rate",
+    "missing-bias",
+    "missing-activation",
+    "wrong-activation",
+    "sum-not-mean",
+    "mean-not-sum",
+    "decimal-slip",
+]
+
+
+class Mistake(NamedTuple):
+    """A known slip. The message names factors, paths and operands, never a value to be found."""
+
+    code: Code
+    message: str
+
+
+class AnswerResult(NamedTuple):
+    """The verdict on one answer. `line` is 0 where the answer has no place in a file.
+
+    `expected` and `expected_from_own_work` give values away: reports show them only when asked
+    to reveal them.
+    """
+
+    iteration: int
+    name: str
+    given: str
+    verdict: Verdict
+    points: float
+    max_points: float
+    feedback: str = ""
+    mistake: Mistake | None = None
+    expected: float | None = None
+    expected_from_own_work: float | None = None
+    line: int = 0
+    column: int = 0
+
+
+@dataclass(frozen=True)
+class SubmissionReport:
+    """One submission marked: answers in worksheet order, what is not on the sheet at the end."""
+
+    file: str
+    student: str
+    score: float
+    max_score: float
+    passed: bool
+    answers: tuple[AnswerResult, ...] = ()
+    error: str | None = None
+
+    @property
+    def first_slip(self) -> AnswerResult | None:
+        """The first answer that is wrong in itself, in worksheet order."""
+        return next((answer for answer in self.answers if answer.verdict == "wrong"), None)
+
+
+@dataclass(frozen=True)
+class Head:
+    """What every report begins with: the problem, and what it takes to pass."""
+
+    problem: str  # the problem file
+    title: str
+    pass_mark: float
+    reveal: bool = False

@@ -1,0 +1,123 @@
+"""From a name as a student writes it to the quantity on the sheet."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+
+from backprop_cli.diagnostics import closest
+from backprop_cli.formula.nodes import Name
+from backprop_cli.formula.spelling import LATIN, spell
+from backprop_cli.graph.step import Graph
+
+LONGEST_NAME = 80
+CACHE_SIZE = 4096
+
+_PRIMES = re.compile("['’′´`]\\Z")
+_NEW = re.compile(r"[\^_]?[({]?new[)}]?(?=\Z|\[)", re.I)
+
+
+class AnswerNames:
+    """The names of one update's sheet; other spellings of them are accepted."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.known: dict[str, str] = {}
+        for name in (*(leaf.name for leaf in graph.leaves), *(step.name for step in graph.steps)):
+            self.known[name] = name
+        for alias, name in graph.aliases.items():
+            self.known.setdefault(alias, name)
+            base, bracket, sample = name.partition("[")
+            alias_base = alias.partition("[")[0]
+            for step in graph.steps:
+                if step.section not in ("backward", "gradient"):
+                    continue
+                renamed = _derivative_alias(step.name, base, alias_base)
+                if renamed is not None and renamed not in self.known:
+                    self.known[renamed] = step.name
+        self._cache: dict[str, str | None] = {}
+        self._shown: Mapping[str, str] | None = None
+
+    def find(self, written: str) -> str | None:
+        """The sheet's name for what is written, or None."""
+        found = self.known.get(written)
+        if found is not None:
+            return found
+        if len(written) > LONGEST_NAME:
+            return None
+        if written not in self._cache:
+            if len(self._cache) >= CACHE_SIZE:
+                self._cache.clear()
+            self._cache[written] = self._search(written)
+        return self._cache[written]
+
+    def nearest(self, written: str) -> list[str]:
+        plain = normalised(written[:LONGEST_NAME])
+        return closest(plain, self.known, 3)
+
+    def _search(self, written: str) -> str | None:
+        plain = normalised(written)
+        for candidate in (plain, *self._without_sample(plain)):
+            if candidate in self.known:
+                return self.known[candidate]
+        return self._by_shown_form(written)
+
+    def _without_sample(self, plain: str) -> tuple[str, ...]:
+        """In a batch of one sample `z1_1[1]`, or the sample's own number, is `z1_1`."""
+        if len(self.graph.batch) != 1:
+            return ()
+        base, bracket, rest = plain.partition("[")
+        if not bracket:
+            return ()
+        number, closing, behind = rest.partition("]")
+        if closing and number in ("1", str(self.graph.batch[0])):
+            return (base + behind,)
+        return ()
+
+    def _by_shown_form(self, written: str) -> str | None:
+        """Names copied from the sheet as it shows them: ∂L/∂w₁₃⁽²⁾."""
+        if written.isascii():
+            return None
+        if self._shown is None:
+            self._shown = {}
+            from backprop_cli.formula import unicode
+
+            def spelling(name: str):  # type: ignore[no-untyped-def]
+                return spell(name, layered=self.graph.layered, thresholds=self.graph.thresholds)
+
+            shown = {}
+            for name in self.known.values():
+                text = unicode.write(Name(name), spelling)
+                shown["".join(unicodedata.normalize("NFC", text).split())] = name
+            self._shown = shown
+        return self._shown.get("".join(unicodedata.normalize("NFC", written).split()))
+
+
+def _derivative_alias(name: str, base: str, alias: str) -> str | None:
+    """`dL/da3_1` for `dL/dyhat`, where `a3_1` is another name of `yhat`."""
+    above, slash, below = name.partition("/")
+    if not slash:
+        return None
+    stem, bracket, sample = below.partition("[")
+    top = f"d{alias}" if above == f"d{base}" else above
+    bottom = f"d{alias}" if stem == f"d{base}" else stem
+    renamed = f"{top}/{bottom}{bracket}{sample}"
+    return renamed if renamed != name else None
+
+
+def normalised(written: str) -> str:
+    """`∂L / ∂w2_1_1` as `dL/dw2_1_1`, `w2_1_1'` as `w2_1_1_new`, `η` as `eta`."""
+    text = "".join(unicodedata.normalize("NFC", written).split())
+    if not text.isascii():
+        text = text.replace("∂", "d").replace("ŷ", "yhat").replace("y\u0302", "yhat")
+        text = "".join(LATIN.get(character, character) for character in text)
+    sample = ""
+    if text.endswith("]") and "[" in text:
+        text, _, rest = text.rpartition("[")
+        sample = f"[{rest}"
+    if _PRIMES.search(text):
+        text = f"{text[:-1]}_new"
+    elif len(text) > 3 and text[-1] in "w)}" and (found := _NEW.search(text)) and found.start() > 0:
+        text = f"{text[: found.start()]}_new"
+    return text.replace("**", "^") + sample

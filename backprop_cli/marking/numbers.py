@@ -1,0 +1,73 @@
+"""A number as a student wrote it: its value, the unit of its last digit, its significant digits."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import NamedTuple
+
+
+class Written(NamedTuple):
+    """`-4.7e-3` is −0.0047 with a last unit of 0.0001 and 2 significant digits.
+
+    `digits` counts from the first digit that is not 0 to the last written one; it is 0 where
+    nothing but zeros is written. `style` leaves out zeros at the end: programs drop them.
+    """
+
+    value: float
+    unit: float
+    digits: int
+    style: int
+
+
+_NUMBER = re.compile(r"([+\-−–]?)(\d{1,400})?(?:\.(\d{0,400}))?(?:[eE]([+\-−]?\d{1,4}))?", re.A)
+_TENS = [10.0**-n for n in range(23)]
+
+
+def read_number(text: str) -> Written | None:
+    """The number in `text`, or None if it is anything else."""
+    found = _NUMBER.fullmatch(text)
+    if found is None:
+        return _not_finite(text)
+    sign, whole, fraction, exponent = found.groups()
+    if not whole and not fraction:
+        return None
+    fraction = fraction or ""
+    mantissa = (whole or "") + fraction
+    negative = sign not in ("", "+")
+    try:
+        value = float(f"{whole or '0'}.{fraction or '0'}e{_ascii(exponent)}")
+    except (ValueError, OverflowError):  # pragma: no cover - the pattern allows no such text
+        return None
+    power = int(_ascii(exponent)) - len(fraction)
+    significant = mantissa.lstrip("0")
+    if found.group(3) is None and significant:
+        # 15000 may have been rounded to the thousands: zeros at its end need not be meant.
+        bare = significant.rstrip("0")
+        power += len(significant) - len(bare)
+    unit = _TENS[-power] if -22 <= power <= 0 else _ten_to(power)
+    if not math.isfinite(value):
+        return None
+    return Written(
+        -value if negative else value, unit, len(significant), len(significant.rstrip("0"))
+    )
+
+
+def _ascii(exponent: str | None) -> str:
+    return "0" if exponent is None else exponent.replace("−", "-")
+
+
+def _ten_to(power: int) -> float:
+    return 10.0**power if power < 308 else math.inf
+
+
+def _not_finite(text: str) -> Written | None:
+    found = {"inf": math.inf, "+inf": math.inf, "-inf": -math.inf, "nan": math.nan}.get(text.lower())
+    return None if found is None else Written(found, 0.0, 1, 1)
+
+
+def quantum(value: float, digits: int) -> float:
+    """The unit of the last of `digits` significant digits of `value`."""
+    if value == 0 or not math.isfinite(value):
+        return 0.0
+    return 10.0 ** (math.floor(math.log10(abs(value))) - digits + 1)

@@ -1,0 +1,187 @@
+"""One update's sheet made ready for marking: true values, definitions as functions, allowances.
+
+Everything that does not depend on a student is computed here, once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import cached_property
+
+from backprop_cli.formula.build import names_in
+from backprop_cli.formula.evaluate import as_float
+from backprop_cli.formula.nodes import Formula, Sum
+from backprop_cli.graph.step import Graph, Step
+from backprop_cli.marking.asked import asked, points_of
+from backprop_cli.marking.compiled import Function, compile_formula
+from backprop_cli.marking.names import AnswerNames
+from backprop_cli.problem.model import Problem
+from backprop_cli.run import Iteration
+from backprop_cli.rules.activations import ACTIVATIONS
+
+NAN = math.nan
+NOISE = 1e-13
+"""A float this small beside the terms it was summed from is 0 with rounding noise."""
+
+
+class Node:
+    """A step as marking sees it: where it stands, what it needs, how it is calculated."""
+
+    __slots__ = (
+        "_function",
+        "_others",
+        "base",
+        "bounds",
+        "formulas",
+        "needs",
+        "parents",
+        "slot",
+        "slots",
+        "step",
+    )
+
+    def __init__(self, step: Step, slots: dict[str, int]) -> None:
+        self.step = step
+        self.slots = slots
+        self.slot = slots[step.name]
+        self.formulas: tuple[Formula, ...] = (step.formula,)
+        if step.product is not None:
+            self.formulas += (step.product,)
+        self.parents = tuple(slots[name] for name in names_in(step.formula))
+        deeper = () if step.numeric is None else names_in(step.numeric)
+        self.needs = tuple(dict.fromkeys((*self.parents, *map(slots.__getitem__, deeper))))
+        # An update is judged by the size of its change, so by the distance from the old value.
+        self.base = slots[step.of] if step.kind == "update" and step.of in slots else -1
+        self.bounds = _bounds(step)
+        self._function: Function | None = None
+        self._others: tuple[tuple[Function, tuple[int, ...]], ...] | None = None
+
+    @property
+    def name(self) -> str:
+        return self.step.name
+
+    @property
+    def function(self) -> Function:
+        """The definition as written; the form for extremes where that is not finite."""
+        if self._function is None:
+            written = compile_formula(self.step.formula, self.slots)
+            self._function = written
+            if self.step.numeric is not None:
+                numeric = compile_formula(self.step.numeric, self.slots)
+                self._function = _finite_of(written, numeric)
+        return self._function
+
+    @property
+    def others(self) -> tuple[tuple[Function, tuple[int, ...]], ...]:
+        """Other accepted definitions, with the slots they need."""
+        if self._others is None:
+            self._others = tuple(
+                (compile_formula(formula, self.slots), tuple(map(self.slots.__getitem__, names_in(formula))))
+                for formula in self.formulas[1:]
+            )
+        return self._others
+
+
+def _finite_of(written: Function, numeric: Function) -> Function:
+    def function(v: Sequence[float]) -> float:
+        value = written(v)
+        return value if math.isfinite(value) else numeric(v)
+
+    return function
+
+
+def _bounds(step: Step) -> tuple[float, float] | None:
+    """What an activation can come to, or None where it can be anything."""
+    if step.kind != "activation" or step.rule not in ACTIVATIONS:
+        return None
+    row = ACTIVATIONS[step.rule]
+    low = -math.inf if row.low is None else float(row.low.value)
+    high = math.inf if row.high is None else float(row.high.value)
+    return None if (low, high) == (-math.inf, math.inf) else (low, high)
+
+
+class Structure:
+    """The equations of a sheet, shared by all updates that have the same ones.
+
+    Slots count leaves first, then steps in the order of the sheet.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        names = [leaf.name for leaf in graph.leaves] + [step.name for step in graph.steps]
+        self.names = names
+        self.slots = {name: place for place, name in enumerate(names)}
+        self.leaves = len(graph.leaves)
+        self.nodes: list[Node | None] = [None] * self.leaves
+        self.nodes += [Node(step, self.slots) for step in graph.steps]
+
+    @property
+    def steps(self) -> list[Node]:
+        return [node for node in self.nodes if node is not None]
+
+    @cached_property
+    def updated(self) -> dict[int, int]:
+        """The slot of each parameter's value after the update."""
+        return {
+            self.slots[old]: self.slots[new]
+            for old, new in self.graph.carried.items()
+            if old in self.slots and new in self.slots
+        }
+
+    @cached_property
+    def users(self) -> dict[int, list[int]]:
+        """The slots of the steps that mention a slot."""
+        found: dict[int, list[int]] = {}
+        for node in self.steps:
+            for parent in node.parents:
+                found.setdefault(parent, []).append(node.slot)
+        return found
+
+
+class AnswerKey:
+    """The true values of one update and what an answer may be off by."""
+
+    def __init__(
+        self, problem: Problem, structure: Structure, iteration: Iteration, tolerance: float
+    ) -> None:
+        self.number = iteration.number
+        self.structure = structure
+        self.graph = iteration.graph
+        self.tolerance = tolerance
+        values = iteration.values
+        self.truth: list[float] = []
+        for name in structure.names:
+            value = values.get(name)
+            self.truth.append(NAN if value is None else as_float(value))
+        self.symbolic = any(values.get(step.name) is None for step in structure.graph.steps)
+        self.scale = [abs(value) for value in self.truth]
+        for node in structure.steps:
+            if node.base >= 0:
+                self.scale[node.slot] = abs(self.truth[node.slot] - self.truth[node.base])
+            elif self._is_noise(node):
+                self.truth[node.slot] = 0.0
+                self.scale[node.slot] = 0.0
+        # Where values are not finite nothing is within the tolerance but the value itself.
+        self.margin = [tolerance * s if math.isfinite(s) else 0.0 for s in self.scale]
+        self.asked: dict[int, float] = {}
+        if iteration.values:
+            for step in asked(problem, structure.graph):
+                self.asked[structure.slots[step.name]] = points_of(problem.marking, step)
+
+    def _is_noise(self, node: Node) -> bool:
+        value = self.truth[node.slot]
+        if value == 0 or not abs(value) < 1e-9:
+            return False
+        largest = max((abs(self.truth[parent]) for parent in node.parents), default=0.0)
+        formula = node.step.formula
+        return isinstance(formula, Sum) and abs(value) < NOISE * largest
+
+    @cached_property
+    def names(self) -> AnswerNames:
+        return AnswerNames(self.graph)
+
+    @cached_property
+    def known(self) -> dict[str, str]:
+        return self.names.known
+

@@ -1,0 +1,156 @@
+"""The student's own numbers: what was written, and what follows from it where nothing was."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+from backprop_cli.marking.compiled import Function
+from backprop_cli.marking.numbers import quantum
+from backprop_cli.marking.sheet import AnswerKey, Node
+
+
+class Work:
+    """Own values of all quantities of one update, with the unit each is known to.
+
+    A quantity that was not written has the value that follows from the student's earlier
+    numbers; its unit is what their units come to, to first order.
+    """
+
+    __slots__ = ("key", "known", "nodes", "right", "tainted", "unit", "v", "written")
+
+    def __init__(self, key: AnswerKey) -> None:
+        count = len(key.truth)
+        leaves = key.structure.leaves
+        self.key = key
+        self.nodes = key.structure.nodes
+        self.v = list(key.truth)
+        self.unit = [0.0] * count
+        self.known = bytearray(b"\1" * leaves + b"\0" * (count - leaves))
+        self.right = bytearray(b"\1" * count)
+        self.written = bytearray(count)
+        # What rests on a number that makes the rest of the work trivial.
+        self.tainted = bytearray(count)
+
+    def copy(self) -> Work:
+        other = Work.__new__(Work)
+        other.key, other.nodes = self.key, self.nodes
+        other.v, other.unit = list(self.v), list(self.unit)
+        other.known, other.right = bytearray(self.known), bytearray(self.right)
+        other.written, other.tainted = bytearray(self.written), bytearray(self.tainted)
+        return other
+
+    def write(self, slot: int, value: float, unit: float) -> None:
+        self.v[slot] = value
+        self.unit[slot] = unit
+        self.known[slot] = 1
+        self.written[slot] = 1
+
+    def forget(self, slot: int, unit: float) -> None:
+        """The written number says too little: go on with what follows from the earlier ones."""
+        self.known[slot] = 0
+        self.written[slot] = 0
+        self.settle((slot,))
+        self.unit[slot] = max(self.unit[slot], unit)
+
+    def assume(self, slot: int, value: float, unit: float) -> None:
+        """The student must have used this value; what follows from it is calculated anew."""
+        self.v[slot] = value
+        self.unit[slot] = unit
+        self.known[slot] = 1
+        self.right[slot] = 0
+        users = self.key.structure.users
+        waiting = list(users.get(slot, ()))
+        while waiting:
+            user = waiting.pop()
+            if self.known[user] and not self.written[user]:
+                self.known[user] = 0
+                waiting.extend(users.get(user, ()))
+
+    def settle(self, slots: Iterable[int]) -> None:
+        """Makes the own values of these quantities, and of all they rest on, known."""
+        known = self.known
+        waiting = [slot for slot in slots if not known[slot]]
+        if not waiting:
+            return
+        needed = set(waiting)
+        while waiting:
+            node = self.nodes[waiting.pop()]
+            assert node is not None
+            for parent in node.needs:
+                if not known[parent] and parent not in needed:
+                    needed.add(parent)
+                    waiting.append(parent)
+        for slot in sorted(needed):
+            node = self.nodes[slot]
+            assert node is not None
+            value, spread = self.value(node)
+            self.v[slot] = value
+            self.unit[slot] = spread
+            self.known[slot] = 1
+            self.right[slot] = all(self.right[parent] for parent in node.parents)
+            self.tainted[slot] = any(self.tainted[parent] for parent in node.parents)
+
+    def value(self, node: Node) -> tuple[float, float]:
+        """What the step comes to from own values, and Σ|∂f/∂pᵢ|·uᵢ."""
+        return self.evaluate(node.function, node.parents, self.unit)
+
+    def evaluate(
+        self, function: Function, parents: Sequence[int], units: Sequence[float]
+    ) -> tuple[float, float]:
+        """A function of own values, and how far it moves when each parent moves by its unit."""
+        v = self.v
+        value = function(v)
+        spread = 0.0
+        for parent in parents:
+            unit = units[parent]
+            if unit:
+                old = v[parent]
+                v[parent] = old + unit
+                above = abs(function(v) - value)
+                v[parent] = old - unit
+                below = abs(function(v) - value)
+                v[parent] = old
+                spread += above if above >= below else below
+        return value, (spread if spread == spread else math.inf)
+
+    def right_parents(self, node: Node) -> bool:
+        right = self.right
+        return all(right[parent] for parent in node.parents)
+
+    def widened(self, node: Node, digits: int) -> float:
+        """Σ|∂f/∂pᵢ|·uᵢ where steps that were not written were rounded to `digits` on the way."""
+        units = list(self.unit)
+        hidden = self.hidden(node)
+        for slot in sorted({*hidden, *(p for s in (node.slot, *hidden) for p in self._parents(s))}):
+            if slot < self.key.structure.leaves:
+                continue
+            unit = quantum(self.v[slot], digits)
+            if slot in hidden:
+                at = self.nodes[slot]
+                assert at is not None
+                unit += self.evaluate(at.function, at.parents, units)[1]
+            units[slot] = max(units[slot], unit)
+        return self.evaluate(node.function, node.parents, units)[1]
+
+    def _parents(self, slot: int) -> tuple[int, ...]:
+        node = self.nodes[slot]
+        return () if node is None else node.parents
+
+    def hidden(self, node: Node, most: int = 60) -> list[int]:
+        """The steps that were not written between this one and written ones, nearest first."""
+        found: list[int] = []
+        level = list(node.parents)
+        seen = set(level)
+        while level and len(found) < most:
+            below: list[int] = []
+            for slot in level:
+                if self.written[slot] or self.nodes[slot] is None:
+                    continue
+                found.append(slot)
+                for parent in self._parents(slot):
+                    if parent not in seen:
+                        seen.add(parent)
+                        below.append(parent)
+            level = below
+        return found
