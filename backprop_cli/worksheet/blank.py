@@ -48,7 +48,7 @@ def _blocks(run: Run) -> Iterator[Block]:
         yield Paragraph((Text(problem.description.strip()),))
     yield Paragraph((Text("Name: ______________________    Date: ______________"),))
     yield from (block for block in given.given(first) if not isinstance(block, Paragraph))
-    yield from _rules(problem)
+    yield from _rules(problem, first.graph)
     yield Paragraph(
         (
             Text(
@@ -67,7 +67,7 @@ def _blocks(run: Run) -> Iterator[Block]:
         yield from _spaces(sheet, asked(problem, iteration.graph), 3 if count > 1 else 2)
 
 
-def _rules(problem: Problem) -> Iterator[Block]:
+def _rules(problem: Problem, graph: Graph) -> Iterator[Block]:
     """Which activations, loss and update the sheet is about: a blank sheet has no formulas."""
     model = problem.model
     if not isinstance(model, Network):
@@ -84,9 +84,12 @@ def _rules(problem: Problem) -> Iterator[Block]:
         place = "output layer" if depth == len(model.layers) else f"layer {depth}"
         words.append(f"{place}: {', '.join(names)}")
     text = f"Activations: {'; '.join(words)}."
-    if model.loss is not None:
-        text += f" Loss: {model.loss.name.replace('_', ' ')}."
-    yield Paragraph((Text(text),))
+    line: Line = (Text(text),)
+    if model.loss is not None and graph.losses:
+        loss = graph.step[graph.losses[0]]
+        words = f" Loss ({model.loss.name.replace('_', ' ')}): "
+        line = (*line, Text(words), Relation(Name(loss.name), "=", loss.formula), Text("."))
+    yield Paragraph(line)
 
 
 def _spaces(sheet: Sheet, steps: Sequence[Step], level: int) -> Iterator[Block]:
