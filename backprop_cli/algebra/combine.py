@@ -53,7 +53,7 @@ def _combine(formula: Formula) -> Formula | None:
     symbols = {f"p{index}": sympy.Symbol(f"p{index}") for index in range(len(parts))}
     try:
         expression = sympy.cancel(to_sympy(opaque, symbols.__getitem__, {}))
-    except (Beyond, sympy.PolynomialError, ZeroDivisionError):
+    except (Beyond, sympy.PolynomialError, ArithmeticError, RecursionError):
         return None
     if expression.has(sympy.zoo, sympy.nan, sympy.oo):
         return None
@@ -115,7 +115,7 @@ def equal(a: Formula, b: Formula) -> bool:
     try:
         difference = to_sympy(a, symbol, meanings()) - to_sympy(b, symbol, meanings())
         return any(attempt == 0 for attempt in _attempts(difference))
-    except (Beyond, TypeError, ValueError, NotImplementedError, ZeroDivisionError):
+    except (ArithmeticError, NotImplementedError, RecursionError, TypeError, ValueError):
         return False
 
 

@@ -74,7 +74,7 @@ def composed_gradient(
             else 0.0
             for name in wrt
         }
-    except (Beyond, TypeError, ValueError, ZeroDivisionError):
+    except (ArithmeticError, NotImplementedError, RecursionError, TypeError, ValueError):
         return None
 
 
@@ -124,6 +124,10 @@ class _Reader:
             return combine(map(self.holds, condition.args))
         if isinstance(condition, sympy.Not):
             return not self.holds(condition.args[0])
+        if isinstance(condition, sympy.ITE):
+            return self.holds(condition.args[1 if self.holds(condition.args[0]) else 2])
+        if not isinstance(condition, sympy.core.relational.Relational):
+            raise Beyond(f"{type(condition).__name__} is no condition here")
         left, right = self.value(condition.lhs), self.value(condition.rhs)
         return bool(
             {

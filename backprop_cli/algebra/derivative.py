@@ -177,9 +177,12 @@ class _Derivation:
 
     def _quotient(self, numerator: Formula, denominator: Formula) -> list[Monomial]:
         below = self.ring.monomial(denominator)
-        if not below.coefficient:
-            raise NotDifferentiable("a quotient by 0 has no derivative")
-        inverse = below ** Fraction(-1)
+        # A written division by 0 stays one: the sheet says that its value is not defined.
+        inverse = (
+            below ** Fraction(-1)
+            if below.coefficient
+            else self.ring.monomial(Quotient(ONE, denominator))
+        )
         terms = []
         if self.touches(numerator):
             terms.append(self.factor(numerator) * inverse)
