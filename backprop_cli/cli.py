@@ -143,7 +143,7 @@ def outcome(arguments: Sequence[str] | None = None) -> int:
         if hasattr(error, "format_message"):  # the command line does not parse
             complain(usage_error(error))
             return WRONG_INPUT
-        if "BACKPROP_TRACEBACK" in os.environ:
+        if os.environ.get("BACKPROP_TRACEBACK"):
             raise
         complain(
             f"error: this is a mistake in backprop itself, not in your file: "
@@ -160,7 +160,8 @@ def usage_error(error: Exception) -> str:
     context = getattr(error, "ctx", None)
     if type(error).__name__ == "NoArgsIsHelpError":  # `backprop` alone: the message is the help
         return message
-    return f"error: {escape(message)}\nTry `{getattr(context, 'command_path', 'backprop')} --help`."
+    message = escape(message.replace("Value error, ", ""))
+    return f"error: {message}\nTry `{getattr(context, 'command_path', 'backprop')} --help`."
 
 
 def version(wanted: bool) -> None:
@@ -262,9 +263,10 @@ def solve(
         if asked:
             raise UsageProblem(f"{asked[0]}: without a learning_rate this problem has no updates")
     if lr_sweep is not None:
+        learning_rates = rates(lr_sweep)
         from backprop_cli.worksheet.sweep import sweep
 
-        document = sweep(problem, rates(lr_sweep), steps)
+        document = sweep(problem, learning_rates, steps)
         deliver(rendered(document, chosen, output, ascii, width, paper), output)
         return
     if form is Form.GATES:

@@ -1,0 +1,350 @@
+"""The command line from outside: exit codes, streams, files, terminals, and no tracebacks."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from commands import PROBLEMS, ROOT, backprop
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+import backprop_cli
+from backprop_cli import api
+
+SHEET = PROBLEMS / "two-hidden-layers.yaml"
+CIRCUIT = PROBLEMS / "sigmoid-circuit.yaml"
+EVERY_PROBLEM = sorted(PROBLEMS.glob("*.yaml"))
+COMMANDS = ("solve", "validate", "list", "schema", "verify")
+
+TINY = """\
+title: One neuron
+inputs: 2
+targets: 1
+layers:
+  - {activation: sigmoid, weights: [[0.5]], biases: [0.1]}
+loss: half_squared_error
+learning_rate: 0.5
+"""
+
+
+def process(
+    *arguments: str, stdin: bytes = b"", **environment: str
+) -> subprocess.CompletedProcess[bytes]:
+    """The command in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "backprop_cli", *arguments],
+        input=stdin,
+        capture_output=True,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONIOENCODING": "utf-8", **environment},
+        timeout=60,
+    )
+
+
+# Exit codes and streams
+
+
+def test_a_solution_goes_to_stdout_and_nothing_to_stderr() -> None:
+    result = backprop("solve", SHEET)
+    assert (result.code, result.complaints) == (0, "")
+    assert result.text.startswith("Two hidden layers, one training step\n")
+    assert result.text.endswith("L falls from 0.03526 to 0.03005.\n")
+
+
+def test_a_wrong_file_is_2_and_goes_to_stderr() -> None:
+    result = backprop("solve", "-", stdin=TINY.replace("sigmoid", "sigmod"))
+    assert (result.code, result.text) == (2, "")
+    assert result.complaints == (
+        "-:5:18: error[unknown-activation]: `sigmod` is not an activation\n"
+        "  |\n"
+        "5 |   - {activation: sigmod, weights: [[0.5]], biases: [0.1]}\n"
+        "  |                  ^^^^^^\n"
+        "  = help: did you mean `sigmoid`?\n"
+    )
+
+
+def test_stdin_is_a_dash() -> None:
+    from_stdin = backprop("solve", "-", stdin=TINY)
+    assert from_stdin.code == 0
+    assert "One neuron" in from_stdin.text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["solve"], "Missing argument"),
+        (["solve", SHEET, "--formt", "json"], "--format"),
+        (["slove", SHEET], "solve"),
+        (["solve", SHEET, "--form", "sideways"], "matrix"),
+        (["solve", SHEET, "--format", "docx"], "markdown"),
+        (["solve", SHEET, "--digits", "0"], "--digits"),
+        (["solve", SHEET, "--steps", "many"], "--steps"),
+        (["solve", SHEET, "--only", "dL/dw11_1_1"], "did you mean `dL/dw1_1_1`?"),
+        (["solve", SHEET, "--only", "z1_3"], "did you mean `z1_"),
+        (["solve", SHEET, "--curve", "x1"], "NAME=LOW:HIGH"),
+        (["solve", SHEET, "--curve", "x1=3:nan"], "NAME=LOW:HIGH"),
+        (["solve", SHEET, "--curve", "x4=0:1"], "did you mean"),
+        (["solve", SHEET, "--lr-sweep", "0.1,fast"], "0.1,0.5,1"),
+        (["solve", SHEET, "--output", "sheet.docx"], ".html"),
+        (["solve", CIRCUIT, "--steps", "3"], "learning_rate"),
+        (["solve", "no-such-file.yaml"], "there is no such file"),
+        (["solve", PROBLEMS], "it is a directory"),
+        (["solve", "nul\0byte.yaml"], "cannot"),
+        (["validate", "no-such-file.yaml"], "there is no such file"),
+        (["list", "sigmod"], "did you mean `sigmoid`?"),
+        (["schema", "sheets"], "answers"),
+        (["list", "--format", "json"], "JSON"),
+        ([], "Usage: backprop"),
+    ],
+)
+def test_wrong_usage_is_2_and_says_what_would_be_right(
+    arguments: list[str | Path], said: str
+) -> None:
+    result = backprop(*arguments)
+    assert result.code == 2
+    assert said in result.complaints
+    assert result.text == ""
+    assert "Traceback" not in result.complaints
+
+
+def test_validate_reports_every_file_and_goes_on(tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text("layers: 3\n", encoding="utf-8")
+    result = backprop("validate", wrong, SHEET)
+    assert result.code == 2
+    assert result.text == f"{SHEET}: ok\n"
+    assert "wrong.yaml:1:9: error" in result.complaints
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="needs a file one may not read")
+def test_a_file_one_may_not_read(tmp_path: Path) -> None:
+    locked = tmp_path / "locked.yaml"
+    locked.write_text(TINY, encoding="utf-8")
+    locked.chmod(0)
+    result = backprop("solve", locked)
+    assert (result.code, "may not be read" in result.complaints) == (2, True)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\xff\xfe\x00", b"\x00" * 50, b"[" * 10_000, b"\x1b[31m"]
+)
+def test_files_that_are_no_problem(content: bytes, tmp_path: Path) -> None:
+    file = tmp_path / "odd.yaml"
+    file.write_bytes(content)
+    result = backprop("solve", file)
+    assert result.code == 2
+    assert "Traceback" not in result.complaints
+    assert "\x1b" not in result.complaints
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(st.sampled_from(["solve", "list", "-", "--only", "\x1b[31m", "-x", "", "--", "z"])))
+def test_any_arguments_get_an_answer(arguments: list[str]) -> None:
+    result = backprop(*arguments)
+    assert result.code in (0, 2)
+    assert "\x1b" not in result.complaints
+
+
+def test_a_mistake_of_ours_is_said_without_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("\x1b[31moops")
+
+    monkeypatch.setattr("backprop_cli.run.solve", broken)
+    result = backprop("solve", SHEET, BACKPROP_TRACEBACK="")
+    assert result.code == 2
+    assert "RuntimeError: \\x1b[31moops" in result.complaints
+
+
+# Files
+
+
+@pytest.mark.parametrize(
+    ("ending", "start"),
+    [
+        (".txt", "Two hidden layers"),
+        (".md", "# Two hidden layers"),
+        (".tex", "\\documentclass"),
+        (".html", "<!DOCTYPE html>"),
+        (".HTM", "<!DOCTYPE html>"),
+        (".json", '{\n "format": "backprop-solution/1"'),
+        ("", "Two hidden layers"),
+    ],
+)
+def test_the_ending_of_the_output_says_the_format(ending: str, start: str, tmp_path: Path) -> None:
+    file = tmp_path / f"sheet{ending}"
+    result = backprop("solve", SHEET, "--output", file)
+    assert (result.code, result.text, result.complaints) == (0, "", "")
+    assert file.read_text(encoding="utf-8").lstrip("\n").startswith(start)
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_the_format_asked_for_wins_over_the_ending(tmp_path: Path) -> None:
+    file = tmp_path / "sheet.txt"
+    assert backprop("solve", SHEET, "-o", file, "-f", "json").code == 0
+    assert json.loads(file.read_text(encoding="utf-8"))["losses"]
+
+
+def test_a_file_is_replaced_whole_or_left_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "sheet.txt"
+    file.write_text("the old sheet", encoding="utf-8")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.replace", full)
+    result = backprop("solve", SHEET, "--output", file)
+    assert result.code == 2
+    assert result.complaints.endswith("sheet.txt: No space left on device\n")
+    assert file.read_text(encoding="utf-8") == "the old sheet"
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_output_into_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    result = backprop("solve", SHEET, "--output", tmp_path / "nowhere" / "sheet.txt")
+    assert result.code == 2
+    assert "No such file or directory" in result.complaints
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX permissions and links")
+def test_a_replaced_file_keeps_its_permissions_and_its_link(tmp_path: Path) -> None:
+    file, link = tmp_path / "sheet.txt", tmp_path / "link.txt"
+    file.write_text("", encoding="utf-8")
+    file.chmod(0o640)
+    link.symlink_to(file)
+    assert backprop("solve", SHEET, "--output", link).code == 0
+    assert link.is_symlink()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o640
+    assert file.read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX pipes")
+def test_a_pipe_is_written_to_and_not_replaced(tmp_path: Path) -> None:
+    pipe = tmp_path / "sheet.txt"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        assert backprop("solve", "-", "--only", "L", "--output", pipe, stdin=TINY).code == 0
+        assert os.read(reader, 1 << 16)
+    finally:
+        os.close(reader)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+# Terminals
+
+
+def test_colour_only_on_a_terminal_that_wants_it() -> None:
+    assert b"\x1b[" not in backprop("solve", SHEET).output
+    assert b"\x1b[" in backprop("solve", SHEET, terminal=True).output
+    assert b"\x1b[" not in backprop("solve", SHEET, terminal=True, NO_COLOR="1").output
+    assert b"\x1b[" not in backprop("solve", SHEET, terminal=True, TERM="dumb").output
+
+
+def test_colour_changes_no_character() -> None:
+    coloured = backprop("solve", SHEET, terminal=True).text
+    assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == backprop("solve", SHEET).text
+
+
+def test_a_terminal_without_unicode_gets_ascii() -> None:
+    plain = backprop("solve", SHEET, "--ascii").output
+    assert plain.isascii()
+    assert backprop("solve", SHEET, encoding="ascii").output == plain
+    assert backprop("solve", SHEET, encoding="latin-1").output == plain
+
+
+def test_pdf_is_not_thrown_at_a_terminal() -> None:
+    result = backprop("solve", SHEET, "--format", "pdf", terminal=True)
+    assert (result.code, result.output) == (2, b"")
+
+
+@pytest.mark.parametrize("problem", EVERY_PROBLEM, ids=lambda path: path.stem)
+def test_no_line_is_wider_than_asked(problem: Path) -> None:
+    plain = api.solve(problem)
+    derived = api.solve(problem, symbolic=True)
+    for solution in (plain, derived):
+        for width in (80, 120):
+            for ascii in (False, True):
+                text = solution.to_text(width, ascii)
+                assert text.isascii() or not ascii
+                too_wide = [line for line in text.splitlines() if cell_len(line) > width]
+                assert too_wide == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX pipes")
+def test_a_reader_that_goes_away_is_no_error() -> None:
+    command = f"{sys.executable} -m backprop_cli solve {SHEET} --symbolic | head -1"
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {command}"], capture_output=True, cwd=ROOT, timeout=60
+    )
+    assert done.stderr == b""
+    assert done.returncode == 0
+    assert done.stdout.decode() == "Two hidden layers, one training step\n"
+
+
+# The program as a whole
+
+
+def test_help_of_every_command() -> None:
+    overview = backprop("--help")
+    assert overview.code == 0
+    for command in COMMANDS:
+        shown = backprop(command, "--help")
+        assert (shown.code, shown.complaints) == (0, "")
+        assert f"backprop {command}" in shown.text
+        assert command in overview.text
+
+
+def test_version() -> None:
+    assert backprop("--version").text == f"backprop {backprop_cli.__version__}\n"
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert settings["tool"]["setuptools"]["dynamic"]["version"] == {
+        "attr": "backprop_cli.__version__"
+    }
+
+
+def test_the_module_is_the_command() -> None:
+    done = process("--version")
+    assert done.returncode == 0
+    assert done.stdout.decode() == f"backprop {backprop_cli.__version__}\n"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_for_shells(shell: str) -> None:
+    done = process("--show-completion", shell)
+    assert done.returncode == 0
+    assert b"_BACKPROP_COMPLETE" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["solve", "--help"], ["list"], ["schema"], ["validate", str(SHEET)]],
+    ids=" ".join,
+)
+def test_light_commands_do_not_load_sympy(arguments: list[str]) -> None:
+    watched = (
+        "import sys; from backprop_cli.cli import outcome; code = outcome(sys.argv[1:]);"
+        "heavy = {'sympy', 'mpmath', 'numpy'} & set(sys.modules);"
+        "sys.exit(str(sorted(heavy)) if heavy else code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", watched, *arguments], capture_output=True, cwd=ROOT, timeout=60
+    )
+    assert (done.stderr.decode(), done.returncode) == ("", 0)
+
+
+def test_the_same_problem_gives_the_same_bytes() -> None:
+    first = process("solve", str(SHEET), "--symbolic", "-f", "json", PYTHONHASHSEED="1")
+    again = process("solve", str(SHEET), "--symbolic", "-f", "json", PYTHONHASHSEED="2")
+    assert first.returncode == 0
+    assert first.stdout == again.stdout
