@@ -167,7 +167,7 @@ def grow(inner):
 formulas = st.recursive(
     st.one_of(
         st.sampled_from(NAMES).map(Name),
-        st.sampled_from(["0", "1", "2", "0.5", "3"]).map(Number),
+        st.sampled_from(["1", "2", "0.5", "0.25", "3"]).map(Number),
     ),
     grow,
     max_leaves=10,
