@@ -293,10 +293,20 @@ NETWORK_C1 = {
     },
 }
 
+_BOTH = "((yhat1 - y1)*w2_1_1 + (yhat2 - y2)*w2_1_2)*(1 - a1_1^2)"
+
+TWO_OUTPUTS_C4 = {
+    **{f"dL/dw2_1_{k}": f"(yhat{k} - y{k})*a1_1" for k in (1, 2)},
+    **{f"dL/db2_{k}": f"yhat{k} - y{k}" for k in (1, 2)},
+    **{f"dL/dw1_{i}_1": f"{_BOTH}*x{i}" for i in (1, 2)},
+    "dL/db1_1": _BOTH,
+}
+
 CLOSED = {
     "relu-regression-symbolic": NETWORK_A1,
     "sigmoid-chain-symbolic": CHAIN_B2,
     "two-hidden-layers-symbolic": NETWORK_C1,
+    "tanh-two-outputs-symbolic": TWO_OUTPUTS_C4,
 }
 
 
@@ -318,8 +328,8 @@ def test_the_expected_closed_forms_are_the_true_gradients(name: str) -> None:
         else:
             for letter, key in (("x", "inputs"), ("y", "targets")):
                 entries = problem[key]
-                names = [letter] if len(entries) == 1 else [f"{letter}{k}" for k in (1, 2, 3)]
-                values |= dict(zip(names, entries, strict=True))
+                numbered = {f"{letter}{k}": value for k, value in enumerate(entries, 1)}
+                values |= {letter: entries[0]} if len(entries) == 1 else numbered
         values |= oracle.solve(problem).updates[0]
         assert set(CLOSED[name]) == {f"dL/d{parameter}" for parameter in made.parameters}
         for gradient, text in CLOSED[name].items():
