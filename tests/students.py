@@ -123,9 +123,9 @@ def vanishing_gradient(slip: str = "") -> list[Paper]:
     paper = Paper()
     write = paper.write
     z1 = write("z1_1", w * x)
-    a1 = write("a1_1", z1 if slip == "missing-activation" else sigmoid(z1))
+    a1 = write("a1_1", sigmoid(z1))
     z2 = write("z2_1", w * a1)
-    a2 = write("a2_1", sigmoid(z2))
+    a2 = write("a2_1", z2 if slip == "missing-activation" else sigmoid(z2))
     z3 = write("z3_1", w * a2)
     yhat = write("yhat", sigmoid(z3))
     write("L", (y - yhat) ** 2 / 2)
@@ -252,7 +252,7 @@ SLIPS: Mapping[str, tuple[str, Solver, str]] = {
             "missing-activation",
             "vanishing-gradient",
             vanishing_gradient,
-            "hands z1_1 on as a1_1.",
+            "hands z2_1 on as a2_1.",
         ),
         (
             "wrong-activation",
