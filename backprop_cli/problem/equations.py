@@ -87,7 +87,14 @@ def read_equations(top: Fields, report: Report) -> ReadEquations:
                 f"`with_respect_to` names the output {quote(output or '')} itself",
                 asked,
             )
-    if sound and order is not None and output is not None:
+    if sound and written and not leaves and asked is None:
+        report.error(
+            "missing-key",
+            "nothing is given, so there is nothing to differentiate with respect to",
+            top.key("equations"),
+            _undeclared_help(top),
+        )
+    if order is not None and output is not None and not report.failed:
         _unused(names, written, output, report)
     failed = any(problem.severity == "error" for problem in report.problems[start:])
     places = {name: place for name, (_, place) in names.places.items()}
@@ -168,8 +175,9 @@ def _samples(node: Node | None, names: _Names, report: Report) -> list[Mapping[s
             name = key.text
             if first is None:
                 defined = defined_name(key, report, "a given quantity")
-                if defined is None or not names.define(defined, "samples", key, report):
+                if defined is None:
                     continue
+                names.define(defined, "samples", key, report)
                 name = defined
             elif name not in first:
                 name = defined_name(key, report, "a given quantity") or name

@@ -60,7 +60,7 @@ def defined_name(key: Scalar, report: Report, what: str) -> str | None:
     if text in ("e", "pi"):
         report.error(
             "bad-name",
-            f"{quote(text)} is a number of mathematics, so {what} cannot have this name",
+            f"{quote(key.text)} is a number of mathematics, so {what} cannot have this name",
             key,
             f"call it {quote(text + '1')}, for instance",
         )
@@ -68,7 +68,7 @@ def defined_name(key: Scalar, report: Report, what: str) -> str | None:
     if is_function(text):
         report.error(
             "bad-name",
-            f"{quote(text)} is a function, so {what} cannot have this name",
+            f"{quote(key.text)} is a function, so {what} cannot have this name",
             key,
             f"call it {quote(text + '1')}, for instance",
         )

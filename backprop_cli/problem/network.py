@@ -125,6 +125,8 @@ class NetworkReader:
                 continue
             if not sample.targets:
                 continue
+            if self.samples.listed and len(sample.targets) != self.samples.targets:
+                continue  # it differs from the other samples, which has been said
             assert sample.targets_node is not None
             of = f"sample {index}" if self.samples.listed else ""
             self.report.error(
@@ -206,7 +208,11 @@ class NetworkReader:
         """A name in place of a number has to be the one that the sheet gives."""
         for cell in self.layers.named:
             layer = names.network.layers[cell.layer - 1]
+            if cell.unit > layer.units or (cell.source or 1) > layer.fan_in:
+                continue  # the shape is wrong, which has been said
             if cell.source is not None:
+                if not layer.connected[cell.unit - 1][cell.source - 1]:
+                    continue
                 name = names.weight(cell.layer, cell.unit, cell.source)
                 what = f"the weight into unit {cell.unit} of layer {cell.layer} from {cell.source}"
             elif layer.bias == "none":

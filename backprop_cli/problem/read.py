@@ -71,7 +71,11 @@ def _problem(source: Source, root: Node | None, report: Report) -> Problem | Non
         return None
     present = {key.text for key, _ in root.entries}
     known = (*COMMON_KEYS, *LAYER_FORM_KEYS, *EQUATION_FORM_KEYS)
-    top = fields(root, report, "a problem file", known)
+    offered: tuple[str, ...] = known
+    if ("layers" in present) != ("equations" in present):
+        form = LAYER_FORM_KEYS if "layers" in present else EQUATION_FORM_KEYS
+        offered = (*COMMON_KEYS, *form)
+    top = fields(root, report, "a problem file", known, offered)
     layered, equational = "layers" in top.values, "equations" in top.values
     if layered and equational:  # a misspelt key counts only where no other decides
         layered, equational = "layers" in present, "equations" in present

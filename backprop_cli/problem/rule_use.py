@@ -102,12 +102,21 @@ def _parts(node: Node, report: Report, kind: str) -> _Parts:
 
 
 def _no_options(parts: _Parts, report: Report, kind: str) -> None:
-    for key, _ in parts.rest:
+    for key, value in parts.rest:
+        if isinstance(value, Scalar) and value.null and not key.text.isidentifier():
+            # `{formula: max(0, z)}` is the formula `max(0` and a key `z)`.
+            report.error(
+                "unknown-option",
+                f"the formula of {kind} ends at its comma",
+                key,
+                "inside { } text that holds a comma needs quotes",
+            )
+            continue
         report.error(
             "unknown-option",
             f"{kind} with its own formula has no option {quote(key.text)}",
             key,
-            "write the number into the formula; text that holds a comma needs quotes",
+            "write its number into the formula",
         )
 
 

@@ -97,6 +97,7 @@ def read_samples(top: Fields, report: Report) -> Samples:
                 f"sample {index} must be {{inputs: …, targets: …}}, not {kind}",
                 row,
             )
+            found.append(ReadSample(None, None, None, None))
             continue
         own = fields(row, report, f"sample {index}", ("inputs", "targets"))
         found.append(_sample(own, report, f" of sample {index}"))
@@ -196,6 +197,16 @@ def _by_name(node: Entries, letter: str, report: Report, of: str) -> list[tuple[
         found[name] = value
         if name not in expected:
             names = [letter] if count == 1 else expected
+            head, colon, _ = key.text.partition(":")
+            if colon and node.flow and (head in expected or head == letter):
+                report.error(
+                    "bad-name",
+                    f"{quote(key.text)} is not a name",
+                    key,
+                    "put a space behind the colon",
+                )
+                found[f"{letter}1" if head == letter else head] = _unread(key)
+                continue
             report.error(
                 "bad-name",
                 f"{quote(key.text)} is not the name of one of {counted(count, kind[:-1])}{of}",
@@ -205,6 +216,11 @@ def _by_name(node: Entries, letter: str, report: Report, of: str) -> list[tuple[
                 else f"it is called {quote(letter)}",
             )
     return [(found[name], f" {quote(name)}") for name in expected if name in found]
+
+
+def _unread(key: Scalar) -> Scalar:
+    """What stands for a value that could not be read: no number, and no second message."""
+    return Scalar(key.span, "", plain=True)
 
 
 def counted(count: int, noun: str) -> str:

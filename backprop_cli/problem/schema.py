@@ -25,6 +25,7 @@ NUMBER: Schema = {"type": "number"}
 POSITIVE: Schema = {"type": "number", "exclusiveMinimum": 0}
 NOT_NEGATIVE: Schema = {"type": "number", "minimum": 0}
 SHARE: Schema = {"type": "number", "minimum": 0, "maximum": 1}
+SCALAR = ["string", "number", "boolean", "null"]
 TEXT: Schema = {"type": "string", "minLength": 1}
 NAME: Schema = {"type": "string", "minLength": 1, "maxLength": 64}
 FORMULA: Schema = {
@@ -350,8 +351,8 @@ def _leaves(description: str) -> Schema:
 
 def _properties() -> dict[str, Schema]:
     return {
-        "title": {"type": ["string", "number"], "description": "The heading of the sheet."},
-        "description": {"type": ["string", "number"], "description": "A sentence below it."},
+        "title": {"type": SCALAR, "description": "The heading of the sheet."},
+        "description": {"type": SCALAR, "description": "A sentence below it."},
         # layers
         "inputs": _values("x", "The inputs."),
         "targets": _values("y", "The targets, one for each output."),

@@ -201,7 +201,9 @@ def names_of(node: Node, report: Report, what: str, known: Collection[str]) -> t
                 continue
         report.error(
             "unknown-name",
-            f"{what} names {quote(text)}, and there is no such quantity",
+            f"{what} names {quote(text)}, and there is no such quantity"
+            if not is_pattern(text)
+            else f"no quantity fits {quote(text)} in {what}",
             cell,
             report.nearest(text, known) or _among(known),
         )

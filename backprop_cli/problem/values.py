@@ -152,7 +152,12 @@ _TRAPS: tuple[tuple[re.Pattern[str], str, str | None], ...] = (
     ),
     (re.compile(r"(?i)[-+]?\.?nan\Z"), "and nan means that there is none", "leave it out"),
     (re.compile(r"[-+]?[0-9]+,[0-9]+\Z"), "with a point, not a comma", None),
-    (re.compile(r"[-+]?[0-9]+(?:[_ '][0-9]+)+(?:\.[0-9]*)?\Z"), "without separators", None),
+    (re.compile(r"[-+]?[0-9]+(?:[_'][0-9]+)+(?:\.[0-9]*)?\Z"), "without separators", None),
+    (
+        re.compile(r"[-+0-9.eE]+(?: +[-+0-9.eE]+)+\Z"),
+        "and these are several",
+        "put a comma between two numbers",
+    ),
     (
         re.compile(r"[-+]?[0-9.]+ ?[/*^] ?[0-9.]+\Z"),
         "not a formula",
@@ -180,7 +185,7 @@ def _why_no_number(node: Scalar) -> tuple[str, str | None]:
 def _meant(text: str) -> str | None:
     """How the number is written that a trap's text stands for."""
     candidate = re.sub("^[\u2212\u2013\u2014]", "-", text).replace(",", ".")
-    candidate = re.sub(r"[_ ']", "", candidate)
+    candidate = re.sub(r"[_']", "", candidate)
     if re.match(r"(?i)[-+]?0[xob]", candidate):
         try:
             candidate = str(int(candidate, 0))
@@ -329,22 +334,32 @@ class Fields:
         return replace(self, values=values)
 
 
-def fields(node: Node, report: Report, what: str, known: Collection[str]) -> Fields:
-    """The entries of a mapping by key. Whatever is no mapping counts as an empty one."""
+def fields(
+    node: Node,
+    report: Report,
+    what: str,
+    known: Collection[str],
+    offered: Collection[str] | None = None,
+) -> Fields:
+    """The entries of a mapping by key. Whatever is no mapping counts as an empty one.
+
+    `offered` are the known keys to speak of where that is not all of them.
+    """
+    offered = known if offered is None else offered
     found = entries(node, report, what, "keys and values")
     values = {key.text: value for key, value in found}
     keys = {key.text: key for key, _ in found}
     for key, value in found:
         if key.text in known:
             continue
-        for meant in () if report.crowded else closest(key.text, known, 1):
+        for meant in () if report.crowded else closest(key.text, offered, 1):
             if meant not in values:
                 values[meant], keys[meant] = value, key
         report.error(
             "unknown-key",
             f"{quote(key.text)} is not a key of {what}",
             key,
-            _key_help(node, key, value, known) if not report.crowded else None,
+            _key_help(node, key, value, offered) if not report.crowded else None,
         )
     return Fields(node, values, keys)
 

@@ -212,7 +212,7 @@ class _Builder:
 
     def _span(self, event: Any) -> Span:
         start, end = event.start_mark.index + self.shift, event.end_mark.index + self.shift
-        if event.anchor and not isinstance(event, yaml.AliasEvent) or getattr(event, "tag", None):
+        if (event.anchor and not isinstance(event, yaml.AliasEvent)) or getattr(event, "tag", None):
             # The event begins at the anchor or tag; the text begins behind it.
             while start < end and self.source.text[start] in "&!":
                 while start < end and not self.source.text[start].isspace():
@@ -345,7 +345,7 @@ _SYNTAX_HELP = (
     (
         "expected '-' indicator",
         "this does not fit into the list that begins on line {context}",
-        "items of one list begin in the same column, each with `- `",
+        "items of one list begin in the same column, and so do the keys of one item",
     ),
     ("unexpected end of stream", "the quotes that open on line {context} are not closed", None),
     (
@@ -383,6 +383,9 @@ def _syntax(source: Source, error: yaml.YAMLError) -> Diagnostic:
     problem = str(getattr(error, "problem", None) or "this is not YAML")
     at = mark.index + shift if mark is not None else None
     context_mark = getattr(error, "context_mark", None)
+    if context_mark is not None and "quoted" in str(getattr(error, "context", "")):
+        if "end of stream" in problem:
+            at = context_mark.index + shift  # the quotes, not the end of the file
     at = 0 if at is None else min(at, len(source.text))
     # The complaint often stands at the line break behind the thing complained about.
     while at > 0 and (at == len(source.text) or source.text[at] in "\r\n"):
