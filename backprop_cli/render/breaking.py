@@ -21,6 +21,7 @@ BEFORE_RELATION = 0.5
 BEFORE_SUM = 1.5
 BEFORE_FACTOR = 3.0
 DEEPER = 6.0
+WITHIN_BRACKETS = 16.0  # the worst break a table cell may have: two brackets deep
 NEVER = 1000.0  # only a hard limit forces a break here
 EMPTY_LINE = 10.0  # what it costs to leave a whole line unused
 

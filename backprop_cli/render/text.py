@@ -13,8 +13,10 @@ from backprop_cli.formula.nodes import Formula
 from backprop_cli.formula.spelling import Spelling
 from backprop_cli.render.boxes import beside, box, is_tall, line_box, rows_of_boxes
 from backprop_cli.render.breaking import (
+    BEFORE_FACTOR,
     BEFORE_RELATION,
     NEVER,
+    WITHIN_BRACKETS,
     Atom,
     fill,
     formula_atoms,
@@ -364,7 +366,11 @@ def table(table: Table, page: Page) -> Iterator[Row]:
         max([width_of(heads[place])] + [_cell_width(row[place], points[place]) for row in cells])
         for place in range(len(heads))
     ]
-    widths = _fit(table, natural, heads, cells, page.width - GAP * (len(heads) - 1))
+    room = page.width - GAP * (len(heads) - 1)
+    # Rather a break inside brackets than a table taken apart.
+    widths = _fit(table, natural, heads, cells, room, BEFORE_FACTOR) or _fit(
+        table, natural, heads, cells, room, WITHIN_BRACKETS
+    )
     if widths is None:
         yield from _records(heads, cells, page)
         return
@@ -403,8 +409,10 @@ def _fit(
     heads: Sequence[list[Atom]],
     cells: Sequence[Sequence[list[Atom]]],
     room: int,
+    limit: float,
 ) -> list[int] | None:
-    """Widths that fit in the room, the wrapping columns narrowed; None where they cannot."""
+    """Widths that fit in the room, the wrapping columns narrowed; None where they cannot without
+    a break that costs more than `limit`."""
     widths = list(natural)
     excess = sum(widths) - room
     if excess <= 0:
@@ -412,7 +420,10 @@ def _fit(
     floors = {
         place: min(
             natural[place],
-            max(MINIMUM, *(longest(a) + 2 for a in (heads[place], *(row[place] for row in cells)))),
+            max(
+                MINIMUM,
+                *(longest(a, limit) + 2 for a in (heads[place], *(row[place] for row in cells))),
+            ),
         )
         for place, column in enumerate(table.columns)
         if column.wrap

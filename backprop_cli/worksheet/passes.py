@@ -7,7 +7,7 @@ from functools import partial
 
 from backprop_cli.formula.build import rename
 from backprop_cli.formula.nodes import Name
-from backprop_cli.graph.step import Step
+from backprop_cli.graph.step import Graph, Step
 from backprop_cli.worksheet.document import (
     Block,
     Column,
@@ -46,10 +46,13 @@ def loss(sheet: Sheet) -> Iterator[Block]:
 def by_sample(sheet: Sheet, steps: Sequence[Step]) -> Iterator[Block]:
     """Tables of steps: sample after sample, or many samples side by side."""
     marks = list(dict.fromkeys(step.sample for step in steps if step.sample is not None))
-    if not marks or (len(marks) == 1 and all(step.sample is not None for step in steps)):
+    alone = len(marks) == 1 and all(step.sample is not None for step in steps)
+    # With batch normalisation samples and batch depend on each other in turn.
+    woven = tied(sheet.graph) and not any(step.section == "forward" for step in steps)
+    if not marks or alone or woven:
         yield step_table(sheet, steps)
         return
-    if len(marks) <= SECTIONED_SAMPLES and not _tied(steps):
+    if len(marks) <= SECTIONED_SAMPLES and not tied(sheet.graph):
         for mark in marks:
             own = [step for step in steps if step.sample == mark]
             yield Paragraph((Text(f"Sample {mark}", "strong"),))
@@ -57,14 +60,14 @@ def by_sample(sheet: Sheet, steps: Sequence[Step]) -> Iterator[Block]:
     else:
         yield from across(sheet, steps, marks)
     whole = [step for step in steps if step.sample is None]
-    if whole and not _tied(steps):
+    if whole and not tied(sheet.graph):
         yield Paragraph((Text("Whole batch", "strong"),))
         yield step_table(sheet, whole)
 
 
-def _tied(steps: Sequence[Step]) -> bool:
+def tied(graph: Graph) -> bool:
     """Batch normalisation: quantities of the batch stand between those of the samples."""
-    return any(step.kind == "normalisation" and step.sample is None for step in steps)
+    return any(step.kind == "normalisation" and step.sample is None for step in graph.steps)
 
 
 def step_table(sheet: Sheet, steps: Sequence[Step]) -> Table:
@@ -101,7 +104,7 @@ def unmarked(name: str, mark: int) -> str:
 
 def across(sheet: Sheet, steps: Sequence[Step], marks: Sequence[int]) -> Iterator[Block]:
     """One row a quantity, one column a sample; a few samples to a table so that it fits."""
-    tied = _tied(steps)
+    is_tied = tied(sheet.graph)
     for start in range(0, len(marks), SAMPLES_ACROSS):
         chosen = marks[start : start + SAMPLES_ACROSS]
         columns = [Column((Text("Quantity"),)), Column((Text("Formula"),), wrap=True)]
@@ -113,7 +116,7 @@ def across(sheet: Sheet, steps: Sequence[Step], marks: Sequence[int]) -> Iterato
                 formula = rename(step.formula, partial(unmarked, mark=chosen[0]))
                 cells = [sheet.cell(f"{base}[{mark}]") for mark in chosen]
                 rows.append(((Math(Name(base)),), (Math(formula),), *cells))
-            elif step.sample is None and tied:
+            elif step.sample is None and is_tied:
                 same: Line = (Text("the same"),)
                 rest = [same for _ in chosen[1:]]
                 rows.append((quantity(step), (Math(step.formula),), sheet.cell(step.name), *rest))

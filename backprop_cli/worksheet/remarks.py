@@ -58,7 +58,7 @@ def _identical_units(network: Network) -> Iterator[Block]:
         incoming = {_values(row) for row in layer.weights}
         biases = set(_values(layer.biases)) if layer.bias == "each" else {None}
         outgoing = {_values([row[unit] for row in following]) for unit in range(layer.units)}
-        if len(incoming) == len(biases) == len(outgoing) == 1 and len(set(layer.activations)) == 1:
+        if len(incoming) == len(biases) == len(outgoing) == 1 and _all_equal(layer.activations):
             yield Callout(
                 "warning",
                 (
@@ -70,6 +70,10 @@ def _identical_units(network: Network) -> Iterator[Block]:
                     ),
                 ),
             )
+
+
+def _all_equal(items: Sequence[object]) -> bool:
+    return all(item == items[0] for item in items)
 
 
 def _values(row: Sequence[object]) -> tuple[object, ...]:

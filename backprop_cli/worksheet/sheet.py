@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal, TypeAlias
 
+from backprop_cli.formula.evaluate import evaluate
 from backprop_cli.formula.nodes import Formula, Name
 from backprop_cli.formula.spelling import Glyph, Spelling, Symbol, spell
 from backprop_cli.graph.derivation import Derivations
@@ -98,7 +99,17 @@ class Sheet:
             text = leaf.text.removeprefix("+")
             if len(text) <= (digits or self.digits) + 6 and not self.choices.fractions:
                 return Shown(_negative_text(text), True)
-        return shown(value, digits or self.digits, fractions=self.choices.fractions)
+        written = shown(value, digits or self.digits, fractions=self.choices.fractions)
+        if written.exact and self._rounded_by_hand(name, value):
+            return Shown(written.formula, False)
+        return written
+
+    def _rounded_by_hand(self, name: str, value: Value) -> bool:
+        """Whether each value is rounded before it is used, and this one was not whole."""
+        step = self.graph.step.get(name)
+        if self.run.round_each is None or step is None:
+            return False
+        return evaluate(step.formula, self.known) != value
 
     def number(self, name: str, digits: int | None = None) -> Formula:
         """The number of a name, or the name itself where it has none."""
