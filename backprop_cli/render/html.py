@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from html import escape as escape_html
+from itertools import pairwise
 from typing import assert_never
 
 from backprop_cli.formula import mathml
@@ -20,6 +21,7 @@ from backprop_cli.render.reading import (
     numeral,
     titled_blocks,
 )
+from backprop_cli.render.wide import IN_LINE, narrow_cell, narrowed
 from backprop_cli.worksheet.document import (
     AnswerSpace,
     Block,
@@ -168,7 +170,7 @@ def _inline(line: Line, spelling: Spelling) -> Iterator[str]:
             case Math(formula):
                 yield formula_pieces(formula, spelling)
             case Relation(left, sign, right):
-                first, *rest = mathml.pieces(right, spelling)
+                first, *rest = breakable(right, spelling)
                 yield formula_pieces(left, spelling)
                 # The sign goes with what follows it: a line never begins with a bare number.
                 yield mathml.math(f'<mrow><mo form="infix">{escape(sign)}</mo>{first}</mrow>')
@@ -179,7 +181,58 @@ def _inline(line: Line, spelling: Spelling) -> Iterator[str]:
 
 def formula_pieces(formula: Formula, spelling: Spelling) -> str:
     """The formula as a row of `math` elements, between which a browser may break the line."""
-    return "".join(map(mathml.math, mathml.pieces(formula, spelling)))
+    return "".join(map(mathml.math, breakable(formula, spelling)))
+
+
+def breakable(formula: Formula, spelling: Spelling) -> list[str]:
+    """The formula cut before its outermost operators, and inside of what is still too long."""
+    pieces = []
+    for piece in mathml.pieces(formula, spelling):
+        pieces.extend(opened(piece) if _letters(piece) > LONG else [piece])
+    return pieces
+
+
+LONG = 24  # letters, digits and signs of a piece that stays whole even on a phone
+_TAG = re.compile(r"<(/?)([a-z]+)([^>]*)>")
+_OPERATORS = frozenset("+−·⊙")
+
+
+def _letters(row: str) -> int:
+    return len(_TAG.sub("", row))
+
+
+def opened(row: str) -> list[str]:
+    """A long row cut before the operators inside its brackets too, the brackets kept small.
+
+    Only `mrow` elements are cut: a fraction or a root stays whole.
+    """
+    cuts: list[int] = []
+    open_tags: list[str] = []
+    for tag in _TAG.finditer(row):
+        if tag[1]:
+            open_tags.pop()
+            continue
+        if tag[2] == "mo" and set(open_tags) <= {"mrow"}:
+            sign = row[tag.end() : row.index("<", tag.end())]
+            infix = sign == "·" or sign == "⊙" or 'form="infix"' in tag[3]
+            if sign in _OPERATORS and infix:
+                cuts.append(tag.start())
+        open_tags.append(tag[2])
+    pieces = []
+    depth = 0
+    for begin, end in pairwise([0, *cuts, len(row)]):
+        part = row[begin:end]
+        opening = "<mrow>" * depth
+        depth += part.count("<mrow>") - part.count("</mrow>")
+        if not _letters(part):
+            continue  # only tags, which the next piece opens again
+        pieces.append(opening + part + "</mrow>" * depth)
+    if len(pieces) > 1:
+        pieces = [_BRACKET.sub(r'<mo stretchy="false"\1>\2</mo>', piece) for piece in pieces]
+    return [f"<mrow>{piece}</mrow>" for piece in pieces]
+
+
+_BRACKET = re.compile(r'<mo( form="(?:prefix|postfix)")>([()\[\]])</mo>')
 
 
 def _sign(sign: str) -> str:
@@ -201,7 +254,7 @@ def _derivation(lines: Sequence[DerivationLine], spelling: Spelling) -> str:
         rows.append(
             f'<div class="bp-left">{left}</div>'
             f'<div class="bp-sign">{_sign(line.sign)}</div>'
-            f'<div class="bp-right-side">{formula_pieces(line.right, spelling)}</div>'
+            f'<div class="bp-right-side">{formula_pieces(narrowed(line.right, spelling, IN_LINE), spelling)}</div>'
             f'<div class="{"bp-label" if line.label else "bp-none"}">'
             f"{inline(line.label, spelling)}</div>\n"
         )
@@ -244,7 +297,7 @@ def _kind(column: Column) -> str:
 
 def _cells(lines: Sequence[Line], column: Column, spelling: Spelling) -> list[str]:
     """The cells of a column; the numerals of a decimal one are set round their points."""
-    written = [inline(line, spelling) for line in lines]
+    written = [inline(narrow_cell(line, spelling), spelling) for line in lines]
     if column.align != "decimal":
         return written
     cuts = [at_point(numeral(line, spelling)) for line in lines]

@@ -13,7 +13,7 @@ from typing import assert_never
 
 from rich.cells import cell_len
 
-from backprop_cli.formula import latex, unicode
+from backprop_cli.formula import latex
 from backprop_cli.formula.nodes import Formula
 from backprop_cli.formula.spelling import Spelling
 from backprop_cli.render import picture
@@ -26,6 +26,7 @@ from backprop_cli.render.reading import (
     numeral,
     titled_blocks,
 )
+from backprop_cli.render.wide import IN_CELL, IN_LINE, narrow_cell, narrowed, width
 from backprop_cli.worksheet.document import (
     AnswerSpace,
     Block,
@@ -201,26 +202,22 @@ def _inline(line: Line, spelling: Spelling) -> Iterator[str]:
                     written = re.sub(r"(\\_|/)", r"\1\\allowbreak{}", written)
                 yield f"\\{command[style]}{{{written}}}" if command[style] else written
             case Math(formula):
-                yield f"${formula_tex(formula, spelling)}$"
+                yield f"${formula_tex(formula, spelling, IN_CELL)}$"
             case Relation(left, sign, right):
                 yield f"${formula_tex(left, spelling)} {SIGNS[sign]} {formula_tex(right, spelling)}$"
             case _:
                 assert_never(part)
 
 
-def formula_tex(formula: Formula, spelling: Spelling) -> str:
+def formula_tex(formula: Formula, spelling: Spelling, most: int = IN_LINE) -> str:
     """A formula for text style; TeX may break it between its pieces.
 
     In a long one the brackets have a fixed size: TeX never breaks between `\\left` and `\\right`.
     """
     tex = r"\allowbreak ".join(latex.pieces(formula, spelling))
-    if _width(formula, spelling) > LINE * 2 // 3:
+    if width(formula, spelling) > most:
         tex = tex.replace(r"\left(", r"\Bigl(").replace(r"\right)", r"\Bigr)")
     return tex
-
-
-def _width(formula: Formula, spelling: Spelling) -> int:
-    return cell_len(unicode.write(formula, spelling))
 
 
 # Blocks
@@ -231,8 +228,8 @@ LINE = 88  # about so many characters stand on a line
 
 def _derivation(lines: Sequence[DerivationLine], spelling: Spelling) -> str:
     lefts = [line.left for line in lines if line.left is not None]
-    widest = max(lefts, key=lambda left: _width(left, spelling), default=None)
-    own_line = widest is not None and _width(widest, spelling) > LINE * 2 // 5
+    widest = max(lefts, key=lambda left: width(left, spelling), default=None)
+    own_line = widest is not None and width(widest, spelling) > LINE * 2 // 5
     indent = "2em" if own_line or widest is None else ""
     setting = (
         f"\\setlength{{\\bpleft}}{{{indent}}}"
@@ -245,7 +242,8 @@ def _derivation(lines: Sequence[DerivationLine], spelling: Spelling) -> str:
         if own_line and left:
             steps.append(f"{{\\raggedright {left}\\par}}\\nopagebreak")
             left = ""
-        right = f"$\\displaystyle {formula_tex(line.right, spelling)}$"
+        formula = narrowed(line.right, spelling, IN_LINE)
+        right = f"$\\displaystyle {formula_tex(formula, spelling)}$"
         label = inline(line.label, spelling)
         steps.append(f"\\bpstep{{{left}}}{{${SIGNS[line.sign]}$}}{{{right}}}{{{label}}}")
     return "\\medskip{" + setting + "\n" + "\n".join(steps) + "}\n"
@@ -254,6 +252,7 @@ def _derivation(lines: Sequence[DerivationLine], spelling: Spelling) -> str:
 def _table(table: Table, spelling: Spelling) -> str:
     columns = list(table.columns)
     rows = [[row[n] if n < len(row) else () for n in range(len(columns))] for row in table.rows]
+    rows = [[narrow_cell(cell, spelling) for cell in row] for row in rows]
     widths = [
         max([_line_width(c.heading, spelling), *(_line_width(row[n], spelling) for row in rows)])
         for n, c in enumerate(columns)
@@ -332,18 +331,18 @@ def _records(table: Table, rows: Sequence[Sequence[Line]], spelling: Spelling) -
 
 
 def _line_width(line: Line, spelling: Spelling) -> int:
-    width = 0
+    cells = 0
     for part in line:
         match part:
             case Text(text):
-                width += cell_len(text)
+                cells += cell_len(text)
             case Math(formula):
-                width += _width(formula, spelling)
+                cells += width(formula, spelling)
             case Relation(left, _, right):
-                width += _width(left, spelling) + 3 + _width(right, spelling)
+                cells += width(left, spelling) + 3 + width(right, spelling)
             case _:
                 assert_never(part)
-    return width
+    return cells
 
 
 _POWER = re.compile("×10([⁻⁰¹²³⁴-⁹]+)")
@@ -376,7 +375,7 @@ def _digits(text: str) -> str:
 
 
 def _answers(spaces: Sequence[AnswerSpace], spelling: Spelling) -> str:
-    widest = max((space.left for space in spaces), key=lambda left: _width(left, spelling))
+    widest = max((space.left for space in spaces), key=lambda left: width(left, spelling))
     rows = []
     for space in spaces:
         key = inline((Text(space.name, "code"),), spelling)

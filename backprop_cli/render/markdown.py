@@ -20,6 +20,7 @@ from backprop_cli.render import mermaid
 from backprop_cli.render.escape import visible
 from backprop_cli.render.plot import plot
 from backprop_cli.render.reading import CALLOUT_WORD, Answers, grouped, titled_blocks
+from backprop_cli.render.wide import IN_LINE, narrow_cell, narrowed
 from backprop_cli.worksheet.document import (
     AnswerSpace,
     Block,
@@ -169,7 +170,7 @@ def _table(table: Table, spelling: Spelling) -> str:
         [rules[column.align] for column in table.columns],
     ]
     for row in table.rows:
-        cells = [inline(cell, spelling) for cell in row]
+        cells = [inline(narrow_cell(cell, spelling), spelling) for cell in row]
         rows.append(cells + [""] * (len(table.columns) - len(cells)))
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     caption = f"*{inline(table.caption, spelling).strip()}*\n\n" if table.caption else ""
@@ -180,7 +181,7 @@ def _derivation(lines: Sequence[DerivationLine], spelling: Spelling) -> str:
     rows = []
     for line in lines:
         left = formula_tex(line.left, spelling) if line.left else ""
-        pieces = broken(line.right, spelling)
+        pieces = broken(narrowed(line.right, spelling, IN_LINE), spelling)
         label = f" \\qquad {_label(line.label, spelling)}" if line.label else ""
         first, *rest = pieces
         row = f"{left} &{SIGNS[line.sign]} {first}"

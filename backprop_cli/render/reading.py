@@ -54,7 +54,7 @@ def grouped(blocks: tuple[Block, ...]) -> Iterator[Block | Answers]:
 
 
 _NUMERAL = re.compile(
-    r"([≈~ ]*[−+-]?[0-9]+)((?:\.[0-9]*)?(?:×10[⁻⁰¹²³⁴-⁹]+|e[+-]?[0-9]+|/[0-9]+)?(?: .*)?)"
+    r"([≈~ ]*[−+-]?[0-9]+)((?:\.[0-9]*)?(?:×10[⁻⁰¹²³⁴-⁹]+|e[+-]?[0-9]+|/[0-9]+)?)"
 )
 
 
@@ -81,16 +81,17 @@ def typographic(digits: str) -> str:
 
 
 def numeral(line: Line, spelling: Spelling) -> str:
-    """A cell that holds one number or formula and nothing else, as text; else nothing."""
-    if len(line) != 1:
-        return ""
-    match line[0]:
-        case Math(formula):
-            return unicode.write(formula, spelling)
-        case Text(text, "plain" | "strong"):
-            return typographic(text.strip())
-        case _:
-            return ""
+    """A cell that is nothing but a number, perhaps with ≈ before it, as text; else nothing."""
+    written = ""
+    for part in line:
+        match part:
+            case Math(formula):
+                written += unicode.write(formula, spelling)
+            case Text(text, "plain"):
+                written += typographic(text.strip()) if len(line) == 1 else text
+            case _:
+                return ""
+    return written if at_point(written) else ""
 
 
 def plain_text(line: Line) -> str:

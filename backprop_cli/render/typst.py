@@ -21,6 +21,7 @@ from backprop_cli.render.reading import (
     numeral,
     titled_blocks,
 )
+from backprop_cli.render.wide import IN_LINE, narrow_cell, narrowed
 from backprop_cli.worksheet.document import (
     AnswerSpace,
     Block,
@@ -63,6 +64,7 @@ PREAMBLE = """\
 """
 PAPERS = {"a4": "a4", "letter": "us-letter", "us-letter": "us-letter"}
 SIGNS = {"≥": "≥", "≤": "≤", "<": "<", ">": ">"}
+LOOSE = 120  # characters of Typst source between brackets, about a third of a line
 TALL = ("frac(", "mat(", "cases(")
 LINE = 84  # about so many characters stand on a line
 
@@ -142,7 +144,29 @@ def _inline(line: Line, spelling: Spelling) -> Iterator[str]:
 
 def _tex(formula: Formula, spelling: Spelling) -> str:
     """A formula in math mode, broken by Typst before the operators of its outermost level."""
-    return typst.write(formula, spelling)
+    return loosened(typst.write(formula, spelling))
+
+
+def loosened(written: str) -> str:
+    """Long brackets as single signs: Typst never breaks a line inside a matched pair."""
+    open_at: list[int] = []
+    pairs: list[tuple[int, int]] = []
+    quoted = False
+    for place, character in enumerate(written):
+        if character == '"' and written[place - 1 : place] != "\\":
+            quoted = not quoted
+        elif quoted:
+            continue
+        elif character == "(":
+            open_at.append(place)
+        elif character == ")" and open_at:
+            begin = open_at.pop()
+            grouping = begin == 0 or written[begin - 1] in " ("
+            if grouping and not open_at and place - begin > LOOSE:
+                pairs.append((begin, place))
+    for begin, end in reversed(pairs):
+        written = f"{written[:begin]}\\({written[begin + 1 : end]}\\){written[end + 1 :]}"
+    return written
 
 
 def _shown(formula: Formula, spelling: Spelling) -> str:
@@ -164,7 +188,8 @@ def _derivation(lines: Sequence[DerivationLine], spelling: Spelling) -> str:
         elif not long:
             cells.append(_spaced(left))
         cells.append(f"[${SIGNS.get(line.sign, line.sign)}$]")
-        cells.append(_spaced(_shown(line.right, spelling)))
+        right = narrowed(line.right, spelling, IN_LINE)
+        cells.append(_spaced(_shown(right, spelling)))
         cells.append(f"[#label[{inline(line.label, spelling)}]]" if line.label else "[]")
     name = "long-steps" if long else "steps"
     # A label stands close to its line where there is room, else at the margin.
@@ -184,7 +209,7 @@ def _spaced(shown: str) -> str:
 
 def _table(table: Table, spelling: Spelling) -> str:
     columns = [
-        _cells([row[n] if n < len(row) else () for row in table.rows], column, spelling)
+        _cells([_cell_of(row, n, spelling) for row in table.rows], column, spelling)
         for n, column in enumerate(table.columns)
     ]
     aligns = ", ".join(
@@ -204,6 +229,10 @@ def _table(table: Table, spelling: Spelling) -> str:
     )
     body = ",\n  ".join(cells)
     return f"{caption}#sheet({len(table.columns)}, ({aligns},),\n  {body},\n)\n"
+
+
+def _cell_of(row: Sequence[Line], place: int, spelling: Spelling) -> Line:
+    return narrow_cell(row[place], spelling) if place < len(row) else ()
 
 
 def _cells(lines: Sequence[Line], column: Column, spelling: Spelling) -> list[str]:

@@ -1,0 +1,69 @@
+"""Formulas that are too wide for a line, written so that they can be broken at all.
+
+A fraction bar and a root sign hold everything together on one line: (a + b + c)/n is written
+1/n·(a + b + c) where it would not fit, and √(a + b + c) as (a + b + c) to the power ½.
+"""
+
+from __future__ import annotations
+
+from rich.cells import cell_len
+
+from backprop_cli.formula import unicode
+from backprop_cli.formula.nodes import (
+    Call,
+    Formula,
+    Negative,
+    Number,
+    Power,
+    Product,
+    Quotient,
+    Sum,
+)
+from backprop_cli.formula.spelling import Spelling
+from backprop_cli.worksheet.document import Line, Math
+
+IN_CELL = 34
+IN_LINE = 64
+
+
+def width(formula: Formula, spelling: Spelling) -> int:
+    """About how many characters wide a formula is on one line."""
+    return cell_len(unicode.write(formula, spelling))
+
+
+def narrowed(formula: Formula, spelling: Spelling, most: int) -> Formula:
+    """The same formula without fractions and roots wider than `most` on its outermost levels."""
+    if width(formula, spelling) <= most:
+        return formula
+    match formula:
+        case Sum(terms):
+            return Sum(tuple(narrowed(term, spelling, most) for term in terms))
+        case Negative(operand):
+            return Negative(narrowed(operand, spelling, most))
+        case Product(factors):
+            return _product(*(narrowed(factor, spelling, most) for factor in factors))
+        case Quotient(numerator, denominator) if width(numerator, spelling) > most:
+            return _product(Quotient(Number("1"), denominator), numerator)
+        case Call("sqrt", (argument,)):
+            return Power(argument, Quotient(Number("1"), Number("2")))
+        case _:
+            return formula
+
+
+def narrow_cell(line: Line, spelling: Spelling) -> Line:
+    """A table's cell, its formulas narrowed."""
+    return tuple(
+        Math(narrowed(part.formula, spelling, IN_CELL)) if isinstance(part, Math) else part
+        for part in line
+    )
+
+
+def _product(*factors: Formula) -> Formula:
+    """A product of factors, products among them taken apart, a minus sign brought to the front."""
+    flat: list[Formula] = []
+    minus = False
+    for factor in factors:
+        if isinstance(factor, Negative):
+            minus, factor = not minus, factor.operand
+        flat.extend(factor.factors if isinstance(factor, Product) else (factor,))
+    return Negative(Product(tuple(flat))) if minus else Product(tuple(flat))
