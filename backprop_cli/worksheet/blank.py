@@ -71,12 +71,9 @@ def _rules(problem: Problem, graph: Graph) -> Iterator[Block]:
     """Which activations, loss and update the sheet is about: a blank sheet has no formulas."""
     model = problem.model
     if not isinstance(model, Network):
-        lines: list[Line] = []
-        for name, formula in model.equations.items():
-            lines.append((Relation(Name(name), "=", formula),))
         yield Heading(2, (Text("Equations"),))
-        for line in lines:
-            yield Paragraph(line)
+        for name, formula in model.equations.items():
+            yield Paragraph((Relation(Name(name), "=", formula),))
         return
     words = []
     for depth, layer in enumerate(model.layers, 1):
@@ -87,8 +84,8 @@ def _rules(problem: Problem, graph: Graph) -> Iterator[Block]:
     line: Line = (Text(text),)
     if model.loss is not None and graph.losses:
         loss = graph.step[graph.losses[0]]
-        words = f" Loss ({model.loss.name.replace('_', ' ')}): "
-        line = (*line, Text(words), Relation(Name(loss.name), "=", loss.formula), Text("."))
+        named = f" Loss ({model.loss.name.replace('_', ' ')}): "
+        line = (*line, Text(named), Relation(Name(loss.name), "=", loss.formula), Text("."))
     yield Paragraph(line)
 
 
