@@ -60,19 +60,19 @@ def assert_right(problem: Problem) -> None:
     assert differences(found, asked(problem, quotients, found)) == {}
 
 
-@examples(25, 300)
+@examples(15, 300)
 @given(strategies.networks())
 def test_random_networks(problem: Problem) -> None:
     assert_right(problem)
 
 
-@examples(25, 300)
+@examples(15, 300)
 @given(strategies.equation_graphs())
 def test_random_equation_graphs(problem: Problem) -> None:
     assert_right(problem)
 
 
-@examples(8, 60)
+@examples(6, 60)
 @given(strategies.networks(norm=True, max_hidden=2, max_units=3))
 def test_gradients_go_through_the_statistics_of_the_batch(problem: Problem) -> None:
     assert_right(problem)
@@ -140,7 +140,7 @@ def test_softmax_slopes_are_the_full_jacobian() -> None:
             assert close(found[f"dyhat{j}/dz2_{k}"], expected[j - 1][k - 1])
 
 
-@examples(12, 150)
+@examples(8, 150)
 @given(st.data())
 def test_ten_updates_of_every_optimizer(data: st.DataObject) -> None:
     problem = copy.deepcopy(data.draw(strategies.networks(max_hidden=2, max_units=3)))
