@@ -18,18 +18,14 @@ from backprop_cli.formula.evaluate import as_float
 from backprop_cli.formula.nodes import Formula, Name
 from backprop_cli.graph.step import Graph
 from backprop_cli.problem.model import Problem
-from backprop_cli.run import (
-    Builder,
-    Stop,
-    Value,
-    batch_of,
-    batch_size,
+from backprop_cli.run.batches import Builder, batch_of, batch_size, sample_count
+from backprop_cli.run.evaluation import (
     evaluate_steps,
     first_not_finite,
     is_clock,
     not_finite_message,
-    sample_count,
 )
+from backprop_cli.run.model import Stop, Value
 
 Loop = Callable[
     [Sequence[float], Sequence[Sequence[float]], int, int, Callable[[float], None]],

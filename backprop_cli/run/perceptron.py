@@ -4,19 +4,12 @@ from __future__ import annotations
 
 from backprop_cli.formula.evaluate import as_float
 from backprop_cli.problem.model import Problem
-from backprop_cli.run import (
-    MAXIMUM_EPOCHS,
-    Builder,
-    Iteration,
-    Run,
-    Stop,
-    Value,
-    batch_of,
-    evaluate_steps,
-    initial_values,
-    sample_count,
-)
+from backprop_cli.run.batches import Builder, batch_of, sample_count
+from backprop_cli.run.evaluation import evaluate_steps, initial_values
+from backprop_cli.run.model import Iteration, Run, Stop, Value
 
+MAXIMUM_EPOCHS = 1000
+"""After so many epochs without a repetition a run is given up."""
 MOST_PRESENTED = 400
 """So many updates of a run are kept for its table."""
 

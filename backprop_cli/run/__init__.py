@@ -1,0 +1,26 @@
+"""Solving: values for the list of equations, update by update."""
+
+from __future__ import annotations
+
+from backprop_cli.run.batches import Builder, batch_of, batch_size, build, sample_count
+from backprop_cli.run.evaluation import evaluate_steps, leaf_values, magnitude, round_to
+from backprop_cli.run.model import Iteration, Run, Stop, Value, Values
+from backprop_cli.run.solve import solve
+
+__all__ = [
+    "Builder",
+    "Iteration",
+    "Run",
+    "Stop",
+    "Value",
+    "Values",
+    "batch_of",
+    "batch_size",
+    "build",
+    "evaluate_steps",
+    "leaf_values",
+    "magnitude",
+    "round_to",
+    "sample_count",
+    "solve",
+]

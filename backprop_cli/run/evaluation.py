@@ -1,0 +1,130 @@
+"""The value of every step, top to bottom: exact fractions as far as they go, as on paper."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+from backprop_cli.formula.build import names_in
+from backprop_cli.formula.evaluate import as_float, evaluate
+from backprop_cli.graph.step import Graph, Leaf, Step
+from backprop_cli.run.model import Stop, Value, Values
+
+
+def initial_values(graph: Graph) -> dict[str, Value | None]:
+    """What is carried from update to update, at the start: parameters and optimizer states."""
+    return {leaf.name: leaf.value for leaf in graph.leaves if leaf.kind in ("parameter", "state")}
+
+
+def clock_value(graph: Graph, number: int) -> dict[str, Value | None]:
+    """The number of the update, for optimizers that count (Adam's bias correction)."""
+    clock = next((leaf for leaf in graph.leaves if leaf.kind == "state" and is_clock(leaf)), None)
+    return {} if clock is None else {clock.name: Fraction(number)}
+
+
+def is_clock(leaf: Leaf) -> bool:
+    return leaf.name.rstrip("_") == "t"
+
+
+def leaf_values(graph: Graph, carried: Values) -> dict[str, Value | None]:
+    return {
+        leaf.name: carried.get(leaf.name, leaf.value)
+        if leaf.kind in ("parameter", "state")
+        else leaf.value
+        for leaf in graph.leaves
+    }
+
+
+def evaluate_steps(
+    graph: Graph,
+    carried: Values,
+    round_each: int | None = None,
+    sections: tuple[str, ...] | None = None,
+) -> dict[str, Value | None]:
+    """The value of every leaf and step, top to bottom; None where a number is missing."""
+    values = leaf_values(graph, carried)
+    symbolic = any(value is None for value in values.values())
+    for step in graph.steps:
+        if sections is not None and step.section not in sections:
+            continue
+        if symbolic and any(values[name] is None for name in names_in(step.formula)):
+            values[step.name] = None
+            continue
+        values[step.name] = _value(step, values, round_each)
+    return values
+
+
+def _value(step: Step, values: Values, round_each: int | None) -> Value:
+    def lookup(name: str) -> Value:
+        value = values[name]
+        assert value is not None
+        return value
+
+    if round_each is None:
+        return evaluate(step.numeric or step.formula, lookup)
+    value = evaluate(step.formula, lookup)
+    if step.numeric is not None and not math.isfinite(as_float(value)):
+        value = evaluate(step.numeric, lookup)
+    return round_to(value, round_each)
+
+
+def round_to(value: Value, digits: int) -> Value:
+    """The value rounded to `digits` significant digits, halves away from zero as on paper."""
+    if isinstance(value, float):
+        if value == 0 or not math.isfinite(value):
+            return value
+        # A float stands for the shortest decimal that names it: 0.125 is a half to round.
+        value = Fraction(repr(value))
+    if value == 0:
+        return value
+    scale = Fraction(10) ** (digits - 1 - magnitude(value))
+    rounded = Fraction(math.floor(abs(value) * scale + Fraction(1, 2))) / scale
+    return rounded if value > 0 else -rounded
+
+
+def magnitude(value: Fraction) -> int:
+    """The power of ten of the first significant digit: 0 for 5.02, −2 for 0.0468."""
+    value = abs(value)
+    guess = len(str(value.numerator)) - len(str(value.denominator))
+    while value < Fraction(10) ** guess:
+        guess -= 1
+    while value >= Fraction(10) ** (guess + 1):
+        guess += 1
+    return guess
+
+
+def loss_with(graph: Graph, carried: Values, round_each: int | None = None) -> Value | None:
+    """The loss of the graph's batch with other parameters."""
+    values = evaluate_steps(graph, carried, round_each, ("forward", "loss"))
+    return values.get(graph.output)
+
+
+def stop_if_not_finite(graph: Graph, number: int, values: Values) -> Stop | None:
+    """A loss or an updated parameter that is infinite or not a number ends the run."""
+    watched = [graph.output] if graph.losses else []
+    for name in (*watched, *graph.carried.values()):
+        value = values.get(name)
+        if value is not None and not math.isfinite(as_float(value)):
+            first = first_not_finite(graph, values)
+            return Stop("not-finite", number, not_finite_message(first, values[first]))
+    return None
+
+
+def first_not_finite(graph: Graph, values: Values) -> str:
+    """The first step whose value is infinite or not a number though those before are finite."""
+    for step in graph.steps:
+        value = values.get(step.name)
+        if value is None or math.isfinite(as_float(value)):
+            continue
+        if step.section == "backward" and step.kind == "slope":
+            continue
+        return step.name
+    return graph.output
+
+
+def not_finite_message(name: str, value: Value | None) -> str:
+    kind = "not a number" if value is None or value != value else "infinite"
+    return (
+        f"{name} is {kind} from here on: the numbers have left the range of floating point. "
+        "A smaller learning rate or clipping keeps the steps small."
+    )

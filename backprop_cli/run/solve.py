@@ -1,0 +1,86 @@
+"""From a problem to numbers: builds the equations of each update and evaluates them.
+
+The updates that are shown are evaluated step by step; those after them run through compiled
+straight-line code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from backprop_cli.problem.model import Problem
+from backprop_cli.run.batches import Builder, batch_of
+from backprop_cli.run.compiled import run_on
+from backprop_cli.run.evaluation import (
+    clock_value,
+    evaluate_steps,
+    initial_values,
+    loss_with,
+    stop_if_not_finite,
+)
+from backprop_cli.run.model import Iteration, Run, Value
+from backprop_cli.run.perceptron import solve_perceptron
+
+
+def solve(
+    problem: Problem,
+    *,
+    steps: int | None = None,
+    show: int | None = None,
+    round_each: int | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Run:
+    """Solve a problem: every value of the first `show` updates, the losses of all.
+
+    `steps` overrides the file's number of updates. `round_each` rounds each value to so many
+    significant digits before it is used, as one does by hand; by default the file decides.
+    `progress` is told now and then how many more updates are done.
+    """
+    if round_each is None and problem.rounding.every_step:
+        round_each = problem.rounding.digits
+    if problem.training.rule == "perceptron":
+        return solve_perceptron(problem, steps, show)
+    updates = (steps or problem.training.steps) if problem.trains else 1
+    shown = min(updates, show if show is not None else updates)
+    return _solve_gradient(problem, updates, max(1, shown), round_each, progress)
+
+
+def _solve_gradient(
+    problem: Problem,
+    updates: int,
+    shown: int,
+    round_each: int | None,
+    progress: Callable[[int], None] | None,
+) -> Run:
+    builder = Builder(problem)
+    initial = initial_values(builder.graph(batch_of(problem, 1)))
+    carried: dict[str, Value | None] = dict(initial)
+    iterations: list[Iteration] = []
+    losses: list[Value | None] = []
+    stop = None
+    # Hand rounding has no compiled form: it goes step by step to the end.
+    stepwise = shown if round_each is None else updates
+    for number in range(1, stepwise + 1):
+        graph = builder.graph(batch_of(problem, number))
+        values = evaluate_steps(graph, {**carried, **clock_value(graph, number)}, round_each)
+        loss = values.get(graph.output)
+        losses.append(loss)
+        stop = stop_if_not_finite(graph, number, values)
+        if stop is None:
+            carried.update({old: values[new] for old, new in graph.carried.items()})
+        if number <= shown:
+            loss_after = None
+            if graph.carried and stop is None:
+                loss_after = loss_with(graph, carried, round_each)
+            iterations.append(Iteration(number, graph, values, loss_after))
+        if stop is not None:
+            break
+    if stop is None and updates > stepwise and problem.trains:
+        carried, stop = run_on(problem, builder, carried, stepwise, updates, losses, progress)
+    last_graph = iterations[-1].graph
+    if last_graph.carried and stop is None:
+        losses.append(loss_with(builder.graph(batch_of(problem, updates)), carried, round_each))
+    done = updates if stop is None else stop.iteration - 1
+    final = {name: carried[name] for name in last_graph.parameters}
+    start = {name: initial[name] for name in last_graph.parameters}
+    return Run(problem, tuple(iterations), losses, start, final, done, stop, round_each)
