@@ -35,6 +35,7 @@ Definitions: TypeAlias = Sequence[tuple[str, Formula]]
 
 _GUARD_DIGITS = 10
 _STEP = -20  # the power of ten of h in central differences
+_CLOSER = -35
 _LARGEST_EXPONENT = 10**6  # of e; beyond it a value is infinite or 0
 _LARGEST_ANGLE = 10**30
 _LONGEST_EXPONENT = 6  # digits of a written power of ten
@@ -278,7 +279,6 @@ def finite_difference(
             users.setdefault(name, []).append(index)
     for name, formula in definitions:
         base[name] = evaluate_precisely(formula, base.__getitem__, on)
-    h = on.mp.mpf(10) ** _STEP
 
     def moved(name: str, by: Precise, steps: Sequence[int]) -> Precise:
         changed = {name: base[name] + by}
@@ -289,15 +289,23 @@ def finite_difference(
             )
         return changed.get(output, base[output])
 
-    slopes = {}
-    for name in wrt:
-        steps = _reached(name, definitions, users)
+    def slope(name: str, h: Precise, reached: Sequence[int]) -> Precise | None:
+        """The difference quotient, None where the two sides differ."""
         step = h * max(on.mp.one, abs(base[name]))
-        after = (moved(name, step, steps) - base[output]) / step
-        before = (base[output] - moved(name, -step, steps)) / step
+        after = (moved(name, step, reached) - base[output]) / step
+        before = (base[output] - moved(name, -step, reached)) / step
         scale = max(on.mp.one, abs(after), abs(before))
         smooth = abs(after - before) <= scale * on.mp.mpf(10) ** (_STEP // 2)
-        slopes[name] = float((after + before) / 2) if smooth else float("nan")
+        return (after + before) / 2 if smooth else None
+
+    slopes = {}
+    for name in wrt:
+        reached = _reached(name, definitions, users)
+        # Where the sides differ it may be a bend as sharp as that of ln at 1e-15: look closer.
+        found = slope(name, on.mp.mpf(10) ** _STEP, reached)
+        if found is None:
+            found = slope(name, on.mp.mpf(10) ** _CLOSER, reached)
+        slopes[name] = float("nan") if found is None else float(found)
     return slopes
 
 

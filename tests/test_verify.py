@@ -1,0 +1,218 @@
+"""`backprop verify`: right gradients pass, a wrong one is found, what cannot be compared is said."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import strategies
+from hypothesis import given
+from strategies import Problem, examples
+
+from backprop_cli import verify
+from backprop_cli.formula.build import product
+from backprop_cli.formula.nodes import Number
+from backprop_cli.graph.step import Graph
+from backprop_cli.problem.read import read_problem
+from backprop_cli.render import text
+
+PROBLEMS = sorted((Path(__file__).parent.parent / "problems").glob("*.yaml"))
+
+
+def verified(problem: Problem | Path) -> tuple[str, bool]:
+    if isinstance(problem, Path):
+        found = read_problem(problem)
+    else:
+        found = read_problem("problem.yaml", strategies.as_yaml(problem))
+    document, agrees = verify.verification(found)
+    return text.render(document, width=110), agrees
+
+
+def network(**changes: Any) -> Problem:
+    return {
+        "inputs": [0.5, -1.25],
+        "targets": [1.0],
+        "layers": [
+            {
+                "activation": "tanh",
+                "weights": [[0.3, -0.4], [-0.7, 0.2]],
+                "biases": [0.15, -0.1],
+            },
+            {"activation": "sigmoid", "weights": [[0.4, -0.3]], "biases": [0.05]},
+        ],
+        "loss": "half_squared_error",
+        **changes,
+    }
+
+
+def wide(units: int) -> Problem:
+    """Two layers of so many units, of weights that no one draws."""
+    weights = [[((3 * j + 7 * i) % 11 - 5) / 20 for i in range(units)] for j in range(units)]
+    return {
+        "inputs": [((5 * i) % 9 - 4) / 8 for i in range(units)],
+        "targets": [0.5] * units,
+        "layers": [{"activation": "tanh", "weights": weights}] * 2,
+        "loss": "squared_error",
+    }
+
+
+@pytest.mark.parametrize("path", PROBLEMS, ids=lambda path: path.stem)
+def test_every_problem_of_the_course(path: Path) -> None:
+    found, agrees = verified(path)
+    assert agrees
+    assert "agree" in found or "no gradient to compare" in found
+
+
+def test_what_is_shown() -> None:
+    found, agrees = verified(network())
+    assert agrees
+    for name in ("∂L/∂ŷ", "∂L/∂z₁⁽²⁾", "∂L/∂w₁₂⁽¹⁾", "∂L/∂b₂⁽¹⁾"):
+        assert name in found
+    assert re.search(r"All 15 gradients compared agree\. Largest relative error: \S+ at ", found)
+
+
+@examples(6, 60)
+@given(strategies.networks(max_hidden=2, max_units=3))
+def test_random_networks_agree(problem: Problem) -> None:
+    found, agrees = verified(problem)
+    assert agrees, found
+
+
+@examples(4, 40)
+@given(strategies.networks(norm=True, max_hidden=1, max_units=3))
+def test_batches_and_batch_normalisation_agree(problem: Problem) -> None:
+    found, agrees = verified(problem)
+    assert agrees, found
+
+
+@pytest.mark.parametrize("name", ["dL/dw1_1_2", "dL/dz1_2", "dL/db2_1", "dL/dyhat"])
+def test_a_wrong_gradient_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    right = verify.with_gradients
+
+    def wrong(problem: Any, graph: Graph) -> Graph:
+        found = right(problem, graph)
+        return replace(
+            found,
+            steps=tuple(
+                replace(step, formula=product(Number("1.000001"), step.formula))
+                if step.name == name
+                else step
+                for step in found.steps
+            ),
+        )
+
+    monkeypatch.setattr(verify, "with_gradients", wrong)
+    found, agrees = verified(network())
+    assert not agrees
+    assert "do not agree" in found
+
+
+def test_a_gradient_left_off_the_sheet_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = verify.with_gradients
+
+    def without(problem: Any, graph: Graph) -> Graph:
+        found = right(problem, graph)
+        return replace(found, steps=tuple(s for s in found.steps if s.name != "dL/dw1_1_2"))
+
+    monkeypatch.setattr(verify, "with_gradients", without)
+    found, agrees = verified(network())
+    assert not agrees
+    assert "∂L/∂w₁₂⁽¹⁾" in found
+
+
+def test_a_wrong_sample_of_a_batch_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    samples = [{"inputs": [0.5, -1.25], "targets": [1.0]}, {"inputs": [1, 2], "targets": [0]}]
+    problem = {key: value for key, value in network().items() if key not in ("inputs", "targets")}
+    problem["samples"] = samples
+    assert verified(problem)[1]
+    right = verify.with_gradients
+
+    def swapped(problem: Any, graph: Graph) -> Graph:
+        found = right(problem, graph)
+        first, second = found.step["dL/dw2_1_1[1]"], found.step["dL/dw2_1_1[2]"]
+        other = {first.name: second.formula, second.name: first.formula}
+        return replace(
+            found,
+            steps=tuple(replace(s, formula=other.get(s.name, s.formula)) for s in found.steps),
+        )
+
+    monkeypatch.setattr(verify, "with_gradients", swapped)
+    assert not verified(problem)[1]
+
+
+def test_a_kink_is_said_and_skipped() -> None:
+    problem = network()
+    problem["layers"][0] = {"activation": "relu", "weights": [[5, 2], [1, 0.5]]}
+    found, agrees = verified(problem)
+    assert agrees
+    assert "on a kink" in found
+    assert "∂L/∂z₁⁽¹⁾, ∂L/∂w₁₁⁽¹⁾, ∂L/∂w₁₂⁽¹⁾: the numbers sit on a kink" in found
+
+
+@pytest.mark.parametrize("z", [20, 37, 60, 300, 2000])
+@pytest.mark.parametrize("target", [0, 1])
+def test_saturation_is_no_mismatch(z: int, target: int) -> None:
+    problem = {
+        "inputs": [1, 2],
+        "targets": [target],
+        "layers": [{"activation": "sigmoid", "weights": [[z, 0.25]]}],
+        "loss": "binary_cross_entropy",
+    }
+    found, agrees = verified(problem)
+    assert agrees, found
+
+
+def test_terms_that_cancel_are_no_mismatch() -> None:
+    """Twice the same unit with opposite weights: the true gradient is 0, in floats it need not be."""
+    problem = {
+        "equations": {"a": "sigmoid(w*x)", "L": "(3*a - 0.1*a - 2.9*a)^2 + (a - 0.3*a - 0.7*a)"},
+        "given": {"x": 0.7},
+        "parameters": {"w": 0.3},
+    }
+    found, agrees = verified(problem)
+    assert agrees, found
+
+
+def test_symbolic_problems_are_compared_at_the_same_random_points_each_time() -> None:
+    problem = {
+        "equations": {"z": "ln(a) + sqrt(b)", "L": "(y - z)^2"},
+        "given": ["y"],
+        "parameters": ["a", "b"],
+    }
+    found, agrees = verified(problem)
+    assert agrees
+    for point in ("point 1", "point 2", "point 3"):
+        assert point in found
+    assert verified(problem) == (found, agrees)
+
+
+def test_a_loss_that_is_nowhere_finite_is_said() -> None:
+    problem = {
+        "equations": {"L": "ln(0 - w^2)"},
+        "parameters": {"w": 1},
+        "given": {},
+    }
+    found, agrees = verified(problem)
+    assert agrees
+    assert "not a finite number" in found
+
+
+def test_without_gradients_there_is_nothing_to_compare() -> None:
+    problem = network()
+    del problem["targets"], problem["loss"]
+    found, agrees = verified(problem)
+    assert agrees
+    assert "no gradient to compare" in found
+
+
+def test_big_networks_are_sampled_in_bounded_time() -> None:
+    begun = time.perf_counter()
+    found, agrees = verified(wide(40))
+    assert agrees
+    assert "left out to keep the time bounded" in found
+    assert time.perf_counter() - begun < 20
+    assert len(found.splitlines()) < 80
