@@ -37,8 +37,17 @@ def look_again(step: Step, mistake: Mistake | None = None) -> str:
     hint = _HINTS[step.kind]
     if mistake is None:
         return f"Look again at {step.name}: {hint}."
-    message = mistake.message
-    return f"{message[:1].upper()}{message[1:]}. Look again at {step.name}: {hint}."
+    return f"{sentence(mistake.message)} Look again at {step.name}: {hint}."
+
+
+def sentence(message: str) -> str:
+    """With a capital letter, unless it begins with a name of the sheet, and a full stop."""
+    first = message.partition(" ")[0]
+    if first.isalpha() and first.islower() and len(first) > 1:
+        message = message[:1].upper() + message[1:]
+    elif first == "a":
+        message = f"A{message[1:]}"
+    return f"{message}."
 
 
 def followed(step: Step) -> str:

@@ -14,6 +14,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from backprop_cli.formula.nodes import Sum
 from backprop_cli.marking.feedback import (
     NO_DIGITS,
     ROUNDED_EARLY,
@@ -64,14 +65,19 @@ class NumberJudge:
         self.digits = digits  # how many significant digits this student writes
         self.guess: Work | None = None  # with what the student must have used
         self.true_work: Work | None = None
+        self._good: list[Node] = []  # answers that were right from own work, in order
+        self._confirmed: set[int] = set()
 
     def judge(self, node: Node, given: Written) -> Judgement:
         """The verdict; own work then knows whether this number is right."""
         slot = node.slot
         # The common case first: most answers of most students are right.
         if abs(given.value - self.key.truth[slot]) <= self.key.margin[slot]:
+            self._good.append(node)
             return CORRECT
         judgement = self._judge(node, given)
+        if judgement.verdict in ("correct", "follow_through"):
+            self._good.append(node)
         self._remember(node, given, judgement)
         return judgement
 
@@ -97,8 +103,8 @@ class NumberJudge:
         if node.bounds is None:
             return False
         low, high = node.bounds
-        # An honest slip (z for a, another activation) may leave the range as well.
-        honest = mistake is not None and mistake.code in ("missing-activation", "wrong-activation")
+        # An honest slip (z for a, a lost decimal place) may leave the range as well.
+        honest = mistake is not None and mistake.code != "wrong-operand"
         return not low <= value <= high and low <= truth <= high and not honest
 
     # The rules in turn
@@ -235,7 +241,7 @@ class NumberJudge:
             work.settle(parents)
             own = function(work.v)
             spread = work.widened(node, self.digits)
-            if abs(given.value - own) <= (unit + spread) * (1 + EPS):
+            if _may_be_written(given.value, unit, own, spread):
                 old = work.v[node.base] if node.base >= 0 else None
                 scale = abs(own) if old is None else abs(own - old)
                 judgement = self._by_allowance(
@@ -244,9 +250,38 @@ class NumberJudge:
                 return self._with_parents(node, work, judgement)
         return None
 
+    def _confirm(self) -> set[int]:
+        """The unwritten steps that an earlier right answer shows to have been done right."""
+        work = self.work
+        for node in self._good:
+            if node.step.kind == "update" or self.key.truth[node.slot] == 0:
+                continue
+            waiting = [node]
+            while waiting:
+                at = waiting.pop()
+                if isinstance(at.step.formula, Sum) and at is not node:
+                    # One path of a sum may be too small to show.
+                    continue
+                for parent in at.parents:
+                    below = work.nodes[parent]
+                    if below is None or work.written[parent] or parent in self._confirmed:
+                        continue
+                    if isinstance(at.step.formula, Sum):
+                        continue
+                    self._confirmed.add(parent)
+                    waiting.append(below)
+        self._good.clear()
+        return self._confirmed
+
     def _wrong(self, node: Node, given: Written, own: float | None) -> Judgement:
         explanation = self.finder.explain(
-            self.key, node, given.value, given.unit, self._works(node)
+            self.key,
+            node,
+            given.value,
+            given.unit,
+            self._works(),
+            self._confirm(),
+            self.digits,
         )
         if explanation is None and self._near(node, given.value, own):
             return Judgement("imprecise", ROUNDED_EARLY, own=own)
@@ -259,7 +294,7 @@ class NumberJudge:
             mistake = mistake._replace(message=f"in {where}, on the way here: {mistake.message}")
         return Judgement("wrong", look_again(node.step, mistake), mistake, own)
 
-    def _works(self, node: Node) -> list[Work]:
+    def _works(self) -> list[Work]:
         works = [self.work]
         if self.guess is not None:
             works.append(self.guess)
@@ -290,6 +325,8 @@ class NumberJudge:
             if len(hidden) != 1:
                 return
             slot = hidden[0]
+            if slot in self._confirmed:
+                return
             found = inverse(work, node, slot, given.value, given.unit)
         if found is None:
             return
@@ -302,6 +339,14 @@ class NumberJudge:
         if self.guess is None:
             self.guess = self.work.copy()
         self.guess.assume(slot, value, unit)
+
+
+def _may_be_written(value: float, unit: float, other: float, spread: float) -> bool:
+    """Whether something within `spread` of `other`, rounded or cut off, is written as `value`."""
+    distance = abs(value - other)
+    # Cutting off goes towards zero, by up to a whole unit; rounding goes by up to half of one.
+    room = unit if abs(value) <= abs(other) else 0.5 * unit
+    return distance <= (room + spread) * (1 + 1e-6)
 
 
 def _written_the_same(value: float, unit: float, other: float) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import NamedTuple
 
 from backprop_cli.marking.mistakes import RANK, Slips, related
@@ -18,6 +18,8 @@ from backprop_cli.marking.work import Work
 CLOSE = 1e-9
 """Relative difference of two floats that were calculated in different orders."""
 MOST_HIDDEN = 12
+MOST_SLACK = 0.005
+"""Where own roundings can move a value by more than this, looking values up finds anything."""
 LOOSE = 10.0  # added to the rank of a match that needs the allowance of own roundings
 HIDDEN = 0.3  # added for each step that the slip is away from the answer
 TRUE_PARENTS = 0.1  # added where only the true values explain it, not the student's own
@@ -42,14 +44,27 @@ class SlipFinder:
         self.related = related(self.structure)
 
     def explain(
-        self, key: AnswerKey, node: Node, value: float, unit: float, works: Sequence[Work]
+        self,
+        key: AnswerKey,
+        node: Node,
+        value: float,
+        unit: float,
+        works: Sequence[Work],
+        confirmed: Set[int] = frozenset(),
+        digits: int = 17,
     ) -> Explanation | None:
-        """The simplest slip that gives `value` where the right number is another, or None."""
+        """The simplest slip that gives `value` where the right number is another, or None.
+
+        It is not looked for in steps that are `confirmed` to have been done right. Steps that
+        were not written may have been rounded to `digits`.
+        """
         found: list[Explanation] = []
         for place, work in enumerate(works):
-            search = _Search(self, key, work, place * TRUE_PARENTS)
+            search = _Search(self, key, work, place * TRUE_PARENTS, digits)
             search.at(node, value, unit, 0.0, found)
             for slot in work.hidden(node)[:MOST_HIDDEN]:
+                if slot in confirmed:
+                    continue
                 between = self.structure.nodes[slot]
                 assert between is not None
                 needed = inverse(work, node, slot, value, unit)
@@ -132,8 +147,11 @@ def _through(work: Work, node: Node, slot: int):  # type: ignore[no-untyped-def]
 
 
 class _Search:
-    def __init__(self, finder: SlipFinder, key: AnswerKey, work: Work, later: float) -> None:
+    def __init__(
+        self, finder: SlipFinder, key: AnswerKey, work: Work, later: float, digits: int
+    ) -> None:
         self.finder = finder
+        self.digits = digits
         self.key = key
         self.work = work
         self.later = later
@@ -148,18 +166,26 @@ class _Search:
         right, spread = work.value(node)
         if not math.isfinite(right):
             return
+        if self.digits < 17:
+            spread = max(spread, work.widened(node, self.digits))
         scale = abs(right - work.v[node.base]) if node.base >= 0 else abs(right)
         apart = max(unit, self.key.tolerance * scale)
         near = unit * 1.001 + CLOSE * abs(value)
+        # What own roundings on the way can move a value by, in proportion.
         slack = spread / abs(right) if right else 0.0
+        loose = near + min(slack, MOST_SLACK) * abs(value)
         if abs(value - right) <= apart:
             return
         later += self.later
         self._variants(node, value, near, apart, slack, right, later, found)
         self._decimal(node, value, near, apart, right, later, found)
-        if unit <= 0.03 * abs(value):
-            self._operands(node, value, unit, near, apart, right, later, found)
-            self._extra_factor(node, value, near, apart, right, later, found)
+        for width, rank in ((near, later), (loose, later + LOOSE)):
+            if width <= 0.1 * abs(value):
+                self._operands(node, value, width, apart, right, rank, found)
+            if width <= 0.03 * abs(value):
+                self._extra_factor(node, value, width, apart, right, rank, found)
+            if slack > MOST_SLACK:
+                break
 
     def _variants(
         self,
@@ -236,7 +262,6 @@ class _Search:
         self,
         node: Node,
         value: float,
-        unit: float,
         near: float,
         apart: float,
         right: float,
@@ -263,10 +288,10 @@ class _Search:
                 continue
             slope = once / step
             needed = old + (value - right) / slope
-            width = unit / abs(slope) * 1.001 + CLOSE * max(abs(needed), abs(old))
+            width = near / abs(slope) + CLOSE * max(abs(needed), abs(old))
             for other in self._lookup(needed, width):
                 affinity = self._affinity(node, parent, other)
-                if affinity is None or (affinity > 0.5 and width > 0.02 * abs(needed)):
+                if affinity is None or (affinity > 0.3 and width > 0.02 * abs(needed)):
                     continue
                 message = f"{names[other]} was used where {names[parent]} belongs"
                 rank = RANK["wrong-operand"] + affinity + later
