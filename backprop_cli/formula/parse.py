@@ -78,6 +78,10 @@ class Token:
     end: int
 
 
+LONGEST_RUN = 200  # letters run together that are looked at
+LONGEST_PART = 40
+
+
 class KnownNames:
     """The names of a sheet, made ready for longest match."""
 
@@ -289,7 +293,7 @@ class Reader:
             return None
         if self.text[end : end + 1] == "'":
             return None
-        if word in BRACKETLESS and self.text[end : end + 2].lstrip(" ")[:1] in ("^", "*"):
+        if word in BRACKETLESS:
             raise self.without_argument(run)
         if self._opens_bracket(end) and self._meant_as_function(word):
             raise self.unknown_function(run)
@@ -318,7 +322,29 @@ class Reader:
             return None
         if self.constants and word in FUNCTIONS and FUNCTIONS[word].constant:
             return None
+        if first := self._only_first_part(word):
+            # `w2h` on a sheet with w2 and h: there is only one way to read it.
+            return Token("name", first, run.start(), run.start() + len(first))
         raise self.not_known(run)
+
+    def _only_first_part(self, word: str) -> str | None:
+        """The first of the names that a run of letters is made of, if it can be cut into names of
+        the sheet in just one way."""
+        assert self.known is not None
+        if len(word) > LONGEST_RUN:
+            return None
+        ways = [0] * len(word) + [1]  # ways to cut what begins at each place, from the back
+        for start in range(len(word) - 1, -1, -1):
+            for end in range(start + 1, min(len(word), start + LONGEST_PART) + 1):
+                if ways[end] and word[start:end] in self.known.names:
+                    ways[start] += ways[end]
+        if ways[0] != 1:
+            return None
+        return next(
+            word[:end]
+            for end in range(1, len(word) + 1)
+            if ways[end] and word[:end] in self.known.names
+        )
 
     def _opens_bracket(self, index: int) -> bool:
         return self.text[index : index + 4].lstrip(" ")[:1] in BRACKETS
@@ -408,11 +434,11 @@ class Reader:
     def _parts(self, word: str) -> list[str] | None:
         """The fewest names and functions that a run of letters can be cut into, if any."""
         assert self.known is not None
-        if len(word) > 200:
+        if len(word) > LONGEST_RUN:
             return None
         ways: list[list[str] | None] = [[]] + [None] * len(word)
         for end in range(1, len(word) + 1):
-            for start in range(max(0, end - 40), end):
+            for start in range(max(0, end - LONGEST_PART), end):
                 before, piece = ways[start], word[start:end]
                 if before is None or not (
                     piece in self.known.names

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from backprop_cli import algebra
 from backprop_cli.formula.build import (
     ONE,
+    ZERO,
     children,
     names_in,
     negative,
@@ -148,11 +149,20 @@ class _Backward:
                     self._accumulate(step.name, step)
                 for name in parameters_of.get(step.name, ()):
                     self._accumulate_wanted(name)
+        self._add_zeros()
         return replace(
             self.graph,
             steps=(*self.graph.steps, *self.slopes.values(), *self.gradients.values()),
             trivial_slopes=self.trivial,
         )
+
+    def _add_zeros(self) -> None:
+        """What the loss does not depend on has the gradient 0; the sheet says so."""
+        known = {name.partition("[")[0] for name in self.gradients}
+        for name in self._wanted_in_order():
+            gradient = derivative_name(self.graph.output, name)
+            if gradient not in known:
+                self._append(Step(gradient, ZERO, "gradient", "gradient", of=name))
 
     def _reaching_loss(self, order: Sequence[Step]) -> set[str]:
         reached = set(self.seeds)

@@ -11,6 +11,7 @@ import math
 from array import array
 from collections.abc import Callable, Sequence
 from math import gcd
+from typing import cast
 
 from backprop_cli.formula import python
 from backprop_cli.formula.build import names_in, rename
@@ -124,9 +125,7 @@ def compile_updates(graph: Graph) -> Loop:
     source, constants = update_source(graph)
     scope: dict[str, object] = {**python.HELPERS, **constants}
     exec(compile(source, "<update>", "exec"), scope)  # generated from the checked tree only
-    loop = scope["updates"]
-    assert callable(loop)
-    return loop  # type: ignore[return-value]
+    return cast(Loop, scope["updates"])
 
 
 def update_source(graph: Graph) -> tuple[str, dict[str, float]]:

@@ -188,11 +188,28 @@ def test_mistakes_are_placed(text: str, column: int, length: int, words: str) ->
 
 
 @pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("w2h", "w2*h"),
+        ("(y−t)y(1−y)w2h(1−h)x", "(y - t)*y*(1 - y)*w2*h*(1 - h)*x"),
+        ("aw", "a*w"),
+        ("2tyy", "2*t*y*y"),
+    ],
+)
+def test_names_run_together_are_a_product_if_only_one_is_possible(text: str, written: str) -> None:
+    assert plain.write(parse(text, known=["a", "w", "w2", "h", "t", "x", "y"])) == written
+
+
+def test_names_run_together_in_two_ways_are_refused() -> None:
+    with pytest.raises(FormulaError, match="several names") as caught:
+        parse("2abc", known=["a", "ab", "b", "bc", "c"])
+    assert (caught.value.column, caught.value.length) == (1, 3)
+    assert "`a*bc`" in (caught.value.help or "")
+
+
+@pytest.mark.parametrize(
     ("text", "column", "length", "words"),
     [
-        ("aw", 0, 2, "`a*w`"),
-        ("2 + yhatyhat", 4, 8, "`yhat*yhat`"),
-        ("x1x2", 0, 4, "`x1*x2`"),
         ("yln(yhat)", 0, 3, "`y*ln`"),
         ("dL/dz2", 0, 6, "did you mean `dL/dz2_1`"),
         ("z1_1[3]", 0, 7, "`z1_1[3]` is not a name on the sheet"),
