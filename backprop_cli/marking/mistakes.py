@@ -46,7 +46,7 @@ LARGEST_FORMULA = 400  # nodes; longer ones are searched only for slips of the w
 MOST_VARIANTS = 400
 TWO = Number("2")
 
-RANK: dict[Code, int] = {
+RANK: dict[Code, float] = {
     "sign-flipped": 1,
     "ascent": 1,
     "missing-bias": 1,
@@ -56,7 +56,7 @@ RANK: dict[Code, int] = {
     "loss-constant": 2,
     "sum-not-mean": 2,
     "mean-not-sum": 2,
-    "decimal-slip": 3,
+    "decimal-slip": 3.2,
     "missing-path": 3,
     "missing-factor": 3,
     "derivative-at-wrong-point": 4,

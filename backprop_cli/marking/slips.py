@@ -173,12 +173,15 @@ class _Search:
         near = unit * 1.001 + CLOSE * abs(value)
         # What own roundings on the way can move a value by, in proportion.
         slack = spread / abs(right) if right else 0.0
+        if self.digits < 17:
+            slack = max(slack, 5 * 10.0 ** (1 - self.digits))
         loose = near + min(slack, MOST_SLACK) * abs(value)
         if abs(value - right) <= apart:
             return
         later += self.later
         self._variants(node, value, near, apart, slack, right, later, found)
-        self._decimal(node, value, near, apart, right, later, found)
+        self._decimal(node, value, near, right, later, found)
+        self._decimal(node, value, loose, right, later + LOOSE, found)
         for width, rank in ((near, later), (loose, later + LOOSE)):
             if width <= 0.1 * abs(value):
                 self._operands(node, value, width, apart, right, rank, found)
@@ -218,7 +221,6 @@ class _Search:
         node: Node,
         value: float,
         near: float,
-        apart: float,
         right: float,
         later: float,
         found: list[Explanation],
@@ -229,7 +231,7 @@ class _Search:
         if not 1e-6 < ratio < 1e6:
             return
         power = round(math.log10(ratio))
-        if power == 0 or abs(value - right * 10.0**power) > max(near, self.key.tolerance * abs(value) * 0.2):
+        if power == 0 or abs(value - right * 10.0**power) > near:
             return
         places = "one place" if abs(power) == 1 else f"{abs(power)} places"
         side = "right" if power > 0 else "left"
