@@ -98,6 +98,7 @@ class Files(StrEnum):
 TEXT_SHOWN = 2
 """So many updates are written in full on a sheet unless --show says otherwise."""
 JSON_SHOWN = 1000
+MOST_RATES = 20
 
 app = typer.Typer(
     name="backprop",
@@ -258,10 +259,8 @@ def solve(
     from backprop_cli.run import solve as solve_problem
     from backprop_cli.worksheet.sheet import Choices
 
-    if not problem.trains:
-        asked = [name for name, value in (("--steps", steps), ("--lr-sweep", lr_sweep)) if value]
-        if asked:
-            raise UsageProblem(f"{asked[0]}: without a learning_rate this problem has no updates")
+    if steps is not None and lr_sweep is None and not problem.trains:
+        raise UsageProblem("--steps: without a learning_rate this problem has no updates")
     if lr_sweep is not None:
         learning_rates = rates(lr_sweep)
         from backprop_cli.worksheet.sweep import sweep
@@ -557,13 +556,15 @@ def rates(text: str) -> list[str]:
     """`0.1,0.5,1` as the learning rates, digits as written."""
     parts = [part.strip() for part in text.split(",")]
     for part in parts:
+        written = part.isascii() and "_" not in part and len(part) <= 20
         try:
-            good = 0 < float(part) < 1e12
+            good = written and 0 < float(part) < 1e12
         except ValueError:
             good = False
-        if not good or len(part) > 20:
+        if not good or len(parts) > MOST_RATES:
             raise UsageProblem(
-                f"--lr-sweep takes positive numbers, as in 0.1,0.5,1, not {quote(text)}"
+                f"--lr-sweep takes up to {MOST_RATES} positive numbers, as in 0.1,0.5,1,"
+                f" not {quote(text)}"
             )
     return parts
 

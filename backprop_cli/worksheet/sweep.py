@@ -1,0 +1,210 @@
+"""`--lr-sweep`: the same run with several learning rates, their losses side by side."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from backprop_cli.formula.evaluate import as_float
+from backprop_cli.formula.nodes import Formula, Name, Number
+from backprop_cli.problem.model import Problem
+from backprop_cli.run import Run, Value, sample_count, solve
+from backprop_cli.worksheet.curves import LOSS_POINTS
+from backprop_cli.worksheet.document import (
+    Block,
+    Callout,
+    Column,
+    Curve,
+    Document,
+    Heading,
+    Line,
+    Math,
+    Paragraph,
+    Relation,
+    Series,
+    Table,
+    Text,
+)
+from backprop_cli.worksheet.numbers import shown, signed
+from backprop_cli.worksheet.sheet import NO_VALUE, spelling_of
+
+ROWS = 16
+"""Longer runs show so many of their losses, evenly spaced."""
+ACROSS = 5
+"""So many learning rates stand side by side; more go on in a table below."""
+LONGEST_PLAIN = 1e5
+"""Losses of diverging runs are written with a power of ten from here on."""
+TALLEST = 3.0
+"""Losses beyond so many times the one at the start are cut off in the picture."""
+
+
+@dataclass(frozen=True)
+class Swept:
+    """One learning rate, as written, and its run."""
+
+    rate: str
+    run: Run
+
+    @property
+    def losses(self) -> Sequence[Value | None]:
+        return self.run.losses
+
+    @property
+    def stopped(self) -> int | None:
+        """The update at which the numbers left floating point."""
+        stop = self.run.stop
+        return stop.iteration if stop is not None and stop.reason == "not-finite" else None
+
+    def loss(self, index: int) -> float | None:
+        """The loss after `index` updates, None from where the run has stopped."""
+        if index >= len(self.losses):
+            return None
+        value = self.losses[index]
+        return None if value is None else as_float(value)
+
+    @property
+    def last(self) -> float:
+        value = self.loss(len(self.losses) - 1)
+        return math.nan if value is None else value
+
+
+def sweep(problem: Problem, rates: Sequence[str], steps: int | None = None) -> Document:
+    """Losses per learning rate: a table thinned out evenly, and one curve with a series each.
+
+    The rates are decimal texts above 0; `steps` overrides the file's number of updates. What
+    cannot be swept (no update, a perceptron, no numbers) is said on the sheet.
+    """
+    runs = [Swept(rate, _run(problem, rate, steps)) for rate in dict.fromkeys(rates)]
+    spelling = spelling_of(runs[0].run.iterations[0].graph)
+    return Document(f"{problem.title}: learning rates", tuple(_blocks(problem, runs)), spelling)
+
+
+def _run(problem: Problem, rate: str, steps: int | None) -> Run:
+    return solve(replace(problem, learning_rate=Number(rate), trains=True), steps=steps, show=1)
+
+
+def _blocks(problem: Problem, runs: Sequence[Swept]) -> Iterator[Block]:
+    first = runs[0].run
+    if problem.training.rule == "perceptron" or not first.iterations[0].graph.losses:
+        yield _refusal("There is no loss to compare here, so learning rates cannot be swept.")
+        return
+    if first.symbolic:
+        yield _refusal("Learning rates can be compared only where every number is given.")
+        return
+    if not first.iterations[0].graph.carried:
+        yield _refusal("Nothing in this problem is updated, so learning rates cannot be swept.")
+        return
+    wanted = max(each.stopped or each.run.updates for each in runs)
+    yield Paragraph((Text(_introduction(first)),))
+    for start in range(0, len(runs), ACROSS):
+        yield _table(runs[start : start + ACROSS], wanted, problem.rounding.digits)
+    curve = _curve(runs, wanted)
+    if curve is not None:
+        yield curve
+    yield from _remarks(runs)
+
+
+def _refusal(text: str) -> Callout:
+    return Callout("note", (Text(text),))
+
+
+def _introduction(run: Run) -> str:
+    text = "The same problem from the same start, once with each learning rate."
+    if sample_count(run.problem) > len(run.iterations[0].graph.batch):
+        text += " Each loss is that of the batch which the next update uses."
+    return text
+
+
+def _table(runs: Sequence[Swept], wanted: int, digits: int) -> Table:
+    count = min(ROWS - 1, wanted)
+    chosen = sorted({round(place * wanted / count) for place in range(count + 1)}) if count else [0]
+    columns = [Column((Text("Updates done"),), align="right")]
+    columns += [
+        Column((Relation(Name("eta"), "=", Number(each.rate)),), align="decimal") for each in runs
+    ]
+    rows = [
+        ((Text(str(index)),), *(_cell(each, index, digits) for each in runs)) for index in chosen
+    ]
+    return Table(tuple(columns), tuple(rows))
+
+
+def _cell(each: Swept, index: int, digits: int) -> Line:
+    loss = each.loss(index)
+    if loss is None:
+        return (Text("stopped"),) if each.stopped is not None else NO_VALUE
+    return (Math(_number(loss, digits)),)
+
+
+def _number(value: float, digits: int) -> Formula:
+    if LONGEST_PLAIN <= abs(value) < math.inf:
+        return signed(f"{abs(value):.{digits - 1}e}".replace("e+", "e"), value < 0)
+    return shown(value, digits).formula
+
+
+def _curve(runs: Sequence[Swept], wanted: int) -> Curve | None:
+    """One series a rate; a run that explodes is drawn as far as the picture reaches."""
+    start = runs[0].loss(0)
+    if start is None or wanted < 2:
+        return None
+    ceiling = TALLEST * max(abs(start), 1e-12)
+    step = max(1, -(-wanted // LOSS_POINTS))
+    series = []
+    for each in runs:
+        points = []
+        for index in [*range(0, wanted, step), wanted]:
+            loss = each.loss(index)
+            if loss is None or not abs(loss) <= ceiling:
+                break
+            points.append((float(index), loss))
+        if points:
+            series.append(Series(f"η = {each.rate}", tuple(points)))
+    if not any(len(each.points) > 1 for each in series):
+        return None
+    ends = "; ".join(f"η = {each.rate}: {_fate(each)}" for each in runs)
+    return Curve(
+        series=tuple(series),
+        x_label="updates done",
+        y_label="loss",
+        title="Loss for each learning rate",
+        description=f"{ends}.",
+    )
+
+
+def _fate(each: Swept) -> str:
+    if each.stopped is not None:
+        return f"left floating point at update {each.stopped}"
+    start = each.loss(0)
+    assert start is not None
+    word = "falls" if each.last < start else "rises" if each.last > start else "stays"
+    return f"{word} from {start:.4g} to {each.last:.4g}".replace("-", "−")
+
+
+def _remarks(runs: Sequence[Swept]) -> Iterator[Block]:
+    yield Heading(2, (Text("What the rates do"),))
+    for each in runs:
+        if each.stopped is not None and each.run.stop is not None:
+            text = f"η = {each.rate} diverges: at update {each.stopped} {each.run.stop.message}"
+            yield Callout("warning", (Text(text),))
+        elif each.last > (each.loss(0) or 0.0):
+            yield Callout(
+                "warning",
+                (
+                    Text(
+                        f"η = {each.rate} ends with a higher loss than it began with: its steps go"
+                        " past the minimum."
+                    ),
+                ),
+            )
+    ended = [each for each in runs if each.stopped is None and math.isfinite(each.last)]
+    if ended:
+        best = min(ended, key=lambda each: each.last)
+        yield Paragraph(
+            (
+                Text("The lowest loss at the end has "),
+                Relation(Name("eta"), "=", Number(best.rate)),
+                Text(": "),
+                Math(_number(best.last, 4)),
+                Text("."),
+            )
+        )
