@@ -383,9 +383,9 @@ def _syntax(source: Source, error: yaml.YAMLError) -> Diagnostic:
     problem = str(getattr(error, "problem", None) or "this is not YAML")
     at = mark.index + shift if mark is not None else None
     context_mark = getattr(error, "context_mark", None)
-    if context_mark is not None and "quoted" in str(getattr(error, "context", "")):
-        if "end of stream" in problem:
-            at = context_mark.index + shift  # the quotes, not the end of the file
+    quoted = "quoted" in str(getattr(error, "context", ""))
+    if context_mark is not None and quoted and "end of stream" in problem:
+        at = context_mark.index + shift  # the quotes, not the end of the file
     at = 0 if at is None else min(at, len(source.text))
     # The complaint often stands at the line break behind the thing complained about.
     while at > 0 and (at == len(source.text) or source.text[at] in "\r\n"):
