@@ -15,6 +15,7 @@ from backprop_cli.render import svg
 from backprop_cli.render.escape import visible
 from backprop_cli.render.reading import (
     CALLOUT_WORD,
+    KEPT_TOGETHER,
     Answers,
     at_point,
     grouped,
@@ -82,7 +83,7 @@ column-gap:.5em;row-gap:.45em;margin:1em 0;padding:.25em 0;align-items:baseline;
 @media screen and (prefers-color-scheme:dark){.bp{--ink:#e6edf3;--soft:#9aa4af;--paper:#0d1117;--rule:#30363d;
 --tint:#161b22;--note:#79b8ff;--warn:#ffab70}}
 @media print{.bp{max-width:none;padding:0;font-size:10.5pt;color:#000;background:#fff}
-.bp h1,.bp h2,.bp h3{break-after:avoid}.bp tr,.bp figure,.bp-callout,.bp-answer,.bp-step{break-inside:avoid}
+.bp h1,.bp h2,.bp h3{break-after:avoid}.bp tr,.bp figure,.bp-callout,.bp-answer,.bp-kept{break-inside:avoid}
 .bp thead{display:table-header-group}.bp-scroll,.bp-steps,.bp figure{overflow:visible}
 .bp figure svg{max-height:90mm;width:auto}.bp .bp-wrap{min-width:0}.bp p{orphans:3;widows:3}}
 """
@@ -258,7 +259,8 @@ def _derivation(lines: Sequence[DerivationLine], spelling: Spelling) -> str:
             f'<div class="{"bp-label" if line.label else "bp-none"}">'
             f"{inline(line.label, spelling)}</div>\n"
         )
-    return f'<div class="bp-steps" role="group" aria-label="Derivation" tabindex="0">\n{"".join(rows)}</div>\n'
+    kept = " bp-kept" if len(lines) <= KEPT_TOGETHER else ""
+    return f'<div class="bp-steps{kept}" role="group" aria-label="Derivation" tabindex="0">\n{"".join(rows)}</div>\n'
 
 
 def _table(table: Table, spelling: Spelling) -> str:

@@ -13,13 +13,14 @@ from typing import assert_never
 
 from rich.cells import cell_len
 
-from backprop_cli.formula import latex
+from backprop_cli.formula import latex, unicode
 from backprop_cli.formula.nodes import Formula
 from backprop_cli.formula.spelling import Spelling
 from backprop_cli.render import picture
 from backprop_cli.render.escape import spelled, visible
 from backprop_cli.render.reading import (
     CALLOUT_WORD,
+    KEPT_TOGETHER,
     Answers,
     at_point,
     grouped,
@@ -54,10 +55,11 @@ PREAMBLE = r"""\documentclass[11pt,PAPER]{article}
 \setlength{\parindent}{0pt}\setlength{\parskip}{0.5\baselineskip}
 \setlength{\emergencystretch}{3em}\raggedbottom\allowdisplaybreaks
 \binoppenalty=50 \relpenalty=20
-% A line of a derivation: left side, sign, right side, label. The right side goes on behind the sign.
+% A line of a derivation: left side, sign, right side (it goes on behind the sign), label.
 \newlength{\bpleft}
-\newcommand{\bpstep}[4]{\par{\raggedright\hangindent=\dimexpr\bpleft+4em\relax\hangafter=1
-  \makebox[\bpleft][r]{#1}\makebox[2em]{#2}#3\hfil\penalty0\hspace{1.5em}\hbox{}\nobreak\hfill{\small #4}\par}}
+\newcommand{\bpstep}[3]{\par{\raggedright\hangindent=\dimexpr\bpleft+4em\relax\hangafter=1
+  \makebox[\bpleft][r]{#1}\makebox[2em]{#2}#3\par}}
+\newcommand{\bplabelled}[4]{\bpstep{#1}{#2}{#3\hfil\penalty0\hspace{1.5em}\hbox{}\nobreak\hfill{\small #4}}}
 \newcommand{\bpnote}[2]{\par\medskip\noindent\begin{tabular}{@{}!{\vrule width 2pt}@{\hspace{0.8em}}p{0.93\linewidth}@{}}
   \textbf{#1:} #2\end{tabular}\par\medskip}
 \renewcommand{\arraystretch}{1.25}
@@ -244,9 +246,14 @@ def _derivation(lines: Sequence[DerivationLine], spelling: Spelling) -> str:
             left = ""
         formula = narrowed(line.right, spelling, IN_LINE)
         right = f"$\\displaystyle {formula_tex(formula, spelling)}$"
-        label = inline(line.label, spelling)
-        steps.append(f"\\bpstep{{{left}}}{{${SIGNS[line.sign]}$}}{{{right}}}{{{label}}}")
-    return "\\medskip{" + setting + "\n" + "\n".join(steps) + "}\n"
+        step = f"{{{left}}}{{${SIGNS[line.sign]}$}}{{{right}}}"
+        if line.label:
+            steps.append(f"\\bplabelled{step}{{{inline(line.label, spelling)}}}")
+        else:
+            steps.append(f"\\bpstep{step}")
+    # A short derivation is not torn apart by the end of a page.
+    between = "\\nopagebreak\n" if len(steps) <= KEPT_TOGETHER else "\n"
+    return "\\medskip{" + setting + "\n" + between.join(steps) + "}\n"
 
 
 def _table(table: Table, spelling: Spelling) -> str:
@@ -257,7 +264,11 @@ def _table(table: Table, spelling: Spelling) -> str:
         max([_line_width(c.heading, spelling), *(_line_width(row[n], spelling) for row in rows)])
         for n, c in enumerate(columns)
     ]
-    size, given = _fit(columns, widths)
+    least = [
+        max([_least_width(c.heading, spelling), *(_least_width(row[n], spelling) for row in rows)])
+        for n, c in enumerate(columns)
+    ]
+    size, given = _fit(columns, widths, least)
     if given is None:
         return _records(table, rows, spelling)
     numerals = [
@@ -299,22 +310,47 @@ def _table(table: Table, spelling: Spelling) -> str:
     )
 
 
-def _fit(columns: Sequence[Column], widths: Sequence[int]) -> tuple[str, list[float] | None]:
-    """The type size, and for each column its share of the line where it must be broken (else 0)."""
+def _fit(
+    columns: Sequence[Column], widths: Sequence[int], least: Sequence[int]
+) -> tuple[str, list[float] | None]:
+    """The type size, and for each column its share of the line where it must be broken (else 0).
+
+    `least` is how narrow each column can be made. No shares at all: the table does not fit.
+    """
     for size, line in (("", LINE), ("\\small", 98), ("\\footnotesize", 110)):
         room = line - 3 * len(columns)
         if sum(widths) <= room:
             return size, [0.0] * len(columns)
-        fixed = sum(w for w, c in zip(widths, columns, strict=True) if not c.wrap)
-        soft = sum(w for w, c in zip(widths, columns, strict=True) if c.wrap)
-        count = sum(c.wrap for c in columns)
-        if count and (room - fixed) / count >= 18:
-            share = (room - fixed) / soft
+        given = list(widths)
+        soft = [place for place, column in enumerate(columns) if column.wrap]
+        # The widest gives way first, so that all end up about equally wide.
+        while sum(given) > room:
+            able = [place for place in soft if given[place] > least[place]]
+            if not able:
+                break
+            given[max(able, key=lambda place: given[place])] -= 1
+        else:
             return size, [
-                round(max(w * share, 14) / line, 3) if c.wrap else 0.0
-                for w, c in zip(widths, columns, strict=True)
+                round((given[n] + 1) / line, 3) if given[n] < widths[n] else 0.0
+                for n in range(len(columns))
             ]
     return "", None
+
+
+def _least_width(line: Line, spelling: Spelling) -> int:
+    """How narrow a cell can be made: as its longest piece."""
+    pieces = [8]
+    for part in line:
+        match part:
+            case Text(text):
+                pieces.extend(cell_len(word) for word in text.split())
+            case Math(formula):
+                pieces.extend(map(cell_len, unicode.Unicode(spelling).pieces(formula)))
+            case Relation(left, _, right):
+                pieces.extend((width(left, spelling) + 2, width(right, spelling)))
+            case _:
+                assert_never(part)
+    return max(pieces) + 2
 
 
 def _records(table: Table, rows: Sequence[Sequence[Line]], spelling: Spelling) -> str:

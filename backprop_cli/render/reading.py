@@ -18,6 +18,7 @@ from backprop_cli.worksheet.document import (
     Text,
 )
 
+KEPT_TOGETHER = 9  # lines of a derivation that stays on one page
 CALLOUT_WORD = {"note": "Note", "warning": "Warning"}
 
 

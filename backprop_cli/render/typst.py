@@ -15,6 +15,7 @@ from backprop_cli.render import svg
 from backprop_cli.render.escape import visible
 from backprop_cli.render.reading import (
     CALLOUT_WORD,
+    KEPT_TOGETHER,
     Answers,
     at_point,
     grouped,
@@ -56,8 +57,8 @@ PREAMBLE = """\
 #let remark(color, thickness, body) = block(width: 100%, stroke: (left: thickness + color), fill: luma(96%), inset: (x: 9pt, y: 7pt), breakable: false, body)
 #let tall(body) = pad(y: 0.5em, par(leading: 1.5em, hanging-indent: 1.5em, body))
 #let flat(body) = par(hanging-indent: 1.5em, body)
-#let steps(columns, ..cells) = block(above: 1.2em, below: 1.2em, grid(columns: columns, column-gutter: 5pt, row-gutter: 8pt, align: (right + horizon, center + horizon, left + horizon, left + horizon), ..cells))
-#let long-steps(columns, ..cells) = block(above: 1.2em, below: 1.2em, grid(columns: columns, column-gutter: 5pt, row-gutter: 8pt, align: (center + horizon, left + horizon, left + horizon), ..cells))
+#let steps(whole, columns, ..cells) = block(above: 1.2em, below: 1.2em, breakable: not whole, grid(columns: columns, column-gutter: 5pt, row-gutter: 8pt, align: (right + horizon, center + horizon, left + horizon, left + horizon), ..cells))
+#let long-steps(whole, columns, ..cells) = block(above: 1.2em, below: 1.2em, breakable: not whole, grid(columns: columns, column-gutter: 5pt, row-gutter: 8pt, align: (center + horizon, left + horizon, left + horizon), ..cells))
 #let sheet(columns, align, ..cells) = block(above: 1em, below: 1.2em, table(columns: columns, align: align, stroke: (x, y) => (bottom: if y == 0 { 0.9pt } else { 0.35pt + luma(70%) }), inset: (x: 5pt, y: 6pt), ..cells))
 #let rule = box(width: 100%, height: 1.5em, stroke: (bottom: 0.5pt))
 #let label(body) = block(stroke: (left: 1pt + luma(70%)), inset: (left: 6pt, y: 2pt), text(size: 9.5pt, fill: luma(30%), body))
@@ -187,8 +188,11 @@ def _derivation(lines: Sequence[DerivationLine], spelling: Spelling) -> str:
             cells.append(f"grid.cell(colspan: 3, align: left, {_spaced(left)})")
         elif not long:
             cells.append(_spaced(left))
-        cells.append(f"[${SIGNS.get(line.sign, line.sign)}$]")
         right = narrowed(line.right, spelling, IN_LINE)
+        sign = f"[${SIGNS.get(line.sign, line.sign)}$]"
+        # Beside several lines the sign stands at the first, beside a fraction in the middle.
+        several = _length((Math(right),), spelling) > LINE and not _is_tall(right, spelling)
+        cells.append(f"grid.cell(align: center + top, {sign})" if several else sign)
         cells.append(_spaced(_shown(right, spelling)))
         cells.append(f"[#label[{inline(line.label, spelling)}]]" if line.label else "[]")
     name = "long-steps" if long else "steps"
@@ -196,7 +200,13 @@ def _derivation(lines: Sequence[DerivationLine], spelling: Spelling) -> str:
     rights = [_length((Math(line.right), *line.label), spelling) for line in lines if line.label]
     last = "auto, 1fr" if max(rights, default=0) < LINE // 2 else "1fr, auto"
     columns = f"(auto, {last})" if long else f"(auto, auto, {last})"
-    return f"#{name}({columns},\n  " + ",\n  ".join(cells) + ",\n)\n"
+    whole = "true" if len(lines) <= KEPT_TOGETHER else "false"
+    return f"#{name}({whole}, {columns},\n  " + ",\n  ".join(cells) + ",\n)\n"
+
+
+def _is_tall(formula: Formula, spelling: Spelling) -> bool:
+    written = typst.write(formula, spelling)
+    return any(call in written for call in TALL)
 
 
 def _spaced(shown: str) -> str:

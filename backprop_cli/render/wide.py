@@ -22,7 +22,7 @@ from backprop_cli.formula.nodes import (
 from backprop_cli.formula.spelling import Spelling
 from backprop_cli.worksheet.document import Line, Math
 
-IN_CELL = 34
+IN_CELL = 24
 IN_LINE = 64
 
 
