@@ -176,7 +176,7 @@ class NetworkReader:
         """Targets without loss, a loss without targets, training without either."""
         at = self.top.key("loss")
         perceptron = training.training.rule == "perceptron"
-        have = self.samples.have_targets
+        have = self.samples.have_targets or self.top.get("targets") is not None
         wrong_loss = chosen is None and self.top.get("loss") is not None
         if chosen is None and not perceptron and not wrong_loss:
             advice = "add `loss: half_squared_error`, or another of `backprop list`"

@@ -74,7 +74,7 @@ def read_samples(top: Fields, report: Report) -> Samples:
                 "both-forms",
                 f"{quote(name)} stands beside `samples`",
                 top.key(name),
-                f"each sample has its own: `samples: [{{inputs: …, {name}: …}}]`",
+                "each sample has its own: `samples: [{inputs: …, targets: …}]`",
             )
     rows = items(node, report, "`samples`", "mappings {inputs: …, targets: …}")
     if rows is None:
