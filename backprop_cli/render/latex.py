@@ -27,7 +27,7 @@ from backprop_cli.render.reading import (
     numeral,
     titled_blocks,
 )
-from backprop_cli.render.wide import IN_CELL, IN_LINE, narrow_cell, narrowed, width
+from backprop_cli.render.wide import IN_CELL, IN_LINE, line_width, narrow_cell, narrowed, width
 from backprop_cli.worksheet.document import (
     AnswerSpace,
     Block,
@@ -261,7 +261,7 @@ def _table(table: Table, spelling: Spelling) -> str:
     rows = [[row[n] if n < len(row) else () for n in range(len(columns))] for row in table.rows]
     rows = [[narrow_cell(cell, spelling) for cell in row] for row in rows]
     widths = [
-        max([_line_width(c.heading, spelling), *(_line_width(row[n], spelling) for row in rows)])
+        max([line_width(c.heading, spelling), *(line_width(row[n], spelling) for row in rows)])
         for n, c in enumerate(columns)
     ]
     least = [
@@ -364,21 +364,6 @@ def _records(table: Table, rows: Sequence[Sequence[Line]], spelling: Spelling) -
         ]
         items.append("\\item[] {\\raggedright " + "\\par ".join(cells) + "\\par}\n")
     return f"\\begin{{itemize}}\n{''.join(items)}\\end{{itemize}}\n" if items else ""
-
-
-def _line_width(line: Line, spelling: Spelling) -> int:
-    cells = 0
-    for part in line:
-        match part:
-            case Text(text):
-                cells += cell_len(text)
-            case Math(formula):
-                cells += width(formula, spelling)
-            case Relation(left, _, right):
-                cells += width(left, spelling) + 3 + width(right, spelling)
-            case _:
-                assert_never(part)
-    return cells
 
 
 _POWER = re.compile("×10([⁻⁰¹²³⁴-⁹]+)")

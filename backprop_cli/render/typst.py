@@ -6,9 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import assert_never
 
-from rich.cells import cell_len
-
-from backprop_cli.formula import typst, unicode
+from backprop_cli.formula import typst
 from backprop_cli.formula.nodes import Formula
 from backprop_cli.formula.spelling import Spelling
 from backprop_cli.render import svg
@@ -22,7 +20,7 @@ from backprop_cli.render.reading import (
     numeral,
     titled_blocks,
 )
-from backprop_cli.render.wide import IN_LINE, narrow_cell, narrowed
+from backprop_cli.render.wide import IN_LINE, line_width, narrow_cell, narrowed, width
 from backprop_cli.worksheet.document import (
     AnswerSpace,
     Block,
@@ -171,15 +169,29 @@ def loosened(written: str) -> str:
 
 
 def _shown(formula: Formula, spelling: Spelling) -> str:
-    """A formula in a line of its own: fractions at full size, yet breakable."""
-    return f"$display({_tex(formula, spelling)})$"
+    """A formula in a line of its own: fractions at full size, yet breakable.
+
+    Typst breaks a formula behind an operator; a person breaks before it. So a long one is set
+    piece by piece, its operators as plain signs with the space that they would have.
+    """
+    if width(formula, spelling) <= LINE // 2:
+        return f"$display({_tex(formula, spelling)})$"
+    pieces = [loosened(piece) for piece in typst.pieces(formula, spelling)]
+    return "".join(f"$display({_OPERATOR.sub(_plain_sign, piece)})$" for piece in pieces)
+
+
+_OPERATOR = re.compile(r"\A ([-+⋅⊙]) ")
+
+
+def _plain_sign(found: re.Match[str]) -> str:
+    return f'med class("normal", {found[1]}) med '
 
 
 # Blocks
 
 
 def _derivation(lines: Sequence[DerivationLine], spelling: Spelling) -> str:
-    lefts = [cell_len(unicode.write(line.left, spelling)) for line in lines if line.left]
+    lefts = [width(line.left, spelling) for line in lines if line.left]
     long = max(lefts, default=0) > LINE * 2 // 5
     cells = []
     for line in lines:
@@ -191,13 +203,13 @@ def _derivation(lines: Sequence[DerivationLine], spelling: Spelling) -> str:
         right = narrowed(line.right, spelling, IN_LINE)
         sign = f"[${SIGNS.get(line.sign, line.sign)}$]"
         # Beside several lines the sign stands at the first, beside a fraction in the middle.
-        several = _length((Math(right),), spelling) > LINE and not _is_tall(right, spelling)
+        several = width(right, spelling) > LINE and not _is_tall(right, spelling)
         cells.append(f"grid.cell(align: center + top, {sign})" if several else sign)
         cells.append(_spaced(_shown(right, spelling)))
         cells.append(f"[#label[{inline(line.label, spelling)}]]" if line.label else "[]")
     name = "long-steps" if long else "steps"
     # A label stands close to its line where there is room, else at the margin.
-    rights = [_length((Math(line.right), *line.label), spelling) for line in lines if line.label]
+    rights = [line_width((Math(line.right), *line.label), spelling) for line in lines if line.label]
     last = "auto, 1fr" if max(rights, default=0) < LINE // 2 else "1fr, auto"
     columns = f"(auto, {last})" if long else f"(auto, auto, {last})"
     whole = "true" if len(lines) <= KEPT_TOGETHER else "false"
@@ -262,24 +274,9 @@ def _cells(lines: Sequence[Line], column: Column, spelling: Spelling) -> list[st
         if len(line) == 1 and text.startswith("$") and any(call in text for call in TALL):
             text = f"#tall[$display({text[1:-1]})$]"
         # A short formula stays whole; a long one has to give way on a narrow page.
-        whole = not column.wrap and _length(line, spelling) <= LINE // 2
+        whole = not column.wrap and line_width(line, spelling) <= LINE // 2
         written.append(f"[#box[{text}]]" if whole else f"[{text}]")
     return written
-
-
-def _length(line: Line, spelling: Spelling) -> int:
-    width = 0
-    for part in line:
-        match part:
-            case Text(text):
-                width += cell_len(text)
-            case Math(formula):
-                width += cell_len(unicode.write(formula, spelling))
-            case Relation(left, _, right):
-                width += cell_len(unicode.write(left, spelling) + unicode.write(right, spelling))
-            case _:
-                assert_never(part)
-    return width
 
 
 _POWER = re.compile("×10([⁻⁰¹²³⁴-⁹]+)")
@@ -304,12 +301,12 @@ def _picture(picture: str, title: str, description: str) -> str:
     across, down = (int(found[1]), int(found[2])) if found else (400, 300)
     # A CSS pixel is ¾ point; nothing is wider than the line or higher than most of a page.
     share = min(1.0, 0.75 * across / LINE_POINTS, PAGE_POINTS / down * across / LINE_POINTS)
-    width = f"{100 * share:.1f}%"
+    part = f"{100 * share:.1f}%"
     alt = string(f"{title}. {description}")
     caption = f"#text(size: 9.5pt)[{words(description)}]" if description else ""
     return (
         f"#block(breakable: false, above: 1.2em, below: 1.2em)[#image(bytes({_raw(picture)}), "
-        f'format: "svg", width: {width}, alt: {alt})\n{caption}]\n'
+        f'format: "svg", width: {part}, alt: {alt})\n{caption}]\n'
     )
 
 

@@ -6,6 +6,8 @@ A fraction bar and a root sign hold everything together on one line: (a + b + c)
 
 from __future__ import annotations
 
+from typing import assert_never
+
 from rich.cells import cell_len
 
 from backprop_cli.formula import unicode
@@ -20,7 +22,7 @@ from backprop_cli.formula.nodes import (
     Sum,
 )
 from backprop_cli.formula.spelling import Spelling
-from backprop_cli.worksheet.document import Line, Math
+from backprop_cli.worksheet.document import Line, Math, Relation, Text
 
 IN_CELL = 24
 IN_LINE = 64
@@ -29,6 +31,22 @@ IN_LINE = 64
 def width(formula: Formula, spelling: Spelling) -> int:
     """About how many characters wide a formula is on one line."""
     return cell_len(unicode.write(formula, spelling))
+
+
+def line_width(line: Line, spelling: Spelling) -> int:
+    """The same of a line of words and formulas."""
+    cells = 0
+    for part in line:
+        match part:
+            case Text(text):
+                cells += cell_len(text)
+            case Math(formula):
+                cells += width(formula, spelling)
+            case Relation(left, _, right):
+                cells += width(left, spelling) + 3 + width(right, spelling)
+            case _:
+                assert_never(part)
+    return cells
 
 
 def narrowed(formula: Formula, spelling: Spelling, most: int) -> Formula:
