@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
+from fuzz_problem_files import mutants, verdict
 from hypothesis import given
 from hypothesis import strategies as st
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from fuzz_problem_files import mutants, verdict
 
 TEXTS = list(mutants(400, seed=2))
 
