@@ -69,11 +69,14 @@ def sessions(block: Block) -> Iterator[tuple[str, list[str]]]:
 
 
 def as_pattern(shown: list[str]) -> re.Pattern[str]:
-    """The output shown, `…` for any number of lines."""
+    """The output shown, `…` for any number of lines, or for the rest of one."""
     while shown and not shown[-1]:
         shown = shown[:-1]
     return re.compile(
-        "".join(r"(?:.*\n)*?" if line == "…" else re.escape(line) + r"\n" for line in shown)
+        "".join(
+            r"(?:.*\n)*?" if line == "…" else re.escape(line).replace("…", ".*") + r"\n"
+            for line in shown
+        )
     )
 
 
@@ -150,3 +153,9 @@ def test_the_two_commands_are_single_lines_that_install_what_exists() -> None:
 def test_every_file_it_names_is_there() -> None:
     for path in re.findall(r"`((?:problems|tests|backprop_cli|\.ci|\.github)/[\w./-]*)`", README):
         assert (ROOT / path).exists(), path
+
+
+def test_the_workflow_shown_is_the_one_to_copy() -> None:
+    workflow = (ROOT / ".github/classroom/backprop.yml").read_text(encoding="utf-8")
+    shown = next(block.text for block in blocks("yaml") if "jobs:" in block.text)
+    assert "".join(line for line in workflow.splitlines(True) if line[0] != "#") == shown

@@ -1,0 +1,79 @@
+"""The package from Python: values by name, errors, and what a notebook shows."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from fractions import Fraction
+
+import pytest
+from commands import PROBLEMS, backprop
+
+from backprop_cli import ProblemError, UnknownName, load, solve
+
+SHEET = PROBLEMS / "two-hidden-layers.yaml"
+
+
+def test_values_by_name() -> None:
+    solution = solve(load(SHEET))
+    assert solution.value("z1_1") == 5.02
+    assert solution.exact("z1_1") == Fraction("5.02")
+    assert solution.value("a3_1") == solution.value("yhat")
+    assert solution.value("dL/dw3_1_1") == pytest.approx(-0.0466937, rel=1e-6)
+    assert solution.gradients["dL/dw3_1_1"] == solution.value("dL/dw3_1_1")
+    assert solution.parameters["w3_1_1"] == solution.value("w3_1_1_new")
+    assert solution.losses[0] == solution.value("L")
+    assert list(solution.values())[:3] == ["x1", "x2", "x3"]
+
+
+def test_a_name_that_is_not_there_gets_a_suggestion() -> None:
+    with pytest.raises(UnknownName, match=r"^`dL/dw3_1_9` is not .* did you mean `dL/dw3_1_"):
+        solve(SHEET).value("dL/dw3_1_9")
+    with pytest.raises(KeyError):
+        solve(SHEET, only=["nothing"])
+
+
+def test_a_symbolic_problem_has_no_values() -> None:
+    solution = solve(PROBLEMS / "relu-regression-symbolic.yaml")
+    assert solution.value("dL/dw1") is None
+    assert set(solution.gradients.values()) == {None}
+    assert solution.losses == [None]
+
+
+def test_training_keeps_the_values_of_each_update() -> None:
+    solution = solve(PROBLEMS / "parabola-descent.yaml", steps=4)
+    assert [solution.value("x", update) for update in (1, 2, 3, 4)] == [4, 2, 1, 0.5]
+    assert solution.parameters == {"x": 0.25}
+    assert len(solution.losses) == 5
+    with pytest.raises(UnknownName, match="update 5"):
+        solution.value("x", 5)
+
+
+def test_text_and_json_are_those_of_the_command_line() -> None:
+    assert str(solve(SHEET)) == backprop("solve", SHEET).text
+    assert solve(SHEET).to_json() == backprop("solve", SHEET, "-f", "json").text
+    derived = solve(SHEET, symbolic=True, only=["dL/dw1_1_1"], digits=6)
+    command = ("solve", SHEET, "--symbolic", "--only", "dL/dw1_1_1", "--digits", "6")
+    assert str(derived) == backprop(*command).text
+    assert json.loads(derived.to_json())["steps"][0]["name"] == "dL/dw1_1_1"
+
+
+def test_a_notebook_shows_the_sheet() -> None:
+    solution = solve(SHEET)
+    assert "<math" in solution._repr_html_()
+    assert "<html" not in solution._repr_html_()
+    assert solution._repr_markdown_().startswith("# Two hidden layers")
+    assert repr(solution) == "<Solution of 'Two hidden layers, one training step'>"
+
+
+def test_mistakes_come_all_at_once() -> None:
+    with pytest.raises(ProblemError) as caught:
+        load(text="inputs: [1]\nlayers: [{activation: sigmod, units: 0}]\nlos: squared_error\n")
+    assert {one.code for one in caught.value.diagnostics} >= {"unknown-activation", "unknown-key"}
+
+
+def test_importing_the_package_loads_nothing() -> None:
+    code = "import sys, backprop_cli; print(sum(name.startswith('backprop_cli') for name in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "1\n"
