@@ -32,6 +32,7 @@ def solve_perceptron(problem: Problem, steps: int | None, show: int | None) -> R
     seen = {_state(carried): 0}
     mistakes = 0
     stop: Stop | None = None
+    cycle: Stop | None = None  # found before the steps asked for are done
     number = 0
     while number < limit and stop is None:
         number += 1
@@ -42,12 +43,16 @@ def solve_perceptron(problem: Problem, steps: int | None, show: int | None) -> R
         carried.update({old: values[new] for old, new in graph.carried.items()})
         if number <= MOST_PRESENTED:
             presented.append(Iteration(number, graph, values, None))
+        if None in values.values():
+            break  # without numbers there is one presentation to write down, and no verdict
         if number % count == 0:
             stop = _end_of_epoch(number, number // count, mistakes, carried, seen)
             seen.setdefault(_state(carried), number // count)
             mistakes = 0
-            stop = None if fixed and number < limit and stop and stop.reason == "cycle" else stop
-    if stop is None and not fixed:
+            if fixed and stop is not None and stop.reason == "cycle":
+                cycle, stop = cycle or stop, None
+    stop = stop or cycle
+    if stop is None and not fixed and number == limit:
         stop = Stop("given-up", number, f"No end after {MAXIMUM_EPOCHS} epochs.")
     names = presented[0].graph.parameters
     shown = tuple(presented if show is None else presented[:show])
