@@ -11,6 +11,7 @@ import copy
 import json
 import random
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -188,10 +189,20 @@ def _check_rendered(rendered: str) -> None:
     assert len(rendered) < 2_000, "a message without end"
 
 
+def solved(text: str, *options: str) -> None:
+    """Solve what can be read, through the command, errors let through."""
+    from commands import backprop
+
+    outcome = backprop("solve", "-", *options, stdin=text)
+    assert outcome.code in (0, 2), f"exit code {outcome.code}"
+    assert "Traceback" not in outcome.complaints
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=5000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--solve", action="store_true", help="solve what can be read")
     options = parser.parse_args()
     codes: Counter[str] = Counter()
     failures = 0
@@ -199,10 +210,16 @@ def main() -> int:
     for text in mutants(options.count, options.seed):
         start = time.perf_counter()
         try:
-            codes.update(set(verdict(text).split()))
+            found = set(verdict(text).split())
+            codes.update(found)
+            if options.solve and found == {"read"}:
+                solved(text)
+                solved(text, "--symbolic", "--format", "json")
+                solved(text, "--form", "chain")
         except Exception as error:
             failures += 1
-            print(f"{type(error).__name__}: {error}\n{text}\n{'-' * 60}")
+            place = traceback.format_exc().splitlines()[-4:]
+            print(f"{type(error).__name__}: {error}\n{text}\n", *place, "-" * 60, sep="\n")
         slowest = max(slowest, time.perf_counter() - start)
     for code, times in codes.most_common():
         print(f"{times:6} {code}")
