@@ -24,7 +24,7 @@ from backprop_cli.run.evaluation import (
     evaluate_steps,
     first_not_finite,
     is_clock,
-    not_finite_message,
+    not_finite,
 )
 from backprop_cli.run.model import Stop, Value
 
@@ -77,7 +77,7 @@ def run_on(
     values = evaluate_steps(failed, {**result, **clock})
     losses.append(values.get(failed.output))
     first = first_not_finite(failed, values)
-    return result, Stop("not-finite", number, not_finite_message(first, values.get(first)))
+    return result, not_finite(number, first, values.get(first))
 
 
 def _known(value: Value | None) -> Value:

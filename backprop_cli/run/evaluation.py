@@ -106,7 +106,7 @@ def stop_if_not_finite(graph: Graph, number: int, values: Values) -> Stop | None
         value = values.get(name)
         if value is not None and not math.isfinite(as_float(value)):
             first = first_not_finite(graph, values)
-            return Stop("not-finite", number, not_finite_message(first, values[first]))
+            return not_finite(number, first, values[first])
     return None
 
 
@@ -122,9 +122,12 @@ def first_not_finite(graph: Graph, values: Values) -> str:
     return graph.output
 
 
-def not_finite_message(name: str, value: Value | None) -> str:
+def not_finite(number: int, name: str, value: Value | None) -> Stop:
+    """The end of a run at an update in which a quantity has left floating point."""
     kind = "not a number" if value is None or value != value else "infinite"
-    return (
-        f"{name} is {kind} from here on: the numbers have left the range of floating point. "
-        "A smaller learning rate or clipping keeps the steps small."
+    return Stop(
+        "not-finite",
+        number,
+        f"The run stops at update {number}: {name} is {kind}, the numbers have left the range of"
+        " floating point. A smaller learning rate or clipping keeps the steps small.",
     )

@@ -184,7 +184,7 @@ def _remarks(runs: Sequence[Swept]) -> Iterator[Block]:
     yield Heading(2, (Text("What the rates do"),))
     for each in runs:
         if each.stopped is not None and each.run.stop is not None:
-            text = f"η = {each.rate} diverges: at update {each.stopped} {each.run.stop.message}"
+            text = f"η = {each.rate} diverges. {each.run.stop.message}"
             yield Callout("warning", (Text(text),))
         elif each.last > (each.loss(0) or 0.0):
             yield Callout(

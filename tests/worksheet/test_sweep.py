@@ -71,7 +71,7 @@ def test_the_file_s_own_steps_may_be_overridden() -> None:
 def test_a_diverged_run_is_said_so() -> None:
     found = "\n".join(lines(swept(parabola(), "0.1", "100", steps=400)))
     assert "stopped" in found
-    assert "η = 100 diverges: at update " in found
+    assert "η = 100 diverges. The run stops at update " in found
     assert "nan" not in found
     assert "inf " not in found.replace("infinite", "")
 
