@@ -63,7 +63,10 @@ def read_submission(path: str | Path) -> Submission:
             with open(file, "rb", buffering=0) as stream:
                 data = stream.read(MOST_BYTES + 1) or b""
     except (OSError, ValueError) as error:
-        reasons = {FileNotFoundError: "there is no such file", IsADirectoryError: "is a directory"}
+        reasons: dict[type[Exception], str] = {
+            FileNotFoundError: "there is no such file",
+            IsADirectoryError: "it is a directory",
+        }
         reason = reasons.get(type(error)) or getattr(error, "strerror", None) or "cannot be opened"
         return _spoilt(file, f"cannot read the file: {reason}")
     return parse_submission(file, data)
@@ -123,7 +126,7 @@ _ENTRY = re.compile(
     r"( *)(- )?([A-Za-z∂ŷ][^\s:#]*) *:(?: +(?!- |\? )([-+.()A-Za-z0-9∂ŷσ−][^#:]*))? *(?:(?<= )#.*)?"
 )
 _BLANK = re.compile(r" *(?:#.*)?")
-_FORBIDDEN_IN_KEY = frozenset("{}\"`\\")
+_FORBIDDEN_IN_KEY = frozenset('{}"`\\')
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 
 
@@ -254,7 +257,7 @@ def _submission(file: str, root: Node | None, twice: list[Diagnostic]) -> Submis
     if "answers" in top and "iterations" in top:
         raise _place(top["iterations"][0], "give either `answers` or `iterations`, not both")
     if "answers" in top:
-        iterations = (reader.mapping(top["answers"][1]),)
+        iterations: tuple[tuple[Answer, ...], ...] = (reader.mapping(top["answers"][1]),)
     elif "iterations" in top:
         node = top["iterations"][1]
         if not isinstance(node, Items):
@@ -304,7 +307,9 @@ class _TreeReader:
             case Items(_, items):
                 parts = items
             case Entries():
-                return Answer(name, (), line, column, "it is a mapping, not a number or an expression")
+                return Answer(
+                    name, (), line, column, "it is a mapping, not a number or an expression"
+                )
         texts = []
         for part in parts:
             if not isinstance(part, Scalar):
@@ -355,7 +360,9 @@ def _parse_csv(file: str, text: str) -> Submission:
             update = 1
             if numbered:
                 if not cells[0].isascii() or not cells[0].isdigit() or len(cells[0]) > 4:
-                    return _spoilt(file, f"line {line}: the first column is the number of the update")
+                    return _spoilt(
+                        file, f"line {line}: the first column is the number of the update"
+                    )
                 update = int(cells.pop(0))
                 if not 1 <= update <= MOST_ITERATIONS:
                     return _spoilt(file, f"line {line}: there is no update {update}")
@@ -393,5 +400,3 @@ def _csv_rows(text: str) -> Iterator[tuple[int, list[str]]]:
     for row in reader:
         yield before + 1, row
         before = reader.line_num
-
-

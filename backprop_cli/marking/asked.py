@@ -53,7 +53,10 @@ def matches(pattern: str, name: str) -> bool:
 
 @lru_cache(maxsize=1024)
 def _glob(pattern: str) -> re.Pattern[str]:
-    parts = (".*" if c == "*" else "." if c == "?" else re.escape(c) for c in re.sub(r"\*+", "*", pattern))
+    parts = (
+        ".*" if c == "*" else "." if c == "?" else re.escape(c)
+        for c in re.sub(r"\*+", "*", pattern)
+    )
     return re.compile("".join(parts), re.S)
 
 
@@ -61,7 +64,5 @@ def unused_patterns(marking: Marking, graph: Graph) -> tuple[str, ...]:
     """Entries of `ask` and `points` that fit nothing on the sheet."""
     patterns: Mapping[str, object] = dict.fromkeys((*marking.ask, *marking.points))
     return tuple(
-        pattern
-        for pattern in patterns
-        if not any(_asks(pattern, step) for step in graph.steps)
+        pattern for pattern in patterns if not any(_asks(pattern, step) for step in graph.steps)
     )

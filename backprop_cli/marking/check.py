@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 
-from backprop_cli.marking.answers import Submission
+from backprop_cli.graph.step import Graph
+from backprop_cli.marking.answers import MOST_CHARACTERS, Answer, Submission
+from backprop_cli.marking.asked import updates_asked
 from backprop_cli.marking.expressions import ExpressionJudge, Expressions
 from backprop_cli.marking.feedback import MISSING
 from backprop_cli.marking.judge import Judgement, NumberJudge
-from backprop_cli.marking.asked import updates_asked
-from backprop_cli.marking.answers import Answer, MOST_CHARACTERS
 from backprop_cli.marking.mistakes import Slips
 from backprop_cli.marking.model import AnswerResult, Head, SubmissionReport, Verdict
 from backprop_cli.marking.numbers import Written, read_number
@@ -86,13 +87,39 @@ class Checker:
         self._numbers: dict[str, Written | None] = {}
 
     @property
+    def graph(self) -> Graph:
+        """The sheet of the first update, which says how names are spelled."""
+        return self.keys[0].graph
+
+    @property
     def head(self) -> Head:
-        return Head(self.problem.path, self.problem.title, self.pass_mark, self.reveal)
+        return Head(
+            self.problem.path,
+            self.problem.title,
+            self.pass_mark,
+            self.reveal,
+            self._whole(),
+        )
+
+    def _whole(self) -> int:
+        """The least number that makes all points whole that can be given here, at most 100."""
+        points = {worth for key in self.keys for worth in key.asked.values()}
+        factor = 1
+        for value in (worth * share for worth in points for share in self.shares.values()):
+            denominator = Fraction(value).limit_denominator(100).denominator
+            factor = math.lcm(factor, denominator)
+        return min(factor, 100)
 
     def mark(self, submission: Submission) -> SubmissionReport:
         if submission.error is not None:
             return SubmissionReport(
-                submission.file, submission.student, 0.0, self.max_score, False, (), submission.error
+                submission.file,
+                submission.student,
+                0.0,
+                self.max_score,
+                False,
+                (),
+                submission.error,
             )
         results: list[AnswerResult] = []
         before: _Update | None = None
@@ -240,10 +267,8 @@ class _Update:
                 )  # fmt: skip
             else:
                 yield self._result(slot, answer)
-        suggestions = 0
-        for answer in self.strangers[:MOST_UNKNOWN]:
-            suggestions += 1
-            yield self._stranger(answer, suggestions <= MOST_SUGGESTIONS)
+        for place, answer in enumerate(self.strangers[:MOST_UNKNOWN]):
+            yield self._stranger(answer, place < MOST_SUGGESTIONS)
 
     def _result(self, slot: int, answer: Answer) -> AnswerResult:
         key = self.key
@@ -294,9 +319,7 @@ class _Update:
         if self.expressions is None:
             expressions = self.checker.expressions[self.place]
             self.expressions = ExpressionJudge(expressions, self.work, self.judge, self.texts)
-        judgements = [
-            self.expressions.judge(node, text, only=number is None) for text in texts
-        ]
+        judgements = [self.expressions.judge(node, text, only=number is None) for text in texts]
         if number is not None:
             judgements.append(self.judge.judge(node, number))
         return max(judgements, key=lambda each: _ORDER[each.verdict])
@@ -307,7 +330,8 @@ class _Update:
         values = [self.checker.number(text) for text in answer.texts]
         name = self.key.structure.names[slot]
         if truth == truth and all(
-            value is not None and abs(value.value - truth) <= max(value.unit / 2, 1e-12 * abs(truth))
+            value is not None
+            and abs(value.value - truth) <= max(value.unit / 2, 1e-12 * abs(truth))
             for value in values
         ):
             return Judgement("correct", f"{name} is given; it need not be answered.")

@@ -159,7 +159,9 @@ class Expressions:
             for other in self.finder.related(node):
                 column = [here * v[other] for here, v in zip(right, points, strict=True)]
                 if same(column, values) and not same(column, right):
-                    mistake = Mistake("extra-factor", f"the factor {names[other]} does not belong here")
+                    mistake = Mistake(
+                        "extra-factor", f"the factor {names[other]} does not belong here"
+                    )
                     found.append((RANK["extra-factor"] + later, mistake))
         found += self._operands(node, values, right, points, later)
         return found
@@ -210,7 +212,9 @@ class Expressions:
         path = [
             at
             for slot in sorted(users)
-            if slot <= node.slot and slot != between.slot and (at := structure.nodes[slot]) is not None
+            if slot <= node.slot
+            and slot != between.slot
+            and (at := structure.nodes[slot]) is not None
         ]
         if node not in path:
             return []
@@ -220,9 +224,7 @@ class Expressions:
         for place, other in enumerate(made.functions(first)):
             if not same([_carried(first, between.slot, other, path)], [values[-1]]):
                 continue
-            column = [
-                _carried(v, between.slot, made.functions(v)[place], path) for v in points
-            ]
+            column = [_carried(v, between.slot, made.functions(v)[place], path) for v in points]
             if same(column, values) and not same(column, [node.function(v) for v in points]):
                 variant = made.variants[place]
                 message = f"in {between.name}, on the way here: {variant.mistake.message}"
@@ -230,7 +232,9 @@ class Expressions:
         names = structure.names
         for stray in self.finder.related(between):
             other = first[between.slot] * first[stray]
-            if stray in users or not same([_carried(first, between.slot, other, path)], [values[-1]]):
+            if stray in users or not same(
+                [_carried(first, between.slot, other, path)], [values[-1]]
+            ):
                 continue
             column = [_carried(v, between.slot, v[between.slot] * v[stray], path) for v in points]
             if same(column, values) and not same(column, [node.function(v) for v in points]):

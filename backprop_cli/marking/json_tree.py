@@ -51,8 +51,12 @@ class _Reader:
         self.problems: list[Diagnostic] = []
         self.at = 0
 
-    def fail(self, message: str, start: int, end: int | None = None, code: str = "json-syntax") -> _Bad:
-        self.problems.insert(0, Diagnostic(code, message, Span(self.source, start, end or start + 1)))
+    def fail(
+        self, message: str, start: int, end: int | None = None, code: str = "json-syntax"
+    ) -> _Bad:
+        self.problems.insert(
+            0, Diagnostic(code, message, Span(self.source, start, end or start + 1))
+        )
         return _Bad()
 
     def token(self) -> tuple[str, str, int]:
@@ -99,7 +103,9 @@ class _Reader:
                 if not stack:
                     kind, text, start = self.token()
                     if kind != "end":
-                        raise self.fail("there is something behind the end of the JSON value", start)
+                        raise self.fail(
+                            "there is something behind the end of the JSON value", start
+                        )
                     return node
                 opened = stack[-1]
                 self._put(opened, node)

@@ -195,7 +195,10 @@ class NumberJudge:
             old = work.v[node.base] if node.base >= 0 else None
             scale = abs(own) if old is None else abs(own - old)
             distance = abs(given.value - own)
-            if distance <= max(self.key.tolerance * scale, given.unit * (1 + EPS)) or own == given.value:
+            if (
+                distance <= max(self.key.tolerance * scale, given.unit * (1 + EPS))
+                or own == given.value
+            ):
                 judgement = self._by_digits(node, given, own, scale, old, work.v)
                 if judgement is not None:
                     return self._with_parents(node, work, judgement), own
@@ -244,9 +247,7 @@ class NumberJudge:
             if _may_be_written(given.value, unit, own, spread):
                 old = work.v[node.base] if node.base >= 0 else None
                 scale = abs(own) if old is None else abs(own - old)
-                judgement = self._by_allowance(
-                    node, given, own, unit + spread, scale, old, work.v
-                )
+                judgement = self._by_allowance(node, given, own, unit + spread, scale, old, work.v)
                 return self._with_parents(node, work, judgement)
         return None
 
@@ -321,7 +322,9 @@ class NumberJudge:
             slot, value = explanation.slot, explanation.value
             found: tuple[float, float] | None = (value, abs(value) * 1e-3 + given.unit * 0)
         else:
-            hidden = [p for p in node.parents if not work.written[p] and p >= self.key.structure.leaves]
+            hidden = [
+                p for p in node.parents if not work.written[p] and p >= self.key.structure.leaves
+            ]
             if len(hidden) != 1:
                 return
             slot = hidden[0]

@@ -148,7 +148,9 @@ def _with_part(formula: Formula, place: int, part: Formula) -> Formula:
         case Call(function, arguments):
             return Call(function, (*arguments[:place], part, *arguments[place + 1 :]))
         case Conditional(condition, then, otherwise):
-            return Conditional(condition, part if place == 0 else then, part if place else otherwise)
+            return Conditional(
+                condition, part if place == 0 else then, part if place else otherwise
+            )
         case _:
             return formula
 
@@ -249,7 +251,9 @@ class Slips:
         if step.kind in ("batch_loss", "batch_gradient") and count > 1:
             number = Number(str(count))
             if isinstance(step.formula, Quotient):
-                message = f"the sum over the {count} samples was taken; the mean divides it by {count}"
+                message = (
+                    f"the sum over the {count} samples was taken; the mean divides it by {count}"
+                )
                 yield _variant("sum-not-mean", message, product(number, formula))
             else:
                 message = f"the mean over the {count} samples was taken, not their sum"
@@ -273,7 +277,11 @@ class Slips:
             for part in _walk(at.formula):
                 if isinstance(part, Power):
                     squared = True
-                if isinstance(part, Number) and part.value not in (0, 1) and part.value == int(part.value):
+                if (
+                    isinstance(part, Number)
+                    and part.value not in (0, 1)
+                    and part.value == int(part.value)
+                ):
                     constants[part.text] = part
         if not squared and not constants:
             return
@@ -310,7 +318,9 @@ class Slips:
             if names_in(edit.part) == (step.of,):
                 message = f"only the change was given; it is added to the old value {step.of}"
                 return _variant("missing-path", message, edit.formula)
-            return _variant("missing-path", f"{text} was left out, so nothing changed", edit.formula)
+            return _variant(
+                "missing-path", f"{text} was left out, so nothing changed", edit.formula
+            )
         if step.section == "forward" and self._is_bias(edit.part):
             return _variant("missing-bias", f"the bias {text} was left out", edit.formula)
         if step.links:
@@ -341,7 +351,9 @@ class Slips:
             return _variant("missing-learning-rate", message, edit.formula)
         if isinstance(part, Number | Quotient) and not names_in(part):
             if step.kind in ("batch_loss", "batch_gradient"):
-                return _variant("sum-not-mean", f"the factor {text} of the mean was left out", edit.formula)
+                return _variant(
+                    "sum-not-mean", f"the factor {text} of the mean was left out", edit.formula
+                )
             if self._concerns_loss(step):
                 message = f"the factor {text} of the loss was left out"
                 return _variant("loss-constant", message, edit.formula)
@@ -378,7 +390,9 @@ class Slips:
         if step is None or step.kind != "slope":
             return False
         child = self.structure.graph.step.get(step.of or "")
-        return child is not None and (child.rule is not None or child.kind in ("activation", "equation"))
+        return child is not None and (
+            child.rule is not None or child.kind in ("activation", "equation")
+        )
 
     def _of_operands(self, step: Step) -> Iterator[Variant]:
         """Whole rows exchanged: the transposed weights, or another unit's weights."""
@@ -395,7 +409,9 @@ class Slips:
             if len(own) < 2 or len(row) != len(own) or row == own:
                 continue
             exchanged = {mine[0]: other[0] for mine, other in zip(own, row, strict=True)}
-            message = f"the weights of another unit were used: {row[0][0]} and so on, for {own[0][0]}"
+            message = (
+                f"the weights of another unit were used: {row[0][0]} and so on, for {own[0][0]}"
+            )
             renamed = rename(step.formula, lambda name, e=exchanged: e.get(name, name))  # type: ignore[misc]
             yield _variant("wrong-operand", message, renamed, -0.25)
 
@@ -410,7 +426,9 @@ class Slips:
             if row.layerwise or row.name in (step.rule, "identity"):
                 continue
             message = f"another activation was applied ({row.title})"
-            yield _variant("wrong-activation", message, row.call(argument), 0 if row.learns else 0.5)
+            yield _variant(
+                "wrong-activation", message, row.call(argument), 0 if row.learns else 0.5
+            )
 
     def _argument(self, step: Step) -> Formula | None:
         """The z of an activation step."""
@@ -432,7 +450,7 @@ class Slips:
         a = Name(child.name)
         if not isinstance(argument, Name):
             return
-        wrong = "derivative-at-wrong-point"
+        wrong: Code = "derivative-at-wrong-point"
         swapped = substitute(step.formula, {argument.name: a, a.name: argument})
         if swapped != step.formula:
             message = f"the slope was taken at {argument.name} where {a.name} belongs, or the other way round"
@@ -445,18 +463,22 @@ class Slips:
         yield _variant(wrong, message, a, 0.25)
         for inner in names_in(argument):
             yield _variant(wrong, f"{inner} was used as the slope of {a.name}", Name(inner), 0.5)
-        if child.rule in ACTIVATIONS and not ACTIVATIONS[child.rule].layerwise:
+        rule = ACTIVATIONS.get(child.rule or "")
+        if rule is not None and not rule.layerwise:
             message = f"the slope was taken at {a.name} where {argument.name} belongs"
-            yield _variant(wrong, message, ACTIVATIONS[child.rule].slope_call(a), 0.25)
+            yield _variant(wrong, message, rule.slope_call(a), 0.25)
             for row in ACTIVATIONS.values():
-                if row.layerwise or row.name == child.rule or not row.learns or row.name == "identity":
+                if row.layerwise or row is rule or not row.learns or row.name == "identity":
                     continue
                 message = f"the slope of another activation ({row.title}) was used"
                 yield _variant("wrong-activation", message, row.slope_of(argument, a), 0.5)
 
     def _of_updated_weights(self, step: Step) -> Iterator[Variant]:
         graph = self.structure.graph
-        if step.section not in ("backward", "gradient") or step.kind not in ("upstream", "gradient"):
+        if step.section not in ("backward", "gradient") or step.kind not in (
+            "upstream",
+            "gradient",
+        ):
             return
         weights = [name for name in names_in(step.formula) if name in graph.carried]
         if not weights:

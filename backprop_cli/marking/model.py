@@ -100,3 +100,4 @@ class Head:
     title: str
     pass_mark: float
     reveal: bool = False
+    whole: int = 1  # what points are multiplied by where only whole ones are allowed

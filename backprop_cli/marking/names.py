@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from backprop_cli.diagnostics import closest
 from backprop_cli.formula.nodes import Name
-from backprop_cli.formula.spelling import LATIN, spell
+from backprop_cli.formula.spelling import LATIN, Glyph, spell
 from backprop_cli.graph.step import Graph
 
 LONGEST_NAME = 80
@@ -28,7 +28,7 @@ class AnswerNames:
             self.known[name] = name
         for alias, name in graph.aliases.items():
             self.known.setdefault(alias, name)
-            base, bracket, sample = name.partition("[")
+            base = name.partition("[")[0]
             alias_base = alias.partition("[")[0]
             for step in graph.steps:
                 if step.section not in ("backward", "gradient"):
@@ -83,7 +83,7 @@ class AnswerNames:
             self._shown = {}
             from backprop_cli.formula import unicode
 
-            def spelling(name: str):  # type: ignore[no-untyped-def]
+            def spelling(name: str) -> Glyph:
                 return spell(name, layered=self.graph.layered, thresholds=self.graph.thresholds)
 
             shown = {}

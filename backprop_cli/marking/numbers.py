@@ -62,7 +62,9 @@ def _ten_to(power: int) -> float:
 
 
 def _not_finite(text: str) -> Written | None:
-    found = {"inf": math.inf, "+inf": math.inf, "-inf": -math.inf, "nan": math.nan}.get(text.lower())
+    found = {"inf": math.inf, "+inf": math.inf, "-inf": -math.inf, "nan": math.nan}.get(
+        text.lower()
+    )
     return None if found is None else Written(found, 0.0, 1, 1)
 
 

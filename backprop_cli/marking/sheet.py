@@ -17,8 +17,8 @@ from backprop_cli.marking.asked import asked, points_of
 from backprop_cli.marking.compiled import Function, compile_formula
 from backprop_cli.marking.names import AnswerNames
 from backprop_cli.problem.model import Problem
-from backprop_cli.run import Iteration
 from backprop_cli.rules.activations import ACTIVATIONS
+from backprop_cli.run import Iteration
 
 NAN = math.nan
 NOISE = 1e-13
@@ -77,7 +77,10 @@ class Node:
         """Other accepted definitions, with the slots they need."""
         if self._others is None:
             self._others = tuple(
-                (compile_formula(formula, self.slots), tuple(map(self.slots.__getitem__, names_in(formula))))
+                (
+                    compile_formula(formula, self.slots),
+                    tuple(map(self.slots.__getitem__, names_in(formula))),
+                )
                 for formula in self.formulas[1:]
             )
         return self._others
@@ -93,7 +96,7 @@ def _finite_of(written: Function, numeric: Function) -> Function:
 
 def _bounds(step: Step) -> tuple[float, float] | None:
     """What an activation can come to, or None where it can be anything."""
-    if step.kind != "activation" or step.rule not in ACTIVATIONS:
+    if step.kind != "activation" or step.rule is None or step.rule not in ACTIVATIONS:
         return None
     row = ACTIVATIONS[step.rule]
     low = -math.inf if row.low is None else float(row.low.value)
@@ -184,4 +187,3 @@ class AnswerKey:
     @cached_property
     def known(self) -> dict[str, str]:
         return self.names.known
-

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from typing import NamedTuple
 
 from backprop_cli.marking.mistakes import RANK, Slips, related
@@ -80,7 +80,11 @@ class SlipFinder:
 
     @staticmethod
     def _ambiguous(best: Explanation, found: Sequence[Explanation]) -> bool:
-        rivals = {e.mistake.message for e in found if e.mistake.code == "wrong-operand" and e.rank <= best.rank + 0.2}
+        rivals = {
+            e.mistake.message
+            for e in found
+            if e.mistake.code == "wrong-operand" and e.rank <= best.rank + 0.2
+        }
         return len(rivals) > 2
 
     def structural(self, node: Node, v: Sequence[float]) -> list[float]:
@@ -124,7 +128,7 @@ def inverse(
     return needed, unit / abs(slope)
 
 
-def _through(work: Work, node: Node, slot: int):  # type: ignore[no-untyped-def]
+def _through(work: Work, node: Node, slot: int) -> Callable[[float], float]:
     """The value of `node` as a function of that of an unwritten step before it."""
     hidden = sorted(work.hidden(node))
     moved = {slot}
@@ -213,7 +217,9 @@ class _Search:
                 continue
             if abs(other - right) > apart:
                 found.append(
-                    Explanation(variant.rank + later + loose, distance, variant.mistake, node.slot, other)
+                    Explanation(
+                        variant.rank + later + loose, distance, variant.mistake, node.slot, other
+                    )
                 )
 
     def _decimal(
@@ -235,7 +241,9 @@ class _Search:
             return
         places = "one place" if abs(power) == 1 else f"{abs(power)} places"
         side = "right" if power > 0 else "left"
-        message = f"the digits are right, but the decimal point stands {places} too far to the {side}"
+        message = (
+            f"the digits are right, but the decimal point stands {places} too far to the {side}"
+        )
         mistake = Mistake("decimal-slip", message)
         found.append(Explanation(RANK["decimal-slip"] + later, 0.0, mistake, node.slot, value))
 
@@ -253,7 +261,7 @@ class _Search:
     def _lookup(self, value: float, width: float) -> list[int]:
         values = self.sorted
         start = bisect_left(values, (value - width, -1))
-        found = []
+        found: list[int] = []
         for at in range(start, len(values)):
             if values[at][0] > value + width or len(found) > 200:
                 break
@@ -327,7 +335,13 @@ class _Search:
                 message = f"{names[other]} was used where {names[parent]} belongs"
                 rank = RANK["wrong-operand"] + affinity + later
                 found.append(
-                    Explanation(rank, abs(result - value), Mistake("wrong-operand", message), node.slot, value)
+                    Explanation(
+                        rank,
+                        abs(result - value),
+                        Mistake("wrong-operand", message),
+                        node.slot,
+                        value,
+                    )
                 )
 
     def _affinity(self, node: Node, parent: int, other: int) -> float | None:

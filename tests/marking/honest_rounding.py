@@ -46,7 +46,12 @@ def main(count: int, seed: int = 0, sections: tuple[str, ...] = simulated.ASKED)
     print(f"{'digits':>8} {'':8} {'correct':>9} {'imprecise':>9} {'follow':>9} {'wrong':>9}")
     wrong = 0
     for hand, counts in totals.items():
-        wrong += sum(counts.values()) - counts["correct"] - counts["imprecise"] - counts["follow_through"]
+        wrong += (
+            sum(counts.values())
+            - counts["correct"]
+            - counts["imprecise"]
+            - counts["follow_through"]
+        )
         print(
             f"{hand.digits or 'full':>8} {'cut' if hand.cut else 'rounded':8} {counts['correct']:>9} "
             f"{counts['imprecise']:>9} {counts['follow_through']:>9} {counts['wrong']:>9}"

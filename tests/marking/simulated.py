@@ -179,14 +179,21 @@ def slips(graph: Graph, code: str, random: Random) -> Iterator[tuple[str, Slip]]
             case "wrong-activation":
                 if step.kind == "activation" and isinstance(step.formula, Call):
                     (z,) = names_in(step.formula)
-                    other = random.choice([r for r in ("sigmoid", "tanh", "softplus") if r != step.rule])
+                    other = random.choice(
+                        [r for r in ("sigmoid", "tanh", "softplus") if r != step.rule]
+                    )
                     call = Call(other, (Name(z),))
                     yield name, lambda v, c=call: _value(c, v)
             case "missing-activation-derivative":
                 if step.kind == "upstream" and len(step.links) == 1 and step.product is None:
                     link = step.links[0]
                     child = steps.get(link.child)
-                    if link.slope and link.upstream and child is not None and child.kind == "activation":
+                    if (
+                        link.slope
+                        and link.upstream
+                        and child is not None
+                        and child.kind == "activation"
+                    ):
                         yield name, lambda v, u=link.upstream: v[u]
             case "derivative-at-wrong-point":
                 child = steps.get(step.of or "")
@@ -209,7 +216,9 @@ def slips(graph: Graph, code: str, random: Random) -> Iterator[tuple[str, Slip]]
                         factor = random.choice([n for n in names_in(here.formula) if n != step.of])
                         yield name, lambda v, f=plain, n=factor: f(v) * v[n]
             case "loss-constant":
-                squared = any(s.rule and "squared" in s.rule for s in graph.steps if s.kind == "loss")
+                squared = any(
+                    s.rule and "squared" in s.rule for s in graph.steps if s.kind == "loss"
+                )
                 seed = any(link.upstream is None for link in step.links)
                 if squared and (step.kind == "loss" or (step.kind == "upstream" and seed)):
                     factor = random.choice((0.5, 2.0))
@@ -221,7 +230,10 @@ def slips(graph: Graph, code: str, random: Random) -> Iterator[tuple[str, Slip]]
                     others = [n for n in graph.parameters if n != mine and n[0] == "w"]
                     if others:
                         other = random.choice(others)
-                        yield name, lambda v, s=step, a=mine, b=other: _value(s.formula, {**v, a: v[b]})
+                        yield (
+                            name,
+                            lambda v, s=step, a=mine, b=other: _value(s.formula, {**v, a: v[b]}),
+                        )
             case "used-updated-weights":
                 weights = [n for n in names_in(step.formula) if n in graph.carried]
                 if step.kind == "upstream" and weights and step.section == "backward":

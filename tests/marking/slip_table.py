@@ -89,7 +89,9 @@ row_code: dict[int, str] = {}
 
 
 def main(sheets: int, codes: tuple[str, ...] = simulated.CODES, show: bool = False) -> int:
-    print(f"{'slip':32} {'made':>6} {'shows':>6} {'named':>7} {'later':>7} {'wrong':>6} {'right called wrong':>18}")
+    print(
+        f"{'slip':32} {'made':>6} {'shows':>6} {'named':>7} {'later':>7} {'wrong':>6} {'right called wrong':>18}"
+    )
     bad = 0
     for code in codes:
         row = Row()
@@ -98,7 +100,9 @@ def main(sheets: int, codes: tuple[str, ...] = simulated.CODES, show: bool = Fal
             random = Random(f"{code}-{number}")
             options: dict[str, object] = {}
             if code == "loss-constant":
-                options["loss"] = random.choice(("squared_error", "half_squared_error", "mean_squared_error"))
+                options["loss"] = random.choice(
+                    ("squared_error", "half_squared_error", "mean_squared_error")
+                )
             samples = None
             if code in ("sum-not-mean", "mean-not-sum"):
                 samples = random.randint(2, 3)

@@ -1,0 +1,244 @@
+"""A marked sheet: what a student reads about the answers, what an instructor about a class."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import groupby
+
+from backprop_cli.formula.nodes import Name
+from backprop_cli.graph.step import Graph
+from backprop_cli.marking.model import VERDICTS, AnswerResult, Head, SubmissionReport, Verdict
+from backprop_cli.marking.reports.tally import Tally
+from backprop_cli.worksheet.document import (
+    Block,
+    Callout,
+    Column,
+    Document,
+    Heading,
+    Inline,
+    Line,
+    Math,
+    Paragraph,
+    Table,
+    Text,
+)
+from backprop_cli.worksheet.sheet import spelling_of
+
+WORDS: dict[Verdict, str] = {
+    "correct": "✓ correct",
+    "follow_through": "✓ follows",
+    "imprecise": "~ imprecise",
+    "wrong": "✗ wrong",
+    "missing": "– missing",
+    "unreadable": "✗ unreadable",
+    "unknown": "? unknown",
+}
+MOST_STUDENTS = 200
+MOST_SLIPS = 10
+LONGEST_GIVEN = 28
+LONGEST_NAME = 40
+
+
+def marked(head: Head, report: SubmissionReport, graph: Graph) -> Document:
+    """One student's answers with verdicts, the first slip pointed at, and the score."""
+    blocks = tuple(_student(head, report, graph))
+    return Document(head.title or head.problem, blocks, spelling_of(graph))
+
+
+def class_sheet(head: Head, tally: Tally, rows: list[SubmissionReport], graph: Graph) -> Document:
+    """A class: the scores, the commonest first slips, how each step went.
+
+    `rows` are the first submissions, of which only the score line is shown.
+    """
+    return Document(
+        head.title or head.problem, tuple(_class(head, tally, rows, graph)), spelling_of(graph)
+    )
+
+
+def points(value: float) -> str:
+    return str(int(value)) if value == int(value) else f"{value:.2f}".rstrip("0")
+
+
+def _share(head: Head) -> str:
+    return f"{points(round(100 * head.pass_mark, 2))} %"
+
+
+def _student(head: Head, report: SubmissionReport, graph: Graph) -> Iterator[Block]:
+    if report.error is not None:
+        who = (Text(report.student, "strong"), Text(f": 0 of {points(report.max_score)} points."))
+        yield Paragraph(who)
+        yield Callout("warning", (Text(f"The file cannot be marked: {report.error}."),))
+        return
+    yield Paragraph(
+        (
+            Text(report.student, "strong"),
+            Text(f": {points(report.score)} of {points(report.max_score)} points."),
+            Text(
+                f" {_share(head)} are needed to pass: {'passed' if report.passed else 'not passed'}."
+            ),
+        )
+    )
+    slip = report.first_slip
+    if slip is not None:
+        yield Callout("warning", _first_slip(slip, graph))
+    elif report.passed:
+        yield Callout("note", (Text("No slip found. Well done."),))
+    updates = [list(group) for _, group in groupby(report.answers, lambda each: each.iteration)]
+    for answers in updates:
+        if len(updates) > 1:
+            yield Heading(2, (Text(f"Update {answers[0].iteration}"),))
+        yield _answers(head, answers, graph)
+    yield from _legend(report)
+
+
+def _first_slip(slip: AnswerResult, graph: Graph) -> Line:
+    update = f" in update {slip.iteration}" if len(graph.carried) and slip.iteration > 1 else ""
+    place = (Text("The first slip is at "), _name(slip.name, graph), Text(f"{update}. "))
+    return (*place, *_prose(slip.feedback, graph))
+
+
+def _name(name: str, graph: Graph) -> Inline:
+    if name in graph.step or name in graph.leaf:
+        return Math(Name(name))
+    return Text(name if len(name) <= LONGEST_NAME else name[:LONGEST_NAME] + "…", "code")
+
+
+_WORD = re.compile(r"[A-Za-z][\w/]*(?:\[\d+\])?")
+
+
+def _prose(words: str, graph: Graph) -> Line:
+    """A sentence, the names of the sheet in it written as the sheet writes them."""
+    parts: list[Inline] = []
+    done = 0
+    for found in _WORD.finditer(words):
+        if found[0] in graph.step or (found[0] in graph.leaf and len(found[0]) > 1):
+            parts += [Text(words[done : found.start()]), Math(Name(found[0]))]
+            done = found.end()
+    parts.append(Text(words[done:]))
+    return tuple(part for part in parts if part != Text(""))
+
+
+def _answers(head: Head, answers: list[AnswerResult], graph: Graph) -> Table:
+    columns = [
+        Column((Text("Quantity"),)),
+        Column((Text("Your answer"),), wrap=True),
+        Column((Text("Verdict"),)),
+        Column((Text("Points"),), "right"),
+    ]
+    if head.reveal:
+        columns.insert(2, Column((Text("Right"),), "right"))
+        columns.insert(3, Column((Text("From yours"),), "right"))
+    columns.append(Column((Text("Remark"),), wrap=True))
+    return Table(tuple(columns), tuple(_row(head, answer, graph) for answer in answers))
+
+
+def _row(head: Head, answer: AnswerResult, graph: Graph) -> tuple[Line, ...]:
+    given = answer.given
+    if len(given) > LONGEST_GIVEN:
+        given = given[:LONGEST_GIVEN] + "…"
+    worth = points(answer.points)
+    if answer.max_points != 1:
+        worth += f"/{points(answer.max_points)}"
+    cells: list[Line] = [
+        (_name(answer.name, graph),),
+        (Text(given),),
+        (Text(WORDS[answer.verdict]),),
+        (Text(worth if answer.max_points else "–"),),
+    ]
+    if head.reveal:
+        cells.insert(2, (Text(_value(answer.expected)),))
+        cells.insert(3, (Text(_value(answer.expected_from_own_work)),))
+    remark = answer.feedback if answer.verdict not in ("correct", "follow_through") else ""
+    cells.append(_prose(remark if answer.verdict != "missing" else "", graph))
+    return tuple(cells)
+
+
+def _value(value: float | None) -> str:
+    return "" if value is None else f"{value:.5g}"
+
+
+def _legend(report: SubmissionReport) -> Iterator[Block]:
+    found = {answer.verdict for answer in report.answers}
+    sentences = {
+        "follow_through": "“Follows” means right from your own earlier numbers: one slip costs one mark.",
+        "imprecise": "“Imprecise” means that the method looks right, but the digits do not show it.",
+    }
+    words = [sentence for verdict, sentence in sentences.items() if verdict in found]
+    if words:
+        yield Paragraph((Text(" ".join(words), "emphasis"),))
+
+
+def _class(head: Head, tally: Tally, rows: list[SubmissionReport], graph: Graph) -> Iterator[Block]:
+    share = f"{tally.passed} of {tally.count} passed ({_share(head)} needed)"
+    spread = ""
+    if tally.scores:
+        spread = (
+            f" Mean {points(round(tally.mean, 2))}, median {points(round(tally.median, 2))}, from "
+            f"{points(min(tally.scores))} to {points(max(tally.scores))} of {points(tally.max_score)} points."
+        )
+    unread = f" {tally.errors} could not be read." if tally.errors else ""
+    yield Paragraph((Text(f"{tally.count} submissions: {share}.{spread}{unread}"),))
+    yield Heading(2, (Text("Scores"),))
+    yield Table(
+        (
+            Column((Text("Student"),)),
+            Column((Text("Score"),), "decimal"),
+            Column((Text("Passed"),)),
+            Column((Text("First slip"),), wrap=True),
+        ),
+        tuple(_score_row(report, graph) for report in rows),
+    )
+    if tally.count > len(rows):
+        more = f"and {tally.count - len(rows)} more; `--format csv` has a row for each."
+        yield Paragraph((Text(more, "emphasis"),))
+    if tally.first_slips:
+        yield Heading(2, (Text("Commonest first slips"),))
+        yield Table(
+            (
+                Column((Text("Step"),)),
+                Column((Text("Slip"),)),
+                Column((Text("Students"),), "right"),
+            ),
+            tuple(
+                ((_name(name, graph),), (Text(kind),), (Text(str(count)),))
+                for (name, kind), count in tally.first_slips.most_common(MOST_SLIPS)
+            ),
+        )
+    if tally.steps:
+        yield Heading(2, (Text("Step by step"),))
+        yield _by_step(tally, graph)
+
+
+def _score_row(report: SubmissionReport, graph: Graph) -> tuple[Line, ...]:
+    slip = report.first_slip
+    if report.error is not None:
+        remark: Line = (Text(report.error),)
+    elif slip is None:
+        remark = (Text(""),)
+    else:
+        kind = slip.mistake.code if slip.mistake else "wrong"
+        remark = (_name(slip.name, graph), Text(f" {kind}"))
+    return (
+        (Text(report.student),),
+        (Text(points(report.score)),),
+        (Text("yes" if report.passed else "no"),),
+        remark,
+    )
+
+
+def _by_step(tally: Tally, graph: Graph) -> Table:
+    shown = [v for v in VERDICTS if any(counts[v] for counts in tally.steps.values())]
+    several = len({update for update, _ in tally.steps}) > 1
+    columns = [Column((Text("Step"),))]
+    columns += [Column((Text(verdict.replace("_", " ")),), "right") for verdict in shown]
+    if several:
+        columns.insert(0, Column((Text("Update"),), "right"))
+    rows = []
+    for (update, name), counts in tally.steps.items():
+        cells: list[Line] = [(_name(name, graph),)]
+        cells += [(Text(str(counts[verdict]) if counts[verdict] else ""),) for verdict in shown]
+        if several:
+            cells.insert(0, (Text(str(update)),))
+        rows.append(tuple(cells))
+    return Table(tuple(columns), tuple(rows))
