@@ -346,7 +346,7 @@ def _unused(names: _Names, written: Written, output: str, report: Report) -> Non
 
 
 def check_updates(read: ReadEquations, training: ReadTraining, top: Fields, report: Report) -> None:
-    """Whether there is something to update, and no name that the update needs for itself."""
+    """Whether there is something to update, and no name that belongs to the update."""
     if not training.trains:
         return
     key = top.key("learning_rate" if top.get("learning_rate") is not None else "training")
@@ -357,22 +357,13 @@ def check_updates(read: ReadEquations, training: ReadTraining, top: Fields, repo
             key,
             "put what is learned under `parameters` instead of `given`",
         )
-    optimizer = training.training.optimizer
-    reserved = {f"{name}_new": f"{quote(name)} after the update" for name in read.parameters}
-    reserved["eta"] = "the learning rate"
-    states = ["g", *(optimizer.equations if optimizer is not None else ())]
-    for state in states:
-        for name in read.parameters if state != "w" else ():
-            reserved[f"{state}_{name}"] = f"{quote(state)} of {quote(name)} in the update"
-    if optimizer is not None and any(
-        "t" in names_in(right) for right in optimizer.equations.values()
-    ):
-        reserved["t"] = f"the number of the update, which {quote(optimizer.name)} uses"
+    reserved = {f"{name}_new": name for name in read.parameters}
     for name, place in read.places.items():
         if name in reserved:
             report.error(
                 "bad-name",
-                f"{quote(name)} is {reserved[name]}, so nothing else can have this name",
+                f"{quote(name)} is {quote(reserved[name])} after the update, so nothing else can "
+                "have this name",
                 place,
                 "choose another name, or leave `learning_rate` and `training` out",
             )

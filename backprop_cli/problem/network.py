@@ -420,6 +420,9 @@ class NetworkReader:
             )
 
 
+_NORMALISED = ("mu", "var", "zhat", "u")  # what batch normalisation calculates for each unit
+
+
 def _is(use: Activation, *names: str) -> bool:
     return isinstance(use, RuleUse) and use.name in names
 
@@ -472,9 +475,8 @@ def _all_names(names: NetworkNames) -> tuple[str, ...]:
                 found.append(names.z(index, unit))
             found += [names.a(index, unit), names.inner_a(index, unit)]
             if layer.batch_norm is not None:
-                mark = names.z(index, unit).removeprefix("z")
-                found += [f"{letter}{mark}" for letter in ("mu", "var", "n", "zhat", "zbar")]
-    found.append("L")
+                found += [names.of_unit(letters, index, unit) for letters in _NORMALISED]
+    found += ["L", "norm", "clip", *_name_list("e", network.layers[-1].units)]
     return tuple(dict.fromkeys(found))
 
 

@@ -141,8 +141,8 @@ def _tolerance(node: Node | None, default: Fraction, report: Report) -> Fraction
 
 
 def is_pattern(text: str) -> bool:
-    """Whether a text is a glob. A sample's `[2]` is no set of characters."""
-    return "*" in text or "?" in text or bool(re.search(r"\[(?![0-9]+\])", text))
+    """Whether a text is a glob of `*` and `?`. Brackets stand for themselves: `z1_1[2]`."""
+    return "*" in text or "?" in text
 
 
 def matcher(pattern: str) -> Callable[[str], bool]:

@@ -376,7 +376,6 @@ TABLE = [
     (network(given="{x: 1}"), "wrong-form", "given", "write `inputs:"),
     (circuit(learning_rate="0.1", parameters="", given="{x: 1, w: 1}"), "missing-key",
      "learning_rate", "under `parameters`"),
-    (circuit(learning_rate="0.1", given="{x: 3, eta: 1}"), "bad-name", "eta", "the learning rate"),
     (circuit(learning_rate="0.1", given="{x: 3, w_new: 1}"), "bad-name", "w_new", "after the update"),
     # the file
     ("", "empty-file", "", "begins with `title:`"),
