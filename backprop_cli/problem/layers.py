@@ -10,8 +10,9 @@ from typing import Literal, TypeAlias
 
 from backprop_cli.diagnostics import quote
 from backprop_cli.formula.nodes import Number
+from backprop_cli.problem.initializer_use import Initializer, initializer
 from backprop_cli.problem.model import Activation, BatchNorm, Custom, Layer, RuleUse, Value
-from backprop_cli.problem.rule_use import Initializer, activation, initializer
+from backprop_cli.problem.rule_use import activation
 from backprop_cli.problem.samples import counted
 from backprop_cli.problem.values import (
     NOT_NEGATIVE,

@@ -16,9 +16,10 @@ from backprop_cli.problem.settings import (
     read_notation,
     read_rounding,
 )
+from backprop_cli.problem.source_file import load
 from backprop_cli.problem.training import ReadTraining, read_training
 from backprop_cli.problem.values import Fields, Report, fields, word
-from backprop_cli.problem.yaml_tree import Entries, Items, Node, compose, load
+from backprop_cli.problem.yaml_tree import Entries, Items, Node, compose
 
 COMMON_KEYS = (
     "title",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from backprop_cli.diagnostics import quote
 from backprop_cli.formula.nodes import Number
 from backprop_cli.problem.model import Clip, Training, Value
-from backprop_cli.problem.rule_use import optimizer
+from backprop_cli.problem.optimizer_use import optimizer
 from backprop_cli.problem.samples import counted
 from backprop_cli.problem.values import (
     NOT_NEGATIVE,

@@ -8,17 +8,17 @@ has been checked. Anchors, aliases and tags are refused, so a tree is as large a
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import yaml
 
-from backprop_cli.diagnostics import Diagnostic, ProblemError, Source, Span, escape, quote
+from backprop_cli.diagnostics import Diagnostic, Source, Span, quote
+from backprop_cli.problem.scalar_places import offset_in
+from backprop_cli.problem.source_file import MOST_BYTES, too_large
+from backprop_cli.problem.yaml_syntax import syntax_problem
 
-MOST_BYTES = 1 << 20
 MOST_DEPTH = 50
 MOST_NODES = 300_000
 MOST_PROBLEMS = 1_000  # after so many reading stops
@@ -38,8 +38,11 @@ class Scalar:
 
     def within(self, column: int, length: int = 1) -> Span:
         """The place in the file of some characters of `text`, whatever quotes surround it."""
-        start, end = _inside(self, column), _inside(self, column + max(1, length) - 1)
-        return Span(self.span.source, start, max(start, end) + 1)
+        begin, end = self.span.start or 0, self.span.end or 0
+        raw = self.span.source.text[begin:end]
+        first = offset_in(raw, self.text, column)
+        last = offset_in(raw, self.text, column + max(1, length) - 1)
+        return Span(self.span.source, begin + first, begin + max(first, last) + 1)
 
 
 @dataclass(frozen=True)
@@ -63,52 +66,6 @@ class Entries:
 Node: TypeAlias = Scalar | Items | Entries
 
 
-def load(path: str | Path, *, most_bytes: int = MOST_BYTES) -> Source:
-    """The text of a file (`-` is standard input). Raises ProblemError if it is no text."""
-    shown = str(path)
-    try:
-        if shown == "-":
-            data = sys.stdin.buffer.read(most_bytes + 1)
-        else:
-            with open(path, "rb") as file:
-                data = file.read(most_bytes + 1)
-    except (OSError, ValueError) as error:
-        raise ProblemError([_unreadable(shown, error)]) from None
-    if len(data) > most_bytes:
-        raise ProblemError([_too_large(Source(shown, ""), most_bytes)])
-    try:
-        return Source(shown, data.decode("utf-8-sig"))
-    except UnicodeDecodeError as error:
-        raise ProblemError([_not_utf8(shown, data, error.start)]) from None
-
-
-def _unreadable(path: str, error: OSError | ValueError) -> Diagnostic:
-    reasons: dict[type[Exception], str] = {
-        FileNotFoundError: "there is no such file",
-        IsADirectoryError: "it is a directory",
-        PermissionError: "it may not be read",
-    }
-    reason = reasons.get(type(error)) or getattr(error, "strerror", None) or "it cannot be opened"
-    return Diagnostic("unreadable-file", f"cannot read the file: {reason}", Span(Source(path, "")))
-
-
-def _too_large(source: Source, most_bytes: int) -> Diagnostic:
-    return Diagnostic(
-        "file-too-large", f"the file is larger than {most_bytes >> 20} MiB", Span(source)
-    )
-
-
-def _not_utf8(path: str, data: bytes, offset: int) -> Diagnostic:
-    source = Source(path, data.decode("utf-8", errors="replace"))
-    start = len(data[:offset].decode("utf-8", errors="replace"))
-    return Diagnostic(
-        "not-utf8",
-        f"the file is not UTF-8 text (byte 0x{data[offset]:02x})",
-        Span(source, start, start + 1),
-        help="save it with the encoding UTF-8",
-    )
-
-
 # What YAML does not allow in a file, and the line breaks that only YAML 1.1 knows.
 _FORBIDDEN = re.compile("[^\t\n\r -~\xa0-\u2027\u202a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -117,7 +74,7 @@ def compose(source: Source) -> tuple[Node | None, list[Diagnostic]]:
     """The tree of a source (None if there is none) and everything wrong with its YAML."""
     text = source.text
     if len(text) > MOST_BYTES or len(text.encode("utf-8", "replace")) > MOST_BYTES:
-        return None, [_too_large(source, MOST_BYTES)]
+        return None, [too_large(source)]
     if found := _FORBIDDEN.search(text, 1 if text.startswith("\ufeff") else 0):
         problem = Diagnostic(
             "control-character",
@@ -132,7 +89,7 @@ def compose(source: Source) -> tuple[Node | None, list[Diagnostic]]:
     except _Stop:
         return None, builder.problems
     except yaml.YAMLError as error:
-        return None, [*builder.problems, _syntax(source, error)]
+        return None, [*builder.problems, syntax_problem(source, error)]
     return builder.root, builder.problems
 
 
@@ -308,145 +265,3 @@ class _Builder:
             return True
         self._add(problem)
         return False
-
-
-_SYNTAX_HELP = (
-    # part of libyaml's words → message, help
-    (
-        "mapping values are not allowed",
-        "there is a `:` where no key can stand",
-        "text with a colon needs quotes; check the indentation of this line and the one above",
-    ),
-    (
-        "cannot start any token",
-        "{character} cannot begin a value",
-        "text that begins with {character} needs quotes",
-    ),
-    (
-        "expected ',' or ']'",
-        "the list that begins on line {context} is not closed here",
-        "put a comma between two items, and `]` behind the last one",
-    ),
-    (
-        "expected ',' or '}'",
-        "the mapping that begins on line {context} is not closed here",
-        "put a comma between two entries, and `}}` behind the last one",
-    ),
-    (
-        "expected node content",
-        "a value is missing here",
-        "a bracket or brace may not be closed, or a comma stands twice",
-    ),
-    (
-        "expected key",
-        "this does not fit into the mapping that begins on line {context}",
-        "entries of one mapping begin in the same column; text behind a quoted text is not allowed",
-    ),
-    (
-        "expected '-' indicator",
-        "this does not fit into the list that begins on line {context}",
-        "items of one list begin in the same column, and so do the keys of one item",
-    ),
-    ("unexpected end of stream", "the quotes that open on line {context} are not closed", None),
-    (
-        "could not find expected ':'",
-        "this line has no `:`",
-        "a key is followed by a colon and a space; longer text needs indentation",
-    ),
-    (
-        "comment or line break",
-        "`|` and `>` at the beginning of a value have a meaning in YAML",
-        "text that begins with `|` or `>` needs quotes",
-    ),
-    (
-        "expected alphabetic or numeric",
-        "`*` and `&` at the beginning of a value have a meaning in YAML",
-        "text that begins with `*` or `&` needs quotes",
-    ),
-    (
-        "unknown escape character",
-        "this is no escape that YAML knows",
-        "in double quotes a backslash is written `\\\\`; single quotes take it as it is",
-    ),
-    (
-        "block sequence entries are not allowed",
-        "a list cannot begin here",
-        "begin it on a new line",
-    ),
-)
-
-
-def _syntax(source: Source, error: yaml.YAMLError) -> Diagnostic:
-    """libyaml's complaint in the words of a problem file's author."""
-    shift = 1 if source.text.startswith("\ufeff") else 0
-    mark = getattr(error, "problem_mark", None)
-    problem = str(getattr(error, "problem", None) or "this is not YAML")
-    at = mark.index + shift if mark is not None else None
-    context_mark = getattr(error, "context_mark", None)
-    quoted = "quoted" in str(getattr(error, "context", ""))
-    if context_mark is not None and quoted and "end of stream" in problem:
-        at = context_mark.index + shift  # the quotes, not the end of the file
-    at = 0 if at is None else min(at, len(source.text))
-    # The complaint often stands at the line break behind the thing complained about.
-    while at > 0 and (at == len(source.text) or source.text[at] in "\r\n"):
-        at -= 1
-    character = source.text[at : at + 1]
-    begins = source.position((context_mark.index if context_mark else at) + shift)[0]
-    message, help = f"this is not YAML: {escape(problem)}", None
-    words = {
-        "character": "a tab" if character == "\t" else quote(character),
-        "context": begins,
-    }
-    for part, plain_words, advice in _SYNTAX_HELP:
-        if part in problem:
-            message = plain_words.format(**words)
-            help = advice.format(**words) if advice else None
-            break
-    if character == "\t" and ("token" in problem or "tab" in problem):
-        message, help = "a tab cannot indent a line", "YAML is indented with spaces"
-    return Diagnostic("yaml-syntax", message, Span(source, at, at + 1), help=help)
-
-
-_ESCAPE_LENGTH = {"x": 4, "u": 6, "U": 10}
-
-
-def _inside(scalar: Scalar, column: int) -> int:
-    """The offset in the file of a character of a scalar's text.
-
-    Folding and indentation only ever change white space, so the two texts are walked together:
-    each other character of `text` is the next such one of the file.
-    """
-    span = scalar.span
-    assert span.start is not None
-    assert span.end is not None
-    raw = span.source.text[span.start : span.end]
-    if scalar.plain and raw == scalar.text:
-        return span.start + min(column, len(raw))
-    quote_mark = raw[:1]
-    at = 1 if quote_mark in ('"', "'") else 0
-    if quote_mark in ("|", ">"):
-        at = raw.find("\n") + 1
-    for character in scalar.text[:column]:
-        at = _past(raw, at, character, quote_mark)
-    if column < len(scalar.text) and not scalar.text[column].isspace():
-        at = _skip(raw, at, quote_mark)
-    return span.start + min(at, max(0, len(raw) - 1))
-
-
-def _skip(raw: str, at: int, quote_mark: str) -> int:
-    while at < len(raw) and (raw[at].isspace() or raw.startswith(("\\\n", "\\\r"), at)):
-        at += 2 if raw[at] == "\\" and quote_mark == '"' else 1
-    return at
-
-
-def _past(raw: str, at: int, character: str, quote_mark: str) -> int:
-    """The offset behind the written form of one character."""
-    if character.isspace() and not (quote_mark == '"' and raw.startswith("\\", at)):
-        return at + 1 if at < len(raw) and raw[at].isspace() else at
-    if not character.isspace():
-        at = _skip(raw, at, quote_mark)
-    if quote_mark == '"' and raw.startswith("\\", at):
-        return at + _ESCAPE_LENGTH.get(raw[at + 1 : at + 2], 2)
-    if quote_mark == "'" and raw.startswith("''", at):
-        return at + 2
-    return at + 1

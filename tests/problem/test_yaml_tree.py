@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backprop_cli.diagnostics import Diagnostic, ProblemError, Source, render
-from backprop_cli.problem.yaml_tree import Entries, Items, Node, Scalar, compose, load
+from backprop_cli.problem.source_file import load
+from backprop_cli.problem.yaml_tree import Entries, Items, Node, Scalar, compose
 
 
 def tree(text: str) -> Node:
