@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from backprop_cli.run.batches import Builder, batch_of, batch_size, build, sample_count
-from backprop_cli.run.evaluation import evaluate_steps, leaf_values, magnitude, round_to
+from backprop_cli.run.evaluation import evaluate_steps, leaf_values, round_to, rounded
 from backprop_cli.run.model import Iteration, Run, Stop, Value, Values
 from backprop_cli.run.solve import solve
 
@@ -19,8 +19,8 @@ __all__ = [
     "build",
     "evaluate_steps",
     "leaf_values",
-    "magnitude",
     "round_to",
+    "rounded",
     "sample_count",
     "solve",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from decimal import ROUND_HALF_UP, Context, Decimal
 from fractions import Fraction
 
 from backprop_cli.formula.build import names_in
@@ -70,27 +71,20 @@ def _value(step: Step, values: Values, round_each: int | None) -> Value:
 
 def round_to(value: Value, digits: int) -> Value:
     """The value rounded to `digits` significant digits, halves away from zero as on paper."""
-    if isinstance(value, float):
-        if value == 0 or not math.isfinite(value):
-            return value
-        # A float stands for the shortest decimal that names it: 0.125 is a half to round.
-        value = Fraction(repr(value))
-    if value == 0:
+    if value == 0 or (isinstance(value, float) and not math.isfinite(value)):
         return value
-    scale = Fraction(10) ** (digits - 1 - magnitude(value))
-    rounded = Fraction(math.floor(abs(value) * scale + Fraction(1, 2))) / scale
-    return rounded if value > 0 else -rounded
+    return Fraction(rounded(value, digits))
 
 
-def magnitude(value: Fraction) -> int:
-    """The power of ten of the first significant digit: 0 for 5.02, −2 for 0.0468."""
-    value = abs(value)
-    guess = len(str(value.numerator)) - len(str(value.denominator))
-    while value < Fraction(10) ** guess:
-        guess -= 1
-    while value >= Fraction(10) ** (guess + 1):
-        guess += 1
-    return guess
+def rounded(value: Value, digits: int) -> Decimal:
+    """A finite value as a decimal of at most `digits` significant digits.
+
+    A float stands for the shortest decimal that names it: 0.125 is a half to round.
+    """
+    context = Context(prec=digits, rounding=ROUND_HALF_UP)
+    if isinstance(value, float):
+        return context.create_decimal(repr(value))
+    return context.divide(Decimal(value.numerator), Decimal(value.denominator))
 
 
 def loss_with(graph: Graph, carried: Values, round_each: int | None = None) -> Value | None:

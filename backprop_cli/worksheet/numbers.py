@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Context, Decimal, Inexact
 from fractions import Fraction
 from typing import Literal
 
 from backprop_cli.formula.build import names_in, substitute
 from backprop_cli.formula.evaluate import as_float, evaluate
 from backprop_cli.formula.nodes import Formula, Name, Negative, Number, Quotient
-from backprop_cli.run import Value, magnitude, round_to
+from backprop_cli.run import Value, round_to, rounded
 
 SMALLEST_PLAIN = -4
 """Numbers from 0.0001 on are written out; smaller ones as ×10ⁿ."""
@@ -21,6 +21,9 @@ EXTRA_WHOLE = 2
 """An exact decimal with this many digits more than asked for is still written whole."""
 LONGEST_FRACTION = 10**9
 GUARD_DIGITS = 8
+"""Operands get up to so many digits more than the result that they have to reproduce."""
+LONG = Context(prec=40)
+"""No exact decimal longer than this is ever written."""
 
 
 @dataclass(frozen=True)
@@ -42,15 +45,14 @@ def shown(value: Value, digits: int, *, fractions: bool = False) -> Shown:
     """
     if isinstance(value, float) and not math.isfinite(value):
         return Shown(Name("nan") if value != value else signed("inf", value < 0), True)
-    exact = value if isinstance(value, Fraction) else Fraction(repr(value))
-    if exact == 0:
+    if value == 0:
         return Shown(Number("0"), True)
     if fractions and isinstance(value, Fraction) and short_fraction(value):
         return Shown(fraction(value), True)
-    whole = whole_text(exact, digits)
+    whole = whole_text(value, digits)
     if whole is not None:
-        return Shown(signed(whole, exact < 0), True)
-    return Shown(signed(rounded_text(abs(exact), digits), exact < 0), False)
+        return Shown(signed(whole, value < 0), True)
+    return Shown(signed(rounded_text(value, digits), value < 0), False)
 
 
 def signed(text: str, negative: bool) -> Formula:
@@ -70,49 +72,44 @@ def fraction(value: Fraction) -> Formula:
     return Negative(written) if value < 0 else written
 
 
-def whole_text(value: Fraction, digits: int) -> str | None:
-    """The exact decimal, if it ends within a few digits more than asked for and is not tiny."""
-    top, bottom = abs(value.numerator), value.denominator
-    places = 0
-    while bottom % 10 == 0:
-        bottom, places = bottom // 10, places + 1
-    twos = fives = 0
-    while bottom % 2 == 0:
-        bottom, twos = bottom // 2, twos + 1
-    while bottom % 5 == 0:
-        bottom, fives = bottom // 5, fives + 1
-    if bottom != 1:
+def whole_text(value: Value, digits: int) -> str | None:
+    """The number without its sign as the decimal that it is exactly, if that ends within a few
+    digits more than asked for."""
+    decimal = exact_decimal(value)
+    if decimal is None:
         return None
-    places += max(twos, fives)
-    scaled = top * 10**places // value.denominator
-    significant = len(str(scaled).rstrip("0")) if places == 0 else len(str(scaled))
-    power = magnitude(value)
-    if power < SMALLEST_PLAIN or power >= LARGEST_PLAIN + EXTRA_WHOLE:
+    decimal = decimal.copy_abs().normalize(LONG)
+    power = decimal.adjusted()
+    plain = SMALLEST_PLAIN <= power < LARGEST_PLAIN + EXTRA_WHOLE
+    longest = digits + EXTRA_WHOLE
+    if plain and decimal == decimal.to_integral_value():  # all the digits of a whole number
+        longest = max(longest, power + 1)
+    if len(decimal.as_tuple().digits) > longest:
         return None
-    if significant > max(digits + EXTRA_WHOLE, power + 1 if places == 0 else 0):
-        return None
-    text = str(scaled).rjust(places + 1, "0")
-    return text if places == 0 else f"{text[:-places]}.{text[-places:]}"
+    return f"{decimal:f}" if plain else f"{decimal.scaleb(-power):f}e{power}"
 
 
-def rounded_text(value: Fraction, digits: int) -> str:
-    """A positive number rounded to `digits` significant digits, its last zeros kept."""
-    rounded = round_to(value, digits)
-    assert isinstance(rounded, Fraction)
-    power = magnitude(rounded)
-    if SMALLEST_PLAIN <= power < LARGEST_PLAIN:
-        decimals = max(0, digits - 1 - power)
-        if power >= digits:  # 12345.6 is written 12346, never 12350
-            rounded = Fraction(math.floor(value + Fraction(1, 2)))
-        return decimal_text(rounded, decimals)
-    mantissa = decimal_text(rounded / Fraction(10) ** power, digits - 1)
-    return f"{mantissa}e{power}"
+def exact_decimal(value: Value) -> Decimal | None:
+    """The decimal that a value is exactly; None for 1/3 and its like.
+
+    A float stands for the shortest decimal that names it.
+    """
+    if isinstance(value, float):
+        return Decimal(repr(value))
+    context = LONG.copy()
+    decimal = context.divide(Decimal(value.numerator), Decimal(value.denominator))
+    return None if context.flags[Inexact] else decimal
 
 
-def decimal_text(value: Fraction, decimals: int) -> str:
-    """An exact multiple of 10^−decimals with so many decimals."""
-    scaled = value * 10**decimals
-    return f"{Decimal(scaled.numerator).scaleb(-decimals):f}"
+def rounded_text(value: Value, digits: int) -> str:
+    """A number without its sign, rounded to `digits` significant digits, last zeros kept."""
+    decimal = abs(rounded(value, digits))
+    power = decimal.adjusted()
+    if not SMALLEST_PLAIN <= power < LARGEST_PLAIN:
+        return f"{decimal.scaleb(-power):.{digits - 1}f}e{power}"
+    if power >= digits:  # 12345.6 is written 12346, never 12350
+        return f"{rounded(value, power + 1).copy_abs():f}"
+    return f"{decimal:.{digits - 1 - power}f}"
 
 
 def put_in(

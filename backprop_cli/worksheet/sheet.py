@@ -91,15 +91,25 @@ class Sheet:
 
     def shown(self, name: str, digits: int | None = None) -> Shown | None:
         """The number of a name; what the author wrote is written as he wrote it."""
-        leaf = self.graph.leaf.get(name)
         value = self.value(name)
         if value is None:
             return None
+        wanted = (name, digits or self.digits)
+        if wanted not in self._written:
+            self._written[wanted] = self._write(name, value, wanted[1])
+        return self._written[wanted]
+
+    @cached_property
+    def _written(self) -> dict[tuple[str, int], Shown]:
+        return {}
+
+    def _write(self, name: str, value: Value, digits: int) -> Shown:
+        leaf = self.graph.leaf.get(name)
         if leaf is not None and leaf.text is not None and value == leaf.value:
             text = leaf.text.removeprefix("+")
-            if len(text) <= (digits or self.digits) + 6 and not self.choices.fractions:
-                return Shown(_negative_text(text), True)
-        written = shown(value, digits or self.digits, fractions=self.choices.fractions)
+            if len(text) <= digits + 6 and not self.choices.fractions:
+                return Shown(signed(text.removeprefix("-"), value < 0), True)
+        written = shown(value, digits, fractions=self.choices.fractions)
         if written.exact and self._rounded_by_hand(name, value):
             return Shown(written.formula, False)
         return written
@@ -130,10 +140,6 @@ class Sheet:
         """The step's formula with numbers, or None where one is missing."""
         value = self.value(step.name)
         return None if value is None else self.put_in(step.formula, value)
-
-
-def _negative_text(text: str) -> Formula:
-    return signed(text.removeprefix("-"), text.startswith("-"))
 
 
 def spelling_of(graph: Graph, *, deltas: bool = False) -> Spelling:
