@@ -19,6 +19,7 @@ from backprop_cli.render.reading import (
     Answers,
     at_point,
     grouped,
+    is_display,
     numeral,
     titled_blocks,
 )
@@ -64,7 +65,7 @@ max-width:52rem;margin:0 auto;padding:1.5rem 1rem 4rem;overflow-wrap:break-word}
 .bp-num{display:inline-flex}.bp-int{text-align:right}.bp-int+span{text-align:left}.bp-num sup{line-height:0;font-size:.72em}
 .bp-steps{display:grid;grid-template-columns:max-content max-content minmax(0,max-content) minmax(max-content,1fr);
 column-gap:.5em;row-gap:.45em;margin:1em 0;padding:.25em 0;align-items:baseline;overflow-x:auto;overflow-y:hidden}
-.bp-steps math,.bp-answer math{math-style:normal}
+.bp-steps math,.bp-answer math,.bp-display math,.bp td math,.bp tbody th math{math-style:normal}
 .bp-right-side{padding-left:1.6em;text-indent:-1.6em}.bp-right-side>*{text-indent:0}
 .bp-label{color:var(--soft);font-size:.9em;padding-left:1em;border-left:2px solid var(--rule)}
 .bp-callout{margin:1em 0;padding:.5em .9em;border-left:4px solid var(--note);background:var(--tint)}
@@ -130,7 +131,8 @@ def _block(block: Block | Answers, spelling: Spelling, key: str) -> str:
         case Heading(level, text):
             return f"<h{level}>{inline(text, spelling)}</h{level}>\n"
         case Paragraph(text):
-            return f"<p>{inline(text, spelling)}</p>\n"
+            kind = ' class="bp-display"' if is_display(text) else ""
+            return f"<p{kind}>{inline(text, spelling)}</p>\n"
         case Bullets(items):
             rows = "".join(f"<li>{inline(item, spelling)}</li>\n" for item in items)
             return f"<ul>\n{rows}</ul>\n"

@@ -24,6 +24,7 @@ from backprop_cli.render.reading import (
     Answers,
     at_point,
     grouped,
+    is_display,
     numeral,
     titled_blocks,
 )
@@ -162,7 +163,10 @@ def _block(block: Block | Answers, spelling: Spelling) -> str:
             command = {1: "section*", 2: "subsection*", 3: "subsubsection*"}[level]
             return f"\\{command}{{{inline(text, spelling)}}}\n"
         case Paragraph(text):
-            return f"{inline(text, spelling)}\\par\n"
+            written = inline(text, spelling)
+            if is_display(text):
+                written = re.sub(r"\A\$", r"$\\displaystyle ", written)
+            return f"{written}\\par\n"
         case Bullets(items):
             rows = "".join(f"\\item {{}}{inline(item, spelling)}\n" for item in items)
             return f"\\begin{{itemize}}\n{rows}\\end{{itemize}}\n" if items else ""

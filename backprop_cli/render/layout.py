@@ -158,10 +158,11 @@ def _nodes(
 def _way(nodes: Sequence[Placed], start: int, end: int) -> Way:
     """Straight where nothing is in the way, else the flattest bow that passes the other nodes."""
     first, last = nodes[start], nodes[end]
+    low, high = sorted((first.centre[0], last.centre[0]))
     others = [
         Box(n.box.left - 4, n.box.top - 4, n.box.width + 8, n.box.height + 8)
         for place, n in enumerate(nodes)
-        if place not in (start, end)
+        if low <= n.centre[0] <= high and place not in (start, end)
     ]
     straight = None
     for bow in (0, -60, 60, -100, 100, -150, 150, -210, 210, -280, 280):

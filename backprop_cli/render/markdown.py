@@ -52,7 +52,19 @@ def render(document: Document) -> str:
 
 # Text
 
-_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\\": "&#92;", "$": "<span>$</span>"}
+# Addresses would become links, `@name` a person, `#1` an issue, `:name:` a picture: a comment
+# in between keeps them apart.
+_SPECIAL = re.compile(
+    r"(?<=\w)(?=://)|(?<=[wW]{3})(?=\.)|(?<=@)(?=\w)|(?<=#)(?=\d)|(?<=:)(?=[\w+-]{1,40}:)"
+)
+_ENTITIES = {
+    "\0": "<!-- -->",
+    "&": "&amp;",
+    "<": "&lt;",
+    ">": "&gt;",
+    "\\": "&#92;",
+    "$": "<span>$</span>",
+}
 _MARKED = frozenset("`*_[]|~^{}")
 _LINE_START = re.compile(r"\A(\s*)(?:([-+#=])|(\d+)([.)]))")
 
@@ -68,9 +80,9 @@ def escape(text: str) -> str:
 
 
 def escape_inside(text: str) -> str:
-    written = "".join(_ENTITIES.get(c) or (f"\\{c}" if c in _MARKED else c) for c in visible(text))
-    # Addresses would become links, `@name` a person, `:name:` a picture, `#1` an issue.
-    return re.sub(r"(?<=\w)(?=://)|(?<=[wW]{3})(?=\.)|(?<=[@:#])(?=\w)", "<!-- -->", written)
+    """The same for text that does not begin a line."""
+    parted = _SPECIAL.sub("\0", visible(text))
+    return "".join(_ENTITIES.get(c) or (f"\\{c}" if c in _MARKED else c) for c in parted)
 
 
 def _code(text: str) -> str:

@@ -10,7 +10,7 @@ from backprop_cli.formula import latex
 from backprop_cli.formula.spelling import Spelling
 from backprop_cli.render import svg
 from backprop_cli.render.layout import HALF_HEIGHT, Box, Plan, Point, Way, at
-from backprop_cli.render.plot import finite, numeral, spread, thinned
+from backprop_cli.render.plot import drawable, finite, numeral, spread, thinned
 from backprop_cli.render.reading import typographic
 from backprop_cli.worksheet.document import Curve, Diagram, Series
 
@@ -92,7 +92,7 @@ def _axes(
 def _series(series: Series, number: int, place: Callable[[Point], Point]) -> Iterator[str]:
     run: list[Point] = []
     for x, y in thinned(series.points, POINTS):
-        if math.isfinite(x) and math.isfinite(y):
+        if drawable((x, y)):
             run.append(place((x, y)))
         else:
             yield from _dashed(run, number)

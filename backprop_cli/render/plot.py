@@ -76,7 +76,12 @@ def _beside(mark: str, text: str, width: int) -> list[str]:
 
 def finite(series: Series) -> list[Point]:
     """The points that can be drawn."""
-    return [(x, y) for x, y in series.points if math.isfinite(x) and math.isfinite(y)]
+    return [point for point in series.points if drawable(point)]
+
+
+def drawable(point: Point) -> bool:
+    """Finite, and so far from the largest float that the differences are finite too."""
+    return all(abs(value) < 1e300 for value in point)
 
 
 def thinned(points: Sequence[Point], most: int) -> Sequence[Point]:
@@ -87,8 +92,8 @@ def thinned(points: Sequence[Point], most: int) -> Sequence[Point]:
     kept = [0, len(points) - 1]
     for begin in range(0, len(points), stretch):
         places = range(begin, min(begin + stretch, len(points)))
-        gaps = [n for n in places if not math.isfinite(points[n][1])]
-        whole = [n for n in places if math.isfinite(points[n][1])]
+        gaps = [n for n in places if not drawable(points[n])]
+        whole = [n for n in places if drawable(points[n])]
         kept.extend(gaps[:1])
         if whole:
             kept.append(min(whole, key=lambda n: points[n][1]))
@@ -99,8 +104,8 @@ def thinned(points: Sequence[Point], most: int) -> Sequence[Point]:
 def spread(values: Sequence[float]) -> tuple[float, float]:
     """Least and greatest, moved apart where they are the same."""
     low, high = min(values), max(values)
-    if high - low <= 1e-12 * max(abs(low), abs(high)):
-        margin = abs(low) / 2 or 1.0
+    if high - low <= max(1e-12 * max(abs(low), abs(high)), 1e-290):
+        margin = abs(low) / 2 if abs(low) > 1e-290 else 1.0
         return low - margin, high + margin
     return low, high
 
@@ -117,8 +122,7 @@ def numeral(value: float, bounds: tuple[float, float], minus: str = "−") -> st
 
 def _place(value: float, bounds: tuple[float, float], cells: int) -> int:
     low, high = bounds
-    # Halved, because the difference of two huge floats may overflow.
-    share = (value / 2 - low / 2) / (high / 2 - low / 2)
+    share = (value - low) / (high - low)
     return max(0, min(cells - 1, round(share * (cells - 1))))
 
 

@@ -95,6 +95,6 @@ def numeral(line: Line, spelling: Spelling) -> str:
     return written if at_point(written) else ""
 
 
-def plain_text(line: Line) -> str:
-    """Only the words of a line, for places where no formula can stand."""
-    return "".join(part.text for part in line if isinstance(part, Text))
+def is_display(line: Line) -> bool:
+    """Whether the line is a formula by itself, to be set at full size."""
+    return bool(line) and not any(isinstance(part, Text) for part in line)

@@ -20,7 +20,7 @@ from backprop_cli.formula.nodes import Formula, Name
 from backprop_cli.formula.spelling import Derivative, Glyph, Spelling
 from backprop_cli.render.escape import visible
 from backprop_cli.render.layout import Box, Placed, Plan, Point, at, layout
-from backprop_cli.render.plot import finite, numeral, spread, thinned
+from backprop_cli.render.plot import drawable, finite, numeral, spread, thinned
 from backprop_cli.render.reading import typographic
 from backprop_cli.worksheet.document import Curve, Diagram, DiagramEdge, DiagramNode, Series
 
@@ -79,7 +79,12 @@ def glyph_runs(glyph: Glyph) -> list[Run]:
             ]
         case _:
             base = glyph.base + ("\u0302" if glyph.hat else "")
-            runs = [Run("ŷ" if base == "y\u0302" else base, italic=len(glyph.base) == 1)]
+            runs = [
+                Run(
+                    "ŷ" if base == "y\u0302" else base,
+                    italic=len(glyph.base) == 1 and glyph.base.isalpha(),
+                )
+            ]
             if glyph.subscript:
                 runs.append(Run(glyph.subscript, 0.7, 0.22))
             if glyph.superscript:
@@ -227,13 +232,13 @@ class Frame:
 
 def share(value: float, bounds: Point) -> float:
     low, high = bounds
-    return (value / 2 - low / 2) / (high / 2 - low / 2)
+    return (value - low) / (high - low)
 
 
 def nice_range(low: float, high: float) -> list[float]:
     """Round ticks, three to eight, from at or below `low` to at or above `high`."""
-    gap = high / 5 - low / 5
-    step = 10 ** math.floor(math.log10(gap)) if gap > 0 else 1.0
+    gap = (high - low) / 5
+    step = 10.0 ** math.floor(math.log10(gap))
     step *= next(factor for factor in (1, 2, 5, 10) if step * factor >= gap * 0.999)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     if not 1 <= last - first <= 12:  # the ends agree in all but their last digits
@@ -275,7 +280,7 @@ def _stroke(place: int) -> str:
 def _line(series: Series, place: int, frame: Frame) -> str:
     runs: list[list[Point]] = [[]]
     for x, y in thinned(series.points, POINTS):
-        if math.isfinite(x) and math.isfinite(y):
+        if drawable((x, y)):
             runs[-1].append(frame.at(x, y))
         elif runs[-1]:
             runs.append([])
@@ -370,7 +375,8 @@ def notes(picture: Diagram, unlabelled: int) -> Iterator[str]:
     if any(node.value for node in picture.nodes):
         yield "In a node: its name and value."
     if any(node.gradient for node in picture.nodes):
-        yield "∇: derivative of the loss with respect to the node."
+        end = "loss" if any(node.kind == "loss" for node in picture.nodes) else "output"
+        yield f"∇: derivative of the {end} with respect to the node."
     if unlabelled:
         yield f"{unlabelled} labels on edges are left out, there is no room for them."
 

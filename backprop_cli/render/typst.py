@@ -17,6 +17,7 @@ from backprop_cli.render.reading import (
     Answers,
     at_point,
     grouped,
+    is_display,
     numeral,
     titled_blocks,
 )
@@ -92,7 +93,11 @@ def _block(block: Block | Answers, spelling: Spelling) -> str:
         case Heading(level, text):
             return f"#heading(level: {level})[{inline(text, spelling)}]\n"
         case Paragraph(text):
-            return f"#par[{inline(text, spelling)}]\n"
+            written = inline(text, spelling)
+            if is_display(text) and len(text) == 1:
+                written = f"#tall[$display({written[1:-1]})$]"
+                return f"{written}\n"
+            return f"#par[{written}]\n"
         case Bullets(items):
             rows = "".join(f"[{inline(item, spelling)}], " for item in items)
             return f"#list({rows})\n" if items else ""

@@ -1,0 +1,121 @@
+"""HTML that a parser accepts, a screen reader can follow and no title can take over."""
+
+from __future__ import annotations
+
+import re
+from xml.etree import ElementTree
+
+import html5lib
+import pytest
+import sheets
+
+from backprop_cli.formula.nodes import Name, Product, Sum
+from backprop_cli.formula.spelling import spell
+from backprop_cli.render import html
+from backprop_cli.worksheet.document import Column, Document, Math, Paragraph, Table, Text
+
+NAMESPACE = "{http://www.w3.org/1999/xhtml}"
+MATHML = "{http://www.w3.org/1998/Math/MathML}"
+
+
+def tree(page: str) -> ElementTree.Element:
+    return html5lib.HTMLParser(tree=html5lib.getTreeBuilder("etree"), strict=True).parse(page)
+
+
+@pytest.fixture(scope="module", params=["sheet", "hostile"])
+def page(request: pytest.FixtureRequest) -> str:
+    return html.render(sheets.SHEET if request.param == "sheet" else sheets.hostile())
+
+
+def test_it_is_valid_and_does_nothing(page: str) -> None:
+    root = tree(page)
+    for element in root.iter():
+        tag = str(element.tag).split("}")[-1]
+        assert tag not in (
+            "script",
+            "iframe",
+            "object",
+            "embed",
+            "link",
+            "img",
+            "a",
+            "base",
+            "form",
+        )
+        assert not any(name.lower().startswith("on") for name in element.attrib)
+    assert "http://" not in re.sub(r'xmlns="[^"]*"', "", page)
+
+
+def test_ids_are_unique_and_labels_lead_somewhere(page: str) -> None:
+    elements = list(tree(page).iter())
+    ids = [element.attrib["id"] for element in elements if "id" in element.attrib]
+    assert len(ids) == len(set(ids))
+    for element in elements:
+        for target in element.attrib.get("aria-labelledby", "").split():
+            assert target in ids
+
+
+def test_tables_have_headers() -> None:
+    root = tree(html.render(sheets.SHEET))
+    tables = list(root.iter(f"{NAMESPACE}table"))
+    assert tables
+    for table in tables:
+        scopes = {cell.get("scope") for cell in table.iter(f"{NAMESPACE}th")}
+        assert scopes == {"col", "row"}
+
+
+def test_callouts_and_figures_say_in_words_what_they_are() -> None:
+    page = html.render(sheets.SHEET)
+    assert "<strong>Warning:</strong>" in page
+    assert "<strong>Note:</strong>" in page
+    captions = list(tree(page).iter(f"{NAMESPACE}figcaption"))
+    assert len(captions) == 3
+
+
+def test_hostile_text_is_shown_as_it_is() -> None:
+    root = tree(html.render(sheets.hostile()))
+    title = root.find(f".//{NAMESPACE}title")
+    assert title is not None
+    assert title.text is not None
+    assert title.text.startswith("<script>alert(1)</script> & \\input{x}")
+    assert "\u202e" not in html.render(sheets.hostile())
+    assert "\x1b" not in html.render(sheets.hostile())
+
+
+def test_a_fragment_brings_its_style_and_no_page() -> None:
+    piece = html.fragment(sheets.SHEET)
+    assert piece.startswith("<style>")
+    assert "<html" not in piece
+    assert "<body" not in piece
+
+
+def test_long_formulas_are_cut_before_operators() -> None:
+    terms = tuple(Product((Name(f"w{n}"), Name(f"x{n}"))) for n in range(1, 5))
+    pieces = html.breakable(Sum(terms), spell)
+    assert len(pieces) == 4
+    assert all('form="infix">+' in piece for piece in pieces[1:])
+    inside = html.breakable(Product((Name("eta"), Sum(terms))), spell)
+    assert len(inside) > 4
+    for piece in (*pieces, *inside):
+        ElementTree.fromstring(piece)
+    words = "".join(re.sub("<[^>]*>", "", piece) for piece in inside)
+    assert words == "η(w1·x1+w2·x2+w3·x3+w4·x4)"
+
+
+def test_decimals_are_set_round_their_points() -> None:
+    rows = tuple(((Text(cell),),) for cell in ("-0.0468", "≈ 12.5", "1.2×10⁻⁵"))
+    shown = html.render(Document("t", (Table((Column((Text("v"),), "decimal"),), rows),), spell))
+    widths = set(re.findall(r'bp-int" style="min-width:([\d.]+)ch', shown))
+    assert len(widths) == 1
+    assert "×10<sup>−5</sup>" in shown
+    assert "−0</span>" in shown
+
+
+def test_a_formula_by_itself_stands_at_full_size() -> None:
+    page = html.render(Document("t", (Paragraph((Math(Name("dL/dw1")),)),), spell))
+    assert '<p class="bp-display">' in page
+    assert f"{MATHML}mfrac" in {element.tag for element in tree(page).iter()}
+
+
+def test_the_same_document_has_the_same_bytes() -> None:
+    assert html.render(sheets.SHEET) == html.render(sheets.SHEET)
