@@ -126,9 +126,12 @@ class Solution:
     @cached_property
     def document(self) -> Document:
         """The worked solution, for a renderer of your own."""
-        from backprop_cli.worksheet.solution import solution
+        return self._document(pictures=False)
 
-        return solution(self._written_run, self.choices)
+    @cached_property
+    def illustrated(self) -> Document:
+        """The same with pictures: the network, the curves of its activations."""
+        return self._document(pictures=True)
 
     def to_text(self, width: int = 80, ascii: bool = False) -> str:
         from backprop_cli.render import text
@@ -149,7 +152,7 @@ class Solution:
         """A whole page in one file."""
         from backprop_cli.render import html
 
-        return html.render(self.document)
+        return html.render(self.illustrated)
 
     def to_json(self) -> str:
         from backprop_cli.worksheet.solution_json import solution_json
@@ -162,7 +165,7 @@ class Solution:
     def _repr_html_(self) -> str:
         from backprop_cli.render import html
 
-        return html.fragment(self.document)
+        return html.fragment(self.illustrated)
 
     def _repr_markdown_(self) -> str:
         return self.to_markdown()
@@ -170,9 +173,11 @@ class Solution:
     def __repr__(self) -> str:
         return f"<Solution of {self.problem.title!r}>"
 
-    @property
-    def _written_run(self) -> Run:
-        return replace(self.run, iterations=self.run.iterations[: self.written])
+    def _document(self, *, pictures: bool) -> Document:
+        from backprop_cli.worksheet.solution import solution
+
+        written = replace(self.run, iterations=self.run.iterations[: self.written])
+        return solution(written, replace(self.choices, pictures=pictures))
 
     def _iteration(self, number: int) -> Iteration:
         for solved in self.run.iterations:

@@ -352,7 +352,7 @@ def draw(
 
             deliver(mermaid.diagram(picture, spelling), output)
         case Picture.TEXT:
-            document = Document(problem.title, (picture,), spelling)
+            document = Document("", (picture,), spelling)  # the picture has the title
             deliver(rendered(document, Format.TEXT, output, ascii, width), output)
         case _:
             assert_never(chosen)
