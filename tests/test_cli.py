@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -23,7 +24,7 @@ from backprop_cli import api
 SHEET = PROBLEMS / "two-hidden-layers.yaml"
 CIRCUIT = PROBLEMS / "sigmoid-circuit.yaml"
 EVERY_PROBLEM = sorted(PROBLEMS.glob("*.yaml"))
-COMMANDS = ("solve", "validate", "list", "schema", "verify")
+COMMANDS = ("solve", "worksheet", "draw", "validate", "list", "schema", "verify")
 
 TINY = """\
 title: One neuron
@@ -103,6 +104,9 @@ def test_stdin_is_a_dash() -> None:
         (["list", "sigmod"], "did you mean `sigmoid`?"),
         (["schema", "sheets"], "answers"),
         (["list", "--format", "json"], "JSON"),
+        (["worksheet", SHEET, "--format", "json"], "JSON"),
+        (["draw", SHEET, "--format", "png"], "mermaid"),
+        (["draw", SHEET, "--output", "net.png"], ".svg"),
         ([], "Usage: backprop"),
     ],
 )
@@ -185,6 +189,27 @@ def test_the_ending_of_the_output_says_the_format(ending: str, start: str, tmp_p
     assert (result.code, result.text, result.complaints) == (0, "", "")
     assert file.read_text(encoding="utf-8").lstrip("\n").startswith(start)
     assert list(tmp_path.iterdir()) == [file]
+
+
+@pytest.mark.parametrize(
+    ("ending", "start"),
+    [(".svg", "<svg "), (".mmd", "flowchart"), (".txt", "Two hidden layers")],
+)
+def test_the_ending_of_a_picture_says_the_format(ending: str, start: str, tmp_path: Path) -> None:
+    file = tmp_path / f"network{ending}"
+    assert backprop("draw", SHEET, "--output", file).code == 0
+    assert file.read_text(encoding="utf-8").startswith(start)
+
+
+def test_the_answer_file_to_fill_in_names_what_the_blank_sheet_asks() -> None:
+    blank = backprop("worksheet", SHEET)
+    answers = backprop("worksheet", SHEET, "--answers")
+    assert (blank.code, answers.code) == (0, 0)
+    names = re.findall(r"^  (\S+):$", answers.text, re.M)
+    assert {"z1_1", "L", "dL/dw1_1_1", "w3_1_2_new"} <= set(names)
+    for name in names:  # at the end of its line, where it is not shown so anyway
+        key = re.escape(name)
+        assert re.search(rf"(\s{key}|^{key}\s*= _+)$", blank.text, re.M), name
 
 
 def test_the_format_asked_for_wins_over_the_ending(tmp_path: Path) -> None:
@@ -272,13 +297,15 @@ def test_pdf_is_not_thrown_at_a_terminal() -> None:
 def test_no_line_is_wider_than_asked(problem: Path) -> None:
     plain = api.solve(problem)
     derived = api.solve(problem, symbolic=True)
-    for solution in (plain, derived):
-        for width in (80, 120):
-            for ascii in (False, True):
-                text = solution.to_text(width, ascii)
-                assert text.isascii() or not ascii
-                too_wide = [line for line in text.splitlines() if cell_len(line) > width]
-                assert too_wide == []
+    for width, ascii in itertools.product((80, 120), (False, True)):
+        texts = [solution.to_text(width, ascii) for solution in (plain, derived)]
+        for command in (("draw", "-f", "text"), ("worksheet",)):
+            options = ("--width", str(width), *(["--ascii"] if ascii else []))
+            texts.append(backprop(command[0], problem, *command[1:], *options).text)
+        for text in texts:
+            assert text
+            assert text.isascii() or not ascii
+            assert [line for line in text.splitlines() if cell_len(line) > width] == []
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX pipes")
