@@ -86,7 +86,7 @@ column-gap:.5em;row-gap:.45em;margin:1em 0;padding:.25em 0;align-items:baseline;
 @media print{.bp{max-width:none;padding:0;font-size:10.5pt;color:#000;background:#fff}
 .bp h1,.bp h2,.bp h3{break-after:avoid}.bp tr,.bp figure,.bp-callout,.bp-answer,.bp-kept{break-inside:avoid}
 .bp thead{display:table-header-group}.bp-scroll,.bp-steps,.bp figure{overflow:visible}
-.bp figure svg{max-height:90mm;width:auto}.bp .bp-wrap{min-width:0}.bp p{orphans:3;widows:3}}
+.bp figure svg{max-height:75mm;max-width:80%;width:auto}.bp h2{margin-top:1.4em}.bp .bp-wrap{min-width:0}.bp p{orphans:3;widows:3}}
 """
 PAGE_STYLE = """
 :root{color-scheme:light dark}body{margin:0;background:#fff}

@@ -108,7 +108,13 @@ _SCRIPT_RUN = re.compile("[₀-₉₊₋₌₍₎]+|[⁰¹²³⁴-⁹⁺⁻⁼�
 def escape(text: str) -> str:
     """Text for LaTeX in ASCII: what TeX's fonts lack is written as its code (`\\u4e2d`)."""
     text = unicodedata.normalize("NFC", visible(text))
-    return "".join(map(_word, re.split(r"(\s+)", text)))
+    parts = re.split(r"(\s+|_{3,})", text)
+    return "".join(_blank(part) if part.startswith("___") else _word(part) for part in parts)
+
+
+def _blank(underscores: str) -> str:
+    """A line to write on."""
+    return f"\\rule[-2pt]{{{min(len(underscores), 60) / 2:g}em}}{{0.4pt}}"
 
 
 def _word(word: str) -> str:

@@ -59,7 +59,7 @@ PREAMBLE = """\
 #let steps(whole, columns, ..cells) = block(above: 1.2em, below: 1.2em, breakable: not whole, grid(columns: columns, column-gutter: 5pt, row-gutter: 8pt, align: (right + horizon, center + horizon, left + horizon, left + horizon), ..cells))
 #let long-steps(whole, columns, ..cells) = block(above: 1.2em, below: 1.2em, breakable: not whole, grid(columns: columns, column-gutter: 5pt, row-gutter: 8pt, align: (center + horizon, left + horizon, left + horizon), ..cells))
 #let sheet(columns, align, ..cells) = block(above: 1em, below: 1.2em, table(columns: columns, align: align, stroke: (x, y) => (bottom: if y == 0 { 0.9pt } else { 0.35pt + luma(70%) }), inset: (x: 5pt, y: 6pt), ..cells))
-#let rule = box(width: 100%, height: 1.5em, stroke: (bottom: 0.5pt))
+#let rule = box(width: 100%, height: 0.9em, stroke: (bottom: 0.5pt))
 #let label(body) = block(stroke: (left: 1pt + luma(70%)), inset: (left: 6pt, y: 2pt), text(size: 9.5pt, fill: luma(30%), body))
 """
 PAPERS = {"a4": "a4", "letter": "us-letter", "us-letter": "us-letter"}
@@ -109,9 +109,9 @@ def _block(block: Block | Answers, spelling: Spelling) -> str:
             look = {"note": "rgb(5, 80, 174), 2.5pt", "warning": "rgb(154, 75, 0), 4pt"}[kind]
             return f"#remark({look})[#strong[{CALLOUT_WORD[kind]}:] {inline(text, spelling)}]\n"
         case Curve(title=title, description=description):
-            return _picture(svg.curve(block), title, description)
+            return _picture(svg.curve(block), title, description, 0.56)
         case Diagram(title=title, description=description):
-            return _picture(svg.diagram(block, spelling), title, description)
+            return _picture(svg.diagram(block, spelling), title, description, 0.72)
         case AnswerSpace():
             return _answers((block,), spelling)
         case Answers(spaces):
@@ -301,11 +301,11 @@ LINE_POINTS, PAGE_POINTS = 490, 620  # the width of a line, the height a picture
 _SIZE = re.compile(r'width="(\d+)" height="(\d+)"')
 
 
-def _picture(picture: str, title: str, description: str) -> str:
+def _picture(picture: str, title: str, description: str, scale: float) -> str:
+    """A picture at `scale` points a pixel, smaller where the line or the page is."""
     found = _SIZE.search(picture)
     across, down = (int(found[1]), int(found[2])) if found else (400, 300)
-    # A CSS pixel is ¾ point; nothing is wider than the line or higher than most of a page.
-    share = min(1.0, 0.75 * across / LINE_POINTS, PAGE_POINTS / down * across / LINE_POINTS)
+    share = min(1.0, scale * across / LINE_POINTS, PAGE_POINTS / down * across / LINE_POINTS)
     part = f"{100 * share:.1f}%"
     alt = string(f"{title}. {description}")
     caption = f"#text(size: 9.5pt)[{words(description)}]" if description else ""
@@ -330,5 +330,5 @@ def _answers(spaces: Sequence[AnswerSpace], spelling: Spelling) -> str:
     body = ",\n  ".join(cells)
     return (
         "#block(above: 1.2em, grid(columns: (auto, auto, 1fr, auto), column-gutter: 6pt, "
-        f"row-gutter: 9pt, align: (left + bottom, center + bottom, left, left + bottom),\n  {body},\n))\n"
+        f"row-gutter: 14pt, align: (left + horizon, center + horizon, left + horizon, left + horizon),\n  {body},\n))\n"
     )
