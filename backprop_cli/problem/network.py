@@ -4,29 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 
 from backprop_cli.diagnostics import listed, quote
 from backprop_cli.formula.nodes import Number
-from backprop_cli.problem.layers import UNREAD, ReadLayers, read_bias_input, read_layers
+from backprop_cli.problem.biases import read_bias_input
+from backprop_cli.problem.cautions import warn
+from backprop_cli.problem.frozen import frozen_and_trainable
+from backprop_cli.problem.layers import ReadLayers, read_layers
 from backprop_cli.problem.model import (
-    Activation,
-    Layer,
     Loss,
     Network,
     Notation,
-    RuleUse,
     Training,
-    Value,
 )
 from backprop_cli.problem.names import NetworkNames
 from backprop_cli.problem.rule_use import loss
 from backprop_cli.problem.samples import Samples, counted, read_samples
-from backprop_cli.problem.settings import names_of
 from backprop_cli.problem.training import ReadTraining
+from backprop_cli.problem.unit_activations import UNREAD, is_rule
 from backprop_cli.problem.values import Fields, Report
-from backprop_cli.problem.yaml_tree import Node, Scalar
-from backprop_cli.rules.activations import ACTIVATIONS
 
 MOST_EXPANDED = 1_000_000  # parameters (and pairs of softmax outputs) × samples of a batch
 
@@ -54,7 +50,7 @@ class NetworkReader:
         node = top.get("layers")
         if node is None:
             report.error("missing-value", "`layers` is empty", top.key("layers"))
-            self.layers = ReadLayers(complete=False)
+            self.layers = ReadLayers(structured=False)
         else:
             self.layers = read_layers(node, report, inputs, bias_input)
         self._missing_inputs()
@@ -99,15 +95,13 @@ class NetworkReader:
         network = Network(layers, chosen, inputs, targets, self.samples.complete(inputs, targets))
         names = NetworkNames(network, notation)
         self._named_cells(names)
-        parameters = names.parameters()
-        frozen, trainable = self._frozen(names, parameters)
+        frozen, trainable = frozen_and_trainable(self.top, self.layers, names, self.report)
         self._batch(network, training.training)
         if perceptron:
             self._perceptron(network)
         if self.report.failed:
             return ReadNetwork(None, _all_names(names), frozen, trainable)
-        self._target_values(network)
-        self._partly_symbolic(network, names)
+        warn(self.top, self.samples, self.layers, names, self.report)
         return ReadNetwork(network, _all_names(names), frozen, trainable)
 
     # --- loss and targets ------------------------------------------------------------------------
@@ -144,7 +138,7 @@ class NetworkReader:
 
     def _softmax_output(self) -> bool:
         layers = self.layers.layers
-        return bool(layers) and any(_is(one, "softmax") for one in layers[-1].activations)
+        return bool(layers) and any(is_rule(one, "softmax") for one in layers[-1].activations)
 
     def _loss(self, perceptron: bool) -> Loss | None:
         node = self.top.get("loss")
@@ -230,39 +224,6 @@ class NetworkReader:
                     f"write {quote(name)}, or its number",
                 )
 
-    def _frozen(
-        self, names: NetworkNames, parameters: tuple[str, ...]
-    ) -> tuple[tuple[str, ...], tuple[str, ...] | None]:
-        """The frozen parameters and the only trainable ones, layers' own lists put in."""
-        known = dict.fromkeys(parameters)
-        frozen = dict.fromkeys(self._list(self.top, "frozen", known))
-        trainable: tuple[str, ...] | None = None
-        if self.top.get("trainable") is not None:
-            trainable = self._list(self.top, "trainable", known)
-        if not self.layers.frozen and not self.layers.trainable:
-            _conflict(frozen, trainable, self.top, self.report)
-            return tuple(frozen), trainable
-        by_layer = _parameters_by_layer(names)
-        for layer, node in self.layers.frozen:
-            own = dict.fromkeys(by_layer[layer - 1])
-            if not _truth(node):
-                own = dict.fromkeys(names_of(node, self.report, "`frozen`", own))
-            elif _truth(node) == "false":
-                continue
-            frozen.update(own)
-        for layer, node in self.layers.trainable:
-            own = dict.fromkeys(by_layer[layer - 1])
-            if _truth(node) == "true":
-                continue
-            kept = () if _truth(node) else names_of(node, self.report, "`trainable`", own)
-            frozen.update(dict.fromkeys(name for name in own if name not in kept))
-        _conflict(frozen, trainable, self.top, self.report)
-        return tuple(frozen), trainable
-
-    def _list(self, own: Fields, key: str, known: Mapping[str, None]) -> tuple[str, ...]:
-        node = own.get(key)
-        return () if node is None else names_of(node, self.report, quote(key), known)
-
     def _batch(self, network: Network, training: Training) -> None:
         samples = len(network.samples)
         batch = min(training.batch or samples, samples)
@@ -278,7 +239,7 @@ class NetworkReader:
         size = 0
         for layer in network.layers:
             size += sum(map(sum, layer.connected)) + len(layer.biases) + layer.units
-            if any(_is(one, "softmax") for one in layer.activations):
+            if any(is_rule(one, "softmax") for one in layer.activations):
                 size += layer.units**2
         if size * batch > MOST_EXPANDED:
             self.report.error(
@@ -297,7 +258,7 @@ class NetworkReader:
                 wrong = [
                     one
                     for one in layer.activations
-                    if one is not UNREAD and not _is(one, "step", "sign")
+                    if one is not UNREAD and not is_rule(one, "step", "sign")
                 ]
                 if wrong:
                     self.report.error(
@@ -313,155 +274,8 @@ class NetworkReader:
                 self.top.key("layers"),
             )
 
-    def _target_values(self, network: Network) -> None:
-        """Warn of targets that a loss or an output cannot have been meant for."""
-        last = network.layers[-1]
-        name = network.loss.name if isinstance(network.loss, RuleUse) else None
-        for index, (sample, read) in enumerate(
-            zip(network.samples, self.samples.samples, strict=True), 1
-        ):
-            values = [None if value is None else value.value for value in sample.targets]
-            node = read.targets_node
-            if node is None:
-                continue
-            of = f" of sample {index}" if self.samples.listed else ""
-            known = [value for value in values if value is not None]
-            if name in ("binary_cross_entropy", "cross_entropy"):
-                if any(not 0 <= value <= 1 for value in known):
-                    self.report.warning(
-                        "unusual-target",
-                        f"a target{of} is not between 0 and 1, as {quote(name)} takes for granted",
-                        node,
-                    )
-                elif (
-                    name == "cross_entropy"
-                    and len(known) == len(values) > 1
-                    and abs(sum(known, Fraction(-1))) > Fraction(1, 10**6)
-                ):
-                    self.report.warning(
-                        "unusual-target",
-                        f"the targets{of} do not sum to 1, as `cross_entropy` takes for granted",
-                        node,
-                        "outputs that do not exclude each other use `binary_cross_entropy`",
-                    )
-            elif name == "hinge" and any(value not in (-1, 1) for value in known):
-                self.report.warning(
-                    "unusual-target",
-                    f"a target{of} is not -1 or 1, as `hinge` takes for granted",
-                    node,
-                )
-            elif network.loss is None:
-                for value, use in zip(values, last.activations, strict=True):
-                    allowed = {"step": (0, 1), "sign": (-1, 1)}.get(use.name)
-                    if value is not None and allowed and value not in allowed:
-                        self.report.warning(
-                            "unusual-target",
-                            f"a target{of} is not {allowed[0]} or {allowed[1]}, so a "
-                            f"{quote(use.name)} unit can never give it",
-                            node,
-                        )
-                        break
-        if name in ("binary_cross_entropy", "cross_entropy"):
-            self._outputs_of_logarithm(last, name)
-
-    def _outputs_of_logarithm(self, last: Layer, name: str) -> None:
-        for use in last.activations:
-            if not isinstance(use, RuleUse):
-                continue
-            rule = ACTIVATIONS[use.name]
-            inside = rule.low is not None and rule.high is not None and rule.low.value >= 0
-            if not inside:
-                node = self.layers.activation_nodes.get(
-                    len(self.layers.layers), self.top.key("layers")
-                )
-                better = "sigmoid" if name == "binary_cross_entropy" else "softmax"
-                self.report.warning(
-                    "unusual-output",
-                    f"{quote(name)} takes logarithms of the outputs, and {quote(use.name)} can give "
-                    "values outside 0 to 1",
-                    node,
-                    f"use {quote(better)} in the last layer",
-                )
-                return
-
-    def _partly_symbolic(self, network: Network, names: NetworkNames) -> None:
-        """Warn where some numbers are left out and others are not."""
-        without: list[str] = []
-        numbers = 0
-
-        def count(value: Value, name: str) -> None:
-            nonlocal numbers
-            if value is None:
-                without.append(name)
-            else:
-                numbers += 1
-
-        several = len(network.samples) > 1
-        for index, sample in enumerate(network.samples, 1):
-            suffix = f"[{index}]" if several else ""
-            for place, value in enumerate(sample.inputs, 1):
-                count(value, names.input(place) + suffix)
-            for place, value in enumerate(sample.targets, 1):
-                count(value, names.target(place) + suffix)
-        for index, layer in enumerate(network.layers, 1):
-            for unit, row in enumerate(layer.connected, 1):
-                for source, connected in enumerate(row, 1):
-                    if connected:
-                        value = layer.weights[unit - 1][source - 1] if layer.weights else None
-                        count(value, names.weight(index, unit, source))
-            for unit, value in enumerate(layer.biases, 1):
-                count(value, names.bias(index, unit))
-        if without and numbers:
-            self.report.warning(
-                "partly-symbolic",
-                f"{listed(without, 5)} {'has' if len(without) == 1 else 'have'} no number, so what "
-                "depends on them cannot be calculated",
-                self.top.key("layers"),
-            )
-
 
 _NORMALISED = ("mu", "var", "zhat", "u")  # what batch normalisation calculates for each unit
-
-
-def _is(use: Activation, *names: str) -> bool:
-    return isinstance(use, RuleUse) and use.name in names
-
-
-def _truth(node: Node) -> str:
-    """ "true" or "false" where a list could stand, else ""."""
-    if isinstance(node, Scalar) and node.plain and node.text.lower() in ("true", "false"):
-        return node.text.lower()
-    return ""
-
-
-def _conflict(
-    frozen: Mapping[str, None], trainable: tuple[str, ...] | None, top: Fields, report: Report
-) -> None:
-    both = [name for name in trainable or () if name in frozen]
-    if both:
-        report.error(
-            "both-forms",
-            f"{listed(both, 5)} {'is' if len(both) == 1 else 'are'} both frozen and trainable",
-            top.key("trainable"),
-            "name a parameter in one of the lists",
-        )
-
-
-def _parameters_by_layer(names: NetworkNames) -> list[list[str]]:
-    found: list[list[str]] = []
-    for index, layer in enumerate(names.network.layers, 1):
-        own: dict[str, None] = {}
-        for unit in range(1, layer.units + 1):
-            for source, connected in enumerate(layer.connected[unit - 1], 1):
-                if connected:
-                    own[names.weight(index, unit, source)] = None
-            if layer.bias != "none":
-                own[names.bias(index, unit)] = None
-            if layer.batch_norm is not None:
-                own[names.gamma(index, unit)] = None
-                own[names.beta(index, unit)] = None
-        found.append(list(own))
-    return found
 
 
 def _all_names(names: NetworkNames) -> tuple[str, ...]:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from pathlib import Path
 
 from backprop_cli.diagnostics import Diagnostic, ProblemError, Source, Span
 from backprop_cli.problem.equations import check_updates, read_equations
+from backprop_cli.problem.frozen import refuse_both, top_lists
 from backprop_cli.problem.model import Equations, Network, Problem
 from backprop_cli.problem.network import NetworkReader
 from backprop_cli.problem.settings import (
     check_asked,
-    names_of,
     read_marking,
     read_notation,
     read_rounding,
@@ -117,7 +116,8 @@ def _problem(source: Source, root: Node | None, report: Report) -> Problem | Non
         _gradient_rule_only(training, report)
         check_updates(read, training, top, report)
         model, names = read.model, tuple(read.places)
-        frozen, trainable = _equation_lists(top, read.parameters, report)
+        frozen, trainable = top_lists(top, read.parameters, report)
+        refuse_both(frozen, trainable, top, report)
     check_asked(marking.patterns, names, report)
     if model is None or report.failed:
         return None
@@ -166,21 +166,3 @@ def _gradient_rule_only(training: ReadTraining, report: Report) -> None:
             training.section.key("rule"),
             "write the update as equations, or the network as layers",
         )
-
-
-def _equation_lists(
-    top: Fields, parameters: Collection[str], report: Report
-) -> tuple[tuple[str, ...], tuple[str, ...] | None]:
-    known = dict.fromkeys(parameters)
-    frozen: tuple[str, ...] = ()
-    trainable: tuple[str, ...] | None = None
-    if (node := top.get("frozen")) is not None:
-        frozen = names_of(node, report, "`frozen`", known)
-    if (node := top.get("trainable")) is not None:
-        trainable = names_of(node, report, "`trainable`", known)
-    both = [name for name in trainable or () if name in frozen]
-    if both:
-        report.error(
-            "both-forms", f"`{both[0]}` is both frozen and trainable", top.key("trainable")
-        )
-    return frozen, trainable

@@ -10,11 +10,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 from backprop_cli.formula.nodes import Number
-from backprop_cli.problem.layers import MOST_LAYERS, MOST_UNITS
+from backprop_cli.problem.layers import MOST_LAYERS
 from backprop_cli.problem.read import EQUATION_FORM_KEYS, LAYER_FORM_KEYS
 from backprop_cli.problem.samples import MOST_SAMPLES, MOST_VALUES
 from backprop_cli.problem.settings import MOST_DIGITS
 from backprop_cli.problem.training import MOST_STEPS
+from backprop_cli.problem.weights import MOST_UNITS
 from backprop_cli.rules import activations, initializers, losses, optimizers
 
 Schema: TypeAlias = dict[str, Any]

@@ -1,0 +1,96 @@
+"""The biases of a layer: one each, one shared, or none."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from backprop_cli.diagnostics import quote
+from backprop_cli.formula.nodes import Number
+from backprop_cli.problem.initializer_use import initializer
+from backprop_cli.problem.layer_place import LayerPlace, NamedCell
+from backprop_cli.problem.model import Value
+from backprop_cli.problem.samples import counted
+from backprop_cli.problem.values import NOT_ZERO, Report, number, number_in
+from backprop_cli.problem.yaml_tree import Entries, Items, Node, Scalar
+
+Bias: TypeAlias = Literal["each", "shared", "none"]
+
+_BIAS_NAME = re.compile(r"b[0-9_]{0,20}\Z")
+
+
+@dataclass(frozen=True)
+class Biases:
+    """What kind of biases, their values, and how they were drawn if they were."""
+
+    kind: Bias
+    values: tuple[Value, ...]
+    drawn: str | None = None
+
+
+def read_biases(
+    node: Node | None, at: LayerPlace, units: int | None, fan_in: int | None, symbolic: bool
+) -> Biases | None:
+    """None if there is a mistake. `symbolic` says that the layer has no weights."""
+    count = units or 0
+    match node:
+        case None:
+            # A symbolic layer is drawn as textbooks draw it: each unit has its bias.
+            return Biases("each", (None,) * count) if symbolic else Biases("none", ())
+        case Scalar(text="none" | "false" | "False") | Items(items=()):
+            return Biases("none", ())
+        case Scalar(text="shared"):
+            return Biases("shared", (None,))
+        case Scalar(text="each" | "true" | "True"):
+            return Biases("each", (None,) * count)
+        case Scalar():
+            return Biases("shared", (_bias(node, 1, at, f"the shared bias of {at}"),))
+        case Entries():
+            drawn = initializer(node, at.report, "biases", 100 + at.index)
+            if drawn is None or units is None:
+                return None
+            values = drawn.values(1, count, fan_in or 1, count)
+            return Biases("each", values[0], drawn.sentence)
+        case Items():
+            return _each(node, at, units)
+
+
+def _each(node: Items, at: LayerPlace, units: int | None) -> Biases | None:
+    values = tuple(
+        _bias(cell, unit, at, f"bias {unit} of {at}") for unit, cell in enumerate(node.items, 1)
+    )
+    if units is None or len(values) == units:
+        return Biases("each", values)
+    alone = "a number without brackets is one bias shared by the layer"
+    at.report.error(
+        "shape",
+        f"{at} has {counted(units, 'unit')}, so biases must be {counted(units, 'number')}, "
+        f"not {len(values)}",
+        node,
+        alone if len(values) == 1 else None,
+    )
+    return None
+
+
+def _bias(cell: Node, unit: int, at: LayerPlace, what: str) -> Value:
+    if isinstance(cell, Scalar):
+        if cell.null:
+            at.report.error(
+                "missing-value",
+                f"{what} is empty",
+                cell,
+                "write 0; a bias without a number is written as its name",
+            )
+            return None
+        if _BIAS_NAME.match(cell.text):
+            at.named.append(NamedCell(cell, at.index, unit, None))
+            return None
+    return number(cell, at.report, what)
+
+
+def read_bias_input(node: Node, report: Report) -> Number | None:
+    """What a bias is multiplied by: 1, or −1 where it is a threshold."""
+    return number_in(
+        node, report, quote("bias_input"), NOT_ZERO, "a layer without biases has no `biases`"
+    )

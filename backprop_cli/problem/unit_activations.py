@@ -1,0 +1,71 @@
+"""The activations of a layer: one for every unit, or a list of one for each."""
+
+from __future__ import annotations
+
+from backprop_cli.formula.nodes import Number
+from backprop_cli.problem.layer_place import LayerPlace
+from backprop_cli.problem.model import Activation, Custom, RuleUse
+from backprop_cli.problem.rule_use import activation
+from backprop_cli.problem.samples import counted
+from backprop_cli.problem.values import Fields
+from backprop_cli.problem.yaml_tree import Items
+
+UNREAD = Custom("unread", Number("0"))
+"""Stands for an activation that could not be read, until the whole file has been."""
+
+
+def is_rule(use: Activation, *names: str) -> bool:
+    """Whether a unit has one of these activations of the table."""
+    return isinstance(use, RuleUse) and use.name in names
+
+
+def listed_activations(own: Fields, at: LayerPlace) -> tuple[Activation, ...]:
+    """The activations as the file has them, a single one for all units."""
+    node = own.get("activation")
+    if node is None:
+        at.report.warning(
+            "no-activation",
+            f"{at} has no activation, so its units give z itself",
+            own.keys.get("activation", at.node),
+            "`activation: identity` says that this is meant",
+        )
+        return (RuleUse("identity"),)
+    if not isinstance(node, Items):
+        return (activation(node, at.report) or UNREAD,)
+    found = tuple(activation(one, at.report) or UNREAD for one in node.items)
+    softmax = [cell for cell, use in zip(node.items, found, strict=True) if is_rule(use, "softmax")]
+    others = [use for use in found if use is not UNREAD and not is_rule(use, "softmax")]
+    if softmax and others:
+        at.report.error(
+            "mixed-softmax",
+            "softmax stands beside another activation in one layer",
+            softmax[0],
+            "softmax turns all values of a layer into shares of 1, so the whole layer has it",
+        )
+    return found
+
+
+def per_unit(
+    found: tuple[Activation, ...], own: Fields, at: LayerPlace, units: int
+) -> tuple[Activation, ...]:
+    """One activation for each unit."""
+    node = own.get("activation")
+    if not isinstance(node, Items):
+        if is_rule(found[0], "softmax") and units == 1:
+            at.report.warning(
+                "softmax-of-one",
+                f"softmax over the one unit of {at} is always 1",
+                node or at.node,
+                "with one output use `sigmoid`",
+            )
+        return found * units
+    if len(found) == units:
+        return found
+    at.report.error(
+        "shape",
+        f"{at} has {counted(units, 'unit')}, so a list of activations must have "
+        f"{counted(units, 'name')}, not {len(found)}",
+        node,
+        "a name without brackets is for every unit",
+    )
+    return (UNREAD,) * units

@@ -1,0 +1,177 @@
+"""The weights of a layer, a row per unit, and whether their shape fits what comes in."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from backprop_cli.problem.layer_place import LayerPlace, NamedCell
+from backprop_cli.problem.model import Value
+from backprop_cli.problem.samples import counted
+from backprop_cli.problem.values import items, number
+from backprop_cli.problem.yaml_tree import Items, Node, Scalar
+
+MOST_UNITS = 2_000
+MOST_PARAMETERS = 200_000
+
+_WEIGHT_NAME = re.compile(r"w[0-9_]{0,20}\Z")
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Weights as written: values, and where there is a connection at all."""
+
+    values: tuple[tuple[Value, ...], ...]
+    connected: tuple[tuple[bool, ...], ...]
+
+    @property
+    def symbolic(self) -> bool:
+        """Every connection is there and none has a number."""
+        return all(map(all, self.connected)) and all(
+            value is None for row in self.values for value in row
+        )
+
+
+def full(values: tuple[tuple[Value, ...], ...]) -> Grid:
+    return Grid(values, tuple((True,) * len(row) for row in values))
+
+
+class WrittenWeights:
+    """Reads `weights: [[…], …]`; `units` and `fan_in` are what is known of them afterwards.
+
+    `said` is what `units:` says, `hint` how many units other keys of the layer speak of.
+    `grid` is None where the shape is wrong.
+    """
+
+    def __init__(
+        self, node: Node, at: LayerPlace, fan_in: int | None, said: int | None, hint: int | None
+    ) -> None:
+        self.at, self.report = at, at.report
+        self.fan_in, self.units = fan_in, said
+        self.said, self.hint = said, said or hint
+        self.too_large = False
+        self.grid = self._read(node)
+
+    @property
+    def _giver(self) -> str:
+        assert self.fan_in is not None
+        if self.at.index == 1:
+            verb = "is" if self.fan_in == 1 else "are"
+            return f"there {verb} {counted(self.fan_in, 'input')}"
+        return f"layer {self.at.index - 1} gives {counted(self.fan_in, 'value')}"
+
+    def _wrong_shape(self, node: Node, help: str) -> None:
+        units = self.units or 0
+        self.report.error(
+            "shape",
+            f"{self.at} has {counted(units, 'unit')} and {self._giver}, so weights must be "
+            f"{counted(units, 'row')} of {counted(self.fan_in or 0, 'number')}",
+            node,
+            help,
+        )
+
+    def _read(self, node: Node) -> Grid | None:
+        if not isinstance(node, Items):
+            self.report.error(
+                "not-a-list",
+                f"weights of {self.at} must be rows in brackets, a row per unit",
+                node,
+                "[[…], […]], or {init: uniform, low: -0.1, high: 0.1, seed: 7}",
+            )
+            return None
+        rows = node.items
+        if not rows:
+            self.report.error("missing-value", f"weights of {self.at} are empty", node)
+            return None
+        if not any(isinstance(row, Items) for row in rows):
+            self._one_row(node)
+            return None
+        size = sum(len(row.items) for row in rows if isinstance(row, Items))
+        if len(rows) > MOST_UNITS or size > MOST_PARAMETERS:
+            self.too_large = True
+            return None
+        values: list[tuple[Value, ...]] = []
+        connected: list[tuple[bool, ...]] = []
+        for unit, row in enumerate(rows, 1):
+            cells = items(row, self.report, f"row {unit} of the weights of {self.at}", "numbers")
+            cells = cells or ()
+            values.append(
+                tuple(self._weight(cell, unit, source) for source, cell in enumerate(cells, 1))
+            )
+            connected.append(tuple(not (isinstance(cell, Scalar) and cell.null) for cell in cells))
+        self.units = self.said or len(rows)
+        lengths = [len(row) for row in values]
+        fits = self._fits(node, lengths) if self.fan_in is not None else self._alike(node, lengths)
+        if fits and self.said is not None and self.said != len(rows):
+            self.report.error(
+                "shape",
+                f"`units` says that {self.at} has {counted(self.said, 'unit')}, and its weights "
+                f"have {counted(len(rows), 'row')}",
+                node,
+                "weights have a row per unit; `units` may be left out",
+            )
+            return None
+        return Grid(tuple(values), tuple(connected)) if fits else None
+
+    def _one_row(self, node: Items) -> None:
+        """A row without its outer brackets, or one number for each unit."""
+        one_unit = self.fan_in is None or self.fan_in == len(node.items)
+        shown = [row.text if isinstance(row, Scalar) else "…" for row in node.items[:4]]
+        advice = (", " if one_unit else "], [").join(shown)
+        more = ", …" if len(node.items) > 4 else ""
+        self.report.error(
+            "not-a-list",
+            f"weights of {self.at} must be a list of rows, a row per unit",
+            node,
+            f"write [[{advice}{more}]]",
+        )
+        if self.said is None and self.fan_in is not None:
+            self.units = 1 if one_unit else len(node.items)
+
+    def _weight(self, cell: Node, unit: int, source: int) -> Value:
+        if isinstance(cell, Scalar):
+            if cell.null:
+                return None
+            if _WEIGHT_NAME.match(cell.text):
+                self.at.named.append(NamedCell(cell, self.at.index, unit, source))
+                return None
+        return number(cell, self.report, f"weight {source} of unit {unit} in {self.at}")
+
+    def _alike(self, node: Items, lengths: Sequence[int]) -> bool:
+        """Whether all rows are as long as most are, where nothing else says how long."""
+        usual = Counter(lengths).most_common(1)[0][0]
+        if self.at.index == 1:
+            self.fan_in = usual
+        for unit, (row, length) in enumerate(zip(node.items, lengths, strict=True), 1):
+            if length != usual:
+                self.report.error(
+                    "shape",
+                    f"row {unit} of the weights of {self.at} has {counted(length, 'number')}, "
+                    f"and the others have {usual}",
+                    row,
+                )
+        return set(lengths) == {usual}
+
+    def _fits(self, node: Items, lengths: Sequence[int]) -> bool:
+        """Whether each row has a number for each value that comes in."""
+        bad = [unit for unit, length in enumerate(lengths, 1) if length != self.fan_in]
+        rows = counted(len(lengths), "row")
+        these = "this is" if len(lengths) == 1 else "these are"
+        if bad and len(lengths) == self.fan_in and set(lengths) == {self.hint}:
+            self.units = self.hint
+            self._wrong_shape(
+                node,
+                f"{these} {rows} of {counted(lengths[0], 'number')}: rows and columns are "
+                "exchanged",
+            )
+        elif len(bad) == len(lengths):
+            of = f" of {counted(lengths[0], 'number')}" if len(set(lengths)) == 1 else ""
+            self._wrong_shape(node, f"{these} {rows}{of}")
+        else:
+            for unit in bad:
+                self._wrong_shape(
+                    node.items[unit - 1], f"row {unit} has {counted(lengths[unit - 1], 'number')}"
+                )
+        return not bad
