@@ -19,6 +19,9 @@ from backprop_cli.problem.yaml_tree import Entries, Node, Scalar
 from backprop_cli.rules import optimizers
 
 
+MOST_EQUATIONS = 100
+
+
 def optimizer(node: Node, report: Report) -> Optimizer | None:
     """A row of the optimizer table with options, or the author's own equations.
 
@@ -103,6 +106,13 @@ def _own_optimizer(found: Sequence[tuple[Scalar, Node]], report: Report) -> Opti
             case "equations":
                 equations_key = key
                 written = list(entries(value, report, "`equations`", "names and formulas"))
+                if len(written) > MOST_EQUATIONS:
+                    report.error(
+                        "too-large",
+                        f"an optimizer may have {MOST_EQUATIONS} equations, not {len(written):,}",
+                        key,
+                    )
+                    return None
             case _:
                 if _own_name(key, "an option", report):
                     initial_value = number(value, report, f"the option {quote(key.text)}")
