@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from backprop_cli.formula.build import children, product, size, total
-from backprop_cli.formula.nodes import Conditional, Formula, Name, Negative, Product
+from backprop_cli.formula.build import children, names_in, product, rebuild, size, total
+from backprop_cli.formula.nodes import Conditional, Formula, Name, Negative, Product, Sum
 from backprop_cli.graph.backward import slope_name
 from backprop_cli.graph.step import Graph, Link, Step
 
@@ -28,6 +28,11 @@ class Path:
 
     head: Step | None
     links: tuple[Link, ...]
+
+    @property
+    def stations(self) -> tuple[str, ...]:
+        """What the path passes, from the loss down."""
+        return (self.links[0].child, *(link.parent for link in self.links))
 
     def chain(self) -> Formula:
         """∂L/∂ŷ · ∂ŷ/∂z · ∂z/∂w"""
@@ -54,37 +59,59 @@ class Derivation:
         """The sum over the paths of their chains of fractions; where they are too many, the last
         links only, on top of gradients already known."""
         if not self.paths:
-            return total(*(reused_chain(link) for link in self.step.links))
+            return reused(self.step)
         return total(*(path.chain() for path in self.paths))
 
     @cached_property
     def local(self) -> Formula:
         """The same with each local derivative written out."""
         if not self.paths:
-            return total(*(self._reused_local(link) for link in self.step.links))
+            return reused_local(self.graph, self.step)
         return total(*(self.path_local(path) for path in self.paths))
 
     def path_local(self, path: Path) -> Formula:
         factors = [] if path.head is None else [path.head.formula]
         return product(*factors, *(shown_local(self.graph, link) for link in path.links))
 
-    def _reused_local(self, link: Link) -> Formula:
-        local = shown_local(self.graph, link)
-        return local if link.upstream is None else product(Name(link.upstream), local)
-
-    def via(self, path: Path) -> str | None:
-        """The quantity by which a path differs from its neighbours: the first place, going from
-        the loss, where it and some other path part."""
+    def via(self, path: Path) -> tuple[str, ...]:
+        """The quantities by which a path is told from the others, going from the loss: wherever
+        one of them parts from it."""
+        found: dict[str, None] = {}
         for other in self.paths:
-            for mine, theirs in zip(path.links, other.links, strict=False):
-                if mine.parent != theirs.parent:
-                    return mine.parent
-        return None
+            for mine, theirs in zip(path.stations, other.stations, strict=False):
+                if mine != theirs:
+                    found[mine] = None
+                    break
+        return tuple(station for station in path.stations if station in found)
+
+
+@dataclass(frozen=True)
+class Forms:
+    """One gradient three times: as chains of fractions, in local symbols, and factored."""
+
+    chain: Formula
+    local: Formula
+    closed: Formula
+
+
+def reused(step: Step) -> Formula:
+    """The chain rule's last links, on top of gradients already known."""
+    return total(*map(reused_chain, step.links))
 
 
 def reused_chain(link: Link) -> Formula:
+    """∂L/∂z · ∂z/∂w, whatever ∂L/∂z is itself."""
     local = Name(slope_name(link.child, link.parent))
     return local if link.upstream is None else product(Name(link.upstream), local)
+
+
+def reused_local(graph: Graph, step: Step) -> Formula:
+    """The same with the local derivatives written out."""
+    terms = []
+    for link in step.links:
+        local = shown_local(graph, link)
+        terms.append(local if link.upstream is None else product(Name(link.upstream), local))
+    return total(*terms)
 
 
 def shown_local(graph: Graph, link: Link) -> Formula:
@@ -104,50 +131,89 @@ class Derivations:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self._closed: dict[str, tuple[Formula, ...]] = {}
-        self._counts: dict[str, int] = {}
 
     def of(self, step: Step, limit: int = PATHS) -> Derivation:
-        count = sum(self._count(link) for link in step.links)
+        """The derivation of a gradient step, its paths written out if there are at most `limit`."""
+        count = self.count(step)
         paths = tuple(self._paths(step)) if count <= limit else ()
-        return Derivation(step, self.graph, paths, count, product(*self._factors(step)))
+        return Derivation(step, self.graph, paths, count, self.closed(step))
 
-    def _count(self, link: Link) -> int:
-        if link.upstream is None:
-            return 1
-        if link.upstream not in self._counts:
-            upstream = self.graph.step[link.upstream]
-            self._counts[link.upstream] = (
-                1 if upstream.product is not None else sum(map(self._count, upstream.links))
-            )
-        return self._counts[link.upstream]
+    def forms(self, step: Step) -> Forms:
+        """The forms of any gradient; that of a batch is put together from its samples'."""
+        if step.kind != "batch_gradient":
+            derived = self.of(step)
+            return Forms(derived.chain, derived.local, derived.closed)
+        samples = {name: self.forms(self.graph.step[name]) for name in names_in(step.formula)}
+        if sum(size(forms.local) for forms in samples.values()) > CLOSED_SIZE:
+            return Forms(step.formula, step.formula, step.formula)
+        return Forms(
+            put_together(step.formula, {name: forms.chain for name, forms in samples.items()}),
+            put_together(step.formula, {name: forms.local for name, forms in samples.items()}),
+            put_together(step.formula, {name: forms.closed for name, forms in samples.items()}),
+        )
+
+    def count(self, step: Step) -> int:
+        """How many paths lead from the loss to the quantity."""
+        return sum(self._ways(link) for link in step.links)
+
+    def closed(self, step: Step) -> Formula:
+        """The factored form down to quantities of the forward pass."""
+        for earlier in self._leading_to(step):
+            if earlier.name not in self._closed:
+                self._closed[earlier.name] = self._derive_factors(earlier)
+        return product(*self._closed[step.name])
+
+    def _ways(self, link: Link) -> int:
+        return 1 if link.upstream is None else self._counts[link.upstream]
+
+    @cached_property
+    def _counts(self) -> Mapping[str, int]:
+        """The number of paths to each quantity that others build on; one that is written as one
+        (σ with cross-entropy) starts a path of its own."""
+        counts: dict[str, int] = {}
+        for step in self.graph.steps:
+            if step.links:
+                ways = [counts[link.upstream] if link.upstream else 1 for link in step.links]
+                counts[step.name] = 1 if step.product is not None else sum(ways)
+        return counts
 
     def _paths(self, step: Step) -> list[Path]:
-        found = []
-        for link in step.links:
-            if link.upstream is None:
-                found.append(Path(None, (link,)))
+        found: list[Path] = []
+        waiting: list[tuple[Step | None, tuple[Link, ...]]] = [(step, ())]
+        while waiting:
+            current, below = waiting.pop()
+            if current is None or (below and current.product is not None):
+                found.append(Path(current, below))
                 continue
-            upstream = self.graph.step[link.upstream]
-            if upstream.product is not None:
-                found.append(Path(upstream, (link,)))
-                continue
-            found += [Path(path.head, (*path.links, link)) for path in self._paths(upstream)]
+            for link in reversed(current.links):
+                above = self.graph.step[link.upstream] if link.upstream else None
+                waiting.append((above, (link, *below)))
         return found
 
-    def _factors(self, step: Step) -> tuple[Formula, ...]:
-        """The factored closed form as its factors, what the paths share in front."""
-        if step.name not in self._closed:
-            self._closed[step.name] = self._derive_factors(step)
-        return self._closed[step.name]
+    def _leading_to(self, step: Step) -> list[Step]:
+        """The gradients that a gradient builds on, itself last, in order of calculation."""
+        waiting, found = [step], {step.name}
+        while waiting:
+            for link in waiting.pop().links:
+                if link.upstream is not None and link.upstream not in found:
+                    found.add(link.upstream)
+                    waiting.append(self.graph.step[link.upstream])
+        order = self._order
+        return [self.graph.step[name] for name in sorted(found, key=order.__getitem__)]
+
+    @cached_property
+    def _order(self) -> Mapping[str, int]:
+        return {step.name: place for place, step in enumerate(self.graph.steps)}
 
     def _derive_factors(self, step: Step) -> tuple[Formula, ...]:
+        """The factored closed form as its factors, what the paths share in front."""
         if step.product is not None:
             return factors_of(step.formula)
         branches = []
         for link in step.links:
             above: tuple[Formula, ...] = ()
             if link.upstream is not None:
-                above = self._factors(self.graph.step[link.upstream])
+                above = self._closed[link.upstream]
             branches.append((*above, *factors_of(shown_local(self.graph, link))))
         if sum(size(factor) for branch in branches for factor in branch) > CLOSED_SIZE:
             branches = [
@@ -162,6 +228,19 @@ class Derivations:
         shared = common_prefix(branches)
         rests = [product(*branch[len(shared) :]) for branch in branches]
         return (*shared, total(*rests))
+
+
+def put_together(formula: Formula, parts: Mapping[str, Formula]) -> Formula:
+    """The formula with names replaced, sums in sums and products in products run together."""
+    match formula:
+        case Name(name):
+            return parts.get(name, formula)
+        case Product(factors):
+            return product(*(put_together(factor, parts) for factor in factors))
+        case Sum(terms):
+            return total(*(put_together(term, parts) for term in terms))
+        case _:
+            return rebuild(formula, lambda part: put_together(part, parts))
 
 
 def factors_of(formula: Formula) -> tuple[Formula, ...]:

@@ -62,7 +62,8 @@ class NumberJudge:
         self.key = key
         self.finder = finder
         self.work = work
-        self.digits = digits  # how many significant digits this student writes
+        self.coarse = digits < 2
+        self.digits = max(2, digits)  # how many significant digits this student writes
         self.guess: Work | None = None  # with what the student must have used
         self.true_work: Work | None = None
         self._good: list[Node] = []  # answers that were right from own work, in order
@@ -116,6 +117,8 @@ class NumberJudge:
             return CORRECT if truth != truth else Judgement("wrong", look_again(node.step))
         if given.value == truth:
             return CORRECT
+        if math.isinf(given.value):
+            return Judgement("wrong", look_again(node.step))
         if abs(given.value - truth) <= given.unit * (1 + EPS):
             old = key.truth[node.base] if node.base >= 0 else None
             judgement = self._by_digits(node, given, truth, key.scale[slot], old, key.truth)
@@ -247,6 +250,8 @@ class NumberJudge:
             if _may_be_written(given.value, unit, own, spread):
                 old = work.v[node.base] if node.base >= 0 else None
                 scale = abs(own) if old is None else abs(own - old)
+                if self.coarse and spread >= scale:
+                    continue  # with one digit anything would do
                 judgement = self._by_allowance(node, given, own, unit + spread, scale, old, work.v)
                 return self._with_parents(node, work, judgement)
         return None

@@ -18,6 +18,7 @@ from backprop_cli.marking.work import Work
 CLOSE = 1e-9
 """Relative difference of two floats that were calculated in different orders."""
 MOST_HIDDEN = 12
+MOST_LOOSE = 0.05
 MOST_SLACK = 0.005
 """Where own roundings can move a value by more than this, looking values up finds anything."""
 LOOSE = 10.0  # added to the rank of a match that needs the allowance of own roundings
@@ -179,6 +180,7 @@ class _Search:
         slack = spread / abs(right) if right else 0.0
         if self.digits < 17:
             slack = max(slack, 5 * 10.0 ** (1 - self.digits))
+        slack = min(slack, MOST_LOOSE)
         loose = near + min(slack, MOST_SLACK) * abs(value)
         if abs(value - right) <= apart:
             return

@@ -18,7 +18,6 @@ from backprop_cli.problem.values import (
 from backprop_cli.problem.yaml_tree import Entries, Node, Scalar
 from backprop_cli.rules import optimizers
 
-
 MOST_EQUATIONS = 100
 
 

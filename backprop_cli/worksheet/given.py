@@ -1,12 +1,12 @@
-"""What is given: inputs, targets, parameters, learning rate; and the conventions of the sheet."""
+"""What is given: samples, inputs, targets, parameters; and how the sheet carries its numbers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from backprop_cli.formula.nodes import Name
 from backprop_cli.graph.step import Leaf
-from backprop_cli.problem.model import Equations, Network, Problem
+from backprop_cli.problem.model import Equations, Network, Problem, Value
 from backprop_cli.problem.names import NetworkNames
 from backprop_cli.worksheet.document import (
     Block,
@@ -20,35 +20,41 @@ from backprop_cli.worksheet.document import (
     Table,
     Text,
 )
-from backprop_cli.worksheet.sheet import Sheet
+from backprop_cli.worksheet.numbers import authored
+from backprop_cli.worksheet.sheet import NO_VALUE, Sheet
+
+MOST_SAMPLES = 40
+"""More samples than these are not all listed."""
+
+Group = tuple[str, Sequence[Leaf]]
 
 
 def given(sheet: Sheet) -> Iterator[Block]:
-    """The given quantities in groups, and how numbers are carried."""
+    """The samples, the given quantities in groups, and how numbers are carried."""
     yield Heading(2, (Text("Given"),))
-    rows = [
-        (label, values) for label, leaves in _groups(sheet) if (values := listed(sheet, leaves))
-    ]
-    if rows:
-        columns = (Column((Text("What"),)), Column((Text("Values"),), wrap=True))
-        yield Table(columns, tuple(((Text(label),), values) for label, values in rows))
+    yield from what_is_given(sheet)
     if not sheet.symbolic:
         yield Paragraph((Text(carried(sheet)),))
 
 
+def what_is_given(sheet: Sheet) -> Iterator[Block]:
+    """Tables of the samples, where there are several, and of everything else."""
+    several = len(all_samples(sheet.run.problem)) > 1
+    if several:
+        yield from _sample_table(sheet)
+    yield from _table(
+        sheet, [] if several else _of_samples(sheet), _shared(sheet), _parameters(sheet)
+    )
+
+
 def changed(sheet: Sheet) -> Iterator[Block]:
-    """The parameters with which a later update begins, and its samples."""
-    rows = [
-        (label, values)
-        for label, leaves in _groups(sheet)
-        if (values := listed(sheet, leaves)) and label != "Constants"
-    ]
-    columns = (Column((Text("What"),)), Column((Text("Values"),), wrap=True))
-    yield Table(columns, tuple(((Text(label),), values) for label, values in rows))
+    """What a later update begins with: its sample, if it is a single one, and the parameters."""
+    alone = len(sheet.graph.batch) == 1 and len(all_samples(sheet.run.problem)) > 1
+    yield from _table(sheet, _of_samples(sheet) if alone else [], _parameters(sheet))
 
 
 def carried(sheet: Sheet) -> str:
-    digits = sheet.digits
+    """How exact the numbers of the sheet are, in a sentence."""
     if sheet.run.round_each is not None:
         return (
             f"Each value is rounded to {sheet.run.round_each} significant digits and carried on"
@@ -56,10 +62,72 @@ def carried(sheet: Sheet) -> str:
         )
     if sheet.choices.fractions:
         return "Exact fractions are carried and shown where they exist; other numbers are marked ≈."
-    return f"Full precision is carried; what is shown with ≈ is rounded to {digits} significant digits."
+    return (
+        f"Full precision is carried. Results marked ≈ are rounded to {sheet.digits} significant"
+        " digits; the numbers put in have as many as it takes to reproduce them."
+    )
 
 
-def listed(sheet: Sheet, leaves: Sequence[Leaf]) -> Line:
+def all_samples(problem: Problem) -> list[Mapping[str, Value]]:
+    """The values that differ from sample to sample, by plain name."""
+    match problem.model:
+        case Network() as network:
+            names = NetworkNames(network, problem.notation)
+            return [
+                {
+                    **{names.input(i): value for i, value in enumerate(sample.inputs, 1)},
+                    **{names.target(i): value for i, value in enumerate(sample.targets, 1)},
+                }
+                for sample in network.samples
+            ]
+        case Equations(samples=samples, given=shared):
+            own = dict.fromkeys(name for sample in samples for name in sample)
+            return [{name: sample.get(name, shared.get(name)) for name in own} for sample in samples]
+
+
+def _sample_table(sheet: Sheet) -> Iterator[Block]:
+    samples = all_samples(sheet.run.problem)
+    names = list(dict.fromkeys(name for sample in samples for name in sample))
+    columns = [Column((Text("Sample"),))]
+    columns += [Column((Math(Name(name)),), align="decimal") for name in names]
+    rows = [
+        ((Text(str(number)),), *(_cell(sheet, sample.get(name)) for name in names))
+        for number, sample in enumerate(samples[:MOST_SAMPLES], 1)
+    ]
+    yield Table(tuple(columns), tuple(rows))
+    if len(samples) > MOST_SAMPLES:
+        yield Paragraph((Text(f"… and {len(samples) - MOST_SAMPLES} more samples."),))
+    if len(sheet.graph.batch) > 1 and names:
+        second = f"{names[0]}[{sheet.graph.batch[1]}]"
+        yield Paragraph(
+            (
+                Math(Name(second)),
+                Text(" is "),
+                Math(Name(names[0])),
+                Text(f" of sample {sheet.graph.batch[1]}, and so on."),
+            )
+        )
+
+
+def _cell(sheet: Sheet, value: Value) -> Line:
+    if value is None:
+        return NO_VALUE
+    written = authored(value, sheet.digits, fractions=sheet.choices.fractions)
+    return (Math(written.formula),) if written.exact else (Text("≈ "), Math(written.formula))
+
+
+def _table(sheet: Sheet, *groups: Sequence[Group]) -> Iterator[Table]:
+    rows = [
+        ((Text(label),), values)
+        for group in groups
+        for label, leaves in group
+        if (values := _listed(sheet, leaves))
+    ]
+    if rows:
+        yield Table((Column((Text("What"),)), Column((Text("Values"),), wrap=True)), tuple(rows))
+
+
+def _listed(sheet: Sheet, leaves: Sequence[Leaf]) -> Line:
     """`w₁ = 0.42, w₂ = 0.72, …`; names alone where there are no numbers."""
     parts: list[Inline] = []
     for leaf in leaves:
@@ -73,25 +141,50 @@ def listed(sheet: Sheet, leaves: Sequence[Leaf]) -> Line:
     return tuple(parts)
 
 
-def _groups(sheet: Sheet) -> Iterator[tuple[str, list[Leaf]]]:
-    leaves = sheet.graph.leaves
-    for mark in dict.fromkeys(leaf.sample for leaf in leaves if leaf.kind in ("input", "target")):
-        own = [leaf for leaf in leaves if leaf.sample == mark]
-        where = "" if mark is None else f", sample {mark}"
-        yield f"Inputs{where}", [leaf for leaf in own if leaf.kind == "input"]
-        yield f"Targets{where}", [leaf for leaf in own if leaf.kind == "target"]
+def _differing(sheet: Sheet) -> set[str]:
+    """The names of what each sample has for itself."""
+    return {name for sample in all_samples(sheet.run.problem) for name in sample}
+
+
+def _of_samples(sheet: Sheet) -> list[Group]:
+    """Inputs and targets of a batch of one."""
+    own = _differing(sheet)
+    leaves = [leaf for leaf in sheet.graph.leaves if leaf.name in own]
+    inputs = [leaf for leaf in leaves if leaf.kind == "input"]
+    label = "Inputs" if isinstance(sheet.run.problem.model, Network) else "Sample"
+    return [(label, inputs), ("Targets", [leaf for leaf in leaves if leaf.kind == "target"])]
+
+
+def _shared(sheet: Sheet) -> list[Group]:
+    """What an author's equations are given for all samples alike, and constants of the update."""
+    leaves, own = sheet.graph.leaves, _differing(sheet)
+    inputs = [
+        leaf
+        for leaf in leaves
+        if leaf.kind == "input" and leaf.name.partition("[")[0] not in own
+    ]
+    constants = [leaf for leaf in leaves if leaf.kind == "constant"]
+    return [
+        ("Inputs", inputs),
+        ("Learning rate", constants[:1]),
+        ("Constants", constants[1:]),
+    ]
+
+
+def _parameters(sheet: Sheet) -> list[Group]:
+    states = [leaf for leaf in sheet.graph.leaves if leaf.kind == "state"]
     match sheet.run.problem.model:
         case Network() as network:
-            yield from _by_unit(sheet, network)
+            groups = _by_unit(sheet, network)
         case Equations():
-            yield "Parameters", [leaf for leaf in leaves if leaf.kind == "parameter"]
-    yield "Constants", [leaf for leaf in leaves if leaf.kind == "constant"]
-    yield "Optimizer state", [leaf for leaf in leaves if leaf.kind == "state"]
+            leaves = [leaf for leaf in sheet.graph.leaves if leaf.kind == "parameter"]
+            groups = [("Parameters", leaves)]
+    return [*groups, ("Optimizer state", states)]
 
 
-def _by_unit(sheet: Sheet, network: Network) -> Iterator[tuple[str, list[Leaf]]]:
+def _by_unit(sheet: Sheet, network: Network) -> list[Group]:
     names = NetworkNames(network, sheet.run.problem.notation)
-    shared: list[Leaf] = []
+    groups: list[Group] = []
     for depth, layer in enumerate(network.layers, 1):
         for unit in range(1, layer.units + 1):
             found = [
@@ -103,22 +196,17 @@ def _by_unit(sheet: Sheet, network: Network) -> Iterator[tuple[str, list[Leaf]]]
                 found.append(names.bias(depth, unit))
             if layer.batch_norm is not None:
                 found += [names.gamma(depth, unit), names.beta(depth, unit)]
-            yield unit_title(network, depth, unit), [sheet.graph.leaf[name] for name in found]
+            leaves = [sheet.graph.leaf[name] for name in found]
+            groups.append((unit_title(network, depth, unit), leaves))
         if layer.bias == "shared":
             shared = [sheet.graph.leaf[names.bias(depth, 1)]]
-            yield f"Layer {depth}, shared bias", shared
+            groups.append((f"Layer {depth}, shared bias", shared))
+    return groups
 
 
 def unit_title(network: Network, depth: int, unit: int) -> str:
+    """What a heading calls a unit: `Layer 1, unit 2`, `Output unit`."""
     layer = network.layers[depth - 1]
     if depth == len(network.layers):
         return "Output unit" if layer.units == 1 else f"Output unit {unit}"
     return f"Layer {depth}, unit {unit}" if layer.units > 1 else f"Layer {depth}"
-
-
-def all_samples(problem: Problem) -> Sequence[object]:
-    match problem.model:
-        case Network(samples=samples):
-            return samples
-        case Equations(samples=equation_samples):
-            return equation_samples

@@ -19,6 +19,8 @@ SMALLEST_PLAIN = -4
 LARGEST_PLAIN = 7
 EXTRA_WHOLE = 2
 """An exact decimal with this many digits more than asked for is still written whole."""
+LONGER = 6
+"""An author's number is kept as written up to so many signs more than the digits asked for."""
 LONGEST_FRACTION = 10**9
 GUARD_DIGITS = 8
 """Operands get up to so many digits more than the result that they have to reproduce."""
@@ -53,6 +55,14 @@ def shown(value: Value, digits: int, *, fractions: bool = False) -> Shown:
     if whole is not None:
         return Shown(signed(whole, value < 0), True)
     return Shown(signed(rounded_text(value, digits), value < 0), False)
+
+
+def authored(number: Number, digits: int, *, fractions: bool = False) -> Shown:
+    """A number of the problem file: as its author wrote it, unless that is very long."""
+    text = number.text.removeprefix("+")
+    if fractions or number.value == 0 or len(text) > digits + LONGER:
+        return shown(number.value, digits, fractions=fractions)
+    return Shown(signed(text.removeprefix("-"), number.value < 0), True)
 
 
 def signed(text: str, negative: bool) -> Formula:

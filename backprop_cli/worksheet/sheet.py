@@ -7,13 +7,13 @@ from functools import cached_property
 from typing import Literal, TypeAlias
 
 from backprop_cli.formula.evaluate import evaluate
-from backprop_cli.formula.nodes import Formula, Name
+from backprop_cli.formula.nodes import Formula, Name, Number
 from backprop_cli.formula.spelling import Glyph, Spelling, Symbol, spell
 from backprop_cli.graph.derivation import Derivations
 from backprop_cli.graph.step import Graph, Step
 from backprop_cli.run import Iteration, Run, Value
 from backprop_cli.worksheet.document import Line, Math, Text
-from backprop_cli.worksheet.numbers import Shown, put_in, shown, signed
+from backprop_cli.worksheet.numbers import Shown, authored, put_in, shown
 
 Form: TypeAlias = Literal["reuse", "chain", "delta", "matrix", "gates"]
 
@@ -67,6 +67,11 @@ class Sheet:
         return self.iteration.graph
 
     @property
+    def first(self) -> bool:
+        """Whether this is the first update of the run: what has been explained once is enough."""
+        return self.iteration.number == 1
+
+    @property
     def digits(self) -> int:
         return self.choices.digits or self.run.problem.rounding.digits
 
@@ -106,9 +111,7 @@ class Sheet:
     def _write(self, name: str, value: Value, digits: int) -> Shown:
         leaf = self.graph.leaf.get(name)
         if leaf is not None and leaf.text is not None and value == leaf.value:
-            text = leaf.text.removeprefix("+")
-            if len(text) <= digits + 6 and not self.choices.fractions:
-                return Shown(signed(text.removeprefix("-"), value < 0), True)
+            return authored(Number(leaf.text), digits, fractions=self.choices.fractions)
         written = shown(value, digits, fractions=self.choices.fractions)
         if written.exact and self._rounded_by_hand(name, value):
             return Shown(written.formula, False)
