@@ -154,6 +154,12 @@ class Solution:
 
         return html.render(self.illustrated)
 
+    def to_pdf(self, paper: str = "a4") -> bytes:
+        """Pages, `a4` or `letter`. Needs the extra: `pip install 'backprop-cli[pdf]'`."""
+        from backprop_cli.render import pdf
+
+        return pdf.render(self.illustrated, paper=paper)
+
     def to_json(self) -> str:
         from backprop_cli.worksheet.solution_json import solution_json
 

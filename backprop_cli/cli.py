@@ -506,7 +506,10 @@ def rendered(
         case Format.PDF:
             from backprop_cli.render import pdf
 
-            return pdf.render(document, paper=paper)
+            try:
+                return pdf.render(document, paper=paper)
+            except pdf.PdfUnavailable as missing:
+                raise Undeliverable(str(missing)) from None
         case Format.JSON:
             raise UsageProblem("only a solution is written as JSON")
         case _:

@@ -288,6 +288,16 @@ def test_a_terminal_without_unicode_gets_ascii() -> None:
     assert backprop("solve", SHEET, encoding="latin-1").output == plain
 
 
+def test_pdf_without_its_package_says_how_to_get_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "typst", None)
+    result = backprop("solve", SHEET, "--output", tmp_path / "sheet.pdf")
+    assert result.code == 2
+    assert "pip install 'backprop-cli[pdf]'" in result.complaints
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_pdf_is_not_thrown_at_a_terminal() -> None:
     result = backprop("solve", SHEET, "--format", "pdf", terminal=True)
     assert (result.code, result.output) == (2, b"")
