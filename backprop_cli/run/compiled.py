@@ -8,8 +8,7 @@ about as much as its arithmetic.
 from __future__ import annotations
 
 import math
-from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from math import gcd
 from typing import cast
 
@@ -17,6 +16,7 @@ from backprop_cli.formula import python
 from backprop_cli.formula.build import names_in, rename
 from backprop_cli.formula.evaluate import as_float
 from backprop_cli.formula.nodes import Formula, Name
+from backprop_cli.graph.expand import expand
 from backprop_cli.graph.step import Graph
 from backprop_cli.problem.model import Problem
 from backprop_cli.run.batches import Builder, batch_of, batch_size, sample_count
@@ -26,6 +26,7 @@ from backprop_cli.run.evaluation import (
     is_clock,
     not_finite,
 )
+from backprop_cli.run.losses import Losses
 from backprop_cli.run.model import Stop, Value
 
 Loop = Callable[
@@ -43,7 +44,7 @@ def run_on(
     carried: dict[str, Value | None],
     done: int,
     wanted: int,
-    losses: list[Value | None],
+    losses: Losses,
     progress: Callable[[int], None] | None = None,
 ) -> tuple[dict[str, Value | None], Stop | None]:
     """Carry out the updates after `done` up to `wanted`; losses are appended.
@@ -54,20 +55,18 @@ def run_on(
     if any(value is None for value in carried.values()):
         return carried, None
     graph = builder.graph(batch_of(problem, 1))
-    loop = compile_updates(graph)
     names = _state_names(graph)
     state: Sequence[float] = [as_float(_known(carried[name])) for name in names]
-    batches = [_given(expanded, graph) for expanded in _cycle(problem, builder)]
-    recorded = array("d")
+    batches = [_given(expanded) for expanded in _cycle(problem)]
+    loop = compile_updates(graph, single=len(batches) == 1)
     while done < wanted:
         goal = min(wanted, done + PROGRESS_EVERY)
-        reached, state = loop(state, batches, done, goal, recorded.append)
+        reached, state = loop(state, batches, done, goal, losses.record)
         if progress is not None:
             progress(reached - done)
         done = reached
         if done < goal:
             break
-    losses.extend(recorded)
     result: dict[str, Value | None] = {**carried, **dict(zip(names, state, strict=True))}
     if done == wanted:
         return result, None
@@ -102,34 +101,30 @@ def is_clock_leaf(name: str, graph: Graph) -> bool:
     return _is_clock(name, graph)
 
 
-def _given(graph: Graph, first: Graph) -> tuple[float, ...]:
-    """The inputs and targets of a batch, in the order of the first batch's leaves."""
-    del first
+def _given(graph: Graph) -> tuple[float, ...]:
+    """The inputs and targets of a batch, in the order of its leaves, which is that of the first's."""
     return tuple(
         as_float(_known(leaf.value)) for leaf in graph.leaves if leaf.kind in ("input", "target")
     )
 
 
-def _cycle(problem: Problem, builder: Builder) -> list[Graph]:
+def _cycle(problem: Problem) -> list[Graph]:
     """The batches until they repeat. Only their leaves are looked at."""
-    from backprop_cli.graph.expand import expand
-
     size, count = batch_size(problem), sample_count(problem)
     repeats = count // gcd(size, count)
-    del builder
     return [expand(problem, batch_of(problem, update)) for update in range(1, repeats + 1)]
 
 
-def compile_updates(graph: Graph) -> Loop:
-    """The loop over updates of one graph as a Python function."""
-    source, constants = update_source(graph)
-    scope: dict[str, object] = {**python.HELPERS, **constants}
+def compile_updates(graph: Graph, *, single: bool = False) -> Loop:
+    """The loop over updates of one graph as a Python function; `single`: there is one batch."""
+    source = update_source(graph, single=single)
+    scope: dict[str, object] = {**python.HELPERS, "f_all_finite": _all_finite}
     exec(compile(source, "<update>", "exec"), scope)  # generated from the checked tree only
     return cast(Loop, scope["updates"])
 
 
-def update_source(graph: Graph) -> tuple[str, dict[str, float]]:
-    """Python source of the loop, and the constants it mentions."""
+def update_source(graph: Graph, *, single: bool = False) -> str:
+    """Python source of the loop."""
     identifiers: dict[str, str] = {}
 
     def identifier(name: str) -> str:
@@ -143,34 +138,55 @@ def update_source(graph: Graph) -> tuple[str, dict[str, float]]:
         if leaf.kind == "constant"
     }
     clocks = [leaf.name for leaf in graph.leaves if _is_clock(leaf.name, graph)]
+    take = f"{_tuple(map(identifier, given))} = batches"
     lines = [
         "def updates(state, batches, done, wanted, record):",
         f"    {_tuple(map(identifier, state))} = state",
-        "    count = len(batches)",
-        "    isfinite = f_isfinite",
-        *(f"    {key} = {value!r}" for key, value in constants.items()),
+        *(f"    {key} = {python.literal(value)}" for key, value in constants.items()),
+        f"    {take}[0]" if single else "    count = len(batches)",
         "    while done < wanted:",
-        f"        {_tuple(map(identifier, given))} = batches[done % count]",
+        *(() if single else (f"        {take}[done % count]",)),
         *(f"        {identifier(name)} = done + 1.0" for name in clocks),
     ]
     for name, formula in _needed(graph):
         written = python.write(formula, identifier)
         lines.append(f"        {identifier(name)} = {written}")
     news = [identifier(graph.carried.get(name, name)) for name in state]
-    sum_of_changes = " + ".join(news) or "0.0"
     if graph.losses:
         loss = identifier(graph.output)
-        lines.append(f"        if not isfinite({loss} + {sum_of_changes}):")
-        lines.append(f"            return done, {_tuple(map(identifier, state))}")
+        lines += _left_if_not_finite([loss, *news], f"done, {_tuple(map(identifier, state))}")
         lines.append(f"        record({loss})")
     lines.append(f"        {_tuple(map(identifier, state))} = {_tuple(news)}")
     lines.append("        done += 1")
     lines.append(f"    return done, {_tuple(map(identifier, state))}")
-    return "\n".join(lines) + "\n", {"f_isfinite": math.isfinite}  # type: ignore[dict-item]
+    return "\n".join(lines) + "\n"
 
 
-def _tuple(names: object) -> str:
-    parts = list(names)  # type: ignore[call-overload]
+def _left_if_not_finite(watched: Sequence[str], result: str) -> list[str]:
+    """Leaves the loop before an update with a value that is infinite or not a number.
+
+    Their sum is finite only if they all are, and is quick to look at; a sum that overflows by
+    itself is looked at again one by one.
+    """
+    lines = []
+    for start in range(0, len(watched), python.LONGEST_CHAIN):
+        part = " + ".join(watched[start : start + python.LONGEST_CHAIN])
+        lines.append(f"        f_check = {part}" if start == 0 else f"        f_check += {part}")
+    return [
+        *lines,
+        "        if f_check - f_check != 0.0 and not f_all_finite(",
+        f"            {_tuple(watched)}",
+        "        ):",
+        f"            return {result}",
+    ]
+
+
+def _all_finite(values: Sequence[float]) -> bool:
+    return all(map(math.isfinite, values))
+
+
+def _tuple(names: Iterable[str]) -> str:
+    parts = list(names)
     return "(" + ", ".join(parts) + ("," if len(parts) == 1 else "") + ")" if parts else "()"
 
 

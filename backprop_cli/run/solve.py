@@ -18,6 +18,7 @@ from backprop_cli.run.evaluation import (
     loss_with,
     stop_if_not_finite,
 )
+from backprop_cli.run.losses import Losses
 from backprop_cli.run.model import Iteration, Run, Value
 from backprop_cli.run.perceptron import solve_perceptron
 
@@ -56,7 +57,7 @@ def _solve_gradient(
     initial = initial_values(builder.graph(batch_of(problem, 1)))
     carried: dict[str, Value | None] = dict(initial)
     iterations: list[Iteration] = []
-    losses: list[Value | None] = []
+    losses = Losses()
     stop = None
     # Hand rounding has no compiled form: it goes step by step to the end.
     stepwise = shown if round_each is None else updates

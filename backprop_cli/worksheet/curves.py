@@ -16,21 +16,19 @@ LOSS_POINTS = 400
 
 def loss_curve(run: Run) -> Curve | None:
     """The loss before each update and after the last."""
-    points = [
-        (float(index), as_float(value))
-        for index, value in enumerate(run.losses)
-        if value is not None and math.isfinite(as_float(value))
-    ]
+    end = len(run.losses) - 1
+    step = max(1, -(-end // LOSS_POINTS))
+    points = []
+    for index in sorted({*range(0, end + 1, step), end}):
+        value = run.losses[index]
+        if value is not None and math.isfinite(as_float(value)):
+            points.append((float(index), as_float(value)))
     if len(points) < 3:
         return None
-    step = max(1, -(-len(points) // LOSS_POINTS))
-    kept = points[::step]
-    if kept[-1] != points[-1]:
-        kept.append(points[-1])
     first, last = points[0][1], points[-1][1]
     trend = "falls" if last < first else "rises" if last > first else "stays"
     return Curve(
-        series=(Series("loss", tuple(kept)),),
+        series=(Series("loss", tuple(points)),),
         x_label="updates done",
         y_label="loss",
         title="Loss over the run",

@@ -151,15 +151,16 @@ def loss_again(sheet: Sheet) -> Iterator[Block]:
 def loss_table(run: Run, choices: Choices) -> Iterator[Block]:
     """The loss before each update and after the last; long runs are thinned out evenly."""
     digits = choices.digits or run.problem.rounding.digits
-    losses = [(index, value) for index, value in enumerate(run.losses) if value is not None]
-    if not losses:
+    if not run.losses:
         return
-    last = len(losses) - 1
+    last = len(run.losses) - 1
     count = min(LOSS_ROWS, last)
     chosen = sorted({round(place * last / count) for place in range(count + 1)}) if count else [0]
     rows: list[tuple[Line, ...]] = []
-    for place in chosen:
-        index, value = losses[place]
+    for index in chosen:
+        value = run.losses[index]
+        if value is None:
+            return
         label = f"after update {index}" if index == run.updates else f"before update {index + 1}"
         rows.append(((Text(label),), (Math(shown(value, digits).formula),)))
     columns = (Column((Text("When"),)), Column((Text("Loss"),), align="decimal"))
