@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn, assert_never
 
@@ -17,6 +18,7 @@ from backprop_cli.console import (
     Undeliverable,
     complain,
     deliver,
+    deliver_stream,
     silence,
     wants_color,
     width_of_page,
@@ -26,6 +28,10 @@ from backprop_cli.console import (
 from backprop_cli.diagnostics import ProblemError, escape, nearest, quote, render_all
 
 if TYPE_CHECKING:
+    from backprop_cli.marking.answers import Submission
+    from backprop_cli.marking.check import Checker
+    from backprop_cli.marking.model import SubmissionReport
+    from backprop_cli.marking.reports.tally import Tally
     from backprop_cli.problem.model import Problem
     from backprop_cli.run import Run
     from backprop_cli.worksheet.document import Document
@@ -73,6 +79,19 @@ PICTURE_ENDINGS = {
 }
 
 
+class ReportFormat(StrEnum):
+    """What a report on answers can be written as."""
+
+    TEXT = "text"
+    JSON = "json"
+    JUNIT = "junit"
+    GRADESCOPE = "gradescope"
+    GITHUB = "github"
+    CLASSROOM50 = "classroom50"
+    CSV = "csv"
+    MARKDOWN = "markdown"
+
+
 class Form(StrEnum):
     """How gradients are written."""
 
@@ -95,6 +114,8 @@ class Files(StrEnum):
     ANSWERS = "answers"
 
 
+CLASS_ROWS = 2000
+"""So many submissions have a line of their own in the text report of a class."""
 TEXT_SHOWN = 2
 """So many updates are written in full on a sheet unless --show says otherwise."""
 JSON_SHOWN = 1000
@@ -294,6 +315,91 @@ def solve(
     from backprop_cli.worksheet.solution import solution
 
     deliver(rendered(solution(run, choices), chosen, output, ascii, width, paper), output)
+
+
+@app.command()
+def check(
+    file: ProblemFile,
+    answers: Annotated[
+        list[str], typer.Argument(metavar="ANSWERS...", help="Answer files (YAML, JSON, CSV).")
+    ],
+    format: Annotated[
+        ReportFormat, typer.Option("--format", "-f", help="What to report.")
+    ] = ReportFormat.TEXT,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="PATH", help="Write to a file.")
+    ] = None,
+    pass_mark: Annotated[
+        float | None,
+        typer.Option("--pass-mark", metavar="SHARE", min=0, max=1, help="Share of points to pass."),
+    ] = None,
+    tolerance: Annotated[
+        float | None,
+        typer.Option("--tolerance", metavar="SHARE", min=0, max=0.5, help="Relative tolerance."),
+    ] = None,
+    reveal: Annotated[bool, typer.Option("--reveal", help="Show the right values.")] = False,
+    exit_zero: Annotated[
+        bool, typer.Option("--exit-zero", help="Exit with 0 also where the pass mark is missed.")
+    ] = False,
+    ascii: Ascii = False,
+    width: Width = None,
+) -> None:
+    """Mark answer files: honest rounding costs nothing, one slip costs one mark."""
+    problem = read(file)
+    if file == "-" and "-" in answers:
+        raise UsageProblem("only one of the problem and the answers can be read from stdin")
+    from backprop_cli.marking.answers import read_submission
+    from backprop_cli.marking.check import Checker
+    from backprop_cli.marking.reports import REPORTS
+    from backprop_cli.marking.reports.tally import Tally
+
+    checker = Checker(problem, tolerance=tolerance, pass_mark=pass_mark, reveal=reveal)
+    tally = Tally()
+    with Progress("submissions marked") as progress:
+        reports = tally.watch(marked_files(checker, answers, read_submission, progress))
+        if format is ReportFormat.TEXT:
+            document = marking_document(checker, reports, tally)
+            deliver(rendered(document, Format.TEXT, output, ascii, width), output)
+        else:
+            deliver_stream(REPORTS[format.value](checker.head, reports), output)
+    raise typer.Exit(verdict(tally, exit_zero))
+
+
+def marked_files(
+    checker: Checker,
+    files: Sequence[str],
+    read_file: Callable[[str], Submission],
+    progress: Progress | None,
+) -> Iterator[SubmissionReport]:
+    """The reports on answer files, one at a time; what is wrong with a file is in its report."""
+    for file in files:
+        report = checker.mark(read_file(file))
+        if report.error is not None:
+            complain(f"{escape(file)}: error[unreadable-answers]: {escape(report.error)}")
+        if progress is not None:
+            progress(1)
+        yield report
+
+
+def marking_document(
+    checker: Checker, reports: Iterator[SubmissionReport], tally: Tally
+) -> Document:
+    """One student's answers in full, or a class at a glance."""
+    from backprop_cli.worksheet.marked import class_sheet, marked
+
+    first = list(islice(reports, CLASS_ROWS))
+    for _ in reports:
+        pass  # counted by the tally as they go by
+    if tally.count == 1:
+        return marked(checker.head, first[0], checker.graph)
+    return class_sheet(checker.head, tally, first, checker.graph)
+
+
+def verdict(tally: Tally, exit_zero: bool) -> int:
+    """2 where no answer file could be read, 1 where a pass mark is missed."""
+    if tally.errors == tally.count:
+        return WRONG_INPUT
+    return OK if exit_zero or tally.passed == tally.count else NOT_PASSED
 
 
 @app.command()

@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -40,6 +41,23 @@ def silence(stream: TextIO) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
+def deliver_stream(parts: Iterable[str], output: Path | None) -> None:
+    """The same for a result that is made piece by piece, so that a long one is never in memory."""
+    if output is None or str(output) == "-":
+        for part in parts:
+            write(part)
+        return
+    try:
+        _replace(output, (part.encode("utf-8", "replace") for part in parts))
+    except (OSError, ValueError) as error:
+        raise _undeliverable(output, error) from None
+
+
+def _undeliverable(output: Path, error: Exception) -> Undeliverable:
+    reason = getattr(error, "strerror", None) or "it cannot be written"
+    return Undeliverable(f"{escape(str(output))}: {reason}")
+
+
 def deliver(content: str | bytes, output: Path | None) -> None:
     """The result to the file, whole or not at all; to stdout without one.
 
@@ -56,23 +74,23 @@ def deliver(content: str | bytes, output: Path | None) -> None:
         return
     data = content if isinstance(content, bytes) else content.encode("utf-8", "replace")
     try:
-        _replace(output, data)
+        _replace(output, (data,))
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "it cannot be written"
-        raise Undeliverable(f"{escape(str(output))}: {reason}") from None
+        raise _undeliverable(output, error) from None
 
 
-def _replace(output: Path, data: bytes) -> None:
+def _replace(output: Path, parts: Iterable[bytes]) -> None:
     """A file is swapped in one go; a device or a pipe is written to as it is."""
     place = output.resolve()
     if place.exists() and not place.is_file():
-        place.write_bytes(data)
+        with open(place, "wb") as device:
+            device.writelines(parts)
         return
     mode = place.stat().st_mode & 0o7777 if place.exists() else 0o666 & ~_umask()
     descriptor, unfinished = tempfile.mkstemp(prefix=".backprop-", dir=place.parent)
     try:
         with open(descriptor, "wb") as file:
-            file.write(data)
+            file.writelines(parts)
         os.chmod(unfinished, mode)
         os.replace(unfinished, place)
     except BaseException:
