@@ -204,6 +204,8 @@ class Printer(ABC):
                 return self.negative(written) if text.startswith("-") else written
             case Name(name):
                 return self.name(name)
+            case Negative(Product(factors)):
+                return self.negative(self.row(self._factors(factors, inside_sum)))
             case Negative(operand):
                 return self.negative(self._term(operand))
             case Sum(terms):
@@ -238,14 +240,15 @@ class Printer(ABC):
             case Product(factors):
                 return self._factors(factors, inside_sum=False)
             case Negative(Product(factors)):
-                first, *rest = self._factors(factors, inside_sum=True)
+                first, *rest = self._factors(factors, inside_sum=False)
                 return [self.negative(first), *rest]
             case _:
                 return [self.text(formula)]
 
     def _terms(self, terms: Sequence[Formula]) -> list[str]:
         first, *rest = terms
-        written = [self.text(first) if self.level(first) is Level.NEGATIVE else self._term(first)]
+        negative = self.level(first) is Level.NEGATIVE
+        written = [self.text(first, inside_sum=True) if negative else self._term(first)]
         for term in rest:
             if isinstance(term, Negative):
                 written.append(self.continued(True, self._term(term.operand)))
