@@ -173,7 +173,12 @@ def _inline(line: Line, spelling: Spelling) -> Iterator[str]:
             case Math(formula):
                 yield formula_pieces(formula, spelling)
             case Relation(left, sign, right):
+                begin = mathml.row(left, spelling)
                 first, *rest = breakable(right, spelling)
+                if not rest and _letters(begin + first) <= LONG:
+                    mark = f'<mo form="infix">{escape(sign)}</mo>'
+                    yield mathml.math(f"<mrow>{begin}{mark}{first}</mrow>")
+                    continue
                 yield formula_pieces(left, spelling)
                 # The sign goes with what follows it: a line never begins with a bare number.
                 yield mathml.math(f'<mrow><mo form="infix">{escape(sign)}</mo>{first}</mrow>')

@@ -55,7 +55,7 @@ PREAMBLE = r"""\documentclass[11pt,PAPER]{article}
 \usepackage{booktabs,longtable,array}
 \setlength{\parindent}{0pt}\setlength{\parskip}{0.5\baselineskip}
 \setlength{\emergencystretch}{3em}\raggedbottom\allowdisplaybreaks
-\binoppenalty=50 \relpenalty=20
+\binoppenalty=600 \relpenalty=300 % rather before an operator, where \allowbreak stands
 % A line of a derivation: left side, sign, right side (it goes on behind the sign), label.
 \newlength{\bpleft}
 \newcommand{\bpstep}[3]{\par{\raggedright\hangindent=\dimexpr\bpleft+4em\relax\hangafter=1
@@ -226,8 +226,12 @@ def formula_tex(formula: Formula, spelling: Spelling, most: int = IN_LINE) -> st
 
     In a long one the brackets have a fixed size: TeX never breaks between `\\left` and `\\right`.
     """
-    tex = r"\allowbreak ".join(latex.pieces(formula, spelling))
-    if width(formula, spelling) > most:
+    wide = width(formula, spelling)
+    if wide <= WHOLE:
+        return latex.write(formula, spelling)
+    first, *rest = latex.pieces(formula, spelling)
+    tex = first + "".join(r"\allowbreak " + piece.lstrip() for piece in rest)
+    if wide > most:
         tex = tex.replace(r"\left(", r"\Bigl(").replace(r"\right)", r"\Bigr)")
     return tex
 
@@ -235,6 +239,7 @@ def formula_tex(formula: Formula, spelling: Spelling, most: int = IN_LINE) -> st
 # Blocks
 
 ON_ONE_PAGE = 18  # rows of a table that is kept together; longer ones need a second run of TeX
+WHOLE = 16  # a formula of so many characters is not broken
 LINE = 88  # about so many characters stand on a line
 
 

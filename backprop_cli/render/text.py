@@ -66,6 +66,7 @@ ESCAPES = {
     "note": "34",
     "warning": "1;33",
 }
+SHORT_RELATION = 24  # `x₁ = 0.5` stays together where words can be parted instead
 READABLE = 100  # running text is not set wider than this
 NARROWEST = 20
 
@@ -206,8 +207,10 @@ def relation(left: Formula, sign: str, right: Formula, page: Page, style: str = 
     """`left sign right`, rather broken at the sign than inside."""
     shown = page.signs.relation(sign)
     first, *rest = formula_atoms(page.formula(right), style)
-    joined = Atom(f"{shown} {first.text}", style, BEFORE_RELATION, True)
-    return [*formula_atoms(page.formula(left), style), joined, *rest]
+    begin = formula_atoms(page.formula(left), style)
+    short = width_of(begin) + width_of([first, *rest]) <= SHORT_RELATION
+    penalty = BEFORE_FACTOR if short else BEFORE_RELATION
+    return [*begin, Atom(f"{shown} {first.text}", style, penalty, True), *rest]
 
 
 def _marked(mark: str, mark_style: str, atoms: Sequence[Atom], page: Page) -> Iterator[Row]:
