@@ -7,7 +7,7 @@ more time than a right one.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
 
 from backprop_cli.formula.build import children, names_in
@@ -305,7 +305,8 @@ class ExpressionJudge:
 
     def _number(self, node: Node, text: str, formula: Formula, only: bool) -> Judgement:
         """An expression without names is a number that has not been worked out."""
-        written = worked_out(formula)
+        given = {abs(value) for value in self.key.truth[: self.key.structure.leaves]}
+        written = worked_out(formula, given)
         if not math.isfinite(written.value):
             return Judgement("wrong", look_again(node.step))
         if only:
@@ -327,12 +328,12 @@ class ExpressionJudge:
                 mistake = shared.explain(node, values, own_points)
                 if mistake is not None:
                     return Judgement("wrong", look_again(node.step, mistake), mistake)
+        if not names_in(formula):
+            feedback = "This sheet has no numbers, so the answer is an expression in its names."
+            return Judgement("wrong", feedback)
         mistake = shared.explain(node, values, shared.points)
         if mistake is not None:
             return Judgement("wrong", look_again(node.step, mistake), mistake)
-        if self.key.symbolic and not names_in(formula):
-            feedback = "This sheet has no numbers, so the answer is an expression in its names."
-            return Judgement("wrong", feedback)
         if not self.key.symbolic and same(values[:1], [shared.points[0][node.slot]]):
             feedback = (
                 "This agrees with the sheet's numbers, but not in general; "
@@ -366,8 +367,9 @@ class ExpressionJudge:
         return slot in self.texts and slot not in self.own
 
 
-def worked_out(formula: Formula) -> Written:
-    """The value of an expression without names; its unit follows from the decimals in it."""
+def worked_out(formula: Formula, exact: Collection[float] = ()) -> Written:
+    """The value of an expression without names; its unit follows from the decimals in it that
+    are not `exact` as given on the sheet."""
     value = as_float(evaluate(formula, _no_name))
     if not math.isfinite(value):
         return Written(value, 0.0, 1, 1)
@@ -377,7 +379,7 @@ def worked_out(formula: Formula) -> Written:
         if "." not in part.text:
             continue
         written = read_number(part.text)
-        if written is None or written.value == 0:
+        if written is None or written.value == 0 or written.value in exact:
             continue
         digits = min(digits, max(1, written.digits))
         moved = as_float(evaluate(_moved(formula, part, written), _no_name))

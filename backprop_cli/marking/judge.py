@@ -25,9 +25,9 @@ from backprop_cli.marking.feedback import (
     look_again,
 )
 from backprop_cli.marking.model import Mistake, Verdict
-from backprop_cli.marking.numbers import Written, quantum
+from backprop_cli.marking.numbers import Written, quantum, written_the_same
 from backprop_cli.marking.sheet import AnswerKey, Node
-from backprop_cli.marking.slips import Explanation, SlipFinder, inverse
+from backprop_cli.marking.slips import LOOSE, Explanation, SlipFinder, inverse
 from backprop_cli.marking.work import Work
 
 CLOSE_SHARE = 0.03
@@ -153,16 +153,18 @@ class NumberJudge:
         value, unit = given.value, given.unit
         if abs(value - reference) <= self.key.tolerance * scale:
             return CORRECT
+        if given.digits == 0 and old is not None:
+            return Judgement("imprecise", NO_DIGITS, right=True, blank=True)
         if old is not None:
             change = reference - old
-            if any(_written_the_same(value, unit, other) for other in (old, old - change)):
+            if any(written_the_same(value, unit, other) for other in (old, old - change)):
                 return Judgement("imprecise", UNCHANGED, right=True)
             return CORRECT
         if given.digits == 0 or unit >= abs(reference):
-            if unit >= 1 and abs(reference) >= 0.01:
-                return None  # a bare 0 or 1 says nothing
+            if _bare(given, reference):
+                return None
             return Judgement("imprecise", NO_DIGITS, right=True, blank=True)
-        honest = _written_the_same(value, unit, reference)
+        honest = written_the_same(value, unit, reference)
         if honest and given.digits >= 2:
             return CORRECT
         if self._hides_slip(node, value, unit, reference, scale, v):
@@ -180,7 +182,7 @@ class NumberJudge:
     ) -> bool:
         apart = self.key.tolerance * scale
         return any(
-            abs(other - reference) > apart and _written_the_same(value, unit, other)
+            abs(other - reference) > apart and written_the_same(value, unit, other)
             for other in self.finder.structural(node, v)
         )
 
@@ -246,6 +248,8 @@ class NumberJudge:
         for function, parents in [(node.function, node.parents), *node.others]:
             work.settle(parents)
             own = function(work.v)
+            if _bare(given, own):
+                continue
             spread = work.widened(node, self.digits)
             if _may_be_written(given.value, unit, own, spread):
                 old = work.v[node.base] if node.base >= 0 else None
@@ -280,16 +284,19 @@ class NumberJudge:
         return self._confirmed
 
     def _wrong(self, node: Node, given: Written, own: float | None) -> Judgement:
-        explanation = self.finder.explain(
-            self.key,
-            node,
-            given.value,
-            given.unit,
-            self._works(),
-            self._confirm(),
-            self.digits,
-        )
-        if explanation is None and self._near(node, given.value, own):
+        explanation = None
+        if given.digits and not _bare(given, self.key.truth[node.slot]):
+            explanation = self.finder.explain(
+                self.key,
+                node,
+                given.value,
+                given.unit,
+                self._works(),
+                self._confirm(),
+                self.digits,
+            )
+        near = self._near(node, given.value, own)
+        if near and (explanation is None or explanation.rank >= LOOSE):
             return Judgement("imprecise", ROUNDED_EARLY, own=own)
         self._infer(node, given, explanation)
         if explanation is None:
@@ -357,9 +364,7 @@ def _may_be_written(value: float, unit: float, other: float, spread: float) -> b
     return distance <= (room + spread) * (1 + 1e-6)
 
 
-def _written_the_same(value: float, unit: float, other: float) -> bool:
-    """Whether `other`, rounded or cut off to the unit of `value`, would be written as `value`."""
-    distance = abs(value - other)
-    if distance <= 0.5 * unit * (1 + 1e-6):
-        return True
-    return distance < unit * (1 - 1e-9) and abs(value) <= abs(other) and value * other >= 0
+
+def _bare(given: Written, reference: float) -> bool:
+    """Whether a bare 0 or 1 stands for a number that is not near it: it says nothing."""
+    return abs(given.value) <= 1 <= given.unit and given.unit >= abs(reference) >= 0.01

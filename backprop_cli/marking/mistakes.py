@@ -54,9 +54,9 @@ RANK: dict[Code, float] = {
     "missing-activation-derivative": 2,
     "missing-learning-rate": 2,
     "loss-constant": 2,
-    "sum-not-mean": 2,
-    "mean-not-sum": 2,
-    "decimal-slip": 3.2,
+    "sum-not-mean": 1,
+    "mean-not-sum": 1,
+    "decimal-slip": 3.5,
     "missing-path": 3,
     "missing-factor": 3,
     "derivative-at-wrong-point": 4,
@@ -112,6 +112,8 @@ def edits(formula: Formula) -> Iterator[Edit]:
             yield Edit("denominator", denominator, numerator)
         case Power(base, _):
             yield Edit("power", formula, base)
+            if isinstance(base, Sum):
+                yield Edit("power", formula, negative(base))
         case Call(_, (argument,)):
             yield Edit("function", formula, argument)
         case Negative(operand):
@@ -460,7 +462,7 @@ class Slips:
         at_a = substitute(step.formula, {argument.name: a})
         yield _variant(wrong, f"{a.name} was put in where {argument.name} belongs", at_a)
         message = f"the value {a.name} was used as its slope"
-        yield _variant(wrong, message, a, 0.25)
+        yield _variant(wrong, message, a, -1.5)
         for inner in names_in(argument):
             yield _variant(wrong, f"{inner} was used as the slope of {a.name}", Name(inner), 0.5)
         rule = ACTIVATIONS.get(child.rule or "")

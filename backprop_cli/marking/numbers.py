@@ -11,7 +11,7 @@ class Written(NamedTuple):
     """`-4.7e-3` is −0.0047 with a last unit of 0.0001 and 2 significant digits.
 
     `digits` counts from the first digit that is not 0 to the last written one; it is 0 where
-    nothing but zeros is written. `style` leaves out zeros at the end: programs drop them.
+    nothing but zeros is written. `style` leaves out zeros that a program may have written or dropped.
     """
 
     value: float
@@ -48,9 +48,9 @@ def read_number(text: str) -> Written | None:
     unit = _TENS[-power] if -22 <= power <= 0 else _ten_to(power)
     if not math.isfinite(value):
         return None
-    return Written(
-        -value if negative else value, unit, len(significant), len(significant.rstrip("0"))
-    )
+    # `0.90` has two digits, but the zero of `5.0` or `16000.0` may come from a program.
+    meant = significant if len(fraction) > 1 else significant.rstrip("0")
+    return Written(-value if negative else value, unit, len(significant), len(meant))
 
 
 def _ascii(exponent: str | None) -> str:
@@ -73,3 +73,11 @@ def quantum(value: float, digits: int) -> float:
     if value == 0 or not math.isfinite(value):
         return 0.0
     return 10.0 ** (math.floor(math.log10(abs(value))) - digits + 1)
+
+
+def written_the_same(value: float, unit: float, other: float) -> bool:
+    """Whether `other`, rounded or cut off to the unit of `value`, would be written as `value`."""
+    distance = abs(value - other)
+    if distance <= 0.5 * unit * (1 + 1e-6):
+        return True
+    return distance < unit * (1 - 1e-9) and abs(value) <= abs(other) and value * other >= 0

@@ -10,19 +10,27 @@ from bisect import bisect_left
 from collections.abc import Callable, Sequence, Set
 from typing import NamedTuple
 
+from backprop_cli.formula.nodes import Name
 from backprop_cli.marking.mistakes import RANK, Slips, related
 from backprop_cli.marking.model import Mistake
+from backprop_cli.marking.numbers import written_the_same
 from backprop_cli.marking.sheet import AnswerKey, Node
 from backprop_cli.marking.work import Work
 
 CLOSE = 1e-9
 """Relative difference of two floats that were calculated in different orders."""
 MOST_HIDDEN = 12
+UNLIKELY = 5.0
+MOST_COARSE = 0.02
+"""Slips from this rank on are not named for a number that is known to so little."""
 MOST_LOOSE = 0.05
 MOST_SLACK = 0.005
 """Where own roundings can move a value by more than this, looking values up finds anything."""
+NOT_THE_SAME = 2.0  # added where the slip would be written with other digits
 LOOSE = 10.0  # added to the rank of a match that needs the allowance of own roundings
-HIDDEN = 0.3  # added for each step that the slip is away from the answer
+HIDDEN = 1.0  # added where the slip sits in a step before the answer
+DEEPER = 0.1  # added for each step further away
+NOT_WRITTEN = 5.5  # added where that step is asked for: it would have been written
 TRUE_PARENTS = 0.1  # added where only the true values explain it, not the student's own
 
 
@@ -62,15 +70,22 @@ class SlipFinder:
         found: list[Explanation] = []
         for place, work in enumerate(works):
             search = _Search(self, key, work, place * TRUE_PARENTS, digits)
+            hidden = work.hidden(node)[:MOST_HIDDEN]
+            search.rounded = any(slot not in key.asked for slot in hidden)
             search.at(node, value, unit, 0.0, found)
-            for slot in work.hidden(node)[:MOST_HIDDEN]:
+            for depth, slot in enumerate(hidden):
                 if slot in confirmed:
                     continue
                 between = self.structure.nodes[slot]
                 assert between is not None
+                later = HIDDEN + DEEPER * depth
+                if slot in key.asked and not isinstance(node.step.formula, Name):
+                    later += NOT_WRITTEN
                 needed = inverse(work, node, slot, value, unit)
                 if needed is not None:
-                    search.at(between, *needed, HIDDEN, found)
+                    search.at(between, *needed, later, found)
+                else:
+                    search.carried(node, between, value, unit, later, found)
         if not found:
             return None
         best = min(found, key=lambda each: (each.rank, each.distance))
@@ -157,6 +172,7 @@ class _Search:
     ) -> None:
         self.finder = finder
         self.digits = digits
+        self.rounded = False  # whether there are steps that may have been rounded unseen
         self.key = key
         self.work = work
         self.later = later
@@ -171,21 +187,21 @@ class _Search:
         right, spread = work.value(node)
         if not math.isfinite(right):
             return
-        if self.digits < 17:
+        if self.rounded and self.digits < 17:
             spread = max(spread, work.widened(node, self.digits))
         scale = abs(right - work.v[node.base]) if node.base >= 0 else abs(right)
-        apart = max(unit, self.key.tolerance * scale)
+        apart = max(0.5 * unit, self.key.tolerance * scale)
         near = unit * 1.001 + CLOSE * abs(value)
         # What own roundings on the way can move a value by, in proportion.
         slack = spread / abs(right) if right else 0.0
-        if self.digits < 17:
+        if self.rounded and self.digits < 17:
             slack = max(slack, 5 * 10.0 ** (1 - self.digits))
         slack = min(slack, MOST_LOOSE)
         loose = near + min(slack, MOST_SLACK) * abs(value)
         if abs(value - right) <= apart:
             return
         later += self.later
-        self._variants(node, value, near, apart, slack, right, later, found)
+        self._variants(node, value, unit, near, apart, slack, right, later, found)
         self._decimal(node, value, near, right, later, found)
         self._decimal(node, value, loose, right, later + LOOSE, found)
         for width, rank in ((near, later), (loose, later + LOOSE)):
@@ -196,10 +212,37 @@ class _Search:
             if slack > MOST_SLACK:
                 break
 
+    def carried(
+        self,
+        node: Node,
+        between: Node,
+        value: float,
+        unit: float,
+        later: float,
+        found: list[Explanation],
+    ) -> None:
+        """Slips in a step before that cannot be calculated back to (a unit that is off): each is
+        carried on to the answer instead."""
+        self.work.settle(node.needs)
+        right = self.work.value(node)[0]
+        through = _through(self.work, node, between.slot)
+        made = self.finder.slips.of(between)
+        self.work.settle(made.needs)
+        near = unit * 1.001 + CLOSE * abs(value)
+        apart = max(unit, self.key.tolerance * abs(right))
+        for variant, other in zip(made.variants, made.functions(self.work.v), strict=True):
+            result = through(other)
+            if abs(value - result) <= near and abs(result - right) > apart:
+                rank = variant.rank + later + self.later
+                found.append(
+                    Explanation(rank, abs(value - result), variant.mistake, between.slot, other)
+                )
+
     def _variants(
         self,
         node: Node,
         value: float,
+        unit: float,
         near: float,
         apart: float,
         slack: float,
@@ -211,8 +254,10 @@ class _Search:
         self.work.settle(made.needs)
         for variant, other in zip(made.variants, made.functions(self.work.v), strict=True):
             distance = abs(value - other)
+            if variant.rank >= UNLIKELY and near > MOST_COARSE * abs(value):
+                continue
             if distance <= near:
-                loose = 0.0
+                loose = 0.0 if written_the_same(value, unit, other) else NOT_THE_SAME
             elif slack and distance <= near + slack * abs(other):
                 loose = LOOSE
             else:

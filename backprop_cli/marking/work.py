@@ -119,13 +119,15 @@ class Work:
         return all(right[parent] for parent in node.parents)
 
     def widened(self, node: Node, digits: int) -> float:
-        """Σ|∂f/∂pᵢ|·uᵢ where steps that were not written were rounded to `digits` on the way."""
+        """Σ|∂f/∂pᵢ|·uᵢ where steps that are not asked for were rounded to `digits` on the way."""
         units = list(self.unit)
         hidden = self.hidden(node)
+        asked = self.key.asked
         for slot in sorted({*hidden, *(p for s in (node.slot, *hidden) for p in self._parents(s))}):
             if slot < self.key.structure.leaves:
                 continue
-            unit = quantum(self.v[slot], digits)
+            # What is asked for and not written was not written down and rounded either.
+            unit = 0.0 if slot in asked and not self.written[slot] else quantum(self.v[slot], digits)
             if slot in hidden:
                 at = self.nodes[slot]
                 assert at is not None
