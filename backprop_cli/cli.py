@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn, assert_never
+from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar, assert_never
 
 import typer
 
@@ -19,6 +19,7 @@ from backprop_cli.console import (
     complain,
     deliver,
     deliver_stream,
+    file_of,
     silence,
     wants_color,
     width_of_page,
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from backprop_cli.problem.model import Problem
     from backprop_cli.run import Run
     from backprop_cli.worksheet.document import Document
+
+Kind = TypeVar("Kind", bound=StrEnum)
 
 OK, NOT_PASSED, WRONG_INPUT, MISMATCH = 0, 1, 2, 3
 INTERRUPTED = 130
@@ -90,6 +93,16 @@ class ReportFormat(StrEnum):
     CLASSROOM50 = "classroom50"
     CSV = "csv"
     MARKDOWN = "markdown"
+
+
+REPORT_ENDINGS = {
+    ".txt": ReportFormat.TEXT,
+    ".json": ReportFormat.JSON,
+    ".xml": ReportFormat.JUNIT,
+    ".csv": ReportFormat.CSV,
+    ".md": ReportFormat.MARKDOWN,
+    ".markdown": ReportFormat.MARKDOWN,
+}
 
 
 class Form(StrEnum):
@@ -161,6 +174,10 @@ def outcome(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         silence(sys.stdout)
         return OK
+    except OSError as error:
+        where = f"{escape(str(error.filename))}: " if error.filename else ""
+        complain(f"error: {where}{error.strerror or 'it cannot be used'}")
+        return WRONG_INPUT
     except Exception as error:
         if hasattr(error, "format_message"):  # the command line does not parse
             complain(usage_error(error))
@@ -275,7 +292,7 @@ def solve(
     paper: PaperSize = Paper.A4,
 ) -> None:
     """The worked solution: forward, loss, gradients, update, and the loss again."""
-    chosen = chosen_format(format, output)
+    chosen = format or by_ending(output, ENDINGS, Format.TEXT)
     problem = read(file)
     from backprop_cli.run import solve as solve_problem
     from backprop_cli.worksheet.sheet import Choices
@@ -324,11 +341,9 @@ def check(
         list[str], typer.Argument(metavar="ANSWERS...", help="Answer files (YAML, JSON, CSV).")
     ],
     format: Annotated[
-        ReportFormat, typer.Option("--format", "-f", help="What to report.")
-    ] = ReportFormat.TEXT,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="PATH", help="Write to a file.")
+        ReportFormat | None, typer.Option("--format", "-f", help="What to report; text by default.")
     ] = None,
+    output: Output = None,
     pass_mark: Annotated[
         float | None,
         typer.Option("--pass-mark", metavar="SHARE", min=0, max=1, help="Share of points to pass."),
@@ -339,15 +354,16 @@ def check(
     ] = None,
     reveal: Annotated[bool, typer.Option("--reveal", help="Show the right values.")] = False,
     exit_zero: Annotated[
-        bool, typer.Option("--exit-zero", help="Exit with 0 also where the pass mark is missed.")
+        bool, typer.Option("--exit-zero", help="Exit with 0 whatever the marks are.")
     ] = False,
     ascii: Ascii = False,
     width: Width = None,
 ) -> None:
     """Mark answer files: honest rounding costs nothing, one slip costs one mark."""
+    chosen = format or by_ending(output, REPORT_ENDINGS, ReportFormat.TEXT)
+    if [file, *answers].count("-") > 1:
+        raise UsageProblem("only one file can be read from stdin")
     problem = read(file)
-    if file == "-" and "-" in answers:
-        raise UsageProblem("only one of the problem and the answers can be read from stdin")
     from backprop_cli.marking.answers import read_submission
     from backprop_cli.marking.check import Checker
     from backprop_cli.marking.reports import REPORTS
@@ -357,11 +373,11 @@ def check(
     tally = Tally()
     with Progress("submissions marked") as progress:
         reports = tally.watch(marked_files(checker, answers, read_submission, progress))
-        if format is ReportFormat.TEXT:
+        if chosen is ReportFormat.TEXT:
             document = marking_document(checker, reports, tally)
             deliver(rendered(document, Format.TEXT, output, ascii, width), output)
         else:
-            deliver_stream(REPORTS[format.value](checker.head, reports), output)
+            deliver_stream(REPORTS[chosen.value](checker.head, reports), output)
     raise typer.Exit(verdict(tally, exit_zero))
 
 
@@ -369,15 +385,14 @@ def marked_files(
     checker: Checker,
     files: Sequence[str],
     read_file: Callable[[str], Submission],
-    progress: Progress | None,
+    progress: Progress,
 ) -> Iterator[SubmissionReport]:
     """The reports on answer files, one at a time; what is wrong with a file is in its report."""
     for file in files:
         report = checker.mark(read_file(file))
         if report.error is not None:
             complain(f"{escape(file)}: error[unreadable-answers]: {escape(report.error)}")
-        if progress is not None:
-            progress(1)
+        progress(1)
         yield report
 
 
@@ -397,9 +412,11 @@ def marking_document(
 
 def verdict(tally: Tally, exit_zero: bool) -> int:
     """2 where no answer file could be read, 1 where a pass mark is missed."""
+    if exit_zero:  # a grader wants the report, which says all this
+        return OK
     if tally.errors == tally.count:
         return WRONG_INPUT
-    return OK if exit_zero or tally.passed == tally.count else NOT_PASSED
+    return OK if tally.passed == tally.count else NOT_PASSED
 
 
 @app.command()
@@ -424,7 +441,7 @@ def worksheet(
     if answers:
         deliver(answers_template(run), output)
         return
-    chosen = chosen_format(format, output)
+    chosen = format or by_ending(output, ENDINGS, Format.TEXT)
     deliver(rendered(blank(run), chosen, output, ascii, width, paper), output)
 
 
@@ -439,7 +456,7 @@ def draw(
     width: Width = None,
 ) -> None:
     """The network with its values and gradients as a picture."""
-    chosen = format or picture_format(output)
+    chosen = format or by_ending(output, PICTURE_ENDINGS, Picture.SVG)
     problem = read(file)
     from backprop_cli.run import solve as solve_problem
     from backprop_cli.worksheet.diagram import diagram
@@ -503,7 +520,7 @@ def list_rules(
     """The rules: activations, losses, optimizers and initializers, with slopes and curves."""
     from backprop_cli.worksheet.catalogue import UnknownRule, catalogue
 
-    chosen = chosen_format(format, output)
+    chosen = format or by_ending(output, ENDINGS, Format.TEXT)
     try:
         document = catalogue(tuple(what or ()))
     except UnknownRule as error:
@@ -553,28 +570,18 @@ def read(file: str) -> Problem:
     return problem
 
 
-def chosen_format(format: Format | None, output: Path | None) -> Format:
-    """As asked, else as the ending of the file says, else text."""
-    if format is not None:
-        return format
-    if output is None or str(output) == "-" or not output.suffix:
-        return Format.TEXT
-    ending = output.suffix.lower()
-    if ending not in ENDINGS:
+def by_ending(output: Path | None, endings: Mapping[str, Kind], usual: Kind) -> Kind:
+    """The format that the ending of the output file names; the usual one where it has none."""
+    file = file_of(output)
+    if file is None or not file.suffix:
+        return usual
+    kind = endings.get(file.suffix.lower())
+    if kind is None:
         raise UsageProblem(
-            f"the ending {quote(ending)} names no format; use one of {', '.join(ENDINGS)} or --format"
+            f"the ending {quote(file.suffix)} names no format; "
+            f"use one of {', '.join(endings)} or --format"
         )
-    return ENDINGS[ending]
-
-
-def picture_format(output: Path | None) -> Picture:
-    """As the ending of the file says, else SVG."""
-    ending = "" if output is None else output.suffix.lower()
-    if ending and ending not in PICTURE_ENDINGS:
-        raise UsageProblem(
-            f"the ending {quote(ending)} names no picture; use one of {', '.join(PICTURE_ENDINGS)}"
-        )
-    return PICTURE_ENDINGS.get(ending, Picture.SVG)
+    return kind
 
 
 def rendered(
@@ -586,7 +593,7 @@ def rendered(
     paper: Paper = Paper.A4,
 ) -> str | bytes:
     """The document in a format, as far as possible in signs that its reader can take."""
-    on_screen = output is None or str(output) == "-"
+    on_screen = file_of(output) is None
     match format:
         case Format.TEXT:
             from backprop_cli.render import text

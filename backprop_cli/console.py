@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +14,9 @@ from types import TracebackType
 from typing import TextIO
 
 from backprop_cli.diagnostics import escape
+
+PATIENCE = 0.5
+"""Seconds that nobody minds waiting without a word."""
 
 
 class Undeliverable(Exception):
@@ -41,21 +45,18 @@ def silence(stream: TextIO) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
+def file_of(output: Path | None) -> Path | None:
+    """The file that a result goes to; None means stdout, and so does `-`."""
+    return None if output is None or str(output) == "-" else output
+
+
 def deliver_stream(parts: Iterable[str], output: Path | None) -> None:
     """The same for a result that is made piece by piece, so that a long one is never in memory."""
-    if output is None or str(output) == "-":
+    if (file := file_of(output)) is None:
         for part in parts:
             write(part)
         return
-    try:
-        _replace(output, (part.encode("utf-8", "replace") for part in parts))
-    except (OSError, ValueError) as error:
-        raise _undeliverable(output, error) from None
-
-
-def _undeliverable(output: Path, error: Exception) -> Undeliverable:
-    reason = getattr(error, "strerror", None) or "it cannot be written"
-    return Undeliverable(f"{escape(str(output))}: {reason}")
+    _save(file, (part.encode("utf-8", "replace") for part in parts))
 
 
 def deliver(content: str | bytes, output: Path | None) -> None:
@@ -63,20 +64,23 @@ def deliver(content: str | bytes, output: Path | None) -> None:
 
     Raises Undeliverable with the reason.
     """
-    if output is None or str(output) == "-":
-        if isinstance(content, str):
-            write(content)
-            return
-        if sys.stdout.isatty():
-            raise Undeliverable("a terminal cannot show this format; give --output FILE")
+    if isinstance(content, str):
+        deliver_stream((content,), output)
+    elif (file := file_of(output)) is not None:
+        _save(file, (content,))
+    elif sys.stdout.isatty():
+        raise Undeliverable("a terminal cannot show this format; give --output FILE")
+    else:
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
-        return
-    data = content if isinstance(content, bytes) else content.encode("utf-8", "replace")
+
+
+def _save(output: Path, parts: Iterable[bytes]) -> None:
     try:
-        _replace(output, (data,))
+        _replace(output, parts)
     except (OSError, ValueError) as error:
-        raise _undeliverable(output, error) from None
+        reason = getattr(error, "strerror", None) or "it cannot be written"
+        raise Undeliverable(f"{escape(str(output))}: {reason}") from None
 
 
 def _replace(output: Path, parts: Iterable[bytes]) -> None:
@@ -128,17 +132,23 @@ def writes_unicode() -> bool:
 
 
 class Progress:
-    """Counts on stderr while work goes on, when someone is watching."""
+    """Counts on stderr while long work goes on and someone is watching."""
 
     def __init__(self, what: str) -> None:
         self.what = what
         self.done = 0
+        self.said = time.monotonic()
+        self.shown = False
 
-    def __enter__(self) -> Progress | None:
-        return self if sys.stderr.isatty() else None
+    def __enter__(self) -> Progress:
+        return self
 
     def __call__(self, more: int) -> None:
         self.done += more
+        now = time.monotonic()
+        if now - self.said < PATIENCE or not sys.stderr.isatty():
+            return
+        self.said, self.shown = now, True
         sys.stderr.write(f"\r{self.done} {self.what}")
         sys.stderr.flush()
 
@@ -148,6 +158,6 @@ class Progress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self.done:
+        if self.shown:
             sys.stderr.write("\r" + " " * (len(self.what) + 24) + "\r")
             sys.stderr.flush()
