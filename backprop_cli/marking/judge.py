@@ -119,7 +119,8 @@ class NumberJudge:
             return CORRECT
         if math.isinf(given.value):
             return Judgement("wrong", look_again(node.step))
-        if abs(given.value - truth) <= given.unit * (1 + EPS):
+        # Rounding and cutting off both stay below a whole unit.
+        if abs(given.value - truth) < given.unit * (1 - EPS):
             old = key.truth[node.base] if node.base >= 0 else None
             judgement = self._by_digits(node, given, truth, key.scale[slot], old, key.truth)
             if judgement is not None:
@@ -201,13 +202,14 @@ class NumberJudge:
             scale = abs(own) if old is None else abs(own - old)
             distance = abs(given.value - own)
             if (
-                distance <= max(self.key.tolerance * scale, given.unit * (1 + EPS))
+                distance <= self.key.tolerance * scale
+                or distance < given.unit * (1 - EPS)
                 or own == given.value
             ):
                 judgement = self._by_digits(node, given, own, scale, old, work.v)
                 if judgement is not None:
                     return self._with_parents(node, work, judgement), own
-            elif distance <= (given.unit + spread) * (1 + EPS):
+            elif spread and distance <= (given.unit + spread) * (1 + EPS):
                 judgement = self._by_allowance(
                     node, given, own, given.unit + spread, scale, old, work.v
                 )
