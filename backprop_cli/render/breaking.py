@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from functools import cached_property
 
 from rich.cells import cell_len
 
@@ -35,6 +35,11 @@ class Atom:
     penalty: float = BETWEEN_WORDS
     space: bool = False  # a blank stands before it, unless it begins a line
 
+    @cached_property
+    def width(self) -> int:
+        """Cells in the terminal."""
+        return len(self.text) if self.text.isascii() else cell_len(self.text)
+
 
 _FORMULA_BREAK = re.compile(
     r"(?P<relation> (?=[=≈→←<>≤≥≠!~]|->|if |else |and ))"
@@ -55,6 +60,8 @@ _COST = {
 
 def formula_atoms(written: str, style: str = "") -> list[Atom]:
     """A written formula, breakable before its operators; the first atom never begins a line."""
+    if _FORMULA_BREAK.search(written) is None:  # most are a name or a number
+        return [Atom(written, style, NEVER)]
     cuts: list[tuple[int, int, str, int]] = []  # where, where it goes on, what it is, which bracket
     brackets = [0]  # the brackets that are open, each with a number of its own
     depths, with_sum = [0], set()
@@ -111,7 +118,7 @@ def fill(atoms: Sequence[Atom], first: int, later: int) -> list[list[Atom]]:
         best, best_cost = 0, float("inf")
         fits = 0
         for place, atom in enumerate(pending):
-            used += cell_len(atom.text) + (atom.space and place > 0)
+            used += atom.width + (atom.space and place > 0)
             if used > width and place:
                 break
             fits = place + 1
@@ -128,7 +135,7 @@ def fill(atoms: Sequence[Atom], first: int, later: int) -> list[list[Atom]]:
 def _short_enough(atoms: Iterable[Atom], width: int) -> Iterable[Atom]:
     """Atoms longer than a line cut into pieces, as the last resort."""
     for atom in atoms:
-        if cell_len(atom.text) <= width:
+        if atom.width <= width:
             yield atom
             continue
         pieces = _cut(atom.text, width)
@@ -153,15 +160,17 @@ def _cut(text: str, width: int) -> list[str]:
 
 def width_of(atoms: Sequence[Atom]) -> int:
     """Cells of the atoms on one line."""
-    spaces = sum(after.space for _, after in pairwise(atoms))
-    return spaces + sum(cell_len(atom.text) for atom in atoms)
+    used = 0
+    for place, atom in enumerate(atoms):
+        used += atom.width + (atom.space and place > 0)
+    return used
 
 
 def longest(atoms: Sequence[Atom], limit: float = BEFORE_FACTOR) -> int:
     """The narrowest width at which no break is worse than `limit`."""
     widest = run = 0
     for atom in atoms:
-        cells = cell_len(atom.text)
+        cells = atom.width
         if atom.penalty > limit:
             run += cells + (atom.space and run > 0)
         else:
