@@ -50,23 +50,38 @@ def report(row: Row) -> str:
     return f"{text}  {row.note}".rstrip()
 
 
-def python(*arguments: str, limit: float | None = None) -> float:
-    """Processor seconds of a Python process that ends well.
+def run(*arguments: str) -> str:
+    """What a Python process prints that ends well.
 
-    Bytecode is kept between runs, as it is for installed packages. Processor time, because a
-    busy machine stretches the clock on the wall.
+    Bytecode is kept between runs, as it is for installed packages.
     """
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONPYCACHEPREFIX": _BYTECODE.name}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
-    before = os.times()
-    subprocess.run(
-        [sys.executable, *arguments],
-        cwd=ROOT,
-        env=environment,
-        check=True,
-        capture_output=True,
-        timeout=limit,
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True
     )
+    if done.returncode != 0:
+        sys.exit(f"{' '.join(arguments[:5])} failed:\n{done.stderr}")
+    return done.stdout
+
+
+PEAK = """
+import resource, subprocess, sys
+subprocess.run([sys.executable, *sys.argv[1:]], check=True, stdout=subprocess.DEVNULL)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+"""
+
+
+def peak(*arguments: str) -> float:
+    """The most memory that a Python process ever holds, in MB."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return int(run("-c", PEAK, *arguments)) * unit / 1e6
+
+
+def python(*arguments: str) -> float:
+    """Processor seconds of a Python process. A busy machine stretches the clock on the wall."""
+    before = os.times()
+    run(*arguments)
     after = os.times()
     return (
         after.children_user + after.children_system - before.children_user - before.children_system
