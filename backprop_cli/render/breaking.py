@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import lru_cache
 
 from rich.cells import cell_len
 
@@ -35,10 +35,15 @@ class Atom:
     penalty: float = BETWEEN_WORDS
     space: bool = False  # a blank stands before it, unless it begins a line
 
-    @cached_property
+    @property
     def width(self) -> int:
         """Cells in the terminal."""
-        return len(self.text) if self.text.isascii() else cell_len(self.text)
+        return _cells(self.text)
+
+
+@lru_cache(maxsize=65536)
+def _cells(text: str) -> int:
+    return len(text) if text.isascii() else cell_len(text)
 
 
 _FORMULA_BREAK = re.compile(
