@@ -15,10 +15,28 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from backprop_cli.api import Problem, ProblemError, Solution, UnknownName, load, solve
+    from backprop_cli.api import (
+        Marks,
+        Problem,
+        ProblemError,
+        Solution,
+        UnknownName,
+        check,
+        load,
+        solve,
+    )
 
 __version__ = "0.1.0"
-__all__ = ["Problem", "ProblemError", "Solution", "UnknownName", "load", "solve"]
+__all__ = [
+    "Marks",
+    "Problem",
+    "ProblemError",
+    "Solution",
+    "UnknownName",
+    "check",
+    "load",
+    "solve",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 from backprop_cli.diagnostics import ProblemError, nearest, quote
 from backprop_cli.formula.evaluate import as_float
-from backprop_cli.graph.step import Section
+from backprop_cli.graph.step import Graph, Section
 from backprop_cli.problem.model import Problem
 from backprop_cli.problem.read import read_problem
 from backprop_cli.run import Iteration, Run
@@ -18,7 +19,22 @@ from backprop_cli.run import solve as solve_problem
 from backprop_cli.worksheet.document import Document
 from backprop_cli.worksheet.sheet import Choices, Form
 
-__all__ = ["Problem", "ProblemError", "Solution", "UnknownName", "load", "solve"]
+if TYPE_CHECKING:
+    from backprop_cli.marking.model import AnswerResult, Head, SubmissionReport
+
+Answer: TypeAlias = str | float | Sequence[str | float]
+"""A number, an expression, or both. Text keeps the digits as they are written."""
+
+__all__ = [
+    "Marks",
+    "Problem",
+    "ProblemError",
+    "Solution",
+    "UnknownName",
+    "check",
+    "load",
+    "solve",
+]
 
 MOST_KEPT = 1000
 """Updates whose every value is kept, unless `show` says otherwise."""
@@ -72,6 +88,40 @@ def solve(
     for name in only:
         solution.value(name)
     return replace(solution, choices=replace(choices, only=tuple(only)))
+
+
+def check(
+    problem: Problem | str | Path,
+    answers: str | Path | Mapping[str, Answer],
+    *,
+    tolerance: float | None = None,
+    pass_mark: float | None = None,
+) -> Marks:
+    """The marks of one student: an answer file, or answers by name to the first update.
+
+    Raises ProblemError for the problem; what is wrong with an answer file is in `Marks.error`.
+    """
+    from backprop_cli.marking.answers import Answer as Written
+    from backprop_cli.marking.answers import Submission, read_submission
+    from backprop_cli.marking.check import Checker
+
+    if not isinstance(problem, Problem):
+        problem = load(problem)
+    if isinstance(answers, Mapping):
+        written = tuple(Written(name, _texts(one), 0, 0) for name, one in answers.items())
+        submission = Submission("", "answers", (written,))
+    else:
+        submission = read_submission(answers)
+    checker = Checker(problem, tolerance=tolerance, pass_mark=pass_mark, reveal=True)
+    return Marks(checker.mark(submission), checker.head, checker.graph)
+
+
+def _texts(answer: Answer) -> tuple[str, ...]:
+    if isinstance(answer, str):
+        return (answer,)
+    if isinstance(answer, Sequence):
+        return tuple(map(str, answer))
+    return (repr(float(answer)),)
 
 
 @dataclass(frozen=True)
@@ -195,6 +245,64 @@ class Solution:
     def _section(self, section: Section) -> dict[str, float | None]:
         first = self.run.iterations[0]
         return _floats({s.name: first.values[s.name] for s in first.graph.section(section)})
+
+
+@dataclass(frozen=True)
+class Marks:
+    """One student's answers with their verdicts, in worksheet order, and the points."""
+
+    report: SubmissionReport = field(repr=False)
+    head: Head = field(repr=False)
+    graph: Graph = field(repr=False)
+
+    @property
+    def score(self) -> float:
+        return self.report.score
+
+    @property
+    def max_score(self) -> float:
+        return self.report.max_score
+
+    @property
+    def passed(self) -> bool:
+        return self.report.passed
+
+    @property
+    def error(self) -> str | None:
+        """Why the answers could not be read at all."""
+        return self.report.error
+
+    @property
+    def answers(self) -> tuple[AnswerResult, ...]:
+        """Verdict, points, feedback, mistake and the right value of each answer."""
+        return self.report.answers
+
+    def document(self, reveal: bool = False) -> Document:
+        """The marked sheet; with `reveal` it shows the right values."""
+        from backprop_cli.worksheet.marked import marked
+
+        return marked(replace(self.head, reveal=reveal), self.report, self.graph)
+
+    def to_text(self, width: int = 80, ascii: bool = False, reveal: bool = False) -> str:
+        from backprop_cli.render import text
+
+        return text.render(self.document(reveal), width=width, ascii=ascii)
+
+    def __str__(self) -> str:
+        return self.to_text()
+
+    def _repr_html_(self) -> str:
+        from backprop_cli.render import html
+
+        return html.fragment(self.document())
+
+    def _repr_markdown_(self) -> str:
+        from backprop_cli.render import markdown
+
+        return markdown.render(self.document())
+
+    def __repr__(self) -> str:
+        return f"<Marks: {self.score:g} of {self.max_score:g}>"
 
 
 def _floats(values: Mapping[str, Fraction | float | None]) -> dict[str, float | None]:

@@ -8,6 +8,8 @@ import shlex
 import sys
 from contextlib import ExitStack, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from glob import glob
+from itertools import chain
 from pathlib import Path
 from unittest.mock import patch
 
@@ -68,7 +70,7 @@ def backprop(
 
 
 def run_line(line: str) -> Outcome:
-    """A command as it is typed into a shell, its first word `backprop`."""
-    words = shlex.split(line)
-    assert words[0] == "backprop", line
-    return backprop(*words[1:])
+    """A command as it is typed into a shell, its first word `backprop`, with * in file names."""
+    first, *words = shlex.split(line)
+    assert first == "backprop", line
+    return backprop(*chain.from_iterable(sorted(glob(word)) or [word] for word in words))

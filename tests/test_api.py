@@ -10,7 +10,7 @@ from fractions import Fraction
 import pytest
 from commands import PROBLEMS, backprop
 
-from backprop_cli import ProblemError, UnknownName, load, solve
+from backprop_cli import ProblemError, UnknownName, check, load, solve
 
 SHEET = PROBLEMS / "two-hidden-layers.yaml"
 
@@ -71,6 +71,25 @@ def test_mistakes_come_all_at_once() -> None:
     with pytest.raises(ProblemError) as caught:
         load(text="inputs: [1]\nlayers: [{activation: sigmod, units: 0}]\nlos: squared_error\n")
     assert {one.code for one in caught.value.diagnostics} >= {"unknown-activation", "unknown-key"}
+
+
+def test_marks_of_answers_by_name() -> None:
+    marks = check(SHEET, {"z1_1": "5.02", "yhat": 0.7344390311, "L": ["(y - yhat)^2", "0.07"]})
+    verdicts = {answer.name: answer.verdict for answer in marks.answers}
+    assert (verdicts["z1_1"], verdicts["yhat"], verdicts["L"]) == ("correct", "correct", "wrong")
+    assert verdicts["w1_1_1_new"] == "missing"
+    assert (marks.score, marks.passed, marks.error) == (2, False, None)
+    assert repr(marks) == f"<Marks: 2 of {marks.max_score:g}>"
+
+
+def test_marks_of_a_file_are_those_of_the_command_line() -> None:
+    answers = PROBLEMS / "answers" / "two-hidden-layers-handwritten.yaml"
+    marks = check(SHEET, answers)
+    assert str(marks) == backprop("check", SHEET, answers).text
+    assert marks.to_text(reveal=True) == backprop("check", SHEET, answers, "--reveal").text
+    assert "<math" in marks._repr_html_()
+    assert "handwritten" in marks._repr_markdown_()
+    assert check(SHEET, "no-such-file.yaml").error == "cannot read the file: there is no such file"
 
 
 def test_importing_the_package_loads_nothing() -> None:

@@ -19,6 +19,7 @@ import pytest
 import yaml
 from commands import ROOT, run_line
 
+from backprop_cli import load
 from backprop_cli.marking.answers import parse_submission
 from backprop_cli.problem.read import read_problem
 
@@ -106,7 +107,7 @@ def test_commands_show_what_the_readme_shows(block: Block) -> None:
 
 def test_the_commands_taught_are_run() -> None:
     run = {command.split()[1] for block in blocks("console") for command, _ in sessions(block)}
-    assert run >= {"solve", "worksheet", "draw", "validate"}
+    assert run >= {"solve", "check", "worksheet", "draw", "verify", "validate"}
 
 
 @pytest.mark.parametrize("block", blocks("yaml"), ids=str)
@@ -128,7 +129,7 @@ def test_files_are_what_they_should_be(block: Block) -> None:
 @pytest.mark.usefixtures("desk")
 def test_python_examples(block: Block) -> None:
     """Each `expression  # value` of an example has that value."""
-    names: dict[str, object] = {}
+    names: dict[str, object] = {"load": load}
     for statement in block.text.splitlines():
         code, mark, value = statement.partition("  # ")
         if mark and "=" not in code:
