@@ -23,8 +23,10 @@ from backprop_cli import api
 
 SHEET = PROBLEMS / "two-hidden-layers.yaml"
 CIRCUIT = PROBLEMS / "sigmoid-circuit.yaml"
+PERFECT = PROBLEMS / "answers" / "two-hidden-layers-perfect.yaml"
+HANDWRITTEN = PROBLEMS / "answers" / "two-hidden-layers-handwritten.yaml"
 EVERY_PROBLEM = sorted(PROBLEMS.glob("*.yaml"))
-COMMANDS = ("solve", "worksheet", "draw", "validate", "list", "schema", "verify")
+COMMANDS = ("solve", "check", "worksheet", "draw", "validate", "list", "schema", "verify")
 
 TINY = """\
 title: One neuron
@@ -101,6 +103,12 @@ def test_stdin_is_a_dash() -> None:
         (["solve", PROBLEMS], "it is a directory"),
         (["solve", "nul\0byte.yaml"], "cannot"),
         (["validate", "no-such-file.yaml"], "there is no such file"),
+        (["check", SHEET], "ANSWERS"),
+        (["check", SHEET, PERFECT, "--pass-mark", "60"], "--pass-mark"),
+        (["check", SHEET, PERFECT, "--format", "docx"], "gradescope"),
+        (["check", SHEET, PERFECT, "--output", "marks.docx"], ".xml"),
+        (["check", "-", "-"], "only one file"),
+        (["check", "no-such-file.yaml", PERFECT], "there is no such file"),
         (["list", "sigmod"], "did you mean `sigmoid`?"),
         (["schema", "sheets"], "answers"),
         (["list", "--format", "json"], "JSON"),
@@ -127,6 +135,62 @@ def test_validate_reports_every_file_and_goes_on(tmp_path: Path) -> None:
     assert result.code == 2
     assert result.text == f"{SHEET}: ok\n"
     assert "wrong.yaml:1:9: error" in result.complaints
+
+
+def test_marks_decide_the_exit_code(tmp_path: Path) -> None:
+    broken, missing = tmp_path / "broken.yaml", tmp_path / "missing.yaml"
+    broken.write_text("answers: [", encoding="utf-8")
+    for answers, options, code in (
+        ([PERFECT], [], 0),
+        ([HANDWRITTEN], [], 1),
+        ([HANDWRITTEN], ["--pass-mark", "0.5"], 0),
+        ([HANDWRITTEN], ["--exit-zero"], 0),
+        ([PERFECT, HANDWRITTEN], [], 1),
+        ([PERFECT, broken], [], 1),
+        ([broken], [], 2),
+        ([missing], [], 2),
+        ([broken, missing], [], 2),
+        ([broken], ["--exit-zero"], 0),
+    ):
+        result = backprop("check", SHEET, *answers, *options)
+        assert result.code == code, (answers, options, result)
+        assert "Traceback" not in result.complaints
+
+
+def test_what_is_wrong_with_answers_goes_to_stderr_and_into_the_report(tmp_path: Path) -> None:
+    missing = tmp_path / "missing.yaml"
+    result = backprop("check", SHEET, PERFECT, missing, "--format", "json")
+    first, second = json.loads(result.text)["submissions"]
+    assert (first["passed"], first["error"]) == (True, None)
+    assert (second["score"], second["passed"]) == (0, False)
+    assert "there is no such file" in second["error"]
+    assert result.complaints.startswith(f"{missing}: error[unreadable-answers]: ")
+
+
+def test_answers_from_stdin() -> None:
+    result = backprop("check", SHEET, "-", stdin=PERFECT.read_text(encoding="utf-8"))
+    assert (result.code, result.complaints) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("ending", "start"),
+    [(".json", '{"format": "backprop-report/1"'), (".xml", "<?xml"), (".csv", ""), (".md", "")],
+)
+def test_the_ending_of_a_report_says_the_format(ending: str, start: str, tmp_path: Path) -> None:
+    file = tmp_path / f"marks{ending}"
+    result = backprop("check", SHEET, HANDWRITTEN, "--output", file)
+    assert (result.code, result.text) == (1, "")
+    marks = file.read_text(encoding="utf-8")
+    assert marks.startswith(start)
+    assert "handwritten" in marks
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_nothing_is_given_away_unless_asked() -> None:
+    quiet = backprop("check", SHEET, HANDWRITTEN, "--format", "json")
+    told = backprop("check", SHEET, HANDWRITTEN, "--format", "json", "--reveal")
+    assert "expected" not in json.loads(quiet.text)["submissions"][0]["answers"][0]
+    assert json.loads(told.text)["submissions"][0]["answers"][0]["expected"] == 5.02
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="needs a file one may not read")
