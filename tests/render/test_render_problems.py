@@ -6,7 +6,6 @@ import dataclasses
 import re
 import shutil
 import subprocess
-import unicodedata
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -48,8 +47,8 @@ def numbers(node: object) -> Iterator[str]:
 
 
 def numerals(written: str) -> set[str]:
-    written = unicodedata.normalize("NFKC", written)
-    return set(re.findall(r"\d+(?:\.\d*)?|\.\d+", written))
+    """All numerals; a raised or lowered digit is not part of the one before it."""
+    return set(re.findall(r"[0-9]+(?:\.[0-9]+)?", written))
 
 
 def words_of_html(page: str) -> str:
