@@ -82,6 +82,13 @@ def test_random_networks_agree(problem: Problem) -> None:
     assert agrees, found
 
 
+@examples(6, 60)
+@given(strategies.equation_graphs())
+def test_random_equations_agree(problem: Problem) -> None:
+    found, agrees = verified(problem)
+    assert agrees, found
+
+
 @examples(4, 40)
 @given(strategies.networks(norm=True, max_hidden=1, max_units=3))
 def test_batches_and_batch_normalisation_agree(problem: Problem) -> None:
