@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import json
 import math
+import tracemalloc
 from typing import Any
 
 import oracle
@@ -345,6 +346,21 @@ def test_steps_may_be_given_from_outside() -> None:
     assert_same(found, oracle.solve(small(optimizer="adam"), steps=300))
     assert found.updates == 300
     assert len(found.losses) == 301
+
+
+def test_memory_does_not_grow_with_the_number_of_updates() -> None:
+    """Eight bytes for each loss, and nothing else; also while the sheet is written."""
+    problem = read_problem(oracle.PROBLEMS / "two-hidden-layers.yaml")
+
+    def peak(steps: int) -> int:
+        tracemalloc.start()
+        text.render(solution(ours.solve(problem, steps=steps, show=1)))
+        found = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return found
+
+    peak(10)  # what is made once and kept
+    assert peak(20_000) - peak(1_000) < 20 * 20_000
 
 
 # The perceptron rule
