@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
+from typing import Literal
 
-from backprop_cli.formula.nodes import Name
+from backprop_cli.formula.build import negative, product, quotient, substitute, total
+from backprop_cli.formula.nodes import Call, Formula, Name
+from backprop_cli.graph.backward import derivative_name
 from backprop_cli.graph.step import Graph, Step
+from backprop_cli.graph.update import optimizer_of
 from backprop_cli.marking.asked import asked, points_of, updates_asked
-from backprop_cli.problem.model import Network, Problem
-from backprop_cli.run import Run
+from backprop_cli.problem.model import Custom, Network, Problem
+from backprop_cli.rules.optimizers import OPTIMIZERS
+from backprop_cli.run import Run, batch_size, sample_count
 from backprop_cli.worksheet import given
 from backprop_cli.worksheet.document import (
     AnswerSpace,
@@ -22,11 +27,11 @@ from backprop_cli.worksheet.document import (
     Relation,
     Text,
 )
+from backprop_cli.worksheet.passes import loss_title
 from backprop_cli.worksheet.sheet import DEFAULT, Sheet, spelling_of
 
 SECTION_TITLES = {
     "forward": "Forward pass",
-    "loss": "Loss",
     "backward": "Local derivatives and gradients on the way",
     "gradient": "Gradients",
     "update": "Update",
@@ -47,52 +52,106 @@ def _blocks(run: Run) -> Iterator[Block]:
     if problem.description:
         yield Paragraph((Text(problem.description.strip()),))
     yield Paragraph((Text("Name: ______________________    Date: ______________"),))
-    yield from (block for block in given.given(first) if not isinstance(block, Paragraph))
-    yield from _rules(problem, first.graph)
-    yield Paragraph(
-        (
-            Text(
-                "Write at least four significant digits and carry on with what you wrote. Each"
-                " answer goes under the name at its right."
-                if not first.symbolic
-                else "Write each derivative with the names of the sheet."
-            ),
-        )
-    )
+    yield Heading(2, (Text("Given"),))
+    yield from given.what_is_given(first)
+    yield from map(Paragraph, _rules(problem, first.graph))
+    yield Paragraph((Text(_how_to_answer(problem, first)),))
     count = updates_asked(problem)
+    titled = count > 1 or batch_size(problem) < sample_count(problem)
     for iteration in run.iterations[:count]:
-        if count > 1:
-            yield Heading(2, (Text(f"Update {iteration.number}"),))
         sheet = Sheet(run, iteration, DEFAULT)
-        yield from _spaces(sheet, asked(problem, iteration.graph), 3 if count > 1 else 2)
+        if titled:
+            yield Heading(2, (Text(given.update_title(sheet)),))
+        yield from _spaces(sheet, asked(problem, iteration.graph), 3 if titled else 2)
 
 
-def _rules(problem: Problem, graph: Graph) -> Iterator[Block]:
+def _how_to_answer(problem: Problem, sheet: Sheet) -> str:
+    if sheet.symbolic:
+        return "Answer with formulas in the names of this sheet."
+    digits = problem.rounding.digits
+    if problem.rounding.every_step:
+        return f"Round each value to {digits} significant digits before you use it."
+    return (
+        f"Write at least {digits} significant digits and carry on with what you wrote. Each answer"
+        " goes under the name at its right."
+    )
+
+
+def _rules(problem: Problem, graph: Graph) -> Iterator[Line]:
     """Which activations, loss and update the sheet is about: a blank sheet has no formulas."""
     model = problem.model
-    if not isinstance(model, Network):
-        yield Heading(2, (Text("Equations"),))
+    if isinstance(model, Network):
+        yield (Text(f"Activations: {_activations(model)}."),)
+        own = {use.name: use for layer in model.layers for use in layer.activations}
+        for use in own.values():
+            if isinstance(use, Custom):
+                yield (Text(f"{use.name}: "), Relation(Name("a"), "=", use.formula))
+        epsilons = [layer.batch_norm.epsilon for layer in model.layers if layer.batch_norm]
+        if epsilons:
+            spread = Call("sqrt", (total(Name("var"), epsilons[0]),))
+            deviation = total(Name("z"), negative(Name("mu")))
+            yield (
+                Text("Before the activation, with mean μ and variance var over the batch: "),
+                Relation(Name("zhat"), "=", quotient(deviation, spread)),
+                Text(", "),
+                Relation(Name("u"), "=", total(product(Name("gamma"), Name("zhat")), Name("beta"))),
+            )
+        if model.loss is not None and graph.losses:
+            loss = graph.step[graph.losses[0]]
+            named = f"Loss ({model.loss.name.replace('_', ' ')}): "
+            yield (Text(named), Relation(Name(loss.name), "=", loss.formula))
+    else:
         for name, formula in model.equations.items():
-            yield Paragraph((Relation(Name(name), "=", formula),))
-        return
+            yield (Relation(Name(name), "=", formula),)
+    if len(graph.losses) > 1:
+        word = problem.training.reduction
+        yield (Text(f"The loss of a batch is the {word} of its samples' losses."),)
+    yield from _update_rule(problem, graph)
+
+
+def _activations(network: Network) -> str:
     words = []
-    for depth, layer in enumerate(model.layers, 1):
+    for depth, layer in enumerate(network.layers, 1):
         names = list(dict.fromkeys(use.name.replace("_", " ") for use in layer.activations))
-        place = "output layer" if depth == len(model.layers) else f"layer {depth}"
+        place = "output layer" if depth == len(network.layers) else f"layer {depth}"
         words.append(f"{place}: {', '.join(names)}")
-    text = f"Activations: {'; '.join(words)}."
-    line: Line = (Text(text),)
-    if model.loss is not None and graph.losses:
-        loss = graph.step[graph.losses[0]]
-        named = f" Loss ({model.loss.name.replace('_', ' ')}): "
-        line = (*line, Text(named), Relation(Name(loss.name), "=", loss.formula), Text("."))
-    yield Paragraph(line)
+    return "; ".join(words)
 
 
-def _spaces(sheet: Sheet, steps: Sequence[Step], level: int) -> Iterator[Block]:
+def _update_rule(problem: Problem, graph: Graph) -> Iterator[Line]:
+    """How a parameter w with the gradient g is updated."""
+    if not graph.carried:
+        return
+    eta, w = Name("eta"), Name("w")
+    if problem.training.rule == "perceptron":
+        moved = total(w, product(eta, total(Name("y"), negative(Name("yhat"))), Name("x")))
+        if problem.training.perceptron_update == "target":
+            moved = total(w, product(eta, Name("y"), Name("x")))
+            yield (Text("On a mistake: "), Relation(Name("w_new"), "=", moved))
+        else:
+            yield (Text("Update: "), Relation(Name("w_new"), "=", moved))
+        return
+    optimizer = optimizer_of(problem)
+    row = OPTIMIZERS.get(optimizer.name)
+    slope = Name(derivative_name(graph.output, "w"))
+    title = f"Update ({row.title if row else optimizer.name}), where "
+    yield (Text(title), Relation(Name("g"), "=", slope), Text(":"))
+    values: dict[str, Formula] = {}
+    for name, formula in optimizer.equations.items():
+        left = Name(f"{name}_new" if name == "w" or name in optimizer.state else name)
+        yield (Relation(left, "=", substitute(formula, values)),)
+        values[name] = left  # from here on its name means the new value
+    if problem.training.clip is not None:
+        yield (Text(f"The gradient is first clipped by {problem.training.clip.kind}."),)
+    if problem.training.l1.value or problem.training.l2.value:
+        yield (Text("The slope of the penalty on the weights is added to the gradient."),)
+
+
+def _spaces(sheet: Sheet, steps: Sequence[Step], level: Literal[2, 3]) -> Iterator[Block]:
     lines = DERIVATION_LINES if sheet.symbolic else 1
+    titles = {**SECTION_TITLES, "loss": loss_title(sheet)}
     for section, group in groupby(steps, key=lambda step: step.section):
-        yield Heading(3 if level == 3 else 2, (Text(SECTION_TITLES[section]),))
+        yield Heading(level, (Text(titles[section]),))
         for step in group:
             worth = points_of(sheet.run.problem.marking, step)
             if worth != 1:

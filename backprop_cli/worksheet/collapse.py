@@ -4,21 +4,54 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
+from typing import Literal
 
 from backprop_cli.formula.build import total
-from backprop_cli.formula.nodes import Formula, Matrix, Name, Shown
-from backprop_cli.problem.model import Network
+from backprop_cli.formula.nodes import Matrix, Name, Shown
+from backprop_cli.problem.model import Network, RuleUse
 from backprop_cli.problem.names import NetworkNames
 from backprop_cli.run import Value
-from backprop_cli.worksheet.document import Block, Derivation, DerivationLine
+from backprop_cli.worksheet.document import (
+    Block,
+    Derivation,
+    DerivationLine,
+    Heading,
+    Paragraph,
+    Text,
+)
+from backprop_cli.worksheet.numbers import Shown as Written
 from backprop_cli.worksheet.numbers import shown
 from backprop_cli.worksheet.sheet import Sheet
 
 
-def collapsed(sheet: Sheet, network: Network, names: NetworkNames) -> Iterator[Block]:
-    """ŷ = W̃x + b̃ with the numbers of W̃ and b̃; nothing where numbers are missing."""
-    if sheet.symbolic:
+def collapsed(sheet: Sheet) -> Iterator[Block]:
+    """Where every unit is linear: ŷ = W̃x + b̃, with numbers if there are any."""
+    network = sheet.run.problem.model
+    if not isinstance(network, Network) or not _is_linear(network) or not sheet.first:
         return
+    yield Heading(3, (Text("All units are linear: the layers collapse"),))
+    yield Paragraph((Text(COLLAPSE),))
+    if not sheet.symbolic:
+        yield _one_map(sheet, network, NetworkNames(network, sheet.run.problem.notation))
+
+
+COLLAPSE = (
+    "Without a nonlinear activation W(Vx + c) + b = (WV)x + (Wc + b): however many layers there"
+    " are, the network is one linear map."
+)
+
+
+def _is_linear(network: Network) -> bool:
+    uses = [use for layer in network.layers for use in layer.activations]
+    return (
+        len(network.layers) > 1
+        and all(isinstance(use, RuleUse) and use.name == "identity" for use in uses)
+        and not any(layer.batch_norm for layer in network.layers)
+    )
+
+
+def _one_map(sheet: Sheet, network: Network, names: NetworkNames) -> Derivation:
+    """The layers multiplied out into one matrix and one column."""
     product: list[list[Value]] | None = None
     offset: list[Value] = []
     for depth, layer in enumerate(network.layers, 1):
@@ -50,10 +83,14 @@ def collapsed(sheet: Sheet, network: Network, names: NetworkNames) -> Iterator[B
         tuple((Name(names.a(last, unit)),) for unit in range(1, network.layers[-1].units + 1))
     )
     inputs = Matrix(tuple((Name(names.input(i)),) for i in range(1, network.inputs + 1)))
-    written = Matrix(tuple(tuple(_written(sheet, entry) for entry in row) for row in product))
-    constant = Matrix(tuple((_written(sheet, entry),) for entry in offset))
+    rows_shown = [[_shown(sheet, entry) for entry in row] for row in product]
+    column_shown = [_shown(sheet, entry) for entry in offset]
+    written = Matrix(tuple(tuple(entry.formula for entry in row) for row in rows_shown))
+    constant = Matrix(tuple((entry.formula,) for entry in column_shown))
+    exact = all(entry.exact for row in [*rows_shown, column_shown] for entry in row)
+    sign: Literal["=", "≈"] = "=" if exact else "≈"
     right = total(Shown("matmul", (written, inputs)), constant)
-    yield Derivation((DerivationLine(left, "=", right),))
+    return Derivation((DerivationLine(left, sign, right),))
 
 
 def _dot(row: list[Value], column: tuple[Value, ...] | list[Value]) -> Value:
@@ -63,5 +100,5 @@ def _dot(row: list[Value], column: tuple[Value, ...] | list[Value]) -> Value:
     return result
 
 
-def _written(sheet: Sheet, value: Value) -> Formula:
-    return shown(value, sheet.digits, fractions=sheet.choices.fractions).formula
+def _shown(sheet: Sheet, value: Value) -> Written:
+    return shown(value, sheet.digits, fractions=sheet.choices.fractions)

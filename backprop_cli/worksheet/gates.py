@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
-from backprop_cli.formula import plain
 from backprop_cli.formula.build import names_in, product
-from backprop_cli.formula.evaluate import evaluate
-from backprop_cli.formula.nodes import Formula, Name, Number
+from backprop_cli.formula.nodes import (
+    Call,
+    Conditional,
+    Formula,
+    Name,
+    Negative,
+    Number,
+    Power,
+    Product,
+    Quotient,
+    Sum,
+)
 from backprop_cli.graph.backward import derivative_name
 from backprop_cli.graph.step import Link, Step
 from backprop_cli.worksheet.document import (
@@ -22,9 +31,8 @@ from backprop_cli.worksheet.document import (
     Table,
     Text,
 )
-from backprop_cli.worksheet.numbers import Shown, shown
 from backprop_cli.worksheet.passes import step_table
-from backprop_cli.worksheet.sheet import NO_VALUE, Sheet
+from backprop_cli.worksheet.sheet import NO_VALUE, Sheet, cell_of
 
 
 def gates(sheet: Sheet) -> Iterator[Block]:
@@ -35,30 +43,21 @@ def gates(sheet: Sheet) -> Iterator[Block]:
     if not sheet.graph.losses or not sheet.graph.wrt:
         return
     yield Heading(2, (Text("Backward pass: local × incoming = gradient"),))
-    yield Paragraph(
-        (
-            Text(
-                "Each gate multiplies the gradient that comes in from its output (incoming) by its"
-                " own derivative by each input (local). A quantity used in several gates adds up"
-                " what they send back."
-            ),
-        )
-    )
+    if sheet.first:
+        yield Paragraph((Text(LOCAL_TIMES_INCOMING),))
     yield _backward_table(sheet)
     yield Heading(2, (Text("What an autograd engine records"),))
-    yield _record_table(sheet, steps)
+    yield from _record(sheet, steps)
 
 
-def _sent(sheet: Sheet) -> list[tuple[str, Link]]:
-    """Every (receiver, link) of the backward pass, in its order."""
-    found = []
-    for step in sheet.graph.section("backward", "gradient"):
-        if step.kind in ("upstream", "gradient") and step.of is not None:
-            found += [(step.of, link) for link in step.links]
-    return found
+LOCAL_TIMES_INCOMING = (
+    "Each gate multiplies the gradient that comes in from its output (incoming) by its own"
+    " derivative by each input (local). A quantity used in several gates adds up what they send"
+    " back."
+)
 
 
-def _incoming(sheet: Sheet, link: Link) -> Formula:
+def _incoming(link: Link) -> Formula:
     return Number("1") if link.upstream is None else Name(link.upstream)
 
 
@@ -68,14 +67,14 @@ def _backward_table(sheet: Sheet) -> Table:
         if step.kind not in ("upstream", "gradient"):
             continue
         for link in step.links:
-            sent = product(_incoming(sheet, link), link.local)
-            value = None if sheet.symbolic else _number(sheet, sent)
+            sent = product(_incoming(link), link.local)
+            _, number = sheet.evaluated(sent)
             rows.append(
                 (
                     (Math(Name(link.child)), Text(" → "), Math(Name(link.parent))),
                     _cell(sheet, link.local),
-                    _cell(sheet, _incoming(sheet, link)),
-                    (Math(sent),) if value is None else _shown(value),
+                    _cell(sheet, _incoming(link)),
+                    (Math(sent),) if number is None else cell_of(number),
                 )
             )
         if len(step.links) > 1:
@@ -90,97 +89,122 @@ def _backward_table(sheet: Sheet) -> Table:
     return Table(columns, tuple(rows))
 
 
-def _number(sheet: Sheet, formula: Formula) -> Shown | None:
-    if any(sheet.value(name) is None for name in names_in(formula)):
-        return None
-    value = evaluate(formula, sheet.known)
-    return shown(value, sheet.digits, fractions=sheet.choices.fractions)
-
-
-def _shown(number: Shown) -> Line:
-    return (Math(number.formula),) if number.exact else (Text("≈ "), Math(number.formula))
-
-
 def _cell(sheet: Sheet, formula: Formula) -> Line:
     """`formula = number`, or just the number where the formula is one."""
-    written = None if sheet.symbolic else _number(sheet, formula)
+    _, written = sheet.evaluated(formula)
     if written is None or written.formula == formula:
         return (Math(formula),)
     return (Relation(formula, written.sign, written.formula),)
 
 
-def _record_table(sheet: Sheet, steps: list[Step]) -> Table:
-    """One row an operation: inputs, output, what is kept for the way back, gradients in and out."""
+def _record(sheet: Sheet, steps: Sequence[Step]) -> Iterator[Table]:
+    """What is kept of each operation going forward, and what is made of it going back."""
     sent: dict[str, list[Link]] = {}
-    for _, link in _sent(sheet):
-        sent.setdefault(link.child, []).append(link)
-    rows: list[tuple[Line, ...]] = []
-    for step in steps:
-        links = sent.get(step.name, [])
-        kept = dict.fromkeys(name for link in links for name in names_in(link.local))
-        seed = step.name in sheet.graph.losses
-        incoming = Number("1") if seed else Name(derivative_name(sheet.graph.output, step.name))
-        known = seed or isinstance(incoming, Number) or incoming.name in sheet.graph.step
-        rows.append(
-            (
-                (Math(Name(step.name)),),
-                (Text(operation(step.formula)),),
-                _values(sheet, names_in(step.formula)),
-                sheet.cell(step.name),
-                _values(sheet, tuple(kept)) if kept else (Text("nothing"),),
-                _cell(sheet, incoming) if known else NO_VALUE,
-                _outgoing(sheet, links),
-            )
-        )
-    columns = (
-        Column((Text("Variable"),)),
-        Column((Text("Function (backward)"),), wrap=True),
-        Column((Text("Input data"),), wrap=True),
-        Column((Text("Output"),)),
-        Column((Text("Kept"),), wrap=True),
-        Column((Text("Incoming"),), wrap=True),
-        Column((Text("Outgoing"),), wrap=True),
+    for step in sheet.graph.section("backward", "gradient"):
+        if step.kind in ("upstream", "gradient"):
+            for link in step.links:
+                sent.setdefault(link.child, []).append(link)
+    yield Table(
+        (
+            Column((Text("Variable"),)),
+            Column((Text("Function"),)),
+            Column((Text("Input data"),), wrap=True),
+            Column((Text("forward()"),), wrap=True),
+            Column((Text("Output"),), align="decimal"),
+        ),
+        tuple(_forward_row(sheet, step) for step in steps),
     )
-    return Table(columns, tuple(rows))
+    yield Table(
+        (
+            Column((Text("Variable"),)),
+            Column((Text("grad_fn"),)),
+            Column((Text("Kept for it"),), wrap=True),
+            Column((Text("Incoming"),), align="decimal"),
+            Column((Text("backward()"),), wrap=True),
+            Column((Text("Outgoing"),), align="decimal"),
+        ),
+        tuple(
+            row
+            for step in reversed(steps)
+            for row in _backward_rows(sheet, step, sent.get(step.name, []))
+        ),
+    )
 
 
-def _values(sheet: Sheet, names: tuple[str, ...]) -> Line:
-    line: list[Inline] = []
+def _forward_row(sheet: Sheet, step: Step) -> tuple[Line, ...]:
+    return (
+        (Math(Name(step.name)),),
+        (Text(operation(step)),),
+        _values(sheet, names_in(step.formula)),
+        (Math(step.formula),),
+        sheet.cell(step.name),
+    )
+
+
+def _backward_rows(sheet: Sheet, step: Step, links: Sequence[Link]) -> Iterator[tuple[Line, ...]]:
+    """One row an input; what holds of the whole operation stands in the first."""
+    kept = tuple(dict.fromkeys(name for link in links for name in names_in(link.local)))
+    seed = step.name in sheet.graph.losses
+    incoming: Formula = Number("1")
+    if not seed:
+        incoming = Name(derivative_name(sheet.graph.output, step.name))
+    _, number = sheet.evaluated(incoming)
+    heads: tuple[Line, ...] = (
+        (Math(Name(step.name)),),
+        (Text(f"{operation(step)}Backward"),),
+        _values(sheet, kept) if kept else (Text("nothing"),),
+        (Math(incoming),) if number is None else cell_of(number),
+    )
+    for link in links:
+        made = product(Name("incoming"), link.local)
+        sent = product(_incoming(link), link.local)
+        _, outgoing = sheet.evaluated(sent)
+        yield (
+            *heads,
+            (Math(Name(link.parent)), Text(": "), Math(made)),
+            (Math(sent),) if outgoing is None else cell_of(outgoing),
+        )
+        heads = ((),) * len(heads)
+
+
+def _values(sheet: Sheet, names: Sequence[str]) -> Line:
+    """`x = −2, y = 5`; names alone where there are no numbers."""
+    items: list[Line] = []
     for name in names:
-        if line:
-            line.append(Text(", "))
         written = sheet.shown(name)
         if written is None:
-            line.append(Math(Name(name)))
+            items.append((Math(Name(name)),))
         else:
-            line.append(Relation(Name(name), written.sign, written.formula))
-    return tuple(line)
+            items.append((Relation(Name(name), written.sign, written.formula),))
+    return _listed(items)
 
 
-def _outgoing(sheet: Sheet, links: list[Link]) -> Line:
+def _listed(items: Sequence[Line]) -> Line:
     line: list[Inline] = []
-    for link in links:
-        if line:
-            line.append(Text(", "))
-        sent = product(_incoming(sheet, link), link.local)
-        number = None if sheet.symbolic else _number(sheet, sent)
-        line += [Text("to "), Math(Name(link.parent)), Text(": ")]
-        line.append(Math(sent if number is None else number.formula))
-    return tuple(line) if line else NO_VALUE
+    for item in items:
+        line += [*([Text(", ")] if line else []), *item]
+    return tuple(line) or NO_VALUE
 
 
-def operation(formula: Formula) -> str:
-    """The name an engine gives the operation, with its backward function: `Mul (MulBackward)`."""
-    kind = {
-        "Sum": "Add",
-        "Product": "Mul",
-        "Quotient": "Div",
-        "Negative": "Neg",
-        "Power": "Pow",
-        "Name": "Identity",
-        "Conditional": "Where",
-        "Number": "Constant",
-    }.get(type(formula).__name__)
-    if kind is None:
-        kind = plain.write(formula).partition("(")[0].capitalize()
-    return f"{kind} ({kind}Backward)"
+OPERATIONS: Mapping[type, str] = {
+    Sum: "Add",
+    Product: "Mul",
+    Quotient: "Div",
+    Negative: "Neg",
+    Power: "Pow",
+    Name: "Identity",
+    Conditional: "Where",
+    Number: "Constant",
+}
+
+
+def operation(step: Step) -> str:
+    """The name an engine gives the operation: Mul, Exp, Sigmoid; Linear for a weighted sum."""
+    if step.kind == "preactivation":
+        return "Linear"
+    if step.rule is not None:
+        return "".join(word.capitalize() for word in step.rule.split("_"))
+    formula = step.formula
+    if isinstance(formula, Call):
+        return formula.function.capitalize()
+    return OPERATIONS.get(type(formula), "Function")

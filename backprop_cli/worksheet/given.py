@@ -21,7 +21,7 @@ from backprop_cli.worksheet.document import (
     Text,
 )
 from backprop_cli.worksheet.numbers import authored
-from backprop_cli.worksheet.sheet import NO_VALUE, Sheet
+from backprop_cli.worksheet.sheet import NO_VALUE, Sheet, cell_of
 
 MOST_SAMPLES = 40
 """More samples than these are not all listed."""
@@ -42,15 +42,19 @@ def what_is_given(sheet: Sheet) -> Iterator[Block]:
     several = len(all_samples(sheet.run.problem)) > 1
     if several:
         yield from _sample_table(sheet)
-    yield from _table(
-        sheet, [] if several else _of_samples(sheet), _shared(sheet), _parameters(sheet)
-    )
+    own = [] if several else _of_samples(sheet)
+    yield from _table(sheet, own, _shared(sheet), _parameters(sheet), _constants(sheet))
 
 
 def changed(sheet: Sheet) -> Iterator[Block]:
     """What a later update begins with: its sample, if it is a single one, and the parameters."""
     alone = len(sheet.graph.batch) == 1 and len(all_samples(sheet.run.problem)) > 1
     yield from _table(sheet, _of_samples(sheet) if alone else [], _parameters(sheet))
+
+
+def final(sheet: Sheet) -> Iterator[Block]:
+    """The parameters alone, as a run leaves them."""
+    yield from _table(sheet, _parameters(sheet)[:-1])
 
 
 def carried(sheet: Sheet) -> str:
@@ -82,7 +86,9 @@ def all_samples(problem: Problem) -> list[Mapping[str, Value]]:
             ]
         case Equations(samples=samples, given=shared):
             own = dict.fromkeys(name for sample in samples for name in sample)
-            return [{name: sample.get(name, shared.get(name)) for name in own} for sample in samples]
+            return [
+                {name: sample.get(name, shared.get(name)) for name in own} for sample in samples
+            ]
 
 
 def _sample_table(sheet: Sheet) -> Iterator[Block]:
@@ -112,8 +118,7 @@ def _sample_table(sheet: Sheet) -> Iterator[Block]:
 def _cell(sheet: Sheet, value: Value) -> Line:
     if value is None:
         return NO_VALUE
-    written = authored(value, sheet.digits, fractions=sheet.choices.fractions)
-    return (Math(written.formula),) if written.exact else (Text("≈ "), Math(written.formula))
+    return cell_of(authored(value, sheet.digits, fractions=sheet.choices.fractions))
 
 
 def _table(sheet: Sheet, *groups: Sequence[Group]) -> Iterator[Table]:
@@ -156,22 +161,22 @@ def _of_samples(sheet: Sheet) -> list[Group]:
 
 
 def _shared(sheet: Sheet) -> list[Group]:
-    """What an author's equations are given for all samples alike, and constants of the update."""
+    """What an author's equations are given for all samples alike."""
     leaves, own = sheet.graph.leaves, _differing(sheet)
     inputs = [
-        leaf
-        for leaf in leaves
-        if leaf.kind == "input" and leaf.name.partition("[")[0] not in own
+        leaf for leaf in leaves if leaf.kind == "input" and leaf.name.partition("[")[0] not in own
     ]
-    constants = [leaf for leaf in leaves if leaf.kind == "constant"]
-    return [
-        ("Inputs", inputs),
-        ("Learning rate", constants[:1]),
-        ("Constants", constants[1:]),
-    ]
+    return [("Inputs", inputs)]
+
+
+def _constants(sheet: Sheet) -> list[Group]:
+    """The learning rate, and what else the update needs; it stands first among them."""
+    constants = [leaf for leaf in sheet.graph.leaves if leaf.kind == "constant"]
+    return [("Learning rate", constants[:1]), ("Constants", constants[1:])]
 
 
 def _parameters(sheet: Sheet) -> list[Group]:
+    """The parameters unit by unit, and last what the optimizer keeps."""
     states = [leaf for leaf in sheet.graph.leaves if leaf.kind == "state"]
     match sheet.run.problem.model:
         case Network() as network:
@@ -210,3 +215,23 @@ def unit_title(network: Network, depth: int, unit: int) -> str:
     if depth == len(network.layers):
         return "Output unit" if layer.units == 1 else f"Output unit {unit}"
     return f"Layer {depth}, unit {unit}" if layer.units > 1 else f"Layer {depth}"
+
+
+def update_title(sheet: Sheet) -> str:
+    """`Update 2: samples 3–4`"""
+    title = f"Update {sheet.iteration.number}"
+    if len(all_samples(sheet.run.problem)) <= 1:
+        return title
+    plural = "s" if len(sheet.graph.batch) > 1 else ""
+    return f"{title}: sample{plural} {ranges(sheet.graph.batch)}"
+
+
+def ranges(numbers: Sequence[int]) -> str:
+    """`1–4, 7`: numbers in order, those that follow one another as a range."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and runs[-1][-1] == number - 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ", ".join(f"{run[0]}–{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)

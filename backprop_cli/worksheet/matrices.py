@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 
-from backprop_cli.formula.build import negative, product, total
-from backprop_cli.formula.nodes import Call, Formula, Matrix, Name, Number, Shown
+from backprop_cli.formula.build import names_in, negative, number, product, quotient, rebuild, total
+from backprop_cli.formula.nodes import Call, Formula, Matrix, Name, Number
 from backprop_cli.graph.backward import derivative_name, slope_name
-from backprop_cli.problem.model import Layer, Network, RuleUse
-from backprop_cli.problem.names import NetworkNames
+from backprop_cli.problem.model import Network
+from backprop_cli.rules.activations import ACTIVATIONS
+from backprop_cli.worksheet.arrays import (
+    Arrays,
+    column,
+    fits,
+    hadamard,
+    matmul,
+    shape,
+    transpose,
+)
+from backprop_cli.worksheet.collapse import collapsed
 from backprop_cli.worksheet.document import (
     Block,
     Callout,
@@ -18,7 +28,7 @@ from backprop_cli.worksheet.document import (
     Paragraph,
     Text,
 )
-from backprop_cli.worksheet.gradients import gradients as plain_gradients
+from backprop_cli.worksheet.gradients import gradients, slopes
 from backprop_cli.worksheet.passes import forward, loss
 from backprop_cli.worksheet.sheet import Sheet
 
@@ -26,227 +36,281 @@ LONGEST_VECTOR = 20
 """More parameters than these are not written into one gradient vector."""
 
 
-def shape(formula: Formula, rows: int, columns: int) -> Shown:
-    return Shown("shape", (formula, Name(f"{rows}×{columns}")))
-
-
-def column(names: Sequence[Formula]) -> Matrix:
-    return Matrix(tuple((name,) for name in names))
-
-
-def transpose(formula: Formula) -> Shown:
-    return Shown("transpose", (formula,))
-
-
-def matmul(*factors: Formula) -> Shown:
-    return Shown("matmul", factors)
-
-
-def hadamard(*factors: Formula) -> Shown:
-    return Shown("hadamard", factors)
-
-
 def matrices(sheet: Sheet) -> Iterator[Block]:
-    """The whole pass in matrices. A batch is shown by its first sample; equations have none."""
+    """The whole pass in matrices, where the problem has layers that matrices can say."""
     network = sheet.run.problem.model
-    if not isinstance(network, Network):
-        yield Callout("note", (Text("Equations have no layers, so they have no matrix form."),))
-        yield from forward(sheet)
-        yield from loss(sheet)
-        yield from plain_gradients(sheet)
+    reason = _why_not(network)
+    if reason is None and isinstance(network, Network):
+        yield from _Matrices(sheet, network).blocks()
         return
-    yield from _Matrices(sheet, network).blocks()
+    if sheet.first:
+        yield Callout("note", (Text(f"There is no matrix form here: {reason}."),))
+    yield from forward(sheet)
+    yield from loss(sheet)
+    yield from slopes(sheet)
+    yield from gradients(sheet)
+
+
+def _why_not(model: object) -> str | None:
+    if not isinstance(model, Network):
+        return "equations have no layers"
+    if any(layer.batch_norm for layer in model.layers):
+        return "batch normalisation ties the samples together"
+    return None
 
 
 class _Matrices:
     def __init__(self, sheet: Sheet, network: Network) -> None:
         self.sheet = sheet
         self.network = network
-        self.names = NetworkNames(network, sheet.run.problem.notation)
-        batch = sheet.graph.batch
-        self.mark = f"[{batch[0]}]" if len(batch) > 1 else ""
+        self.arrays = Arrays(sheet, network)
 
     def blocks(self) -> Iterator[Block]:
+        depths = range(1, self.arrays.depth + 1)
         yield Heading(2, (Text("Forward pass in matrices"),))
-        for depth, layer in enumerate(self.network.layers, 1):
-            yield self._forward(depth, layer)
-            yield self._activation(depth, layer)
-        yield from self._augmented()
-        yield from self._collapse()
+        if self.arrays.samples > 1 and self.sheet.first:
+            yield Paragraph((Text("Each column is a sample; a bias is added to every column."),))
+        for depth in depths:
+            yield self._preactivation(depth)
+            if not self.arrays.merged(depth):
+                yield self._activation(depth)
+        if self.sheet.first:
+            yield from self._augmented()
+            yield from collapsed(self.sheet)
         yield from loss(self.sheet)
         if self.sheet.graph.losses and self.sheet.graph.wrt:
+            yield from slopes(self.sheet)
             yield Heading(2, (Text("Backward pass in matrices"),))
-            for depth in range(len(self.network.layers), 0, -1):
+            if self.sheet.first:
+                yield Paragraph((Text(DELTA),))
+            for depth in reversed(depths):
                 yield Heading(3, (Text(f"Layer {depth}"),))
                 yield self._delta(depth)
-                yield from self._gradients(depth)
+                yield self._weight_gradients(depth)
+                yield from self._bias_gradients(depth)
             yield from self._gradient_vector()
 
-    # Symbols
+    # Numbers
 
-    def _vector(self, letter: str, depth: int) -> Name:
-        if depth == 0:
-            return Name("x")
-        if letter == "a" and depth == len(self.network.layers):
-            return Name("yhat")
-        return Name(f"{letter}{depth}_")
+    def _numbers(self, formula: Formula) -> Formula | None:
+        """The formula with numbers for names, or None where one is missing."""
+        missing = False
 
-    def _weights(self, depth: int) -> Matrix:
-        layer = self.network.layers[depth - 1]
-        return Matrix(
-            tuple(
-                tuple(
-                    Name(self.names.weight(depth, unit, source))
-                    if layer.connected[unit - 1][source - 1]
-                    else Number("0")
-                    for source in range(1, layer.fan_in + 1)
-                )
-                for unit in range(1, layer.units + 1)
-            )
-        )
+        def put(part: Formula) -> Formula:
+            nonlocal missing
+            if not isinstance(part, Name):
+                return rebuild(part, put)
+            written = self.sheet.shown(part.name)
+            missing = missing or written is None
+            return part if written is None else written.formula
 
-    def _biases(self, depth: int) -> Matrix:
-        layer = self.network.layers[depth - 1]
-        return column([Name(self.names.bias(depth, unit)) for unit in range(1, layer.units + 1)])
+        result = put(formula)
+        return None if missing else result
 
-    def _below(self, depth: int) -> list[Formula]:
-        if depth == 1:
-            return [
-                Name(self.names.input(i) + self.mark) for i in range(1, self.network.inputs + 1)
-            ]
-        units = self.network.layers[depth - 2].units
-        return [Name(self.names.a(depth - 1, unit) + self.mark) for unit in range(1, units + 1)]
+    def _result(self, matrix: Matrix) -> DerivationLine | None:
+        """The numbers of a matrix, ≈ in front where one of them is rounded."""
+        numbers = self._numbers(matrix)
+        if numbers is None:
+            return None
+        written = [self.sheet.shown(name) for name in names_in(matrix)]
+        exact = all(each is not None and each.exact for each in written)
+        return DerivationLine(None, "=" if exact else "≈", numbers)
 
-    def _zs(self, depth: int) -> list[Formula]:
-        layer = self.network.layers[depth - 1]
-        return [
-            Name(
-                (
-                    self.names.a(depth, unit)
-                    if self.names.merged(depth, unit)
-                    else self.names.z(depth, unit)
-                )
-                + self.mark
-            )
-            for unit in range(1, layer.units + 1)
-        ]
-
-    def _activations(self, depth: int) -> list[Formula]:
-        layer = self.network.layers[depth - 1]
-        return [Name(self.names.a(depth, unit) + self.mark) for unit in range(1, layer.units + 1)]
-
-    def _numbers(self, matrix: Matrix) -> Matrix | None:
-        """The matrix with numbers for names, or None where one is missing."""
-        rows = []
-        for row in matrix.rows:
-            entries: list[Formula] = []
-            for entry in row:
-                if not isinstance(entry, Name):
-                    entries.append(entry)
-                    continue
-                written = self.sheet.shown(entry.name)
-                if written is None:
-                    return None
-                entries.append(written.formula)
-            rows.append(tuple(entries))
-        return Matrix(tuple(rows))
+    def _derivation(
+        self, left: Formula, letters: Formula, entries: Formula | None, result: Matrix
+    ) -> Derivation:
+        """By letters with shapes, entry by entry, with numbers, and the result."""
+        lines = [DerivationLine(left, "=", letters)]
+        if entries is not None:
+            if entries != result or self.sheet.symbolic:
+                lines.append(DerivationLine(None, "=", entries))
+            numbers = self._numbers(entries)
+            if numbers is not None and numbers not in (entries, self._numbers(result)):
+                lines.append(DerivationLine(None, "=", numbers))
+        if fits(result) and (line := self._result(result)) is not None:
+            lines.append(line)
+        return Derivation(tuple(lines))
 
     # Forward
 
-    def _forward(self, depth: int, layer: Layer) -> Derivation:
-        below = column(self._below(depth))
-        parts = [(self._weights(depth), below)]
-        terms: list[Formula] = [
-            matmul(shape(parts[0][0], layer.units, layer.fan_in), shape(below, layer.fan_in, 1))
-        ]
-        numbers: list[Formula | None] = [self._product_numbers(self._weights(depth), below)]
-        if layer.bias != "none":
-            biases = self._biases(depth)
-            sign = layer.bias_input.value
-            scaled = shape(biases, layer.units, 1)
-            terms.append(product(_coefficient(sign), scaled))
-            shown_biases = self._numbers(biases)
-            numbers.append(shown_biases and product(_coefficient(sign), shown_biases))
-        left = column(self._zs(depth))
-        lines = [DerivationLine(left, "=", total(*terms))]
-        if all(part is not None for part in numbers):
-            lines.append(
-                DerivationLine(None, "=", total(*(part for part in numbers if part is not None)))
+    def _preactivation(self, depth: int) -> Derivation:
+        arrays, layer = self.arrays, self.arrays.layer(depth)
+        units, inputs, samples = layer.units, layer.fan_in, arrays.samples
+        weights, below = arrays.weights(depth), arrays.activations(depth - 1)
+        letters: list[Formula] = [
+            matmul(
+                shape(arrays.letter("W", depth), units, inputs),
+                shape(arrays.letter("a", depth - 1), inputs, samples),
             )
-            result = self._numbers(left)
-            if result is not None:
-                lines.append(DerivationLine(None, "≈", result))
-        return Derivation(tuple(lines))
+        ]
+        entries: list[Formula] = [matmul(weights, below)]
+        if layer.bias != "none":
+            factor = number(layer.bias_input.value)
+            letters.append(product(factor, shape(arrays.letter("b", depth), units, 1)))
+            entries.append(product(factor, arrays.biases(depth)))
+        small = fits(weights) and fits(below)
+        return self._derivation(
+            arrays.letter("z", depth),
+            total(*letters),
+            total(*entries) if small else None,
+            arrays.preactivations(depth),
+        )
 
-    def _product_numbers(self, weights: Matrix, below: Matrix) -> Formula | None:
-        left, right = self._numbers(weights), self._numbers(below)
-        return None if left is None or right is None else matmul(left, right)
-
-    def _activation(self, depth: int, layer: Layer) -> Derivation:
-        zs, activations = column(self._zs(depth)), column(self._activations(depth))
-        name = "g"
-        rules = {use.name for use in layer.activations if isinstance(use, RuleUse)}
-        if len(rules) == 1:
-            name = rules.pop()
-        right: Formula = zs if name == "identity" else Call(name, (zs,))
-        lines = [DerivationLine(activations, "=", right)]
-        result = self._numbers(activations)
-        if result is not None:
-            lines.append(DerivationLine(None, "≈", result))
-        return Derivation(tuple(lines))
+    def _activation(self, depth: int) -> Derivation:
+        arrays, rule = self.arrays, self.arrays.rule(depth)
+        zs = arrays.preactivations(depth)
+        wrap = _function(rule)
+        left, letter = arrays.letter("a", depth), arrays.letter("z", depth)
+        return self._derivation(
+            left,
+            wrap(letter),
+            wrap(zs) if fits(zs) and rule != "g" else None,
+            arrays.activations(depth),
+        )
 
     def _augmented(self) -> Iterator[Block]:
         """The bias as one more column of W, met by a 1 below the activations."""
-        depth = len(self.network.layers)
-        layer = self.network.layers[-1]
-        if layer.bias == "none" or layer.bias_input.value != 1:
+        arrays, depth = self.arrays, self.arrays.depth
+        layer = arrays.layer(depth)
+        weights, below = arrays.weights(depth), arrays.activations(depth - 1)
+        if layer.bias == "none" or not (fits(weights) and fits(below)):
             return
-        yield Paragraph(
-            (
-                Text(
-                    "The same with the bias as a last column of the weights, multiplied by a 1"
-                    " below the values:"
-                ),
-            )
+        text = (
+            "The last layer again, with the bias as one more column of the weights, multiplied by"
+            f" its input {layer.bias_input.text.replace('-', '−')} below the values:"
         )
-        weights = self._weights(depth)
-        rows = tuple(
-            (*row, Name(self.names.bias(depth, unit))) for unit, row in enumerate(weights.rows, 1)
+        yield Paragraph((Text(text),))
+        biases = arrays.biases(depth).rows
+        wide = Matrix(tuple(row + bias for row, bias in zip(weights.rows, biases, strict=True)))
+        bottom = (number(layer.bias_input.value),) * arrays.samples
+        tall = Matrix((*below.rows, bottom))
+        right = matmul(
+            shape(wide, layer.units, layer.fan_in + 1),
+            shape(tall, layer.fan_in + 1, arrays.samples),
         )
-        below = column([*self._below(depth), Number("1")])
-        wide = layer.fan_in + 1
-        right = matmul(shape(Matrix(rows), layer.units, wide), shape(below, wide, 1))
-        yield Derivation((DerivationLine(column(self._zs(depth)), "=", right),))
-
-    def _collapse(self) -> Iterator[Block]:
-        """Layers of identity units are one linear map, W̃x + b̃; its numbers are shown."""
-        rules = {
-            use.name if isinstance(use, RuleUse) else ""
-            for layer in self.network.layers
-            for use in layer.activations
-        }
-        if rules != {"identity"} or len(self.network.layers) < 2:
-            return
-        yield Heading(3, (Text("All units are linear: the layers collapse"),))
-        yield Paragraph(
-            (
-                Text(
-                    "Without a nonlinear activation, W(Vx + c) + b = (WV)x + (Wc + b): however many"
-                    " layers there are, the network is one linear map."
-                ),
-            )
-        )
-        from backprop_cli.worksheet.collapse import collapsed
-
-        yield from collapsed(self.sheet, self.network, self.names)
+        left = shape(arrays.preactivations(depth), layer.units, arrays.samples)
+        yield Derivation((DerivationLine(left, "=", right),))
 
     # Backward
 
-    def _gradient_column(self, names: Sequence[Formula]) -> Matrix:
-        output = self.sheet.graph.output
-        return column(
-            [Name(derivative_name(output, name.name)) for name in names if isinstance(name, Name)]
+    def _delta(self, depth: int) -> Derivation:
+        """δ of a layer: what comes back from above, times the slopes."""
+        arrays = self.arrays
+        deltas = arrays.gradients(arrays.preactivations(depth))
+        left = arrays.letter("delta", depth)
+        if depth == arrays.depth and (cancelled := self._cancelled(depth)) is not None:
+            short, whole = cancelled
+            return self._derivation(left, short, whole if fits(deltas) else None, deltas)
+        upstream, entries_above = self._from_above(depth)
+        rule, units = arrays.rule(depth), arrays.units(depth)
+        if arrays.merged(depth) or rule == "identity":
+            return self._derivation(left, upstream, entries_above, deltas)
+        if rule in ACTIVATIONS and ACTIVATIONS[rule].layerwise:
+            jacobian = shape(transpose(Name(f"J({depth})")), units, units)
+            return self._derivation(left, matmul(jacobian, upstream), None, deltas)
+        slope = shape(Call(f"{rule}'", (arrays.letter("z", depth),)), units, arrays.samples)
+        entries = entries_above and hadamard(entries_above, self._slopes(depth))
+        return self._derivation(left, hadamard(upstream, slope), entries, deltas)
+
+    def _from_above(self, depth: int) -> tuple[Formula, Formula | None]:
+        """∂L/∂a of a layer, by letters and entry by entry."""
+        arrays = self.arrays
+        units, samples = arrays.units(depth), arrays.samples
+        if depth == arrays.depth:
+            letter = Name(derivative_name(arrays.output, "yhat"))
+            entries = arrays.gradients(arrays.activations(depth))
+            return shape(letter, units, samples), entries if fits(entries) else None
+        above = arrays.units(depth + 1)
+        letters = matmul(
+            shape(transpose(arrays.letter("W", depth + 1)), units, above),
+            shape(arrays.letter("delta", depth + 1), above, samples),
         )
+        weights = arrays.weights(depth + 1)
+        deltas = arrays.gradients(arrays.preactivations(depth + 1))
+        small = fits(weights) and fits(deltas)
+        return letters, matmul(transpose(weights), deltas) if small else None
+
+    def _slopes(self, depth: int) -> Matrix:
+        zs = self.arrays.preactivations(depth)
+        values = self.arrays.activations(depth)
+        return Matrix(
+            tuple(
+                tuple(self._slope(a, z) for a, z in zip(row_a, row_z, strict=True))
+                for row_a, row_z in zip(values.rows, zs.rows, strict=True)
+            )
+        )
+
+    def _slope(self, activation: Formula, z: Formula) -> Formula:
+        assert isinstance(activation, Name)
+        assert isinstance(z, Name)
+        name = slope_name(activation.name, z.name)
+        if name in self.sheet.graph.step:
+            return Name(name)
+        return self.sheet.graph.trivial_slopes.get(name, Number("1"))
+
+    def _cancelled(self, depth: int) -> tuple[Formula, Formula] | None:
+        """ŷ − y where cross-entropy meets its activation."""
+        arrays = self.arrays
+        zs = arrays.preactivations(depth)
+        steps = [
+            self.sheet.graph.step.get(derivative_name(arrays.output, z.name))
+            for row in zs.rows
+            for z in row
+            if isinstance(z, Name)
+        ]
+        outputs, targets = arrays.activations(depth), arrays.targets()
+        plain = [
+            total(output, negative(target))
+            for row, other in zip(outputs.rows, targets.rows, strict=True)
+            for output, target in zip(row, other, strict=True)
+        ]
+        if any(step is None or step.product is None for step in steps):
+            return None
+        if [step.formula for step in steps if step is not None] != plain:
+            return None
+        letters = total(arrays.letter("a", depth), negative(Name("y")))
+        return letters, total(outputs, negative(targets))
+
+    def _weight_gradients(self, depth: int) -> Derivation:
+        arrays = self.arrays
+        units, inputs, samples = arrays.units(depth), arrays.units(depth - 1), arrays.samples
+        deltas = arrays.gradients(arrays.preactivations(depth))
+        below = arrays.activations(depth - 1)
+        weights = arrays.gradients(arrays.weights(depth))
+        letters = matmul(
+            shape(arrays.letter("delta", depth), units, samples),
+            shape(transpose(arrays.letter("a", depth - 1)), samples, inputs),
+        )
+        entries = self._averaged(matmul(deltas, transpose(below)))
+        small = fits(deltas) and fits(below) and fits(weights)
+        left = Name(derivative_name(arrays.output, f"W({depth})"))
+        return self._derivation(left, self._averaged(letters), entries if small else None, weights)
+
+    def _bias_gradients(self, depth: int) -> Iterator[Derivation]:
+        arrays, layer = self.arrays, self.arrays.layer(depth)
+        if layer.bias == "none":
+            return
+        units, samples = layer.units, arrays.samples
+        delta = shape(arrays.letter("delta", depth), units, samples)
+        left = Name(derivative_name(arrays.output, f"b({depth})"))
+        parts: list[Formula] = []
+        biases = arrays.gradients(arrays.biases(depth))
+        if layer.bias == "shared":  # summed over the units: a row of ones in front
+            parts.append(shape(transpose(Name("1")), 1, units))
+            biases = Matrix(biases.rows[:1])
+        parts.append(delta)
+        if samples > 1:  # and over the samples: a column of ones behind
+            parts.append(shape(Name("1"), samples, 1))
+        letters: Formula = matmul(*parts) if len(parts) > 1 else delta
+        whole = product(number(layer.bias_input.value), self._averaged(letters))
+        yield self._derivation(left, whole, None, biases)
+
+    def _averaged(self, formula: Formula) -> Formula:
+        """Divided by the number of samples, where the batch takes the mean."""
+        samples = self.arrays.samples
+        if samples == 1 or self.sheet.run.problem.training.reduction == "sum":
+            return formula
+        return product(quotient(Number("1"), number(samples)), formula)
 
     def _gradient_vector(self) -> Iterator[Block]:
         """All gradients in one column, and the update of all parameters in one line."""
@@ -254,94 +318,24 @@ class _Matrices:
         if len(graph.wrt) > LONGEST_VECTOR:
             return
         yield Heading(3, (Text("All parameters at once"),))
-        slopes = column([Name(derivative_name(graph.output, name)) for name in graph.wrt])
-        lines = [DerivationLine(Name("∇L"), "=", slopes)]
-        if (numbers := self._numbers(slopes)) is not None:
-            lines.append(DerivationLine(None, "≈", numbers))
+        slopes_of = column([Name(derivative_name(graph.output, name)) for name in graph.wrt])
+        lines = [DerivationLine(Name("∇L"), "=", slopes_of)]
+        if (line := self._result(slopes_of)) is not None:
+            lines.append(line)
         yield Derivation(tuple(lines))
-        if self.sheet.run.problem.trains:
+        if graph.carried:
             step = total(Name("w"), negative(product(Name("eta"), Name("∇L"))))
             yield Derivation((DerivationLine(Name("w_new"), "=", step),))
 
-    def _delta(self, depth: int) -> Derivation:
-        layer = self.network.layers[depth - 1]
-        zs = self._zs(depth)
-        left = self._gradient_column(zs)
-        activations = self._activations(depth)
-        slopes = column([self._slope(a, z) for a, z in zip(activations, zs, strict=True)])
-        if depth == len(self.network.layers):
-            combined = [self._combined(z) for z in zs]
-            upstream: Formula = self._gradient_column(activations)
-            if all(formula is not None for formula in combined):
-                right: Formula = column([formula for formula in combined if formula is not None])
-            else:
-                right = hadamard(shape(upstream, layer.units, 1), shape(slopes, layer.units, 1))
-        else:
-            above = self.network.layers[depth]
-            upper = self._gradient_column(self._zs(depth + 1))
-            right = hadamard(
-                matmul(
-                    shape(transpose(self._weights(depth + 1)), layer.units, above.units),
-                    shape(upper, above.units, 1),
-                ),
-                shape(slopes, layer.units, 1),
-            )
-        lines = [DerivationLine(left, "=", right)]
-        result = self._numbers(left)
-        if result is not None:
-            lines.append(DerivationLine(None, "≈", result))
-        return Derivation(tuple(lines))
 
-    def _slope(self, activation: Formula, z: Formula) -> Formula:
-        assert isinstance(activation, Name)
-        assert isinstance(z, Name)
-        if activation == z:
-            return Number("1")
-        name = slope_name(activation.name, z.name)
-        step = self.sheet.graph.step.get(name)
-        if step is not None:
-            return step.formula if not isinstance(step.numeric, Call) else step.numeric
-        return self.sheet.graph.trivial_slopes.get(name, Number("1"))
-
-    def _combined(self, z: Formula) -> Formula | None:
-        assert isinstance(z, Name)
-        step = self.sheet.graph.step.get(derivative_name(self.sheet.graph.output, z.name))
-        return step.formula if step is not None and step.product is not None else None
-
-    def _gradients(self, depth: int) -> Iterator[Block]:
-        layer = self.network.layers[depth - 1]
-        output = self.sheet.graph.output
-        deltas = self._gradient_column(self._zs(depth))
-        below = column(self._below(depth))
-        weights = Matrix(
-            tuple(
-                tuple(
-                    Name(derivative_name(output, entry.name) + self.mark)
-                    if isinstance(entry, Name)
-                    else entry
-                    for entry in row
-                )
-                for row in self._weights(depth).rows
-            )
-        )
-        right = matmul(shape(deltas, layer.units, 1), shape(transpose(below), 1, layer.fan_in))
-        lines = [DerivationLine(weights, "=", right)]
-        numbers = self._numbers(weights)
-        if numbers is not None:
-            lines.append(DerivationLine(None, "≈", numbers))
-        yield Derivation(tuple(lines))
-        if layer.bias == "each" and layer.bias_input.value == 1:
-            names = [
-                Name(derivative_name(output, self.names.bias(depth, unit)) + self.mark)
-                for unit in range(1, layer.units + 1)
-            ]
-            yield Derivation((DerivationLine(column(names), "=", deltas),))
+DELTA = (
+    "δ of a layer is the column of the derivatives of the loss by its z: the weights above,"
+    " transposed, bring it back, and ⊙ multiplies entry by entry with the slopes."
+)
 
 
-def _coefficient(value: object) -> Formula:
-    from fractions import Fraction
-
-    from backprop_cli.formula.build import number
-
-    assert isinstance(value, Fraction)
-    return number(value)
+def _function(rule: str) -> Callable[[Formula], Formula]:
+    """σ(z) of a letter or a matrix; the identity leaves it as it is."""
+    if rule == "identity":
+        return lambda inside: inside
+    return lambda inside: Call(rule, (inside,))

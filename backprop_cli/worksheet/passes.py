@@ -18,7 +18,7 @@ from backprop_cli.worksheet.document import (
     Table,
     Text,
 )
-from backprop_cli.worksheet.remarks import forward_reasons
+from backprop_cli.worksheet.reasons import function_reasons
 from backprop_cli.worksheet.sheet import NO_VALUE, Sheet
 
 SECTIONED_SAMPLES = 3
@@ -32,15 +32,22 @@ def forward(sheet: Sheet) -> Iterator[Block]:
         return
     yield Heading(2, (Text("Forward pass"),))
     yield from by_sample(sheet, steps)
-    yield from forward_reasons(sheet)
+    yield from function_reasons(sheet)
 
 
 def loss(sheet: Sheet) -> Iterator[Block]:
     steps = sheet.graph.section("loss")
     if not steps:
         return
-    yield Heading(2, (Text("Loss" if sheet.graph.losses else "Error"),))
+    yield Heading(2, (Text(loss_title(sheet)),))
     yield from by_sample(sheet, steps)
+
+
+def loss_title(sheet: Sheet) -> str:
+    """A loss is called so; the perceptron has errors, and a plain function is minimised."""
+    if not sheet.graph.losses:
+        return "Error"
+    return "Loss" if sheet.measures_loss else "What is minimised"
 
 
 def by_sample(sheet: Sheet, steps: Sequence[Step]) -> Iterator[Block]:

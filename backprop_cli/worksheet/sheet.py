@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal, TypeAlias
 
+from backprop_cli.formula.build import names_in
 from backprop_cli.formula.evaluate import evaluate
 from backprop_cli.formula.nodes import Formula, Name, Number
-from backprop_cli.formula.spelling import Glyph, Spelling, Symbol, spell
+from backprop_cli.formula.spelling import GREEK, Derivative, Glyph, Spelling, Symbol, spell
 from backprop_cli.graph.derivation import Derivations
+from backprop_cli.graph.expand import LOSS_NAMES
 from backprop_cli.graph.step import Graph, Step
+from backprop_cli.problem.model import Network
 from backprop_cli.run import Iteration, Run, Value
 from backprop_cli.worksheet.document import Line, Math, Text
 from backprop_cli.worksheet.numbers import Shown, authored, put_in, shown
@@ -75,6 +79,12 @@ class Sheet:
     def digits(self) -> int:
         return self.choices.digits or self.run.problem.rounding.digits
 
+    @property
+    def measures_loss(self) -> bool:
+        """Whether what is minimised is a loss by its name, not just some function."""
+        model = self.run.problem.model
+        return isinstance(model, Network) or self.graph.output in LOSS_NAMES
+
     @cached_property
     def symbolic(self) -> bool:
         """Whether the sheet has no numbers at all."""
@@ -129,12 +139,16 @@ class Sheet:
         written = self.shown(name, digits)
         return Name(name) if written is None else written.formula
 
+    def evaluated(self, formula: Formula) -> tuple[Value, Shown] | tuple[None, None]:
+        """The value of any formula in the sheet's names, and how it is written."""
+        if any(self.value(name) is None for name in names_in(formula)):
+            return None, None
+        value = evaluate(formula, self.known)
+        return value, shown(value, self.digits, fractions=self.choices.fractions)
+
     def cell(self, name: str) -> Line:
         """A table cell with the value of a name."""
-        written = self.shown(name)
-        if written is None:
-            return NO_VALUE
-        return (Math(written.formula),) if written.exact else (Text("≈ "), Math(written.formula))
+        return cell_of(self.shown(name))
 
     def put_in(self, formula: Formula, result: Value | None) -> Formula:
         return put_in(formula, self.number, result, self.digits)
@@ -145,6 +159,22 @@ class Sheet:
         return None if value is None else self.put_in(step.formula, value)
 
 
+def cell_of(written: Shown | None) -> Line:
+    """A table cell with a number, ≈ in front where it is rounded."""
+    if written is None:
+        return NO_VALUE
+    return (Math(written.formula),) if written.exact else (Text("≈ "), Math(written.formula))
+
+
+_MATRIX = re.compile(r"(?:d(?P<over>\w+)/d)?(?P<letter>\w+)\((?P<layer>\d+)\)\Z")
+
+
+def matrix_glyph(over: str | None, letter: str, layer: str) -> Glyph:
+    """`W(2)` is the weight matrix of layer 2, `dL/dW(2)` its gradient."""
+    symbol = Symbol(GREEK.get(letter, letter), superscript=layer)
+    return symbol if over is None else Derivative(spell(over), symbol)
+
+
 def spelling_of(graph: Graph, *, deltas: bool = False) -> Spelling:
     """How the names of a graph are written; with `deltas`, ∂L/∂z of a unit as its δ.
 
@@ -153,6 +183,8 @@ def spelling_of(graph: Graph, *, deltas: bool = False) -> Spelling:
     kept = _kept_for(graph)
 
     def spelling(name: str) -> Glyph:
+        if (matrix := _MATRIX.match(name)) is not None:
+            return matrix_glyph(matrix["over"], matrix["letter"], matrix["layer"])
         bare = name.removesuffix("_new")
         if bare in kept:
             parameter = kept[bare]

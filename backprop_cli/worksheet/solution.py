@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
-from backprop_cli.formula.nodes import Name
 from backprop_cli.run import Run
-from backprop_cli.worksheet import gates, given, gradients, matrices, passes, remarks, updates
+from backprop_cli.worksheet import (
+    collapse,
+    derivations,
+    findings,
+    gates,
+    given,
+    gradients,
+    matrices,
+    passes,
+    updates,
+)
 from backprop_cli.worksheet.curves import function_curve, loss_curve
 from backprop_cli.worksheet.diagram import diagram
 from backprop_cli.worksheet.document import (
@@ -15,13 +25,10 @@ from backprop_cli.worksheet.document import (
     Document,
     Heading,
     Line,
-    Math,
     Paragraph,
-    Relation,
     Text,
 )
 from backprop_cli.worksheet.epochs import perceptron_table
-from backprop_cli.worksheet.numbers import shown
 from backprop_cli.worksheet.sheet import DEFAULT, Choices, Sheet, spelling_of
 
 MOST_DRAWN = 150
@@ -31,47 +38,37 @@ MOST_DRAWN = 150
 def solution(run: Run, choices: Choices = DEFAULT) -> Document:
     """The worked solution of a run as a document."""
     graph = run.iterations[0].graph
-    spelling = spelling_of(graph, deltas=choices.form == "delta")
+    spelling = spelling_of(graph, deltas=choices.form in ("delta", "matrix"))
     blocks = tuple(_blocks(run, choices))
     return Document(run.problem.title, blocks, spelling)
 
 
 def _blocks(run: Run, choices: Choices) -> Iterator[Block]:
+    sheets = [Sheet(run, iteration, choices) for iteration in run.iterations]
     if choices.only:
-        for iteration in run.iterations:
-            sheet = Sheet(run, iteration, choices)
-            if len(run.iterations) > 1:
-                yield Heading(2, (Text(f"Update {iteration.number}"),))
-            yield from gradients.only(sheet)
+        for sheet in sheets:
+            if len(sheets) > 1:
+                yield Heading(2, (Text(given.update_title(sheet)),))
+            yield from derivations.only(sheet)
         return
-    first = Sheet(run, run.iterations[0], choices)
+    first = sheets[0]
     if run.problem.description:
         yield Paragraph((Text(run.problem.description.strip()),))
     yield from given.given(first)
     if choices.pictures and len(first.graph.leaves) <= MOST_DRAWN:
         yield diagram(run)
-    yield from remarks.before(first)
+    yield from findings.before(first)
     if choices.curve is not None:
         yield function_curve(run, choices.curve)
-    several = len(run.iterations) > 1
-    for iteration in run.iterations:
-        sheet = Sheet(run, iteration, choices)
-        if several:
-            yield Heading(2, update_title(sheet))
-            if iteration.number > 1:
+    for sheet in sheets:
+        if len(sheets) == 1 and run.updates <= 1:
+            yield from one_update(sheet)
+        else:
+            yield Heading(2, (Text(given.update_title(sheet)),))
+            if not sheet.first:
                 yield from given.changed(sheet)
-        blocks = one_update(sheet)
-        yield from map(deeper, blocks) if several else blocks
+            yield from map(deeper, one_update(sheet))
     yield from _ending(run, choices)
-
-
-def update_title(sheet: Sheet) -> tuple[Text, ...]:
-    batch = sheet.graph.batch
-    title = f"Update {sheet.iteration.number}"
-    if len(given.all_samples(sheet.run.problem)) > 1:
-        samples = ", ".join(map(str, batch))
-        title += f": sample{'s' if len(batch) > 1 else ''} {samples}"
-    return (Text(title),)
 
 
 def deeper(block: Block) -> Block:
@@ -90,17 +87,19 @@ def one_update(sheet: Sheet) -> Iterator[Block]:
     match sheet.choices.form:
         case "gates":
             yield from gates.gates(sheet)
+            yield from updates.updates(sheet)
         case "matrix":
             yield from matrices.matrices(sheet)
             yield from updates.updates(sheet)
         case _:
             yield from passes.forward(sheet)
+            yield from collapse.collapsed(sheet)
             yield from passes.loss(sheet)
             yield from gradients.slopes(sheet)
             yield from gradients.gradients(sheet)
             yield from updates.updates(sheet)
-    yield from remarks.after(sheet)
     yield from updates.loss_again(sheet)
+    yield from findings.after(sheet)
 
 
 def _ending(run: Run, choices: Choices) -> Iterator[Block]:
@@ -115,19 +114,6 @@ def _ending(run: Run, choices: Choices) -> Iterator[Block]:
         if (curve := loss_curve(run)) is not None:
             yield curve
     if run.updates > len(run.iterations):
-        yield from _final_parameters(run, choices)
-
-
-def _final_parameters(run: Run, choices: Choices) -> Iterator[Block]:
-    digits = choices.digits or run.problem.rounding.digits
-    yield Heading(3, (Text(f"Parameters after update {run.updates}"),))
-    line: list[Text | Math | Relation] = []
-    for name, value in run.final.items():
-        if value is None:
-            continue
-        written = shown(value, digits, fractions=choices.fractions)
-        if line:
-            line.append(Text(",  "))
-        line.append(Relation(Name(name), written.sign, written.formula))
-    if line:
-        yield Paragraph(tuple(line))
+        yield Heading(3, (Text(f"Parameters after update {run.updates}"),))
+        last = replace(run.iterations[-1], number=run.updates, values=run.final)
+        yield from given.final(Sheet(run, last, choices))

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from backprop_cli.formula import latex, plain
 from backprop_cli.formula.build import names_in
 from backprop_cli.formula.evaluate import as_float
-from backprop_cli.formula.nodes import Formula
+from backprop_cli.formula.nodes import Formula, Name
 from backprop_cli.formula.spelling import Spelling
 from backprop_cli.graph.step import Step
 from backprop_cli.run import Run, Value
-from backprop_cli.worksheet.numbers import put_in
 from backprop_cli.worksheet.sheet import DEFAULT, Choices, Sheet, spelling_of
 
 FORMAT = "backprop-solution/1"
@@ -26,21 +25,21 @@ def solution_json(run: Run, choices: Choices = DEFAULT) -> str:
 
 
 def solution_data(run: Run, choices: Choices = DEFAULT) -> dict[str, Any]:
-    return {
+    """The run as plain dictionaries and lists; `stopped` is there only if something ended it."""
+    data: dict[str, Any] = {
         "format": FORMAT,
         "title": run.problem.title,
         "steps": list(_steps(run, choices)),
         "losses": [number(value) for value in run.losses],
         "parameters": {"initial": _numbers(run.initial), "final": _numbers(run.final)},
-        "updates": run.updates,
-        "stopped": None
-        if run.stop is None
-        else {
+    }
+    if run.stop is not None:
+        data["stopped"] = {
             "reason": run.stop.reason,
             "iteration": run.stop.iteration,
             "message": run.stop.message,
-        },
-    }
+        }
+    return data
 
 
 def number(value: Value | None) -> float | int | str | None:
@@ -59,7 +58,7 @@ def _numbers(values: Mapping[str, Value | None]) -> dict[str, float | int | str 
     return {name: number(value) for name, value in values.items()}
 
 
-def _steps(run: Run, choices: Choices) -> Any:
+def _steps(run: Run, choices: Choices) -> Iterator[dict[str, Any]]:
     for iteration in run.iterations:
         sheet = Sheet(run, iteration, choices)
         spelling = spelling_of(sheet.graph)
@@ -105,37 +104,33 @@ def _step(sheet: Sheet, step: Step, spelling: Spelling, choices: Choices) -> dic
         "depends_on": list(names_in(step.formula)),
         "note": _note(step),
     }
-    if choices.symbolic and step.links:
+    if choices.symbolic and step.kind in ("upstream", "gradient", "batch_gradient"):
         found["derivation"] = _derivation(sheet, step, spelling)
     return found
 
 
 def _note(step: Step) -> str | None:
+    """What the formula does not say itself."""
     if step.product is not None:
         return f"combined from {plain.write(step.product)}"
     return None
 
 
 def _derivation(sheet: Sheet, step: Step, spelling: Spelling) -> dict[str, Any]:
-    derived = sheet.derivations.of(step)
+    """The four lines of a gradient's derivation; no `substituted` without numbers."""
+    forms = sheet.derivations.forms(step)
     value = sheet.value(step.name)
-    closed = derived.closed
-    numbers = None if value is None else put_in(closed, sheet.number, value, sheet.digits)
-
-    def both(formula: Formula | None) -> dict[str, str] | None:
-        if formula is None:
-            return None
-        return {"text": plain.write(formula), "latex": latex.write(formula, spelling)}
-
+    lines: dict[str, Formula | None] = {
+        "chain": forms.chain,
+        "local": forms.local,
+        "closed": forms.closed,
+        "substituted": None if value is None else sheet.put_in(forms.closed, value),
+    }
     return {
-        "chain": both(derived.chain),
-        "local": both(derived.local),
-        "closed": both(closed),
-        "substituted": both(numbers),
+        key: formula and {"text": plain.write(formula), "latex": latex.write(formula, spelling)}
+        for key, formula in lines.items()
     }
 
 
 def _latex_name(name: str, spelling: Spelling) -> str:
-    from backprop_cli.formula.nodes import Name
-
     return latex.write(Name(name), spelling)

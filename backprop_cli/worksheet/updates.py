@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from backprop_cli.formula.build import negative, product, total
-from backprop_cli.formula.nodes import Formula, Name
+from backprop_cli.formula.nodes import Name
 from backprop_cli.graph.backward import derivative_name
+from backprop_cli.graph.expand import expand
 from backprop_cli.graph.step import Step
-from backprop_cli.run import Run
+from backprop_cli.graph.update import optimizer_of
+from backprop_cli.rules.optimizers import OPTIMIZERS
+from backprop_cli.run import Run, batch_of, batch_size, evaluate_steps, sample_count
 from backprop_cli.worksheet.document import (
     Block,
     Callout,
     Column,
     Heading,
+    Inline,
     Line,
     Math,
     Paragraph,
@@ -21,45 +25,65 @@ from backprop_cli.worksheet.document import (
     Table,
     Text,
 )
+from backprop_cli.worksheet.given import ranges
 from backprop_cli.worksheet.numbers import shown
 from backprop_cli.worksheet.passes import step_table
-from backprop_cli.worksheet.sheet import NO_VALUE, Choices, Sheet
+from backprop_cli.worksheet.sheet import Choices, Sheet, cell_of
 
 LOSS_ROWS = 24
 """A longer run shows so many of its losses, evenly spaced."""
+MOST_EVALUATED = 500
+"""With more samples than these the loss over all of them is not worked out."""
 
 
 def updates(sheet: Sheet) -> Iterator[Block]:
+    """How each parameter moves, and which do not."""
     steps = sheet.graph.section("update")
     if not steps:
         return
     yield Heading(2, (Text("Update"),))
-    changes = [step for step in steps if step.kind == "update"]
-    if sheet.symbolic:
-        yield step_table(sheet, steps)
-    elif is_plain_descent(sheet, steps):
-        yield Paragraph(
-            (
-                Text("Every parameter moves against its gradient: new = old − "),
-                Math(product(Name("eta"), Name("gradient"))),
-                Text(", with "),
-                Relation(Name("eta"), "=", sheet.number("eta")),
-                Text("."),
-            )
-        )
-        yield descent_table(sheet, changes)
+    plain = is_plain_descent(sheet, steps)
+    if sheet.first:
+        yield Paragraph(_rule(sheet, plain))
+    if plain and not sheet.symbolic:
+        yield _descent_table(sheet, steps)
     else:
         yield step_table(sheet, steps)
-    frozen = [leaf.name for leaf in sheet.graph.leaves if leaf.kind == "parameter"]
-    frozen = [name for name in frozen if name not in sheet.graph.carried]
-    if frozen:
-        line: list[Text | Math] = [Text("Not updated: ")]
-        for index, name in enumerate(frozen):
-            line += [Text(", ")] * (index > 0) + [Math(Name(name))]
+    leaves = [leaf.name for leaf in sheet.graph.leaves if leaf.kind == "parameter"]
+    if sheet.first and (still := [name for name in leaves if name not in sheet.graph.carried]):
+        line: list[Inline] = [Text("Not updated: ")]
+        for name in still:
+            line += [*([Text(", ")] if len(line) > 1 else []), Math(Name(name))]
         yield Paragraph((*line, Text(".")))
 
 
-def is_plain_descent(sheet: Sheet, steps: tuple[Step, ...]) -> bool:
+def _rule(sheet: Sheet, plain: bool) -> Line:
+    """What the update does, in a sentence."""
+    problem = sheet.run.problem
+    if problem.training.rule == "perceptron":
+        if problem.training.perceptron_update == "target":
+            return (Text("On a mistake each weight moves by η · target · input, else it stays."),)
+        return (Text("Each weight moves by η · error · input: no error, no change."),)
+    if plain:
+        return (
+            Text("Every parameter moves against its gradient: new = old − "),
+            Math(product(Name("eta"), Name("gradient"))),
+            Text(", with "),
+            Relation(Name("eta"), "=", sheet.number("eta")),
+            Text("."),
+        )
+    sentences = []
+    if problem.training.clip is not None:
+        how = "its norm" if problem.training.clip.kind == "norm" else "each of its values"
+        sentences.append(f"The gradient is clipped first: {how} is held below the threshold.")
+    if problem.training.l1.value or problem.training.l2.value:
+        sentences.append("The penalty on large weights adds its own slope to the gradient.")
+    row = OPTIMIZERS.get(optimizer_of(problem).name)
+    sentences.append(row.reason if row else f"The rule {optimizer_of(problem).name} of this file.")
+    return (Text(" ".join(sentences)),)
+
+
+def is_plain_descent(sheet: Sheet, steps: Sequence[Step]) -> bool:
     """Whether every update is old − η·gradient, nothing in between."""
     for step in steps:
         if step.kind != "update" or step.of is None:
@@ -71,7 +95,7 @@ def is_plain_descent(sheet: Sheet, steps: tuple[Step, ...]) -> bool:
     return True
 
 
-def descent_table(sheet: Sheet, steps: list[Step]) -> Table:
+def _descent_table(sheet: Sheet, steps: Sequence[Step]) -> Table:
     columns = (
         Column((Text("Parameter"),)),
         Column((Text("Old"),), align="decimal"),
@@ -83,26 +107,10 @@ def descent_table(sheet: Sheet, steps: list[Step]) -> Table:
     for step in steps:
         assert step.of is not None
         gradient = derivative_name(sheet.graph.output, step.of)
-        rate, slope = sheet.value("eta"), sheet.value(gradient)
-        moved: Line = NO_VALUE
-        if rate is not None and slope is not None:
-            change = shown(rate * slope, sheet.digits, fractions=sheet.choices.fractions)
-            moved = (Math(change.formula),)
-        rows.append(
-            (
-                (Math(Name(step.of)),),
-                _bare(sheet, step.of),
-                _bare(sheet, gradient),
-                moved,
-                _bare(sheet, step.name),
-            )
-        )
+        _, moved = sheet.evaluated(product(Name("eta"), Name(gradient)))
+        old, slope, new = (sheet.cell(name) for name in (step.of, gradient, step.name))
+        rows.append(((Math(Name(step.of)),), old, slope, cell_of(moved), new))
     return Table(columns, tuple(rows))
-
-
-def _bare(sheet: Sheet, name: str) -> Line:
-    written = sheet.shown(name)
-    return NO_VALUE if written is None else (Math(written.formula),)
 
 
 def loss_again(sheet: Sheet) -> Iterator[Block]:
@@ -110,58 +118,78 @@ def loss_again(sheet: Sheet) -> Iterator[Block]:
     before, after = sheet.value(sheet.graph.output), sheet.iteration.loss_after
     if before is None or after is None or not sheet.graph.losses:
         return
-    digits = sheet.digits
-    old, new = shown(before, digits), shown(after, digits)
+    digits, fractions = sheet.digits, sheet.choices.fractions
+    old, new = (shown(loss, digits, fractions=fractions) for loss in (before, after))
     while old.formula == new.formula and before != after and digits < 15:
         digits += 1
         old, new = shown(before, digits), shown(after, digits)
-    change: Formula = Name(sheet.graph.output)
-    if after < before:
-        words = " falls from "
-    elif after > before:
-        words = " rises from "
-    else:
-        yield Paragraph((Text("The loss stays at "), Math(old.formula), Text(".")))
-        return
     given = any(leaf.kind in ("input", "target") for leaf in sheet.graph.leaves)
-    samples = "the same samples" if len(sheet.graph.batch) > 1 else "the same sample"
-    line: Line = (
-        Text(f"With the new parameters and {samples}, " if given else "With the new parameters, "),
-        Math(change),
-        Text(words),
-        Math(old.formula),
-        Text(" to "),
-        Math(new.formula),
-        Text("."),
-    )
-    yield Heading(2, (Text("Loss after the update"),))
-    yield Paragraph(line)
+    plural = "s" if len(sheet.graph.batch) > 1 else ""
+    start = f"With the new parameters and the same sample{plural}, "
+    line: list[Inline] = [Text(start if given else "With the new parameters, ")]
+    line.append(Math(Name(sheet.graph.output)))
+    if before == after:
+        line += [Text(" stays at "), Math(old.formula), Text(".")]
+    else:
+        way = " falls from " if after < before else " rises from "
+        line += [Text(way), Math(old.formula), Text(" to "), Math(new.formula), Text(".")]
+    title = "Loss after the update" if sheet.measures_loss else "After the update"
+    yield Heading(2, (Text(title),))
+    yield Paragraph(tuple(line))
     if after > before:
-        yield Callout(
-            "warning",
-            (
-                Text(
-                    "The step raised the loss: it went past the minimum. A smaller learning rate"
-                    " would help."
-                ),
-            ),
-        )
+        yield Callout("warning", (Text(RAISED),))
+
+
+RAISED = (
+    "The step raised what it should lower: it went too far. A smaller learning rate would help."
+)
 
 
 def loss_table(run: Run, choices: Choices) -> Iterator[Block]:
     """The loss before each update and after the last; long runs are thinned out evenly."""
     digits = choices.digits or run.problem.rounding.digits
-    if not run.losses:
+    if run.symbolic or not run.losses:
         return
     last = len(run.losses) - 1
     count = min(LOSS_ROWS, last)
     chosen = sorted({round(place * last / count) for place in range(count + 1)}) if count else [0]
+    changing = batch_size(run.problem) < sample_count(run.problem)
+    output = run.iterations[0].graph.output
+    columns = [Column((Text("When"),))]
+    columns += [Column((Text("Samples"),))] * changing
+    columns.append(Column((Math(Name(output)),), align="decimal"))
     rows: list[tuple[Line, ...]] = []
+    # By place, for a long run's losses are never all taken into memory at once.
     for index in chosen:
         value = run.losses[index]
+        assert value is not None
+        done = index == run.updates
+        label = f"after update {index}" if done else f"before update {index + 1}"
+        batch = batch_of(run.problem, index if done else index + 1)
+        samples: list[Line] = [(Text(ranges(batch)),)] * changing
+        written = shown(value, digits, fractions=choices.fractions)
+        rows.append(((Text(label),), *samples, cell_of(written)))
+    yield Table(tuple(columns), tuple(rows))
+    if changing:
+        yield from _over_all_samples(run, digits)
+
+
+def _over_all_samples(run: Run, digits: int) -> Iterator[Paragraph]:
+    """Losses of different samples do not compare; what counts is the loss over all of them."""
+    count = sample_count(run.problem)
+    if count > MOST_EVALUATED:
+        return
+    graph = expand(run.problem, range(1, count + 1))
+    ends = [
+        evaluate_steps(graph, parameters, sections=("forward", "loss"))[graph.output]
+        for parameters in (run.initial, run.final)
+    ]
+    line: list[Inline] = [
+        Text("These are losses of different samples. Over all of them "),
+        Math(Name(graph.output)),
+    ]
+    for word, value in zip((" goes from ", " to "), ends, strict=True):
         if value is None:
             return
-        label = f"after update {index}" if index == run.updates else f"before update {index + 1}"
-        rows.append(((Text(label),), (Math(shown(value, digits).formula),)))
-    columns = (Column((Text("When"),)), Column((Text("Loss"),), align="decimal"))
-    yield Table(columns, tuple(rows))
+        line += [Text(word), Math(shown(value, digits).formula)]
+    yield Paragraph((*line, Text(".")))

@@ -1,0 +1,143 @@
+"""A layer's quantities as matrices: a row for each unit, a column for each sample."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from backprop_cli.formula.nodes import Formula, Matrix, Name, Number, Shown
+from backprop_cli.graph.backward import derivative_name
+from backprop_cli.problem.model import Layer, Network, RuleUse
+from backprop_cli.problem.names import NetworkNames
+from backprop_cli.worksheet.sheet import Sheet
+
+MOST_ROWS = 10
+MOST_COLUMNS = 7
+"""A larger matrix is written as its letter and its shape, not entry by entry."""
+
+
+def shape(formula: Formula, rows: int, columns: int) -> Shown:
+    return Shown("shape", (formula, Name(f"{rows}×{columns}")))
+
+
+def column(entries: Sequence[Formula]) -> Matrix:
+    return Matrix(tuple((entry,) for entry in entries))
+
+
+def transpose(formula: Formula) -> Shown:
+    return Shown("transpose", (formula,))
+
+
+def matmul(*factors: Formula) -> Shown:
+    return Shown("matmul", factors)
+
+
+def hadamard(*factors: Formula) -> Shown:
+    return Shown("hadamard", factors)
+
+
+def fits(matrix: Matrix) -> bool:
+    return len(matrix.rows) <= MOST_ROWS and len(matrix.rows[0]) <= MOST_COLUMNS
+
+
+class Arrays:
+    """The matrices of a network's layers, by their letters and entry by entry.
+
+    Layers count from 1; layer 0 stands for the inputs.
+    """
+
+    def __init__(self, sheet: Sheet, network: Network) -> None:
+        self.network = network
+        self.names = NetworkNames(network, sheet.run.problem.notation)
+        self.output = sheet.graph.output
+        batch = sheet.graph.batch
+        self.marks = [f"[{sample}]" for sample in batch] if len(batch) > 1 else [""]
+
+    @property
+    def depth(self) -> int:
+        return len(self.network.layers)
+
+    @property
+    def samples(self) -> int:
+        return len(self.marks)
+
+    def layer(self, depth: int) -> Layer:
+        return self.network.layers[depth - 1]
+
+    def units(self, depth: int) -> int:
+        return self.layer(depth).units if depth else self.network.inputs
+
+    def rule(self, depth: int) -> str:
+        """The activation of a layer's units, `g` where they differ or are the author's own."""
+        uses = {
+            use.name if isinstance(use, RuleUse) else "g" for use in self.layer(depth).activations
+        }
+        return uses.pop() if len(uses) == 1 else "g"
+
+    # Letters
+
+    def letter(self, letter: str, depth: int) -> Name:
+        """`W(2)` is shown as W⁽²⁾; inputs and outputs keep their own letters."""
+        if letter == "a" and depth == 0:
+            return Name("x")
+        if letter == "a" and depth == self.depth:
+            return Name("yhat")
+        if letter == "z" and self.merged(depth):
+            return Name("yhat")
+        return Name(f"{letter}({depth})")
+
+    def merged(self, depth: int) -> bool:
+        """Whether a layer's units are written in one line, without a z."""
+        return all(self.names.merged(depth, unit) for unit in self._range(depth))
+
+    # Entries
+
+    def _range(self, depth: int) -> range:
+        return range(1, self.units(depth) + 1)
+
+    def _by_sample(self, names: Sequence[str]) -> Matrix:
+        return Matrix(tuple(tuple(Name(name + mark) for mark in self.marks) for name in names))
+
+    def weights(self, depth: int) -> Matrix:
+        layer = self.layer(depth)
+        return Matrix(
+            tuple(
+                tuple(
+                    Name(self.names.weight(depth, unit, source))
+                    if layer.connected[unit - 1][source - 1]
+                    else Number("0")
+                    for source in self._range(depth - 1)
+                )
+                for unit in self._range(depth)
+            )
+        )
+
+    def biases(self, depth: int) -> Matrix:
+        return column([Name(self.names.bias(depth, unit)) for unit in self._range(depth)])
+
+    def activations(self, depth: int) -> Matrix:
+        if depth == 0:
+            return self._by_sample([self.names.input(index) for index in self._range(0)])
+        return self._by_sample([self.names.a(depth, unit) for unit in self._range(depth)])
+
+    def preactivations(self, depth: int) -> Matrix:
+        name = self.names.a if self.merged(depth) else self.names.z
+        return self._by_sample([name(depth, unit) for unit in self._range(depth)])
+
+    def targets(self) -> Matrix:
+        return self._by_sample(
+            [self.names.target(index) for index in range(1, self.network.targets + 1)]
+        )
+
+    def gradients(self, matrix: Matrix) -> Matrix:
+        """∂L/∂ each entry; a missing connection stays 0."""
+        return Matrix(
+            tuple(
+                tuple(
+                    Name(derivative_name(self.output, entry.name))
+                    if isinstance(entry, Name)
+                    else entry
+                    for entry in row
+                )
+                for row in matrix.rows
+            )
+        )

@@ -1,0 +1,198 @@
+"""Single quantities line by line: the chain of fractions, local symbols, numbers, the result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+from backprop_cli.formula.build import product
+from backprop_cli.formula.nodes import Formula, Name, Negative
+from backprop_cli.graph.derivation import (
+    PATHS,
+    reused,
+    reused_chain,
+    reused_local,
+    shown_local,
+)
+from backprop_cli.graph.derivation import Derivation as GradientDerivation
+from backprop_cli.graph.step import Step
+from backprop_cli.worksheet.document import (
+    Block,
+    Derivation,
+    DerivationLine,
+    Inline,
+    Line,
+    Math,
+    Paragraph,
+    Relation,
+    Text,
+)
+from backprop_cli.worksheet.sheet import Sheet
+
+REUSE_PATHS = 2
+"""With more paths than these, a derivation builds on gradients that are already known."""
+
+
+def known_names(sheet: Sheet) -> tuple[str, ...]:
+    """Every name that `--only` accepts."""
+    graph = sheet.graph
+    return (*graph.leaf, *graph.step, *graph.aliases, *graph.trivial_slopes)
+
+
+def only(sheet: Sheet) -> Iterator[Block]:
+    """Just the quantities asked for, each with its whole derivation."""
+    for asked in sheet.choices.only:
+        name = sheet.graph.aliases.get(asked, asked)
+        step = sheet.graph.step.get(name)
+        if step is not None:
+            yield derivation(sheet, step)
+            yield from path_remarks(sheet, [step])
+        elif name in sheet.graph.leaf:
+            yield _given(sheet, name)
+        elif name in sheet.graph.trivial_slopes:
+            yield _equation(sheet, name, sheet.graph.trivial_slopes[name])
+
+
+def _given(sheet: Sheet, name: str) -> Paragraph:
+    written = sheet.shown(name)
+    if written is None:
+        return Paragraph((Math(Name(name)), Text(" is given, without a number.")))
+    return Paragraph((Relation(Name(name), written.sign, written.formula), Text(" (given)")))
+
+
+def derivation(sheet: Sheet, step: Step) -> Derivation:
+    """The lines of one step; those of a gradient go back to the loss, or to a gradient above."""
+    if not step.links:
+        return _equation(sheet, step.name, step.formula)
+    derived = sheet.derivations.of(step, PATHS)
+    last: Formula | None = None
+    if step.product is not None:
+        lines = _combined_lines(sheet, step)
+    elif _written_out(sheet, derived):
+        lines = _path_lines(derived)
+        last = derived.closed
+    else:
+        lines = _reuse_lines(sheet, step)
+    return Derivation((*lines, *_number_lines(sheet, step.name, last or lines[-1].right)))
+
+
+def _written_out(sheet: Sheet, derived: GradientDerivation) -> bool:
+    """Whether every path is written, not only the last links of them."""
+    if not derived.paths or sheet.choices.form == "delta":
+        return False
+    return sheet.choices.form == "chain" or sheet.symbolic or derived.count <= REUSE_PATHS
+
+
+def path_remarks(sheet: Sheet, steps: Sequence[Step]) -> Iterator[Paragraph]:
+    """How many paths a derivation stands for whose paths are not written out."""
+    counts: dict[int, list[Step]] = {}
+    for step in steps:
+        if step.links and step.product is None and sheet.choices.form != "delta":
+            derived = sheet.derivations.of(step, PATHS)
+            if not _written_out(sheet, derived):
+                counts.setdefault(derived.count, []).append(step)
+    for count, those in counts.items():
+        which: Line = (Math(Name(those[0].name)), Text(" is"))
+        if len(those) > 1:
+            which = (Text("Each of these gradients is"),)
+        text = f" the sum of {count:,} paths to the loss"
+        if count > PATHS:
+            text += f": more than {PATHS} are not written out, so it goes on from gradients above."
+        else:
+            text += "; --form chain writes them out."
+        yield Paragraph((*which, Text(text)))
+
+
+def _equation(sheet: Sheet, name: str, formula: Formula) -> Derivation:
+    line = DerivationLine(Name(name), "=", formula)
+    return Derivation((line, *_number_lines(sheet, name, formula)))
+
+
+def _number_lines(sheet: Sheet, name: str, formula: Formula) -> tuple[DerivationLine, ...]:
+    """The formula with numbers put in, and the result, as far as they are new."""
+    value, written = sheet.value(name), sheet.shown(name)
+    if value is None or written is None:  # a local derivative written in place, or no numbers
+        value, written = sheet.evaluated(formula)
+    if value is None or written is None:
+        return ()
+    numbers = sheet.put_in(formula, value)
+    found = []
+    if numbers not in (formula, written.formula):
+        found.append(DerivationLine(None, "=", numbers))
+    if written.formula != formula:
+        found.append(DerivationLine(None, written.sign, written.formula))
+    return tuple(found)
+
+
+def _path_lines(derived: GradientDerivation) -> tuple[DerivationLine, ...]:
+    name = Name(derived.step.name)
+    if len(derived.paths) == 1:
+        path = derived.paths[0]
+        return _unless_same(name, path.chain(), derived.path_local(path))
+    lines = []
+    for index, path in enumerate(derived.paths):
+        left, sign = _beginning(name, index)
+        lines.append(DerivationLine(left, sign, path.chain(), _label(derived.via(path))))
+    lines += [
+        _added(derived.path_local(path), first=index == 0)
+        for index, path in enumerate(derived.paths)
+    ]
+    if derived.closed != derived.local:
+        lines.append(DerivationLine(None, "=", derived.closed, (Text("factored"),)))
+    return tuple(lines)
+
+
+def _label(via: Sequence[str]) -> Line:
+    label: list[Inline] = []
+    for station in via:
+        label += [Text(", " if label else "via "), Math(Name(station))]
+    return tuple(label)
+
+
+def _beginning(name: Name, index: int) -> tuple[Name | None, Literal["=", "+"]]:
+    return (name, "=") if index == 0 else (None, "+")
+
+
+def _added(term: Formula, *, first: bool) -> DerivationLine:
+    """One term of a sum on a line of its own, a minus sign in front of it as the line's sign."""
+    if first:
+        return DerivationLine(None, "=", term)
+    if isinstance(term, Negative):
+        return DerivationLine(None, "−", term.operand)
+    return DerivationLine(None, "+", term)
+
+
+def _unless_same(name: Name, chain: Formula, local: Formula) -> tuple[DerivationLine, ...]:
+    """Chain and local symbols, the chain left out where it says nothing: ∂L/∂ŷ = ∂L/∂ŷ."""
+    if chain == name:
+        return (DerivationLine(name, "=", local),)
+    line = DerivationLine(name, "=", chain)
+    return (line,) if local == chain else (line, DerivationLine(None, "=", local))
+
+
+def _reuse_lines(sheet: Sheet, step: Step) -> tuple[DerivationLine, ...]:
+    """On top of gradients already known: one line a path, then the same in local symbols."""
+    name = Name(step.name)
+    local = reused_local(sheet.graph, step)
+    if len(step.links) == 1:
+        return _unless_same(name, reused(step), local)
+    lines = []
+    for index, link in enumerate(step.links):
+        left, sign = _beginning(name, index)
+        lines.append(DerivationLine(left, sign, reused_chain(link), _label([link.child])))
+    return (*lines, DerivationLine(None, "=", local))
+
+
+def _combined_lines(sheet: Sheet, step: Step) -> tuple[DerivationLine, ...]:
+    """σ or softmax with its cross-entropy: the product written out, and what is left of it."""
+    name = Name(step.name)
+    lines = []
+    for index, link in enumerate(step.links):
+        left, sign = _beginning(name, index)
+        lines.append(DerivationLine(left, sign, reused_chain(link)))
+    for index, link in enumerate(step.links):
+        local = shown_local(sheet.graph, link)
+        above = sheet.graph.step[link.upstream].formula if link.upstream else None
+        lines.append(_added(local if above is None else product(above, local), first=index == 0))
+    lines.append(DerivationLine(None, "=", step.formula, (Text("after cancelling"),)))
+    return tuple(lines)

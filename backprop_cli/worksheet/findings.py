@@ -1,0 +1,314 @@
+"""What the numbers reveal: twins, kinks, saturated and dead units, vanishing gradients."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
+from itertools import pairwise
+
+from backprop_cli.formula.build import names_in, substitute
+from backprop_cli.formula.evaluate import as_float, evaluate
+from backprop_cli.formula.nodes import Formula, Name
+from backprop_cli.graph.backward import derivative_name
+from backprop_cli.graph.step import Step
+from backprop_cli.problem.model import Layer, Network, RuleUse
+from backprop_cli.problem.names import NetworkNames
+from backprop_cli.rules.activations import ACTIVATIONS
+from backprop_cli.rules.losses import LOSSES
+from backprop_cli.rules.written import Kink, signed
+from backprop_cli.run import Value
+from backprop_cli.worksheet.document import (
+    Block,
+    Callout,
+    Column,
+    Heading,
+    Inline,
+    Line,
+    Math,
+    Relation,
+    Table,
+    Text,
+)
+from backprop_cli.worksheet.given import ranges
+from backprop_cli.worksheet.numbers import shown
+from backprop_cli.worksheet.reasons import calls_in
+from backprop_cli.worksheet.sheet import NO_VALUE, Sheet, cell_of
+
+SATURATED = 0.01
+"""A slope of σ, tanh or softmax smaller than this is called saturated."""
+VANISHES = 0.2
+"""Three or more layers whose gradients shrink below this share per layer are pointed out."""
+EXPLODES = 3.0
+FLOW_DIGITS = 3
+
+
+def before(sheet: Sheet) -> Iterator[Block]:
+    """What can be said of the problem before any number is worked out."""
+    network = sheet.run.problem.model
+    if not isinstance(network, Network):
+        return
+    for depth, layer in enumerate(network.layers, 1):
+        if layer.initialised is not None:
+            yield Callout("note", (Text(f"Layer {depth} is initialised: {layer.initialised}."),))
+    if sheet.graph.losses:
+        yield from _twins(network)
+        yield from _nothing_learns(sheet, network)
+
+
+def _twins(network: Network) -> Iterator[Callout]:
+    """Units with the same weights in and out stay the same for ever."""
+    for depth, (layer, above) in enumerate(pairwise(network.layers), 1):
+        if layer.units > 1 and _all_alike(layer) and _treats_alike(above):
+            yield Callout(
+                "warning",
+                (
+                    Text(
+                        f"All units of layer {depth} have the same weights, in and out. They compute"
+                        " the same value, get the same gradient and stay identical for ever: the"
+                        " layer works like a single unit. Different (random) starting weights break"
+                        " this symmetry."
+                    ),
+                ),
+            )
+
+
+def _all_alike(layer: Layer) -> bool:
+    if layer.weights is None:
+        return False
+    rows = {_values(row) for row in layer.weights}
+    biases = {*_values(layer.biases)} if layer.bias == "each" else {None}
+    return len(rows) == len(biases) == 1 and all(
+        use == layer.activations[0] for use in layer.activations
+    )
+
+
+def _treats_alike(layer: Layer) -> bool:
+    """Whether every unit of a layer gives all its inputs the same weight."""
+    if layer.weights is None:
+        return False
+    return all(len(set(_values(row))) == 1 for row in layer.weights)
+
+
+def _values(row: Sequence[object]) -> tuple[object, ...]:
+    return tuple(getattr(entry, "value", None) for entry in row)
+
+
+def _nothing_learns(sheet: Sheet, network: Network) -> Iterator[Callout]:
+    if sheet.run.problem.training.rule == "perceptron":
+        return
+    uses = {use.name for layer in network.layers for use in layer.activations}
+    flat = sorted(name for name in uses if name in ACTIVATIONS and not ACTIVATIONS[name].learns)
+    if flat:
+        yield Callout(
+            "warning",
+            (
+                Text(
+                    f"The slope of {' and '.join(flat)} is 0 everywhere, so no gradient passes such"
+                    " a unit and nothing before it can learn by gradient descent. The perceptron"
+                    " rule (rule: perceptron) is made for these units."
+                ),
+            ),
+        )
+
+
+# After the numbers are known
+
+
+def after(sheet: Sheet) -> Iterator[Block]:
+    """Kinks, saturation, dead units, and the size of the gradient layer by layer."""
+    if sheet.symbolic or not sheet.graph.wrt:
+        return
+    found = [*_kinks(sheet), *_ties(sheet), *_saturated(sheet), *_dead(sheet)]
+    flow = list(_gradient_flow(sheet))
+    if found or flow:
+        yield Heading(2, (Text("What the numbers show"),))
+    yield from found
+    yield from flow
+
+
+def _kinks(sheet: Sheet) -> Iterator[Callout]:
+    """Quantities that sit where a rule has no derivative, and which slope is used there."""
+    found: dict[str, list[Relation]] = {}
+    for step in sheet.graph.section("forward", "loss"):
+        for kink, values in _kinks_of(sheet, step):
+            quantity = substitute(kink.quantity, values)
+            place = evaluate(substitute(kink.at, values), sheet.known)
+            if evaluate(quantity, sheet.known) == place:
+                at = shown(place, sheet.digits, fractions=sheet.choices.fractions)
+                relation = Relation(quantity, at.sign, at.formula)
+                found.setdefault(kink.convention, []).append(relation)
+    for convention, relations in found.items():
+        line: list[Inline] = []
+        for relation in relations:
+            line += [*([Text(", ")] if line else []), relation]
+        yield Callout("note", (*line, Text(f": {convention}")))
+
+
+def _kinks_of(sheet: Sheet, step: Step) -> Iterator[tuple[Kink, Mapping[str, Formula]]]:
+    """The kinks of a step's rule, with the sheet's names for the rule's own."""
+    model = sheet.run.problem.model
+    if step.rule is None or not isinstance(model, Network):
+        return
+    if step.rule in ACTIVATIONS and step.unit is not None:
+        use = model.layers[step.unit.layer - 1].activations[step.unit.index - 1]
+        if isinstance(use, RuleUse) and (rule := ACTIVATIONS[step.rule]).kinks:
+            options = signed(rule.with_options(use.options))
+            z = Name(names_in(step.formula)[0])
+            yield from ((kink, {**options, "z": z}) for kink in rule.kinks)
+    elif step.rule in LOSSES:
+        names = names_in(step.formula)
+        for output in (name for name in names if name.startswith("yhat")):
+            target = output.replace("yhat", "y", 1)
+            values = {"yhat": Name(output), "y": Name(target)}
+            yield from ((kink, values) for kink in LOSSES[step.rule].kinks)
+
+
+def _ties(sheet: Sheet) -> Iterator[Callout]:
+    """max with a tie, and |0| or ReLU(0) in an author's own formula."""
+    for step in sheet.graph.section("forward", "loss"):
+        if step.rule is not None:
+            continue
+        for call in calls_in(step.formula):
+            if any(sheet.value(name) is None for name in names_in(call)):
+                continue
+            values = [evaluate(argument, sheet.known) for argument in call.arguments]
+            if call.function in ("max", "min") and len(values) > 1:
+                extreme = max(values) if call.function == "max" else min(values)
+                tied = values.count(extreme)
+                if tied > 1:
+                    share = "½" if tied == 2 else f"1/{tied}"
+                    text = (
+                        f" is a tie, where it has no derivative; each of the {tied} equal"
+                        f" arguments is given {share} of the gradient."
+                    )
+                    yield Callout("note", (Math(call), Text(text)))
+            elif call.function in ("abs", "relu") and values[0] == 0:
+                text = " sits on its kink, where it has no derivative; 0 is used."
+                yield Callout("note", (Math(call), Text(text)))
+
+
+def _saturated(sheet: Sheet) -> Iterator[Callout]:
+    found: list[Inline] = []
+    for step in sheet.graph.section("backward"):
+        rule = ACTIVATIONS.get(step.rule or "")
+        value = sheet.value(step.name)
+        if step.kind != "slope" or rule is None or not rule.saturates or value is None:
+            continue
+        own = not (rule.layerwise and len(names_in(step.formula)) > 1)
+        if own and abs(as_float(value)) < SATURATED and step.of is not None:
+            found += [*([Text(", ")] if found else []), Math(Name(step.of))]
+    if found:
+        yield Callout(
+            "warning",
+            (
+                Text("Saturated: "),
+                *found,
+                Text(
+                    f". The slope there is below {SATURATED}, so hardly any gradient passes and the"
+                    " weights before it learn slowly."
+                ),
+            ),
+        )
+
+
+def _dead(sheet: Sheet) -> Iterator[Callout]:
+    """ReLU units that are off for every sample of the batch."""
+    network = sheet.run.problem.model
+    if not isinstance(network, Network):
+        return
+    on: dict[int, dict[int, bool]] = {}
+    for step in sheet.graph.section("forward"):
+        if step.rule == "relu" and step.unit is not None:
+            z = sheet.value(names_in(step.formula)[0])
+            units = on.setdefault(step.unit.layer, {})
+            units[step.unit.index] = units.get(step.unit.index, False) or z is None or z >= 0
+    for depth, units in on.items():
+        off = [unit for unit, lives in units.items() if not lives]
+        every = len(off) == network.layers[depth - 1].units
+        if off:
+            text = _whole_layer_off(depth) if every and len(off) > 1 else _units_off(depth, off)
+            yield Callout("warning", (Text(text),))
+
+
+def _whole_layer_off(depth: int) -> str:
+    return (
+        f"Every ReLU of layer {depth} is off (z < 0): the layer passes no gradient, so nothing in"
+        " it or before it learns from this step. Other starting weights, a positive bias or a"
+        " leaky ReLU would help."
+    )
+
+
+def _units_off(depth: int, off: Sequence[int]) -> str:
+    if len(off) == 1:
+        return f"Layer {depth}: the ReLU of unit {off[0]} is off (z < 0) and passes no gradient."
+    units = ranges(off)
+    return f"Layer {depth}: the ReLUs of units {units} are off (z < 0) and pass no gradient."
+
+
+def _gradient_flow(sheet: Sheet) -> Iterator[Block]:
+    """The mean size of ∂L/∂z in each layer, from the output back."""
+    network = sheet.run.problem.model
+    if not isinstance(network, Network) or len(network.layers) < 2 or not sheet.graph.losses:
+        return
+    names = NetworkNames(network, sheet.run.problem.notation)
+    sizes: dict[int, list[Value]] = {}
+    for step in sheet.graph.section("forward"):
+        # A linear output with sequential names is one equation, without a z of its own.
+        if step.unit is not None and (
+            step.kind == "preactivation" or names.merged(step.unit.layer, step.unit.index)
+        ):
+            value = sheet.value(derivative_name(sheet.graph.output, step.name))
+            if value is not None:
+                size = -value if value < 0 else value
+                sizes.setdefault(step.unit.layer, []).append(size)
+    means = {layer: _mean(values) for layer, values in sizes.items()}
+    layers = sorted(means, reverse=True)
+    if len(layers) < 2:
+        return
+    rows: list[tuple[Line, ...]] = []
+    for above, layer in zip([None, *layers], layers, strict=False):
+        ratio = NO_VALUE
+        if above is not None and means[above] > 0:
+            ratio = cell_of(shown(means[layer] / means[above], FLOW_DIGITS))
+        label = "output" if layer == len(network.layers) else str(layer)
+        rows.append(((Text(label),), cell_of(shown(means[layer], FLOW_DIGITS)), ratio))
+    slope = Name(derivative_name(sheet.graph.output, "z"))
+    columns = (
+        Column((Text("Layer"),)),
+        Column((Text("Mean size of "), Math(slope)), align="decimal"),
+        Column((Text("Share of the layer above"),), align="decimal"),
+    )
+    yield Heading(3, (Text("Gradient layer by layer"),))
+    yield Table(columns, tuple(rows))
+    yield from _trend(network, as_float(means[layers[0]]), as_float(means[layers[-1]]), len(layers))
+
+
+def _mean(values: Sequence[Value]) -> Value:
+    return sum(values, start=Fraction(0)) / len(values)
+
+
+def _trend(network: Network, last: float, first: float, layers: int) -> Iterator[Callout]:
+    """Vanishing or exploding, judged by the mean factor from one layer to the one before it."""
+    if layers < 3 or not (0 < last < math.inf and 0 < first < math.inf):
+        return
+    factor = math.exp((math.log(first) - math.log(last)) / (layers - 1))
+    if factor < VANISHES:
+        text = (
+            "The gradient vanishes: on its way back each layer multiplies it by its weights and"
+            f" by the slopes of its units{_steepest(network)}, and the first layers hardly learn."
+        )
+    elif factor > EXPLODES:
+        text = (
+            "The gradient explodes: on its way back each layer multiplies it by weights that are"
+            " large together, and the first layers are thrown far away. Clipping the gradient or"
+            " smaller weights help."
+        )
+    else:
+        return
+    yield Callout("warning", (Text(text),))
+
+
+def _steepest(network: Network) -> str:
+    uses = {use.name for layer in network.layers for use in layer.activations}
+    return ", at most ¼ for σ" if "sigmoid" in uses else ""

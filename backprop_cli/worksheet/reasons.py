@@ -1,0 +1,223 @@
+"""Sentences beside the numbers, where students stumble: what a function is, why a line is so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from backprop_cli.formula.build import ONE, ZERO, children, names_in, negative
+from backprop_cli.formula.nodes import Call, Formula, Name
+from backprop_cli.graph.step import Link, Step
+from backprop_cli.problem.model import Network, RuleUse
+from backprop_cli.rules import losses
+from backprop_cli.rules.activations import ACTIVATIONS, ActivationRule
+from backprop_cli.worksheet.catalogue import curve
+from backprop_cli.worksheet.document import Block, Inline, Line, Math, Paragraph, Relation, Text
+from backprop_cli.worksheet.sheet import Sheet
+
+MOST_NAMED = 3
+"""More quantities than these are counted in a sentence, not named."""
+
+
+def function_reasons(sheet: Sheet) -> Iterator[Block]:
+    """What each activation function on the sheet is, at its first use."""
+    if not sheet.first:
+        return
+    model = sheet.run.problem.model
+    drawn: dict[str, ActivationRule] = {}
+    if isinstance(model, Network):
+        uses = [use for layer in model.layers for use in layer.activations]
+        heads: dict[Formula, Formula] = {}
+        for use in uses:
+            if isinstance(use, RuleUse) and use.name not in ("identity", "softmax"):
+                rule = drawn[use.name] = ACTIVATIONS[use.name]
+                heads[rule.call("z", use.options)] = rule.formula_of("z", use.options)
+    else:
+        drawn = {call.function: ACTIVATIONS[call.function] for call in _activations_in(sheet)}
+        heads = {rule.call("z"): rule.formula_of("z") for rule in drawn.values()}
+    for head, formula in heads.items():
+        yield Paragraph((Relation(head, "=", formula),))
+    if sheet.choices.pictures:
+        yield from map(curve, drawn.values())
+
+
+def _activations_in(sheet: Sheet) -> Iterator[Call]:
+    """Activations with default options that an author's equations call by name."""
+    for step in sheet.graph.section("forward", "loss"):
+        for call in calls_in(step.formula):
+            if call.function in ACTIVATIONS and len(call.arguments) == 1:
+                yield call
+
+
+def calls_in(formula: Formula) -> Iterator[Call]:
+    """Every function call in a formula, outermost first."""
+    if isinstance(formula, Call):
+        yield formula
+    for part in children(formula):
+        yield from calls_in(part)
+
+
+def slope_reasons(sheet: Sheet) -> Iterator[Paragraph]:
+    """Why the slopes of the sheet's activations are what they are."""
+    if not sheet.first:
+        return
+    rules = dict.fromkeys(step.rule for step in sheet.graph.steps if step.kind == "slope")
+    for name in rules:
+        if name is not None and name in ACTIVATIONS:
+            yield Paragraph((Text(ACTIVATIONS[name].reason),))
+
+
+class Reasons:
+    """The sentences below the gradients of a sheet: what holds of all units is said once, and in
+    the first update only."""
+
+    def __init__(self, sheet: Sheet) -> None:
+        self.sheet = sheet
+        self.said: set[str] = set()
+
+    def of(self, group: Sequence[Step]) -> Iterator[Paragraph]:
+        """What there is to say of the gradients of one unit."""
+        lines = [*self._once(group), *self._off(group)]
+        yield from map(Paragraph, lines)
+
+    def _once(self, group: Sequence[Step]) -> Iterator[Line]:
+        if not self.sheet.first:
+            return
+        for step in group:
+            for topic, line in self._general(step):
+                if topic not in self.said:
+                    self.said.add(topic)
+                    yield line
+
+    def _general(self, step: Step) -> Iterator[tuple[str, Line]]:
+        if step.product is not None:
+            yield "combined", (Text(self._combined(step)),)
+        elif any(link.upstream is None for link in step.links):
+            yield from self._loss()
+        elif step.kind == "upstream" and len(step.links) > 1:
+            owner = self.sheet.graph.step.get(step.of or "")
+            if owner is not None and owner.kind == "normalisation":
+                return
+            if any(self._normalises(link) for link in step.links):
+                yield "normalised", (Text(NORMALISED),)
+            else:
+                yield "paths", self._paths(step)
+        elif self._is_added(step):
+            yield from self._bias(step)
+
+    def _loss(self) -> Iterator[tuple[str, Line]]:
+        """Why the slope of the loss is what it is, unless it cancels in the next step."""
+        model = self.sheet.run.problem.model
+        if isinstance(model, Network) and isinstance(model.loss, RuleUse):
+            name = model.loss.name
+            if not any(loss == name for loss, _ in losses.COMBINED):
+                yield "loss", (Text(losses.LOSSES[name].reason),)
+
+    def _combined(self, step: Step) -> str:
+        """Why ∂L/∂z is so simple where cross-entropy meets its activation."""
+        model = self.sheet.run.problem.model
+        if not isinstance(model, Network) or not isinstance(model.loss, RuleUse):
+            return "The fractions of the cross-entropy's slope and the slope of the unit cancel."
+        assert step.unit is not None
+        use = model.layers[step.unit.layer - 1].activations[step.unit.index - 1]
+        if len(names_in(step.formula)) > 2:
+            return UNNORMALISED
+        return losses.COMBINED[model.loss.name, use.name].reason
+
+    def _paths(self, step: Step) -> Line:
+        assert step.of is not None
+        users = list(dict.fromkeys(self._plain(link.child) for link in step.links))
+        through: list[Inline] = [Text(f"{len(users)} quantities")]
+        if len(users) <= MOST_NAMED:
+            through = []
+            for index, user in enumerate(users):
+                between = "" if not index else " and " if index == len(users) - 1 else ", "
+                through += [Text(between), Math(Name(user))]
+        return (
+            Math(Name(self._plain(step.of))),
+            Text(" acts on the loss through "),
+            *through,
+            Text(": what comes back from each of them is added up."),
+        )
+
+    def _is_added(self, step: Step) -> bool:
+        """A parameter that is added as it stands, or times a fixed number."""
+        leaf = self.sheet.graph.leaf.get(step.of or "")
+        return (
+            step.kind == "gradient"
+            and leaf is not None
+            and leaf.kind == "parameter"
+            and bool(step.links)
+            and all(link.upstream and not names_in(link.local) for link in step.links)
+        )
+
+    def _bias(self, step: Step) -> Iterator[tuple[str, Line]]:
+        link = step.links[0]
+        upstream = Math(Name(self._plain(link.upstream or "")))
+        layered = isinstance(self.sheet.run.problem.model, Network)
+        if len(step.links) > 1:
+            if len({link.local for link in step.links}) == 1:
+                yield (
+                    "shared",
+                    (
+                        Math(Name(step.of or "")),
+                        Text(f" is added in {len(step.links)} places and collects the gradient of"),
+                        Text(" each of them."),
+                    ),
+                )
+        elif link.local == ONE and layered:
+            text = "A bias always has the input 1, so its gradient is "
+            yield "bias", (Text(text), upstream, Text(" itself."))
+        elif link.local == negative(ONE) and layered:
+            text = "A threshold always has the input −1, so its gradient is "
+            yield "bias", (Text(text), upstream, Text(" with the opposite sign."))
+        elif layered:
+            input_text: Line = (Text("A bias here has the input "), Math(link.local))
+            yield "bias", (*input_text, Text(", so its gradient is that times "), upstream, STOP)
+        elif link.local == ONE:
+            line = (Math(Name(step.of or "")), Text(" is added as it stands, so its gradient is "))
+            yield "bias", (*line, upstream, Text(" itself."))
+
+    def _normalises(self, link: Link) -> bool:
+        child = self.sheet.graph.step.get(link.child)
+        return child is not None and child.kind == "normalisation"
+
+    def _plain(self, name: str) -> str:
+        """The name without a sample: what is said holds of each of them."""
+        return name.partition("[")[0]
+
+    def _off(self, group: Sequence[Step]) -> Iterator[Line]:
+        """z < 0: this ReLU is off and passes no gradient."""
+        batch = self.sheet.graph.batch
+        samples: dict[str, list[int]] = {}
+        for step in group:
+            owner = self.sheet.graph.step.get(step.of or "")
+            if step.kind != "upstream" or owner is None or owner.kind != "preactivation":
+                continue
+            z = self.sheet.value(owner.name)
+            users = [link.child for link in step.links]
+            is_relu = any(self.sheet.graph.step[user].rule == "relu" for user in users)
+            if is_relu and z is not None and z < 0:
+                samples.setdefault(self._plain(owner.name), []).append(owner.sample or batch[0])
+        for name, those in samples.items():
+            relation = Relation(Name(name), "<", ZERO)
+            if len(batch) == 1:
+                yield (relation, Text(", so this ReLU is off and passes no gradient."))
+            else:
+                where = "every sample" if len(those) == len(batch) else f"sample {_counted(those)}"
+                yield (relation, Text(f" for {where}: there this ReLU is off and passes none."))
+
+
+NORMALISED = (
+    "Each z acts on the loss in three ways: through its own ẑ, and through the mean and the"
+    " variance of the batch, which every sample shares."
+)
+UNNORMALISED = (
+    "Summed over the outputs, the slopes of cross-entropy and softmax cancel but for the sum of"
+    " the targets, which is not 1 here."
+)
+STOP = Text(".")
+
+
+def _counted(numbers: Sequence[int]) -> str:
+    *rest, last = map(str, numbers)
+    return f"{', '.join(rest)} and {last}" if rest else last
