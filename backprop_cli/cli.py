@@ -631,7 +631,7 @@ def rendered(
 
 def only_names(run: Run, asked: Sequence[str]) -> tuple[str, ...]:
     """The names asked for, each known on the sheet."""
-    from backprop_cli.worksheet.gradients import known_names
+    from backprop_cli.worksheet.derivations import known_names
     from backprop_cli.worksheet.sheet import Choices, Sheet
 
     known: dict[str, None] = {}

@@ -20,7 +20,9 @@ _SAME = {
     "≤": "<=", "≥": ">=", "≠": "!=", "⩽": "<=", "⩾": ">=",
     "½": "(1/2)", "¼": "(1/4)", "¾": "(3/4)", "⅓": "(1/3)", "⅔": "(2/3)",
     "ϵ": "epsilon", "ϑ": "theta", "ϕ": "phi", "ε": "epsilon",
+    "µ": "mu",
 }  # fmt: skip
+_LETTER_VARIANTS = ("ϵ", "ϑ", "ϕ", "µ")  # µ is the micro sign, which keyboards have
 _COMBINING_HAT = "\u0302"
 _LETTERS_OF_WORDS = re.compile(r"[A-Za-z]\Z")
 
@@ -89,7 +91,7 @@ def plain_characters(original: str) -> Characters:
             index += 1
         elif len(base) == 2 and base[1] == _COMBINING_HAT and base[0].isascii():
             char, hat = base[0], True
-        if char in LATIN or char in ("ϵ", "ϑ", "ϕ") or hat:
+        if char in LATIN or char in _LETTER_VARIANTS or hat:
             part_from_letters(start)
             word = LATIN.get(char) or _SAME.get(char, char)
             put(word + ("hat" if hat else ""), start, index)

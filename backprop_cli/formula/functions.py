@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import lru_cache
 from types import MappingProxyType
 from typing import TypeAlias
 
@@ -444,3 +445,20 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType(
     {row.name: row for row in ROWS} | {alias: row for row in ROWS for alias in row.aliases}
 )
 """Every function by its name and by what students also call it; `row.name` is the plain name."""
+
+
+def _undefined(*values: float) -> float:
+    return NAN
+
+
+@lru_cache(maxsize=64)
+def spelled(name: str) -> Function:
+    """How a function is written. No formula of a file can call softmax of a whole column, or the g
+    of a layer whose units differ, but a sheet in matrices writes both: by their own names."""
+    if name in FUNCTIONS:
+        return FUNCTIONS[name]
+    letter = name.rstrip("'")
+    row = Function(letter, 1, None, _undefined, None, *_word(letter))
+    if len(letter) == 1:
+        row = replace(row, latex=letter, typst=letter)
+    return row if letter == name else _slope(row, _undefined, None)

@@ -14,7 +14,7 @@ from enum import IntEnum
 from typing import Literal, TypeAlias, assert_never
 
 from backprop_cli.formula.build import names_in
-from backprop_cli.formula.functions import FUNCTIONS, Function
+from backprop_cli.formula.functions import Function, spelled
 from backprop_cli.formula.nodes import (
     Call,
     Comparison,
@@ -217,7 +217,7 @@ class Printer(ABC):
             case Power(base, exponent):
                 return self.power(self.power_base(base), exponent)
             case Call(function, arguments):
-                return self.call(FUNCTIONS[function], arguments)
+                return self.call(spelled(function), arguments)
             case Comparison(left, relation, right):
                 return self.comparison(
                     self.fit(left, Level.SUM), relation, self.fit(right, Level.SUM)

@@ -387,7 +387,7 @@ class Reader:
     def _meant_as_function(self, word: str) -> bool:
         """`sigmod(z)` is a misspelt function, `a3(1 - a3)` a product."""
         if self.names is not None:
-            return True
+            return word.isalpha() and len(word) > 2
         return word.isalpha() and len(word) > 3 and bool(closest(word, FUNCTIONS, 1))
 
     def unknown_function(self, run: re.Match[str]) -> FormulaError:

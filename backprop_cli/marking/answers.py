@@ -253,7 +253,7 @@ def _submission(file: str, root: Node | None, twice: list[Diagnostic]) -> Submis
         if not isinstance(node, Scalar):
             raise _place(node, "`student` is a name or a number")
         student = " ".join(node.text.split())[:STUDENT_LENGTH] or student
-    reader = _TreeReader(twice)
+    reader = _TreeReader(root, twice)
     if "answers" in top and "iterations" in top:
         raise _place(top["iterations"][0], "give either `answers` or `iterations`, not both")
     if "answers" in top:
@@ -276,9 +276,19 @@ def _submission(file: str, root: Node | None, twice: list[Diagnostic]) -> Submis
 
 
 class _TreeReader:
-    def __init__(self, twice: list[Diagnostic]) -> None:
+    def __init__(self, root: Node, twice: list[Diagnostic]) -> None:
         self.count = 0
-        self.twice = [problem.span for problem in twice if problem.span is not None]
+        # Where the first of two equal keys stands, and the line of the second.
+        self.twice: dict[int, int] = {}
+        if twice:
+            keys = sorted(_keys(root))
+            for problem in twice:
+                assert problem.span is not None and problem.span.start is not None
+                start, end = problem.span.start, problem.span.end
+                written = problem.span.source.text[start:end].strip("\"'")
+                before = [at for at, text in keys if text == written and at < start]
+                if before:
+                    self.twice.setdefault(before[-1], problem.span.line)
 
     def mapping(self, node: Node, inner: str | None = None) -> tuple[Answer, ...]:
         if isinstance(node, Scalar) and node.null:
@@ -291,7 +301,8 @@ class _TreeReader:
         for key, value in node.entries:
             answer = self.answer(key, value)
             if answer is not None:
-                found.append(self._checked_twice(node, key, answer))
+                line = self.twice.get(key.span.start or 0)
+                found.append(answer if line is None else _twice(answer, line))
         self.count += len(found)
         if self.count > MOST_ANSWERS:
             raise _place(node, f"more than {MOST_ANSWERS} answers")
@@ -325,16 +336,19 @@ class _TreeReader:
             texts = [text[: MOST_CHARACTERS + 1] for text in texts]
         return Answer(name, tuple(texts), line, column)
 
-    def _checked_twice(self, node: Entries, key: Scalar, answer: Answer) -> Answer:
-        if not self.twice:
-            return answer
-        start, end = node.span.start or 0, node.span.end or 0
-        for span in self.twice:
-            assert span.start is not None
-            written = span.source.text[span.start : span.end].strip("\"'")
-            if start <= span.start <= end + 1 and written == key.text:
-                return _twice(answer, span.line)
-        return answer
+
+def _keys(node: Node) -> Iterator[tuple[int, str]]:
+    """Where every key of a tree stands, and its text."""
+    match node:
+        case Entries():
+            for key, value in node.entries:
+                yield key.span.start or 0, key.text
+                yield from _keys(value)
+        case Items():
+            for item in node.items:
+                yield from _keys(item)
+        case Scalar():
+            pass
 
 
 def _parse_csv(file: str, text: str) -> Submission:

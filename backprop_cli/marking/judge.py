@@ -28,7 +28,7 @@ from backprop_cli.marking.model import Mistake, Verdict
 from backprop_cli.marking.numbers import Written, quantum, written_the_same
 from backprop_cli.marking.sheet import AnswerKey, Node
 from backprop_cli.marking.slips import LOOSE, Explanation, SlipFinder, inverse
-from backprop_cli.marking.work import Work
+from backprop_cli.marking.work import EASY, IMPOSSIBLE, Work
 
 CLOSE_SHARE = 0.03
 """A number this near is taken for the right method, rounded too early."""
@@ -91,22 +91,24 @@ class NumberJudge:
                 work.forget(slot, given.unit)
             else:
                 work.right[slot] = judgement.right
-        if judgement.verdict == "wrong" and self._trivial(node, given.value, judgement.mistake):
+        if judgement.verdict == "wrong":
+            taint = self._trivial(node, given.value, judgement.mistake)
             for work in (self.work, self.guess):
                 if work is not None:
-                    work.tainted[slot] = 1
+                    work.tainted[slot] = taint
 
-    def _trivial(self, node: Node, value: float, mistake: Mistake | None) -> bool:
+    def _trivial(self, node: Node, value: float, mistake: Mistake | None) -> int:
         """A factor made 0 or 1, or an activation outside its range, where the true one is not."""
         truth = self.key.truth[node.slot]
         if value in (0.0, 1.0) and truth not in (0.0, 1.0):
-            return True
+            return EASY
         if node.bounds is None:
-            return False
+            return 0
         low, high = node.bounds
         # An honest slip (z for a, a lost decimal place) may leave the range as well.
         honest = mistake is not None and mistake.code != "wrong-operand"
-        return not low <= value <= high and low <= truth <= high and not honest
+        outside = not low <= value <= high and low <= truth <= high
+        return IMPOSSIBLE if outside and not honest else 0
 
     # The rules in turn
 
@@ -208,12 +210,12 @@ class NumberJudge:
             ):
                 judgement = self._by_digits(node, given, own, scale, old, work.v)
                 if judgement is not None:
-                    return self._with_parents(node, work, judgement), own
+                    return self._with_parents(node, work, judgement, own), own
             elif spread and distance <= (given.unit + spread) * (1 + EPS):
                 judgement = self._by_allowance(
                     node, given, own, given.unit + spread, scale, old, work.v
                 )
-                return self._with_parents(node, work, judgement), own
+                return self._with_parents(node, work, judgement, own), own
         return None, first
 
     def _by_allowance(
@@ -235,10 +237,20 @@ class NumberJudge:
             return Judgement("imprecise", TOO_COARSE, right=True)
         return CORRECT
 
-    def _with_parents(self, node: Node, work: Work, judgement: Judgement) -> Judgement:
+    def _pays(self, node: Node, work: Work, own: float) -> bool:
+        """Rule 5: whether an earlier wrong number makes this one trivial."""
+        tainted = work.tainted
+        marks = [tainted[parent] for parent in node.parents]
+        if not any(marks):
+            return False
+        if IMPOSSIBLE in marks or own == 0 or not math.isfinite(own):
+            return True
+        return any(tainted[slot] == EASY for slot in node.factors)
+
+    def _with_parents(self, node: Node, work: Work, judgement: Judgement, own: float) -> Judgement:
         if work.right_parents(node):
             return judgement
-        if any(work.tainted[parent] for parent in node.parents):
+        if self._pays(node, work, own):
             return Judgement("wrong", TRIVIAL)
         if judgement.verdict == "correct":
             return Judgement("follow_through", followed(node.step))
@@ -259,7 +271,7 @@ class NumberJudge:
                 if self.coarse and spread >= scale:
                     continue  # with one digit anything would do
                 judgement = self._by_allowance(node, given, own, unit + spread, scale, old, work.v)
-                return self._with_parents(node, work, judgement)
+                return self._with_parents(node, work, judgement, own)
         return None
 
     def _confirm(self) -> set[int]:
@@ -364,7 +376,6 @@ def _may_be_written(value: float, unit: float, other: float, spread: float) -> b
     # Cutting off goes towards zero, by up to a whole unit; rounding goes by up to half of one.
     room = unit if abs(value) <= abs(other) else 0.5 * unit
     return distance <= (room + spread) * (1 + 1e-6)
-
 
 
 def _bare(given: Written, reference: float) -> bool:

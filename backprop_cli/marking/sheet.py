@@ -9,9 +9,9 @@ import math
 from collections.abc import Sequence
 from functools import cached_property
 
-from backprop_cli.formula.build import names_in
+from backprop_cli.formula.build import children, names_in
 from backprop_cli.formula.evaluate import as_float
-from backprop_cli.formula.nodes import Formula, Sum
+from backprop_cli.formula.nodes import Formula, Name, Product, Sum
 from backprop_cli.graph.step import Graph, Step
 from backprop_cli.marking.asked import asked, points_of
 from backprop_cli.marking.compiled import Function, compile_formula
@@ -33,6 +33,7 @@ class Node:
         "_others",
         "base",
         "bounds",
+        "factors",
         "formulas",
         "needs",
         "parents",
@@ -51,6 +52,7 @@ class Node:
         self.parents = tuple(slots[name] for name in names_in(step.formula))
         deeper = () if step.numeric is None else names_in(step.numeric)
         self.needs = tuple(dict.fromkeys((*self.parents, *map(slots.__getitem__, deeper))))
+        self.factors = tuple(slots[name] for name in _factors(step.formula))
         # An update is judged by the size of its change, so by the distance from the old value.
         self.base = slots[step.of] if step.kind == "update" and step.of in slots else -1
         self.bounds = _bounds(step)
@@ -92,6 +94,18 @@ def _finite_of(written: Function, numeric: Function) -> Function:
         return value if math.isfinite(value) else numeric(v)
 
     return function
+
+
+def _factors(formula: Formula) -> set[str]:
+    """The names that are multiplied with something in a formula."""
+    found: set[str] = set()
+    waiting = [formula]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, Product):
+            found.update(factor.name for factor in part.factors if isinstance(factor, Name))
+        waiting.extend(children(part))
+    return found
 
 
 def _bounds(step: Step) -> tuple[float, float] | None:

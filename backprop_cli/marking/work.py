@@ -9,6 +9,9 @@ from backprop_cli.marking.compiled import Function
 from backprop_cli.marking.numbers import quantum
 from backprop_cli.marking.sheet import AnswerKey, Node
 
+EASY, IMPOSSIBLE, THROUGH = 1, 2, 3
+"""Marks of a number that makes what rests on it trivial, and of unwritten steps it goes through."""
+
 
 class Work:
     """Own values of all quantities of one update, with the unit each is known to.
@@ -89,7 +92,8 @@ class Work:
             self.unit[slot] = spread
             self.known[slot] = 1
             self.right[slot] = all(self.right[parent] for parent in node.parents)
-            self.tainted[slot] = any(self.tainted[parent] for parent in node.parents)
+            if any(self.tainted[parent] for parent in node.parents):
+                self.tainted[slot] = THROUGH
 
     def value(self, node: Node) -> tuple[float, float]:
         """What the step comes to from own values, and Σ|∂f/∂pᵢ|·uᵢ."""
@@ -127,7 +131,9 @@ class Work:
             if slot < self.key.structure.leaves:
                 continue
             # What is asked for and not written was not written down and rounded either.
-            unit = 0.0 if slot in asked and not self.written[slot] else quantum(self.v[slot], digits)
+            unit = (
+                0.0 if slot in asked and not self.written[slot] else quantum(self.v[slot], digits)
+            )
             if slot in hidden:
                 at = self.nodes[slot]
                 assert at is not None

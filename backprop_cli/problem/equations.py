@@ -225,9 +225,10 @@ def _written(top: Fields, names: _Names, report: Report) -> Written:
         return found
     if isinstance(node, Entries) and not pairs:
         report.error("missing-value", "`equations` is empty", node, "f: x*y")
-    for key, value in pairs:
-        name = defined_name(key, report, "an equation")
-        right = formula(value, report, f"the equation of {quote(key.text)}")
+    named = [(defined_name(key, report, "an equation"), key, value) for key, value in pairs]
+    authored = {*names.places, *(name for name, _, _ in named if name is not None)}
+    for name, key, value in named:
+        right = formula(value, report, f"the equation of {quote(key.text)}", authored)
         if name is not None and names.define(name, "equations", key, report):
             found[name] = (right, value)
     return found

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 
-from backprop_cli.diagnostics import quote
-from backprop_cli.formula.build import names_in
+from backprop_cli.diagnostics import Span, quote
+from backprop_cli.formula.build import children, names_in
 from backprop_cli.formula.functions import FUNCTIONS
-from backprop_cli.formula.nodes import Formula, Name
+from backprop_cli.formula.nodes import Comparison, Conditional, Formula, Name
 from backprop_cli.problem.values import Report
 from backprop_cli.problem.yaml_tree import Items, Node, Scalar
 
@@ -16,8 +16,13 @@ IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 LONGEST_NAME = 64
 
 
-def formula(node: Node, report: Report, what: str) -> Formula | None:
-    """The formula a text holds. A number is one too."""
+def formula(
+    node: Node, report: Report, what: str, names: Collection[str] | None = None
+) -> Formula | None:
+    """The formula a text holds. A number is one too.
+
+    `names` are those which an author chose: `e` among them is a quantity, not Euler's number.
+    """
     from backprop_cli.formula.parse import FormulaError, parse
 
     if not isinstance(node, Scalar):
@@ -29,12 +34,35 @@ def formula(node: Node, report: Report, what: str) -> Formula | None:
         report.error("missing-value", f"{what} is empty", node, "write a formula")
         return None
     try:
-        return parse(node.text)
+        read = parse(node.text, names=names)
     except FormulaError as error:
         column = min(max(error.column, 0), max(len(node.text) - 1, 0))
         length = max(1, min(error.length, len(node.text) - column))
         report.error("bad-formula", f"{error.message}", node.within(column, length), error.help)
         return None
+    if _used_as_number(read):
+        report.error(
+            "bad-formula",
+            f"{what} uses a comparison as a number",
+            node,
+            "say both numbers: `1 if a > b else 0`",
+        )
+        return None
+    return read
+
+
+def _used_as_number(formula: Formula) -> bool:
+    """Whether a comparison stands anywhere but between `if` and `else`."""
+    waiting = [formula]
+    while waiting:
+        match node := waiting.pop():
+            case Comparison():
+                return True
+            case Conditional(Comparison(left, _, right), then, otherwise):
+                waiting += [left, right, then, otherwise]
+            case _:
+                waiting += children(node)
+    return False
 
 
 def defined_name(key: Scalar, report: Report, what: str) -> str | None:
@@ -57,14 +85,6 @@ def defined_name(key: Scalar, report: Report, what: str) -> str | None:
             "a name is made of letters, digits and underscores and does not begin with a digit",
         )
         return None
-    if text in ("e", "pi"):
-        report.error(
-            "bad-name",
-            f"{quote(key.text)} is a number of mathematics, so {what} cannot have this name",
-            key,
-            f"call it {quote(text + '1')}, for instance",
-        )
-        return None
     if is_function(text):
         report.error(
             "bad-name",
@@ -77,12 +97,12 @@ def defined_name(key: Scalar, report: Report, what: str) -> str | None:
 
 
 def is_function(name: str) -> bool:
-    """Whether formulas read a name as a function or a constant of nature."""
+    """Whether formulas read a name as a function, whoever else claims it."""
     return name in _FUNCTION_NAMES
 
 
 _FUNCTION_NAMES = frozenset(
-    name for row in FUNCTIONS.values() for name in (row.name, *row.aliases)
+    name for row in FUNCTIONS.values() if not row.constant for name in (row.name, *row.aliases)
 ) | {"if", "else"}
 
 
@@ -103,12 +123,18 @@ def report_undefined(
         advice = report.nearest(name, known) or help
         if renamed and name in renamed:
             advice = renamed[name]
-        span = node.span
-        if isinstance(node, Scalar):
-            place = re.search(rf"(?<![A-Za-z0-9_]){re.escape(name)}(?![A-Za-z0-9_])", node.text)
-            if place is None and (start := node.text.find(name)) >= 0:
-                span = node.within(start, len(name))
-            elif place is not None:
-                span = node.within(place.start(), len(name))
+        span = _place(name, node) if isinstance(node, Scalar) else node.span
         report.error("unknown-name", f"{quote(name)} is not defined here", span, advice)
     return found
+
+
+def _place(name: str, node: Scalar) -> Span:
+    """Where a formula has a name, however it is spelled there: `λ` for lambda, `w₁` for w1."""
+    from backprop_cli.formula.characters import plain_characters
+
+    characters = plain_characters(node.text)
+    alone = re.search(rf"(?<![A-Za-z0-9_]){re.escape(name)}(?![A-Za-z0-9_])", characters.text)
+    start = alone.start() if alone else characters.text.find(name)
+    if start < 0:
+        return node.span
+    return node.within(*characters.span(start, start + len(name)))

@@ -118,9 +118,10 @@ def _own_optimizer(found: Sequence[tuple[Scalar, Node]], report: Report) -> Opti
                     options[key.text] = initial_value or Number("0")
     assert equations_key is not None
     known = {*optimizers.RESERVED, *state, *options}
+    authored = {*known, *(key.text for key, _ in written)}
     for key, value in written:
         target = key.text if key.text == "w" else defined_name(key, report, "a quantity")
-        read = formula(value, report, f"the equation of {quote(key.text)}")
+        read = formula(value, report, f"the equation of {quote(key.text)}", authored)
         if target is None:
             continue
         if target in ("g", "eta", "t") or target in options:

@@ -17,7 +17,6 @@ from backprop_cli.formula.nodes import (
     Quotient,
     Sum,
 )
-from backprop_cli.graph.backward import derivative_name
 from backprop_cli.graph.step import Link, Step
 from backprop_cli.worksheet.document import (
     Block,
@@ -116,17 +115,17 @@ def _record(sheet: Sheet, steps: Sequence[Step]) -> Iterator[Table]:
     )
     yield Table(
         (
-            Column((Text("Variable"),)),
+            Column((Text("Gate → input"),)),
             Column((Text("grad_fn"),)),
-            Column((Text("Kept for it"),), wrap=True),
+            Column((Text("Kept"),), wrap=True),
             Column((Text("Incoming"),), align="decimal"),
             Column((Text("backward()"),), wrap=True),
             Column((Text("Outgoing"),), align="decimal"),
         ),
         tuple(
-            row
+            _backward_row(sheet, step, link)
             for step in reversed(steps)
-            for row in _backward_rows(sheet, step, sent.get(step.name, []))
+            for link in sent.get(step.name, [])
         ),
     )
 
@@ -141,30 +140,19 @@ def _forward_row(sheet: Sheet, step: Step) -> tuple[Line, ...]:
     )
 
 
-def _backward_rows(sheet: Sheet, step: Step, links: Sequence[Link]) -> Iterator[tuple[Line, ...]]:
-    """One row an input; what holds of the whole operation stands in the first."""
-    kept = tuple(dict.fromkeys(name for link in links for name in names_in(link.local)))
-    seed = step.name in sheet.graph.losses
-    incoming: Formula = Number("1")
-    if not seed:
-        incoming = Name(derivative_name(sheet.graph.output, step.name))
-    _, number = sheet.evaluated(incoming)
-    heads: tuple[Line, ...] = (
-        (Math(Name(step.name)),),
+def _backward_row(sheet: Sheet, step: Step, link: Link) -> tuple[Line, ...]:
+    _, incoming = sheet.evaluated(_incoming(link))
+    sent = product(_incoming(link), link.local)
+    _, outgoing = sheet.evaluated(sent)
+    kept = names_in(link.local)
+    return (
+        (Math(Name(link.child)), Text(" → "), Math(Name(link.parent))),
         (Text(f"{operation(step)}Backward"),),
         _values(sheet, kept) if kept else (Text("nothing"),),
-        (Math(incoming),) if number is None else cell_of(number),
+        (Math(_incoming(link)),) if incoming is None else cell_of(incoming),
+        (Math(product(Name("incoming"), link.local)),),
+        (Math(sent),) if outgoing is None else cell_of(outgoing),
     )
-    for link in links:
-        made = product(Name("incoming"), link.local)
-        sent = product(_incoming(link), link.local)
-        _, outgoing = sheet.evaluated(sent)
-        yield (
-            *heads,
-            (Math(Name(link.parent)), Text(": "), Math(made)),
-            (Math(sent),) if outgoing is None else cell_of(outgoing),
-        )
-        heads = ((),) * len(heads)
 
 
 def _values(sheet: Sheet, names: Sequence[str]) -> Line:

@@ -9,6 +9,7 @@ from itertools import groupby
 from backprop_cli.formula.nodes import Name
 from backprop_cli.graph.step import Graph
 from backprop_cli.marking.model import VERDICTS, AnswerResult, Head, SubmissionReport, Verdict
+from backprop_cli.marking.reports.common import harmless
 from backprop_cli.marking.reports.tally import Tally
 from backprop_cli.worksheet.document import (
     Block,
@@ -66,13 +67,16 @@ def _share(head: Head) -> str:
 
 def _student(head: Head, report: SubmissionReport, graph: Graph) -> Iterator[Block]:
     if report.error is not None:
-        who = (Text(report.student, "strong"), Text(f": 0 of {points(report.max_score)} points."))
+        who = (
+            Text(harmless(report.student), "strong"),
+            Text(f": 0 of {points(report.max_score)} points."),
+        )
         yield Paragraph(who)
-        yield Callout("warning", (Text(f"The file cannot be marked: {report.error}."),))
+        yield Callout("warning", (Text(harmless(f"The file cannot be marked: {report.error}.")),))
         return
     yield Paragraph(
         (
-            Text(report.student, "strong"),
+            Text(harmless(report.student), "strong"),
             Text(f": {points(report.score)} of {points(report.max_score)} points."),
             Text(
                 f" {_share(head)} are needed to pass: {'passed' if report.passed else 'not passed'}."
@@ -101,7 +105,8 @@ def _first_slip(slip: AnswerResult, graph: Graph) -> Line:
 def _name(name: str, graph: Graph) -> Inline:
     if name in graph.step or name in graph.leaf:
         return Math(Name(name))
-    return Text(name if len(name) <= LONGEST_NAME else name[:LONGEST_NAME] + "…", "code")
+    shown = name if len(name) <= LONGEST_NAME else name[:LONGEST_NAME] + "…"
+    return Text(harmless(shown), "code")
 
 
 _WORD = re.compile(r"[A-Za-z][\w/]*(?:\[\d+\])?")
@@ -109,6 +114,7 @@ _WORD = re.compile(r"[A-Za-z][\w/]*(?:\[\d+\])?")
 
 def _prose(words: str, graph: Graph) -> Line:
     """A sentence, the names of the sheet in it written as the sheet writes them."""
+    words = harmless(words)
     parts: list[Inline] = []
     done = 0
     for found in _WORD.finditer(words):
@@ -142,7 +148,7 @@ def _row(head: Head, answer: AnswerResult, graph: Graph) -> tuple[Line, ...]:
         worth += f"/{points(answer.max_points)}"
     cells: list[Line] = [
         (_name(answer.name, graph),),
-        (Text(given),),
+        (Text(harmless(given)),),
         (Text(WORDS[answer.verdict]),),
         (Text(worth if answer.max_points else "–"),),
     ]
@@ -213,14 +219,14 @@ def _class(head: Head, tally: Tally, rows: list[SubmissionReport], graph: Graph)
 def _score_row(report: SubmissionReport, graph: Graph) -> tuple[Line, ...]:
     slip = report.first_slip
     if report.error is not None:
-        remark: Line = (Text(report.error),)
+        remark: Line = (Text(harmless(report.error)),)
     elif slip is None:
         remark = (Text(""),)
     else:
         kind = slip.mistake.code if slip.mistake else "wrong"
         remark = (_name(slip.name, graph), Text(f" {kind}"))
     return (
-        (Text(report.student),),
+        (Text(harmless(report.student)),),
         (Text(points(report.score)),),
         (Text("yes" if report.passed else "no"),),
         remark,

@@ -24,8 +24,10 @@ def write(head: Head, reports: Iterable[SubmissionReport]) -> Iterator[str]:
 
 
 def _text(value: Any) -> str:
-    # ASCII only: what a student wrote reaches a terminal spelled out.
-    return json.dumps(value, ensure_ascii=True, allow_nan=False).replace("\x7f", "\\u007f")
+    # ASCII only: what a student wrote reaches a terminal spelled out. A log may take `##[` for a
+    # command wherever it stands.
+    text = json.dumps(value, ensure_ascii=True, allow_nan=False)
+    return text.replace("\x7f", "\\u007f").replace("##", "#\\u0023")
 
 
 def submission(head: Head, report: SubmissionReport) -> dict[str, Any]:
