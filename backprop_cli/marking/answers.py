@@ -283,7 +283,8 @@ class _TreeReader:
         if twice:
             keys = sorted(_keys(root))
             for problem in twice:
-                assert problem.span is not None and problem.span.start is not None
+                assert problem.span is not None
+                assert problem.span.start is not None
                 start, end = problem.span.start, problem.span.end
                 written = problem.span.source.text[start:end].strip("\"'")
                 before = [at for at, text in keys if text == written and at < start]

@@ -93,7 +93,8 @@ class Work:
             self.known[slot] = 1
             self.right[slot] = all(self.right[parent] for parent in node.parents)
             if any(self.tainted[parent] for parent in node.parents):
-                self.tainted[slot] = THROUGH
+                easy = any(self.tainted[factor] == EASY for factor in node.factors)
+                self.tainted[slot] = IMPOSSIBLE if easy else THROUGH
 
     def value(self, node: Node) -> tuple[float, float]:
         """What the step comes to from own values, and Σ|∂f/∂pᵢ|·uᵢ."""

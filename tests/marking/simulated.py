@@ -112,10 +112,19 @@ class Paper:
         return {s.name: self.texts[s.name] for s in graph.steps if s.section in sections}
 
 
-def work_out(iteration: Iteration, hand: Hand, slips: Mapping[str, Slip] | None = None) -> Paper:
-    """Every step from the numbers written before it, with a slip at the steps that have one."""
+def work_out(
+    iteration: Iteration,
+    hand: Hand,
+    slips: Mapping[str, Slip] | None = None,
+    carried: Mapping[str, float] | None = None,
+) -> Paper:
+    """Every step from the numbers written before it, with a slip at the steps that have one.
+
+    `carried` holds the student's own parameters from the update before.
+    """
     graph = iteration.graph
     values = {leaf.name: as_float(iteration.values[leaf.name] or 0) for leaf in graph.leaves}
+    values |= carried or {}
     texts: dict[str, str] = {}
     for step in graph.steps:
         if slips and step.name in slips:

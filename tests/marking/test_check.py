@@ -1,0 +1,189 @@
+"""Marking as a whole: what is asked, points, passing, updates, names, follow-through."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import pytest
+
+from backprop_cli.marking.answers import Submission, parse_submission
+from backprop_cli.marking.asked import matches
+from backprop_cli.marking.check import Checker, check
+from backprop_cli.marking.model import AnswerResult, SubmissionReport
+from backprop_cli.problem.read import read_problem
+
+PROBLEM = """\
+title: One neuron
+inputs: [2]
+targets: [1]
+layers: [{activation: identity, weights: [[0.5]], biases: [0.25]}]
+loss: half_squared_error
+learning_rate: 0.5
+"""
+RIGHT = {
+    "z1_1": "1.25",
+    "yhat": "1.25",
+    "L": "0.03125",
+    "dL/dw1_1_1": "0.5",
+    "dL/db1_1": "0.25",
+    "w1_1_1_new": "0.25",
+    "b1_1_new": "0.125",
+}
+
+
+def checker(extra: str = "", **options: Any) -> Checker:
+    return Checker(read_problem("neuron.yaml", PROBLEM + extra), **options)
+
+
+def submission(**changes: str | None) -> Submission:
+    answers = {**RIGHT, **{name.replace("__", "/"): text for name, text in changes.items()}}
+    rows = "".join(f"  {name}: {text}\n" for name, text in answers.items() if text is not None)
+    return parse_submission("s1.yaml", f"answers:\n{rows}")
+
+
+def verdicts(report: SubmissionReport) -> dict[str, str]:
+    return {answer.name: answer.verdict for answer in report.answers}
+
+
+def test_everything_right() -> None:
+    report = checker().mark(submission())
+    assert (report.student, report.score, report.max_score, report.passed) == ("s1", 7, 7, True)
+    assert list(verdicts(report)) == list(RIGHT)
+    assert report.first_slip is None
+
+
+def test_missing_answers_and_names_beyond_the_sheet() -> None:
+    report = checker().mark(submission(L=None, z9="3"))
+    assert verdicts(report) == {
+        **dict.fromkeys(RIGHT, "correct"),
+        "L": "missing",
+        "z9": "unknown",
+    }
+    assert list(verdicts(report))[-1] == "z9"
+    assert (report.score, report.max_score, report.passed) == (6, 7, False)
+
+
+def test_unknown_names_come_with_the_nearest() -> None:
+    (answer,) = [
+        a for a in checker().mark(submission(dL__dw1_1="3")).answers if a.verdict == "unknown"
+    ]
+    assert "dL/dw1_1_1" in answer.feedback
+
+
+def test_what_is_not_asked_is_marked_and_earns_nothing() -> None:
+    report = checker().mark(submission(dL__dyhat="0.25", dL__dz1_1="-0.25"))
+    extra = {a.name: a for a in report.answers if not a.max_points}
+    assert {name: a.verdict for name, a in extra.items()} == {
+        "dL/dyhat": "correct",
+        "dL/dz1_1": "wrong",
+    }
+    assert report.score == 7
+
+
+@pytest.mark.parametrize(
+    ("marking", "score", "most"),
+    [
+        ("ask: [loss]", 1, 1),
+        ("ask: [gradient, 'z*']", 3, 3),
+        ("ask: ['*_new']", 2, 2),
+        ("ask: [backward]", 0, 2),
+        ("points: {'dL/*': 2}", 9, 9),
+        ("points: {gradient: 0.5, L: 3}", 8, 8),
+    ],
+)
+def test_what_is_asked_and_its_points(marking: str, score: float, most: float) -> None:
+    report = checker(f"marking: {{{marking}}}\n").mark(submission())
+    assert (report.score, report.max_score) == (score, most)
+
+
+def test_shares_of_credit_and_passing() -> None:
+    slip = submission(z1_1="1.50", yhat="1.53", L="0.140", b1_1_new="0.13")
+    whole = checker().mark(slip)
+    assert verdicts(whole)["z1_1"] == "wrong"
+    assert verdicts(whole)["yhat"] == "imprecise"
+    strict = checker("marking: {follow_through: 0.5, imprecise: 0, pass: 0.5}\n").mark(slip)
+    assert strict.score < whole.score
+    assert strict.passed
+
+
+def test_tolerance_and_pass_mark_from_outside() -> None:
+    near = submission(z1_1="1.27")
+    assert verdicts(checker().mark(near))["z1_1"] == "imprecise"
+    assert verdicts(checker(tolerance=0.02).mark(near))["z1_1"] == "correct"
+    assert (
+        verdicts(checker("marking: {tolerance: {relative: 0.02}}\n").mark(near))["z1_1"]
+        == "correct"
+    )
+    assert not checker().mark(near).passed
+    assert checker(pass_mark=Fraction(9, 10)).mark(near).passed
+
+
+def test_no_value_is_given_away_unless_revealed() -> None:
+    wrong = submission(z1_1="1.00", dL__dw1_1_1="-0.5", w1_1_1_new="0.75")
+    for answer in checker().mark(wrong).answers:
+        assert answer.expected is None
+        assert answer.expected_from_own_work is None
+        for value in RIGHT.values():
+            assert value not in answer.feedback
+    revealed = checker(reveal=True).mark(wrong).answers
+    assert [answer.expected for answer in revealed] == [float(text) for text in RIGHT.values()]
+    assert revealed[1].expected_from_own_work == 1.0
+
+
+def test_a_name_and_its_alias_are_one_answer() -> None:
+    report = checker().mark(submission(a1_1="1.25"))
+    (twice,) = [a for a in report.answers if a.verdict == "unreadable"]
+    assert "given twice" in twice.feedback
+
+
+def test_an_unreadable_file_scores_nothing_with_its_reason() -> None:
+    files = [submission(), parse_submission("bad.yaml", b"\xff"), submission()]
+    first, bad, last = check(read_problem("neuron.yaml", PROBLEM), files)
+    assert (bad.score, bad.max_score, bad.passed) == (0, 7, False)
+    assert "not UTF-8" in (bad.error or "")
+    assert first.score == last.score == 7
+
+
+def by_name(report: SubmissionReport, update: int = 1) -> dict[str, AnswerResult]:
+    return {a.name: a for a in report.answers if a.iteration == update}
+
+
+def test_updates_begin_with_the_students_own_parameters() -> None:
+    made = checker("training: {steps: 2}\n")
+    text = """\
+iterations:
+  - {z1_1: 1.25, yhat: 1.25, L: 0.03125, dL/dw1_1_1: 0.5, dL/db1_1: 0.25, w1_1_1_new: 0.75, b1_1_new: 0.125}
+  - {z1_1: 1.625, yhat: 1.625, w1_1_1: 0.75}
+"""
+    report = made.mark(parse_submission("s.yaml", text))
+    assert by_name(report)["w1_1_1_new"].mistake is not None
+    assert by_name(report)["w1_1_1_new"].mistake.code == "ascent"  # type: ignore[union-attr]
+    second = by_name(report, 2)
+    assert second["z1_1"].verdict == "follow_through"
+    assert second["yhat"].verdict == "follow_through"
+    assert second["L"].verdict == "missing"
+    assert report.max_score == 14
+
+
+def test_more_updates_than_are_asked_for() -> None:
+    text = "iterations:\n  - {z1_1: 1.25}\n  - {z1_1: 1.25}\n"
+    report = checker().mark(parse_submission("s.yaml", text))
+    assert by_name(report, 2)["z1_1"].verdict == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name", "fits"),
+    [
+        ("dL/*", "dL/dw1_1_1", True),
+        ("z?_1", "z2_1", True),
+        ("z?_1", "z2_2", False),
+        ("z1_1[2]", "z1_1[2]", True),
+        ("z1_1[2]", "z1_12", False),
+        ("z1_1", "z1_1[2]", True),
+        ("z1_*", "z1_1[2]", True),
+        ("*", "L", True),
+    ],
+)
+def test_patterns(pattern: str, name: str, fits: bool) -> None:
+    assert matches(pattern, name) is fits

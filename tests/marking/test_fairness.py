@@ -1,0 +1,91 @@
+"""Honest students lose nothing, one slip costs one mark: small counts of what the scripts count."""
+
+from __future__ import annotations
+
+from random import Random
+
+import honest_rounding
+import pytest
+import simulated
+import slip_table
+
+from backprop_cli.marking.answers import Answer, Submission
+from backprop_cli.marking.check import Checker
+from backprop_cli.problem.read import read_problem
+from backprop_cli.run import solve
+
+
+def test_honest_rounding_is_never_wrong(capsys: pytest.CaptureFixture[str]) -> None:
+    assert honest_rounding.main(25, seed=1) == 0, capsys.readouterr().out
+
+
+def test_honest_rounding_of_steps_that_are_not_asked_for() -> None:
+    sections = ("forward", "loss", "backward", "gradient", "update")
+    assert honest_rounding.main(15, seed=2, sections=sections) == 0
+
+
+@pytest.mark.parametrize("code", simulated.CODES)
+def test_a_slip_is_found_and_what_follows_is_followed(code: str) -> None:
+    row = slip_table.count(code, 12)
+    assert row.right_called_wrong == 0
+    assert row.later_wrong == 0
+    assert row.named >= 0.9 * row.shows
+
+
+@pytest.mark.parametrize("digits", [None, 3, 5])
+def test_rounding_is_carried_from_update_to_update(digits: int | None) -> None:
+    problem = read_problem("two.yaml", TWO_UPDATES)
+    hand = simulated.Hand(digits)
+    run = solve(problem, show=2)
+    first = simulated.work_out(run.iterations[0], hand)
+    second = simulated.work_out(
+        run.iterations[1],
+        hand,
+        {},
+        {old: first.values[new] for old, new in run.iterations[0].graph.carried.items()},
+    )
+    rows = tuple(
+        tuple(Answer(n, (t,), 0, 0) for n, t in paper.answers(update.graph).items())
+        for paper, update in zip((first, second), run.iterations, strict=True)
+    )
+    report = Checker(problem).mark(Submission("s", "s", rows))
+    assert {a.verdict for a in report.answers} <= {"correct", "imprecise"}
+    if digits is None:
+        assert report.score == report.max_score
+
+
+def test_a_slip_in_the_first_update_is_followed_into_the_second() -> None:
+    problem = read_problem("two.yaml", TWO_UPDATES)
+    hand = simulated.Hand(6)
+    run = solve(problem, show=2)
+    graph = run.iterations[0].graph
+    slip = dict(simulated.slips(graph, "ascent", Random(0)))
+    first = simulated.work_out(run.iterations[0], hand, {"w2_1_1_new": slip["w2_1_1_new"]})
+    second = simulated.work_out(
+        run.iterations[1],
+        hand,
+        {},
+        {old: first.values[new] for old, new in graph.carried.items()},
+    )
+    rows = tuple(
+        tuple(Answer(n, (t,), 0, 0) for n, t in paper.answers(graph).items())
+        for paper in (first, second)
+    )
+    report = Checker(problem).mark(Submission("s", "s", rows))
+    wrong = [(a.iteration, a.name) for a in report.answers if a.verdict == "wrong"]
+    assert wrong == [(1, "w2_1_1_new")]
+    assert any(a.verdict == "follow_through" for a in report.answers if a.iteration == 2)
+
+
+TWO_UPDATES = """\
+title: Two updates
+samples:
+  - {inputs: [0.6, -1.2], targets: [0.3]}
+  - {inputs: [1.1, 0.4], targets: [0.9]}
+layers:
+  - {activation: tanh, weights: [[0.42, 0.72], [0.11, -0.3]], biases: [0.2, 0.1]}
+  - {activation: sigmoid, weights: [[0.61, 0.39]], biases: [0.08]}
+loss: half_squared_error
+learning_rate: 0.7
+training: {steps: 2, batch: 1}
+"""
