@@ -295,6 +295,9 @@ class Reader:
             return None
         if word in BRACKETLESS:
             raise self.without_argument(run)
+        if self.names is not None and (first := _only_first_part(word, self.names)):
+            # `w1x1` in a file with w1 and x1: there is only one way to read it.
+            return Token("name", first, run.start(), run.start() + len(first))
         if self._opens_bracket(end) and self._meant_as_function(word):
             raise self.unknown_function(run)
         return Token("name", word, run.start(), end)
@@ -322,29 +325,10 @@ class Reader:
             return None
         if self.constants and word in FUNCTIONS and FUNCTIONS[word].constant:
             return None
-        if first := self._only_first_part(word):
+        if first := _only_first_part(word, self.known.names):
             # `w2h` on a sheet with w2 and h: there is only one way to read it.
             return Token("name", first, run.start(), run.start() + len(first))
         raise self.not_known(run)
-
-    def _only_first_part(self, word: str) -> str | None:
-        """The first of the names that a run of letters is made of, if it can be cut into names of
-        the sheet in just one way."""
-        assert self.known is not None
-        if len(word) > LONGEST_RUN:
-            return None
-        ways = [0] * len(word) + [1]  # ways to cut what begins at each place, from the back
-        for start in range(len(word) - 1, -1, -1):
-            for end in range(start + 1, min(len(word), start + LONGEST_PART) + 1):
-                if ways[end] and word[start:end] in self.known.names:
-                    ways[start] += ways[end]
-        if ways[0] != 1:
-            return None
-        return next(
-            word[:end]
-            for end in range(1, len(word) + 1)
-            if ways[end] and word[:end] in self.known.names
-        )
 
     def _opens_bracket(self, index: int) -> bool:
         return self.text[index : index + 4].lstrip(" ")[:1] in BRACKETS
@@ -460,6 +444,21 @@ _UNEXPECTED_HELP = {
     "\\": "write the formula in plain text, not in LaTeX",
     "$": "write the formula in plain text, not in LaTeX",
 }
+
+
+def _only_first_part(word: str, names: frozenset[str]) -> str | None:
+    """The first of the names that a run of letters is made of, if it can be cut into `names` in
+    just one way."""
+    if len(word) > LONGEST_RUN:
+        return None
+    ways = [0] * len(word) + [1]  # ways to cut what begins at each place, from the back
+    for start in range(len(word) - 1, -1, -1):
+        for end in range(start + 1, min(len(word), start + LONGEST_PART) + 1):
+            if ways[end] and word[start:end] in names:
+                ways[start] += ways[end]
+    if ways[0] != 1:
+        return None
+    return next(word[:end] for end in range(1, len(word) + 1) if ways[end] and word[:end] in names)
 
 
 def _did_you_mean(word: str, known: Iterable[str]) -> str | None:

@@ -209,3 +209,24 @@ def test_every_formula_is_well_formed(formula: Formula) -> None:
 def test_typst_accepts_every_formula(formula: Formula) -> None:
     compiler = pytest.importorskip("typst")
     compiler.compile(f"#set page(height: auto)\n$ {typst.write(formula)} $".encode())
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ("softmax", ("softmax(z)", r"\mathrm{softmax}(z)", '"softmax"(z)')),
+        ("g", ("g(z)", "g(z)", "g(z)")),
+        ("g'", ("g′(z)", "g'(z)", "g'(z)")),
+    ],
+)
+def test_functions_that_only_a_sheet_in_matrices_writes(
+    name: str, written: tuple[str, str, str]
+) -> None:
+    formula = Call(name, (Name("z"),))
+    shown = (
+        unicode.write(formula, spell),
+        latex.write(formula, spell),
+        typst.write(formula, spell),
+    )
+    assert shown == written
+    assert "z" in mathml.write(formula, spell)

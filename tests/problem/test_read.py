@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from backprop_cli.formula.nodes import Number
+from backprop_cli.formula.nodes import Call, Name, Number, Power
 from backprop_cli.formula.parse import parse
 from backprop_cli.problem.model import (
     Clip,
@@ -330,6 +330,20 @@ def test_quantities_without_numbers() -> None:
 def test_greek_names_and_hats() -> None:
     model = equations("equations: {ŷ: σ(w1·x), L: (y − ŷ)²}\ngiven: {x: 1, y: 1, w1: 2}\n")
     assert list(model.equations) == ["yhat", "L"]
+
+
+def test_an_author_may_call_a_quantity_e() -> None:
+    model = equations("equations: {c: a + b, d: b + 1, e: c*d}\ngiven: {a: 2, b: 1}\n")
+    assert list(model.equations) == ["c", "d", "e"]
+    used = equations("equations: {e: a*b, L: e^2}\ngiven: {a: 2, b: 1}\n")
+    assert used.equations["L"] == Power(Name("e"), Number("2"))
+    euler = equations("equations: {L: e^a}\ngiven: {a: 2}\n")
+    assert euler.equations["L"] == Power(Call("e", ()), Name("a"))
+
+
+def test_names_run_together_are_a_product_where_there_is_one_way_to_cut_them() -> None:
+    model = equations("equations: {z: w1x1 + b}\ngiven: {x1: 2}\nparameters: {w1: 3, b: 1}\n")
+    assert model.equations["z"] == parse("w1*x1 + b")
 
 
 def test_samples_of_equations() -> None:
