@@ -156,18 +156,19 @@ class NumberJudge:
         value, unit = given.value, given.unit
         if abs(value - reference) <= self.key.tolerance * scale:
             return CORRECT
-        if given.digits == 0 and old is not None:
+        honest = written_the_same(value, unit, reference)
+        covers_zero = unit >= (abs(reference) if old is None else scale)
+        if not honest and (covers_zero or given.digits == 0):
+            return None
+        if given.digits == 0 or (covers_zero and old is None):
+            if _bare(given, reference):
+                return None
             return Judgement("imprecise", NO_DIGITS, right=True, blank=True)
         if old is not None:
             change = reference - old
             if any(written_the_same(value, unit, other) for other in (old, old - change)):
                 return Judgement("imprecise", UNCHANGED, right=True)
             return CORRECT
-        if given.digits == 0 or unit >= abs(reference):
-            if _bare(given, reference):
-                return None
-            return Judgement("imprecise", NO_DIGITS, right=True, blank=True)
-        honest = written_the_same(value, unit, reference)
         if honest and given.digits >= 2:
             return CORRECT
         if self._hides_slip(node, value, unit, reference, scale, v):
@@ -215,7 +216,8 @@ class NumberJudge:
                 judgement = self._by_allowance(
                     node, given, own, given.unit + spread, scale, old, work.v
                 )
-                return self._with_parents(node, work, judgement, own), own
+                if judgement is not None:
+                    return self._with_parents(node, work, judgement, own), own
         return None, first
 
     def _by_allowance(
@@ -227,11 +229,13 @@ class NumberJudge:
         scale: float,
         old: float | None,
         v: Sequence[float],
-    ) -> Judgement:
+    ) -> Judgement | None:
         """Within what earlier roundings allow: never credit for what could be anything."""
         if given.digits == 0:
             return Judgement("imprecise", NO_DIGITS, right=True, blank=True)
-        if allowance >= scale or allowance > WIDE_SHARE * scale:
+        if allowance > WIDE_SHARE * scale:
+            if self.coarse and not written_the_same(given.value, given.unit, own):
+                return None  # with one digit anything would do
             return Judgement("imprecise", TOO_COARSE, right=True)
         if self._hides_slip(node, given.value, given.unit, own, scale, v):
             return Judgement("imprecise", TOO_COARSE, right=True)
@@ -268,10 +272,9 @@ class NumberJudge:
             if _may_be_written(given.value, unit, own, spread):
                 old = work.v[node.base] if node.base >= 0 else None
                 scale = abs(own) if old is None else abs(own - old)
-                if self.coarse and spread >= scale:
-                    continue  # with one digit anything would do
                 judgement = self._by_allowance(node, given, own, unit + spread, scale, old, work.v)
-                return self._with_parents(node, work, judgement, own)
+                if judgement is not None:
+                    return self._with_parents(node, work, judgement, own)
         return None
 
     def _confirm(self) -> set[int]:

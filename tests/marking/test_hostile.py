@@ -96,16 +96,21 @@ def checker() -> Checker:
 @pytest.mark.parametrize("name", ["z1_1", "yhat", "dL/dw1_1_1", "w1_1_1_new"])
 def test_each_gets_its_verdict_in_milliseconds(checker: Checker, name: str, answer: str) -> None:
     data = json.dumps({"answers": {name: answer}}).encode()
-    tracemalloc.start()
-    start = time.perf_counter()
+    start = time.process_time()
     report = checker.mark(parse_submission("x.json", data))
-    took = time.perf_counter() - start
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
+    took = time.process_time() - start
     found = next(each for each in report.answers if each.name == name)
     assert found.verdict in ("wrong", "unreadable")
-    # Memory tracing makes everything many times slower than it is.
-    assert took < 0.5
+    assert took < 0.05
+
+
+def test_none_takes_much_memory(checker: Checker) -> None:
+    tracemalloc.start()
+    for answer in HOSTILE:
+        data = json.dumps({"answers": {"z1_1": answer}}).encode()
+        checker.mark(parse_submission("x.json", data))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
     assert peak < 20 << 20
 
 
