@@ -157,7 +157,7 @@ class NumberJudge:
         if abs(value - reference) <= self.key.tolerance * scale:
             return CORRECT
         honest = written_the_same(value, unit, reference)
-        covers_zero = unit >= (abs(reference) if old is None else scale)
+        covers_zero = unit >= abs(reference)
         if not honest and (covers_zero or given.digits == 0):
             return None
         if given.digits == 0 or (covers_zero and old is None):
@@ -166,7 +166,8 @@ class NumberJudge:
             return Judgement("imprecise", NO_DIGITS, right=True, blank=True)
         if old is not None:
             change = reference - old
-            if any(written_the_same(value, unit, other) for other in (old, old - change)):
+            hides = any(written_the_same(value, unit, other) for other in (old, old - change))
+            if hides or (unit >= scale and not honest):
                 return Judgement("imprecise", UNCHANGED, right=True)
             return CORRECT
         if honest and given.digits >= 2:
