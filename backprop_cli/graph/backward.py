@@ -252,17 +252,24 @@ class _Backward:
             sample=step.sample,
             unit=step.unit,
             links=tuple(links),
+            numeric=self._numeric(links),
             of=name,
         )
         self.adjoint[name] = gradient.name
         self._append(self._combined(gradient, step))
+
+    def _numeric(self, links: Sequence[Link]) -> Formula | None:
+        """The form for extremes of a slope that is a gradient as it stands: ∂L/∂ŷ of the loss."""
+        if len(links) != 1 or links[0].upstream is not None:
+            return None
+        return self.locals[links[0].child][links[0].parent].numeric
 
     def _combined(self, gradient: Step, step: Step) -> Step:
         """Where cross-entropy meets σ or softmax, ∂L/∂z in its simple form ŷ − y."""
         combined = combined_slope(self.problem, self.graph, gradient, step, self.gradients)
         if combined is None:
             return gradient
-        return replace(gradient, formula=combined, product=gradient.formula)
+        return replace(gradient, formula=combined, product=gradient.formula, numeric=None)
 
     def _accumulate_wanted(self, name: str) -> None:
         """The gradient of a parameter, or of a given quantity that the file asks for."""
@@ -428,7 +435,7 @@ def _loss_slopes(network: Network, step: Step, parents: Sequence[str]) -> dict[s
         target = parent.replace("yhat", "y", 1)
         assert target in names
         formula = losses.loss_slope(row, parent, target, count, options)
-        found[parent] = Local(formula)
+        found[parent] = Local(formula, losses.saturated_slope(row, parent, target))
     return found
 
 

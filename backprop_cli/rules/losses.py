@@ -32,6 +32,7 @@ class LossRule:
     aliases: tuple[str, ...] = ()
     kinks: tuple[Kink, ...] = ()
     target_note: str = "targets are any numbers"
+    saturated_text: str | None = None  # the slope where ŷ may be exactly 0 or 1: no 0/0
 
     @property
     def term(self) -> Formula:
@@ -91,6 +92,7 @@ _ROWS = (
         reason="With a sigmoid output the fractions cancel and ∂L/∂z is just ŷ − y.",
         aliases=("bce", "log_loss"),
         target_note="targets are 0 or 1, or probabilities between",
+        saturated_text="(0 if y == 0 else -y/yhat) + (0 if y == 1 else (1 - y)/(1 - yhat))",
     ),
     LossRule(
         "cross_entropy",
@@ -102,6 +104,7 @@ _ROWS = (
         reason="With a softmax layer the sum over the outputs collapses and ∂L/∂z is just ŷ − y.",
         aliases=("ce", "categorical_cross_entropy"),
         target_note="targets are one-hot or class probabilities, which sum to 1",
+        saturated_text="0 if y == 0 else -y/yhat",
     ),
     LossRule(
         "absolute_error",
@@ -194,6 +197,14 @@ def loss_slope(
     return product(_share(rule.slope_factor, m), slope) if rule.per_output else slope
 
 
+def saturated_slope(rule: LossRule, output: Formula | str, target: Formula | str) -> Formula | None:
+    """∂L/∂ŷ in a form that is right at ŷ = 0 and 1: a term whose target is 0 is not there, however
+    small the ŷ below it. None where the slope as taught is never 0/0."""
+    if rule.saturated_text is None:
+        return None
+    return instantiate(rule.saturated_text, {"y": named(target), "yhat": named(output)})
+
+
 @dataclass(frozen=True)
 class Combination:
     """A loss and an output activation whose slopes cancel: ∂L/∂z without fractions."""
@@ -219,6 +230,13 @@ COMBINED: Mapping[tuple[str, str], Combination] = MappingProxyType(
                 slope_text="yhat - y",
                 general_text=None,
                 reason="The slope of the cross-entropy and the slope ŷ(1 − ŷ) of the sigmoid cancel.",
+            ),
+            Combination(
+                "cross_entropy",
+                "sigmoid",
+                slope_text="-y*(1 - yhat)",
+                general_text=None,
+                reason="The fraction of the cross-entropy cancels one factor of ŷ(1 − ŷ).",
             ),
             Combination(
                 "cross_entropy",
@@ -268,8 +286,8 @@ def stable(
 ) -> Formula | None:
     """The loss in terms of the pre-activations, equal to the written one and right at extremes.
 
-    Sigmoid: y·softplus(−z) + (1 − y)·softplus(z). Softmax: y·(logsumexp(z…) − z). None for
-    every other pair: the written form is evaluated.
+    Sigmoid: y·softplus(−z) + (1 − y)·softplus(z), of which cross-entropy has the first term.
+    Softmax: y·(logsumexp(z…) − z). None for every other pair: the written form is evaluated.
     """
     preactivations = [named(z) for z in zs]
     targets = [named(y) for y in ys]
@@ -278,6 +296,13 @@ def stable(
             return total(
                 *(
                     instantiate("y*softplus(-z) + (1 - y)*softplus(z)", {"y": y, "z": z})
+                    for y, z in zip(targets, preactivations, strict=True)
+                )
+            )
+        case "cross_entropy", "sigmoid":
+            return total(
+                *(
+                    instantiate("y*softplus(-z)", {"y": y, "z": z})
                     for y, z in zip(targets, preactivations, strict=True)
                 )
             )

@@ -22,6 +22,7 @@ from backprop_cli.rules.losses import (
     find,
     loss_formula,
     loss_slope,
+    saturated_slope,
     stable,
 )
 
@@ -155,7 +156,11 @@ def test_softmax_and_cross_entropy_combine(j):
 
 
 def test_only_pairs_of_the_table_combine():
-    assert set(COMBINED) == {("binary_cross_entropy", "sigmoid"), ("cross_entropy", "softmax")}
+    assert set(COMBINED) == {
+        ("binary_cross_entropy", "sigmoid"),
+        ("cross_entropy", "sigmoid"),
+        ("cross_entropy", "softmax"),
+    }
     assert combined_slope("squared_error", "sigmoid", "yhat", "y") is None
 
 
@@ -169,6 +174,32 @@ def test_log_loss_is_right_at_saturation(z, y):
         exact = -(target * mpmath.log(yhat) + (1 - target) * mpmath.log(1 - yhat))
     value = float(evaluate(formula, {"z": z, "y": Fraction(y)}.__getitem__))
     assert value == pytest.approx(float(exact), rel=1e-14, abs=1e-300)
+
+
+@pytest.mark.parametrize("z", [-1000.0, -0.5, 1000.0])
+def test_cross_entropy_of_a_saturated_sigmoid(z):
+    formula = stable(LOSSES["cross_entropy"], "sigmoid", ["z"], ["y"])
+    with mpmath.workdps(500):
+        exact = mpmath.log(1 + mpmath.exp(-mpmath.mpf(z)))
+    value = float(evaluate(formula, {"z": z, "y": Fraction(1)}.__getitem__))
+    assert value == pytest.approx(float(exact), rel=1e-14, abs=1e-300)
+    slope = combined_slope("cross_entropy", "sigmoid", "yhat", "y")
+    assert write(slope) == "-y*(1 - yhat)"
+
+
+@pytest.mark.parametrize("name", ["binary_cross_entropy", "cross_entropy"])
+@pytest.mark.parametrize("y", [0, Fraction(1, 4), 1])
+@pytest.mark.parametrize("yhat", [0.0, 0.25, 1.0])
+def test_a_term_without_target_has_no_slope_at_saturation(name, y, yhat):
+    values = {"y": Fraction(y), "yhat": yhat}.__getitem__
+    taught = float(evaluate(loss_slope(LOSSES[name], "yhat", "y"), values))
+    safe = float(evaluate(saturated_slope(LOSSES[name], "yhat", "y"), values))
+    if taught == taught:
+        assert safe == taught
+    elif name == "cross_entropy":
+        assert (y, yhat, safe) == (0, 0.0, 0.0)
+    else:
+        assert (y, yhat, safe) in ((0, 0.0, 1.0), (1, 1.0, -1.0))
 
 
 @pytest.mark.parametrize("zs", [(1000.0, 0.0), (0.0, 1000.0), (0.5, -0.25), (-800.0, -801.0)])
