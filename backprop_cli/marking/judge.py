@@ -30,11 +30,15 @@ from backprop_cli.marking.sheet import AnswerKey, Node
 from backprop_cli.marking.slips import LOOSE, Explanation, SlipFinder, inverse
 from backprop_cli.marking.work import EASY, IMPOSSIBLE, Work
 
+NOTHING = 1e-15
+"""What a saturated unit lets through: 0 on any calculator."""
 CLOSE_SHARE = 0.03
 """A number this near is taken for the right method, rounded too early."""
 WIDE_SHARE = 0.25
 """An allowance wider than this part of the value tells too little for full credit."""
 EPS = 1e-9
+FLOAT = 1e-12
+"""Floats that differ by less than this part are the same number, calculated in another order."""
 FULL_PRECISION = 8
 """From so many digits on, rounding on the way explains nothing."""
 
@@ -117,9 +121,12 @@ class NumberJudge:
         truth = key.truth[slot]
         if given.value != given.value:
             return CORRECT if truth != truth else Judgement("wrong", look_again(node.step))
-        if given.value == truth:
+        if abs(given.value - truth) <= max(FLOAT * abs(truth), NOTHING):
             return CORRECT
         if math.isinf(given.value):
+            self.work.settle(node.needs)
+            if given.value == self.work.value(node)[0]:
+                return self._with_parents(node, self.work, CORRECT, given.value)
             return Judgement("wrong", look_again(node.step))
         # Rounding and cutting off both stay below a whole unit.
         if abs(given.value - truth) < given.unit * (1 - EPS):
@@ -154,7 +161,7 @@ class NumberJudge:
     ) -> Judgement | None:
         """The number agrees to its last unit: is that enough to be told from something else?"""
         value, unit = given.value, given.unit
-        if abs(value - reference) <= self.key.tolerance * scale:
+        if abs(value - reference) <= max(self.key.tolerance * scale, FLOAT * abs(reference)):
             return CORRECT
         honest = written_the_same(value, unit, reference)
         covers_zero = unit >= abs(reference)
