@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
 
-from backprop_cli.formula.build import children, names_in
+from backprop_cli.formula.build import children, names_in, size
 from backprop_cli.formula.evaluate import as_float, evaluate
 from backprop_cli.formula.nodes import Formula, Number
 from backprop_cli.formula.parse import FormulaError, parse
@@ -28,6 +28,8 @@ CACHE_SIZE = 5000
 MOST_ANCESTORS = 40
 MOST_CANDIDATES = 150
 DEEPER = 0.3
+LARGEST = 600
+"""In a wrong expression with more nodes than this no slip is looked for."""
 
 
 class Expressions:
@@ -289,6 +291,8 @@ class ExpressionJudge:
             return self._number(node, text, formula, only)
         if shared.is_equal(node, text, formula):
             return CORRECT
+        if size(formula) > LARGEST:
+            return Judgement("wrong", look_again(node.step))
         judgement = self._not_equal(node, formula)
         self.own[node.slot] = formula
         if only and not self.key.symbolic:
