@@ -246,6 +246,26 @@ def diverging(**changes: Any) -> Problem:
     }
 
 
+@pytest.mark.parametrize(
+    ("formula", "said"),
+    [
+        ("ln(w)", "L is infinite, because ln(w) is the logarithm of 0."),
+        ("1 + 2*ln(w - 1)", "L is not a number, because ln(w - 1) is the logarithm of a negative"),
+        ("(w + 2)/w", "L is infinite, because (w + 2)/w divides by 0."),
+        ("sqrt(w - 1)", "because sqrt(w - 1) is the square root of a negative number."),
+        ("w^(-1)", "because w^(-1) divides by 0."),
+        ("(w - 1)^(1/3)", "because (w - 1)^(1/3) is a root of a negative number."),
+        ("exp(w + 1000)", "because the numbers have left the range of floating point. A smaller"),
+        ("w*ln(w) + (ln(w - 1) if w < 1 else 0)", "because ln(w - 1) is the logarithm of a neg"),
+    ],
+)
+def test_the_operation_that_is_to_blame_is_named(formula: str, said: str) -> None:
+    found = ours.run(diverging(equations={"L": formula}, parameters={"w": 0}))
+    assert found.stop is not None
+    assert found.stop.message.startswith("The run stops at update 1: L is ")
+    assert said in found.stop.message
+
+
 def test_a_loss_beyond_floating_point_stops_the_run_with_the_step_and_the_reason() -> None:
     found = ours.run(diverging())
     assert found.stop is not None

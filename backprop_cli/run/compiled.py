@@ -22,7 +22,6 @@ from backprop_cli.problem.model import Problem
 from backprop_cli.run.batches import Builder, batch_of, batch_size, sample_count
 from backprop_cli.run.evaluation import (
     evaluate_steps,
-    first_not_finite,
     is_clock,
     not_finite,
 )
@@ -75,8 +74,7 @@ def run_on(
     clock = {leaf.name: float(number) for leaf in failed.leaves if _is_clock(leaf.name, failed)}
     values = evaluate_steps(failed, {**result, **clock})
     losses.append(values.get(failed.output))
-    first = first_not_finite(failed, values)
-    return result, not_finite(number, first, values.get(first))
+    return result, not_finite(failed, number, values)
 
 
 def _known(value: Value | None) -> Value:

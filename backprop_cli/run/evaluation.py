@@ -9,6 +9,7 @@ from fractions import Fraction
 from backprop_cli.formula.build import names_in
 from backprop_cli.formula.evaluate import as_float, evaluate
 from backprop_cli.graph.step import Graph, Leaf, Step
+from backprop_cli.run.failure import reason
 from backprop_cli.run.model import Stop, Value, Values
 
 
@@ -99,8 +100,7 @@ def stop_if_not_finite(graph: Graph, number: int, values: Values) -> Stop | None
     for name in (*watched, *graph.carried.values()):
         value = values.get(name)
         if value is not None and not math.isfinite(as_float(value)):
-            first = first_not_finite(graph, values)
-            return not_finite(number, first, values[first])
+            return not_finite(graph, number, values)
     return None
 
 
@@ -116,12 +116,12 @@ def first_not_finite(graph: Graph, values: Values) -> str:
     return graph.output
 
 
-def not_finite(number: int, name: str, value: Value | None) -> Stop:
+def not_finite(graph: Graph, number: int, values: Values) -> Stop:
     """The end of a run at an update in which a quantity has left floating point."""
+    name = first_not_finite(graph, values)
+    value = values.get(name)
     kind = "not a number" if value is None or value != value else "infinite"
+    why = reason(graph.step[name], values)
     return Stop(
-        "not-finite",
-        number,
-        f"The run stops at update {number}: {name} is {kind}, the numbers have left the range of"
-        " floating point. A smaller learning rate or clipping keeps the steps small.",
+        "not-finite", number, f"The run stops at update {number}: {name} is {kind}, because {why}."
     )
