@@ -7,11 +7,12 @@ from dataclasses import replace
 from fractions import Fraction
 
 from backprop_cli.formula.evaluate import as_float
-from backprop_cli.run import Run, evaluate_steps, leaf_values
+from backprop_cli.run import Run, batch_size, evaluate_steps, leaf_values, sample_count
 from backprop_cli.worksheet.document import Curve, Series
 
 CURVE_POINTS = 121
 LOSS_POINTS = 400
+OWN_SAMPLES = " Each point is the loss of that update's own samples."
 
 
 def loss_curve(run: Run) -> Curve | None:
@@ -32,7 +33,8 @@ def loss_curve(run: Run) -> Curve | None:
         x_label="updates done",
         y_label="loss",
         title="Loss over the run",
-        description=f"The loss {trend} from {first:.4g} to {last:.4g} in {run.updates} updates.",
+        description=f"The loss {trend} from {first:.4g} to {last:.4g} in {run.updates} updates."
+        + (OWN_SAMPLES if batch_size(run.problem) < sample_count(run.problem) else ""),
     )
 
 

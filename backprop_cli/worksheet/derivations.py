@@ -189,7 +189,8 @@ def _combined_lines(sheet: Sheet, step: Step) -> tuple[DerivationLine, ...]:
     lines = []
     for index, link in enumerate(step.links):
         left, sign = _beginning(name, index)
-        lines.append(DerivationLine(left, sign, reused_chain(link)))
+        label = _label([link.child]) if len(step.links) > 1 else ()
+        lines.append(DerivationLine(left, sign, reused_chain(link), label))
     for index, link in enumerate(step.links):
         local = shown_local(sheet.graph, link)
         above = sheet.graph.step[link.upstream].formula if link.upstream else None

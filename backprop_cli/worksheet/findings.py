@@ -48,9 +48,13 @@ def before(sheet: Sheet) -> Iterator[Block]:
     network = sheet.run.problem.model
     if not isinstance(network, Network):
         return
+    drawn: dict[str, list[int]] = {}
     for depth, layer in enumerate(network.layers, 1):
         if layer.initialised is not None:
-            yield Callout("note", (Text(f"Layer {depth} is initialised: {layer.initialised}."),))
+            drawn.setdefault(layer.initialised, []).append(depth)
+    for how, depths in drawn.items():
+        which = f"Layer {depths[0]} is" if len(depths) == 1 else f"Layers {ranges(depths)} are"
+        yield Callout("note", (Text(f"{which} initialised: {how}."),))
     if sheet.graph.losses:
         yield from _twins(network)
         yield from _nothing_learns(sheet, network)

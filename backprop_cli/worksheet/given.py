@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from backprop_cli.formula.nodes import Name
-from backprop_cli.graph.step import Leaf
+from backprop_cli.graph.step import Leaf, Unit
 from backprop_cli.problem.model import Equations, Network, Problem, Value
 from backprop_cli.problem.names import NetworkNames
 from backprop_cli.worksheet.document import (
@@ -202,19 +202,23 @@ def _by_unit(sheet: Sheet, network: Network) -> list[Group]:
             if layer.batch_norm is not None:
                 found += [names.gamma(depth, unit), names.beta(depth, unit)]
             leaves = [sheet.graph.leaf[name] for name in found]
-            groups.append((unit_title(network, depth, unit), leaves))
+            groups.append((unit_title(network, Unit(depth, unit)), leaves))
         if layer.bias == "shared":
             shared = [sheet.graph.leaf[names.bias(depth, 1)]]
-            groups.append((f"Layer {depth}, shared bias", shared))
+            groups.append((shared_bias_title(depth), shared))
     return groups
 
 
-def unit_title(network: Network, depth: int, unit: int) -> str:
+def unit_title(network: Network, place: Unit) -> str:
     """What a heading calls a unit: `Layer 1, unit 2`, `Output unit`."""
-    layer = network.layers[depth - 1]
-    if depth == len(network.layers):
-        return "Output unit" if layer.units == 1 else f"Output unit {unit}"
-    return f"Layer {depth}, unit {unit}" if layer.units > 1 else f"Layer {depth}"
+    units = network.layers[place.layer - 1].units
+    if place.layer == len(network.layers):
+        return "Output unit" if units == 1 else f"Output unit {place.index}"
+    return f"Layer {place.layer}, unit {place.index}" if units > 1 else f"Layer {place.layer}"
+
+
+def shared_bias_title(depth: int) -> str:
+    return f"Layer {depth}, shared bias"
 
 
 def update_title(sheet: Sheet) -> str:

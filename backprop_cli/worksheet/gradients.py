@@ -6,23 +6,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
 
-from backprop_cli.formula.nodes import Name
 from backprop_cli.graph.derivation import put_together
 from backprop_cli.graph.step import Step, Unit
 from backprop_cli.problem.model import Network
+from backprop_cli.problem.names import NetworkNames
 from backprop_cli.worksheet.derivations import derivation, path_remarks
 from backprop_cli.worksheet.document import (
     Block,
-    Column,
     Heading,
-    Line,
-    Math,
     Paragraph,
-    Table,
     Text,
 )
-from backprop_cli.worksheet.given import unit_title
-from backprop_cli.worksheet.passes import SAMPLES_ACROSS, by_sample, step_table, tied
+from backprop_cli.worksheet.given import shared_bias_title, unit_title
+from backprop_cli.worksheet.passes import by_sample, step_table, tied
 from backprop_cli.worksheet.reasons import Reasons, slope_reasons
 from backprop_cli.worksheet.sheet import Sheet
 
@@ -58,7 +54,7 @@ def gradients(sheet: Sheet) -> Iterator[Block]:
         if sheet.choices.symbolic or sheet.symbolic or sheet.choices.form == "chain":
             yield from _derivations(sheet, group)
         else:
-            yield from _tables(sheet, group)
+            yield from by_sample(sheet, group)
         yield from reasons.of(group)
 
 
@@ -86,18 +82,28 @@ def with_deltas(sheet: Sheet, steps: Sequence[Step]) -> list[Step]:
 
 
 def _groups(sheet: Sheet, steps: Sequence[Step]) -> Iterator[tuple[str, list[Step]]]:
-    """The steps of each unit together; author's equations stay in one group."""
+    """The steps of each unit together, and of a bias that a layer shares; author's equations
+    stay in one group."""
     network = sheet.run.problem.model
     if not isinstance(network, Network):
         yield "", list(steps)
         return
+    names = NetworkNames(network, sheet.run.problem.notation)
+    shared = {
+        names.bias(depth, 1): Unit(depth, layer.units + 1)
+        for depth, layer in enumerate(network.layers, 1)
+        if layer.bias == "shared" and layer.units > 1
+    }
 
     def key(step: Step) -> tuple[int, int]:
-        unit = step.unit or Unit(len(network.layers), 0)
+        unit = shared.get(step.of or "") or step.unit or Unit(len(network.layers), 1)
         return (-unit.layer, unit.index)
 
-    for (depth, unit), group in groupby(sorted(steps, key=key), key):
-        yield unit_title(network, -depth, max(unit, 1)), list(group)
+    for (depth, index), group in groupby(sorted(steps, key=key), key):
+        unit = Unit(-depth, index)
+        is_shared = unit in shared.values()
+        title = shared_bias_title(unit.layer) if is_shared else unit_title(network, unit)
+        yield title, list(group)
 
 
 def _derivations(sheet: Sheet, group: Sequence[Step]) -> Iterator[Block]:
@@ -114,36 +120,6 @@ def _derivations(sheet: Sheet, group: Sequence[Step]) -> Iterator[Block]:
     if len(batch) == 1:
         return
     if not sheet.symbolic:
-        yield from _tables(sheet, group)
+        yield from by_sample(sheet, group)
     elif whole := [step for step in group if step.kind == "batch_gradient"]:
         yield step_table(sheet, whole)
-
-
-def _tables(sheet: Sheet, group: Sequence[Step]) -> Iterator[Block]:
-    if len(sheet.graph.batch) == 1:
-        yield step_table(sheet, group)
-        return
-    own = [step for step in group if step.kind == "batch_gradient"]
-    samples = {f"{step.name}[{mark}]" for step in own for mark in sheet.graph.batch}
-    if rest := [step for step in group if step not in own and step.name not in samples]:
-        yield from by_sample(sheet, rest)
-    if own:
-        yield from _batch_tables(sheet, own)
-
-
-def _batch_tables(sheet: Sheet, steps: Sequence[Step]) -> Iterator[Table]:
-    """One row a parameter: its gradient for each sample, and last that of the batch."""
-    batch = sheet.graph.batch
-    reduced = "Mean" if sheet.run.problem.training.reduction == "mean" else "Sum"
-    for start in range(0, len(batch), SAMPLES_ACROSS):
-        marks = batch[start : start + SAMPLES_ACROSS]
-        last = start + SAMPLES_ACROSS >= len(batch)
-        columns = [Column((Text("Gradient"),))]
-        columns += [Column((Text(f"Sample {mark}"),), align="decimal") for mark in marks]
-        columns += [Column((Text(reduced),), align="decimal")] * last
-        rows: list[tuple[Line, ...]] = []
-        for step in steps:
-            cells = [sheet.cell(f"{step.name}[{mark}]") for mark in marks]
-            cells += [sheet.cell(step.name)] * last
-            rows.append(((Math(Name(step.name)),), *cells))
-        yield Table(tuple(columns), tuple(rows))

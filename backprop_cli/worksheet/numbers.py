@@ -11,7 +11,7 @@ from typing import Literal
 
 from backprop_cli.formula.build import names_in, substitute
 from backprop_cli.formula.evaluate import as_float, evaluate
-from backprop_cli.formula.nodes import Formula, Name, Negative, Number, Quotient
+from backprop_cli.formula.nodes import Formula, Name, Negative, Number, Product, Quotient, Sum
 from backprop_cli.run import Value, round_to, rounded
 
 SMALLEST_PLAIN = -4
@@ -135,10 +135,33 @@ def put_in(
     names = names_in(formula)
     candidate = formula
     for extra in range(GUARD_DIGITS + 1):
-        candidate = substitute(formula, {name: number_of(name, digits + extra) for name in names})
+        numbers = {name: number_of(name, digits + extra) for name in names}
+        candidate = without_minus_zero(substitute(formula, numbers))
         if result is None or reproduces(candidate, result, digits):
             return candidate
     return candidate
+
+
+def without_minus_zero(formula: Formula) -> Formula:
+    """−0·x and −0/x as 0·x and 0/x: nobody writes −0."""
+    if isinstance(formula, Negative) and _begins_with_zero(formula.operand):
+        return formula.operand
+    if isinstance(formula, Sum):
+        first, *rest = formula.terms
+        return Sum((without_minus_zero(first), *rest))
+    return formula
+
+
+def _begins_with_zero(formula: Formula) -> bool:
+    match formula:
+        case Number():
+            return formula.value == 0
+        case Product(factors):
+            return _begins_with_zero(factors[0])
+        case Quotient(numerator, _):
+            return _begins_with_zero(numerator)
+        case _:
+            return False
 
 
 def reproduces(candidate: Formula, result: Value, digits: int) -> bool:

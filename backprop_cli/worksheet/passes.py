@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import partial
 
 from backprop_cli.formula.build import rename
-from backprop_cli.formula.nodes import Name
+from backprop_cli.formula.nodes import Formula, Name
 from backprop_cli.graph.step import Graph, Step
 from backprop_cli.worksheet.document import (
     Block,
@@ -24,6 +23,8 @@ from backprop_cli.worksheet.sheet import NO_VALUE, Sheet
 SECTIONED_SAMPLES = 3
 """Up to so many samples each get a table of their own; more stand side by side."""
 SAMPLES_ACROSS = 4
+LISTED_SAMPLES = 8
+"""Up to so many samples a mean is written with all its numbers."""
 
 
 def forward(sheet: Sheet) -> Iterator[Block]:
@@ -69,7 +70,7 @@ def by_sample(sheet: Sheet, steps: Sequence[Step]) -> Iterator[Block]:
     whole = [step for step in steps if step.sample is None]
     if whole and not tied(sheet.graph):
         yield Paragraph((Text("Whole batch", "strong"),))
-        yield step_table(sheet, whole)
+        yield whole_table(sheet, whole)
 
 
 def tied(graph: Graph) -> bool:
@@ -90,23 +91,41 @@ def step_table(sheet: Sheet, steps: Sequence[Step]) -> Table:
     return Table(columns, tuple(_row(sheet, step) for step in steps))
 
 
+def whole_table(sheet: Sheet, steps: Sequence[Step]) -> Table:
+    """Means or sums over the samples, each sample named in the formula while they are few."""
+    samples = len(sheet.graph.batch)
+    if samples <= SECTIONED_SAMPLES or sheet.symbolic:
+        return step_table(sheet, steps)
+    word = "Mean" if sheet.run.problem.training.reduction == "mean" else "Sum"
+    columns = [Column((Text("Quantity"),))]
+    rows: list[tuple[Line, ...]]
+    if samples <= LISTED_SAMPLES:
+        columns.append(Column((Text(f"{word} over the samples"),), wrap=True))
+        columns.append(Column((Text("Value"),), align="decimal"))
+        rows = [(quantity(step), _numbers(sheet, step), sheet.cell(step.name)) for step in steps]
+    else:
+        heading = Text(f"{word} over the {samples} samples")
+        columns.append(Column((heading,), align="decimal"))
+        rows = [(quantity(step), sheet.cell(step.name)) for step in steps]
+    return Table(tuple(columns), tuple(rows))
+
+
 def quantity(step: Step) -> Line:
     return (Math(Name(step.name)),)
 
 
 def _row(sheet: Sheet, step: Step) -> tuple[Line, ...]:
+    return (quantity(step), (Math(step.formula),), _numbers(sheet, step), sheet.cell(step.name))
+
+
+def _numbers(sheet: Sheet, step: Step) -> Line:
     numbers = sheet.substituted(step)
-    return (
-        quantity(step),
-        (Math(step.formula),),
-        NO_VALUE if numbers is None else (Math(numbers),),
-        sheet.cell(step.name),
-    )
+    return NO_VALUE if numbers is None else (Math(numbers),)
 
 
-def unmarked(name: str, mark: int) -> str:
-    """The name without the number of its sample, where that is `mark`."""
-    return name.removesuffix(f"[{mark}]")
+def unmarked(formula: Formula, mark: int) -> Formula:
+    """The formula without the number of its sample, where that is `mark`."""
+    return rename(formula, lambda name: name.removesuffix(f"[{mark}]"))
 
 
 def across(sheet: Sheet, steps: Sequence[Step], marks: Sequence[int]) -> Iterator[Block]:
@@ -120,7 +139,7 @@ def across(sheet: Sheet, steps: Sequence[Step], marks: Sequence[int]) -> Iterato
         for step in steps:
             if step.sample == chosen[0]:
                 base = step.name.partition("[")[0]
-                formula = rename(step.formula, partial(unmarked, mark=chosen[0]))
+                formula = unmarked(step.formula, chosen[0])
                 cells = [sheet.cell(f"{base}[{mark}]") for mark in chosen]
                 rows.append(((Math(Name(base)),), (Math(formula),), *cells))
             elif step.sample is None and is_tied:
