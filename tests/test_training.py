@@ -266,6 +266,12 @@ def test_the_operation_that_is_to_blame_is_named(formula: str, said: str) -> Non
     assert said in found.stop.message
 
 
+def test_without_updates_there_is_no_run_to_stop() -> None:
+    found = ours.run({"title": "Only forward", "equations": {"f": "ln(x)"}, "given": {"x": 0}})
+    assert found.stop is not None
+    assert found.stop.message == "f is infinite, because ln(x) is the logarithm of 0."
+
+
 def test_a_loss_beyond_floating_point_stops_the_run_with_the_step_and_the_reason() -> None:
     found = ours.run(diverging())
     assert found.stop is not None

@@ -122,6 +122,5 @@ def not_finite(graph: Graph, number: int, values: Values) -> Stop:
     value = values.get(name)
     kind = "not a number" if value is None or value != value else "infinite"
     why = reason(graph.step[name], values)
-    return Stop(
-        "not-finite", number, f"The run stops at update {number}: {name} is {kind}, because {why}."
-    )
+    where = f"The run stops at update {number}: " if graph.carried else ""
+    return Stop("not-finite", number, f"{where}{name} is {kind}, because {why}.")
