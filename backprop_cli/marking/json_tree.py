@@ -13,7 +13,7 @@ from backprop_cli.problem.yaml_tree import MOST_DEPTH, Entries, Items, Node, Sca
 _TOKEN = re.compile(
     r"""[ \t\r\n]*(?:
       (?P<mark>[][{}:,])
-    | (?P<text>"(?:[^"\\\x00-\x1f]|\\.)*")
+    | (?P<text>"[^"\\\x00-\x1f]*(?:\\.[^"\\\x00-\x1f]*)*")
     | (?P<word>[-+.0-9A-Za-z_]+)
     )""",
     re.X,

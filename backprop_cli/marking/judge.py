@@ -34,6 +34,8 @@ NOTHING = 1e-15
 """What a saturated unit lets through: 0 on any calculator."""
 CLOSE_SHARE = 0.03
 """A number this near is taken for the right method, rounded too early."""
+FITS = 0.2
+"""A slip that misses by this part of what the right number misses by explains the answer."""
 WIDE_SHARE = 0.25
 """An allowance wider than this part of the value tells too little for full credit."""
 EPS = 1e-9
@@ -321,7 +323,7 @@ class NumberJudge:
                 self.digits,
             )
         near = self._near(node, given.value, own)
-        if near and (explanation is None or explanation.rank >= LOOSE):
+        if near and (explanation is None or (explanation.rank >= LOOSE and explanation.fit > FITS)):
             return Judgement("imprecise", ROUNDED_EARLY, own=own)
         self._infer(node, given, explanation)
         if explanation is None:

@@ -35,13 +35,17 @@ TRUE_PARENTS = 0.1  # added where only the true values explain it, not the stude
 
 
 class Explanation(NamedTuple):
-    """A slip that explains an answer, the step it sits in and the value it gave there."""
+    """A slip that explains an answer, the step it sits in and the value it gave there.
+
+    `fit` compares how far the slip misses the answer with how far the right number does.
+    """
 
     rank: float
     distance: float
     mistake: Mistake
     slot: int
     value: float
+    fit: float = 0.0
 
 
 class SlipFinder:
@@ -263,11 +267,9 @@ class _Search:
             else:
                 continue
             if abs(other - right) > apart:
-                found.append(
-                    Explanation(
-                        variant.rank + later + loose, distance, variant.mistake, node.slot, other
-                    )
-                )
+                rank = variant.rank + later + loose
+                fit = distance / abs(value - right)
+                found.append(Explanation(rank, distance, variant.mistake, node.slot, other, fit))
 
     def _decimal(
         self,
