@@ -239,6 +239,13 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     return f"did you mean {quote(found[0])}?" if found else None
 
 
+def there_are(names: Sequence[str], most: int = 12) -> str | None:
+    """What could have been written instead: "there are `a` and `b`"; None where nothing could."""
+    if not names:
+        return None
+    return f"there {'is' if len(names) == 1 else 'are'} {listed(names, most)}"
+
+
 def listed(names: Sequence[str], most: int = 12, last: str = "and") -> str:
     """Names in a sentence: "`a`, `b` and `c`", cut where there are very many."""
     shown = [quote(name) for name in names[:most]]

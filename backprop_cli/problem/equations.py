@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from backprop_cli.diagnostics import listed, quote
+from backprop_cli.diagnostics import listed, quote, there_are
 from backprop_cli.formula.build import names_in
 from backprop_cli.formula.nodes import Formula
-from backprop_cli.problem.formulas import defined_name, formula, report_undefined
+from backprop_cli.problem.formulas import defined_name, formula, plain_name, report_undefined
 from backprop_cli.problem.model import Equations, Value
 from backprop_cli.problem.samples import MOST_SAMPLES
 from backprop_cli.problem.settings import names_of
@@ -299,18 +299,14 @@ def _output(top: Fields, written: Written, report: Report) -> str | None:
     if not isinstance(node, Scalar):
         report.error("not-text", "`output` must be the name of one equation", node)
         return None
-    name = node.text.strip()
+    name = plain_name(node.text.strip())
     if name not in written:
-        for one in written:
-            # `ŷ` in the file is `yhat` among the names.
-            if name == {"ŷ": "yhat"}.get(one, one):
-                return one
         report.error(
             "unknown-name",
             f"`output` names {quote(name)}, and there is no such equation",
             node,
             report.nearest(name, written)
-            or (f"there are {listed(list(written))}" if 0 < len(written) < 100 else None),
+            or (there_are(list(written)) if len(written) < 100 else None),
         )
         return None
     return name

@@ -67,16 +67,7 @@ def _used_as_number(formula: Formula) -> bool:
 
 def defined_name(key: Scalar, report: Report, what: str) -> str | None:
     """A name that an author gives to a quantity; `σ1` and `ŷ` are read as sigma1 and yhat."""
-    from backprop_cli.formula.parse import FormulaError, parse
-
-    text = key.text.strip()
-    if len(text) <= LONGEST_NAME and not IDENTIFIER.match(text):
-        try:
-            read = parse(text)
-        except FormulaError:
-            read = None
-        if isinstance(read, Name):
-            text = read.name
+    text = plain_name(key.text.strip())
     if not IDENTIFIER.match(text) or len(text) > LONGEST_NAME:
         report.error(
             "bad-name",
@@ -94,6 +85,19 @@ def defined_name(key: Scalar, report: Report, what: str) -> str | None:
         )
         return None
     return text
+
+
+def plain_name(text: str) -> str:
+    """The plain spelling of one name: yhat for `ŷ`, w1 for `w₁`. What is no name stays as it is."""
+    from backprop_cli.formula.parse import FormulaError, parse
+
+    if IDENTIFIER.match(text) or len(text) > LONGEST_NAME:
+        return text
+    try:
+        read = parse(text)
+    except FormulaError:
+        return text
+    return read.name if isinstance(read, Name) else text
 
 
 def is_function(name: str) -> bool:

@@ -56,7 +56,8 @@ def initializer(node: Node, report: Report, what: str, default_seed: int) -> Ini
     found = entries(node, report, what, "`init` and options")
     given = {key.text: value for key, value in found}
     if "init" not in given:
-        fields(node, report, what, ())
+        known = {option for rule in initializers.INITIALIZERS.values() for option in rule.options}
+        fields(node, report, what, ("init", "seed", "digits", *sorted(known)))
         report.error("missing-key", f"{what} as a mapping need `init:`", node, "{init: uniform}")
         return None
     name = word(given["init"], report, "an initializer")

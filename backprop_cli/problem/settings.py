@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal, cast
 
-from backprop_cli.diagnostics import closest, listed, quote
+from backprop_cli.diagnostics import closest, quote, there_are
+from backprop_cli.problem.formulas import plain_name
 from backprop_cli.problem.model import Marking, Notation, Rounding
 from backprop_cli.problem.values import (
     DECAY,
@@ -190,8 +191,8 @@ def names_of(node: Node, report: Report, what: str, known: Collection[str]) -> t
         if text is None:
             continue
         text = text.strip()
-        if text in known:
-            found[text] = None
+        if (name := plain_name(text)) in known:
+            found[name] = None
             continue
         if is_pattern(text) and len(text) <= LONGEST_PATTERN and work < MOST_COMPARISONS:
             work += len(known)
@@ -211,7 +212,7 @@ def names_of(node: Node, report: Report, what: str, known: Collection[str]) -> t
 
 
 def _among(known: Collection[str]) -> str | None:
-    return f"there are {listed(list(known))}" if 0 < len(known) <= 100 else None
+    return there_are(list(known)) if len(known) <= 100 else None
 
 
 def check_asked(patterns: Collection[Scalar], known: Collection[str], report: Report) -> None:

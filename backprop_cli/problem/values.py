@@ -20,6 +20,7 @@ from backprop_cli.diagnostics import (
     listed,
     nearest,
     quote,
+    there_are,
 )
 from backprop_cli.formula.nodes import Number
 from backprop_cli.problem.yaml_tree import Entries, Items, Node, Scalar
@@ -373,4 +374,4 @@ def _key_help(node: Node, key: Scalar, value: Node, known: Iterable[str]) -> str
         if not re.match(r"[A-Za-z_]+\Z", key.text):
             return "inside { } text that holds a comma needs quotes"
     known = list(known)
-    return nearest(key.text, known) or f"there are {listed(known, 30)}"
+    return nearest(key.text, known) or there_are(known, 30)

@@ -370,6 +370,7 @@ TABLE = [
     (circuit(equations="{}"), "missing-value", "{}", "is empty"),
     (circuit(equations="{f: 1 + 2}", given="", parameters=""), "missing-key", "equations", "nothing"),
     (circuit(output="g"), "unknown-name", "g", "there is no such equation"),
+    (circuit(output="quite_other"), "unknown-name", "quite_other", "there is `f`"),
     (circuit(with_respect_to="[W]"), "unknown-name", "W", "did you mean `w`?"),
     (circuit(with_respect_to="[f]"), "unknown-name", "[f]", "the output `f` itself"),
     (circuit(given="{x: yes}"), "not-a-number", "yes", "truth value"),

@@ -332,6 +332,18 @@ def test_greek_names_and_hats() -> None:
     assert list(model.equations) == ["yhat", "L"]
 
 
+def test_names_are_the_same_in_every_spelling_and_every_list() -> None:
+    model = equations(
+        "equations: {ŷ: w₁·λ, other: w₁}\nparameters: {w1: 2, λ: 3}\n"
+        "output: ŷ\nwith_respect_to: [λ, w₁]\n"
+    )
+    assert (model.output, model.with_respect_to) == ("yhat", ("lambda", "w1"))
+    updated = problem(
+        "equations: {L: η1·x}\nparameters: {η1: 2}\ngiven: {x: 1}\nlearning_rate: 1\nfrozen: [η₁]\n"
+    )
+    assert updated.frozen == ("eta1",)
+
+
 def test_an_author_may_call_a_quantity_e() -> None:
     model = equations("equations: {c: a + b, d: b + 1, e: c*d}\ngiven: {a: 2, b: 1}\n")
     assert list(model.equations) == ["c", "d", "e"]
