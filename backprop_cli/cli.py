@@ -630,17 +630,25 @@ def rendered(
 
 
 def only_names(run: Run, asked: Sequence[str]) -> tuple[str, ...]:
-    """The names asked for, each known on the sheet."""
+    """The names asked for, each known on the sheet; they may be spelled as in answer files."""
+    if not asked:
+        return ()
+    from backprop_cli.marking.names import AnswerNames, normalised
     from backprop_cli.worksheet.derivations import known_names
     from backprop_cli.worksheet.sheet import Choices, Sheet
 
     known: dict[str, None] = {}
     for iteration in run.iterations:
         known.update(dict.fromkeys(known_names(Sheet(run, iteration, Choices()))))
+    sheets = [AnswerNames(iteration.graph) for iteration in run.iterations]
+    found = []
     for name in asked:
-        if name not in known:
+        spellings = (name, normalised(name), *(sheet.find(name) for sheet in sheets))
+        plain = next((spelling for spelling in spellings if spelling in known), None)
+        if plain is None:
             raise UsageProblem(f"{quote(name)} is not on this worksheet{suggestion(name, known)}")
-    return tuple(asked)
+        found.append(plain)
+    return tuple(dict.fromkeys(found))
 
 
 def suggestion(name: str, known: Sequence[str] | dict[str, None]) -> str:

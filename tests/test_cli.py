@@ -128,6 +128,25 @@ def test_wrong_usage_is_2_and_says_what_would_be_right(
     assert "Traceback" not in result.complaints
 
 
+@pytest.mark.parametrize(
+    ("spelled", "name"),
+    [
+        ("∂L/∂w3_1_1", "dL/dw3_1_1"),
+        ("dL / dw3_1_1", "dL/dw3_1_1"),
+        ("∂L/∂w₁₁⁽³⁾", "dL/dw3_1_1"),
+        ("w3_1_1'", "w3_1_1_new"),
+        ("a3_1", "yhat"),
+        ("dL/da3_1", "dL/dyhat"),
+        ("ŷ", "yhat"),
+        ("z1_1[1]", "z1_1"),
+    ],
+)
+def test_only_knows_a_name_in_every_spelling(spelled: str, name: str) -> None:
+    asked = backprop("solve", SHEET, "--only", spelled, "--format", "json")
+    assert asked.code == 0, asked.complaints
+    assert [step["name"] for step in json.loads(asked.text)["steps"]] == [name]
+
+
 def test_validate_reports_every_file_and_goes_on(tmp_path: Path) -> None:
     wrong = tmp_path / "wrong.yaml"
     wrong.write_text("layers: 3\n", encoding="utf-8")
