@@ -22,6 +22,8 @@ EXTRA_WHOLE = 2
 LONGER = 6
 """An author's number is kept as written up to so many signs more than the digits asked for."""
 LONGEST_FRACTION = 10**9
+LONGEST_FLOAT = 12
+"""A float with more significant digits than these is taken for a rounded number."""
 GUARD_DIGITS = 8
 """Operands get up to so many digits more than the result that they have to reproduce."""
 LONG = Context(prec=40)
@@ -92,6 +94,8 @@ def whole_text(value: Value, digits: int) -> str | None:
     power = decimal.adjusted()
     plain = SMALLEST_PLAIN <= power < LARGEST_PLAIN + EXTRA_WHOLE
     longest = digits + EXTRA_WHOLE
+    if isinstance(value, float):  # with more digits than that it is no decimal's own float
+        longest = min(longest, LONGEST_FLOAT)
     if plain and decimal == decimal.to_integral_value():  # all the digits of a whole number
         longest = max(longest, power + 1)
     if len(decimal.as_tuple().digits) > longest:
