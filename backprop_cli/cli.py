@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -682,7 +683,7 @@ def rates(text: str) -> list[str]:
     for part in parts:
         written = part.isascii() and "_" not in part and len(part) <= 20
         try:
-            good = written and 0 < float(part) < 1e12
+            good = written and 0 < float(part) < math.inf
         except ValueError:
             good = False
         if not good or len(parts) > MOST_RATES:
