@@ -19,8 +19,9 @@ from backprop_cli.algebra.precise import arithmetic, evaluate_precisely
 from backprop_cli.formula.build import names_in, size, substitute, total
 from backprop_cli.formula.evaluate import as_float
 from backprop_cli.formula.nodes import Formula, Name
-from backprop_cli.graph.backward import derivative_name, with_gradients
+from backprop_cli.graph.backward import with_gradients
 from backprop_cli.graph.expand import expand
+from backprop_cli.graph.naming import derivative_name
 from backprop_cli.graph.step import Graph, Leaf, Step
 from backprop_cli.problem.model import Custom, Network, Problem, RuleUse
 from backprop_cli.run import Value, batch_of, batch_size, evaluate_steps, sample_count

@@ -85,3 +85,13 @@ def written(blocks: Document | list[Block], like: Document | None = None) -> str
 def lines(shown: str) -> str:
     """An expected page: a text block of the test without its indentation."""
     return textwrap.dedent(shown).strip("\n")
+
+
+def rows(shown: str) -> dict[str, list[str]]:
+    """The rows of a page's tables by their first cell; give the page width enough not to wrap."""
+    found: dict[str, list[str]] = {}
+    for row in shown.splitlines():
+        first, *rest = (cell.strip() for cell in row.split("│"))
+        if rest:
+            found.setdefault(first, rest)
+    return found

@@ -10,45 +10,22 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from backprop_cli import algebra
 from backprop_cli.formula.build import (
-    ONE,
     ZERO,
-    children,
     names_in,
-    negative,
     product,
-    quotient,
-    rebuild,
     total,
 )
 from backprop_cli.formula.nodes import (
     Formula,
     Name,
-    Negative,
-    Number,
-    Product,
-    Quotient,
-    Sum,
 )
-from backprop_cli.graph.expand import activation_row, loss_row, reduce_batch, sampled
+from backprop_cli.graph.combined import combined_slope
+from backprop_cli.graph.expand import reduce_batch
+from backprop_cli.graph.naming import derivative_name, sampled, slope_name
+from backprop_cli.graph.slopes import Local, is_trivial, local_derivatives
 from backprop_cli.graph.step import Graph, Link, Step, Unit
-from backprop_cli.problem.model import Network, Problem, RuleUse
-from backprop_cli.rules import activations, losses
-
-
-def derivative_name(output: str, name: str) -> str:
-    """`dL/dz1_1`, and `dL/dz1_1[2]` for sample 2."""
-    base, bracket, sample = name.partition("[")
-    return f"d{output}/d{base}{bracket}{sample}"
-
-
-def slope_name(child: str, parent: str) -> str:
-    """`da1_1/dz1_1`, and `da1_1/dz1_1[2]` for sample 2."""
-    child_base, _, child_sample = child.partition("[")
-    parent_base, _, parent_sample = parent.partition("[")
-    sample = child_sample or parent_sample
-    return f"d{child_base}/d{parent_base}" + (f"[{sample}" if sample else "")
+from backprop_cli.problem.model import Problem
 
 
 def with_gradients(problem: Problem, graph: Graph) -> Graph:
@@ -98,14 +75,6 @@ def _stage(step: Step) -> int:
 
 
 _STAGES = ("u", "zhat", "var", "mu")
-
-
-@dataclass(frozen=True)
-class Local:
-    """∂child/∂parent as written, and a form of it that is exact at extremes."""
-
-    formula: Formula
-    numeric: Formula | None = None
 
 
 @dataclass
@@ -330,214 +299,3 @@ def link_product(link: Link) -> Formula:
     """∂L/∂c · ∂c/∂v, with names for what has a line of its own."""
     local: Formula = Name(link.slope) if link.slope else link.local
     return local if link.upstream is None else product(Name(link.upstream), local)
-
-
-def is_trivial(formula: Formula) -> bool:
-    """A number or a name, perhaps with a minus sign: written in place, not on a line of its own."""
-    if isinstance(formula, Negative):
-        formula = formula.operand
-    if isinstance(formula, Quotient):
-        return isinstance(formula.numerator, Number) and isinstance(formula.denominator, Number)
-    return isinstance(formula, Number | Name)
-
-
-def local_derivatives(
-    problem: Problem, graph: Graph, step: Step, active: set[str]
-) -> Mapping[str, Local]:
-    """∂step/∂parent for each of its parents that leads to something asked for."""
-    parents = [name for name in names_in(step.formula) if name in active]
-    if step.rule is not None and step.section == "loss" and isinstance(problem.model, Network):
-        return _loss_slopes(problem.model, step, parents)
-    if step.rule is not None and isinstance(problem.model, Network):
-        return _activation_slopes(problem, step, parents)
-    coefficients = linear_coefficients(step.formula)
-    if coefficients is not None:
-        return {name: Local(coefficients[name]) for name in parents}
-    return {name: Local(_derivative(step, name)) for name in parents}
-
-
-def _derivative(step: Step, name: str) -> Formula:
-    """SymPy's derivative; a unit that applies a known activation gets its slope as taught, and
-    the step's own formula is written by its name (the slope of e^x is e^x)."""
-    known = algebra.recognise(step.formula)
-    if known is not None and name in names_in(known[1]):
-        rule, argument = known
-        inner = algebra.differentiate(argument, name)
-        return product(activations.ACTIVATIONS[rule].slope_of(argument, step.name), inner)
-    derivative = algebra.differentiate(step.formula, name)
-    return _by_name(derivative, step)
-
-
-def _by_name(formula: Formula, step: Step) -> Formula:
-    if formula == step.formula and children(formula):
-        return Name(step.name)
-    return rebuild(formula, lambda part: _by_name(part, step))
-
-
-def _activation_slopes(problem: Problem, step: Step, parents: Sequence[str]) -> dict[str, Local]:
-    assert step.rule is not None
-    assert step.unit is not None
-    assert isinstance(problem.model, Network)
-    if step.rule == "softmax":
-        return _softmax_slopes(problem.model, step, parents)
-    use = problem.model.layers[step.unit.layer - 1].activations[step.unit.index - 1]
-    assert isinstance(use, RuleUse)
-    row = activation_row(use)
-    found = {}
-    for parent in parents:
-        written = row.slope_of(parent, step.name, use.options)
-        numeric = None if is_trivial(written) else row.slope_call(parent, use.options)
-        found[parent] = Local(written, numeric)
-    return found
-
-
-def _softmax_slopes(network: Network, step: Step, parents: Sequence[str]) -> dict[str, Local]:
-    """Every output of a softmax depends on every z of its layer: the full Jacobian."""
-    assert step.unit is not None
-    units = network.layers[step.unit.layer - 1].units
-    outputs = [Name(sibling_name(step.name, other)) for other in range(1, units + 1)]
-    if units == 1:
-        outputs = [Name(step.name)]
-    zs = names_in(step.formula)
-    ordered = sorted(zs, key=_trailing_index)
-    return {
-        parent: Local(
-            activations.softmax_slope(step.unit.index - 1, ordered.index(parent), outputs)
-        )
-        for parent in parents
-    }
-
-
-def _trailing_index(name: str) -> int:
-    digits = "".join(ch for ch in name.partition("[")[0].rpartition("_")[2] if ch.isdigit())
-    return int(digits)
-
-
-def sibling_name(name: str, index: int) -> str:
-    """The same quantity of another unit of the layer: `yhat2` from `yhat1`, `a2_3` from `a2_1`.
-
-    Sequential names count through the network, so they are shifted, not replaced; softmax there
-    is only met in layers whose units follow one another.
-    """
-    base, bracket, sample = name.partition("[")
-    stem = base.rstrip("0123456789")
-    return f"{stem}{index}{bracket}{sample}"
-
-
-def _loss_slopes(network: Network, step: Step, parents: Sequence[str]) -> dict[str, Local]:
-    assert isinstance(network.loss, RuleUse)
-    row = loss_row(network.loss)
-    options = network.loss.options
-    names = names_in(step.formula)
-    count = network.layers[-1].units
-    found = {}
-    for parent in parents:
-        target = parent.replace("yhat", "y", 1)
-        assert target in names
-        formula = losses.loss_slope(row, parent, target, count, options)
-        found[parent] = Local(formula, losses.saturated_slope(row, parent, target))
-    return found
-
-
-def combined_slope(
-    problem: Problem, graph: Graph, gradient: Step, step: Step, known: Mapping[str, Step]
-) -> Formula | None:
-    """ŷ − y for the z of a σ or softmax unit under its cross-entropy, else None.
-
-    In a layered network this is a row of the table of combined rules (each proved in the tests);
-    among an author's own equations SymPy cancels the product.
-    """
-    if isinstance(problem.model, Network):
-        return _combined_by_table(problem.model, graph, gradient, step)
-    return _combined_by_algebra(gradient, known)
-
-
-def _combined_by_algebra(gradient: Step, known: Mapping[str, Step]) -> Formula | None:
-    """Cancel ∂L/∂ŷ · ∂ŷ/∂z where ∂L/∂ŷ has fractions (a logarithm's derivative) in it."""
-    if len(gradient.links) != 1:
-        return None
-    link = gradient.links[0]
-    upstream = known.get(link.upstream or "")
-    if upstream is None or upstream.product is not None or is_trivial(link.local):
-        return None
-    if any(above.upstream is not None for above in upstream.links):
-        return None
-    if not _divides_by(upstream.formula, link.child):
-        return None
-    return algebra.combine(product(upstream.formula, link.local))
-
-
-def _divides_by(formula: Formula, name: str) -> bool:
-    if isinstance(formula, Quotient) and name in names_in(formula.denominator):
-        return True
-    return any(_divides_by(part, name) for part in children(formula))
-
-
-def _combined_by_table(
-    network: Network, graph: Graph, gradient: Step, step: Step
-) -> Formula | None:
-    last = network.layers[-1]
-    if step.unit is None or step.unit.layer != len(network.layers) or last.batch_norm:
-        return None
-    if step.kind != "preactivation" or not isinstance(network.loss, RuleUse):
-        return None
-    use = last.activations[step.unit.index - 1]
-    if not isinstance(use, RuleUse):
-        return None
-    output = next(
-        link.child
-        for link in gradient.links
-        if (unit := graph.step[link.child].unit) is not None and unit.index == step.unit.index
-    )
-    target = output.replace("yhat", "y", 1)
-    targets = [sibling_name(target, other) for other in range(1, last.units + 1)]
-    return losses.combined_slope(
-        loss_row(network.loss).name,
-        activation_row(use).name,
-        output,
-        target,
-        targets if last.units > 1 else [target],
-        targets_sum_to_one=_targets_sum_to_one(network),
-    )
-
-
-def _targets_sum_to_one(network: Network) -> bool:
-    """True as well where no numbers are given: then the targets are taken as class probabilities."""
-    for sample in network.samples:
-        known = [target.value for target in sample.targets if target is not None]
-        if len(known) == len(sample.targets) and sum(known) != 1:
-            return False
-    return True
-
-
-def linear_coefficients(formula: Formula) -> dict[str, Formula] | None:
-    """The derivative by each name of a sum of products of names and numbers, in one pass; None
-    where the formula is not such a sum (then SymPy differentiates it)."""
-    found: dict[str, list[Formula]] = defaultdict(list)
-    terms = formula.terms if isinstance(formula, Sum) else (formula,)
-    for term in terms:
-        divisor: Formula = ONE
-        minus = False
-        if isinstance(term, Negative):
-            minus, term = True, term.operand
-        if isinstance(term, Quotient) and isinstance(term.denominator, Number):
-            divisor, term = term.denominator, term.numerator
-            if isinstance(term, Sum):
-                inner = linear_coefficients(term)
-                if inner is None:
-                    return None
-                for name, coefficient in inner.items():
-                    part = quotient(coefficient, divisor)
-                    found[name].append(negative(part) if minus else part)
-                continue
-        factors = term.factors if isinstance(term, Product) else (term,)
-        named = [factor.name for factor in factors if isinstance(factor, Name)]
-        if any(not isinstance(factor, Name | Number) for factor in factors):
-            return None
-        if len(set(named)) != len(named):
-            return None
-        for index, factor in enumerate(factors):
-            if isinstance(factor, Name):
-                rest = quotient(product(*factors[:index], *factors[index + 1 :]), divisor)
-                found[factor.name].append(negative(rest) if minus else rest)
-    return {name: total(*parts) for name, parts in found.items()}

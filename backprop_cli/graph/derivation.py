@@ -8,7 +8,7 @@ from functools import cached_property
 
 from backprop_cli.formula.build import children, names_in, product, rebuild, size, total
 from backprop_cli.formula.nodes import Conditional, Formula, Name, Negative, Product, Sum
-from backprop_cli.graph.backward import slope_name
+from backprop_cli.graph.naming import slope_name
 from backprop_cli.graph.step import Graph, Link, Step
 
 PATHS = 32

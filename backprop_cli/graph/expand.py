@@ -20,6 +20,7 @@ from backprop_cli.formula.build import (
     total,
 )
 from backprop_cli.formula.nodes import Call, Formula, Name, Number, Power
+from backprop_cli.graph.naming import sampled
 from backprop_cli.graph.step import Graph, Leaf, LeafKind, Step, Unit
 from backprop_cli.problem.model import (
     Activation,
@@ -35,11 +36,6 @@ from backprop_cli.rules import activations, losses
 
 LOSS_NAMES = ("L", "loss", "Loss", "E", "J", "C", "cost", "error")
 """Outputs of author's equations that count as a loss even where nothing is updated."""
-
-
-def sampled(name: str, sample: int | None) -> str:
-    """The name of a per-sample quantity: `z1_1[2]`, or `z1_1` in a batch of one."""
-    return name if sample is None else f"{name}[{sample}]"
 
 
 def expand(problem: Problem, batch: Sequence[int] = (1,)) -> Graph:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from backprop_cli.formula.nodes import Formula, Matrix, Name, Number, Shown
-from backprop_cli.graph.backward import derivative_name
+from backprop_cli.formula.build import ONE, ZERO
+from backprop_cli.formula.nodes import Formula, Matrix, Name, Shown
+from backprop_cli.graph.naming import derivative_name
 from backprop_cli.problem.model import Layer, Network, RuleUse
 from backprop_cli.problem.names import NetworkNames
 from backprop_cli.worksheet.sheet import Sheet
@@ -66,12 +67,18 @@ class Arrays:
     def units(self, depth: int) -> int:
         return self.layer(depth).units if depth else self.network.inputs
 
-    def rule(self, depth: int) -> str:
-        """The activation of a layer's units, `g` where they differ or are the author's own."""
-        uses = {
-            use.name if isinstance(use, RuleUse) else "g" for use in self.layer(depth).activations
-        }
-        return uses.pop() if len(uses) == 1 else "g"
+    def rule(self, depth: int) -> RuleUse | None:
+        """The activation of a layer's units; None where they differ or are the author's own."""
+        first, *others = self.layer(depth).activations
+        alike = all(use == first for use in others)
+        return first if alike and isinstance(first, RuleUse) else None
+
+    def connections(self, depth: int) -> Matrix | None:
+        """1 for every connection of a layer, 0 where there is none; None if nothing is missing."""
+        connected = self.layer(depth).connected
+        if all(map(all, connected)):
+            return None
+        return Matrix(tuple(tuple(ONE if each else ZERO for each in row) for row in connected))
 
     # Letters
 
@@ -104,7 +111,7 @@ class Arrays:
                 tuple(
                     Name(self.names.weight(depth, unit, source))
                     if layer.connected[unit - 1][source - 1]
-                    else Number("0")
+                    else ZERO
                     for source in self._range(depth - 1)
                 )
                 for unit in self._range(depth)

@@ -8,7 +8,7 @@ from typing import Literal
 
 from backprop_cli.formula.build import negative, product, quotient, substitute, total
 from backprop_cli.formula.nodes import Call, Formula, Name
-from backprop_cli.graph.backward import derivative_name
+from backprop_cli.graph.naming import derivative_name
 from backprop_cli.graph.step import Graph, Step
 from backprop_cli.graph.update import optimizer_of
 from backprop_cli.marking.asked import asked, points_of, updates_asked

@@ -8,7 +8,7 @@ from typing import Literal
 from backprop_cli.formula import plain
 from backprop_cli.formula.build import names_in
 from backprop_cli.formula.nodes import Formula, Name, Number
-from backprop_cli.graph.backward import derivative_name
+from backprop_cli.graph.naming import derivative_name
 from backprop_cli.problem.model import Network
 from backprop_cli.problem.names import NetworkNames
 from backprop_cli.run import Run

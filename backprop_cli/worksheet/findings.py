@@ -10,7 +10,7 @@ from itertools import pairwise
 from backprop_cli.formula.build import names_in, substitute
 from backprop_cli.formula.evaluate import as_float, evaluate
 from backprop_cli.formula.nodes import Formula, Name
-from backprop_cli.graph.backward import derivative_name
+from backprop_cli.graph.naming import derivative_name
 from backprop_cli.graph.step import Step
 from backprop_cli.problem.model import Layer, Network, RuleUse
 from backprop_cli.problem.names import NetworkNames

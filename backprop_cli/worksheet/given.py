@@ -39,10 +39,11 @@ def given(sheet: Sheet) -> Iterator[Block]:
 
 def what_is_given(sheet: Sheet) -> Iterator[Block]:
     """Tables of the samples, where there are several, and of everything else."""
-    several = len(all_samples(sheet.run.problem)) > 1
-    if several:
+    samples = all_samples(sheet.run.problem)
+    listed = len(samples) > 1 and any(value for sample in samples for value in sample.values())
+    if listed:
         yield from _sample_table(sheet)
-    own = [] if several else _of_samples(sheet)
+    own = [] if listed else _of_samples(sheet)
     yield from _table(sheet, own, _shared(sheet), _parameters(sheet), _constants(sheet))
 
 
@@ -152,9 +153,9 @@ def _differing(sheet: Sheet) -> set[str]:
 
 
 def _of_samples(sheet: Sheet) -> list[Group]:
-    """Inputs and targets of a batch of one."""
+    """Inputs and targets of the batch."""
     own = _differing(sheet)
-    leaves = [leaf for leaf in sheet.graph.leaves if leaf.name in own]
+    leaves = [leaf for leaf in sheet.graph.leaves if leaf.name.partition("[")[0] in own]
     inputs = [leaf for leaf in leaves if leaf.kind == "input"]
     label = "Inputs" if isinstance(sheet.run.problem.model, Network) else "Sample"
     return [(label, inputs), ("Targets", [leaf for leaf in leaves if leaf.kind == "target"])]

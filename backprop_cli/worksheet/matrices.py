@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from backprop_cli.formula.build import names_in, negative, number, product, quotient, rebuild, total
 from backprop_cli.formula.nodes import Call, Formula, Matrix, Name, Number
-from backprop_cli.graph.backward import derivative_name, slope_name
-from backprop_cli.problem.model import Network
+from backprop_cli.graph.naming import derivative_name, slope_name
+from backprop_cli.problem.model import Network, RuleUse
 from backprop_cli.rules.activations import ACTIVATIONS
 from backprop_cli.worksheet.arrays import (
     Arrays,
@@ -83,6 +83,8 @@ class _Matrices:
             yield Heading(2, (Text("Backward pass in matrices"),))
             if self.sheet.first:
                 yield Paragraph((Text(DELTA),))
+                if any(self.arrays.connections(depth) for depth in depths):
+                    yield Paragraph((Text(MISSING),))
             for depth in reversed(depths):
                 yield Heading(3, (Text(f"Layer {depth}"),))
                 yield self._delta(depth)
@@ -157,16 +159,11 @@ class _Matrices:
         )
 
     def _activation(self, depth: int) -> Derivation:
-        arrays, rule = self.arrays, self.arrays.rule(depth)
-        zs = arrays.preactivations(depth)
-        wrap = _function(rule)
-        left, letter = arrays.letter("a", depth), arrays.letter("z", depth)
-        return self._derivation(
-            left,
-            wrap(letter),
-            wrap(zs) if fits(zs) and rule != "g" else None,
-            arrays.activations(depth),
-        )
+        arrays, use = self.arrays, self.arrays.rule(depth)
+        zs, letter = arrays.preactivations(depth), arrays.letter("z", depth)
+        entries = _applied(use, zs) if use is not None and fits(zs) else None
+        left = arrays.letter("a", depth)
+        return self._derivation(left, _applied(use, letter), entries, arrays.activations(depth))
 
     def _augmented(self) -> Iterator[Block]:
         """The bias as one more column of W, met by a 1 below the activations."""
@@ -202,13 +199,13 @@ class _Matrices:
             short, whole = cancelled
             return self._derivation(left, short, whole if fits(deltas) else None, deltas)
         upstream, entries_above = self._from_above(depth)
-        rule, units = arrays.rule(depth), arrays.units(depth)
-        if arrays.merged(depth) or rule == "identity":
+        use, units = arrays.rule(depth), arrays.units(depth)
+        if arrays.merged(depth) or (use is not None and use.name == "identity"):
             return self._derivation(left, upstream, entries_above, deltas)
-        if rule in ACTIVATIONS and ACTIVATIONS[rule].layerwise:
+        if use is not None and ACTIVATIONS[use.name].layerwise:
             jacobian = shape(transpose(Name(f"J({depth})")), units, units)
             return self._derivation(left, matmul(jacobian, upstream), None, deltas)
-        slope = shape(Call(f"{rule}'", (arrays.letter("z", depth),)), units, arrays.samples)
+        slope = shape(_slope_of(use, arrays.letter("z", depth)), units, arrays.samples)
         entries = entries_above and hadamard(entries_above, self._slopes(depth))
         return self._derivation(left, hadamard(upstream, slope), entries, deltas)
 
@@ -281,10 +278,14 @@ class _Matrices:
             shape(arrays.letter("delta", depth), units, samples),
             shape(transpose(arrays.letter("a", depth - 1)), samples, inputs),
         )
-        entries = self._averaged(matmul(deltas, transpose(below)))
+        entries = matmul(deltas, transpose(below))
+        if (connections := arrays.connections(depth)) is not None:
+            letters = hadamard(letters, shape(Name(f"M({depth})"), units, inputs))
+            entries = hadamard(entries, connections)
         small = fits(deltas) and fits(below) and fits(weights)
         left = Name(derivative_name(arrays.output, f"W({depth})"))
-        return self._derivation(left, self._averaged(letters), entries if small else None, weights)
+        written_out = self._averaged(entries) if small else None
+        return self._derivation(left, self._averaged(letters), written_out, weights)
 
     def _bias_gradients(self, depth: int) -> Iterator[Derivation]:
         arrays, layer = self.arrays, self.arrays.layer(depth)
@@ -334,8 +335,19 @@ DELTA = (
 )
 
 
-def _function(rule: str) -> Callable[[Formula], Formula]:
-    """σ(z) of a letter or a matrix; the identity leaves it as it is."""
-    if rule == "identity":
-        return lambda inside: inside
-    return lambda inside: Call(rule, (inside,))
+MISSING = (
+    "M has a 1 for every connection and a 0 where there is none: what is not there has no gradient."
+)
+
+
+def _applied(use: RuleUse | None, inside: Formula) -> Formula:
+    """σ(z) of a letter or a matrix; the identity leaves it as it is, g stands for anything."""
+    if use is None:
+        return Call("g", (inside,))
+    return inside if use.name == "identity" else ACTIVATIONS[use.name].call(inside, use.options)
+
+
+def _slope_of(use: RuleUse | None, z: Formula) -> Formula:
+    if use is None:
+        return Call("g'", (z,))
+    return ACTIVATIONS[use.name].slope_call(z, use.options)

@@ -6,12 +6,20 @@ from collections.abc import Iterator, Sequence
 
 from backprop_cli.formula.build import negative, product, total
 from backprop_cli.formula.nodes import Name
-from backprop_cli.graph.backward import derivative_name
 from backprop_cli.graph.expand import expand
+from backprop_cli.graph.naming import derivative_name
 from backprop_cli.graph.step import Step
 from backprop_cli.graph.update import optimizer_of
 from backprop_cli.rules.optimizers import OPTIMIZERS
-from backprop_cli.run import Run, batch_of, batch_size, evaluate_steps, sample_count
+from backprop_cli.run import (
+    Run,
+    Value,
+    batch_of,
+    batch_size,
+    evaluate_steps,
+    round_to,
+    sample_count,
+)
 from backprop_cli.worksheet.document import (
     Block,
     Callout,
@@ -26,12 +34,13 @@ from backprop_cli.worksheet.document import (
     Text,
 )
 from backprop_cli.worksheet.given import ranges
-from backprop_cli.worksheet.numbers import shown
+from backprop_cli.worksheet.numbers import Shown, shown
 from backprop_cli.worksheet.passes import step_table
 from backprop_cli.worksheet.sheet import Choices, Sheet, cell_of
 
 LOSS_ROWS = 24
 """A longer run shows so many of its losses, evenly spaced."""
+MOST_DIGITS = 15
 MOST_EVALUATED = 500
 """With more samples than these the loss over all of them is not worked out."""
 
@@ -118,11 +127,7 @@ def loss_again(sheet: Sheet) -> Iterator[Block]:
     before, after = sheet.value(sheet.graph.output), sheet.iteration.loss_after
     if before is None or after is None or not sheet.graph.losses:
         return
-    digits, fractions = sheet.digits, sheet.choices.fractions
-    old, new = (shown(loss, digits, fractions=fractions) for loss in (before, after))
-    while old.formula == new.formula and before != after and digits < 15:
-        digits += 1
-        old, new = shown(before, digits), shown(after, digits)
+    old, new = _told_apart(before, after, sheet)
     given = any(leaf.kind in ("input", "target") for leaf in sheet.graph.leaves)
     plural = "s" if len(sheet.graph.batch) > 1 else ""
     start = f"With the new parameters and the same sample{plural}, "
@@ -138,6 +143,16 @@ def loss_again(sheet: Sheet) -> Iterator[Block]:
     yield Paragraph(tuple(line))
     if after > before:
         yield Callout("warning", (Text(RAISED),))
+
+
+def _told_apart(before: Value, after: Value, sheet: Sheet) -> tuple[Shown, Shown]:
+    """Both losses with as many digits as show that they differ."""
+    fractions = sheet.choices.fractions
+    for digits in range(sheet.digits, MOST_DIGITS):
+        old, new = (shown(loss, digits, fractions=fractions) for loss in (before, after))
+        if before == after or round_to(before, digits) != round_to(after, digits):
+            return old, new
+    return shown(before, MOST_DIGITS), shown(after, MOST_DIGITS)
 
 
 RAISED = (

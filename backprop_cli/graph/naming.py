@@ -1,0 +1,22 @@
+"""Plain names that are made from other names."""
+
+from __future__ import annotations
+
+
+def sampled(name: str, sample: int | None) -> str:
+    """The name of a per-sample quantity: `z1_1[2]`, or `z1_1` in a batch of one."""
+    return name if sample is None else f"{name}[{sample}]"
+
+
+def derivative_name(output: str, name: str) -> str:
+    """`dL/dz1_1`, and `dL/dz1_1[2]` for sample 2."""
+    base, bracket, sample = name.partition("[")
+    return f"d{output}/d{base}{bracket}{sample}"
+
+
+def slope_name(child: str, parent: str) -> str:
+    """`da1_1/dz1_1`, and `da1_1/dz1_1[2]` for sample 2."""
+    child_base, _, child_sample = child.partition("[")
+    parent_base, _, parent_sample = parent.partition("[")
+    sample = child_sample or parent_sample
+    return f"d{child_base}/d{parent_base}" + (f"[{sample}" if sample else "")

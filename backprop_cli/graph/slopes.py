@@ -1,0 +1,174 @@
+"""Local derivatives: ∂child/∂parent of one step, as taught where a rule has taught it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from backprop_cli import algebra
+from backprop_cli.formula.build import (
+    ONE,
+    children,
+    names_in,
+    negative,
+    product,
+    quotient,
+    rebuild,
+    total,
+)
+from backprop_cli.formula.nodes import (
+    Formula,
+    Name,
+    Negative,
+    Number,
+    Product,
+    Quotient,
+    Sum,
+)
+from backprop_cli.graph.expand import activation_row, loss_row
+from backprop_cli.graph.step import Graph, Step
+from backprop_cli.problem.model import Network, Problem, RuleUse
+from backprop_cli.rules import activations, losses
+
+
+@dataclass(frozen=True)
+class Local:
+    """∂child/∂parent as written, and a form of it that is exact at extremes."""
+
+    formula: Formula
+    numeric: Formula | None = None
+
+
+def is_trivial(formula: Formula) -> bool:
+    """A number or a name, perhaps with a minus sign: written in place, not on a line of its own."""
+    if isinstance(formula, Negative):
+        formula = formula.operand
+    if isinstance(formula, Quotient):
+        return isinstance(formula.numerator, Number) and isinstance(formula.denominator, Number)
+    return isinstance(formula, Number | Name)
+
+
+def local_derivatives(
+    problem: Problem, graph: Graph, step: Step, active: set[str]
+) -> Mapping[str, Local]:
+    """∂step/∂parent for each of its parents that leads to something asked for."""
+    parents = [name for name in names_in(step.formula) if name in active]
+    if step.rule is not None and step.section == "loss" and isinstance(problem.model, Network):
+        return _loss_slopes(problem.model, step, parents)
+    if step.rule is not None and isinstance(problem.model, Network):
+        return _activation_slopes(problem, graph, step, parents)
+    coefficients = linear_coefficients(step.formula)
+    if coefficients is not None:
+        return {name: Local(coefficients[name]) for name in parents}
+    return {name: Local(_derivative(step, name)) for name in parents}
+
+
+def _derivative(step: Step, name: str) -> Formula:
+    """SymPy's derivative; a unit that applies a known activation gets its slope as taught, and
+    the step's own formula is written by its name (the slope of e^x is e^x)."""
+    known = algebra.recognise(step.formula)
+    if known is not None and name in names_in(known[1]):
+        rule, argument = known
+        inner = algebra.differentiate(argument, name)
+        return product(activations.ACTIVATIONS[rule].slope_of(argument, step.name), inner)
+    derivative = algebra.differentiate(step.formula, name)
+    return _by_name(derivative, step)
+
+
+def _by_name(formula: Formula, step: Step) -> Formula:
+    if formula == step.formula and children(formula):
+        return Name(step.name)
+    return rebuild(formula, lambda part: _by_name(part, step))
+
+
+def _activation_slopes(
+    problem: Problem, graph: Graph, step: Step, parents: Sequence[str]
+) -> dict[str, Local]:
+    assert step.rule is not None
+    assert step.unit is not None
+    assert isinstance(problem.model, Network)
+    if step.rule == "softmax":
+        return _softmax_slopes(graph, step, parents)
+    use = problem.model.layers[step.unit.layer - 1].activations[step.unit.index - 1]
+    assert isinstance(use, RuleUse)
+    row = activation_row(use)
+    found = {}
+    for parent in parents:
+        written = row.slope_of(parent, step.name, use.options)
+        numeric = None if is_trivial(written) else row.slope_call(parent, use.options)
+        found[parent] = Local(written, numeric)
+    return found
+
+
+def _softmax_slopes(graph: Graph, step: Step, parents: Sequence[str]) -> dict[str, Local]:
+    """Every output of a softmax depends on every z of its layer: the full Jacobian."""
+    assert isinstance(step.formula, Quotient)
+    zs = names_in(step.formula.denominator)
+    outputs = [Name(output.name) for output in layer_outputs(graph, step)]
+    own = next(index for index, output in enumerate(outputs) if output.name == step.name)
+    return {
+        parent: Local(activations.softmax_slope(own, zs.index(parent), outputs))
+        for parent in parents
+    }
+
+
+def layer_outputs(graph: Graph, step: Step) -> list[Step]:
+    """The activations of the step's layer for its sample, unit by unit."""
+    return [
+        other
+        for other in graph.steps
+        if other.kind == "activation"
+        and other.sample == step.sample
+        and other.unit is not None
+        and step.unit is not None
+        and other.unit.layer == step.unit.layer
+    ]
+
+
+def _loss_slopes(network: Network, step: Step, parents: Sequence[str]) -> dict[str, Local]:
+    assert isinstance(network.loss, RuleUse)
+    row = loss_row(network.loss)
+    options = network.loss.options
+    names = names_in(step.formula)
+    count = network.layers[-1].units
+    found = {}
+    for parent in parents:
+        target = parent.replace("yhat", "y", 1)
+        assert target in names
+        formula = losses.loss_slope(row, parent, target, count, options)
+        found[parent] = Local(formula, losses.saturated_slope(row, parent, target))
+    return found
+
+
+def linear_coefficients(formula: Formula) -> dict[str, Formula] | None:
+    """The derivative by each name of a sum of products of names and numbers, in one pass; None
+    where the formula is not such a sum (then SymPy differentiates it)."""
+    found: dict[str, list[Formula]] = defaultdict(list)
+    terms = formula.terms if isinstance(formula, Sum) else (formula,)
+    for term in terms:
+        divisor: Formula = ONE
+        minus = False
+        if isinstance(term, Negative):
+            minus, term = True, term.operand
+        if isinstance(term, Quotient) and isinstance(term.denominator, Number):
+            divisor, term = term.denominator, term.numerator
+            if isinstance(term, Sum):
+                inner = linear_coefficients(term)
+                if inner is None:
+                    return None
+                for name, coefficient in inner.items():
+                    part = quotient(coefficient, divisor)
+                    found[name].append(negative(part) if minus else part)
+                continue
+        factors = term.factors if isinstance(term, Product) else (term,)
+        named = [factor.name for factor in factors if isinstance(factor, Name)]
+        if any(not isinstance(factor, Name | Number) for factor in factors):
+            return None
+        if len(set(named)) != len(named):
+            return None
+        for index, factor in enumerate(factors):
+            if isinstance(factor, Name):
+                rest = quotient(product(*factors[:index], *factors[index + 1 :]), divisor)
+                found[factor.name].append(negative(rest) if minus else rest)
+    return {name: total(*parts) for name, parts in found.items()}

@@ -1,0 +1,194 @@
+"""What the sheet says of its numbers, and the sentences beside them."""
+
+from __future__ import annotations
+
+import pytest
+from pages import page, rows
+
+
+def plain(shown: str) -> str:
+    """A page without its line breaks, so that sentences can be looked for."""
+    return " ".join(shown.replace("┃", " ").split())
+
+
+def notes(source: str, **choices: object) -> str:
+    return plain(page(source, **choices))
+
+
+def test_a_dead_layer_and_twins() -> None:
+    shown = notes("equal-weights-dead-relu")
+    assert "All units of layer 1 have the same weights, in and out." in shown
+    assert "Every ReLU of layer 1 is off (z < 0): the layer passes no gradient" in shown
+    assert "z₁⁽¹⁾ < 0, so this ReLU is off and passes no gradient." in shown
+    assert "L stays at 0.6931." in shown
+
+
+def test_one_dead_unit() -> None:
+    shown = notes("relu-regression-step")
+    assert "Layer 2: the ReLU of unit 1 is off (z < 0) and passes no gradient." in shown
+    assert "All units of layer" not in shown
+
+
+BATCH = """
+    samples: [{inputs: [1], targets: [0]}, {inputs: [-1], targets: [0]}]
+    layers:
+      - {activation: relu, weights: [[1], [-1], [2]], biases: [0, -3, 5]}
+      - {activation: identity, weights: [[1, 1, 1]]}
+    loss: half_squared_error
+"""
+
+
+def test_in_a_batch_a_unit_is_dead_only_if_no_sample_wakes_it() -> None:
+    shown = notes(BATCH)
+    assert "z₁⁽¹⁾ < 0 for sample 2: there this ReLU is off and passes none." in shown
+    assert "z₂⁽¹⁾ < 0 for every sample: there this ReLU is off and passes none." in shown
+    assert "Layer 1: the ReLU of unit 2 is off (z < 0) and passes no gradient." in shown
+    assert "z₃⁽¹⁾ < 0" not in shown
+
+
+def test_a_saturated_unit() -> None:
+    shown = notes("two-hidden-layers")
+    assert "Warning: Saturated: a₂⁽²⁾. The slope there is below 0.01" in shown
+
+
+@pytest.mark.parametrize(
+    ("source", "remark"),
+    [
+        ("vanishing-gradient", "The gradient vanishes"),
+        ("exploding-gradient", "The gradient explodes"),
+    ],
+)
+def test_a_gradient_that_does_not_keep_its_size(source: str, remark: str) -> None:
+    shown = notes(source)
+    assert remark in shown
+    assert "Gradient layer by layer" in shown
+
+
+def test_the_size_of_the_gradient_layer_by_layer() -> None:
+    table = rows(page("exploding-gradient").partition("Gradient layer by layer")[2])
+    assert table["output"] == ["124", "–"]
+    assert table["2"] == ["620", "5"]
+    assert table["1"] == ["3100", "5"]
+
+
+KINK = """
+    inputs: [1]
+    targets: [{target}]
+    layers:
+      - {{activation: {activation}, weights: [[0]], biases: [0]}}
+    loss: {loss}
+    learning_rate: 1
+"""
+
+
+@pytest.mark.parametrize(
+    ("activation", "loss", "target", "remark"),
+    [
+        (
+            "relu",
+            "squared_error",
+            1,
+            "z₁⁽¹⁾ = 0: ReLU has no derivative at z = 0; 0 is used there.",
+        ),
+        ("leaky_relu", "squared_error", 1, "z₁⁽¹⁾ = 0: Leaky ReLU has no derivative"),
+        ("identity", "absolute_error", 0, "ŷ = 0: The absolute error has no derivative"),
+        ("identity", "absolute_error", 1, ""),
+        ("sigmoid", "squared_error", 1, ""),
+    ],
+)
+def test_values_on_a_kink(activation: str, loss: str, target: int, remark: str) -> None:
+    shown = notes(KINK.format(activation=activation, loss=loss, target=target))
+    if remark:
+        assert remark in shown
+    else:
+        assert "no derivative" not in shown
+
+
+def test_the_step_jumps_at_its_own_threshold() -> None:
+    shown = notes(
+        KINK.format(activation="{name: step, threshold: 0}", loss="squared_error", target=1)
+    )
+    assert "z₁⁽¹⁾ = 0: The step jumps at its threshold" in shown
+    assert "The slope of step is 0 everywhere" in shown
+
+
+def test_hinge_loss_on_the_margin() -> None:
+    source = """
+        inputs: [1, 1]
+        targets: [1]
+        layers: [{activation: identity, weights: [[0.5, 0.5]]}]
+        loss: hinge
+    """
+    assert "y·ŷ = 1: The hinge loss has no derivative where y·ŷ = 1" in notes(source)
+
+
+def test_a_tie_in_max() -> None:
+    shown = notes("max-circuit-tie")
+    assert "max(z, w) is a tie" in shown
+    assert "each of the 2 equal arguments is given ½ of the gradient." in shown
+    assert "tie" not in notes("max-circuit")
+
+
+def test_without_gradients_a_kink_does_not_matter() -> None:
+    assert "jumps" not in notes("xor-with-hidden-layer")
+
+
+def test_a_step_that_goes_too_far() -> None:
+    shown = notes(
+        """
+        equations: {y: x^2}
+        parameters: {x: 1}
+        learning_rate: 1.5
+        """
+    )
+    assert "With the new parameters, y rises from 1 to 4." in shown
+    assert "The step raised what it should lower: it went too far." in shown
+
+
+def test_a_loss_that_hardly_moves_is_written_with_the_digits_that_move() -> None:
+    shown = notes(
+        """
+        equations: {y: x^2}
+        parameters: {x: 1}
+        learning_rate: 0.000001
+        """
+    )
+    assert "y falls from 1 to 0.999996" in shown
+
+
+def test_units_drawn_at_random_say_so() -> None:
+    assert "Layers 1–2 are initialised: zeros." in notes("all-zero-weights")
+    assert "Layers 1–2 are initialised: zeros." not in notes("small-random-weights")
+
+
+def test_batch_normalisation_says_why_there_are_three_ways() -> None:
+    assert "Each z acts on the loss in three ways" in notes("batch-norm-by-hand")
+
+
+def test_shared_biases_have_a_place_of_their_own() -> None:
+    shown = page("shared-biases-two-outputs")
+    assert "\nLayer 2, shared bias\n" in shown
+    assert "b⁽²⁾ is added in 2 places and collects the gradient of each of them." in notes(
+        "shared-biases-two-outputs"
+    )
+    # It is written after the derivatives that it adds up.
+    assert shown.index("∂L/∂z₂⁽²⁾  │") < shown.index("∂L/∂b⁽²⁾")
+
+
+def test_an_author_s_own_parameter_is_not_called_a_bias() -> None:
+    shown = notes("sum-times-circuit")
+    assert "bias" not in shown
+    shown = notes("sigmoid-circuit")
+    assert "w₂ is added as it stands, so its gradient is ∂f/∂g itself." in shown
+
+
+def test_targets_that_are_no_probabilities() -> None:
+    source = """
+        inputs: [1]
+        targets: [0.5, 0.2]
+        layers: [{activation: softmax, weights: [[1], [2]]}]
+        loss: cross_entropy
+    """
+    shown = notes(source)
+    assert "∂L/∂z₁⁽¹⁾ │ ŷ₁(y₁ + y₂) − y₁" in shown
+    assert "but for the sum of the targets, which is not 1 here." in shown

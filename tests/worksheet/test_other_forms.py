@@ -1,0 +1,356 @@
+"""The same gradients with δ, in matrices, and gate by gate."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+import ours
+import pytest
+import strategies
+from hypothesis import given
+from pages import NEURON, document, lines, page, problem, rows, run, section
+from strategies import Problem, examples
+
+from backprop_cli.formula.evaluate import as_float, evaluate
+from backprop_cli.formula.nodes import Call, Formula, Matrix, Name, Negative, Product, Shown, Sum
+from backprop_cli.graph.gates import split_into_gates
+from backprop_cli.run import Run, solve
+from backprop_cli.worksheet.document import Derivation
+from backprop_cli.worksheet.sheet import Choices, Sheet
+from backprop_cli.worksheet.solution import solution
+
+# ---------------------------------------------------------------- δ
+
+
+def test_delta_form() -> None:
+    table = rows(section(page("two-hidden-layers", form="delta", width=120), "Gradients"))
+    assert table["δ₁⁽³⁾"] == ["(ŷ − y) · ∂ŷ/∂z₁⁽³⁾", "(0.7344 − 1)(0.1950)", "≈ −0.05179"]
+    assert table["δ₁⁽²⁾"][0] == "δ₁⁽³⁾ · w₁₁⁽³⁾ · ∂a₁⁽²⁾/∂z₁⁽²⁾"
+    assert table["δ₁⁽¹⁾"][0] == "(δ₁⁽²⁾·w₁₁⁽²⁾ + δ₂⁽²⁾·w₂₁⁽²⁾) · ∂a₁⁽¹⁾/∂z₁⁽¹⁾"
+    assert table["∂L/∂w₁₁⁽¹⁾"] == ["δ₁⁽¹⁾·x₁", "(−0.0006015)·6", "≈ −0.003609"]
+    assert "∂L/∂a₁⁽¹⁾" not in table
+
+
+# ---------------------------------------------------------------- matrices
+
+
+def test_matrix_form_goes_from_letters_with_shapes_to_numbers() -> None:
+    shown = section(page("relu-regression-step", form="matrix"), "Backward pass in matrices")
+    assert (
+        lines(
+            """
+            δ⁽¹⁾ = ⎛W⁽²⁾ᵀ δ⁽²⁾⎞ ⊙ ReLU′(z⁽¹⁾)
+                   ⎝ 2×2  2×1 ⎠       2×1
+
+                 = ⎛⎡w₃  w₅⎤ᵀ ⎡δ₃⎤⎞ ⊙ ⎡∂a₁/∂z₁⎤
+                   ⎝⎣w₄  w₆⎦  ⎣δ₄⎦⎠   ⎣∂a₂/∂z₂⎦
+
+                 = ⎛⎡0.5  −1  ⎤ᵀ ⎡0  ⎤⎞ ⊙ ⎡1⎤
+                   ⎝⎣1     0.5⎦  ⎣1.2⎦⎠   ⎣1⎦
+
+                 = ⎡1.2⎤
+                   ⎣0.6⎦
+
+            ∂L/∂W⁽¹⁾ = δ⁽¹⁾ xᵀ
+                       2×1  1×1
+
+                     = ⎡δ₁⎤ [x]ᵀ
+                       ⎣δ₂⎦
+
+                     = ⎡1.2⎤ [2]ᵀ
+                       ⎣0.6⎦
+
+                     = ⎡2.4⎤
+                       ⎣1.2⎦
+            """
+        )
+        in shown
+    )
+
+
+def test_the_bias_as_a_column_of_the_weights() -> None:
+    shown = section(page("relu-regression-step", form="matrix"), "Forward pass in matrices")
+    assert (
+        lines(
+            """
+                               ⎡a₃⎤
+            [ŷ] = [w₇  w₈  b₅] ⎢a₄⎥
+            1×1       1×3      ⎣1 ⎦
+                               3×1
+            """
+        )
+        in shown
+    )
+
+
+def test_cancelled_cross_entropy_in_matrices() -> None:
+    shown = page("softmax-three-classes", form="matrix")
+    assert "δ⁽¹⁾ = ŷ − y" in shown
+
+
+def test_a_batch_is_a_matrix_with_a_column_for_each_sample() -> None:
+    shown = page("line-fit-sum", form="matrix")
+    assert "Each column is a sample" in shown
+    assert "[z₁⁽¹⁾[1]  z₁⁽¹⁾[2]" in shown or "= [1  2  3  4]" in shown
+    mean = page("line-fit-full-batch", form="matrix", show=1)
+    assert "∂L/∂W⁽¹⁾ = 1/4" in mean
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("sigmoid-circuit", "equations have no layers"),
+        ("batch-norm-by-hand", "batch normalisation ties the samples together"),
+    ],
+)
+def test_where_there_is_no_matrix_form_it_is_said(source: str, reason: str) -> None:
+    shown = page(source, form="matrix", width=120)
+    assert f"There is no matrix form here: {reason}." in shown
+    assert "Gradients" in shown
+
+
+def test_large_matrices_are_letters_with_shapes() -> None:
+    wide = """
+        inputs: [0.1, 0.2]
+        targets: [1]
+        layers:
+          - {activation: tanh, units: 30, weights: {init: uniform, low: -1, high: 1, seed: 1}}
+          - {activation: identity, units: 1, weights: {init: uniform, low: -1, high: 1, seed: 4}}
+        loss: half_squared_error
+    """
+    shown = page(wide, form="matrix")
+    assert "δ⁽¹⁾ = ⎛W⁽²⁾ᵀ δ⁽²⁾⎞ ⊙ tanh′(z⁽¹⁾)\n       ⎝30×1  1×1 ⎠      30×1" in shown
+    assert "⎡w" not in section(shown, "Forward pass in matrices")
+
+
+Array = list[list[float]]
+
+
+def worked_out(formula: Formula) -> Array:
+    """A formula of matrices and numbers multiplied out, by hand."""
+    match formula:
+        case Matrix(entries):
+            return [[as_float(evaluate(entry, no_names)) for entry in row] for row in entries]
+        case Shown("shape", (inside, _)):
+            return worked_out(inside)
+        case Shown("transpose", (inside,)):
+            return [list(row) for row in zip(*worked_out(inside), strict=True)]
+        case Shown("matmul", (first, *rest)):
+            result = worked_out(first)
+            for factor in rest:
+                columns = list(zip(*worked_out(factor), strict=True))
+                result = [[dot(row, column) for column in columns] for row in result]
+            return result
+        case Shown("hadamard", (left, right)):
+            pairs = zip(worked_out(left), worked_out(right), strict=True)
+            return [[x * y for x, y in zip(*rows, strict=True)] for rows in pairs]
+        case Sum(terms):
+            result = worked_out(terms[0])
+            for term in terms[1:]:
+                result = added(result, worked_out(term))
+            return result
+        case Negative(operand):
+            return [[-x for x in row] for row in worked_out(operand)]
+        case Product(factors) if not all(map(is_plain, factors)):
+            *scalars, last = factors
+            scale = 1.0
+            for scalar in scalars:
+                scale *= as_float(evaluate(scalar, no_names))
+            return [[scale * x for x in row] for row in worked_out(last)]
+        case Call("softmax", (Matrix() as inside,)):
+            powers = [[math.exp(z) for z in row] for row in worked_out(inside)]
+            sums = [sum(column) for column in zip(*powers, strict=True)]
+            return [[p / total for p, total in zip(row, sums, strict=True)] for row in powers]
+        case Call(function, (Matrix() as inside, *options)):
+            return [
+                [as_float(evaluate(Call(function, (entry, *options)), no_names)) for entry in row]
+                for row in inside.rows
+            ]
+        case _:
+            return [[as_float(evaluate(formula, no_names))]]
+
+
+def is_plain(formula: Formula) -> bool:
+    return not isinstance(formula, Matrix | Shown)
+
+
+def dot(row: list[float], column: tuple[float, ...]) -> float:
+    return sum(x * y for x, y in zip(row, column, strict=True))
+
+
+def added(left: Array, right: Array) -> Array:
+    """A single column is added to every column."""
+    return [
+        [x + (other[index] if len(other) > 1 else other[0]) for index, x in enumerate(row)]
+        for row, other in zip(left, right, strict=True)
+    ]
+
+
+def no_names(name: str) -> Fraction:
+    raise KeyError(name)
+
+
+def numbers_only(formula: Formula) -> bool:
+    if isinstance(formula, Shown) and formula.form == "shape":
+        return numbers_only(formula.operands[0])
+    if isinstance(formula, Name):
+        return False
+    parts = (
+        [entry for row in formula.rows for entry in row]
+        if isinstance(formula, Matrix)
+        else list(getattr(formula, "operands", ()))
+        + list(getattr(formula, "terms", ()))
+        + list(getattr(formula, "factors", ()))
+        + list(getattr(formula, "arguments", ()))
+        + ([formula.operand] if isinstance(formula, Negative) else [])
+    )
+    return all(map(numbers_only, parts))
+
+
+@examples(10, 100)
+@given(strategies.networks(max_hidden=2, max_units=3, max_samples=2))
+def test_matrices_with_numbers_give_the_matrix_below_them(network: Problem) -> None:
+    sheet = solution(ours.run(network), Choices(form="matrix", digits=12))
+    for block in sheet.blocks:
+        if not isinstance(block, Derivation):
+            continue
+        arrays = [worked_out(line.right) for line in block.lines if numbers_only(line.right)]
+        for array in arrays[:-1]:
+            for row, expected in zip(array, arrays[-1], strict=True):
+                assert row == pytest.approx(expected, rel=1e-6, abs=1e-8)
+
+
+# ---------------------------------------------------------------- gates
+
+
+def test_gates_by_local_times_incoming() -> None:
+    shown = section(
+        page("sum-times-circuit", form="gates"), "Backward pass: local × incoming = gradient"
+    )
+    assert shown.endswith(
+        lines(
+            """
+            Gate → input │ Local  │ Incoming   │ Gradient
+            ─────────────┼────────┼────────────┼─────────
+            f → z        │ q = 3  │ 1          │  3
+            f → q        │ z = −4 │ 1          │ −4
+            q → x        │ 1      │ ∂f/∂q = −4 │ −4
+            q → y        │ 1      │ ∂f/∂q = −4 │ −4
+            """
+        )
+    )
+
+
+def test_the_record_of_an_autograd_engine() -> None:
+    shown = section(page("sum-times-circuit", form="gates"), "What an autograd engine records")
+    assert shown == lines(
+        """
+        Variable │ Function │ Input data    │ forward() │ Output
+        ─────────┼──────────┼───────────────┼───────────┼───────
+        q        │ Add      │ x = −2, y = 5 │ x + y     │   3
+        f        │ Mul      │ q = 3, z = −4 │ q·z       │ −12
+
+        Gate → input │ grad_fn     │ Kept   │ Incoming │ backward() │ Outgoing
+        ─────────────┼─────────────┼────────┼──────────┼────────────┼─────────
+        f → z        │ MulBackward │ q = 3  │  1       │ incoming·q │  3
+        f → q        │ MulBackward │ z = −4 │  1       │ incoming·z │ −4
+        q → x        │ AddBackward │ nothing │ −4      │ incoming   │ −4
+        q → y        │ AddBackward │ nothing │ −4      │ incoming   │ −4
+        """
+    ).replace("Kept   ", "Kept    ").replace(
+        "┼────────┼──────────┼────────────┼", "┼─────────┼──────────┼────────────┼"
+    ).replace("q = 3  │", "q = 3   │").replace("z = −4 │  1", "z = −4  │  1").replace(
+        "│ −4      │", "│ −4       │"
+    )
+
+
+def test_a_quantity_used_twice_adds_up() -> None:
+    source = """
+        equations: {f: x*x + x}
+        given: {x: 3}
+    """
+    shown = page(source, form="gates")
+    assert "∂f/∂x in all" in shown
+    assert rows(shown)["∂f/∂x in all"][-1] == "7"
+
+
+def test_the_sigmoid_circuit_gate_by_gate() -> None:
+    """f = 1/(1 + e^−(w0 x0 + w1 x1 + w2)) as the lab sheet has it."""
+    shown = rows(page("sigmoid-circuit-by-gates", form="gates", width=120))
+    gradients = {
+        name: row[-1] for name, row in shown.items() if " → " in name and "Backward" not in row[0]
+    }
+    assert gradients["f1 → w0" if "f1 → w0" in gradients else "f₁ → w₀"] == "≈ −0.1966"
+
+
+@examples(12, 120)
+@given(strategies.equation_graphs(max_samples=1))
+def test_taking_equations_apart_changes_no_value_and_no_gradient(graph: Problem) -> None:
+    whole = ours.run(graph)
+    apart = solve(split_into_gates(whole.problem))
+    for name, value in whole.iterations[0].values.items():
+        step = whole.iterations[0].graph.step.get(name)
+        if step is not None and step.kind == "slope":
+            continue
+        assert value is not None
+        other = apart.iterations[0].values[name]
+        assert other is not None
+        assert as_float(other) == pytest.approx(as_float(value), rel=1e-9, abs=1e-9), name
+
+
+@examples(12, 120)
+@given(strategies.equation_graphs(max_samples=1))
+def test_local_times_incoming_is_what_every_gate_sends_back(graph: Problem) -> None:
+    solved = solve(split_into_gates(ours.run(graph).problem))
+    sheet = Sheet(solved, solved.iterations[0], Choices())
+    for step in sheet.graph.section("backward", "gradient"):
+        if step.kind == "slope" or not step.links:
+            continue
+        sent = [
+            as_float(evaluate(link.local, sheet.known))
+            * (1 if link.upstream is None else as_float(sheet.known(link.upstream)))
+            for link in step.links
+        ]
+        assert sum(sent) == pytest.approx(as_float(sheet.known(step.name)), rel=1e-7, abs=1e-9)
+
+
+def test_gates_of_an_equation_are_numbered_behind_its_name() -> None:
+    source = """
+        equations: {f: "1/(1 + exp(-(w*x + b)))"}
+        given: {x: 1}
+        parameters: {w: 2, b: 3}
+    """
+    taken_apart = split_into_gates(problem(source)).model
+    assert list(getattr(taken_apart, "equations", {})) == ["f1", "f2", "f3", "f4", "f5", "f"]
+
+
+def test_gates_keep_clear_of_names_in_use() -> None:
+    source = """
+        equations: {f1: x + 1, f: "f1*x*f2"}
+        given: {x: 2, f2: 5}
+    """
+    assert list(getattr(split_into_gates(problem(source)).model, "equations", {})) == [
+        "f1",
+        "f3",
+        "f",
+    ]
+
+
+def test_networks_are_left_as_they_are() -> None:
+    neuron = problem(NEURON)
+    assert split_into_gates(neuron) is neuron
+
+
+def both_forms(source: str) -> tuple[Run, Run]:
+    return run(source), solve(split_into_gates(problem(source)))
+
+
+def test_forms_differ_in_writing_only() -> None:
+    """Whatever the form, the update table and the loss after it are the same."""
+    pages = {form: page("two-hidden-layers", form=form) for form in ("reuse", "delta", "matrix")}
+    tables = {section(shown, "Update") for shown in pages.values()}
+    assert len(tables) == 1
+    assert (
+        document("two-hidden-layers", form="gates").title == "Two hidden layers, one training step"
+    )

@@ -1,0 +1,318 @@
+"""The worked solution as a student reads it, section by section."""
+
+from __future__ import annotations
+
+import pytest
+from pages import NEURON, lines, page, rows, section
+
+
+def test_a_whole_sheet() -> None:
+    assert (
+        page(NEURON)
+        == lines(
+            """
+        Untitled
+        ════════
+
+        Given
+        ─────
+
+        What          │ Values
+        ──────────────┼─────────────────────────────────────────
+        Inputs        │ x₁ = 1, x₂ = 0.5
+        Targets       │ y = 0
+        Output unit   │ w₁₁⁽¹⁾ = 0.4, w₁₂⁽¹⁾ = −0.2, b₁⁽¹⁾ = 0.1
+        Learning rate │ η = 0.5
+
+        Full precision is carried. Results marked ≈ are rounded to 4 significant digits;
+        the numbers put in have as many as it takes to reproduce them.
+
+        Forward pass
+        ────────────
+
+        Quantity │ Formula                       │ Numbers put in           │    Value
+        ─────────┼───────────────────────────────┼──────────────────────────┼─────────
+        z₁⁽¹⁾    │ w₁₁⁽¹⁾·x₁ + w₁₂⁽¹⁾·x₂ + b₁⁽¹⁾ │ 0.4·1 + (−0.2)·0.5 + 0.1 │   0.4
+        ŷ        │ σ(z₁⁽¹⁾)                      │ σ(0.4)                   │ ≈ 0.5987
+
+        σ(z) = 1/(1 + exp(−z))
+
+        Loss
+        ────
+
+        Quantity │ Formula   │ Numbers put in │    Value
+        ─────────┼───────────┼────────────────┼─────────
+        L        │ ½(y − ŷ)² │ ½(0 − 0.5987)² │ ≈ 0.1792
+
+        Local derivatives
+        ─────────────────
+
+        Quantity  │ Formula  │ Numbers put in     │    Value
+        ──────────┼──────────┼────────────────────┼─────────
+        ∂ŷ/∂z₁⁽¹⁾ │ ŷ(1 − ŷ) │ 0.5987(1 − 0.5987) │ ≈ 0.2403
+
+        The slope of σ can be read off its own output: a(1 − a), at most 1/4.
+
+        Gradients
+        ─────────
+
+        Output unit
+        ┄┄┄┄┄┄┄┄┄┄┄
+
+        Quantity   │ Formula           │ Numbers put in  │     Value
+        ───────────┼───────────────────┼─────────────────┼──────────
+        ∂L/∂ŷ      │ ŷ − y             │ 0.5987 − 0      │ ≈ 0.5987
+        ∂L/∂z₁⁽¹⁾  │ ∂L/∂ŷ · ∂ŷ/∂z₁⁽¹⁾ │ 0.59869·0.24026 │ ≈ 0.1438
+        ∂L/∂w₁₁⁽¹⁾ │ ∂L/∂z₁⁽¹⁾ · x₁    │ 0.1438·1        │ ≈ 0.1438
+        ∂L/∂w₁₂⁽¹⁾ │ ∂L/∂z₁⁽¹⁾ · x₂    │ 0.14384·0.5     │ ≈ 0.07192
+        ∂L/∂b₁⁽¹⁾  │ ∂L/∂z₁⁽¹⁾         │ 0.1438          │ ≈ 0.1438
+
+        The ½ is there to cancel the 2 of the square, which leaves ŷ − y.
+
+        A bias always has the input 1, so its gradient is ∂L/∂z₁⁽¹⁾ itself.
+
+        Update
+        ──────
+
+        Every parameter moves against its gradient: new = old − η·gradient, with
+        η = 0.5.
+
+        Parameter │  Old │  Gradient │ η · gradient │        New
+        ──────────┼──────┼───────────┼──────────────┼───────────
+        w₁₁⁽¹⁾    │  0.4 │ ≈ 0.1438  │ ≈ 0.07192    │  ≈ 0.3281
+        w₁₂⁽¹⁾    │ −0.2 │ ≈ 0.07192 │ ≈ 0.03596    │ ≈ −0.2360
+        b₁⁽¹⁾     │  0.1 │ ≈ 0.1438  │ ≈ 0.07192    │  ≈ 0.02808
+
+        Loss after the update
+        ─────────────────────
+
+        With the new parameters and the same sample, L falls from 0.1792 to 0.1564.
+        """
+        )
+        + "\n"
+    )
+
+
+def test_without_a_loss_there_is_only_a_forward_pass() -> None:
+    shown = page("one-neuron")
+    assert "Forward pass" in shown
+    assert all(title not in shown for title in ("Loss", "Gradients", "Update", "What the numbers"))
+
+
+def test_without_a_learning_rate_there_is_no_update() -> None:
+    shown = page("exploding-gradient")
+    assert "Gradients" in shown
+    assert "Update" not in shown
+    assert "after the update" not in shown
+
+
+def test_what_is_no_loss_is_not_called_one() -> None:
+    shown = page("parabola-descent", show=1)
+    assert "What is minimised" in shown
+    assert "With the new parameters, y falls from 6 to −6." in shown
+    assert "Loss after the update" not in shown
+
+
+# ---------------------------------------------------------------- several samples
+
+LINE = """
+    samples:
+      - {inputs: [1], targets: [2]}
+      - {inputs: [2], targets: [3]}
+      - {inputs: [3], targets: [5]}
+    layers:
+      - {activation: identity, weights: [[1]], biases: [0]}
+    loss: half_squared_error
+    learning_rate: 0.1
+    training: {batch: %s, steps: %s, reduction: %s}
+"""
+
+
+def line(batch: object = "all", steps: int = 1, reduction: str = "mean") -> str:
+    return LINE % (batch, steps, reduction)
+
+
+def test_samples_stand_in_a_table() -> None:
+    assert section(page(line()), "Given").startswith(
+        lines(
+            """
+            Sample │ x │ y
+            ───────┼───┼──
+            1      │ 1 │ 2
+            2      │ 2 │ 3
+            3      │ 3 │ 5
+
+            x[2] is x of sample 2, and so on.
+            """
+        )
+    )
+
+
+def test_a_batch_is_worked_out_sample_by_sample_and_then_as_a_whole() -> None:
+    shown = page(line())
+    loss = section(shown, "Loss")
+    assert [row for row in loss.splitlines() if row and "│" not in row and "─" not in row] == [
+        "Sample 1",
+        "Sample 2",
+        "Sample 3",
+        "Whole batch",
+    ]
+    assert rows(loss)["L[2]"] == ["½(y[2] − ŷ[2])²", "½(3 − 2)²", "0.5"]
+    assert rows(loss)["L"] == ["(L[1] + L[2] + L[3])/3", "(0.5 + 0.5 + 2)/3", "1"]
+
+
+@pytest.mark.parametrize(
+    ("reduction", "formula", "numbers", "value"),
+    [
+        ("mean", "(∂L/∂b₁⁽¹⁾[1] + ∂L/∂b₁⁽¹⁾[2] + ∂L/∂b₁⁽¹⁾[3])/3", "(−1 − 1 − 2)/3", "≈ −1.333"),
+        ("sum", "∂L/∂b₁⁽¹⁾[1] + ∂L/∂b₁⁽¹⁾[2] + ∂L/∂b₁⁽¹⁾[3]", "−1 − 1 − 2", "−4"),
+    ],
+)
+def test_the_gradient_of_a_batch_is_their_mean_or_sum(
+    reduction: str, formula: str, numbers: str, value: str
+) -> None:
+    shown = section(page(line(reduction=reduction), width=120), "Gradients")
+    assert rows(shown)["∂L/∂b₁⁽¹⁾"] == [formula, numbers, value]
+
+
+def test_one_sample_at_a_time_goes_in_order_and_wraps_round() -> None:
+    shown = page(line(batch=1, steps=4))
+    titles = [row for row in shown.splitlines() if row.startswith("Update ")]
+    assert titles == [
+        "Update 1: sample 1",
+        "Update 2: sample 2",
+        "Update 3: sample 3",
+        "Update 4: sample 1",
+    ]
+    # In a batch of one nothing needs the number of its sample.
+    assert "[1]" not in shown
+
+
+def test_mini_batches_wrap_round() -> None:
+    shown = page(line(batch=2, steps=2))
+    assert "Update 1: samples 1–2" in shown
+    assert "Update 2: samples 3, 1" in shown
+
+
+def test_what_holds_of_every_update_is_said_once() -> None:
+    shown = page(line(batch=1, steps=3))
+    for sentence in (
+        "Every parameter moves against its gradient",
+        "A bias always has the input 1",
+        "The ½ is there to cancel the 2",
+    ):
+        assert shown.count(sentence) == 1, sentence
+
+
+def test_a_later_update_begins_with_its_sample_and_the_new_parameters() -> None:
+    table = rows(section(page(line(batch=1, steps=2)), "Update 2: sample 2"))
+    assert table["Inputs"] == ["x = 2"]
+    assert table["Targets"] == ["y = 3"]
+    assert table["Output unit"] == ["w₁₁⁽¹⁾ = 1.1, b₁⁽¹⁾ = 0.1"]
+
+
+def test_losses_of_different_samples_are_not_compared_with_one_another() -> None:
+    shown = page(line(batch=1, steps=4), show=1)
+    table = rows(section(shown, "All updates"))
+    assert [(when, row[0]) for when, row in table.items() if " update " in when] == [
+        ("before update 1", "1"),
+        ("before update 2", "2"),
+        ("before update 3", "3"),
+        ("before update 4", "1"),
+        ("after update 4", "1"),
+    ]
+    assert "These are losses of different samples. Over all of them L goes from 1 to" in shown
+
+
+def test_many_samples_stand_side_by_side() -> None:
+    shown = section(page("xor-learnt", show=1), "Update 1: samples 1–4")
+    forward = shown.partition("Forward pass")[2]
+    assert "Quantity │ Formula                 │ Sample 1 │ Sample 2 │" in forward
+    assert "Mean over the samples" in shown
+
+
+# ---------------------------------------------------------------- other names
+
+
+def test_sequential_names_count_through_the_network() -> None:
+    assert section(page("relu-regression-step"), "Forward pass").startswith(
+        lines(
+            """
+            Quantity │ Formula            │ Numbers put in        │ Value
+            ─────────┼────────────────────┼───────────────────────┼──────
+            z₁       │ w₁·x + b₁          │ 0.5·2 + 0             │  1
+            z₂       │ w₂·x + b₂          │ 0.25·2 + 0.5          │  1
+            a₁       │ ReLU(z₁)           │ ReLU(1)               │  1
+            a₂       │ ReLU(z₂)           │ ReLU(1)               │  1
+            z₃       │ w₃·a₁ + w₅·a₂ + b₃ │ 0.5·1 + (−1)·1 + 0.25 │ −0.25
+            z₄       │ w₄·a₁ + w₆·a₂ + b₄ │ 1·1 + 0.5·1 + 0       │  1.5
+            a₃       │ ReLU(z₃)           │ ReLU(−0.25)           │  0
+            a₄       │ ReLU(z₄)           │ ReLU(1.5)             │  1.5
+            ŷ        │ w₇·a₃ + w₈·a₄ + b₅ │ 1·0 + 1·1.5 + 0.1     │  1.6
+            """
+        )
+    )
+
+
+FROM_TO = """
+    inputs: [1, 2]
+    layers:
+      - {activation: identity, weights: [[3, null], [5, 7]]}
+    notation: {index_order: from_to}
+"""
+
+
+def test_from_to_names_swap_the_indices_and_a_missing_weight_has_no_term() -> None:
+    shown = section(page(FROM_TO), "Forward pass")
+    assert rows(shown)["z₁⁽¹⁾"] == ["w₁₁⁽¹⁾·x₁", "3·1", "3"]
+    assert rows(shown)["z₂⁽¹⁾"] == ["w₁₂⁽¹⁾·x₁ + w₂₂⁽¹⁾·x₂", "5·1 + 7·2", "19"]
+
+
+OPTIONS = """
+    inputs: [-2]
+    layers:
+      - activation: [{name: leaky_relu, slope: 0.2}, {name: step, at_threshold: 0},
+                     {name: bent, formula: "z/(1 + z^2)"}]
+        weights: [[1], [1], [1]]
+"""
+
+
+def test_a_function_is_explained_with_its_own_options() -> None:
+    shown = section(page(OPTIONS), "Forward pass")
+    assert "LeakyReLU(z, 0.2) = z if z > 0 else 0.2·z" in shown
+    assert "step(z, 0, 0) = 1 if z > 0 else 0" in shown
+    assert rows(shown)["ŷ₃"] == ["z₃⁽¹⁾/(1 + (z₃⁽¹⁾)²)", "(−2)/(1 + (−2)²)", "−0.4"]
+
+
+def test_thresholds_are_subtracted() -> None:
+    shown = page("xor-thresholds")
+    assert "θ₁⁽¹⁾ = 0.8" in shown
+    assert "0.9·1 + 1.0·1 − (−0.1)" in shown
+    assert (
+        "A threshold always has the input −1, so its gradient is ∂L/∂z₁⁽²⁾ with the\n"
+        "opposite sign." in shown
+    )
+
+
+def test_linear_layers_are_shown_to_collapse() -> None:
+    shown = section(page("linear-layers-collapse"), "Forward pass")
+    assert "All units are linear: the layers collapse" in shown
+    assert "[ŷ] = [9  3  −3] ⎢x₂⎥ + [−0.5]" in shown
+
+
+# ---------------------------------------------------------------- numbers
+
+
+def test_hand_rounding_is_announced() -> None:
+    shown = page("rounding: {digits: 3, every_step: true}\n" + NEURON.replace("\n    ", "\n"))
+    assert "Each value is rounded to 3 significant digits and carried on rounded" in shown
+    assert "ŷ        │ σ(z₁⁽¹⁾)                      │ σ(0.4)                   │ ≈ 0.599" in shown
+
+
+def test_fractions() -> None:
+    shown = section(page("relu-regression-step", fractions=True), "Update")
+    assert rows(shown)["w₁"] == ["½", "12/5", "3/25", "19/50"]
+
+
+def test_digits() -> None:
+    assert "≈ 0.59868766" in page(NEURON, digits=8)

@@ -1,0 +1,140 @@
+"""The update section: plain descent as a table, other rules step by step; whole runs."""
+
+from __future__ import annotations
+
+import pytest
+from pages import NEURON, page, rows, run, section
+
+from backprop_cli.worksheet.curves import function_curve, loss_curve
+
+PARABOLA = """
+    equations: {{f: "x^2"}}
+    parameters: {{x: 1}}
+    learning_rate: 0.1
+    training: {training}
+"""
+
+
+def update(training: str) -> dict[str, list[str]]:
+    """The rows of the update section for f = x² at 1, where the gradient is 2."""
+    shown = page(PARABOLA.format(training=training), width=120)
+    return rows(section(shown, "Update"))
+
+
+def test_plain_descent_is_old_minus_eta_gradient() -> None:
+    assert update("{steps: 1}")["x"] == ["1", "2", "0.2", "0.8"]
+
+
+@pytest.mark.parametrize(
+    ("training", "expected"),
+    [
+        (
+            "{optimizer: {name: momentum, momentum: 0.9}}",
+            {
+                "v[x] new": ["momentum·v[x] + ∂f/∂x", "0.9·0 + 2", "2"],
+                "x new": ["x − η·v[x] new", "1 − 0.1·2", "0.8"],
+            },
+        ),
+        (
+            "{optimizer: nesterov}",
+            {"x new": ["x − η(∂f/∂x + momentum·v[x] new)", "1 − 0.1(2 + 0.9·2)", "0.62"]},
+        ),
+        (
+            "{optimizer: {name: adagrad, epsilon: 0}}",
+            {"s[x] new": ["s[x] + (∂f/∂x)²", "0 + 2²", "4"]},
+        ),
+        (
+            "{clip: {value: 0.5}}",
+            {"g[x]": ["max(−threshold, min(threshold, ∂f/∂x))", "max(−0.5, min(0.5, 2))", "0.5"]},
+        ),
+        (
+            "{l2: 0.5}",
+            {
+                "g[x]": ["∂f/∂x + λ₂·x", "2 + 0.5·1", "2.5"],
+                "x new": ["x − η·g[x]", "1 − 0.1·2.5", "0.75"],
+            },
+        ),
+        (
+            "{optimizer: {name: averaged, state: {v: 1}, beta: 0.5,"
+            " equations: {v: beta*v + (1 - beta)*g, w: w - eta*v}}}",
+            {
+                "v[x] new": ["β·v[x] + (1 − β)·∂f/∂x", "0.5·1 + (1 − 0.5)(2)", "1.5"],
+                "x new": ["x − η·v[x] new", "1 − 0.1·1.5", "0.85"],
+            },
+        ),
+    ],
+)
+def test_other_rules_are_written_step_by_step(
+    training: str, expected: dict[str, list[str]]
+) -> None:
+    table = update(training)
+    assert {name: table.get(name) for name in expected} == expected
+
+
+def test_clipping_by_norm_shows_the_norm_and_the_factor() -> None:
+    table = rows(section(page("gradient-clipping", width=140), "Update"))
+    assert table["norm"][1:] == ["√(3100² + 3100² + 3100²)", "≈ 5369"]
+    assert table["clip"][0] == "threshold/norm if norm > threshold else 1"
+    assert table["w₁₁⁽¹⁾ new"][-1] == "≈ 4.942"
+
+
+def test_frozen_parameters_are_named() -> None:
+    shown = page("frozen: [b1_1]\n" + NEURON.replace("\n    ", "\n"))
+    assert "Not updated: b₁⁽¹⁾." in shown
+    assert "b₁⁽¹⁾" not in rows(section(shown, "Update"))
+
+
+def test_a_long_run_is_thinned_out() -> None:
+    shown = page("xor-learnt", show=1)
+    table = rows(shown.partition("All updates")[2])
+    updates = [when for when in table if " update " in when]
+    assert len(updates) == 25
+    assert (updates[0], updates[-1]) == ("before update 1", "after update 100")
+    assert "Parameters after update 100" in shown
+
+
+def test_the_curve_of_the_loss() -> None:
+    curve = loss_curve(run("xor-learnt", show=1))
+    assert curve is not None
+    (series,) = curve.series
+    assert [x for x, _ in series.points] == list(range(101))
+    assert curve.description == "The loss falls from 0.6931 to 0.0208 in 100 updates."
+    assert loss_curve(run(NEURON)) is None
+
+
+def test_an_output_as_a_function_of_an_input() -> None:
+    curve = function_curve(run("network-as-a-function"), ("x", -5, 5))
+    (series,) = curve.series
+    places = [x for x, _ in series.points]
+    assert (places[0], places[-1], len(places)) == (-5, 5, 121)
+    assert series.label == "z3"
+    # Far to the left the first sigmoid is on and the second hardly: 0.25 + 0.5·σ(−0.71) + 0.2.
+    assert series.points[0][1] == pytest.approx(0.6148, abs=1e-3)
+
+
+def test_every_output_has_a_curve() -> None:
+    curve = function_curve(run("softmax-three-classes"), ("x1", 0, 1))
+    assert [series.label for series in curve.series] == ["yhat1", "yhat2", "yhat3"]
+    for points in zip(*(series.points for series in curve.series), strict=True):
+        assert sum(y for _, y in points) == pytest.approx(1)
+
+
+# ---------------------------------------------------------------- perceptron
+
+
+def test_a_perceptron_run_presentation_by_presentation() -> None:
+    shown = page("perceptron-and", show=1)
+    table = shown.partition("All presentations")[2]
+    lines = [line for line in table.splitlines() if line.count("│") > 5]
+    assert len(lines) == 25
+    assert [cell.strip() for cell in lines[4].split("│")] == [
+        "1", "4", "1", "1", "1", "−1", "0", "1", "1", "1", "0",
+    ]  # fmt: skip
+    assert "4 of 4 samples are answered rightly." in shown
+    assert "No mistake in epoch 6: the perceptron has learnt all samples and stops." in shown
+
+
+def test_a_perceptron_that_goes_round_in_a_circle() -> None:
+    shown = page("perceptron-xor-cycles", show=1)
+    assert "After epoch 3 the weights are the same as after epoch 2, so the rule\n" in shown
+    assert "wrong" in shown.partition("What it answers now")[2]
