@@ -152,8 +152,13 @@ def networks(
     norm: bool = False,
     flat: bool = False,
     loss: str | None = None,
+    softmax_inside: bool = True,
 ) -> Problem:
-    """A layered problem. `norm` adds batch normalisation, `flat` a layer of steps."""
+    """A layered problem. `norm` adds batch normalisation, `flat` a layer of steps.
+
+    `softmax_inside` allows hidden layers of softmax. Where all their weights are equal, gradients
+    are 0 up to the last digit, which optimizers that divide by them blow up.
+    """
     hidden = draw(st.integers(1, max_hidden))
     sizes = [draw(st.integers(1, max_units if hidden < 3 else 4)) for _ in range(hidden)]
     inputs = draw(st.integers(1, 4))
@@ -169,7 +174,8 @@ def networks(
     made: list[dict[str, Any]] = []
     width = inputs
     for units in sizes:
-        made.append(draw(layers(units, width)))
+        softmax = softmax_inside and units > 1 and draw(st.integers(1, 6)) == 1
+        made.append(draw(layers(units, width, "softmax" if softmax else None)))
         width = units
     made.append(draw(layers(outputs, width, last)))
     if flat:
