@@ -10,12 +10,12 @@ from backprop_cli.graph.step import Graph
 from backprop_cli.marking.answers import MOST_CHARACTERS, Answer, Submission
 from backprop_cli.marking.asked import updates_asked
 from backprop_cli.marking.expressions import ExpressionJudge, Expressions
-from backprop_cli.marking.feedback import MISSING
+from backprop_cli.marking.feedback import MISSING, counted_here
 from backprop_cli.marking.judge import Judgement, NumberJudge
 from backprop_cli.marking.mistakes import Slips
 from backprop_cli.marking.model import AnswerResult, Head, SubmissionReport, Verdict
 from backprop_cli.marking.numbers import Written, read_number
-from backprop_cli.marking.sheet import AnswerKey, Structure
+from backprop_cli.marking.sheet import AnswerKey, Node, Structure
 from backprop_cli.marking.slips import SlipFinder
 from backprop_cli.marking.work import Work
 from backprop_cli.problem.model import Problem
@@ -193,6 +193,7 @@ class _Update:
         self.judge = NumberJudge(key, self.finder, self.work, digits)
         self.expressions: ExpressionJudge | None = None
         self.place = place
+        self.owed: set[int] = set()  # slips in what earns no points, not paid for yet
 
     def _carry(self, before: _Update) -> None:
         """Parameters and states begin where the student's own last update ended."""
@@ -242,7 +243,7 @@ class _Update:
                     self.given[slot] = answer._replace(problem="it holds two numbers")
                 else:
                     self.numbers[slot] = written
-                    write(slot, written.value, written.unit)
+                    write(slot, written.value, self.key.room(slot, written))
             if expressions:
                 self.texts[slot] = tuple(expressions)
 
@@ -280,7 +281,7 @@ class _Update:
             judgement = self._leaf(slot, answer)
         else:
             judgement = self._judge(slot, answer)
-        share = self.checker.shares.get(judgement.verdict, 0.0)
+        judgement, share = self._settled(slot, node, judgement, points)
         own = judgement.own
         if self.checker.reveal and own is None and node is not None and not key.symbolic:
             self.work.settle(node.needs)
@@ -299,6 +300,42 @@ class _Update:
             answer.line,
             answer.column,
         )
+
+    def _settled(
+        self, slot: int, node: Node | None, judgement: Judgement, points: float
+    ) -> tuple[Judgement, float]:
+        """The share of its points an answer gets. A slip in what earns no points costs the first
+        answer with points that follows from it: otherwise showing one's work would be an excuse."""
+        share = self.checker.shares.get(judgement.verdict, 0.0)
+        if node is None:
+            return judgement, share
+        if not points:
+            if judgement.verdict == "wrong":
+                self.owed.add(slot)
+        elif self.owed and judgement.verdict in ("follow_through", "wrong"):
+            paid = self._rests_on_owed(node)
+            self.owed -= paid
+            if paid and judgement.verdict == "follow_through":
+                feedback = counted_here([self.key.structure.names[at] for at in sorted(paid)])
+                return judgement._replace(feedback=feedback), 0.0
+        return judgement, share
+
+    def _rests_on_owed(self, node: Node) -> set[int]:
+        """The unpaid slips a step rests on, answers with points left aside: they have paid."""
+        found: set[int] = set()
+        seen = set(node.parents)
+        waiting = list(seen)
+        while waiting:
+            at = waiting.pop()
+            if at in self.owed:
+                found.add(at)
+            elif at not in self.given or not self.key.asked.get(at):
+                below = self.key.structure.nodes[at]
+                new = () if below is None else (p for p in below.parents if p not in seen)
+                for parent in new:
+                    seen.add(parent)
+                    waiting.append(parent)
+        return found
 
     def _expected(self, slot: int) -> float | None:
         if not self.checker.reveal:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from backprop_cli.graph.step import Step
 from backprop_cli.marking.model import Mistake
 
@@ -34,10 +36,20 @@ _HINTS = {
 
 def look_again(step: Step, mistake: Mistake | None = None) -> str:
     """What to look at again."""
-    hint = _HINTS[step.kind]
+    hint = _hint(step)
     if mistake is None:
         return f"Look again at {step.name}: {hint}."
     return f"{sentence(mistake.message)} Look again at {step.name}: {hint}."
+
+
+def _hint(step: Step) -> str:
+    if step.kind == "upstream":
+        above = [link for link in step.links if link.upstream is not None]
+        if not above:
+            return "the slope of the loss itself, at these numbers"
+        if len(step.links) == 1:
+            return "the gradient of what it leads to, times the local derivative on the way"
+    return _HINTS[step.kind]
 
 
 def sentence(message: str) -> str:
@@ -52,3 +64,10 @@ def sentence(message: str) -> str:
 
 def followed(step: Step) -> str:
     return "Right from your own earlier numbers."
+
+
+def counted_here(names: Sequence[str]) -> str:
+    """For an answer that pays for slips in working that earns no points itself."""
+    return (
+        f"Right from your own earlier numbers; the slip at {' and '.join(names)} is counted here."
+    )

@@ -535,8 +535,14 @@ def related(structure: Structure) -> Callable[[Node], tuple[int, ...]]:
                 found[other.name] = None
         found.update(dict.fromkeys(leaf.name for leaf in graph.leaves if leaf.kind == "constant"))
         found.pop(step.name, None)
-        places = tuple(structure.slots[name] for name in found if name in structure.slots)
+        # What the update only works out later (the factor of a clip) cannot have strayed in.
+        known = {name for name in found if not _of_update(graph.step.get(name))}
+        places = tuple(structure.slots[n] for n in found if n in known and n in structure.slots)
         cache[node.slot] = places
         return places
 
     return near
+
+
+def _of_update(step: Step | None) -> bool:
+    return step is not None and step.section == "update"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from fractions import Fraction
 from functools import cached_property
 
 from backprop_cli.formula.build import children, names_in
@@ -16,6 +17,7 @@ from backprop_cli.graph.step import Graph, Step
 from backprop_cli.marking.asked import asked, points_of
 from backprop_cli.marking.compiled import Function, compile_formula
 from backprop_cli.marking.names import AnswerNames
+from backprop_cli.marking.numbers import Written
 from backprop_cli.problem.model import Problem
 from backprop_cli.rules.activations import ACTIVATIONS
 from backprop_cli.run import Iteration
@@ -171,6 +173,7 @@ class AnswerKey:
         for name in structure.names:
             value = values.get(name)
             self.truth.append(NAN if value is None else as_float(value))
+        self.exact = [isinstance(values.get(name), Fraction) for name in structure.names]
         self.symbolic = any(values.get(step.name) is None for step in structure.graph.steps)
         self.scale = [abs(value) for value in self.truth]
         for node in structure.steps:
@@ -185,6 +188,11 @@ class AnswerKey:
         if iteration.values:
             for step in asked(problem, structure.graph):
                 self.asked[structure.slots[step.name]] = points_of(problem.marking, step)
+
+    def room(self, slot: int, written: Written) -> float:
+        """How far the number carried on may be from the one written: nothing was rounded off a
+        fraction that is written whole."""
+        return 0.0 if self.exact[slot] and written.value == self.truth[slot] else written.unit
 
     def _is_noise(self, node: Node) -> bool:
         value = self.truth[node.slot]

@@ -31,6 +31,8 @@ LOOSE = 10.0  # added to the rank of a match that needs the allowance of own rou
 HIDDEN = 1.0  # added where the slip sits in a step before the answer
 DEEPER = 0.1  # added for each step further away
 NOT_WRITTEN = 5.5  # added where that step is asked for: it would have been written
+NO_PRODUCT = ("preactivation", "activation", "normalisation", "slope")
+"""Where nobody multiplies by one thing too many."""
 TRUE_PARENTS = 0.1  # added where only the true values explain it, not the student's own
 
 
@@ -401,6 +403,10 @@ class _Search:
             return None
         sample = node.step.sample
         first, second = structure.nodes[parent], structure.nodes[other]
+        if first is not None and first.step.section == "update":
+            # Nothing of the network is taken for the factor of a clip or an optimizer's state.
+            same = second is not None and first.step.kind == second.step.kind
+            return 0.0 if same else None
         if (first is None) != (second is None):
             return self._other_kind(other, sample)
         if first is not None and second is not None:
@@ -436,7 +442,8 @@ class _Search:
         later: float,
         found: list[Explanation],
     ) -> None:
-        if right == 0 or node.step.section in ("update", "loss") or node.step.kind == "slope":
+        step = node.step
+        if right == 0 or step.section in ("update", "loss") or step.kind in NO_PRODUCT:
             return
         v = self.work.v
         names = self.finder.structure.names

@@ -81,6 +81,26 @@ def test_what_is_not_asked_is_marked_and_earns_nothing() -> None:
     assert report.score == 7
 
 
+FROM_THE_WRONG_SIGN = {
+    "dL__dw1_1_1": "-0.5",
+    "dL__db1_1": "-0.25",
+    "w1_1_1_new": "0.75",
+    "b1_1_new": "0.375",
+}
+
+
+def test_a_slip_in_working_that_earns_nothing_costs_one_mark_all_the_same() -> None:
+    unwritten = checker().mark(submission(**FROM_THE_WRONG_SIGN))
+    shown = checker().mark(submission(dL__dz1_1="-0.25", **FROM_THE_WRONG_SIGN))
+    worthless = checker("marking: {ask: [forward, loss, 'd*', update], points: {dL/dz1_1: 0}}\n")
+    given = {"dL__dyhat": "0.25", "dL__dz1_1": "-0.25", **FROM_THE_WRONG_SIGN}
+    assert (unwritten.score, shown.score) == (6, 6)
+    assert worthless.mark(submission(**given)).score == 7  # of 8
+    first = by_name(shown)["dL/dw1_1_1"]
+    assert (first.verdict, first.points) == ("follow_through", 0)
+    assert "the slip at dL/dz1_1 is counted here" in first.feedback
+
+
 @pytest.mark.parametrize(
     ("marking", "score", "most"),
     [
@@ -129,6 +149,31 @@ def test_no_value_is_given_away_unless_revealed() -> None:
     revealed = checker(reveal=True).mark(wrong).answers
     assert [answer.expected for answer in revealed] == [float(text) for text in RIGHT.values()]
     assert revealed[1].expected_from_own_work == 1.0
+
+
+def test_a_number_that_is_exact_leaves_no_room_to_what_follows() -> None:
+    hidden = PROBLEM.replace(
+        "identity, weights: [[0.5]], biases: [0.25]", "tanh, weights: [[-0.05]]"
+    )
+    exact = Checker(read_problem("tanh.yaml", hidden))  # z = −0.1, so a = −0.0997
+    half = exact.mark(parse_submission("s.yaml", "answers: {z1_1: -0.1, yhat: -0.0498}"))
+    assert by_name(half)["yhat"].verdict == "wrong"
+
+
+def test_infinity_everywhere_earns_nothing() -> None:
+    made = checker("training: {steps: 2, optimizer: momentum}\n")
+    text = "".join(
+        f"  - {{{', '.join(f'{key.structure.names[slot]}: inf' for slot in key.asked)}}}\n"
+        for key in made.keys
+    )
+    assert made.mark(parse_submission("s.yaml", f"iterations:\n{text}")).score == 0
+
+
+def test_what_comes_later_is_no_stray_factor() -> None:
+    clipped = checker("training: {clip: {norm: 0.1}}\n")  # the factor is 0.1789
+    marked = by_name(clipped.mark(submission(dL__dyhat="0.04472", clip="0.1789")))
+    assert marked["dL/dyhat"].verdict == "wrong"
+    assert marked["dL/dyhat"].mistake is None
 
 
 def test_a_name_and_its_alias_are_one_answer() -> None:
