@@ -9,6 +9,7 @@ from fractions import Fraction
 from backprop_cli.formula.evaluate import as_float
 from backprop_cli.run import Run, batch_size, evaluate_steps, leaf_values, sample_count
 from backprop_cli.worksheet.document import Curve, Series
+from backprop_cli.worksheet.numbers import in_a_sentence
 
 CURVE_POINTS = 121
 LOSS_POINTS = 400
@@ -27,13 +28,14 @@ def loss_curve(run: Run) -> Curve | None:
     if len(points) < 3:
         return None
     first, last = points[0][1], points[-1][1]
+    change = f"from {in_a_sentence(first)} to {in_a_sentence(last)}"
     trend = "falls" if last < first else "rises" if last > first else "stays"
     return Curve(
         series=(Series("loss", tuple(points)),),
         x_label="updates done",
         y_label="loss",
         title="Loss over the run",
-        description=f"The loss {trend} from {first:.4g} to {last:.4g} in {run.updates} updates."
+        description=f"The loss {trend} {change} in {run.updates} updates."
         + (OWN_SAMPLES if batch_size(run.problem) < sample_count(run.problem) else ""),
     )
 
@@ -85,8 +87,9 @@ def function_curve(run: Run, curve: tuple[str, float, float]) -> Curve:
 
 
 def _described(shown: str, name: str, low: float, high: float, series: tuple[Series, ...]) -> str:
+    ends = f"for {name} from {in_a_sentence(low)} to {in_a_sentence(high)}"
     if not series:
-        return f"{shown} has no value for {name} from {low:g} to {high:g}."
+        return f"{shown} has no value {ends}."
     lowest = min(y for each in series for _, y in each.points)
     highest = max(y for each in series for _, y in each.points)
-    return f"{shown} for {name} from {low:g} to {high:g}: between {lowest:.4g} and {highest:.4g}."
+    return f"{shown} {ends}: between {in_a_sentence(lowest)} and {in_a_sentence(highest)}."

@@ -126,6 +126,16 @@ def rounded_text(value: Value, digits: int) -> str:
     return f"{decimal:.{digits - 1 - power}f}"
 
 
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def in_a_sentence(value: float, digits: int = 4) -> str:
+    """A rounded number in running text: −1.2×10⁻⁵."""
+    mantissa, _, exponent = f"{value:.{digits}g}".partition("e")
+    power = f"×10{str(int(exponent)).translate(_RAISED)}" if exponent else ""
+    return mantissa.replace("-", "−") + power
+
+
 def put_in(
     formula: Formula,
     number_of: Callable[[str, int], Formula],

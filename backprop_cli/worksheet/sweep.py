@@ -26,7 +26,7 @@ from backprop_cli.worksheet.document import (
     Table,
     Text,
 )
-from backprop_cli.worksheet.numbers import shown, signed
+from backprop_cli.worksheet.numbers import in_a_sentence, shown, signed
 from backprop_cli.worksheet.sheet import NO_VALUE, spelling_of
 
 ROWS = 16
@@ -177,7 +177,7 @@ def _fate(each: Swept) -> str:
     start = each.loss(0)
     assert start is not None
     word = "falls" if each.last < start else "rises" if each.last > start else "stays"
-    return f"{word} from {start:.4g} to {each.last:.4g}".replace("-", "−")
+    return f"{word} from {in_a_sentence(start)} to {in_a_sentence(each.last)}"
 
 
 def _remarks(runs: Sequence[Swept]) -> Iterator[Block]:

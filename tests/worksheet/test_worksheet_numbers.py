@@ -19,7 +19,7 @@ from backprop_cli.formula.evaluate import evaluate
 from backprop_cli.formula.parse import parse
 from backprop_cli.formula.spelling import spell
 from backprop_cli.run import Value, round_to
-from backprop_cli.worksheet.numbers import Shown, put_in, shown, signed
+from backprop_cli.worksheet.numbers import Shown, in_a_sentence, put_in, shown, signed
 from backprop_cli.worksheet.sheet import Choices, Sheet
 
 
@@ -193,3 +193,17 @@ def close(got: Value, value: Value, digits: int) -> bool:
 
 def test_a_negative_number_keeps_its_sign_in_front() -> None:
     assert plain.write(signed("0.5", True)) == "-0.5"
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [(0.0208, "0.0208"), (-1.0, "−1"), (3.981e-7, "3.981×10⁻⁷"), (-1.268e307, "−1.268×10³⁰⁷")],
+)
+def test_numbers_in_a_sentence(value: float, words: str) -> None:
+    assert in_a_sentence(value) == words
+
+
+def test_a_float_is_whole_only_if_it_is_short() -> None:
+    assert shown(0.125, 15).sign == "="
+    assert plain.write(shown(0.7344390311329086, 15).formula) == "0.734439031132909"
+    assert shown(0.7344390311329086, 15).sign == "≈"
