@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Literal
 
 from backprop_cli.formula import plain
@@ -110,15 +111,25 @@ def _network(sheet: Sheet, network: Network) -> Diagram:
         below = units
     if sheet.graph.losses:
         _loss_node(sheet, network, names, picture, below, mark)
-    sizes = "-".join(str(size) for size in (network.inputs, *(x.units for x in network.layers)))
-    inputs = "input" if network.inputs == 1 else "inputs"
+    sizes = [network.inputs, *(layer.units for layer in network.layers)]
     return picture.finished(
         sheet.run.problem.title,
-        f"A {sizes} network: {network.inputs} {inputs}, then layers of"
-        f" {', '.join(str(layer.units) for layer in network.layers)} units."
-        " Each circle holds a value, and below it the gradient of the loss by it;"
-        " the lines carry the weights.",
+        f"A {'-'.join(map(str, sizes))} network: {_counted(network.inputs, 'input')}, then"
+        f" {_layers(sizes[1:])}. Each circle holds a value, and below it the gradient of the loss"
+        " by it; the lines carry the weights.",
     )
+
+
+def _counted(count: int, word: str) -> str:
+    return f"{count} {word}" if count == 1 else f"{count} {word}s"
+
+
+def _layers(units: Sequence[int]) -> str:
+    """`a layer of 1 unit`, `layers of 2, 2 and 1 units`"""
+    if len(units) == 1:
+        return f"a layer of {_counted(units[0], 'unit')}"
+    *first, last = map(str, units)
+    return f"layers of {', '.join(first)} and {last} units"
 
 
 def _loss_node(

@@ -265,7 +265,7 @@ def test_paths_that_share_a_unit_are_told_apart() -> None:
 
 def test_a_long_chain_of_equations_is_derived_too() -> None:
     """Deeper than Python would recurse."""
-    count = 600
+    count = 350
     steps = "\n".join(f"      e{k}: 0.99*e{k - 1} + w" for k in range(1, count))
     source = f"""
     equations:

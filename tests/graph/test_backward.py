@@ -1,0 +1,161 @@
+"""Gradients appended to the list of equations, each from those above it."""
+
+from __future__ import annotations
+
+import pytest
+import sympy
+from hypothesis import given
+from hypothesis import strategies as st
+from pages import NEURON, problem
+
+from backprop_cli import algebra
+from backprop_cli.formula import plain
+from backprop_cli.formula.build import names_in
+from backprop_cli.formula.nodes import Formula
+from backprop_cli.formula.parse import parse
+from backprop_cli.graph.slopes import linear_coefficients
+from backprop_cli.graph.step import Graph
+from backprop_cli.run import build
+
+
+def graph(source: str, batch: tuple[int, ...] = (1,)) -> Graph:
+    return build(problem(source), batch)
+
+
+def going_back(source: str, batch: tuple[int, ...] = (1,)) -> dict[str, str]:
+    steps = graph(source, batch).section("backward", "gradient")
+    return {step.name: plain.write(step.formula) for step in steps}
+
+
+def test_a_neuron() -> None:
+    assert going_back(NEURON) == {
+        "dyhat/dz1_1": "yhat*(1 - yhat)",
+        "dL/dyhat": "yhat - y",
+        "dL/dz1_1": "dL/dyhat*dyhat/dz1_1",
+        "dL/dw1_1_1": "dL/dz1_1*x1",
+        "dL/dw1_1_2": "dL/dz1_1*x2",
+        "dL/db1_1": "dL/dz1_1",
+    }
+
+
+def test_local_derivatives_that_are_a_name_or_a_number_are_written_in_place() -> None:
+    slopes = graph(NEURON).trivial_slopes
+    assert {name: plain.write(formula) for name, formula in slopes.items()} == {
+        "dz1_1/dw1_1_1": "x1",
+        "dz1_1/dw1_1_2": "x2",
+        "dz1_1/db1_1": "1",
+    }
+
+
+def test_every_step_mentions_only_what_stands_above_it() -> None:
+    for source in ("two-hidden-layers", "batch-norm-before-activation", "recurrence-two-steps"):
+        solved = graph(source, (1, 2) if "norm" in source else (1,))
+        known = {leaf.name for leaf in solved.leaves}
+        for step in solved.steps:
+            assert set(names_in(step.formula)) <= known, step.name
+            known.add(step.name)
+
+
+def test_a_shared_parameter_collects_from_every_use() -> None:
+    assert going_back("convolution-1d")["dL/dk1"] == "dL/dz1*x1 + dL/dz2*x2 + dL/dz3*x3"
+
+
+def test_what_the_loss_does_not_depend_on_has_the_gradient_zero() -> None:
+    source = """
+        equations: {unused: "v*2", f: "w^2"}
+        parameters: {w: 1, v: 2}
+    """
+    found = going_back(source)
+    assert (found["df/dv"], found["df/dw"]) == ("0", "2*w")
+
+
+@pytest.mark.parametrize(
+    ("activation", "loss", "targets", "slope"),
+    [
+        ("sigmoid", "binary_cross_entropy", "[1]", "yhat - y"),
+        ("softmax", "cross_entropy", "[1, 0]", "yhat1 - y1"),
+        ("softmax", "cross_entropy", "[0.5, 0.2]", "yhat1*(y1 + y2) - y1"),
+        ("sigmoid", "squared_error", "[1]", "dL/dyhat*dyhat/dz1_1"),
+        ("tanh", "binary_cross_entropy", "[1]", "dL/dyhat*dyhat/dz1_1"),
+    ],
+)
+def test_cross_entropy_cancels_with_its_activation(
+    activation: str, loss: str, targets: str, slope: str
+) -> None:
+    units = targets.count(",") + 1
+    source = f"""
+        inputs: [1]
+        targets: {targets}
+        layers: [{{activation: {activation}, units: {units}}}]
+        loss: {loss}
+    """
+    assert going_back(source)["dL/dz1_1"] == slope
+
+
+def test_it_cancels_in_an_author_s_equations_too() -> None:
+    source = """
+        equations:
+          z: w*x
+          p: sigmoid(z)
+          L: -(y*log(p) + (1 - y)*log(1 - p))
+        given: {x: 1, y: 0}
+        parameters: {w: 2}
+    """
+    assert going_back(source)["dL/dz"] == "p - y"
+
+
+def test_a_batch_takes_the_mean_over_its_samples() -> None:
+    source = """
+        samples: [{inputs: [1], targets: [2]}, {inputs: [3], targets: [4]}]
+        layers: [{activation: identity, weights: [[0.5]]}]
+        loss: half_squared_error
+    """
+    found = going_back(source, (1, 2))
+    assert found["dL/dw1_1_1[2]"] == "dL/dz1_1[2]*x[2]"
+    assert found["dL/dw1_1_1"] == "(dL/dw1_1_1[1] + dL/dw1_1_1[2])/2"
+
+
+def test_gradients_come_output_layer_first_and_unit_by_unit() -> None:
+    names = [step.of for step in graph("two-hidden-layers").section("gradient")]
+    assert names[:3] == ["w3_1_1", "w3_1_2", "b3_1"]
+    assert names[3:6] == ["w2_1_1", "w2_1_2", "b2_1"]
+    assert names[-1] == "b1_2"
+
+
+# ---------------------------------------------------------------- sums of products
+
+NAMES = ("a", "b", "c", "d")
+
+
+@st.composite
+def sums_of_products(draw: st.DrawFn) -> str:
+    terms = []
+    for _ in range(draw(st.integers(1, 4))):
+        factors = draw(st.lists(st.sampled_from(NAMES), unique=True, max_size=3))
+        if draw(st.booleans()) or not factors:
+            factors.insert(draw(st.integers(0, len(factors))), str(draw(st.integers(2, 9))))
+        term = "*".join(factors)
+        if draw(st.integers(1, 3)) == 1:
+            term += f"/{draw(st.integers(2, 9))}"
+        terms.append(draw(st.sampled_from(("", "-"))) + term)
+    return " + ".join(f"({term})" if term.startswith("-") else term for term in terms)
+
+
+def as_sympy(formula: Formula) -> sympy.Expr:
+    return sympy.sympify(plain.write(formula).replace("^", "**"), rational=True)
+
+
+@given(sums_of_products())
+def test_the_quick_way_through_sums_of_products_is_right(text: str) -> None:
+    formula = parse(text)
+    found = linear_coefficients(formula)
+    assert found is not None
+    for name in names_in(formula):
+        expected = sympy.diff(as_sympy(formula), sympy.Symbol(name))
+        assert sympy.simplify(as_sympy(found[name]) - expected) == 0
+
+
+@pytest.mark.parametrize("text", ["a*a", "a^2", "sin(a)", "a/b", "a*(b + c)", "max(a, b)"])
+def test_anything_else_is_left_to_algebra(text: str) -> None:
+    assert linear_coefficients(parse(text)) is None
+    assert algebra.differentiate(parse(text), "a") is not None

@@ -1,0 +1,145 @@
+"""The sheet to hand out and the answer file to fill in."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import yaml
+from pages import NEURON, PROBLEMS, lines, problem, run
+
+from backprop_cli.marking.asked import asked, updates_asked
+from backprop_cli.render import text
+from backprop_cli.worksheet.blank import answers_template, blank
+from backprop_cli.worksheet.document import AnswerSpace
+
+SHEETS = sorted(path.stem for path in PROBLEMS.glob("*.yaml"))
+
+
+def handed_out(source: str) -> str:
+    return text.render(blank(run(source)), width=80)
+
+
+def test_a_whole_blank_sheet() -> None:
+    assert handed_out(NEURON).rstrip("\n") == lines(
+        """
+        Untitled
+        ════════
+
+        Name: ______________________ Date: ______________
+
+        Given
+        ─────
+
+        What          │ Values
+        ──────────────┼─────────────────────────────────────────
+        Inputs        │ x₁ = 1, x₂ = 0.5
+        Targets       │ y = 0
+        Output unit   │ w₁₁⁽¹⁾ = 0.4, w₁₂⁽¹⁾ = −0.2, b₁⁽¹⁾ = 0.1
+        Learning rate │ η = 0.5
+
+        Activations: output layer: sigmoid.
+
+        Loss (half squared error): L = ½(y − ŷ)²
+
+        Update (gradient descent), where g = ∂L/∂w:
+
+        w new = w − η·g
+
+        Write at least 4 significant digits and carry on with what you wrote. Each
+        answer goes under the name at its right.
+
+        Forward pass
+        ────────────
+
+        z₁⁽¹⁾ = ________________________________________   z1_1
+        ŷ     = ________________________________________   yhat
+
+        Loss
+        ────
+
+        L = ________________________________________
+
+        Gradients
+        ─────────
+
+        ∂L/∂w₁₁⁽¹⁾ = ________________________________________   dL/dw1_1_1
+        ∂L/∂w₁₂⁽¹⁾ = ________________________________________   dL/dw1_1_2
+        ∂L/∂b₁⁽¹⁾  = ________________________________________   dL/db1_1
+
+        Update
+        ──────
+
+        w₁₁⁽¹⁾ new = ________________________________________   w1_1_1_new
+        w₁₂⁽¹⁾ new = ________________________________________   w1_1_2_new
+        b₁⁽¹⁾ new  = ________________________________________   b1_1_new
+        """
+    )
+
+
+@pytest.mark.parametrize("source", SHEETS)
+def test_a_blank_sheet_asks_for_what_is_marked(source: str) -> None:
+    solved = run(source)
+    expected = [
+        step.name
+        for iteration in solved.iterations[: updates_asked(solved.problem)]
+        for step in asked(solved.problem, iteration.graph)
+    ]
+    sheet = blank(solved)
+    assert [block.name for block in sheet.blocks if isinstance(block, AnswerSpace)] == expected
+
+
+@pytest.mark.parametrize("source", SHEETS)
+def test_a_blank_sheet_gives_no_result_away(source: str) -> None:
+    """No number stands on it that is not given, and no formula of a step."""
+    shown = handed_out(source)
+    assert "≈" not in re.sub(r"Layer .*\n|Output unit.*\n", "", shown)
+    assert "Numbers put in" not in shown
+
+
+@pytest.mark.parametrize(
+    ("source", "rule"),
+    [
+        ("momentum-by-hand", "v new = momentum·v + g\n\nw new = w − η·v new"),
+        ("perceptron-and", "Update: w new = w + η(y − ŷ)·x"),
+        ("gradient-clipping", "The gradient is first clipped by norm."),
+        ("batch-norm-by-hand", "ẑ = (z\n− μ)/√(var + 1×10⁻⁵), u = γ·ẑ + β"),
+        ("line-fit-full-batch", "The loss of a batch is the mean of its samples' losses."),
+        ("line-fit-sum", "The loss of a batch is the sum of its samples' losses."),
+        ("sigmoid-circuit", "f = 1/(1 + exp(−g))"),
+        ("relu-regression-symbolic", "Answer with formulas in the names of this sheet."),
+    ],
+)
+def test_the_rules_are_stated(source: str, rule: str) -> None:
+    assert " ".join(rule.split()) in " ".join(handed_out(source).split())
+
+
+def test_several_updates_have_headings() -> None:
+    shown = handed_out("two-samples-squared-error")
+    assert "Update 1: sample 1" in shown
+    assert "Update 2: sample 2" in shown
+    assert "1      │ 6  │ 2  │ 5  │ 1" in shown
+
+
+def test_points_are_shown_where_they_are_not_one() -> None:
+    source = 'marking: {points: {"dL/*": 2}}\n' + NEURON.replace("\n    ", "\n")
+    shown = handed_out(source)
+    assert "∂L/∂b₁⁽¹⁾: 2 points" in shown
+    assert "ŷ: " not in shown
+
+
+@pytest.mark.parametrize("source", SHEETS)
+def test_the_answer_file_has_every_name_once(source: str) -> None:
+    solved = run(source)
+    data = yaml.safe_load(answers_template(solved))
+    updates = data["iterations"] if "iterations" in data else [data["answers"]]
+    assert len(updates) == updates_asked(problem(source))
+    for update, iteration in zip(updates, solved.iterations, strict=False):
+        assert list(update) == [step.name for step in asked(solved.problem, iteration.graph)]
+        assert set(update.values()) == {None}
+
+
+def test_a_hostile_title_stays_in_the_comment() -> None:
+    source = NEURON + '\n    title: "one\\nanswers: {L: 1}\\e[31m"\n'
+    template = answers_template(run(source))
+    assert template.splitlines()[0] == "# Answers to: one answers: {L: 1}?[31m"
