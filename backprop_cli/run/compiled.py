@@ -26,7 +26,7 @@ from backprop_cli.run.evaluation import (
     not_finite,
 )
 from backprop_cli.run.losses import Losses
-from backprop_cli.run.model import Stop, Value
+from backprop_cli.run.model import Stop, Value, Values
 
 Loop = Callable[
     [Sequence[float], Sequence[Sequence[float]], int, int, Callable[[float], None]],
@@ -45,10 +45,13 @@ def run_on(
     wanted: int,
     losses: Losses,
     progress: Callable[[int], None] | None = None,
+    pauses: Sequence[int] = (),
+    look: Callable[[int, Values], None] | None = None,
 ) -> tuple[dict[str, Value | None], Stop | None]:
     """Carry out the updates after `done` up to `wanted`; losses are appended.
 
-    Returns what is carried on, and why the run stopped if it did: then the state is that before
+    Before each update in `pauses` (in order), `look` is told its number and what is carried into
+    it. Returns what is carried on, and why the run stopped if it did: then the state is that before
     the update that went wrong.
     """
     if any(value is None for value in carried.values()):
@@ -58,8 +61,12 @@ def run_on(
     state: Sequence[float] = [as_float(_known(carried[name])) for name in names]
     batches = [_given(expanded) for expanded in _cycle(problem)]
     loop = compile_updates(graph, single=len(batches) == 1)
+    waiting = [] if look is None else list(pauses)
     while done < wanted:
-        goal = min(wanted, done + PROGRESS_EVERY)
+        if look is not None and waiting and waiting[0] == done + 1:
+            look(waiting.pop(0), {**carried, **dict(zip(names, state, strict=True))})
+        pause = waiting[0] - 1 if waiting else wanted
+        goal = min(wanted, done + PROGRESS_EVERY, pause)
         reached, state = loop(state, batches, done, goal, losses.record)
         if progress is not None:
             progress(reached - done)

@@ -38,6 +38,14 @@ class Iteration:
 
 
 @dataclass(frozen=True)
+class Flow:
+    """The mean size of ∂L/∂z in each layer, in update number `update`."""
+
+    update: int
+    sizes: Mapping[int, Value]
+
+
+@dataclass(frozen=True)
 class Run:
     """A solved problem. `iterations` holds the updates that are shown, in order.
 
@@ -54,6 +62,7 @@ class Run:
     stop: Stop | None = None
     round_each: int | None = None
     presented: tuple[Iteration, ...] = ()  # every update of a perceptron run, the first hundreds
+    flow: tuple[Flow, ...] = ()  # the gradient's size layer by layer, at a few updates of the run
 
     @property
     def symbolic(self) -> bool:

@@ -18,8 +18,9 @@ from backprop_cli.run.evaluation import (
     loss_with,
     stop_if_not_finite,
 )
+from backprop_cli.run.flow import layer_sizes, updates_looked_at
 from backprop_cli.run.losses import Losses
-from backprop_cli.run.model import Iteration, Run, Value
+from backprop_cli.run.model import Flow, Iteration, Run, Value, Values
 from backprop_cli.run.perceptron import solve_perceptron
 
 
@@ -58,6 +59,8 @@ def _solve_gradient(
     carried: dict[str, Value | None] = dict(initial)
     iterations: list[Iteration] = []
     losses = Losses()
+    looks = updates_looked_at(problem, builder.graph(batch_of(problem, 1)), updates)
+    flow: list[Flow] = []
     stop = None
     # Hand rounding has no compiled form: it goes step by step to the end.
     stepwise = shown if round_each is None else updates
@@ -69,6 +72,8 @@ def _solve_gradient(
         stop = stop_if_not_finite(graph, number, values)
         if stop is None:
             carried.update({old: values[new] for old, new in graph.carried.items()})
+        if number in looks:
+            flow.append(Flow(number, layer_sizes(problem, graph, values)))
         if number <= shown:
             loss_after = None
             if graph.carried and stop is None:
@@ -77,11 +82,30 @@ def _solve_gradient(
         if stop is not None:
             break
     if stop is None and updates > stepwise and problem.trains:
-        carried, stop = run_on(problem, builder, carried, stepwise, updates, losses, progress)
+
+        def look(number: int, state: Values) -> None:
+            graph = builder.graph(batch_of(problem, number))
+            values = evaluate_steps(graph, {**state, **clock_value(graph, number)})
+            flow.append(Flow(number, layer_sizes(problem, graph, values)))
+
+        pauses = [number for number in looks if number > stepwise]
+        carried, stop = run_on(
+            problem, builder, carried, stepwise, updates, losses, progress, pauses, look
+        )
     last_graph = iterations[-1].graph
     if last_graph.carried and stop is None:
         losses.append(loss_with(builder.graph(batch_of(problem, updates)), carried, round_each))
     done = updates if stop is None else stop.iteration - 1
     final = {name: carried[name] for name in last_graph.parameters}
     start = {name: initial[name] for name in last_graph.parameters}
-    return Run(problem, tuple(iterations), losses, start, final, done, stop, round_each)
+    return Run(
+        problem,
+        tuple(iterations),
+        losses,
+        start,
+        final,
+        done,
+        stop,
+        round_each,
+        flow=tuple(flow),
+    )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from fractions import Fraction
 from itertools import pairwise
 
 from backprop_cli.formula.build import names_in, substitute
@@ -13,11 +12,10 @@ from backprop_cli.formula.nodes import Formula, Name
 from backprop_cli.graph.naming import derivative_name
 from backprop_cli.graph.step import Step
 from backprop_cli.problem.model import Layer, Network, RuleUse
-from backprop_cli.problem.names import NetworkNames
 from backprop_cli.rules.activations import ACTIVATIONS
 from backprop_cli.rules.losses import LOSSES
 from backprop_cli.rules.written import Kink, signed
-from backprop_cli.run import Value
+from backprop_cli.run import Run, layer_sizes
 from backprop_cli.worksheet.document import (
     Block,
     Callout,
@@ -26,6 +24,7 @@ from backprop_cli.worksheet.document import (
     Inline,
     Line,
     Math,
+    Paragraph,
     Relation,
     Table,
     Text,
@@ -255,18 +254,7 @@ def _gradient_flow(sheet: Sheet) -> Iterator[Block]:
     network = sheet.run.problem.model
     if not isinstance(network, Network) or len(network.layers) < 2 or not sheet.graph.losses:
         return
-    names = NetworkNames(network, sheet.run.problem.notation)
-    sizes: dict[int, list[Value]] = {}
-    for step in sheet.graph.section("forward"):
-        # A linear output with sequential names is one equation, without a z of its own.
-        if step.unit is not None and (
-            step.kind == "preactivation" or names.merged(step.unit.layer, step.unit.index)
-        ):
-            value = sheet.value(derivative_name(sheet.graph.output, step.name))
-            if value is not None:
-                size = -value if value < 0 else value
-                sizes.setdefault(step.unit.layer, []).append(size)
-    means = {layer: _mean(values) for layer, values in sizes.items()}
+    means = layer_sizes(sheet.run.problem, sheet.graph, sheet.iteration.values)
     layers = sorted(means, reverse=True)
     if len(layers) < 2:
         return
@@ -288,8 +276,30 @@ def _gradient_flow(sheet: Sheet) -> Iterator[Block]:
     yield from _trend(network, as_float(means[layers[0]]), as_float(means[layers[-1]]), len(layers))
 
 
-def _mean(values: Sequence[Value]) -> Value:
-    return sum(values, start=Fraction(0)) / len(values)
+def flow_over_run(run: Run) -> Iterator[Block]:
+    """The mean size of ∂L/∂z in each layer at a few updates of a long run."""
+    network = run.problem.model
+    rows = [flow for flow in run.flow if len(flow.sizes) > 1]
+    if not isinstance(network, Network) or not rows:
+        return
+    layers = sorted(rows[0].sizes)
+    slope = Name(derivative_name(run.iterations[0].graph.output, "z"))
+    yield Heading(3, (Text("Gradient layer by layer"),))
+    yield Paragraph((Text("The mean size of "), Math(slope), Text(" on the way:")))
+    columns = [Column((Text("Update"),), align="right")]
+    for layer in layers:
+        title = "Output" if layer == len(network.layers) else f"Layer {layer}"
+        columns.append(Column((Text(title),), align="decimal"))
+    yield Table(
+        tuple(columns),
+        tuple(
+            (
+                (Text(str(flow.update)),),
+                *(cell_of(shown(flow.sizes[layer], FLOW_DIGITS)) for layer in layers),
+            )
+            for flow in rows
+        ),
+    )
 
 
 def _trend(network: Network, last: float, first: float, layers: int) -> Iterator[Callout]:

@@ -113,6 +113,7 @@ def _ending(run: Run, choices: Choices) -> Iterator[Block]:
         yield from updates.loss_table(run, choices)
         if (curve := loss_curve(run)) is not None:
             yield curve
+        yield from findings.flow_over_run(run)
     if run.updates > len(run.iterations):
         yield Heading(3, (Text(f"Parameters after update {run.updates}"),))
         last = replace(run.iterations[-1], number=run.updates, values=run.final)
