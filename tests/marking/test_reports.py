@@ -107,6 +107,7 @@ ANSWER: dict[str, Any] = {
         "verdict",
         "points",
         "max_points",
+        "expected_from_own_work",
         "mistake",
         "feedback",
     ],

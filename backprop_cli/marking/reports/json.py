@@ -54,7 +54,8 @@ def _answer(head: Head, answer: AnswerResult) -> dict[str, Any]:
     }
     if head.reveal:
         written["expected"] = _value(answer.expected)
-        written["expected_from_own_work"] = _value(answer.expected_from_own_work)
+    # Null unless revealed: where all before it is right, it is the very value to be found.
+    written["expected_from_own_work"] = _value(answer.expected_from_own_work)
     written["mistake"] = mistake and {"code": mistake.code, "message": mistake.message}
     written["feedback"] = answer.feedback
     return written
