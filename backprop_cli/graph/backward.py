@@ -21,8 +21,8 @@ from backprop_cli.formula.nodes import (
     Name,
 )
 from backprop_cli.graph.combined import combined_slope
-from backprop_cli.graph.expand import reduce_batch
 from backprop_cli.graph.naming import derivative_name, sampled, slope_name
+from backprop_cli.graph.parts import reduce_batch
 from backprop_cli.graph.slopes import Local, is_trivial, local_derivatives
 from backprop_cli.graph.step import Graph, Link, Step, Unit
 from backprop_cli.problem.model import Problem

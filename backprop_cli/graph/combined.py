@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from backprop_cli import algebra
 from backprop_cli.formula.build import children, names_in, product
 from backprop_cli.formula.nodes import Formula, Quotient
-from backprop_cli.graph.expand import activation_row, loss_row
+from backprop_cli.graph.parts import activation_row, loss_row
 from backprop_cli.graph.slopes import is_trivial, layer_outputs
 from backprop_cli.graph.step import Graph, Step
 from backprop_cli.problem.model import Network, Problem, RuleUse

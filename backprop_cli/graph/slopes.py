@@ -26,7 +26,7 @@ from backprop_cli.formula.nodes import (
     Quotient,
     Sum,
 )
-from backprop_cli.graph.expand import activation_row, loss_row
+from backprop_cli.graph.parts import activation_row, loss_row
 from backprop_cli.graph.step import Graph, Step
 from backprop_cli.problem.model import Network, Problem, RuleUse
 from backprop_cli.rules import activations, losses

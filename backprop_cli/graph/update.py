@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 
 from backprop_cli.formula.build import names_in, negative, product, quotient, substitute, total
 from backprop_cli.formula.nodes import Call, Comparison, Conditional, Formula, Name, Number, Power
-from backprop_cli.graph.expand import leaf
 from backprop_cli.graph.naming import derivative_name
+from backprop_cli.graph.parts import leaf
 from backprop_cli.graph.slopes import linear_coefficients
 from backprop_cli.graph.step import Graph, Kind, Leaf, LeafKind, Step
 from backprop_cli.problem.model import Network, Optimizer, Problem

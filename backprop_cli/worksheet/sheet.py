@@ -12,7 +12,7 @@ from backprop_cli.formula.evaluate import evaluate
 from backprop_cli.formula.nodes import Formula, Name, Number
 from backprop_cli.formula.spelling import GREEK, Derivative, Glyph, Spelling, Symbol, spell
 from backprop_cli.graph.derivation import Derivations
-from backprop_cli.graph.expand import LOSS_NAMES
+from backprop_cli.graph.equations import LOSS_NAMES
 from backprop_cli.graph.step import Graph, Step
 from backprop_cli.problem.model import Network
 from backprop_cli.run import Iteration, Run, Value

@@ -1,0 +1,278 @@
+"""A layered network as steps: z = Σ w·x + b and a = g(z) of every unit, then the loss."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import assert_never
+
+from backprop_cli.formula.build import (
+    negative,
+    number,
+    product,
+    quotient,
+    rename,
+    substitute,
+    total,
+)
+from backprop_cli.formula.nodes import Call, Formula, Name, Number, Power
+from backprop_cli.graph.naming import sampled
+from backprop_cli.graph.parts import activation_row, batch_loss, leaf, loss_row, parameter_leaf
+from backprop_cli.graph.step import Graph, Leaf, Step, Unit
+from backprop_cli.problem.model import Activation, Custom, Network, Problem, RuleUse, Value
+from backprop_cli.problem.names import NetworkNames
+from backprop_cli.rules import activations, losses
+
+
+def expand_network(problem: Problem, network: Network, batch: tuple[int, ...]) -> Graph:
+    """Leaves, forward steps and loss of a layered network."""
+    return _Expansion(problem, network, batch).graph()
+
+
+@dataclass
+class _Expansion:
+    problem: Problem
+    network: Network
+    batch: tuple[int, ...]
+    leaves: list[Leaf] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
+    aliases: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.names = NetworkNames(self.network, self.problem.notation)
+        self.marks: tuple[int | None, ...] = self.batch if len(self.batch) > 1 else (None,)
+
+    def graph(self) -> Graph:
+        self._given()
+        if any(layer.batch_norm for layer in self.network.layers):
+            for depth in range(1, len(self.network.layers) + 1):
+                self._layer(depth, self.marks)
+        else:
+            for mark in self.marks:
+                for depth in range(1, len(self.network.layers) + 1):
+                    self._layer(depth, (mark,))
+        output, sample_losses = self._loss()
+        parameters = self.names.parameters()
+        return Graph(
+            leaves=tuple(self.leaves),
+            steps=tuple(self.steps),
+            output=output,
+            losses=sample_losses,
+            batch=self.batch,
+            parameters=parameters,
+            wrt=parameters if sample_losses else (),
+            layered=not self.names.sequential,
+            thresholds=any(layer.bias_input.value == -1 for layer in self.network.layers),
+            aliases=self.aliases,
+        )
+
+    def _given(self) -> None:
+        for position, mark in zip(self.batch, self.marks, strict=True):
+            sample = self.network.samples[position - 1]
+            for index, value in enumerate(sample.inputs, 1):
+                self.leaves.append(
+                    leaf(sampled(self.names.input(index), mark), "input", value, mark)
+                )
+            for index, value in enumerate(sample.targets, 1):
+                name = sampled(self.names.target(index), mark)
+                self.leaves.append(leaf(name, "target", value, mark))
+        seen: set[str] = set()
+        for name, value in parameter_values(self.network, self.names):
+            if name not in seen:
+                seen.add(name)
+                self.leaves.append(parameter_leaf(self.problem, name, value))
+
+    def _layer(self, depth: int, marks: Sequence[int | None]) -> None:
+        layer = self.network.layers[depth - 1]
+        for mark in marks:
+            for unit in range(1, layer.units + 1):
+                if not self.names.merged(depth, unit):
+                    self._preactivation(depth, unit, mark)
+        if layer.batch_norm is not None:
+            for unit in range(1, layer.units + 1):
+                self._normalise(depth, unit, marks)
+        for mark in marks:
+            for unit in range(1, layer.units + 1):
+                self._activation(depth, unit, mark)
+
+    def _weighted_sum(self, depth: int, unit: int, mark: int | None) -> Formula:
+        layer = self.network.layers[depth - 1]
+        terms: list[Formula] = []
+        for source in range(1, layer.fan_in + 1):
+            if layer.connected[unit - 1][source - 1]:
+                weight = Name(self.names.weight(depth, unit, source))
+                terms.append(product(weight, self._value_from_below(depth, source, mark)))
+        if layer.bias != "none":
+            bias = Name(self.names.bias(depth, unit))
+            terms.append(product(number(layer.bias_input.value), bias))
+        return total(*terms)
+
+    def _value_from_below(self, depth: int, source: int, mark: int | None) -> Formula:
+        name = self.names.input(source) if depth == 1 else self.names.a(depth - 1, source)
+        return Name(sampled(name, mark))
+
+    def _preactivation(self, depth: int, unit: int, mark: int | None) -> None:
+        self.steps.append(
+            Step(
+                name=sampled(self.names.z(depth, unit), mark),
+                formula=self._weighted_sum(depth, unit, mark),
+                section="forward",
+                kind="preactivation",
+                sample=mark,
+                unit=Unit(depth, unit),
+            )
+        )
+
+    def _normalise(self, depth: int, unit: int, marks: Sequence[int | None]) -> None:
+        """Batch normalisation (Ioffe and Szegedy 2015): the batch's mean and variance (divided by
+        N), ẑ = (z − μ)/√(σ² + ε), then γẑ + β."""
+        norm = self.network.layers[depth - 1].batch_norm
+        assert norm is not None
+        mean = self.names.of_unit("mu", depth, unit)
+        variance = self.names.of_unit("var", depth, unit)
+        zs = [Name(sampled(self.names.z(depth, unit), mark)) for mark in marks]
+        count = number(len(marks))
+        squares = [Power(total(z, negative(Name(mean))), Number("2")) for z in zs]
+        place = Unit(depth, unit)
+        self.steps.append(
+            Step(mean, quotient(total(*zs), count), "forward", "normalisation", unit=place)
+        )
+        self.steps.append(
+            Step(variance, quotient(total(*squares), count), "forward", "normalisation", unit=place)
+        )
+        spread = Call("sqrt", (total(Name(variance), norm.epsilon),))
+        for mark, z in zip(marks, zs, strict=True):
+            hat = sampled(self.names.of_unit("zhat", depth, unit), mark)
+            scaled = sampled(self.names.of_unit("u", depth, unit), mark)
+            gamma, beta = self.names.gamma(depth, unit), self.names.beta(depth, unit)
+            for name, formula in (
+                (hat, quotient(total(z, negative(Name(mean))), spread)),
+                (scaled, total(product(Name(gamma), Name(hat)), Name(beta))),
+            ):
+                self.steps.append(Step(name, formula, "forward", "normalisation", mark, place))
+
+    def _activation(self, depth: int, unit: int, mark: int | None) -> None:
+        layer = self.network.layers[depth - 1]
+        name = sampled(self.names.a(depth, unit), mark)
+        inner = sampled(self.names.inner_a(depth, unit), mark)
+        if inner != name:
+            self.aliases[inner] = name
+        if self.names.merged(depth, unit):
+            self.aliases[sampled(self.names.z(depth, unit), mark)] = name
+            formula, numeric, rule = self._weighted_sum(depth, unit, mark), None, None
+        else:
+            before = "z" if layer.batch_norm is None else "u"
+            zs = [
+                Name(sampled(self.names.of_unit(before, depth, other), mark))
+                for other in range(1, layer.units + 1)
+            ]
+            formula, numeric, rule = activation_formula(layer.activations[unit - 1], unit - 1, zs)
+        self.steps.append(
+            Step(
+                name=name,
+                formula=formula,
+                section="forward",
+                kind="activation",
+                sample=mark,
+                unit=Unit(depth, unit),
+                rule=rule,
+                numeric=numeric,
+            )
+        )
+
+    def _loss(self) -> tuple[str, tuple[str, ...]]:
+        """The loss of each sample and of the batch; the perceptron rule has errors instead."""
+        units = range(1, self.network.layers[-1].units + 1)
+        if self.problem.training.rule == "perceptron":
+            self._errors(units)
+            return self.steps[-1].name, ()
+        if self.network.loss is None:
+            return self.steps[-1].name, ()
+        sample_losses = []
+        for mark in self.marks:
+            outputs = [sampled(self.names.output(unit), mark) for unit in units]
+            targets = [sampled(self.names.target(unit), mark) for unit in units]
+            sample_losses.append(sampled("L", mark))
+            self.steps.append(self._sample_loss(sample_losses[-1], outputs, targets, mark))
+        if len(sample_losses) > 1:
+            self.steps.append(batch_loss(self.problem, "L", sample_losses))
+        return "L", tuple(sample_losses)
+
+    def _sample_loss(
+        self, name: str, outputs: Sequence[str], targets: Sequence[str], mark: int | None
+    ) -> Step:
+        loss = self.network.loss
+        last = self.network.layers[-1]
+        match loss:
+            case RuleUse():
+                row = loss_row(loss)
+                formula = losses.loss_formula(row, outputs, targets, loss.options)
+                numeric = None
+                rules = {
+                    activation_row(use).name if isinstance(use, RuleUse) else ""
+                    for use in last.activations
+                }
+                if len(rules) == 1 and last.batch_norm is None:
+                    depth = len(self.network.layers)
+                    zs = [
+                        Name(sampled(self.names.z(depth, unit), mark))
+                        for unit in range(1, last.units + 1)
+                    ]
+                    ys = [Name(target) for target in targets]
+                    numeric = losses.stable(row, rules.pop(), zs, ys)
+                return Step(name, formula, "loss", "loss", mark, rule=row.name, numeric=numeric)
+            case Custom(_, formula):
+                plain = [self.names.output(unit) for unit in range(1, last.units + 1)]
+                plain += [self.names.target(unit) for unit in range(1, last.units + 1)]
+                renaming = dict(zip(plain, [*outputs, *targets], strict=True))
+                written = rename(formula, lambda old: renaming.get(old, old))
+                return Step(name, written, "loss", "loss", mark)
+            case _:
+                raise AssertionError("a network without a loss has no loss step")
+
+    def _errors(self, units: range) -> None:
+        for mark in self.marks:
+            for unit in units:
+                name = "e" if len(units) == 1 else f"e{unit}"
+                target = Name(sampled(self.names.target(unit), mark))
+                output = Name(sampled(self.names.output(unit), mark))
+                formula = total(target, negative(output))
+                self.steps.append(Step(sampled(name, mark), formula, "loss", "equation", mark))
+
+
+def parameter_values(network: Network, names: NetworkNames) -> list[tuple[str, Value]]:
+    """Each parameter's name and number, unit by unit; a shared bias appears for every unit."""
+    found: list[tuple[str, Value]] = []
+    for depth, layer in enumerate(network.layers, 1):
+        for unit in range(1, layer.units + 1):
+            for source in range(1, layer.fan_in + 1):
+                if layer.connected[unit - 1][source - 1]:
+                    value = layer.weights[unit - 1][source - 1] if layer.weights else None
+                    found.append((names.weight(depth, unit, source), value))
+            if layer.bias != "none":
+                position = 0 if layer.bias == "shared" else unit - 1
+                found.append((names.bias(depth, unit), layer.biases[position]))
+            if layer.batch_norm is not None:
+                found.append((names.gamma(depth, unit), layer.batch_norm.gamma[unit - 1]))
+                found.append((names.beta(depth, unit), layer.batch_norm.beta[unit - 1]))
+    return found
+
+
+def activation_formula(
+    activation: Activation, index: int, zs: Sequence[Name]
+) -> tuple[Formula, Formula | None, str | None]:
+    """What is written for unit `index` of a layer with pre-activations `zs`, what is evaluated
+    instead (or None), and the name of the rule (None for the author's own formula)."""
+    match activation:
+        case Custom(_, formula):
+            return substitute(formula, {"z": zs[index]}), None, None
+        case RuleUse():
+            row = activation_row(activation)
+            if row.layerwise:
+                numeric = activations.softmax_numeric(index, zs)
+                return activations.softmax_formula(index, zs), numeric, row.name
+            if row.name == "identity":
+                return zs[index], None, row.name
+            return row.call(zs[index], activation.options), None, row.name
+        case _:
+            assert_never(activation)

@@ -1,0 +1,62 @@
+"""What both forms of a problem are expanded with: leaves, rows of rules, the loss of a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from backprop_cli.formula.build import number, quotient, total
+from backprop_cli.formula.nodes import Formula, Name
+from backprop_cli.graph.step import Leaf, LeafKind, Step
+from backprop_cli.problem.model import Problem, RuleUse, Value
+from backprop_cli.rules import activations, losses
+
+
+def leaf(name: str, kind: LeafKind, value: Value, sample: int | None = None) -> Leaf:
+    """A given quantity, with the digits that its author wrote."""
+    if value is None:
+        return Leaf(name, kind, None, sample)
+    return Leaf(name, kind, value.value, sample, text=value.text)
+
+
+def parameter_leaf(problem: Problem, name: str, value: Value) -> Leaf:
+    """A weight or a bias, or what an author calls a parameter."""
+    return Leaf(
+        name,
+        "parameter",
+        None if value is None else value.value,
+        trainable=is_trainable(problem, name),
+        text=None if value is None else value.text,
+    )
+
+
+def is_trainable(problem: Problem, name: str) -> bool:
+    """Whether updates move a parameter, as `frozen` and `trainable` of the file say."""
+    if problem.trainable is not None:
+        return name in problem.trainable
+    return name not in problem.frozen
+
+
+def activation_row(use: RuleUse) -> activations.ActivationRule:
+    """The table's row; the reader has checked that there is one."""
+    row = activations.find(use.name)
+    assert row is not None, use.name
+    return row
+
+
+def loss_row(use: RuleUse) -> losses.LossRule:
+    """The table's row; the reader has checked that there is one."""
+    row = losses.find(use.name)
+    assert row is not None, use.name
+    return row
+
+
+def batch_loss(problem: Problem, name: str, sample_losses: Sequence[str]) -> Step:
+    """The loss of a whole batch, from those of its samples."""
+    formula = reduce_batch(problem, [Name(each) for each in sample_losses])
+    return Step(name, formula, "loss", "batch_loss")
+
+
+def reduce_batch(problem: Problem, terms: Sequence[Formula]) -> Formula:
+    """Mean or sum over the samples, as `training.reduction` says."""
+    whole = total(*terms)
+    return quotient(whole, number(len(terms))) if problem.training.reduction == "mean" else whole
