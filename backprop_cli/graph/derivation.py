@@ -70,6 +70,7 @@ class Derivation:
         return total(*(self.path_local(path) for path in self.paths))
 
     def path_local(self, path: Path) -> Formula:
+        """One path with each local derivative written out."""
         factors = [] if path.head is None else [path.head.formula]
         return product(*factors, *(shown_local(self.graph, link) for link in path.links))
 
@@ -254,6 +255,7 @@ def factors_of(formula: Formula) -> tuple[Formula, ...]:
 
 
 def common_prefix(branches: Sequence[tuple[Formula, ...]]) -> tuple[Formula, ...]:
+    """The factors that all branches begin with."""
     shared: list[Formula] = []
     for factors in zip(*branches, strict=False):
         if any(factor != factors[0] for factor in factors):

@@ -121,4 +121,5 @@ class Graph:
         return {leaf.name: leaf for leaf in self.leaves}
 
     def section(self, *sections: Section) -> tuple[Step, ...]:
+        """The steps of some sections, in order of calculation."""
         return tuple(step for step in self.steps if step.section in sections)

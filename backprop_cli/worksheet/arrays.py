@@ -17,10 +17,12 @@ MOST_COLUMNS = 7
 
 
 def shape(formula: Formula, rows: int, columns: int) -> Shown:
+    """A factor with its shape under it: `2×3`."""
     return Shown("shape", (formula, Name(f"{rows}×{columns}")))
 
 
 def column(entries: Sequence[Formula]) -> Matrix:
+    """Entries one below the other."""
     return Matrix(tuple((entry,) for entry in entries))
 
 
@@ -37,6 +39,7 @@ def hadamard(*factors: Formula) -> Shown:
 
 
 def fits(matrix: Matrix) -> bool:
+    """Whether a matrix is written entry by entry."""
     return len(matrix.rows) <= MOST_ROWS and len(matrix.rows[0]) <= MOST_COLUMNS
 
 
@@ -59,12 +62,14 @@ class Arrays:
 
     @property
     def samples(self) -> int:
+        """How many columns the values of a batch have."""
         return len(self.marks)
 
     def layer(self, depth: int) -> Layer:
         return self.network.layers[depth - 1]
 
     def units(self, depth: int) -> int:
+        """How many values a layer hands on."""
         return self.layer(depth).units if depth else self.network.inputs
 
     def rule(self, depth: int) -> RuleUse | None:
@@ -105,6 +110,7 @@ class Arrays:
         return Matrix(tuple(tuple(Name(name + mark) for mark in self.marks) for name in names))
 
     def weights(self, depth: int) -> Matrix:
+        """A row for each unit, 0 where there is no connection."""
         layer = self.layer(depth)
         return Matrix(
             tuple(
@@ -122,11 +128,13 @@ class Arrays:
         return column([Name(self.names.bias(depth, unit)) for unit in self._range(depth)])
 
     def activations(self, depth: int) -> Matrix:
+        """What a layer hands on: a row for each unit, a column for each sample."""
         if depth == 0:
             return self._by_sample([self.names.input(index) for index in self._range(0)])
         return self._by_sample([self.names.a(depth, unit) for unit in self._range(depth)])
 
     def preactivations(self, depth: int) -> Matrix:
+        """z of a layer; where units have none, what they hand on."""
         name = self.names.a if self.merged(depth) else self.names.z
         return self._by_sample([name(depth, unit) for unit in self._range(depth)])
 

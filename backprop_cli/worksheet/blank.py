@@ -179,6 +179,7 @@ def answers_template(run: Run) -> str:
 
 
 def printable(text: str) -> str:
+    """The text without control characters, which a comment in YAML may not hold."""
     return "".join(char if char.isprintable() else "?" for char in text)
 
 

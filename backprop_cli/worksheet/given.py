@@ -219,6 +219,7 @@ def unit_title(network: Network, place: Unit) -> str:
 
 
 def shared_bias_title(depth: int) -> str:
+    """What a heading calls the one bias of a layer."""
     return f"Layer {depth}, shared bias"
 
 

@@ -39,6 +39,7 @@ class Shown:
 
     @property
     def sign(self) -> Literal["=", "≈"]:
+        """What stands in front of the number."""
         return "=" if self.exact else "≈"
 
 
@@ -68,15 +69,18 @@ def authored(number: Number, digits: int, *, fractions: bool = False) -> Shown:
 
 
 def signed(text: str, negative: bool) -> Formula:
+    """A number by its digits, or `inf`, with its sign in front."""
     plain: Formula = Name(text) if text == "inf" else Number(text)
     return Negative(plain) if negative else plain
 
 
 def short_fraction(value: Fraction) -> bool:
+    """Whether p/q is not too long to be read."""
     return max(abs(value.numerator), value.denominator) < LONGEST_FRACTION
 
 
 def fraction(value: Fraction) -> Formula:
+    """p/q in lowest terms, or a whole number."""
     top = Number(str(abs(value.numerator)))
     written: Formula = top
     if value.denominator != 1:

@@ -28,6 +28,7 @@ LISTED_SAMPLES = 8
 
 
 def forward(sheet: Sheet) -> Iterator[Block]:
+    """Every quantity from the inputs to the outputs, and what the activations are."""
     steps = sheet.graph.section("forward")
     if not steps:
         return
@@ -37,6 +38,7 @@ def forward(sheet: Sheet) -> Iterator[Block]:
 
 
 def loss(sheet: Sheet) -> Iterator[Block]:
+    """The loss of each sample and of the batch; the errors of a perceptron."""
     steps = sheet.graph.section("loss")
     if not steps:
         return
@@ -79,6 +81,7 @@ def tied(graph: Graph) -> bool:
 
 
 def step_table(sheet: Sheet, steps: Sequence[Step]) -> Table:
+    """Quantity, formula, numbers put in, value; without numbers just the formulas."""
     if sheet.symbolic:
         plain = (Column((Text("Quantity"),)), Column((Text("Formula"),), wrap=True))
         return Table(plain, tuple((quantity(step), (Math(step.formula),)) for step in steps))
@@ -111,6 +114,7 @@ def whole_table(sheet: Sheet, steps: Sequence[Step]) -> Table:
 
 
 def quantity(step: Step) -> Line:
+    """The name of a step in the first column."""
     return (Math(Name(step.name)),)
 
 

@@ -77,6 +77,7 @@ class Sheet:
 
     @property
     def digits(self) -> int:
+        """Significant digits of what is rounded."""
         return self.choices.digits or self.run.problem.rounding.digits
 
     @property
@@ -96,6 +97,7 @@ class Sheet:
         return Derivations(self.graph)
 
     def value(self, name: str) -> Value | None:
+        """The value of a name; None without a number."""
         return self.iteration.values.get(name)
 
     def known(self, name: str) -> Value:
@@ -151,6 +153,7 @@ class Sheet:
         return cell_of(self.shown(name))
 
     def put_in(self, formula: Formula, result: Value | None) -> Formula:
+        """The formula with numbers for names, long enough to reproduce the result."""
         return put_in(formula, self.number, result, self.digits)
 
     def substituted(self, step: Step) -> Formula | None:
