@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from backprop_cli.formula.build import rename
 from backprop_cli.formula.nodes import Formula, Name
 from backprop_cli.graph.step import Graph, Step
+from backprop_cli.problem.model import Network
+from backprop_cli.problem.names import NetworkNames
 from backprop_cli.worksheet.document import (
     Block,
     Column,
@@ -35,6 +37,27 @@ def forward(sheet: Sheet) -> Iterator[Block]:
     yield Heading(2, (Text("Forward pass"),))
     yield from by_sample(sheet, steps)
     yield from function_reasons(sheet)
+
+
+def outputs(sheet: Sheet) -> Iterator[Block]:
+    """What a network without a loss answers to each of its samples: a truth table."""
+    network, batch = sheet.run.problem.model, sheet.graph.batch
+    if not isinstance(network, Network) or sheet.graph.section("loss") or len(batch) == 1:
+        return
+    names = NetworkNames(network, sheet.run.problem.notation)
+    inputs = [names.input(index) for index in range(1, network.inputs + 1)]
+    answers = [names.output(unit) for unit in range(1, network.layers[-1].units + 1)]
+    columns = [Column((Text("Sample"),))]
+    columns += [Column((Math(Name(name)),), align="decimal") for name in (*inputs, *answers)]
+    rows = tuple(
+        (
+            (Text(str(sample)),),
+            *(sheet.cell(f"{name}[{sample}]") for name in (*inputs, *answers)),
+        )
+        for sample in batch
+    )
+    yield Heading(2, (Text("Inputs and outputs"),))
+    yield Table(tuple(columns), rows)
 
 
 def loss(sheet: Sheet) -> Iterator[Block]:

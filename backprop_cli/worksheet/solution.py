@@ -94,6 +94,7 @@ def one_update(sheet: Sheet) -> Iterator[Block]:
         case _:
             yield from passes.forward(sheet)
             yield from collapse.collapsed(sheet)
+            yield from passes.outputs(sheet)
             yield from passes.loss(sheet)
             yield from gradients.slopes(sheet)
             yield from gradients.gradients(sheet)

@@ -99,6 +99,19 @@ def test_without_a_loss_there_is_only_a_forward_pass() -> None:
     assert all(title not in shown for title in ("Loss", "Gradients", "Update", "What the numbers"))
 
 
+def test_a_truth_table() -> None:
+    assert section(page("xor-with-hidden-layer"), "Inputs and outputs") == lines(
+        """
+        Sample │ x₁ │ x₂ │ ŷ
+        ───────┼────┼────┼──
+        1      │ 0  │ 0  │ 0
+        2      │ 0  │ 1  │ 1
+        3      │ 1  │ 0  │ 1
+        4      │ 1  │ 1  │ 0
+        """
+    )
+
+
 def test_without_a_learning_rate_there_is_no_update() -> None:
     shown = page("exploding-gradient")
     assert "Gradients" in shown
