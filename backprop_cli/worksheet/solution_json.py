@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from backprop_cli.formula import latex, plain
 from backprop_cli.formula.build import names_in
 from backprop_cli.formula.evaluate import as_float
 from backprop_cli.formula.nodes import Formula, Name
-from backprop_cli.formula.spelling import Spelling
 from backprop_cli.graph.step import Step
 from backprop_cli.run import Run, Value
 from backprop_cli.worksheet.sheet import DEFAULT, Choices, Sheet, spelling_of
@@ -59,9 +59,10 @@ def _numbers(values: Mapping[str, Value | None]) -> dict[str, float | int | str 
 
 
 def _steps(run: Run, choices: Choices) -> Iterator[dict[str, Any]]:
+    formulas: dict[int, _Formulas] = {}  # batches that come round again have the same graph
     for iteration in run.iterations:
         sheet = Sheet(run, iteration, choices)
-        spelling = spelling_of(sheet.graph)
+        written = formulas.setdefault(id(sheet.graph), _Formulas(sheet))
         asked = {sheet.graph.aliases.get(name, name) for name in choices.only}
         for leaf in sheet.graph.leaves:
             if asked and leaf.name not in asked:
@@ -74,13 +75,13 @@ def _steps(run: Run, choices: Choices) -> Iterator[dict[str, Any]]:
                 "formula": None,
                 "substituted": None,
                 "value": number(sheet.value(leaf.name)),
-                "latex": _latex_name(leaf.name, spelling),
+                "latex": written.latex(Name(leaf.name)),
                 "depends_on": [],
                 "note": leaf.kind,
             }
         for step in sheet.graph.steps:
             if not asked or step.name in asked:
-                yield _step(sheet, step, spelling, choices)
+                yield _step(sheet, step, written)
 
 
 def _sample(sheet: Sheet, mark: int | None, per_sample: bool) -> int | None:
@@ -90,23 +91,79 @@ def _sample(sheet: Sheet, mark: int | None, per_sample: bool) -> int | None:
     return mark
 
 
-def _step(sheet: Sheet, step: Step, spelling: Spelling, choices: Choices) -> dict[str, Any]:
+def _step(sheet: Sheet, step: Step, formulas: _Formulas) -> dict[str, Any]:
     numbers = sheet.substituted(step)
+    written = formulas.of(step)
     found: dict[str, Any] = {
         "iteration": sheet.iteration.number,
         "sample": _sample(sheet, step.sample, step.section != "update"),
         "section": step.section,
         "name": step.name,
-        "formula": plain.write(step.formula),
+        "formula": written.formula,
         "substituted": None if numbers is None else plain.write(numbers),
         "value": number(sheet.value(step.name)),
-        "latex": f"{_latex_name(step.name, spelling)} = {latex.write(step.formula, spelling)}",
-        "depends_on": list(names_in(step.formula)),
-        "note": _note(step),
+        "latex": written.latex,
+        "depends_on": list(written.depends_on),
+        "note": written.note,
     }
-    if choices.symbolic and step.kind in ("upstream", "gradient", "batch_gradient"):
-        found["derivation"] = _derivation(sheet, step, spelling)
+    if written.closed is not None:
+        value = sheet.value(step.name)
+        put_in = None if value is None else sheet.put_in(written.closed, value)
+        found["derivation"] = {
+            **written.derivation,
+            "substituted": put_in and formulas.both(put_in),
+        }
     return found
+
+
+@dataclass(frozen=True)
+class _Written:
+    """What a step has in common with itself in every update: all but its numbers."""
+
+    formula: str
+    latex: str
+    depends_on: tuple[str, ...]
+    note: str | None
+    closed: Formula | None = None  # None where no derivation is asked for
+    derivation: Mapping[str, dict[str, str]] = field(default_factory=dict)
+
+
+class _Formulas:
+    """The formulas of one graph as text, each written once."""
+
+    def __init__(self, sheet: Sheet) -> None:
+        self.sheet = sheet
+        self.spelling = spelling_of(sheet.graph)
+        self._written: dict[str, _Written] = {}
+
+    def latex(self, formula: Formula) -> str:
+        return latex.write(formula, self.spelling)
+
+    def both(self, formula: Formula) -> dict[str, str]:
+        return {"text": plain.write(formula), "latex": self.latex(formula)}
+
+    def of(self, step: Step) -> _Written:
+        if step.name not in self._written:
+            self._written[step.name] = self._write(step)
+        return self._written[step.name]
+
+    def _write(self, step: Step) -> _Written:
+        written = _Written(
+            plain.write(step.formula),
+            f"{self.latex(Name(step.name))} = {self.latex(step.formula)}",
+            names_in(step.formula),
+            _note(step),
+        )
+        if not self.sheet.choices.symbolic or step.kind not in (
+            "upstream",
+            "gradient",
+            "batch_gradient",
+        ):
+            return written
+        forms = self.sheet.derivations.forms(step)
+        lines = {"chain": forms.chain, "local": forms.local, "closed": forms.closed}
+        derivation = {key: self.both(formula) for key, formula in lines.items()}
+        return replace(written, closed=forms.closed, derivation=derivation)
 
 
 def _note(step: Step) -> str | None:
@@ -114,23 +171,3 @@ def _note(step: Step) -> str | None:
     if step.product is not None:
         return f"combined from {plain.write(step.product)}"
     return None
-
-
-def _derivation(sheet: Sheet, step: Step, spelling: Spelling) -> dict[str, Any]:
-    """The four lines of a gradient's derivation; no `substituted` without numbers."""
-    forms = sheet.derivations.forms(step)
-    value = sheet.value(step.name)
-    lines: dict[str, Formula | None] = {
-        "chain": forms.chain,
-        "local": forms.local,
-        "closed": forms.closed,
-        "substituted": None if value is None else sheet.put_in(forms.closed, value),
-    }
-    return {
-        key: formula and {"text": plain.write(formula), "latex": latex.write(formula, spelling)}
-        for key, formula in lines.items()
-    }
-
-
-def _latex_name(name: str, spelling: Spelling) -> str:
-    return latex.write(Name(name), spelling)
