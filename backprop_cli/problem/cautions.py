@@ -106,9 +106,10 @@ def _partly_symbolic(network: Network, names: NetworkNames, node: Node, report: 
         for unit, value in enumerate(layer.biases, 1):
             count(value, names.bias(index, unit))
     if without and numbers:
+        one = len(without) == 1
         report.warning(
             "partly-symbolic",
-            f"{listed(without, 5)} {'has' if len(without) == 1 else 'have'} no number, so what "
-            "depends on them cannot be calculated",
+            f"{listed(without, 5)} {'has' if one else 'have'} no number, so what depends on "
+            f"{'it' if one else 'them'} cannot be calculated",
             node,
         )
