@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from backprop_cli.marking.reports.tally import Tally
     from backprop_cli.problem.model import Problem
     from backprop_cli.run import Run
+    from backprop_cli.worksheet.blank import AnswerKind
     from backprop_cli.worksheet.document import Document
 
 Kind = TypeVar("Kind", bound=StrEnum)
@@ -65,6 +66,10 @@ ENDINGS = {
     ".pdf": Format.PDF,
     ".json": Format.JSON,
 }
+
+
+ANSWER_ENDINGS: Mapping[str, AnswerKind] = {".json": "json", ".csv": "csv"}
+"""Under any other ending an answer file to fill in is YAML."""
 
 
 class Picture(StrEnum):
@@ -440,7 +445,7 @@ def worksheet(
 
     run = solve_problem(problem, show=updates_asked(problem))
     if answers:
-        deliver(answers_template(run), output)
+        deliver(answers_template(run, answer_kind(format, output)), output)
         return
     chosen = format or by_ending(output, ENDINGS, Format.TEXT)
     deliver(rendered(blank(run), chosen, output, ascii, width, paper), output)
@@ -583,6 +588,17 @@ def by_ending(output: Path | None, endings: Mapping[str, Kind], usual: Kind) -> 
             f"use one of {', '.join(endings)} or --format"
         )
     return kind
+
+
+def answer_kind(format: Format | None, output: Path | None) -> AnswerKind:
+    """What an answer file to fill in is written as."""
+    if format is Format.JSON:
+        return "json"
+    if format is not None:
+        raise UsageProblem("an answer file is YAML, JSON or CSV; name it *.yaml, *.json or *.csv")
+    file = file_of(output)
+    ending = "" if file is None else file.suffix.lower()
+    return ANSWER_ENDINGS.get(ending, "yaml")
 
 
 def rendered(

@@ -295,6 +295,19 @@ def test_the_answer_file_to_fill_in_names_what_the_blank_sheet_asks() -> None:
         assert re.search(rf"(\s{key}|^{key}\s*= _+)$", blank.text, re.M), name
 
 
+@pytest.mark.parametrize(
+    ("ending", "start"), [(".yaml", "# Answers"), (".json", "{"), (".csv", "name,value\n")]
+)
+def test_the_ending_of_an_answer_file_says_its_format(
+    ending: str, start: str, tmp_path: Path
+) -> None:
+    file = tmp_path / f"answers{ending}"
+    assert backprop("worksheet", SHEET, "--answers", "-o", file).code == 0
+    assert file.read_text(encoding="utf-8").startswith(start)
+    assert backprop("check", SHEET, file).code == 1  # read, and nothing in it
+    assert backprop("worksheet", SHEET, "--answers", "-f", "html").code == 2
+
+
 def test_the_format_asked_for_wins_over_the_ending(tmp_path: Path) -> None:
     file = tmp_path / "sheet.txt"
     assert backprop("solve", SHEET, "-o", file, "-f", "json").code == 0

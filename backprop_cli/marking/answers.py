@@ -162,7 +162,7 @@ def _quick_yaml(file: str, text: str) -> Submission | None:
         if depth == 0 and bullet is None:
             if name == "student" and value and name not in sections:
                 sections.add(name)
-                student = value
+                student = "" if value in _NULLS else value
                 section = ""
             elif name in ("answers", "iterations") and value is None and not groups:
                 section = name
@@ -252,7 +252,8 @@ def _submission(file: str, root: Node | None, twice: list[Diagnostic]) -> Submis
         node = top["student"][1]
         if not isinstance(node, Scalar):
             raise _place(node, "`student` is a name or a number")
-        student = " ".join(node.text.split())[:STUDENT_LENGTH] or student
+        if not node.null:
+            student = " ".join(node.text.split())[:STUDENT_LENGTH] or student
     reader = _TreeReader(root, twice)
     if "answers" in top and "iterations" in top:
         raise _place(top["iterations"][0], "give either `answers` or `iterations`, not both")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from itertools import groupby
-from typing import Literal
+from typing import Literal, TypeAlias, assert_never
 
 from backprop_cli.formula.build import negative, product, quotient, substitute, total
 from backprop_cli.formula.nodes import Call, Formula, Name
@@ -22,7 +23,6 @@ from backprop_cli.worksheet.document import (
     Document,
     Heading,
     Line,
-    Math,
     Paragraph,
     Relation,
     Text,
@@ -36,6 +36,8 @@ SECTION_TITLES = {
     "gradient": "Gradients",
     "update": "Update",
 }
+GOING_BACK = "Local derivatives and gradients"
+"""The title of both, where both are asked: one is needed for the other, so they take turns."""
 DERIVATION_LINES = 3
 """Room for a formula, where a number needs one line."""
 
@@ -148,40 +150,79 @@ def _update_rule(problem: Problem, graph: Graph) -> Iterator[Line]:
 
 
 def _spaces(sheet: Sheet, steps: Sequence[Step], level: Literal[2, 3]) -> Iterator[Block]:
-    lines = DERIVATION_LINES if sheet.symbolic else 1
     titles = {**SECTION_TITLES, "loss": loss_title(sheet)}
-    for section, group in groupby(steps, key=lambda step: step.section):
-        yield Heading(level, (Text(titles[section]),))
-        for step in group:
-            worth = points_of(sheet.run.problem.marking, step)
-            if worth != 1:
-                yield Paragraph((Math(Name(step.name)), Text(f": {worth:g} points")))
+    if {"backward", "gradient"} <= {step.section for step in steps}:
+        titles |= dict.fromkeys(("backward", "gradient"), GOING_BACK)
+    for title, group in groupby(steps, key=lambda step: titles[step.section]):
+        yield Heading(level, (Text(title),))
+        yield from _room(sheet, list(group))
+
+
+def _room(sheet: Sheet, steps: Sequence[Step]) -> Iterator[Block]:
+    """Room for the answers of a section; above them what each is worth, if that is not 1 point."""
+    lines = DERIVATION_LINES if sheet.symbolic else 1
+    worth = [points_of(sheet.run.problem.marking, step) for step in steps]
+    said = any(points != 1 for points in worth)
+    for points, group in groupby(zip(worth, steps, strict=True), key=lambda each: each[0]):
+        alike = [step for _, step in group]
+        if said:
+            unit = "point" if points == 1 else "points"
+            each = " each" if len(alike) > 1 else ""
+            yield Paragraph((Text(f"{points:g} {unit}{each}"),))
+        for step in alike:
             yield AnswerSpace(Name(step.name), step.name, lines)
 
 
-def answers_template(run: Run) -> str:
-    """The YAML file to fill in, every name in the order of the sheet."""
+AnswerKind: TypeAlias = Literal["yaml", "json", "csv"]
+
+
+def answers_template(run: Run, kind: AnswerKind = "yaml") -> str:
+    """The answer file to fill in, every name in the order of the sheet."""
     problem = run.problem
     count = updates_asked(problem)
-    title = " ".join(problem.title.split())
-    lines = [f"# Answers to: {printable(title)}", "student:"]
-    if count == 1:
+    updates = [
+        [step.name for step in asked(problem, iteration.graph)]
+        for iteration in run.iterations[:count]
+    ]
+    match kind:
+        case "yaml":
+            return _yaml_template(run, updates)
+        case "json":
+            blank_ones = [dict.fromkeys(names) for names in updates]
+            body = {"iterations": blank_ones} if count > 1 else {"answers": blank_ones[0]}
+            return json.dumps({"student": None, **body}, indent=1, ensure_ascii=False) + "\n"
+        case "csv":
+            return _csv_template(updates)
+        case _:
+            assert_never(kind)
+
+
+def _yaml_template(run: Run, updates: Sequence[Sequence[str]]) -> str:
+    title = " ".join(run.problem.title.split())
+    symbolic = Sheet(run, run.iterations[0], DEFAULT).symbolic
+    lines = [f"# Answers to: {printable(title)}", EXPRESSIONS if symbolic else NUMBERS, "student:"]
+    if len(updates) == 1:
         lines.append("answers:")
-        lines += [f"  {name}:" for name in _names(problem, run.iterations[0].graph)]
+        lines += [f"  {name}:" for name in updates[0]]
     else:
         lines.append("iterations:")
-        for iteration in run.iterations[:count]:
-            names = _names(problem, iteration.graph)
-            lines += [
-                f"  {'- ' if index == 0 else '  '}{name}:" for index, name in enumerate(names)
-            ]
+        for names in updates:
+            starts = ["  - ", *["    "] * (len(names) - 1)]
+            lines += [f"{start}{name}:" for start, name in zip(starts, names, strict=False)]
     return "\n".join(lines) + "\n"
+
+
+NUMBERS = "# An answer is a number, a formula in the names of the sheet, or [formula, number]."
+EXPRESSIONS = "# An answer is a formula in the names of the sheet."
+
+
+def _csv_template(updates: Sequence[Sequence[str]]) -> str:
+    if len(updates) == 1:
+        return "\n".join(["name,value", "student,", *(f"{name}," for name in updates[0])]) + "\n"
+    rows = [f"{at},{name}," for at, names in enumerate(updates, 1) for name in names]
+    return "\n".join(["iteration,name,value", "1,student,", *rows]) + "\n"
 
 
 def printable(text: str) -> str:
     """The text without control characters, which a comment in YAML may not hold."""
     return "".join(char if char.isprintable() else "?" for char in text)
-
-
-def _names(problem: Problem, graph: Graph) -> list[str]:
-    return [step.name for step in asked(problem, graph)]

@@ -8,9 +8,11 @@ import pytest
 import yaml
 from pages import NEURON, PROBLEMS, lines, problem, run
 
+from backprop_cli.marking.answers import parse_submission
 from backprop_cli.marking.asked import asked, updates_asked
+from backprop_cli.marking.check import Checker
 from backprop_cli.render import text
-from backprop_cli.worksheet.blank import answers_template, blank
+from backprop_cli.worksheet.blank import AnswerKind, answers_template, blank
 from backprop_cli.worksheet.document import AnswerSpace
 
 SHEETS = sorted(path.stem for path in PROBLEMS.glob("*.yaml"))
@@ -121,11 +123,49 @@ def test_several_updates_have_headings() -> None:
     assert "1      │ 6  │ 2  │ 5  │ 1" in shown
 
 
-def test_points_are_shown_where_they_are_not_one() -> None:
-    source = 'marking: {points: {"dL/*": 2}}\n' + NEURON.replace("\n    ", "\n")
-    shown = handed_out(source)
-    assert "∂L/∂b₁⁽¹⁾: 2 points" in shown
-    assert "ŷ: " not in shown
+def marked(marking: str) -> str:
+    return handed_out(f"marking: {{{marking}}}\n" + NEURON.replace("\n    ", "\n"))
+
+
+def test_points_are_said_once_for_answers_of_the_same_worth() -> None:
+    shown = marked('points: {"dL/*": 2, yhat: 0.5}')
+    assert (
+        lines(
+            """
+        1 point
+
+        z₁⁽¹⁾ = ________________________________________   z1_1
+
+        0.5 points
+
+        ŷ = ________________________________________   yhat
+        """
+        )
+        in shown
+    )
+    assert (
+        lines(
+            """
+        Gradients
+        ─────────
+
+        2 points each
+
+        ∂L/∂w₁₁⁽¹⁾ = ________________________________________   dL/dw1_1_1
+        ∂L/∂w₁₂⁽¹⁾ = ________________________________________   dL/dw1_1_2
+        ∂L/∂b₁⁽¹⁾  = ________________________________________   dL/db1_1
+        """
+        )
+        in shown
+    )
+    assert "point" not in shown[shown.index("Update\n") :]
+
+
+def test_going_back_is_one_section_where_all_of_it_is_asked() -> None:
+    shown = marked('ask: ["d*"]')
+    assert shown.count("Local derivatives and gradients\n") == 1
+    batch = handed_out("two-samples-squared-error")
+    assert "Local derivatives" not in batch
 
 
 @pytest.mark.parametrize("source", SHEETS)
@@ -137,6 +177,25 @@ def test_the_answer_file_has_every_name_once(source: str) -> None:
     for update, iteration in zip(updates, solved.iterations, strict=False):
         assert list(update) == [step.name for step in asked(solved.problem, iteration.graph)]
         assert set(update.values()) == {None}
+
+
+@pytest.mark.parametrize(
+    ("kind", "empty", "filled"),
+    [("yaml", r"^( .*:)$", r"\1 1"), ("json", r"null", "1"), ("csv", r",$", ",1")],
+)
+@pytest.mark.parametrize("source", SHEETS)
+def test_every_kind_of_answer_file_can_be_filled_in(
+    source: str, kind: AnswerKind, empty: str, filled: str
+) -> None:
+    solved = run(source)
+    template = answers_template(solved, kind)
+    handed_in = parse_submission(f"s1.{kind}", template)
+    assert (handed_in.error, handed_in.student) == (None, "s1")
+    report = Checker(solved.problem).mark(handed_in)
+    assert {answer.verdict for answer in report.answers} == {"missing"}
+    handed_in = parse_submission(f"s1.{kind}", re.sub(empty, filled, template, flags=re.M))
+    report = Checker(solved.problem).mark(handed_in)
+    assert not {"missing", "unknown"} & {answer.verdict for answer in report.answers}
 
 
 def test_a_hostile_title_stays_in_the_comment() -> None:
