@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Literal
 
 from backprop_cli.formula.build import product
 from backprop_cli.formula.nodes import Formula, Name, Negative
 from backprop_cli.graph.derivation import (
     PATHS,
+    put_together,
     reused,
     reused_chain,
     reused_local,
@@ -68,6 +70,8 @@ def derivation(sheet: Sheet, step: Step) -> Derivation:
     last: Formula | None = None
     if step.product is not None:
         lines = _combined_lines(sheet, step)
+    elif sheet.choices.form == "delta":
+        lines = _delta_lines(sheet, step)
     elif _written_out(sheet, derived):
         lines = _path_lines(derived)
         last = derived.closed
@@ -78,7 +82,7 @@ def derivation(sheet: Sheet, step: Step) -> Derivation:
 
 def _written_out(sheet: Sheet, derived: GradientDerivation) -> bool:
     """Whether every path is written, not only the last links of them."""
-    if not derived.paths or sheet.choices.form == "delta":
+    if not derived.paths:
         return False
     return sheet.choices.form == "chain" or sheet.symbolic or derived.count <= REUSE_PATHS
 
@@ -181,6 +185,22 @@ def _reuse_lines(sheet: Sheet, step: Step) -> tuple[DerivationLine, ...]:
         left, sign = _beginning(name, index)
         lines.append(DerivationLine(left, sign, reused_chain(link), _label([link.child])))
     return (*lines, DerivationLine(None, "=", local))
+
+
+def with_delta(sheet: Sheet, step: Step) -> Step:
+    """δ = (Σ w·δ of the layer above) · slope in one step: ∂L/∂a has no line of its own."""
+    return replace(step, formula=put_together(step.formula, sheet.passed_back))
+
+
+def _delta_lines(sheet: Sheet, step: Step) -> tuple[DerivationLine, ...]:
+    """What comes back along the weights times the slope, the slope by its name and written out."""
+    formula = with_delta(sheet, step).formula
+    if formula == step.formula and step.of not in sheet.graph.step:
+        return _reuse_lines(sheet, step)
+    slopes = {
+        link.slope: shown_local(sheet.graph, link) for link in step.links if link.slope is not None
+    }
+    return _unless_same(Name(step.name), formula, put_together(formula, slopes))
 
 
 def _combined_lines(sheet: Sheet, step: Step) -> tuple[DerivationLine, ...]:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from itertools import groupby
 
-from backprop_cli.graph.derivation import put_together
 from backprop_cli.graph.step import Step, Unit
 from backprop_cli.problem.model import Network
 from backprop_cli.problem.names import NetworkNames
-from backprop_cli.worksheet.derivations import derivation, path_remarks
+from backprop_cli.worksheet.derivations import derivation, path_remarks, with_delta
 from backprop_cli.worksheet.document import (
     Block,
     Heading,
@@ -44,7 +42,7 @@ def gradients(sheet: Sheet) -> Iterator[Block]:
         return
     yield Heading(2, (Text("Gradients"),))
     if sheet.choices.form == "delta":
-        steps = with_deltas(sheet, steps)
+        steps = [with_delta(sheet, step) for step in steps if step.name not in sheet.passed_back]
         if sheet.first:
             yield Paragraph((Text(DELTA),))
     reasons = Reasons(sheet)
@@ -62,23 +60,6 @@ DELTA = (
     "δ of a unit is the derivative of the loss by its pre-activation z: what comes back along its"
     " outgoing weights, times its slope."
 )
-
-
-def with_deltas(sheet: Sheet, steps: Sequence[Step]) -> list[Step]:
-    """δ = (Σ w·δ of the layer above) · slope in one step: ∂L/∂a has no line of its own."""
-    activations = {
-        step.name for step in sheet.graph.section("forward") if step.kind == "activation"
-    }
-    inner = {
-        step.name: step.formula
-        for step in steps
-        if step.kind == "upstream" and step.of in activations
-    }
-    return [
-        replace(step, formula=put_together(step.formula, inner))
-        for step in steps
-        if step.name not in inner
-    ]
 
 
 def _groups(sheet: Sheet, steps: Sequence[Step]) -> Iterator[tuple[str, list[Step]]]:

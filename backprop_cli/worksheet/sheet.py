@@ -96,6 +96,19 @@ class Sheet:
     def derivations(self) -> Derivations:
         return Derivations(self.graph)
 
+    @cached_property
+    def passed_back(self) -> dict[str, Formula]:
+        """∂L/∂a of every unit with a z of its own: with δ it has no line, but goes into δ."""
+        found = {}
+        for step in self.graph.section("backward"):
+            owner = self.graph.step.get(step.of or "")
+            if step.kind != "upstream" or owner is None or owner.kind != "activation":
+                continue
+            before = (self.graph.step.get(name) for name in names_in(owner.formula))
+            if any(z is not None and z.kind == "preactivation" for z in before):
+                found[step.name] = step.formula
+        return found
+
     def value(self, name: str) -> Value | None:
         """The value of a name; None without a number."""
         return self.iteration.values.get(name)

@@ -9,7 +9,7 @@ import ours
 import pytest
 import strategies
 from hypothesis import given
-from pages import NEURON, document, lines, page, problem, rows, run, section
+from pages import NEURON, document, lines, only, page, problem, rows, run, section
 from strategies import Problem, examples
 
 from backprop_cli.formula.evaluate import as_float, evaluate
@@ -30,6 +30,29 @@ def test_delta_form() -> None:
     assert table["δ₁⁽¹⁾"][0] == "(δ₁⁽²⁾·w₁₁⁽²⁾ + δ₂⁽²⁾·w₂₁⁽²⁾) · ∂a₁⁽¹⁾/∂z₁⁽¹⁾"
     assert table["∂L/∂w₁₁⁽¹⁾"] == ["δ₁⁽¹⁾·x₁", "(−0.0006015)·6", "≈ −0.003609"]
     assert "∂L/∂a₁⁽¹⁾" not in table
+
+
+def test_delta_form_line_by_line() -> None:
+    assert only("two-hidden-layers", "dL/dz2_1", "dL/dw2_1_2", form="delta") == lines(
+        """
+        δ₁⁽²⁾ = δ₁⁽³⁾ · w₁₁⁽³⁾ · ∂a₁⁽²⁾/∂z₁⁽²⁾
+              = δ₁⁽³⁾ · w₁₁⁽³⁾ · a₁⁽²⁾(1 − a₁⁽²⁾)
+              = (−0.05179)(0.61)(0.9015)(1 − 0.9015)
+              ≈ −0.002805
+
+        ∂L/∂w₁₂⁽²⁾ = δ₁⁽²⁾ · ∂z₁⁽²⁾/∂w₁₂⁽²⁾
+                   = δ₁⁽²⁾·a₂⁽¹⁾
+                   = (−0.002805)·4.52
+                   ≈ −0.01268
+        """
+    )
+
+
+def test_an_output_without_a_z_keeps_its_gradient_in_delta_form() -> None:
+    shown = section(page("relu-regression-symbolic", form="delta"), "Gradients")
+    assert "∂L/∂ŷ = −2(y − ŷ)\n" in shown
+    assert "δ₁ = (δ₃·w₃ + δ₄·w₄) · ∂a₁/∂z₁\n   = (δ₃·w₃ + δ₄·w₄) · ReLU′(z₁)\n" in shown
+    assert "∂L/∂a" not in shown
 
 
 # ---------------------------------------------------------------- matrices
