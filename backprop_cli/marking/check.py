@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from fractions import Fraction
+from functools import cached_property
 
 from backprop_cli.graph.step import Graph
 from backprop_cli.marking.answers import MOST_CHARACTERS, Answer, Submission
@@ -86,10 +88,13 @@ class Checker:
         self.max_score = sum(sum(key.asked.values()) for key in self.keys)
         self._numbers: dict[str, Written | None] = {}
 
-    @property
+    @cached_property
     def graph(self) -> Graph:
-        """The sheet of the first update, which says how names are spelled."""
-        return self.keys[0].graph
+        """The names of all updates' sheets, whose batches have samples of their own, as one."""
+        graphs = [key.graph for key in self.keys]
+        steps = {step.name: step for graph in graphs for step in graph.steps}
+        leaves = {leaf.name: leaf for graph in graphs for leaf in graph.leaves}
+        return replace(graphs[0], steps=tuple(steps.values()), leaves=tuple(leaves.values()))
 
     @property
     def head(self) -> Head:

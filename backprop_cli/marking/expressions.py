@@ -14,7 +14,7 @@ from backprop_cli.formula.build import children, names_in, size
 from backprop_cli.formula.evaluate import as_float, evaluate
 from backprop_cli.formula.nodes import Formula, Number
 from backprop_cli.formula.parse import FormulaError, parse
-from backprop_cli.marking.feedback import TRIVIAL, followed, look_again
+from backprop_cli.marking.feedback import FOLLOWS, TRIVIAL, look_again
 from backprop_cli.marking.judge import CORRECT, Judgement, NumberJudge
 from backprop_cli.marking.mistakes import RANK
 from backprop_cli.marking.model import Mistake
@@ -328,7 +328,7 @@ class ExpressionJudge:
                     truth = [v[node.slot] for v in shared.points]
                     if not any(own) and any(truth):
                         return Judgement("wrong", TRIVIAL)
-                    return Judgement("follow_through", followed(node.step))
+                    return Judgement("follow_through", FOLLOWS)
                 mistake = shared.explain(node, values, own_points)
                 if mistake is not None:
                     return Judgement("wrong", look_again(node.step, mistake), mistake)

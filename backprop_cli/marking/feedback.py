@@ -16,6 +16,7 @@ TRIVIAL = (
     "mend that one first."
 )
 MISSING = "Not answered."
+FOLLOWS = "Right from your own earlier numbers."
 
 _HINTS = {
     "preactivation": "each weight times what comes in, added up, then the bias",
@@ -60,10 +61,6 @@ def sentence(message: str) -> str:
     elif first == "a":
         message = f"A{message[1:]}"
     return f"{message}."
-
-
-def followed(step: Step) -> str:
-    return "Right from your own earlier numbers."
 
 
 def counted_here(names: Sequence[str]) -> str:

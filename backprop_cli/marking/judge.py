@@ -16,12 +16,12 @@ from typing import NamedTuple
 
 from backprop_cli.formula.nodes import Sum
 from backprop_cli.marking.feedback import (
+    FOLLOWS,
     NO_DIGITS,
     ROUNDED_EARLY,
     TOO_COARSE,
     TRIVIAL,
     UNCHANGED,
-    followed,
     look_again,
 )
 from backprop_cli.marking.model import Mistake, Verdict
@@ -268,7 +268,7 @@ class NumberJudge:
         if self._pays(node, work, own):
             return Judgement("wrong", TRIVIAL)
         if judgement.verdict == "correct":
-            return Judgement("follow_through", followed(node.step))
+            return Judgement("follow_through", FOLLOWS)
         return judgement._replace(right=False)
 
     def _rounded_on_the_way(self, node: Node, given: Written, work: Work) -> Judgement | None:

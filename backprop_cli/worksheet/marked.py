@@ -8,6 +8,7 @@ from itertools import groupby
 
 from backprop_cli.formula.nodes import Name
 from backprop_cli.graph.step import Graph
+from backprop_cli.marking.feedback import FOLLOWS
 from backprop_cli.marking.model import VERDICTS, AnswerResult, Head, SubmissionReport, Verdict
 from backprop_cli.marking.reports.common import harmless
 from backprop_cli.marking.reports.tally import Tally
@@ -155,8 +156,8 @@ def _row(head: Head, answer: AnswerResult, graph: Graph) -> tuple[Line, ...]:
     if head.reveal:
         cells.insert(2, (Text(_value(answer.expected)),))
         cells.insert(3, (Text(_value(answer.expected_from_own_work)),))
-    remark = answer.feedback if answer.verdict not in ("correct", "follow_through") else ""
-    cells.append(_prose(remark if answer.verdict != "missing" else "", graph))
+    said = answer.verdict in ("correct", "missing") or answer.feedback == FOLLOWS
+    cells.append(_prose("" if said else answer.feedback, graph))
     return tuple(cells)
 
 

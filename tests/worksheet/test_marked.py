@@ -1,0 +1,56 @@
+"""What a student reads about the answers, and an instructor about a class."""
+
+from __future__ import annotations
+
+from pages import NEURON, problem
+
+from backprop_cli.marking.answers import parse_submission
+from backprop_cli.marking.check import Checker
+from backprop_cli.marking.reports.tally import Tally
+from backprop_cli.render import text
+from backprop_cli.worksheet.marked import class_sheet, marked
+
+LINE = """
+title: A line
+samples: [{inputs: [1], targets: [2]}, {inputs: [3], targets: [5]}]
+layers: [{activation: identity, weights: [[1.5]]}]
+loss: squared_error
+learning_rate: 0.1
+training: {steps: 2, batch: 1}
+"""
+TWO_IN_A_BATCH = LINE.replace(
+    "[{inputs", "[{inputs: [0], targets: [0]}, {inputs: [2], targets: [3]}, {inputs"
+).replace("batch: 1", "batch: 2")
+
+
+def checker(source: str) -> Checker:
+    return Checker(problem(source))
+
+
+def student(source: str, answers: str) -> str:
+    made = checker(source)
+    report = made.mark(parse_submission("s1.yaml", answers))
+    return text.render(marked(made.head, report, made.graph), width=100)
+
+
+def test_every_sample_is_named_as_on_the_sheet() -> None:
+    """The second batch has samples of its own."""
+    wrong = "iterations:\n  - {}\n  - yhat[3]: 9\n    dL/dw1_1_1[4]: 9\n"
+    alone = student(TWO_IN_A_BATCH, wrong)
+    made = checker(TWO_IN_A_BATCH)
+    report = made.mark(parse_submission("s1.yaml", wrong))
+    tally = Tally()
+    tally.add(report)
+    together = text.render(class_sheet(made.head, tally, [report], made.graph), width=100)
+    for page in (alone, together):
+        assert "ŷ[3]" in page
+        assert "∂L/∂w₁₁⁽¹⁾[4]" in page
+        assert "yhat" not in page
+        assert "dL" not in page
+
+
+def test_a_mark_that_is_lost_in_working_is_explained_where_it_is_lost() -> None:
+    page = student(NEURON, "answers: {yhat: 0.5987, dL/dz1_1: -0.1438, dL/dw1_1_1: -0.1438}")
+    (row,) = (line for line in page.splitlines() if line.startswith("∂L/∂w₁₁⁽¹⁾ │"))
+    assert [cell.strip() for cell in row.split("│")[2:4]] == ["✓ follows", "0"]
+    assert "the slip at ∂L/∂z₁⁽¹⁾" in " ".join(page.split()).replace("│ ", "")
