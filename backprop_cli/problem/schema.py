@@ -22,10 +22,13 @@ Schema: TypeAlias = dict[str, Any]
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
-NUMBER: Schema = {"type": "number"}
-POSITIVE: Schema = {"type": "number", "exclusiveMinimum": 0}
-NOT_NEGATIVE: Schema = {"type": "number", "minimum": 0}
-SHARE: Schema = {"type": "number", "minimum": 0, "maximum": 1}
+# `1e-5` is a number here and in YAML 1.2; programs that still read YAML 1.1 hand it over as text.
+EXPONENT = r"^[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+$"
+NUMBER: Schema = {"type": ["number", "string"], "pattern": EXPONENT}
+NUMBER_OR_NULL: Schema = {"type": ["number", "string", "null"], "pattern": EXPONENT}
+POSITIVE: Schema = {**NUMBER, "exclusiveMinimum": 0}
+NOT_NEGATIVE: Schema = {**NUMBER, "minimum": 0}
+SHARE: Schema = {**NUMBER, "minimum": 0, "maximum": 1}
 SCALAR = ["string", "number", "boolean", "null"]
 TEXT: Schema = {"type": "string", "minLength": 1}
 NAME: Schema = {"type": "string", "minLength": 1, "maxLength": 64}
@@ -342,7 +345,7 @@ def _leaves(description: str) -> Schema:
     return {
         "description": description + " Without numbers: a list of names, or null for a value.",
         "anyOf": [
-            {"type": "object", "additionalProperties": {"type": ["number", "null"]}},
+            {"type": "object", "additionalProperties": NUMBER_OR_NULL},
             _list(NAME),
             NAME,
             {"type": "null"},
@@ -450,7 +453,7 @@ def problem_schema() -> Schema:
     )
     equation_sample: Schema = {
         "type": "object",
-        "additionalProperties": {"type": ["number", "null"]},
+        "additionalProperties": NUMBER_OR_NULL,
     }
     return {
         "$schema": DIALECT,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+import yaml
 from yaml_data import data_of
 
 from backprop_cli.diagnostics import ProblemError
@@ -33,6 +34,18 @@ def test_the_schemas_are_schemas() -> None:
 @pytest.mark.parametrize("path", PROBLEMS, ids=lambda path: path.stem)
 def test_every_problem_of_this_repository_fits(path: Path) -> None:
     CHECK.validate(data_of(path.read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize("path", PROBLEMS, ids=lambda path: path.stem)
+def test_programs_that_take_exponents_for_text_can_check_files_too(path: Path) -> None:
+    CHECK.validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+
+
+def test_other_text_is_no_number() -> None:
+    for text in ("0.5", "1e", "e5", "1e-5x", "yes"):
+        assert not CHECK.is_valid(
+            data_of(NETWORK + f"learning_rate: 1\ntraining: {{l2: '{text}'}}\n")
+        )
 
 
 def one_layer(layer: str, more: str = "") -> str:
