@@ -32,6 +32,8 @@ def warn(
     if loss in LOGARITHMIC:
         node = layers.activation_nodes.get(len(network.layers), top.key("layers"))
         _outputs_of_logarithm(network.layers[-1], loss, node, report)
+    if loss == "cross_entropy":
+        _one_of_one(network.layers[-1], top, report)
     _partly_symbolic(network, names, top.key("layers"), report)
 
 
@@ -76,6 +78,18 @@ def _outputs_of_logarithm(last: Layer, loss: str, node: Node, report: Report) ->
                 f"use {quote(better)} in the last layer",
             )
             return
+
+
+def _one_of_one(last: Layer, top: Fields, report: Report) -> None:
+    """A choice among several classes with a single output; softmax of one has its own warning."""
+    if last.units == 1 and not is_rule(last.activations[0], "softmax"):
+        report.warning(
+            "one-output",
+            "`cross_entropy` of a single output is −y·ln(ŷ), which is 0 whatever the output is "
+            "where the target is 0",
+            top.key("loss"),
+            "one output for two classes uses `binary_cross_entropy`",
+        )
 
 
 def _partly_symbolic(network: Network, names: NetworkNames, node: Node, report: Report) -> None:

@@ -428,6 +428,10 @@ def test_a_mistake_is_not_reported_as_several(text: str) -> None:
         (network(targets="[0]", loss="hinge"), "unusual-target", "-1 or 1"),
         (one_layer("activation: relu, weights: [[1, 2]]", loss="bce"), "unusual-output", "sigmoid"),
         (one_layer("activation: softmax, weights: [[1, 2]]"), "softmax-of-one", "always 1"),
+        (
+            one_layer("activation: sigmoid, weights: [[1, 2]]", targets="[0]", loss="ce"),
+            "one-output", "uses `binary_cross_entropy`",
+        ),
         (one_layer("weights: [[1, 2]]"), "no-activation", "z itself"),
         (
             one_layer(
