@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from backprop_cli.formula.build import negative, product, total
+from backprop_cli.formula.evaluate import as_float
 from backprop_cli.formula.nodes import Name
 from backprop_cli.graph.expand import expand
 from backprop_cli.graph.naming import derivative_name
@@ -142,7 +143,21 @@ def loss_again(sheet: Sheet) -> Iterator[Block]:
     yield Heading(2, (Text(title),))
     yield Paragraph(tuple(line))
     if after > before:
-        yield Callout("warning", (Text(RAISED),))
+        yield Callout("warning", (Text(UPHILL if _goes_uphill(sheet) else RAISED),))
+
+
+def _goes_uphill(sheet: Sheet) -> bool:
+    """Whether the step leads up the slope from its first bit on: Σ ∂L/∂w · (new − old) ≥ 0."""
+    slope = 0.0
+    for step in sheet.graph.steps:
+        if step.kind != "update" or step.of is None:
+            continue
+        gradient = sheet.value(derivative_name(sheet.graph.output, step.of))
+        old, new = sheet.value(step.of), sheet.value(step.name)
+        if gradient is None or old is None or new is None:
+            return False
+        slope += as_float(gradient) * (as_float(new) - as_float(old))
+    return slope >= 0
 
 
 def _told_apart(before: Value, after: Value, sheet: Sheet) -> tuple[Shown, Shown]:
@@ -157,6 +172,10 @@ def _told_apart(before: Value, after: Value, sheet: Sheet) -> tuple[Shown, Shown
 
 RAISED = (
     "The step raised what it should lower: it went too far. A smaller learning rate would help."
+)
+UPHILL = (
+    "The step raised what it should lower, and not because it is too long: it does not follow this "
+    "gradient alone, and what is kept from earlier updates, or a penalty, outweighs it."
 )
 
 

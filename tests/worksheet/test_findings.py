@@ -145,6 +145,23 @@ def test_a_step_that_goes_too_far() -> None:
     assert "The step raised what it should lower: it went too far." in shown
 
 
+def test_a_step_that_momentum_takes_uphill() -> None:
+    """At −0.38 the slope is −0.76, and the third step leads to −0.854 all the same: no learning
+    rate would have helped."""
+    shown = notes(
+        """
+        equations: {y: x^2}
+        parameters: {x: 1}
+        learning_rate: 0.3
+        training: {steps: 3, optimizer: momentum}
+        """,
+        show=3,
+    )
+    assert "y rises from 0.1444 to 0.729316." in shown
+    assert "it does not follow this gradient alone" in shown
+    assert "A smaller learning rate" not in shown
+
+
 def test_a_loss_that_hardly_moves_is_written_with_the_digits_that_move() -> None:
     shown = notes(
         """
