@@ -313,6 +313,32 @@ def test_github_shows_ten_errors_and_ten_warnings(checker: Checker) -> None:
     assert sum(line.startswith("::warning") for line in lines) == 10
 
 
+def test_github_points_at_what_makes_a_file_unreadable(checker: Checker) -> None:
+    report = checker.mark(parse_submission("x.yaml", "answers:\n  z1_1: &a 1\n"))
+    (annotation, _) = github.write(checker.head, [report], {})
+    assert annotation.startswith("::error file=x.yaml,line=2,col=9,title=The file cannot be marked")
+    report = checker.mark(parse_submission("x.yaml", ""))
+    assert ",line=1,col=1," in "".join(github.write(checker.head, [report], {}))
+
+
+@pytest.mark.parametrize(("limit", "tests"), [(120_000, 70), (10_000, 70), (4000, 1)])
+def test_the_result_for_github_fits_into_an_environment_variable(
+    limit: int, tests: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(github, "MOST_RESULT", limit)
+    made = Checker(read_problem("p.yaml", PROBLEM + "training: {steps: 10}\n"))
+    rows = "  - {z1_1: 77.7, yhat: 1, L: 5.55}\n" * 10
+    report = made.mark(parse_submission("x.yaml", f"iterations:\n{rows}"))
+    output = tmp_path / "output"
+    "".join(github.write(made.head, [report], {"GITHUB_OUTPUT": str(output)}))
+    encoded = output.read_text().partition("=")[2].strip()
+    result = json.loads(base64.b64decode(encoded))
+    assert len(encoded) <= github.MOST_RESULT
+    assert len(result["tests"]) == tests
+    assert sum(test["score"] for test in result["tests"]) == report.score
+    assert result["max_score"] == report.max_score
+
+
 def test_github_writes_no_file_when_there_is_none_to_write(checker: Checker) -> None:
     assert "".join(github.write(checker.head, [], {})) == ""
 
@@ -335,3 +361,12 @@ def test_markdown(checker: Checker, reports: list[SubmissionReport]) -> None:
     assert "| `z1_1` | missing-bias | 1 |" in text
     assert "3 submissions, 1 passed" in text
     assert "- " not in text.split("\n")[0][:2]
+
+
+def test_an_answer_that_pays_for_a_slip_is_reported_as_failed(checker: Checker) -> None:
+    answers = "answers: {dL/dz1_1: -0.25, dL/dw1_1_1: -0.5, dL/db1_1: -0.25}"
+    report = checker.mark(parse_submission("x.yaml", answers))
+    tests = json.loads(written(checker, "gradescope", [report]))["tests"]
+    status = {test["name"]: (test["status"], test["score"]) for test in tests}
+    assert status["dL/dw1_1_1"] == ("failed", 0)
+    assert status["dL/db1_1"] == ("passed", 1)

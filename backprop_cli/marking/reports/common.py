@@ -32,7 +32,8 @@ def plain(value: float) -> str:
 
 
 def passes(answer: AnswerResult) -> bool:
-    return answer.verdict in PASSING
+    """Whether a program is told that an answer is right: it is, and it has its points."""
+    return answer.verdict in PASSING and (answer.points > 0 or not answer.max_points)
 
 
 def label(answer: AnswerResult, updates: int) -> str:

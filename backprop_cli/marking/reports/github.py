@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, islice
 from typing import Any
@@ -28,7 +29,8 @@ from backprop_cli.marking.reports.common import (
 
 MOST_ANNOTATIONS = 10
 MOST_SUMMARY = 900_000  # bytes; GitHub refuses more than a mebibyte
-MOST_TESTS = 2000
+MOST_RESULT = 120_000
+"""The reporter gets the result in an environment variable, which Linux limits to 128 KiB."""
 
 LEVEL = {
     "wrong": "error",
@@ -66,22 +68,41 @@ def write(
     summary.end()
     status = "error" if broken and len(first) == 1 else "fail" if failed else "pass"
     if output := environment.get("GITHUB_OUTPUT"):
-        result = {
-            "version": 1,
-            "status": status,
-            "max_score": number(round(maximum, 6)),
-            "tests": tests[:MOST_TESTS],
-        }
-        encoded = base64.b64encode(json.dumps(result).encode()).decode()
+        result = {"version": 1, "status": status, "max_score": number(round(maximum, 6))}
         with open(output, "a", encoding="utf-8") as file:
-            file.write(f"result={encoded}\n")
+            file.write(f"result={_encoded(result, tests)}\n")
+
+
+def _encoded(result: dict[str, Any], tests: list[dict[str, Any]]) -> str:
+    """The result with its tests; where it would be too long, without what the log says too."""
+    total = {
+        "name": "all answers",
+        "status": result["status"],
+        "score": number(round(sum(test["score"] for test in tests), 6)),
+        "message": "",
+        "line_no": 0,
+    }
+    for kept in (tests, [{**test, "message": ""} for test in tests]):
+        text = json.dumps({**result, "tests": kept})
+        if len(text) <= MOST_RESULT * 3 // 4:
+            break
+    else:
+        text = json.dumps({**result, "tests": [total]})
+    return base64.b64encode(text.encode()).decode()
+
+
+_PLACE = re.compile(r"line (\d{1,9})(?:, column (\d{1,9}))?:")
+"""What the reason for an unreadable file begins with, where it has a place."""
 
 
 def _annotations(report: SubmissionReport, left: dict[str, int]) -> Iterator[str]:
     if report.error is not None:
         if left["error"] > 0:
             left["error"] -= 1
-            yield command("error", report.file, 1, 1, "The file cannot be marked", report.error)
+            place = _PLACE.match(report.error)
+            line, column = (int(place[1]), int(place[2] or 1)) if place else (1, 1)
+            title = "The file cannot be marked"
+            yield command("error", report.file, line, column, title, report.error)
         return
     several = updates(report)
     for answer in report.answers:
