@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from functools import cached_property
@@ -27,6 +28,8 @@ MOST_SUGGESTIONS = 5
 MOST_UNKNOWN = 200
 GIVEN_LENGTH = 200
 ROUND_OFF = 1e-9
+MOST_PARTS = 4
+"""What has more parts than this between signs of equality is no answer."""
 CACHED_NUMBERS = 50_000
 
 
@@ -172,6 +175,26 @@ def given_text(answer: Answer) -> str:
     return text if len(text) <= GIVEN_LENGTH else text[:GIVEN_LENGTH] + "…"
 
 
+_EQUALS = re.compile(r"(?<![<>=!])=(?!=)|≈|^\s*~")
+
+
+def parts_of(texts: Sequence[str]) -> Iterator[str]:
+    """`tanh(0.23) = 0.226` is an expression and a number, and `≈ 0.226` just the number.
+
+    Each part keeps its column, for messages.
+    """
+    for text in texts:
+        ends = [*(found.end() - 1 for found in _EQUALS.finditer(text)), len(text)]
+        if len(ends) == 1 or len(ends) > MOST_PARTS:
+            yield text
+            continue
+        start = 0
+        for end in ends:
+            if text[start:end].strip():
+                yield " " * start + text[start:end]
+            start = end + 1
+
+
 class _Update:
     """The answers of one submission to one update."""
 
@@ -240,8 +263,8 @@ class _Update:
             if answer.problem is not None or slot < leaves:
                 continue
             expressions = []
-            for text in answer.texts:
-                written = None if symbolic else number(text)
+            for text in parts_of(answer.texts):
+                written = None if symbolic else number(text.strip())
                 if written is None:
                     expressions.append(text)
                 elif slot in self.numbers:
