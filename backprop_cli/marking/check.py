@@ -185,7 +185,7 @@ def parts_of(texts: Sequence[str]) -> Iterator[str]:
     """
     for text in texts:
         ends = [*(found.end() - 1 for found in _EQUALS.finditer(text)), len(text)]
-        if len(ends) == 1 or len(ends) > MOST_PARTS:
+        if not 1 < len(ends) <= MOST_PARTS or not text.strip(" =≈~"):
             yield text
             continue
         start = 0
