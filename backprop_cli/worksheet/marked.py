@@ -110,12 +110,13 @@ def _name(name: str, graph: Graph) -> Inline:
     return Text(harmless(shown), "code")
 
 
+_TIMES = re.compile(r"(?<=[\w)\]])\*(?=[\w(])")
 _WORD = re.compile(r"[A-Za-z][\w/]*(?:\[\d+\])?")
 
 
 def _prose(words: str, graph: Graph) -> Line:
     """A sentence, the names of the sheet in it written as the sheet writes them."""
-    words = harmless(words)
+    words = _TIMES.sub("·", harmless(words))
     parts: list[Inline] = []
     done = 0
     for found in _WORD.finditer(words):

@@ -54,3 +54,8 @@ def test_a_mark_that_is_lost_in_working_is_explained_where_it_is_lost() -> None:
     (row,) = (line for line in page.splitlines() if line.startswith("∂L/∂w₁₁⁽¹⁾ │"))
     assert [cell.strip() for cell in row.split("│")[2:4]] == ["✓ follows", "0"]
     assert "the slip at ∂L/∂z₁⁽¹⁾" in " ".join(page.split()).replace("│ ", "")
+
+
+def test_a_term_is_named_as_the_sheet_writes_it() -> None:
+    page = student(NEURON, "answers: {z1_1: 0.6}")
+    assert "The sign of w₁₂⁽¹⁾·x₂ is the wrong way round." in page
