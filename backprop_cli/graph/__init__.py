@@ -1,0 +1,1 @@
+"""The one list of named equations: expanded, differentiated backwards, updated."""

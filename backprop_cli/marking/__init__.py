@@ -1,0 +1,1 @@
+"""Answers, verdicts, slips and reports: homework marked step by step."""

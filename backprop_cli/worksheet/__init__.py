@@ -1,0 +1,1 @@
+"""What stands on a sheet, as a document of words and formulas."""
