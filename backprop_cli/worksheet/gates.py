@@ -31,6 +31,7 @@ from backprop_cli.worksheet.document import (
     Text,
 )
 from backprop_cli.worksheet.passes import step_table
+from backprop_cli.worksheet.reasons import share_reasons
 from backprop_cli.worksheet.sheet import NO_VALUE, Sheet, cell_of
 
 
@@ -45,6 +46,7 @@ def gates(sheet: Sheet) -> Iterator[Block]:
     if sheet.first:
         yield Paragraph((Text(LOCAL_TIMES_INCOMING),))
     yield _backward_table(sheet)
+    yield from share_reasons(sheet)
     yield Heading(2, (Text("What an autograd engine records"),))
     yield from _record(sheet, steps)
 

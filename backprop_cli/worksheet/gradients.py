@@ -11,13 +11,14 @@ from backprop_cli.problem.names import NetworkNames
 from backprop_cli.worksheet.derivations import derivation, path_remarks, with_delta
 from backprop_cli.worksheet.document import (
     Block,
+    Callout,
     Heading,
     Paragraph,
     Text,
 )
 from backprop_cli.worksheet.given import shared_bias_title, unit_title
 from backprop_cli.worksheet.passes import by_sample, step_table, tied
-from backprop_cli.worksheet.reasons import Reasons, slope_reasons
+from backprop_cli.worksheet.reasons import Reasons, share_reasons, slope_reasons
 from backprop_cli.worksheet.sheet import Sheet
 
 
@@ -43,8 +44,10 @@ def gradients(sheet: Sheet) -> Iterator[Block]:
     yield Heading(2, (Text("Gradients"),))
     if sheet.choices.form == "delta":
         steps = [with_delta(sheet, step) for step in steps if step.name not in sheet.passed_back]
-        if sheet.first:
+        if sheet.first and isinstance(sheet.run.problem.model, Network):
             yield Paragraph((Text(DELTA),))
+        elif sheet.first:
+            yield Callout("note", (Text(NO_DELTA),))
     reasons = Reasons(sheet)
     for title, group in _groups(sheet, steps):
         if title:
@@ -54,12 +57,15 @@ def gradients(sheet: Sheet) -> Iterator[Block]:
         else:
             yield from by_sample(sheet, group)
         yield from reasons.of(group)
+    if not any(slopes(sheet)):  # else it is said there
+        yield from share_reasons(sheet)
 
 
 DELTA = (
     "δ of a unit is the derivative of the loss by its pre-activation z: what comes back along its"
     " outgoing weights, times its slope."
 )
+NO_DELTA = "There is no δ here: it is a unit's, and equations have no units."
 
 
 def _groups(sheet: Sheet, steps: Sequence[Step]) -> Iterator[tuple[str, list[Step]]]:

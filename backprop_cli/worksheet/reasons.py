@@ -64,6 +64,21 @@ def slope_reasons(sheet: Sheet) -> Iterator[Paragraph]:
     for name in rules:
         if name is not None and name in ACTIVATIONS:
             yield Paragraph((Text(ACTIVATIONS[name].reason),))
+    yield from share_reasons(sheet)
+
+
+def share_reasons(sheet: Sheet) -> Iterator[Paragraph]:
+    """What the share of max or min is, where the sheet has it for a derivative."""
+    if not sheet.first:
+        return
+    links = [link for step in sheet.graph.section("backward", "gradient") for link in step.links]
+    called = {call.function for link in links for call in calls_in(link.local)}
+    for function, extreme in (("max", "largest"), ("min", "smallest")):
+        if f"{function}_share" in called:
+            text = (
+                f"{function} passes all of the gradient on to its {extreme} argument, whose share "
+            )
+            yield Paragraph((Text(f"{text}is 1, and none to the others."),))
 
 
 class Reasons:

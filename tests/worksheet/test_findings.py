@@ -129,6 +129,20 @@ def test_a_tie_in_max() -> None:
     assert "tie" not in notes("max-circuit")
 
 
+def test_where_the_gradient_of_max_and_min_goes() -> None:
+    largest = "max passes all of the gradient on to its largest argument"
+    for form in ("reuse", "chain", "gates"):
+        assert largest in notes("max-circuit", form=form)
+    assert "min passes all of the gradient on to its smallest argument" in notes(
+        """
+        equations: {f: "min(x, 3*w)"}
+        given: {x: 1}
+        parameters: {w: 1}
+        """
+    )
+    assert largest not in notes("sum-times-circuit")
+
+
 def test_without_gradients_a_kink_does_not_matter() -> None:
     assert "jumps" not in notes("xor-with-hidden-layer")
 

@@ -32,6 +32,12 @@ def test_delta_form() -> None:
     assert "∂L/∂a₁⁽¹⁾" not in table
 
 
+def test_equations_have_no_delta() -> None:
+    shown = page("sum-times-circuit", form="delta")
+    assert "There is no δ here" in shown
+    assert "outgoing weights" not in shown
+
+
 def test_delta_form_line_by_line() -> None:
     assert only("two-hidden-layers", "dL/dz2_1", "dL/dw2_1_2", form="delta") == lines(
         """
