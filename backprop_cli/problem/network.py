@@ -208,7 +208,8 @@ class NetworkReader:
                 if not layer.connected[cell.unit - 1][cell.source - 1]:
                     continue
                 name = names.weight(cell.layer, cell.unit, cell.source)
-                what = f"the weight into unit {cell.unit} of layer {cell.layer} from {cell.source}"
+                source = f"{'input' if cell.layer == 1 else 'unit'} {cell.source}"
+                what = f"the weight from {source} into unit {cell.unit} of layer {cell.layer}"
             elif layer.bias == "none":
                 continue
             else:

@@ -14,6 +14,8 @@ from backprop_cli.problem.yaml_tree import Entries, Items, Node, Scalar
 
 MOST_SAMPLES = 10_000
 MOST_VALUES = 2_000  # inputs or targets of one sample
+_OTHER_NAME = re.compile(r"(?![yYnN]\Z)[^\W\d_]_?[0-9]*\Z")
+"""A name that people give a quantity, but for the truth values `y` and `n` of YAML."""
 
 
 @dataclass(frozen=True)
@@ -172,7 +174,8 @@ def _value(cell: Node, letter: str, index: int, count: int, report: Report, what
     if isinstance(cell, Scalar):
         if cell.null:
             return None
-        if re.match(rf"{letter}_?[0-9]*\Z", cell.text[:20]):
+        own = re.match(rf"{letter}_?[0-9]*\Z", cell.text[:20])
+        if own or (cell.plain and _OTHER_NAME.match(cell.text[:20])):
             names = {f"{letter}{index}"} | ({letter} if count == 1 else set())
             if cell.text not in names:
                 name = letter if count == 1 else f"{letter}{index}"

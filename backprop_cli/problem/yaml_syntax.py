@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import yaml
 
 from backprop_cli.diagnostics import Diagnostic, Source, Span, escape, quote
@@ -98,6 +100,28 @@ def syntax_problem(source: Source, error: yaml.YAMLError) -> Diagnostic:
             message = plain_words.format(**words)
             help = advice.format(**words) if advice else None
             break
+    if (equals := _equals_for_colon(source.text, at)) is not None:
+        help = "a key is followed by a colon and a space, not by `=`"
+        return Diagnostic(
+            "yaml-syntax",
+            "there is a `=` where a `:` belongs",
+            Span(source, equals, equals + 1),
+            help=help,
+        )
     if character == "\t" and ("token" in problem or "tab" in problem):
         message, help = "a tab cannot indent a line", "YAML is indented with spaces"
     return Diagnostic("yaml-syntax", message, Span(source, at, at + 1), help=help)
+
+
+_EQUATION = re.compile(r"[ ]*[\w.'/()∂⁰-⁹₀-₉]{1,40} ?=(?!=)")
+
+
+def _equals_for_colon(text: str, at: int) -> int | None:
+    """Where `z = w*x` stands for `z: w*x`, in the line of the complaint or the one above it."""
+    start = text.rfind("\n", 0, at) + 1
+    above = text.rfind("\n", 0, max(start - 1, 0)) + 1
+    for begin in dict.fromkeys((above, start)):
+        found = _EQUATION.match(text, begin)
+        if found is not None:
+            return found.end() - 1
+    return None

@@ -244,6 +244,11 @@ TABLE = [
     # inputs, targets, samples
     (network(inputs="[]"), "missing-value", "[]", "empty list"),
     (network(inputs="[x2, x1]"), "bad-name", "x2", "`x1`"),
+    (network(inputs="[u, x2]"), "bad-name", "u", "write `x1`, or its number"),
+    (network(targets="[t]"), "bad-name", "t", "write `y`, or its number"),
+    (network(inputs="[1, n]"), "not-a-number", "n", "truth value"),
+    ("equations:\n  p = x*w\n  q: p\n", "yaml-syntax", "=", "where a `:` belongs"),
+    ("equations:\n  p: x*w\n  q = p\ngiven: {x: 1}\n", "yaml-syntax", "=", "where a `:` belongs"),
     (network(inputs="{x1: 1, x3: 2}"), "bad-name", "x3", "`x1` and `x2`"),
     (network(inputs="{x1:1, x2: 2}"), "bad-name", "x1:1", "space behind the colon"),
     (network(inputs=""), "missing-key", "layers", "`inputs: [x1, x2]`"),
