@@ -30,6 +30,7 @@ from backprop_cli.console import (
 from backprop_cli.diagnostics import ProblemError, escape, nearest, quote, render_all
 
 if TYPE_CHECKING:
+    from backprop_cli.graph.step import Graph
     from backprop_cli.marking.answers import Submission
     from backprop_cli.marking.check import Checker
     from backprop_cli.marking.model import SubmissionReport
@@ -376,6 +377,7 @@ def check(
     from backprop_cli.marking.reports.tally import Tally
 
     checker = Checker(problem, tolerance=tolerance, pass_mark=pass_mark, reveal=reveal)
+    complain_of_unused(problem, [checker.graph])
     tally = Tally()
     with Progress("submissions marked") as progress:
         reports = tally.watch(marked_files(checker, answers, read_submission, progress))
@@ -385,6 +387,15 @@ def check(
         else:
             deliver_stream(REPORTS[chosen.value](checker.head, reports), output)
     raise typer.Exit(verdict(tally, exit_zero))
+
+
+def complain_of_unused(problem: Problem, graphs: Sequence[Graph]) -> None:
+    """What `marking` asks for in vain: a reader of the file alone cannot know the whole sheet."""
+    from backprop_cli.marking.asked import unused_patterns
+
+    for pattern in unused_patterns(problem.marking, graphs):
+        reason = f"nothing on the sheet fits {quote(pattern)} in `marking`"
+        complain(f"{escape(problem.path)}: warning[unused]: {reason}")
 
 
 def marked_files(
@@ -444,6 +455,7 @@ def worksheet(
     from backprop_cli.worksheet.blank import answers_template, blank
 
     run = solve_problem(problem, show=updates_asked(problem))
+    complain_of_unused(problem, [iteration.graph for iteration in run.iterations])
     if answers:
         deliver(answers_template(run, answer_kind(format, output)), output)
         return

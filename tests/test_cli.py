@@ -308,6 +308,22 @@ def test_the_ending_of_an_answer_file_says_its_format(
     assert backprop("worksheet", SHEET, "--answers", "-f", "html").code == 2
 
 
+def test_what_marking_asks_for_in_vain_is_said(tmp_path: Path) -> None:
+    problem = tmp_path / "problem.yaml"
+    marking = "marking: {ask: [forward, 'zz*', 'z*[9]'], points: {'d?': 2, 'y*': 2}}\n"
+    problem.write_text(SHEET.read_text(encoding="utf-8") + marking, encoding="utf-8")
+    answers = tmp_path / "answers.yaml"
+    asked = backprop("worksheet", problem, "--answers", "-o", answers)
+    marked = backprop("check", problem, answers, "--exit-zero")
+    for ran in (asked, marked):
+        assert ran.code == 0
+        assert re.findall("nothing on the sheet fits `(.*)` in", ran.complaints) == [
+            "zz*",
+            "z*[9]",
+            "d?",
+        ]
+
+
 def test_the_format_asked_for_wins_over_the_ending(tmp_path: Path) -> None:
     file = tmp_path / "sheet.txt"
     assert backprop("solve", SHEET, "-o", file, "-f", "json").code == 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable
 from functools import lru_cache
 
 from backprop_cli.graph.step import Graph, Step
@@ -60,9 +60,12 @@ def _glob(pattern: str) -> re.Pattern[str]:
     return re.compile("".join(parts), re.S)
 
 
-def unused_patterns(marking: Marking, graph: Graph) -> tuple[str, ...]:
-    """Entries of `ask` and `points` that fit nothing on the sheet."""
-    patterns: Mapping[str, object] = dict.fromkeys((*marking.ask, *marking.points))
+def unused_patterns(marking: Marking, graphs: Iterable[Graph]) -> tuple[str, ...]:
+    """Entries of `ask` and `points` that fit nothing on the sheets of the updates."""
+    steps = [step for graph in graphs for step in graph.steps]
+    patterns = dict.fromkeys((*marking.ask, *marking.points))
     return tuple(
-        pattern for pattern in patterns if not any(_asks(pattern, step) for step in graph.steps)
+        pattern
+        for pattern in patterns
+        if pattern not in SECTIONS and not any(_asks(pattern, step) for step in steps)
     )
