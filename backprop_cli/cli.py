@@ -659,9 +659,11 @@ def rendered(
 
 
 def only_names(run: Run, asked: Sequence[str]) -> tuple[str, ...]:
-    """The names asked for, each known on the sheet; they may be spelled as in answer files."""
+    """The names asked for, each known on the sheet; they may be spelled as in answer files, and
+    `*` and `?` stand for any letters and any one, as in `marking`."""
     if not asked:
         return ()
+    from backprop_cli.marking.asked import matches
     from backprop_cli.marking.names import AnswerNames, normalised
     from backprop_cli.worksheet.derivations import known_names
     from backprop_cli.worksheet.sheet import Choices, Sheet
@@ -670,8 +672,12 @@ def only_names(run: Run, asked: Sequence[str]) -> tuple[str, ...]:
     for iteration in run.iterations:
         known.update(dict.fromkeys(known_names(Sheet(run, iteration, Choices()))))
     sheets = [AnswerNames(iteration.graph) for iteration in run.iterations]
-    found = []
+    found: list[str] = []
     for name in asked:
+        fitting = [each for each in known if matches(name, each)] if set("*?") & set(name) else []
+        if fitting:
+            found += fitting
+            continue
         spellings = (name, normalised(name), *(sheet.find(name) for sheet in sheets))
         plain = next((spelling for spelling in spellings if spelling in known), None)
         if plain is None:

@@ -308,6 +308,14 @@ def test_the_ending_of_an_answer_file_says_its_format(
     assert backprop("worksheet", SHEET, "--answers", "-f", "html").code == 2
 
 
+def test_only_takes_patterns_as_marking_does() -> None:
+    wanted = ["dL/dw3_1_1", "dL/dw3_1_2"]
+    listed = backprop("solve", SHEET, *(part for name in wanted for part in ("--only", name)))
+    assert backprop("solve", SHEET, "--only", "dL/dw3_*").text == listed.text
+    assert backprop("solve", SHEET, "--only", "dL/dw3_1_?").text == listed.text
+    assert backprop("solve", SHEET, "--only", "q*").code == 2
+
+
 def test_what_marking_asks_for_in_vain_is_said(tmp_path: Path) -> None:
     problem = tmp_path / "problem.yaml"
     marking = "marking: {ask: [forward, 'zz*', 'z*[9]'], points: {'d?': 2, 'y*': 2}}\n"
