@@ -17,7 +17,14 @@ from backprop_cli.graph.step import Graph, Step
 from backprop_cli.problem.model import Network
 from backprop_cli.run import Iteration, Run, Value
 from backprop_cli.worksheet.document import Line, Math, Text
-from backprop_cli.worksheet.numbers import Shown, authored, put_in, shown
+from backprop_cli.worksheet.numbers import (
+    Shown,
+    authored,
+    put_in,
+    rounded_text,
+    shown,
+    signed,
+)
 
 Form: TypeAlias = Literal["reuse", "chain", "delta", "matrix", "gates"]
 
@@ -138,9 +145,12 @@ class Sheet:
         if leaf is not None and leaf.text is not None and value == leaf.value:
             return authored(Number(leaf.text), digits, fractions=self.choices.fractions)
         written = shown(value, digits, fractions=self.choices.fractions)
-        if written.exact and self._rounded_by_hand(name, value):
+        if value == 0 or not written.exact or not self._rounded_by_hand(name, value):
+            return written
+        kept = self.run.round_each
+        if self.choices.fractions or kept is None:
             return Shown(written.formula, False)
-        return written
+        return Shown(signed(rounded_text(value, kept), value < 0), False)
 
     def _rounded_by_hand(self, name: str, value: Value) -> bool:
         """Whether each value is rounded before it is used, and this one was not whole."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from backprop_cli.formula.build import negative, product, total
 from backprop_cli.formula.evaluate import as_float
-from backprop_cli.formula.nodes import Name
+from backprop_cli.formula.nodes import Formula, Name
 from backprop_cli.graph.expand import expand
 from backprop_cli.graph.naming import derivative_name
 from backprop_cli.graph.step import Step
@@ -35,9 +35,9 @@ from backprop_cli.worksheet.document import (
     Text,
 )
 from backprop_cli.worksheet.given import ranges
-from backprop_cli.worksheet.numbers import Shown, shown
+from backprop_cli.worksheet.numbers import GUARD_DIGITS, Shown, reproduces, shown
 from backprop_cli.worksheet.passes import step_table
-from backprop_cli.worksheet.sheet import Choices, Sheet, cell_of
+from backprop_cli.worksheet.sheet import NO_VALUE, Choices, Sheet, cell_of
 
 LOSS_ROWS = 24
 """A longer run shows so many of its losses, evenly spaced."""
@@ -113,14 +113,46 @@ def _descent_table(sheet: Sheet, steps: Sequence[Step]) -> Table:
         Column((Math(Name("eta")), Text(" · gradient")), align="decimal"),
         Column((Text("New"),), align="decimal"),
     )
-    rows: list[tuple[Line, ...]] = []
-    for step in steps:
-        assert step.of is not None
-        gradient = derivative_name(sheet.graph.output, step.of)
-        _, moved = sheet.evaluated(product(Name("eta"), Name(gradient)))
-        old, slope, new = (sheet.cell(name) for name in (step.of, gradient, step.name))
-        rows.append(((Math(Name(step.of)),), old, slope, cell_of(moved), new))
-    return Table(columns, tuple(rows))
+    return Table(columns, tuple(_descent_row(sheet, step) for step in steps))
+
+
+def _descent_row(sheet: Sheet, step: Step) -> tuple[Line, ...]:
+    """`old − η·gradient = new`, each with as many digits as it takes to work out the next."""
+    assert step.of is not None
+    name = derivative_name(sheet.graph.output, step.of)
+    change, _ = sheet.evaluated(product(Name("eta"), Name(name)))
+    new = sheet.value(step.name)
+    if change is None or new is None:
+        return ((Math(Name(step.of)),), sheet.cell(step.of), sheet.cell(name), NO_VALUE, NO_VALUE)
+
+    def moved(extra: int) -> Shown:
+        return shown(change, sheet.digits + extra, fractions=sheet.choices.fractions)
+
+    def subtracted(extra: int) -> Formula:
+        old = sheet.number(step.of or "", sheet.digits + extra)
+        return total(old, negative(moved(extra).formula))
+
+    def multiplied(extra: int) -> Formula:
+        return product(sheet.number("eta"), sheet.number(name, sheet.digits + extra))
+
+    more = _enough(subtracted, new, sheet.digits)
+    most = _enough(multiplied, change, sheet.digits + more)
+    slope = sheet.shown(name, sheet.digits + most)
+    return (
+        (Math(Name(step.of)),),
+        cell_of(sheet.shown(step.of, sheet.digits + more)),
+        cell_of(slope),
+        cell_of(moved(more)),
+        sheet.cell(step.name),
+    )
+
+
+def _enough(written: Callable[[int], Formula], result: Value, digits: int) -> int:
+    """How many digits more the numbers of a formula need to give the result as it is shown."""
+    extras = range(GUARD_DIGITS + 1)
+    return next(
+        (extra for extra in extras if reproduces(written(extra), result, digits)), GUARD_DIGITS
+    )
 
 
 def loss_again(sheet: Sheet) -> Iterator[Block]:

@@ -79,9 +79,9 @@ def test_a_whole_sheet() -> None:
 
         Parameter │  Old │  Gradient │ η · gradient │        New
         ──────────┼──────┼───────────┼──────────────┼───────────
-        w₁₁⁽¹⁾    │  0.4 │ ≈ 0.1438  │ ≈ 0.07192    │  ≈ 0.3281
+        w₁₁⁽¹⁾    │  0.4 │ ≈ 0.14384 │ ≈ 0.07192    │  ≈ 0.3281
         w₁₂⁽¹⁾    │ −0.2 │ ≈ 0.07192 │ ≈ 0.03596    │ ≈ −0.2360
-        b₁⁽¹⁾     │  0.1 │ ≈ 0.1438  │ ≈ 0.07192    │  ≈ 0.02808
+        b₁⁽¹⁾     │  0.1 │ ≈ 0.14384 │ ≈ 0.07192    │  ≈ 0.02808
 
         Loss after the update
         ─────────────────────
@@ -320,6 +320,15 @@ def test_hand_rounding_is_announced() -> None:
     shown = page("rounding: {digits: 3, every_step: true}\n" + NEURON.replace("\n    ", "\n"))
     assert "Each value is rounded to 3 significant digits and carried on rounded" in shown
     assert "ŷ        │ σ(z₁⁽¹⁾)                      │ σ(0.4)                   │ ≈ 0.599" in shown
+
+
+def test_a_value_rounded_by_hand_keeps_its_last_zeros() -> None:
+    """0.512·0.488 is 0.2499, which is 0.250 to three digits, where it is found and put in."""
+    source = NEURON.replace("[[0.4, -0.2]]", "[[-0.15, 0.2]]").replace("\n    ", "\n")
+    shown = page(f"rounding: {{digits: 3, every_step: true}}\n{source}", width=120)
+    table = rows(shown)
+    assert table["∂ŷ/∂z₁⁽¹⁾"][-1] == "≈ 0.250"
+    assert table["∂L/∂z₁⁽¹⁾"][-2] == "0.512·0.250"
 
 
 def test_fractions() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import pytest
 from pages import NEURON, page, rows, run, section
 
@@ -23,6 +25,36 @@ def update(training: str) -> dict[str, list[str]]:
 
 def test_plain_descent_is_old_minus_eta_gradient() -> None:
     assert update("{steps: 1}")["x"] == ["1", "2", "0.2", "0.8"]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [NEURON, "two-hidden-layers", "softmax-three-classes", "textbook-sigmoid-3-2-1"],
+)
+def test_a_row_of_plain_descent_can_be_worked_out_from_itself(source: str) -> None:
+    """With the numbers as they are written, down to the last digit."""
+    solved = run(source)
+    eta = Fraction(str(float(solved.iterations[0].values["eta"] or 0)))
+    table = rows(section(page(source, width=120), "Update"))
+    table.pop("Parameter")
+    for old, gradient, moved, new in table.values():
+        assert in_last_digit(eta * number(gradient), moved)
+        assert in_last_digit(number(old) - number(moved), new)
+
+
+def number(cell: str) -> Fraction:
+    text = cell.removeprefix("≈ ").replace("−", "-")
+    mantissa, _, power = text.partition("×10")
+    exponent = power.translate(str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")) or "0"
+    return Fraction(mantissa) * Fraction(10) ** int(exponent)
+
+
+def in_last_digit(value: Fraction, cell: str) -> bool:
+    """Whether a value, rounded to the digits of a cell, is written as the cell."""
+    decimals = len(cell.partition("×")[0].partition(".")[2])
+    _, _, power = cell.partition("×10")
+    exponent = int(power.translate(str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")) or "0")
+    return abs(value - number(cell)) <= Fraction(10) ** (exponent - decimals) / 2
 
 
 @pytest.mark.parametrize(
