@@ -15,6 +15,7 @@ from backprop_cli.render.boxes import beside, box, is_tall, line_box, rows_of_bo
 from backprop_cli.render.breaking import (
     BEFORE_FACTOR,
     BEFORE_RELATION,
+    EMPTY_LINE,
     NEVER,
     WITHIN_BRACKETS,
     Atom,
@@ -66,7 +67,7 @@ ESCAPES = {
     "note": "34",
     "warning": "1;33",
 }
-SHORT_RELATION = 24  # `x₁ = 0.5` stays together where words can be parted instead
+SHORT_RELATION = 24  # `x₁ = 0.5` stays together wherever the line can end before it
 READABLE = 100  # running text is not set wider than this
 NARROWEST = 20
 
@@ -209,7 +210,7 @@ def relation(left: Formula, sign: str, right: Formula, page: Page, style: str = 
     first, *rest = formula_atoms(page.formula(right), style)
     begin = formula_atoms(page.formula(left), style)
     short = width_of(begin) + width_of([first, *rest]) <= SHORT_RELATION
-    penalty = BEFORE_FACTOR if short else BEFORE_RELATION
+    penalty = EMPTY_LINE if short else BEFORE_RELATION
     return [*begin, Atom(f"{shown} {first.text}", style, penalty, True), *rest]
 
 

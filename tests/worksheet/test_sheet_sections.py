@@ -338,3 +338,9 @@ def test_fractions() -> None:
 
 def test_digits() -> None:
     assert "≈ 0.59868766" in page(NEURON, digits=8)
+
+
+def test_a_name_and_its_number_stay_on_one_line() -> None:
+    shown = section(page("two-hidden-layers", width=50), "Given")
+    assert "w₁₂⁽¹⁾ = 0.72" in shown
+    assert not any(row.split("│")[-1].strip().startswith(("=", "≈")) for row in shown.splitlines())
