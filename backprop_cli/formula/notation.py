@@ -265,7 +265,7 @@ class Printer(ABC):
 
     def _factors(self, factors: Sequence[Formula], inside_sum: bool) -> list[str]:
         opens = [opens_with_bracket(factor) for factor in factors]
-        simple = not any(opens) and not any(self._derivative(factor) for factor in factors)
+        simple = not any(opens) and not any(map(self._stands_apart, factors))
         # (0.734 − 1)(0.734)(0.901): a product of numbers with brackets in it has them throughout.
         all_brackets = self.juxtaposes and any(opens) and all(map(is_numeric, factors))
         written: list[str] = []
@@ -291,7 +291,11 @@ class Printer(ABC):
             return Level.QUOTIENT
         return Level.QUOTIENT if index == 0 or self.stacked else Level.POWER
 
-    def _derivative(self, factor: Formula) -> bool:
+    def _stands_apart(self, factor: Formula) -> bool:
+        """What would be misread without blanks round the dot: ∂L/∂z·a, y/ŷ·ŷ."""
+        if isinstance(factor, Quotient):
+            parts = (factor.numerator, factor.denominator)
+            return not self.stacked and not all(isinstance(part, Number) for part in parts)
         return isinstance(factor, Name) and isinstance(self.spelling(factor.name), Derivative)
 
     def _stands_before_bracket(self, factor: Formula) -> bool:

@@ -99,6 +99,7 @@ TABLE = [
     ("x1 - (x2 - w)", "x₁ − (x₂ − w)", "x_1 - (x_2 - w)"),
     ("x1*(-w)", "x₁·(−w)", r"x_1 \cdot (-w)"),
     ("pi*x", "π·x", r"\pi \cdot x"),
+    ("y/yhat*yhat*w", "y/ŷ · ŷ · w", r"\frac{y}{\hat{y}} \cdot \hat{y} \cdot w"),
 ]  # fmt: skip
 
 
