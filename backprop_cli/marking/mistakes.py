@@ -246,7 +246,9 @@ class Slips:
         yield from self._of_updated_weights(step)
 
     def _of_the_whole(self, step: Step, formula: Formula) -> Iterator[Variant]:
-        yield _variant("sign-flipped", "the sign is the wrong way round", negative(formula))
+        # From 0 a step the wrong way is also the new value with the wrong sign: name the step.
+        later = 0.25 if step.kind == "update" else 0.0
+        yield _variant("sign-flipped", "the sign is the wrong way round", negative(formula), later)
         if self._concerns_loss(step):
             yield from self._loss_constants(step, formula)
         count = len(self.structure.graph.batch)
