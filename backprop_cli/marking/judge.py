@@ -151,7 +151,23 @@ class NumberJudge:
             judgement = self._rounded_on_the_way(node, given, work)
             if judgement is not None:
                 return judgement._replace(own=own)
+        if self._right_without_what_is_wrong(node, given):
+            return CORRECT._replace(own=own)
         return self._wrong(node, given, own)
+
+    def _right_without_what_is_wrong(self, node: Node, given: Written) -> bool:
+        """Whether the number follows from own numbers and the right ones for those that are
+        wrong: a sign lost in copying an answer out, say, that was not lost in the working."""
+        work = self.work
+        wrong = [slot for slot in node.parents if work.written[slot] and not work.right[slot]]
+        if not wrong or given.digits < 2:
+            return False
+        mended = work.copy()
+        for slot in wrong:
+            mended.v[slot] = _to_unit(self.key.truth[slot], work.unit[slot])
+            mended.right[slot] = 1
+        judgement, _ = self._from_work(node, given, mended)
+        return judgement is not None and judgement.verdict == "correct"
 
     def _by_digits(
         self,
@@ -382,6 +398,11 @@ class NumberJudge:
         if self.guess is None:
             self.guess = self.work.copy()
         self.guess.assume(slot, value, unit)
+
+
+def _to_unit(value: float, unit: float) -> float:
+    """The value as one would write it whose last digit stands for `unit`."""
+    return round(value / unit) * unit if unit and math.isfinite(value / unit) else value
 
 
 def _may_be_written(value: float, unit: float, other: float, spread: float) -> bool:

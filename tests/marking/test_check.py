@@ -160,6 +160,25 @@ def test_a_number_that_is_exact_leaves_no_room_to_what_follows() -> None:
     assert by_name(half)["yhat"].verdict == "wrong"
 
 
+def test_a_sign_lost_in_copying_does_not_spoil_the_working_behind_it() -> None:
+    """z is 0.0300, or 0.0312 from activations rounded to two digits: too far off to be right in
+    itself, and far from what follows from the activation as it stands in the answers."""
+    text = """\
+inputs: [1]
+targets: [1]
+layers:
+  - {activation: tanh, weights: [[1.1], [-0.3], [0.2]]}
+  - {activation: identity, weights: [[0.3, 0.92, 0.04]], biases: [0.05]}
+loss: squared_error
+"""
+    made = Checker(read_problem("tanh.yaml", text))  # a = 0.8005, −0.2913, 0.1974; z = 0.0300
+    own = "a1_1: 0.80, a1_3: 0.20, z2_1: 0.0312"  # 0.3·0.80 − 0.92·0.29 + 0.04·0.20 + 0.05
+    lost = made.mark(parse_submission("s.yaml", f"answers: {{a1_2: 0.29, {own}}}"))
+    kept = made.mark(parse_submission("s.yaml", f"answers: {{a1_2: -0.29, {own}}}"))
+    assert by_name(lost)["a1_2"].verdict == "wrong"
+    assert by_name(kept)["z2_1"].verdict == by_name(lost)["z2_1"].verdict == "correct"
+
+
 def test_infinity_everywhere_earns_nothing() -> None:
     made = checker("training: {steps: 2, optimizer: momentum}\n")
     text = "".join(
