@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -28,6 +29,8 @@ MOST_SUGGESTIONS = 5
 MOST_UNKNOWN = 200
 GIVEN_LENGTH = 200
 ROUND_OFF = 1e-9
+FEWEST_DIFFERENT = 4
+"""A number at places where at least so many different ones belong was not worked out there."""
 MOST_PARTS = 4
 """What has more parts than this between signs of equality is no answer."""
 CACHED_NUMBERS = 50_000
@@ -218,7 +221,7 @@ class _Update:
             self._carry(before)
         self._sort(answers)
         digits = self._digits()
-        self.judge = NumberJudge(key, self.finder, self.work, digits)
+        self.judge = NumberJudge(key, self.finder, self.work, digits, self._everywhere())
         self.expressions: ExpressionJudge | None = None
         self.place = place
         self.owed: set[int] = set()  # slips in what earns no points, not paid for yet
@@ -279,6 +282,18 @@ class _Update:
         """How many significant digits this student writes, as a rule."""
         styles = sorted(written.style for written in self.numbers.values() if written.style)
         return styles[3 * len(styles) // 4] if styles else 17
+
+    def _everywhere(self) -> float | None:
+        """The one number that stands at most places, though it belongs at few of them."""
+        values = Counter(written.value for written in self.numbers.values())
+        if not values:
+            return None
+        value, times = values.most_common(1)[0]
+        if 2 * times <= len(self.numbers):
+            return None
+        places = [slot for slot, written in self.numbers.items() if written.value == value]
+        belongs = {f"{self.key.truth[slot]:.3g}" for slot in places}
+        return value if len(belongs) >= FEWEST_DIFFERENT else None
 
     # Results in the order of the sheet
 

@@ -15,6 +15,7 @@ TRIVIAL = (
     "This follows from an earlier number of yours that makes the rest trivial, so it earns nothing; "
     "mend that one first."
 )
+EVERYWHERE = "The same number stands nearly everywhere, so that it follows from nothing."
 MISSING = "Not answered."
 FOLLOWS = "Right from your own earlier numbers."
 

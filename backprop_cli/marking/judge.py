@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from backprop_cli.formula.nodes import Sum
 from backprop_cli.marking.feedback import (
+    EVERYWHERE,
     FOLLOWS,
     NO_DIGITS,
     ROUNDED_EARLY,
@@ -64,10 +65,18 @@ class NumberJudge:
     order of the sheet.
     """
 
-    def __init__(self, key: AnswerKey, finder: SlipFinder, work: Work, digits: int) -> None:
+    def __init__(
+        self,
+        key: AnswerKey,
+        finder: SlipFinder,
+        work: Work,
+        digits: int,
+        everywhere: float | None = None,
+    ) -> None:
         self.key = key
         self.finder = finder
         self.work = work
+        self.everywhere = everywhere  # a number written at most places, whatever belongs there
         self.coarse = digits < 2
         self.digits = max(2, digits)  # how many significant digits this student writes
         self.guess: Work | None = None  # with what the student must have used
@@ -238,6 +247,8 @@ class NumberJudge:
             ):
                 judgement = self._by_digits(node, given, own, scale, old, work.v)
                 if judgement is not None:
+                    if given.value == self.everywhere and not work.right_parents(node):
+                        return Judgement("wrong", EVERYWHERE), own
                     return self._with_parents(node, work, judgement, own), own
             elif spread and distance <= (given.unit + spread) * (1 + EPS):
                 judgement = self._by_allowance(

@@ -30,6 +30,7 @@ RIGHT = {
     "w1_1_1_new": "0.25",
     "b1_1_new": "0.125",
 }
+RIGHT_NAMES = [name.replace("/", "__") for name in RIGHT]
 
 
 def checker(extra: str = "", **options: Any) -> Checker:
@@ -186,6 +187,13 @@ def test_infinity_everywhere_earns_nothing() -> None:
         for key in made.keys
     )
     assert made.mark(parse_submission("s.yaml", f"iterations:\n{text}")).score == 0
+
+
+@pytest.mark.parametrize("number", ["7.7777", "2.0", "0.7"])
+def test_the_same_number_everywhere_follows_from_nothing(number: str) -> None:
+    assert checker().mark(submission(**dict.fromkeys(RIGHT_NAMES, number))).score == 0
+    honest = submission(z1_1="2.0", yhat="2.0", L="0.5", dL__dw1_1_1="2.0", dL__db1_1="1.0")
+    assert verdicts(checker().mark(honest))["yhat"] == "follow_through"
 
 
 def test_what_comes_later_is_no_stray_factor() -> None:
