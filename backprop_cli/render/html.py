@@ -75,7 +75,7 @@ column-gap:.5em;row-gap:.45em;margin:1em 0;padding:.25em 0;align-items:baseline;
 .bp figure{margin:1.4em 0;overflow-x:auto}.bp figure svg{max-width:100%;height:auto}
 @media screen{.bp figure svg{min-width:26rem}}
 .bp figcaption{color:var(--soft);font-size:.92em}
-.bp-answer{display:grid;grid-template-columns:max-content minmax(0,1fr) max-content;column-gap:.5em;align-items:end;margin:1em 0}
+.bp-answer{display:grid;grid-template-columns:max-content minmax(0,1fr) max-content;column-gap:.5em;row-gap:.9em;align-items:end;margin:1.2em 0}
 .bp-room{border-bottom:1px solid var(--soft);height:2.1em}.bp-key{font-size:.9em;color:var(--soft)}
 @media (max-width:36rem){.bp{font-size:1rem;padding:1rem .8rem 3rem}
 .bp-steps{grid-template-columns:max-content minmax(0,1fr)}.bp-left{grid-column:1/-1}.bp-sign{grid-column:1}

@@ -12,7 +12,15 @@ import sheets
 from backprop_cli.formula.nodes import Name, Product, Sum
 from backprop_cli.formula.spelling import spell
 from backprop_cli.render import html
-from backprop_cli.worksheet.document import Column, Document, Math, Paragraph, Table, Text
+from backprop_cli.worksheet.document import (
+    AnswerSpace,
+    Column,
+    Document,
+    Math,
+    Paragraph,
+    Table,
+    Text,
+)
 
 NAMESPACE = "{http://www.w3.org/1999/xhtml}"
 MATHML = "{http://www.w3.org/1998/Math/MathML}"
@@ -115,6 +123,14 @@ def test_a_formula_by_itself_stands_at_full_size() -> None:
     page = html.render(Document("t", (Paragraph((Math(Name("dL/dw1")),)),), spell))
     assert '<p class="bp-display">' in page
     assert f"{MATHML}mfrac" in {element.tag for element in tree(page).iter()}
+
+
+def test_answers_keep_a_distance() -> None:
+    """A fraction is higher than its line: without a gap each ran into the next."""
+    shown = html.render(Document("T", (AnswerSpace(Name("dL/dw1"), "dL/dw1"),), spell))
+    (style,) = re.findall(r"\.bp-answer\{([^}]*display:grid[^}]*)\}", shown)
+    (gap,) = re.findall(r"row-gap:([.\d]+)em", style)
+    assert float(gap) >= 0.8
 
 
 def test_the_same_document_has_the_same_bytes() -> None:
