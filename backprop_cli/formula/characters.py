@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
-from functools import cached_property
 
 from backprop_cli.formula.spelling import LATIN
 
@@ -49,10 +48,6 @@ class Characters:
             return len(self.original), 1
         column = self.starts[start]
         return column, max(1, self.ends[max(start, end - 1)] - column)
-
-    @cached_property
-    def as_written(self) -> bool:
-        return self.text == self.original
 
 
 def plain_characters(original: str) -> Characters:

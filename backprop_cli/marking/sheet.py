@@ -140,15 +140,6 @@ class Structure:
         return [node for node in self.nodes if node is not None]
 
     @cached_property
-    def updated(self) -> dict[int, int]:
-        """The slot of each parameter's value after the update."""
-        return {
-            self.slots[old]: self.slots[new]
-            for old, new in self.graph.carried.items()
-            if old in self.slots and new in self.slots
-        }
-
-    @cached_property
     def users(self) -> dict[int, list[int]]:
         """The slots of the steps that mention a slot."""
         found: dict[int, list[int]] = {}

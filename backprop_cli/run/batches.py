@@ -46,6 +46,10 @@ class Builder:
         self.problem = problem
         self._graphs: dict[tuple[int, ...], Graph] = {}
 
+    def update(self, number: int) -> Graph:
+        """The equations of update `number` (from 1), over its own samples."""
+        return self.graph(batch_of(self.problem, number))
+
     def graph(self, batch: tuple[int, ...]) -> Graph:
         key = (1,) if len(batch) == 1 else batch
         if key not in self._graphs:

@@ -20,11 +20,7 @@ from backprop_cli.graph.expand import expand
 from backprop_cli.graph.step import Graph
 from backprop_cli.problem.model import Problem
 from backprop_cli.run.batches import Builder, batch_of, batch_size, sample_count
-from backprop_cli.run.evaluation import (
-    evaluate_steps,
-    is_clock,
-    not_finite,
-)
+from backprop_cli.run.evaluation import clock_value, evaluate_steps, is_clock, not_finite
 from backprop_cli.run.losses import Losses
 from backprop_cli.run.model import Stop, Value, Values
 
@@ -56,7 +52,7 @@ def run_on(
     """
     if any(value is None for value in carried.values()):
         return carried, None
-    graph = builder.graph(batch_of(problem, 1))
+    graph = builder.update(1)
     names = _state_names(graph)
     state: Sequence[float] = [as_float(_known(carried[name])) for name in names]
     batches = [_given(expanded) for expanded in _cycle(problem)]
@@ -77,9 +73,8 @@ def run_on(
     if done == wanted:
         return result, None
     number = done + 1
-    failed = builder.graph(batch_of(problem, number))
-    clock = {leaf.name: float(number) for leaf in failed.leaves if _is_clock(leaf.name, failed)}
-    values = evaluate_steps(failed, {**result, **clock})
+    failed = builder.update(number)
+    values = evaluate_steps(failed, {**result, **clock_value(failed, number)})
     losses.append(values.get(failed.output))
     return result, not_finite(failed, number, values)
 
@@ -89,21 +84,12 @@ def _known(value: Value | None) -> Value:
     return value
 
 
-def _is_clock(name: str, graph: Graph) -> bool:
-    leaf = graph.leaf[name]
-    return leaf.kind == "state" and is_clock(leaf)
-
-
 def _state_names(graph: Graph) -> list[str]:
     return [
         leaf.name
         for leaf in graph.leaves
-        if leaf.kind in ("parameter", "state") and not is_clock_leaf(leaf.name, graph)
+        if leaf.kind in ("parameter", "state") and not is_clock(leaf)
     ]
-
-
-def is_clock_leaf(name: str, graph: Graph) -> bool:
-    return _is_clock(name, graph)
 
 
 def _given(graph: Graph) -> tuple[float, ...]:
@@ -142,7 +128,7 @@ def update_source(graph: Graph, *, single: bool = False) -> str:
         for leaf in graph.leaves
         if leaf.kind == "constant"
     }
-    clocks = [leaf.name for leaf in graph.leaves if _is_clock(leaf.name, graph)]
+    clocks = [leaf.name for leaf in graph.leaves if is_clock(leaf)]
     take = f"{_tuple(map(identifier, given))} = batches"
     lines = [
         "def updates(state, batches, done, wanted, record):",

@@ -20,12 +20,12 @@ def initial_values(graph: Graph) -> dict[str, Value | None]:
 
 def clock_value(graph: Graph, number: int) -> dict[str, Value | None]:
     """The number of the update, for optimizers that count (Adam's bias correction)."""
-    clock = next((leaf for leaf in graph.leaves if leaf.kind == "state" and is_clock(leaf)), None)
-    return {} if clock is None else {clock.name: Fraction(number)}
+    return {leaf.name: Fraction(number) for leaf in graph.leaves if is_clock(leaf)}
 
 
 def is_clock(leaf: Leaf) -> bool:
-    return leaf.name.rstrip("_") == "t"
+    """Whether a leaf is the number t of the update; every other state is named for a parameter."""
+    return leaf.kind == "state" and leaf.name.rstrip("_") == "t"
 
 
 def leaf_values(graph: Graph, carried: Values) -> dict[str, Value | None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from backprop_cli.formula.evaluate import as_float
 from backprop_cli.problem.model import Problem
-from backprop_cli.run.batches import Builder, batch_of, sample_count
+from backprop_cli.run.batches import Builder, sample_count
 from backprop_cli.run.evaluation import evaluate_steps, initial_values
 from backprop_cli.run.model import Iteration, Run, Stop, Value
 
@@ -26,7 +26,7 @@ def solve_perceptron(problem: Problem, steps: int | None, show: int | None) -> R
     fixed = wanted > 1 or steps is not None
     limit = wanted if fixed else MAXIMUM_EPOCHS * count
     builder = Builder(problem)
-    initial = initial_values(builder.graph(batch_of(problem, 1)))
+    initial = initial_values(builder.update(1))
     carried: dict[str, Value | None] = dict(initial)
     presented: list[Iteration] = []
     seen = {_state(carried): 0}
@@ -36,7 +36,7 @@ def solve_perceptron(problem: Problem, steps: int | None, show: int | None) -> R
     number = 0
     while number < limit and stop is None:
         number += 1
-        graph = builder.graph(batch_of(problem, number))
+        graph = builder.update(number)
         values = evaluate_steps(graph, carried)
         if any(_is_mistake(step.name, values) for step in graph.section("loss")):
             mistakes += 1

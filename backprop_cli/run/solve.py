@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from backprop_cli.graph.step import Graph
 from backprop_cli.problem.model import Problem
-from backprop_cli.run.batches import Builder, batch_of
+from backprop_cli.run.batches import Builder
 from backprop_cli.run.compiled import run_on
 from backprop_cli.run.evaluation import (
     clock_value,
@@ -55,17 +56,22 @@ def _solve_gradient(
     progress: Callable[[int], None] | None,
 ) -> Run:
     builder = Builder(problem)
-    initial = initial_values(builder.graph(batch_of(problem, 1)))
+    first = builder.update(1)
+    initial = initial_values(first)
     carried: dict[str, Value | None] = dict(initial)
     iterations: list[Iteration] = []
     losses = Losses()
-    looks = updates_looked_at(problem, builder.graph(batch_of(problem, 1)), updates)
+    looks = updates_looked_at(problem, first, updates)
     flow: list[Flow] = []
+
+    def record(number: int, graph: Graph, values: Values) -> None:
+        flow.append(Flow(number, layer_sizes(problem, graph, values)))
+
     stop = None
     # Hand rounding has no compiled form: it goes step by step to the end.
     stepwise = shown if round_each is None else updates
     for number in range(1, stepwise + 1):
-        graph = builder.graph(batch_of(problem, number))
+        graph = builder.update(number)
         values = evaluate_steps(graph, {**carried, **clock_value(graph, number)}, round_each)
         loss = values.get(graph.output)
         losses.append(loss)
@@ -73,7 +79,7 @@ def _solve_gradient(
         if stop is None:
             carried.update({old: values[new] for old, new in graph.carried.items()})
         if number in looks:
-            flow.append(Flow(number, layer_sizes(problem, graph, values)))
+            record(number, graph, values)
         if number <= shown:
             loss_after = None
             if graph.carried and stop is None:
@@ -84,9 +90,8 @@ def _solve_gradient(
     if stop is None and updates > stepwise and problem.trains:
 
         def look(number: int, state: Values) -> None:
-            graph = builder.graph(batch_of(problem, number))
-            values = evaluate_steps(graph, {**state, **clock_value(graph, number)})
-            flow.append(Flow(number, layer_sizes(problem, graph, values)))
+            graph = builder.update(number)
+            record(number, graph, evaluate_steps(graph, {**state, **clock_value(graph, number)}))
 
         pauses = [number for number in looks if number > stepwise]
         carried, stop = run_on(
@@ -94,7 +99,7 @@ def _solve_gradient(
         )
     last_graph = iterations[-1].graph
     if last_graph.carried and stop is None:
-        losses.append(loss_with(builder.graph(batch_of(problem, updates)), carried, round_each))
+        losses.append(loss_with(builder.update(updates), carried, round_each))
     done = updates if stop is None else stop.iteration - 1
     final = {name: carried[name] for name in last_graph.parameters}
     start = {name: initial[name] for name in last_graph.parameters}

@@ -36,7 +36,6 @@ WORDS: dict[Verdict, str] = {
     "unreadable": "✗ unreadable",
     "unknown": "? unknown",
 }
-MOST_STUDENTS = 200
 MOST_SLIPS = 10
 LONGEST_GIVEN = 28
 LONGEST_NAME = 40
