@@ -87,9 +87,9 @@ class _Backward:
 
     def __post_init__(self) -> None:
         wrt = set(self.graph.wrt)
-        marks = {leaf.name for leaf in self.graph.leaves if leaf.name.partition("[")[0] in wrt}
-        self.wanted = marks
-        self.active: set[str] = set(marks)
+        self.active = {
+            leaf.name for leaf in self.graph.leaves if leaf.name.partition("[")[0] in wrt
+        }
         self.consumers: dict[str, list[Step]] = defaultdict(list)
         for step in self.graph.steps:
             if step.kind == "batch_loss":

@@ -14,6 +14,9 @@ from backprop_cli.graph.step import Graph, Link, Step
 PATHS = 32
 """More paths than these are counted, not written out."""
 
+LONGEST_PATH = 60
+"""A path with more links than this is not written out either: nobody reads on so far."""
+
 CLOSED_SIZE = 400
 """A factored form with more nodes than this stops at the name of an earlier gradient."""
 
@@ -45,7 +48,8 @@ class Path:
 class Derivation:
     """The derivation of one gradient step.
 
-    `paths` is empty where there are more than `PATHS` of them; `count` is their true number.
+    `paths` is empty where there are more than `PATHS` of them or one is longer than
+    `LONGEST_PATH`; `count` is their true number.
     """
 
     step: Step
@@ -134,9 +138,11 @@ class Derivations:
         self._closed: dict[str, tuple[Formula, ...]] = {}
 
     def of(self, step: Step, limit: int = PATHS) -> Derivation:
-        """The derivation of a gradient step, its paths written out if there are at most `limit`."""
+        """The derivation of a gradient step, its paths written out if there are at most `limit`
+        and none is too long."""
         count = self.count(step)
-        paths = tuple(self._paths(step)) if count <= limit else ()
+        written = count <= limit and self._length(step) <= LONGEST_PATH
+        paths = tuple(self._paths(step)) if written else ()
         return Derivation(step, self.graph, paths, count, self.closed(step))
 
     def forms(self, step: Step) -> Forms:
@@ -159,7 +165,10 @@ class Derivations:
 
     def closed(self, step: Step) -> Formula:
         """The factored form down to quantities of the forward pass."""
-        for earlier in self._leading_to(step):
+        above = (link.upstream for link in step.links if link.upstream is not None)
+        # Going through the gradients in order, all that one builds on is there already.
+        ready = all(name in self._closed for name in above)
+        for earlier in (step,) if ready else self._leading_to(step):
             if earlier.name not in self._closed:
                 self._closed[earlier.name] = self._derive_factors(earlier)
         return product(*self._closed[step.name])
@@ -177,6 +186,22 @@ class Derivations:
                 ways = [counts[link.upstream] if link.upstream else 1 for link in step.links]
                 counts[step.name] = 1 if step.product is not None else sum(ways)
         return counts
+
+    def _length(self, step: Step) -> int:
+        """The number of links of the longest path to the quantity."""
+        return 1 + max(
+            (self._lengths[link.upstream] for link in step.links if link.upstream), default=0
+        )
+
+    @cached_property
+    def _lengths(self) -> Mapping[str, int]:
+        lengths: dict[str, int] = {}
+        for step in self.graph.steps:
+            if step.links:
+                above = [lengths[link.upstream] for link in step.links if link.upstream]
+                # What is written as one starts a path of its own, and is no link of it.
+                lengths[step.name] = 0 if step.product is not None else 1 + max(above, default=0)
+        return lengths
 
     def _paths(self, step: Step) -> list[Path]:
         found: list[Path] = []

@@ -9,6 +9,7 @@ from typing import Literal
 from backprop_cli.formula.build import product
 from backprop_cli.formula.nodes import Formula, Name, Negative
 from backprop_cli.graph.derivation import (
+    LONGEST_PATH,
     PATHS,
     put_together,
     reused,
@@ -90,21 +91,32 @@ def _written_out(sheet: Sheet, derived: GradientDerivation) -> bool:
 def path_remarks(sheet: Sheet, steps: Sequence[Step]) -> Iterator[Paragraph]:
     """How many paths a derivation stands for whose paths are not written out."""
     counts: dict[int, list[Step]] = {}
+    far: list[Step] = []
     for step in steps:
         if step.links and step.product is None and sheet.choices.form != "delta":
             derived = sheet.derivations.of(step, PATHS)
-            if not _written_out(sheet, derived):
+            if not derived.paths and derived.count <= PATHS:
+                far.append(step)
+            elif not _written_out(sheet, derived):
                 counts.setdefault(derived.count, []).append(step)
+    if far:
+        text = (
+            f" more than {LONGEST_PATH} links away from the loss: it goes on from gradients above."
+        )
+        yield Paragraph((*_these(far), Text(text)))
     for count, those in counts.items():
-        which: Line = (Math(Name(those[0].name)), Text(" is"))
-        if len(those) > 1:
-            which = (Text("Each of these gradients is"),)
         text = f" the sum of {count:,} paths to the loss"
         if count > PATHS:
             text += f": more than {PATHS} are not written out, so it goes on from gradients above."
         else:
             text += "; --form chain writes them out."
-        yield Paragraph((*which, Text(text)))
+        yield Paragraph((*_these(those), Text(text)))
+
+
+def _these(steps: Sequence[Step]) -> Line:
+    if len(steps) > 1:
+        return (Text("Each of these gradients is"),)
+    return (Math(Name(steps[0].name)), Text(" is"))
 
 
 def _equation(sheet: Sheet, name: str, formula: Formula) -> Derivation:

@@ -14,7 +14,7 @@ from strategies import Problem, examples
 from backprop_cli.formula import plain
 from backprop_cli.formula.build import size
 from backprop_cli.formula.parse import parse
-from backprop_cli.graph.derivation import CLOSED_SIZE, Derivations, put_together
+from backprop_cli.graph.derivation import CLOSED_SIZE, LONGEST_PATH, Derivations, put_together
 from backprop_cli.graph.step import Graph
 from backprop_cli.run import build
 
@@ -45,6 +45,17 @@ def test_paths_multiply_from_layer_to_layer(units: tuple[int, ...], count: int) 
 def test_a_hundred_thousand_paths_are_counted_in_no_time() -> None:
     graph = layered(*[10] * 6, 1)
     assert Derivations(graph).count(graph.step["dL/dw1_1_1"]) == 10**5
+
+
+@pytest.mark.parametrize(("depth", "written"), [(29, 1), (30, 0)])
+def test_a_path_longer_than_anyone_reads_is_not_written_out(depth: int, written: int) -> None:
+    """A layer makes two links, from z to a and from a to z above; the weight makes the last."""
+    graph = layered(*[1] * depth)
+    step = graph.step["dL/dw1_1_1"]
+    derived = Derivations(graph).of(step)
+    assert (derived.count, len(derived.paths)) == (1, written)
+    if written:
+        assert len(derived.paths[0].links) == 2 * depth + 1 <= LONGEST_PATH
 
 
 def test_a_path_is_a_chain_of_fractions() -> None:
