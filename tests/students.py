@@ -50,21 +50,21 @@ def two_hidden_layers(slip: str = "") -> list[Paper]:
     write = paper.write
 
     z1 = {
-        j: write(f"z1_{j}", sum(w[f"w1_{j}_{i}"] * x[i] for i in x) + w[f"b1_{j}"]) for j in units
+        j: write(f"z1_{j}", sum(w[f"w1_{i}_{j}"] * x[i] for i in x) + w[f"b1_{j}"]) for j in units
     }
     a1 = {j: write(f"a1_{j}", max(0.0, z1[j])) for j in units}
 
     z2, a2 = {}, {}
     for j in units:
-        last = w[f"w2_{j}_2"]
+        last = w[f"w2_2_{j}"]
         if slip == "wrong-operand" and j == 2:
             last = a2[1]
-        z2[j] = write(f"z2_{j}", w[f"w2_{j}_1"] * a1[1] + last * a1[2] + w[f"b2_{j}"])
+        z2[j] = write(f"z2_{j}", w[f"w2_1_{j}"] * a1[1] + last * a1[2] + w[f"b2_{j}"])
         wrong = slip == "wrong-activation" and j == 1
         a2[j] = write(f"a2_{j}", math.tanh(z2[j]) if wrong else sigmoid(z2[j]))
 
     bias = 0.0 if slip == "missing-bias" else w["b3_1"]
-    z3 = write("z3_1", w["w3_1_1"] * a2[1] + w["w3_1_2"] * a2[2] + bias)
+    z3 = write("z3_1", w["w3_1_1"] * a2[1] + w["w3_2_1"] * a2[2] + bias)
     yhat = write("yhat", sigmoid(z3))
     write("L", (y - yhat) ** 2 / 2)
 
@@ -77,7 +77,7 @@ def two_hidden_layers(slip: str = "") -> list[Paper]:
     new: dict[str, float] = {}
 
     def update(name: str, gradient: float) -> None:
-        rate = 1.0 if slip == "missing-learning-rate" and name == "w3_1_2" else eta
+        rate = 1.0 if slip == "missing-learning-rate" and name == "w3_2_1" else eta
         rate = -rate if slip == "ascent" and name == "w3_1_1" else rate
         new[name] = write(f"{name}_new", w[name] - rate * gradient)
 
@@ -89,12 +89,12 @@ def two_hidden_layers(slip: str = "") -> list[Paper]:
         update(name, write(f"dL/d{name}", gradient))
 
     for i in units:
-        parameter(f"w3_1_{i}", dz3 * a2[i])
+        parameter(f"w3_{i}_1", dz3 * a2[i])
     parameter("b3_1", dz3)
 
     dz2 = {}
     for j in units:
-        weight = w[f"w3_1_{j}"]
+        weight = w[f"w3_{j}_1"]
         if slip == "used-updated-weights" and j == 1:
             weight = new["w3_1_1"]
         slope = a2[j] * (1 - a2[j])
@@ -103,16 +103,16 @@ def two_hidden_layers(slip: str = "") -> list[Paper]:
         dz2[j] = dz3 * weight * slope
         for i in units:
             left_out = slip == "missing-factor" and (j, i) == (1, 2)
-            parameter(f"w2_{j}_{i}", dz2[j] if left_out else dz2[j] * a1[i])
+            parameter(f"w2_{i}_{j}", dz2[j] if left_out else dz2[j] * a1[i])
         parameter(f"b2_{j}", dz2[j])
 
     for j in units:
-        paths = [dz2[1] * w[f"w2_1_{j}"], dz2[2] * w[f"w2_2_{j}"]]
+        paths = [dz2[1] * w[f"w2_{j}_1"], dz2[2] * w[f"w2_{j}_2"]]
         if slip == "missing-path" and j == 1:
             paths.pop()
         dz1 = sum(paths)  # both ReLUs are on
         for i in x:
-            parameter(f"w1_{j}_{i}", dz1 * x[i])
+            parameter(f"w1_{i}_{j}", dz1 * x[i])
         parameter(f"b1_{j}", dz1)
     return [paper]
 

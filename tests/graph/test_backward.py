@@ -117,8 +117,8 @@ def test_a_batch_takes_the_mean_over_its_samples() -> None:
 
 def test_gradients_come_output_layer_first_and_unit_by_unit() -> None:
     names = [step.of for step in graph("two-hidden-layers").section("gradient")]
-    assert names[:3] == ["w3_1_1", "w3_1_2", "b3_1"]
-    assert names[3:6] == ["w2_1_1", "w2_1_2", "b2_1"]
+    assert names[:3] == ["w3_1_1", "w3_2_1", "b3_1"]
+    assert names[3:6] == ["w2_1_1", "w2_2_1", "b2_1"]
     assert names[-1] == "b1_2"
 
 

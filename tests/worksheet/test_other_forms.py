@@ -27,7 +27,7 @@ def test_delta_form() -> None:
     table = rows(section(page("two-hidden-layers", form="delta", width=120), "Gradients"))
     assert table["δ₁⁽³⁾"] == ["(ŷ − y) · ∂ŷ/∂z₁⁽³⁾", "(0.7344 − 1)(0.1950)", "≈ −0.05179"]
     assert table["δ₁⁽²⁾"][0] == "δ₁⁽³⁾ · w₁₁⁽³⁾ · ∂a₁⁽²⁾/∂z₁⁽²⁾"
-    assert table["δ₁⁽¹⁾"][0] == "(δ₁⁽²⁾·w₁₁⁽²⁾ + δ₂⁽²⁾·w₂₁⁽²⁾) · ∂a₁⁽¹⁾/∂z₁⁽¹⁾"
+    assert table["δ₁⁽¹⁾"][0] == "(δ₁⁽²⁾·w₁₁⁽²⁾ + δ₂⁽²⁾·w₁₂⁽²⁾) · ∂a₁⁽¹⁾/∂z₁⁽¹⁾"
     assert table["∂L/∂w₁₁⁽¹⁾"] == ["δ₁⁽¹⁾·x₁", "(−0.0006015)·6", "≈ −0.003609"]
     assert "∂L/∂a₁⁽¹⁾" not in table
 
@@ -39,14 +39,14 @@ def test_equations_have_no_delta() -> None:
 
 
 def test_delta_form_line_by_line() -> None:
-    assert only("two-hidden-layers", "dL/dz2_1", "dL/dw2_1_2", form="delta") == lines(
+    assert only("two-hidden-layers", "dL/dz2_1", "dL/dw2_2_1", form="delta") == lines(
         """
         δ₁⁽²⁾ = δ₁⁽³⁾ · w₁₁⁽³⁾ · ∂a₁⁽²⁾/∂z₁⁽²⁾
               = δ₁⁽³⁾ · w₁₁⁽³⁾ · a₁⁽²⁾(1 − a₁⁽²⁾)
               = (−0.05179)(0.61)(0.9015)(1 − 0.9015)
               ≈ −0.002805
 
-        ∂L/∂w₁₂⁽²⁾ = δ₁⁽²⁾ · ∂z₁⁽²⁾/∂w₁₂⁽²⁾
+        ∂L/∂w₂₁⁽²⁾ = δ₁⁽²⁾ · ∂z₁⁽²⁾/∂w₂₁⁽²⁾
                    = δ₁⁽²⁾·a₂⁽¹⁾
                    = (−0.002805)·4.52
                    ≈ −0.01268

@@ -342,5 +342,5 @@ def test_digits() -> None:
 
 def test_a_name_and_its_number_stay_on_one_line() -> None:
     shown = section(page("two-hidden-layers", width=40), "Given")
-    assert "w₁₂⁽¹⁾ = 0.72" in shown
+    assert "w₂₁⁽¹⁾ = 0.72" in shown
     assert not any(row.split("│")[-1].strip().startswith(("=", "≈")) for row in shown.splitlines())

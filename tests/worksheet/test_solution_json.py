@@ -80,11 +80,11 @@ def test_the_example_of_the_manual() -> None:
         "sample": 1,
         "section": "forward",
         "name": "z1_1",
-        "formula": "w1_1_1*x1 + w1_1_2*x2 + w1_1_3*x3 + b1_1",
+        "formula": "w1_1_1*x1 + w1_2_1*x2 + w1_3_1*x3 + b1_1",
         "substituted": "0.42*6 + 0.72*2 + 0.21*5 + 0.01",
         "value": 5.02,
         "latex": "…",
-        "depends_on": ["w1_1_1", "x1", "w1_1_2", "x2", "w1_1_3", "x3", "b1_1"],
+        "depends_on": ["w1_1_1", "x1", "w1_2_1", "x2", "w1_3_1", "x3", "b1_1"],
         "note": None,
     }
     assert data["losses"] == [pytest.approx(0.03526, abs=1e-5), pytest.approx(0.03005, abs=1e-5)]
