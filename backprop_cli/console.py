@@ -25,14 +25,23 @@ class Undeliverable(Exception):
 
 def write(text: str, stream: TextIO | None = None) -> None:
     """Text to stdout (or `stream`), what its encoding lacks replaced by `?`."""
-    out = sys.stdout if stream is None else stream
+    out = standard_output() if stream is None else stream
     encoding = getattr(out, "encoding", None) or "utf-8"
     out.write(text.encode(encoding, "replace").decode(encoding))
     out.flush()
 
 
+def standard_output() -> TextIO:
+    """Stdout. Raises Undeliverable where the program was started without one (`>&-`)."""
+    if sys.stdout is None:
+        raise Undeliverable("standard output is closed; give --output FILE")
+    return sys.stdout
+
+
 def complain(message: str) -> None:
-    """A message on stderr."""
+    """A message on stderr; nobody hears it where that is closed."""
+    if sys.stderr is None:
+        return
     try:
         write(message + "\n", sys.stderr)
     except BrokenPipeError:
@@ -68,17 +77,17 @@ def deliver(content: str | bytes, output: Path | None) -> None:
         deliver_stream((content,), output)
     elif (file := file_of(output)) is not None:
         _save(file, (content,))
-    elif sys.stdout.isatty():
+    elif (out := standard_output()).isatty():
         raise Undeliverable("a terminal cannot show this format; give --output FILE")
     else:
-        sys.stdout.buffer.write(content)
-        sys.stdout.buffer.flush()
+        out.buffer.write(content)
+        out.buffer.flush()
 
 
 def _save(output: Path, parts: Iterable[bytes]) -> None:
     try:
         _replace(output, parts)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: links in a circle
         reason = getattr(error, "strerror", None) or "it cannot be written"
         raise Undeliverable(f"{escape(str(output))}: {reason}") from None
 
@@ -119,13 +128,13 @@ def wants_color() -> bool:
     """Whether stdout is a terminal whose user has not asked for plain text (no-color.org)."""
     if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return False
-    return sys.stdout.isatty()
+    return standard_output().isatty()
 
 
 def writes_unicode() -> bool:
     """Whether stdout can take the signs of a Unicode sheet."""
     try:
-        "∂σŷ₁⁽²⁾│─≈−".encode(sys.stdout.encoding or "utf-8")
+        "∂σŷ₁⁽²⁾│─≈−".encode(standard_output().encoding or "utf-8")
     except (UnicodeEncodeError, LookupError):
         return False
     return True
@@ -146,7 +155,7 @@ class Progress:
     def __call__(self, more: int) -> None:
         self.done += more
         now = time.monotonic()
-        if now - self.said < PATIENCE or not sys.stderr.isatty():
+        if now - self.said < PATIENCE or sys.stderr is None or not sys.stderr.isatty():
             return
         self.said, self.shown = now, True
         sys.stderr.write(f"\r{self.done} {self.what}")

@@ -449,6 +449,58 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
     assert done.stdout.decode() == "Two hidden layers, one training step\n"
 
 
+@pytest.mark.skipif(os.name == "nt", reason="POSIX streams")
+@pytest.mark.parametrize(
+    ("arguments", "closed", "said"),
+    [
+        (["solve", str(SHEET)], [1], "standard output is closed; give --output FILE"),
+        (["solve", str(SHEET), "-f", "pdf"], [1], "standard output is closed"),
+        (["draw", str(SHEET)], [1], "standard output is closed"),
+        (["check", str(SHEET), str(PERFECT), "-f", "csv"], [1], "standard output is closed"),
+        (["list"], [1], "standard output is closed"),
+        (["solve", "-"], [0], "-: error[unreadable-file]: cannot read the file: standard input"),
+        (["check", str(SHEET), "-"], [0], "standard input is closed"),
+        (["solve", "nowhere.yaml"], [2], ""),
+        (["solve", "nowhere.yaml"], [0, 1, 2], ""),
+    ],
+)
+def test_streams_may_be_closed(arguments: list[str], closed: list[int], said: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "backprop_cli", *arguments],
+        preexec_fn=lambda: [os.close(stream) for stream in closed] and None,
+        capture_output=True,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+        timeout=60,
+    )
+    assert done.returncode == 2
+    assert said in done.stderr.decode()
+    assert b"mistake in backprop itself" not in done.stderr
+    assert bool(done.stderr) == (2 not in closed)
+
+
+def test_a_file_can_be_written_without_stdout(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "backprop_cli", "solve", SHEET, "-o", tmp_path / "sheet.txt"],
+        preexec_fn=lambda: os.close(1),
+        stderr=subprocess.PIPE,
+        cwd=ROOT,
+        timeout=60,
+    )
+    assert (done.stderr, done.returncode) == (b"", 0)
+    assert "L falls from 0.03526" in (tmp_path / "sheet.txt").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("place", ["loop.txt", "loop.txt/sheet.txt"])
+def test_links_in_a_circle_cannot_be_written_to(tmp_path: Path, place: str) -> None:
+    (tmp_path / "loop.txt").symlink_to(tmp_path / "again.txt")
+    (tmp_path / "again.txt").symlink_to(tmp_path / "loop.txt")
+    result = backprop("solve", SHEET, "--output", tmp_path / place)
+    assert (result.code, result.text) == (2, "")
+    assert result.complaints.startswith(f"error: {tmp_path / place}: ")
+    assert backprop("solve", tmp_path / "loop.txt").code == 2
+
+
 # The program as a whole
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import csv
 import io
 import re
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import NamedTuple
 
 from backprop_cli.diagnostics import Diagnostic, Source, escape, quote
 from backprop_cli.marking.json_tree import parse_json
+from backprop_cli.problem.source_file import standard_input
 from backprop_cli.problem.yaml_tree import Entries, Items, Node, Scalar, compose
 
 MOST_BYTES = 1 << 20
@@ -58,7 +58,7 @@ def read_submission(path: str | Path) -> Submission:
     file = str(path)
     try:
         if file == "-":
-            data = sys.stdin.buffer.read(MOST_BYTES + 1)
+            data = standard_input(MOST_BYTES + 1)
         else:
             with open(file, "rb", buffering=0) as stream:
                 data = stream.read(MOST_BYTES + 1) or b""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from pathlib import Path
 
@@ -15,7 +16,7 @@ def load(path: str | Path, *, most_bytes: int = MOST_BYTES) -> Source:
     shown = str(path)
     try:
         if shown == "-":
-            data = sys.stdin.buffer.read(most_bytes + 1)
+            data = standard_input(most_bytes + 1)
         else:
             with open(path, "rb") as file:
                 data = file.read(most_bytes + 1)
@@ -27,6 +28,13 @@ def load(path: str | Path, *, most_bytes: int = MOST_BYTES) -> Source:
         return Source(shown, data.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise ProblemError([_not_utf8(shown, data, error.start)]) from None
+
+
+def standard_input(most_bytes: int) -> bytes:
+    """What stdin holds, up to so many bytes. Raises OSError where it is closed (`<&-`)."""
+    if sys.stdin is None:
+        raise OSError(errno.EBADF, "standard input is closed")
+    return sys.stdin.buffer.read(most_bytes)
 
 
 def _unreadable(path: str, error: OSError | ValueError) -> Diagnostic:

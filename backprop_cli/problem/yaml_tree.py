@@ -83,14 +83,28 @@ def compose(source: Source) -> tuple[Node | None, list[Diagnostic]]:
             help="delete it; it may be invisible in an editor",
         )
         return None, [problem]
-    builder = _Builder(source)
+    try:
+        return _built(_Builder(source, getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
+    except _OwnLimit:
+        # libyaml reads ahead within a line and may count 1,000 brackets before it hands out the
+        # first; the reader in Python has no limit, so that ours is the one that speaks.
+        return _built(_Builder(source, yaml.SafeLoader))
+
+
+def _built(builder: _Builder) -> tuple[Node | None, list[Diagnostic]]:
     try:
         builder.run()
     except _Stop:
         return None, builder.problems
     except yaml.YAMLError as error:
-        return None, [*builder.problems, syntax_problem(source, error)]
+        if "nesting depth" in str(error):
+            raise _OwnLimit from None
+        return None, [*builder.problems, syntax_problem(builder.source, error)]
     return builder.root, builder.problems
+
+
+class _OwnLimit(Exception):
+    """The library has a limit of its own on nesting, and has reached it before ours."""
 
 
 class _Stop(Exception):
@@ -111,8 +125,9 @@ class _Open:
 
 
 class _Builder:
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, loader: Any) -> None:
         self.source = source
+        self.loader = loader
         self.problems: list[Diagnostic] = []
         self.root: Node | None = None
         self.stack: list[_Open] = []
@@ -164,8 +179,7 @@ class _Builder:
                     pass
 
     def _events(self) -> Iterator[Any]:
-        loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-        yield from yaml.parse(self.source.text[self.shift :], Loader=loader)
+        yield from yaml.parse(self.source.text[self.shift :], Loader=self.loader)
 
     def _span(self, event: Any) -> Span:
         start, end = event.start_mark.index + self.shift, event.end_mark.index + self.shift

@@ -120,8 +120,37 @@ def test_refused(text: str, code: str, line: int, column: int) -> None:
     assert (found.code, found.span.line, found.span.column) == (code, line, column)
 
 
-def test_fifty_levels_are_read() -> None:
-    tree("[" * 50 + "]" * 50)
+NESTED = {
+    "brackets": lambda depth: "[" * depth + "]" * depth,
+    "braces": lambda depth: "{a: " * depth + "}" * depth,
+    "both": lambda depth: ("[{a: " * depth)[: depth // 2 * 5] + "[" * (depth % 2) + "]" * (depth % 2) + "}]" * (depth // 2),
+    "dashes": lambda depth: "- " * depth + "x\n",
+    "questions": lambda depth: "? " * depth + "x\n",
+    "keys": lambda depth: "".join(f"{' ' * level}a:\n" for level in range(depth)),
+    "lists of mappings": lambda depth: "".join(
+        f"{'  ' * level}- a:\n" for level in range(depth // 2)
+    ) + "  " * depth + "- x\n" * (depth % 2),
+    "on lines": lambda depth: "[\n" * depth + "]\n" * depth,
+    "quoted": lambda depth: "{'[': " * depth + "}" * depth,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("style", NESTED)
+def test_fifty_levels_are_read_and_no_more(style: str) -> None:
+    nested = NESTED[style]
+    deepest = [found.code for found in mistakes(nested(50))]
+    assert "too-deep" not in deepest
+    assert "yaml-syntax" not in deepest
+    for depth in (51, 60, 1_050):
+        (problem,) = [found for found in mistakes(nested(depth)) if found.code == "too-deep"]
+        assert problem.message == "lists and mappings may be nested 50 deep, not deeper"
+
+
+@pytest.mark.parametrize("opening", ["[", "{", "[{", "- ", "&a [", "!t [", "? "])
+def test_depth_is_counted_before_the_library_counts(opening: str) -> None:
+    """Newer libyaml refuses 1,000 levels by itself, before it has handed out the first."""
+    found = mistakes(opening * 100_000)
+    assert found[-1].code == "too-deep"
 
 
 def test_a_duplicate_key_is_shown() -> None:
