@@ -38,11 +38,17 @@ if TYPE_CHECKING:
     from backprop_cli.problem.model import Problem
     from backprop_cli.run import Run
     from backprop_cli.worksheet.blank import AnswerKind
-    from backprop_cli.worksheet.document import Document
+    from backprop_cli.worksheet.document import Block, Document
 
 Kind = TypeVar("Kind", bound=StrEnum)
 
 OK, NOT_PASSED, WRONG_INPUT, MISMATCH = 0, 1, 2, 3
+EXIT_CODES = {
+    OK: "done; `check`: all passed",
+    NOT_PASSED: "`check` found the pass mark not reached, or one file of several unreadable",
+    WRONG_INPUT: "a file or the usage is wrong",
+    MISMATCH: "`verify` found a mismatch",
+}
 INTERRUPTED = 130
 
 
@@ -548,7 +554,9 @@ def list_rules(
 
 @app.command()
 def schema(
-    which: Annotated[Files, typer.Argument(help="Which files to describe.")] = Files.PROBLEM,
+    which: Annotated[
+        Files, typer.Argument(metavar="[problem|answers]", help="Which files to describe.")
+    ] = Files.PROBLEM,
     output: Output = None,
 ) -> None:
     """JSON Schema of problem and answer files, for editors."""
@@ -558,6 +566,53 @@ def schema(
 
     described = problem_schema() if which is Files.PROBLEM else answers_schema()
     deliver(json.dumps(described, indent=2, ensure_ascii=False) + "\n", output)
+
+
+@app.command("help")
+def help_on(
+    topic: Annotated[
+        str | None, typer.Argument(metavar="[TOPIC]", help="A page of the reference; else all.")
+    ] = None,
+    ascii: Ascii = False,
+    width: Width = None,
+) -> None:
+    """The reference, a page for each topic: files, names, marking, JSON, and more."""
+    from backprop_cli import manual
+    from backprop_cli.formula.spelling import spell
+    from backprop_cli.worksheet.document import Document, Paragraph
+
+    if topic is None:
+        hint = Paragraph(manual.inline("`backprop help names` shows one of these pages."))
+        document = Document("The reference", (*manual.contents(), hint), spell)
+    else:
+        try:
+            document = manual.page(topic, {"commands": commands_table, "exit codes": exit_codes})
+        except manual.UnknownTopic as error:
+            raise UsageProblem(str(error)) from None
+    deliver(rendered(document, Format.TEXT, None, ascii, width), None)
+
+
+def commands_table() -> Sequence[Block]:
+    """Every command with the first sentence of its help."""
+    from backprop_cli.manual import two_columns
+
+    return [two_columns(("Command", "Does"), list(command_lines().items()))]
+
+
+def exit_codes() -> Sequence[Block]:
+    from backprop_cli.manual import two_columns
+
+    rows = [(str(code), meaning) for code, meaning in EXIT_CODES.items()]
+    return [two_columns(("Exit code", "Means"), rows)]
+
+
+def command_lines() -> dict[str, str]:
+    """Every command as it is called, with what it does."""
+    lines = {}
+    for name, command in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
+        arguments = [each.metavar for each in command.params if each.param_type_name == "argument"]
+        lines[" ".join(["backprop", name, *arguments])] = command.help
+    return lines
 
 
 @app.command()

@@ -26,7 +26,7 @@ CIRCUIT = PROBLEMS / "sigmoid-circuit.yaml"
 PERFECT = PROBLEMS / "answers" / "two-hidden-layers-perfect.yaml"
 HANDWRITTEN = PROBLEMS / "answers" / "two-hidden-layers-handwritten.yaml"
 EVERY_PROBLEM = sorted(PROBLEMS.glob("*.yaml"))
-COMMANDS = ("solve", "check", "worksheet", "draw", "validate", "list", "schema", "verify")
+COMMANDS = ("solve", "check", "worksheet", "draw", "validate", "list", "schema", "help", "verify")
 
 TINY = """\
 title: One neuron
@@ -537,7 +537,14 @@ def test_completion_for_shells(shell: str) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["solve", "--help"], ["list"], ["schema"], ["validate", str(SHEET)]],
+    [
+        ["--help"],
+        ["solve", "--help"],
+        ["list"],
+        ["schema"],
+        ["help", "rules"],
+        ["validate", str(SHEET)],
+    ],
     ids=" ".join,
 )
 def test_light_commands_do_not_load_sympy(arguments: list[str]) -> None:

@@ -1,4 +1,5 @@
-"""Every example in README.md is real: commands are run, files are read, code is executed.
+"""Every example in README.md and in the reference is real: commands are run, files are read,
+code is executed.
 
 In a `console` block a line `$ backprop …` is followed by what it shows; a line of `…` stands for
 any lines left out. A `yaml` block is a problem file, an answer file or a few keys of a problem
@@ -23,7 +24,11 @@ from backprop_cli import load
 from backprop_cli.marking.answers import parse_submission
 from backprop_cli.problem.read import read_problem
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+README = ROOT / "README.md"
+PAGES = {
+    path.name: path.read_text(encoding="utf-8")
+    for path in (README, *sorted((ROOT / "backprop_cli" / "pages").glob("*.md")))
+}
 BASE = {
     "inputs": "inputs: [6, 2, 5]",
     "targets": "targets: [1]",
@@ -36,19 +41,21 @@ BASE = {
 
 @dataclass(frozen=True)
 class Block:
+    page: str
     language: str
     line: int
     text: str
 
     def __str__(self) -> str:
-        return f"line {self.line}"
+        return f"{self.page}:{self.line}"
 
 
 def blocks(language: str) -> list[Block]:
     fenced = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
     return [
-        Block(found[1], README.count("\n", 0, found.start()) + 1, found[2])
-        for found in fenced.finditer(README)
+        Block(page, found[1], text.count("\n", 0, found.start()) + 1, found[2])
+        for page, text in PAGES.items()
+        for found in fenced.finditer(text)
         if found[1] == language
     ]
 
@@ -63,7 +70,7 @@ def sessions(block: Block) -> Iterator[tuple[str, list[str]]]:
                 yield command, shown
             command, shown = line[2:], []
         else:
-            assert command is not None, f"README.md:{block.line}: begins without a command"
+            assert command is not None, f"{block}: begins without a command"
             shown.append(line.rstrip())
     if command is not None:
         yield command, shown
@@ -83,7 +90,7 @@ def as_pattern(shown: list[str]) -> re.Pattern[str]:
 
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with the problems and the files that the README shows."""
+    """A folder with the problems and the files that the pages show."""
     shutil.copytree(ROOT / "problems", tmp_path / "problems")
     for block in blocks("yaml"):
         if named := re.match(r"# ([\w.-]+\.yaml)\n", block.text):
@@ -94,13 +101,13 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize("block", blocks("console"), ids=str)
 @pytest.mark.usefixtures("desk")
-def test_commands_show_what_the_readme_shows(block: Block) -> None:
+def test_commands_show_what_the_pages_show(block: Block) -> None:
     for command, shown in sessions(block):
         result = run_line(command)
         said = result.text + result.complaints
         said = said.rstrip("\n") + "\n"
         if shown and not as_pattern(shown).fullmatch(said):
-            pytest.fail(f"README.md:{block.line}: {command} shows\n{said}", pytrace=False)
+            pytest.fail(f"{block}: {command} shows\n{said}", pytrace=False)
         assert result.code in (0, 1), f"{command}\n{said}"
 
 
@@ -117,11 +124,11 @@ def test_files_are_what_they_should_be(block: Block) -> None:
     elif "answers" in keys or "iterations" in keys:
         assert parse_submission("answers.yaml", block.text.encode()).error is None
     elif {"layers", "equations"} & set(keys):
-        read_problem("README.md", block.text)
+        read_problem(block.page, block.text)
     else:
         instead = {"inputs", "targets"} if "samples" in keys else set()
         rest = [line for key, line in BASE.items() if key not in {*keys, *instead}]
-        read_problem("README.md", "\n".join([*rest, block.text]))
+        read_problem(block.page, "\n".join([*rest, block.text]))
 
 
 @pytest.mark.parametrize("block", blocks("python"), ids=str)
@@ -132,13 +139,13 @@ def test_python_examples(block: Block) -> None:
     for statement in block.text.splitlines():
         code, mark, value = statement.partition("  # ")
         if mark and "=" not in code:
-            assert repr(eval(code, names)) == value, f"README.md:{block.line}: {code}"
+            assert repr(eval(code, names)) == value, f"{block}: {code}"
         else:
             exec(code, names)
 
 
 def test_the_two_commands_are_single_lines_that_install_what_exists() -> None:
-    first, second = (block.text.strip() for block in blocks("sh")[:2])
+    first, second = (block.text.strip() for block in blocks("sh") if block.page == README.name)
     assert re.fullmatch(r"python3 -m venv .venv && .*backprop solve (problems/\S+)", first)
     assert (ROOT / first.split()[-1]).is_file()
     assert second.endswith(".venv/bin/python -m pytest")
@@ -150,9 +157,12 @@ def test_the_two_commands_are_single_lines_that_install_what_exists() -> None:
     assert sys.version_info >= (3, 11)
 
 
-def test_every_file_it_names_is_there() -> None:
-    for path in re.findall(r"`((?:problems|tests|backprop_cli|\.ci|\.github)/[\w./-]*)`", README):
-        assert (ROOT / path).exists(), path
+def test_every_file_they_name_is_there() -> None:
+    for page, text in PAGES.items():
+        for path in re.findall(
+            r"[`(]((?:problems|tests|backprop_cli|\.ci|\.github)/[\w./-]*)[`)]", text
+        ):
+            assert (ROOT / path).exists(), f"{page}: {path}"
 
 
 def test_the_workflow_shown_is_the_one_to_copy() -> None:

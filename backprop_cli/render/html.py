@@ -37,6 +37,7 @@ from backprop_cli.worksheet.document import (
     Document,
     Heading,
     Line,
+    Listing,
     Math,
     Paragraph,
     Relation,
@@ -136,6 +137,9 @@ def _block(block: Block | Answers, spelling: Spelling, key: str) -> str:
         case Bullets(items):
             rows = "".join(f"<li>{inline(item, spelling)}</li>\n" for item in items)
             return f"<ul>\n{rows}</ul>\n"
+        case Listing(lines):
+            rows = "".join(f"{escape(line)}\n" for line in lines.splitlines())
+            return f'<pre class="bp-scroll" tabindex="0">{rows}</pre>\n'
         case Table():
             return _table(block, spelling)
         case Derivation(lines):

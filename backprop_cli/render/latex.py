@@ -42,6 +42,7 @@ from backprop_cli.worksheet.document import (
     Document,
     Heading,
     Line,
+    Listing,
     Math,
     Paragraph,
     Relation,
@@ -112,6 +113,11 @@ def escape(text: str) -> str:
     return "".join(_blank(part) if part.startswith("___") else _word(part) for part in parts)
 
 
+def _kept(line: str) -> str:
+    """A line of a listing, each of its blanks kept."""
+    return "~".join(map(_letters, visible(line).rstrip().split(" "))) or "~"
+
+
 def _blank(underscores: str) -> str:
     """A line to write on."""
     return f"\\rule[-2pt]{{{min(len(underscores), 60) / 2:g}em}}{{0.4pt}}"
@@ -176,6 +182,9 @@ def _block(block: Block | Answers, spelling: Spelling) -> str:
         case Bullets(items):
             rows = "".join(f"\\item {{}}{inline(item, spelling)}\n" for item in items)
             return f"\\begin{{itemize}}\n{rows}\\end{{itemize}}\n" if items else ""
+        case Listing(lines):
+            rows = "\\\\{}\n".join(_kept(line) for line in lines.splitlines())
+            return f"\\begin{{quote}}\\small\\ttfamily\\raggedright\n{rows}\n\\end{{quote}}\n"
         case Table():
             return _table(block, spelling)
         case Derivation(lines):

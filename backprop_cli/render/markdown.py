@@ -33,6 +33,7 @@ from backprop_cli.worksheet.document import (
     Document,
     Heading,
     Line,
+    Listing,
     Math,
     Paragraph,
     Relation,
@@ -157,6 +158,9 @@ def _block(block: Block | Answers, spelling: Spelling) -> str:
             return inline(text, spelling)
         case Bullets(items):
             return "\n".join(f"- {inline(item, spelling)}" for item in items)
+        case Listing(lines, language):
+            shown = "\n".join(visible(line) for line in lines.splitlines())
+            return _fenced(re.sub(r"\W", "", language), shown)
         case Table():
             return _table(block, spelling)
         case Derivation(lines):

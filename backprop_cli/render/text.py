@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import assert_never
@@ -15,6 +16,7 @@ from backprop_cli.render.boxes import beside, box, is_tall, line_box, rows_of_bo
 from backprop_cli.render.breaking import (
     BEFORE_FACTOR,
     BEFORE_RELATION,
+    BETWEEN_WORDS,
     EMPTY_LINE,
     NEVER,
     WITHIN_BRACKETS,
@@ -25,7 +27,7 @@ from backprop_cli.render.breaking import (
     width_of,
     word_atoms,
 )
-from backprop_cli.render.escape import ascii_only, visible
+from backprop_cli.render.escape import ascii_only, no_command, visible
 from backprop_cli.render.plot import plot
 from backprop_cli.render.reading import (
     CALLOUT_WORD,
@@ -48,6 +50,7 @@ from backprop_cli.worksheet.document import (
     Document,
     Heading,
     Line,
+    Listing,
     Math,
     Paragraph,
     Relation,
@@ -153,6 +156,8 @@ def _block(block: Block | Answers, page: Page) -> Iterator[Row]:
         case Bullets(items):
             for item in items:
                 yield from _marked(f"{page.signs.bullet} ", "", inline(item, page), page)
+        case Listing(lines):
+            yield from _listing(lines, page)
         case Table():
             yield from table(block, page)
         case Derivation(lines):
@@ -236,6 +241,26 @@ def _heading(level: int, text: Line, page: Page) -> Iterator[Row]:
     rows = fill(inline(text, page, style), *_twice(page.width))
     yield from rows
     yield [Atom(under * max(map(width_of, rows)), "rule")]
+
+
+def _listing(text: str, page: Page) -> Iterator[Row]:
+    """Lines as they are, a little to the right; what is too long goes on below, further in."""
+    for line in text.splitlines():
+        words = page.words(line).rstrip()
+        bare = words.lstrip()
+        indent = min(2 + len(words) - len(bare), page.width // 2)
+        rows = fill(_kept_atoms(bare), page.width - indent, max(8, page.width - indent - 4))
+        for place, row in enumerate(rows or [[]]):
+            yield [Atom(" " * (indent + 4 * bool(place)), "code"), *_flush(row)]
+
+
+def _kept_atoms(words: str) -> list[Atom]:
+    """Words with the blanks between them kept."""
+    parts = [part for part in re.split(r"(?<=\S)(?= )", no_command(words)) if part]
+    return [
+        Atom(part[1:] if part[0] == " " else part, "code", BETWEEN_WORDS, part[0] == " ")
+        for part in parts
+    ]
 
 
 def _callout(kind: str, text: Line, page: Page) -> Iterator[Row]:

@@ -35,6 +35,7 @@ from backprop_cli.worksheet.document import (
     Document,
     Heading,
     Line,
+    Listing,
     Math,
     Paragraph,
     Relation,
@@ -101,6 +102,9 @@ def _block(block: Block | Answers, spelling: Spelling) -> str:
         case Bullets(items):
             rows = "".join(f"[{inline(item, spelling)}], " for item in items)
             return f"#list({rows})\n" if items else ""
+        case Listing(lines):
+            rows = "\\n".join(string(line)[1:-1] for line in lines.splitlines())
+            return f'#raw("{rows}", block: true)\n'
         case Table():
             return _table(block, spelling)
         case Derivation(lines):

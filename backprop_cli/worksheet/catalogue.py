@@ -77,7 +77,7 @@ def catalogue(what: Sequence[str] = ()) -> Document:
     blocks: list[Block] = []
     if not what:
         for group in GROUPS:
-            blocks += _listed(group)
+            blocks += listed(group)
         blocks += _sketches(SKETCHED)
         blocks.append(Paragraph(_HINT))
     for asked in dict.fromkeys(what):
@@ -97,7 +97,7 @@ def _asked(name: str) -> list[Block]:
     plain = name.strip().lower().replace("-", "_")
     for group in GROUPS:
         if plain == group.name or plain in group.words:
-            found = _listed(group)
+            found = listed(group)
             if group.name == "activations":
                 found += _sketches(tuple(group.rows))
             return found
@@ -111,7 +111,8 @@ def _asked(name: str) -> list[Block]:
     return [block for group, row in rows for block in (_named(group, row), *group.details(row))]
 
 
-def _listed(group: Group) -> list[Block]:
+def listed(group: Group) -> list[Block]:
+    """A group as one list, without curves."""
     return [Heading(2, (Text(group.title),)), *group.overview(tuple(group.rows.values()))]
 
 

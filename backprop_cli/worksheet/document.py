@@ -59,6 +59,14 @@ class Bullets:
 
 
 @dataclass(frozen=True)
+class Listing:
+    """Lines that stand as they are: a file, a command and what it shows."""
+
+    text: str
+    language: str = ""
+
+
+@dataclass(frozen=True)
 class Column:
     heading: Line
     align: Literal["left", "right", "decimal"] = "left"  # decimal: on the decimal point
@@ -155,7 +163,16 @@ class AnswerSpace:
 
 
 Block: TypeAlias = (
-    Heading | Paragraph | Bullets | Table | Derivation | Callout | Curve | Diagram | AnswerSpace
+    Heading
+    | Paragraph
+    | Bullets
+    | Listing
+    | Table
+    | Derivation
+    | Callout
+    | Curve
+    | Diagram
+    | AnswerSpace
 )
 
 

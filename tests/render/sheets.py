@@ -30,6 +30,7 @@ from backprop_cli.worksheet.document import (
     DiagramNode,
     Document,
     Heading,
+    Listing,
     Math,
     Paragraph,
     Relation,
@@ -383,6 +384,7 @@ SHEET = Document(
         Heading(2, words("Your answers")),
         AnswerSpace(name("z1_1"), "z1_1"),
         AnswerSpace(name("dL/dw3_1_1"), "dL/dw3_1_1", 3),
+        Listing('yhat: 0.73\n  - "a  b"   # `x`\n\n[1, 2]', "yaml"),
     ),
     layered,
 )
@@ -415,6 +417,7 @@ def hostile() -> Document:
                 HOSTILE,
             ),
             AnswerSpace(name("a"), HOSTILE, 2),
+            Listing(HOSTILE + "\n" + HOSTILE),
         ),
         spell,
     )

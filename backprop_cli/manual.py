@@ -1,0 +1,189 @@
+"""The reference: pages in a small Markdown, as documents for the terminal.
+
+A page is a file `pages/TOPIC.md`. It may hold a line `{{name}}` by itself, in whose place stands
+what `tables` has under that name: what the rules and the commands know is not said twice.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from importlib import resources
+from typing import TypeAlias, get_args
+
+from backprop_cli.diagnostics import nearest, quote
+from backprop_cli.formula.spelling import spell
+from backprop_cli.marking.model import Code, Verdict
+from backprop_cli.worksheet.catalogue import GROUPS, listed
+from backprop_cli.worksheet.document import (
+    Block,
+    Bullets,
+    Column,
+    Document,
+    Heading,
+    Inline,
+    Line,
+    Listing,
+    Paragraph,
+    Table,
+    Text,
+)
+
+TOPICS = (
+    "problems",
+    "equations",
+    "training",
+    "notation",
+    "names",
+    "answers",
+    "marking",
+    "commands",
+    "rules",
+    "json",
+    "courses",
+    "python",
+    "conventions",
+    "changes",
+)
+"""The pages, in the order in which a reader meets them."""
+
+Tables: TypeAlias = Mapping[str, Callable[[], Sequence[Block]]]
+
+VERDICTS: Mapping[Verdict, str] = {
+    "correct": "right, to the digits written",
+    "follow_through": "right from the student's own numbers, one of which is wrong",
+    "imprecise": "the right method, rounded too early",
+    "wrong": "and, where it is recognised, what kind of slip it is",
+    "missing": "asked for and not given",
+    "unreadable": "neither a number nor a formula",
+    "unknown": "no such name on the sheet",
+}
+
+
+class UnknownTopic(Exception):
+    """There is no such page; the message says which may be meant."""
+
+
+def source(topic: str) -> str:
+    """The Markdown of a page."""
+    page = resources.files("backprop_cli") / "pages" / f"{topic}.md"
+    return page.read_text(encoding="utf-8")
+
+
+def title(topic: str) -> str:
+    """What stands over the page."""
+    return source(topic).partition("\n")[0].removeprefix("# ")
+
+
+def contents() -> list[Block]:
+    """Every topic with its title."""
+    return [two_columns(("Topic", "What it says"), [(topic, title(topic)) for topic in TOPICS])]
+
+
+def page(topic: str, commands: Tables) -> Document:
+    """A page, its places filled by the rules and by what the commands say of themselves.
+
+    Raises UnknownTopic.
+    """
+    if topic not in TOPICS:
+        close = nearest(topic, TOPICS) or f"topics are {', '.join(TOPICS)}"
+        raise UnknownTopic(f"{quote(topic)} is no topic of the reference; {close}")
+    return Document(title(topic), tuple(blocks(source(topic), {**TABLES, **commands})), spell)
+
+
+def two_columns(headings: tuple[str, str], rows: Sequence[tuple[str, str]]) -> Table:
+    """A word of code and what it means, which is written as pages are."""
+    first, second = headings
+    return Table(
+        (Column((Text(first),)), Column((Text(second),), wrap=True)),
+        tuple(((Text(f"`{word}`", "code"),), inline(meaning)) for word, meaning in rows),
+    )
+
+
+def blocks(markdown: str, tables: Tables) -> Iterator[Block]:
+    """Headings, paragraphs, bullets, tables and fenced code of a page."""
+    lines = markdown.splitlines()
+    while lines:
+        first = lines[0]
+        if not first.strip():
+            lines.pop(0)
+        elif fence := re.fullmatch(r"```(\w*)", first):
+            end = lines.index("```", 1)
+            yield Listing("\n".join(lines[1:end]), fence[1])
+            del lines[: end + 1]
+        elif place := re.fullmatch(r"\{\{(.+)\}\}", first):
+            yield from tables[place[1]]()
+            lines.pop(0)
+        elif heading := re.fullmatch(r"(#{1,3}) (.+)", first):
+            yield Heading(len(heading[1]), inline(heading[2]))  # type: ignore[arg-type]
+            lines.pop(0)
+        else:
+            together = _paragraph(lines)
+            del lines[: len(together)]
+            yield _running(together)
+
+
+def _paragraph(lines: Sequence[str]) -> list[str]:
+    """The lines up to an empty one, or to the code that begins."""
+    together: list[str] = []
+    for line in lines:
+        if not line.strip() or line.startswith("```"):
+            break
+        together.append(line)
+    return together
+
+
+def _running(lines: Sequence[str]) -> Block:
+    if lines[0].startswith("|"):
+        heading, _, *rows = map(_cells, lines)
+        first, *others = heading
+        columns = (Column(first), *(Column(cell, wrap=True) for cell in others))
+        return Table(columns, tuple(rows))
+    if lines[0].startswith("- "):
+        items = "\n".join(lines)[2:].split("\n- ")
+        return Bullets(tuple(inline(" ".join(item.split())) for item in items))
+    return Paragraph(inline(" ".join(lines)))
+
+
+def _cells(row: str) -> tuple[Line, ...]:
+    cells = re.split(r"(?<!\\)\|", row.strip().strip("|"))
+    return tuple(inline(cell.strip().replace(r"\|", "|")) for cell in cells)
+
+
+_INLINE = re.compile(r"(`[^`]+`)|\*\*([^*]+)\*\*|(?<!\w)\*([^*]+)\*(?!\w)")
+
+
+def inline(text: str) -> Line:
+    """Words with `code`, **strong** and *emphasis*; code keeps its marks, as it is copied."""
+    parts: list[Inline] = []
+    done = 0
+    for found in _INLINE.finditer(text):
+        parts.append(Text(text[done : found.start()]))
+        code, strong, emphasis = found.groups()
+        if code:
+            parts.append(Text(code, "code"))
+        elif strong:
+            parts.append(Text(strong, "strong"))
+        else:
+            parts.append(Text(emphasis, "emphasis"))
+        done = found.end()
+    parts.append(Text(text[done:]))
+    return tuple(part for part in parts if not isinstance(part, Text) or part.text)
+
+
+def _verdicts() -> list[Block]:
+    return [two_columns(("Verdict", "Means"), list(VERDICTS.items()))]
+
+
+def _slips() -> list[Block]:
+    codes = ", ".join(f"`{code}`" for code in get_args(Code))
+    return [Paragraph(inline(f"{codes}."))]
+
+
+TABLES: Tables = {
+    "verdicts": _verdicts,
+    "slips": _slips,
+    **{f"list {group.name}": partial(listed, group) for group in GROUPS},
+}
+"""What stands in the places of pages, as far as rules and marking know it."""
