@@ -7,7 +7,7 @@ raises on values: overflow is `inf`, ln 0 is `-inf`, 0/0 is `nan`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import lru_cache
 from typing import TypeAlias
@@ -32,22 +32,30 @@ from backprop_cli.formula.nodes import (
 
 Value: TypeAlias = Fraction | float
 Lookup: TypeAlias = Callable[[str], Value]
+Again: TypeAlias = Callable[[Sum, float], Value]
+"""(a sum whose terms cancel in floating point, what came out) → its value"""
 
 BITS = 256  # a fraction with more than this above or below goes on as a float
 LARGEST_EXACT_EXPONENT = 64
 
+CANCELLED = 2.0**-24
+"""A sum smaller than this share of its terms has lost half of its digits, perhaps all."""
+
 _ZERO = Fraction(0)
 _ONE = Fraction(1)
+_EXTREMES = frozenset({"max", "min", "max_share", "min_share"})
 _LOGARITHMS = frozenset({"ln", "log", "log1p"})
 
 
-def evaluate(formula: Formula, lookup: Lookup) -> Value:
+def evaluate(formula: Formula, lookup: Lookup, again: Again | None = None) -> Value:
     """The value of `formula`, its names looked up by `lookup`.
 
     A comparison is worth 1 or 0. A product of 0 with an infinite logarithm is 0, the limit that
     log-loss is defined by. What exists only on a sheet (`Matrix`, `Shown`) raises TypeError.
+    `again` is asked for every sum, and every difference that decides a comparison or a tie, of
+    which floating point has left little.
     """
-    return _RULES[type(formula)](formula, lookup)
+    return _RULES[type(formula)](formula, lookup, again)
 
 
 def as_float(value: Value) -> float:
@@ -138,25 +146,28 @@ _COMPARE: dict[Relation, Callable[[Value, Value], bool]] = {
 }
 
 
-def _evaluate_number(formula: Number, lookup: Lookup) -> Value:
+def _evaluate_number(formula: Number, lookup: Lookup, again: Again | None) -> Value:
     return _number(formula.text)
 
 
-def _evaluate_name(formula: Name, lookup: Lookup) -> Value:
+def _evaluate_name(formula: Name, lookup: Lookup, again: Again | None) -> Value:
     value = lookup(formula.name)
     if type(value) is float:
         return value
     return bounded(value if type(value) is Fraction else Fraction(value))
 
 
-def _evaluate_sum(formula: Sum, lookup: Lookup) -> Value:
+def _evaluate_sum(formula: Sum, lookup: Lookup, again: Again | None) -> Value:
     # Fractions are added over a common denominator and reduced once, at the end.
     above, below = 0, 1
     floats: float | None = None
+    size = 0.0  # of the floats: what is exact among the terms has cancelled exactly
     for term in formula.terms:
-        value = _RULES[type(term)](term, lookup)
+        value = _RULES[type(term)](term, lookup, again)
         if type(value) is not Fraction:
-            floats = as_float(value) if floats is None else floats + value
+            rounded = as_float(value)
+            size += abs(rounded)
+            floats = rounded if floats is None else floats + rounded
             if above:
                 floats += as_float(Fraction(above, below))
                 above, below = 0, 1
@@ -171,15 +182,19 @@ def _evaluate_sum(formula: Sum, lookup: Lookup) -> Value:
             if below.bit_length() > 4 * BITS:
                 # Denominators that share nothing would grow without end.
                 floats, above, below = as_float(Fraction(above, below)), 0, 1
-    return bounded(Fraction(above, below)) if floats is None else floats
+    if floats is None:
+        return bounded(Fraction(above, below))
+    if again is not None and abs(floats) <= CANCELLED * size < INF:
+        return again(formula, floats)
+    return floats
 
 
-def _evaluate_product(formula: Product, lookup: Lookup) -> Value:
+def _evaluate_product(formula: Product, lookup: Lookup, again: Again | None) -> Value:
     factors = iter(formula.factors)
     factor = next(factors)
-    result = _RULES[type(factor)](factor, lookup)
+    result = _RULES[type(factor)](factor, lookup, again)
     for factor in factors:
-        result = result * _RULES[type(factor)](factor, lookup)
+        result = result * _RULES[type(factor)](factor, lookup, again)
         if type(result) is Fraction and result.denominator.bit_length() > 4 * BITS:
             result = as_float(result)
     if type(result) is Fraction:
@@ -205,21 +220,25 @@ def _limit(formula: Product, lookup: Lookup) -> Value:
     return _ZERO if zero and infinite_logarithm else NAN
 
 
-def _evaluate_quotient(formula: Quotient, lookup: Lookup) -> Value:
-    return quotient(evaluate(formula.numerator, lookup), evaluate(formula.denominator, lookup))
+def _evaluate_quotient(formula: Quotient, lookup: Lookup, again: Again | None) -> Value:
+    above = evaluate(formula.numerator, lookup, again)
+    return quotient(above, evaluate(formula.denominator, lookup, again))
 
 
-def _evaluate_negative(formula: Negative, lookup: Lookup) -> Value:
-    return -evaluate(formula.operand, lookup)
+def _evaluate_negative(formula: Negative, lookup: Lookup, again: Again | None) -> Value:
+    return -evaluate(formula.operand, lookup, again)
 
 
-def _evaluate_power(formula: Power, lookup: Lookup) -> Value:
-    return power(evaluate(formula.base, lookup), evaluate(formula.exponent, lookup))
+def _evaluate_power(formula: Power, lookup: Lookup, again: Again | None) -> Value:
+    base = evaluate(formula.base, lookup, again)
+    return power(base, evaluate(formula.exponent, lookup, again))
 
 
-def _evaluate_call(formula: Call, lookup: Lookup) -> Value:
+def _evaluate_call(formula: Call, lookup: Lookup, again: Again | None) -> Value:
     function = FUNCTIONS[formula.function]
-    values = [evaluate(argument, lookup) for argument in formula.arguments]
+    values = [evaluate(argument, lookup, again) for argument in formula.arguments]
+    if again is not None and function.name in _EXTREMES and len(values) > 1:
+        values = _tied(formula.arguments, values, again)
     if function.exact is not None and all(isinstance(value, Fraction) for value in values):
         exact = function.exact(*values)
         if exact is not None:
@@ -227,22 +246,47 @@ def _evaluate_call(formula: Call, lookup: Lookup) -> Value:
     return function.numeric(*map(as_float, values))
 
 
-def _evaluate_comparison(formula: Comparison, lookup: Lookup) -> Value:
-    return _ONE if holds(formula, lookup) else _ZERO
+def _evaluate_comparison(formula: Comparison, lookup: Lookup, again: Again | None) -> Value:
+    return _ONE if holds(formula, lookup, again) else _ZERO
 
 
-def _evaluate_conditional(formula: Conditional, lookup: Lookup) -> Value:
-    chosen = formula.then if holds(formula.condition, lookup) else formula.otherwise
-    return evaluate(chosen, lookup)
+def _evaluate_conditional(formula: Conditional, lookup: Lookup, again: Again | None) -> Value:
+    chosen = formula.then if holds(formula.condition, lookup, again) else formula.otherwise
+    return evaluate(chosen, lookup, again)
 
 
-def holds(formula: Comparison, lookup: Lookup) -> bool:
+def holds(formula: Comparison, lookup: Lookup, again: Again | None = None) -> bool:
     """Whether a comparison is true."""
-    left, right = evaluate(formula.left, lookup), evaluate(formula.right, lookup)
+    left = evaluate(formula.left, lookup, again)
+    right = evaluate(formula.right, lookup, again)
+    if again is not None and _close(left, right):
+        left = again(Sum((formula.left, Negative(formula.right))), as_float(left - right))
+        right = _ZERO
     return compare(left, formula.relation, right)
 
 
-def _only_shown(formula: Matrix | Shown, lookup: Lookup) -> Value:
+def _close(left: Value, right: Value) -> bool:
+    """Whether floating point cannot tell two values apart; exact ones it need not."""
+    if type(left) is Fraction and type(right) is Fraction:
+        return False
+    a, b = as_float(left), as_float(right)
+    return 0 < abs(a) + abs(b) < INF and abs(a - b) <= CANCELLED * (abs(a) + abs(b))
+
+
+def _tied(arguments: Sequence[Formula], values: Sequence[Value], again: Again) -> list[Value]:
+    """The values of what is compared with each other, those that are equal made equal."""
+    found = list(values)
+    for index, argument in enumerate(arguments):
+        for other in range(index):
+            if found[index] != found[other] and _close(found[index], found[other]):
+                difference = as_float(found[index] - found[other])
+                if again(Sum((argument, Negative(arguments[other]))), difference) == 0:
+                    found[index] = found[other]
+                    break
+    return found
+
+
+def _only_shown(formula: Matrix | Shown, lookup: Lookup, again: Again | None) -> Value:
     raise TypeError("a matrix is only shown, never evaluated")
 
 

@@ -117,6 +117,11 @@ class Graph:
         return {step.name: step for step in self.steps}
 
     @cached_property
+    def place(self) -> Mapping[str, int]:
+        """Where each step stands in the order of calculation."""
+        return {step.name: place for place, step in enumerate(self.steps)}
+
+    @cached_property
     def leaf(self) -> Mapping[str, Leaf]:
         return {leaf.name: leaf for leaf in self.leaves}
 

@@ -7,10 +7,11 @@ from decimal import ROUND_HALF_UP, Context, Decimal
 from fractions import Fraction
 
 from backprop_cli.formula.build import names_in
-from backprop_cli.formula.evaluate import as_float, evaluate
+from backprop_cli.formula.evaluate import Again, as_float, evaluate
 from backprop_cli.graph.step import Graph, Leaf, Step
 from backprop_cli.run.failure import reason
 from backprop_cli.run.model import Stop, Value, Values
+from backprop_cli.run.precise import Precisely
 
 
 def initial_values(graph: Graph) -> dict[str, Value | None]:
@@ -45,6 +46,7 @@ def evaluate_steps(
 ) -> dict[str, Value | None]:
     """The value of every leaf and step, top to bottom; None where a number is missing."""
     values = leaf_values(graph, carried)
+    again = Precisely(graph, values).again
     symbolic = any(value is None for value in values.values())
     for step in graph.steps:
         if sections is not None and step.section not in sections:
@@ -52,18 +54,18 @@ def evaluate_steps(
         if symbolic and any(values[name] is None for name in names_in(step.formula)):
             values[step.name] = None
             continue
-        values[step.name] = _value(step, values, round_each)
+        values[step.name] = _value(step, values, again, round_each)
     return values
 
 
-def _value(step: Step, values: Values, round_each: int | None) -> Value:
+def _value(step: Step, values: Values, again: Again, round_each: int | None) -> Value:
     def lookup(name: str) -> Value:
         value = values[name]
         assert value is not None
         return value
 
     if round_each is None:
-        return evaluate(step.numeric or step.formula, lookup)
+        return evaluate(step.numeric or step.formula, lookup, again)
     value = evaluate(step.formula, lookup)
     if step.numeric is not None and not math.isfinite(as_float(value)):
         value = evaluate(step.numeric, lookup)
