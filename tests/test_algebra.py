@@ -27,6 +27,7 @@ from backprop_cli.algebra import (
 from backprop_cli.algebra.bridge import from_sympy, to_sympy
 from backprop_cli.algebra.combine import meanings
 from backprop_cli.formula.build import names_in, negative, product, quotient, rename, total
+from backprop_cli.formula.evaluate import evaluate
 from backprop_cli.formula.functions import FUNCTIONS
 from backprop_cli.formula.nodes import (
     Call,
@@ -131,6 +132,44 @@ def test_every_function_has_a_slope(function):
     for arity in range(max(1, row.fewest), most + 1):
         arguments = [Name(name) for name in ("x", "y", "z")[:arity]]
         differentiate(Call(function, tuple(arguments)), "x")
+
+
+MEASURED = {
+    "log2(x)": lambda x, y: mpmath.log(x, 2),
+    "log10(x*y)": lambda x, y: mpmath.log10(x * y),
+    "exp2(x/y)": lambda x, y: mpmath.mpf(2) ** (x / y),
+    "asin(x/9)": lambda x, y: mpmath.asin(x / 9),
+    "acos(x/9)": lambda x, y: mpmath.acos(x / 9),
+    "atan(x*y)": lambda x, y: mpmath.atan(x * y),
+    "atan2(x, y)": lambda x, y: mpmath.atan2(x, y),
+    "atan2(y, x)": lambda x, y: mpmath.atan2(y, x),
+    "sinh(x)*cosh(y*x)": lambda x, y: mpmath.sinh(x) * mpmath.cosh(y * x),
+    "relu6(3*x)": lambda x, y: min(max(3 * x, 0), 6),
+    "relu6(x/2)": lambda x, y: min(max(x / 2, 0), 6),
+    "clip(x, 0, y)": lambda x, y: min(max(x, 0), y),
+    "clip(y, x, 9)": lambda x, y: min(max(y, x), 9),
+    "clip(y, -1, x)": lambda x, y: min(max(y, -1), x),
+    "floor(x) + ceil(x)*y": lambda x, y: mpmath.floor(x) + mpmath.ceil(x) * y,
+    "logsumexp(x, y, 2*x)": lambda x, y: mpmath.log(mpmath.e**x + mpmath.e**y + mpmath.e ** (2 * x)),
+    "norm(x, y, 2)": lambda x, y: mpmath.sqrt(x * x + y * y + 4),
+    "mean(x, y, x*y)": lambda x, y: (x + y + x * y) / 3,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("x", [Fraction(7, 3), Fraction(5, 4)])
+@pytest.mark.parametrize("text", MEASURED)
+def test_functions_are_differentiated_rightly(text, x):
+    formula, function, y = parse(text), MEASURED[text], Fraction(17, 10)
+    point = {"x": x, "y": y}
+    with mpmath.workdps(50):
+        at = [mpmath.mpf(v.numerator) / v.denominator for v in (x, y)]
+        value, slope = function(*at), mpmath.diff(function, at, (1, 0))
+    assert float(precise_value(formula, point)) == pytest.approx(float(value), rel=1e-14)
+    derived = differentiate(formula, "x")
+    assert float(precise_value(derived, point)) == pytest.approx(float(slope), rel=1e-14, abs=1e-30)
+    assert float(evaluate(derived, point.__getitem__)) == pytest.approx(
+        float(slope), rel=1e-12, abs=1e-30
+    )
 
 
 # --- differentiate: what holds for every formula --------------------------------------------------

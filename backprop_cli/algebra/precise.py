@@ -11,7 +11,9 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any, TypeAlias, assert_never
 
+from backprop_cli.algebra.slopes import written
 from backprop_cli.formula.build import names_in
+from backprop_cli.formula.functions import ROWS
 from backprop_cli.formula.nodes import (
     Call,
     Comparison,
@@ -182,12 +184,26 @@ def _functions(on: Arithmetic) -> Mapping[str, Callable[..., Precise]]:
         "swish'": lambda z: sigmoid(z) + z * sigmoid_slope(z),
         "gelu": lambda z: z * normal(z),
         "gelu'": lambda z: normal(z) + z * bell(z),
+        "asin": lambda z: mp.asin(z) if abs(z) <= 1 else mp.nan,
+        "acos": lambda z: mp.acos(z) if abs(z) <= 1 else mp.nan,
+        "atan": mp.atan,
+        "atan2": mp.atan2,
+        "floor": mp.floor,
+        "ceil": mp.ceil,
         "step": step,
         "step'": lambda z, *options: zero,
         "sign": sign,
         "sign'": lambda z, *options: zero,
     }
-    return table
+
+    def defined(definition: Formula) -> Callable[..., Precise]:
+        def value(*arguments: Precise) -> Precise:
+            at = {f"u{place}": argument for place, argument in enumerate(arguments)}
+            return evaluate_precisely(definition, at.__getitem__, on)
+
+        return value
+
+    return table | {row.name: defined(written(row.definition)) for row in ROWS if row.definition}
 
 
 _COMPARE: Mapping[str, Callable[[Precise, Precise], bool]] = {

@@ -6,10 +6,13 @@ that no Heaviside step and no ½ at a kink comes up; `max` and `min` to the shar
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Mapping
+from functools import lru_cache, partial
 from typing import Any
 
+from backprop_cli.formula.functions import FUNCTIONS, ROWS
 from backprop_cli.formula.nodes import Formula, Name
+from backprop_cli.formula.parse import parse
 
 
 @lru_cache(maxsize=1)
@@ -98,7 +101,24 @@ def function_classes() -> dict[str, Any]:
             (2 - self.args[0] ** 2) * sympy.exp(-(self.args[0] ** 2) / 2) / sympy.sqrt(2 * sympy.pi)
         ),
     )
+    for row in ROWS:
+        if row.slopes:
+            opaque(row.name, *(partial(_written_slope, classes, text) for text in row.slopes))
     return classes
+
+
+def _written_slope(classes: Mapping[str, Any], text: str, call: Any, index: int) -> Any:
+    """The slope that a row of the table writes down, at the arguments of this call."""
+    from backprop_cli.algebra.bridge import to_sympy
+
+    at = {f"u{place}": argument for place, argument in enumerate(call.args)}
+    return to_sympy(written(text), at.__getitem__, classes)
+
+
+@lru_cache(maxsize=128)
+def written(text: str) -> Formula:
+    """The formula of a text in the table of functions."""
+    return parse(text)
 
 
 @lru_cache(maxsize=512)
@@ -108,6 +128,8 @@ def function_slope(function: str, arity: int, index: int) -> Formula | None:
 
     from backprop_cli.algebra.bridge import from_sympy
 
+    if function in FUNCTIONS and (slopes := FUNCTIONS[function].slopes):
+        return written(slopes[min(index, len(slopes) - 1)])
     found = function_classes().get(function)
     if found is None:
         return None

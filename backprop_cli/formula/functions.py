@@ -6,7 +6,8 @@ at saturation come out right. The exact ones take fractions and return None wher
 not known to be rational.
 
 At a kink the slopes follow the worksheets: ReLU′(0) = 0, leaky ReLU′(0) is its slope, ELU′(0) its
-alpha (both from the left), |·|′(0) = 0, and the slope of a step is 0 everywhere.
+alpha (both from the left), |·|′(0) = 0, a clip passes nothing at its edges, and the slope of a step
+is 0 everywhere.
 """
 
 from __future__ import annotations
@@ -42,6 +43,9 @@ class Function:
     typst: str
     aliases: tuple[str, ...] = ()
     note: str = ""
+    definition: str = ""  # in other functions, of u0, u1, …: what high precision evaluates
+    slopes: tuple[str, ...] = ()  # by u0, u1, …, where SymPy is not told otherwise
+    also_a_name: bool = False  # a word that files may use for a quantity
 
     @property
     def plain(self) -> str:
@@ -77,6 +81,47 @@ def log1p(z: float) -> float:
 
 def sqrt(z: float) -> float:
     return math.sqrt(z) if z >= 0 else NAN
+
+
+def log2(z: float) -> float:
+    return math.log2(z) if 0 < z < INF else ln(z)
+
+
+def log10(z: float) -> float:
+    return math.log10(z) if 0 < z < INF else ln(z)
+
+
+def exp2(z: float) -> float:
+    try:
+        return math.exp2(z)
+    except OverflowError:
+        return INF
+
+
+def asin(z: float) -> float:
+    return math.asin(z) if -1 <= z <= 1 else NAN
+
+
+def acos(z: float) -> float:
+    return math.acos(z) if -1 <= z <= 1 else NAN
+
+
+def floor(z: float) -> float:
+    return float(math.floor(z)) if math.isfinite(z) else z
+
+
+def ceil(z: float) -> float:
+    return float(math.ceil(z)) if math.isfinite(z) else z
+
+
+def clip(z: float, low: float, high: float) -> float:
+    return smallest(largest(z, low), high)
+
+
+def clip_slope(z: float, low: float, high: float) -> float:
+    if z != z or low != low or high != high:
+        return NAN
+    return 1.0 if low < z < high else 0.0
 
 
 def sin(z: float) -> float:
@@ -165,6 +210,14 @@ def relu_slope(z: float) -> float:
     return (1.0 if z > 0 else 0.0) if z == z else NAN
 
 
+def relu6(z: float) -> float:
+    return clip(z, 0.0, 6.0)
+
+
+def relu6_slope(z: float) -> float:
+    return clip_slope(z, 0.0, 6.0)
+
+
 def leaky_relu(z: float, slope: float = 0.01) -> float:
     return z if z > 0 else slope * z
 
@@ -236,6 +289,49 @@ def _at(point: int, value: Fraction) -> Exact:
         return value if z == point else None
 
     return exact
+
+
+def _exact_log(base: int) -> Exact:
+    """Rational at the whole powers of the base."""
+
+    def exact(z: Fraction) -> Fraction | None:
+        if z <= 0:
+            return None
+        large = max(z.numerator, z.denominator)
+        power = round(math.log(large, base))
+        if min(z.numerator, z.denominator) != 1 or base**power != large:
+            return None
+        return Fraction(power if z >= 1 else -power)
+
+    return exact
+
+
+def _exact_exp2(z: Fraction) -> Fraction | None:
+    return Fraction(2) ** int(z) if z.denominator == 1 and abs(z) <= _LARGEST_POWER else None
+
+
+def _exact_floor(z: Fraction) -> Fraction:
+    return Fraction(math.floor(z))
+
+
+def _exact_ceil(z: Fraction) -> Fraction:
+    return Fraction(math.ceil(z))
+
+
+def _exact_clip(z: Fraction, low: Fraction, high: Fraction) -> Fraction:
+    return min(max(z, low), high)
+
+
+def _exact_clip_slope(z: Fraction, low: Fraction, high: Fraction) -> Fraction:
+    return Fraction(1 if low < z < high else 0)
+
+
+def _exact_relu6(z: Fraction) -> Fraction:
+    return _exact_clip(z, _ZERO, _SIX)
+
+
+def _exact_relu6_slope(z: Fraction) -> Fraction:
+    return _exact_clip_slope(z, _ZERO, _SIX)
 
 
 def _exact_sqrt(z: Fraction) -> Fraction | None:
@@ -337,6 +433,8 @@ _HALF = Fraction(1, 2)
 _QUARTER = Fraction(1, 4)
 _ZERO = Fraction(0)
 _ONE = Fraction(1)
+_SIX = Fraction(6)
+_LARGEST_POWER = 256  # of 2 that is written out
 
 
 def _identity(z: float) -> float:
@@ -359,7 +457,8 @@ PLAIN_FUNCTIONS = (
     Function("pi", 0, 0, _pi, None, "π", r"\pi", "pi"),
     Function("e", 0, 0, _e, None, "e", "e", "e", note="the base of the natural logarithm"),
     Function("exp", 1, 1, exp, _at(0, _ONE), *_usual("exp")),
-    Function("ln", 1, 1, ln, _at(1, _ZERO), *_usual("ln"), aliases=("log",), note="natural"),
+    Function("ln", 1, 1, ln, _at(1, _ZERO), *_usual("ln"), aliases=("log",),
+             note="the natural logarithm; `log2` and `log10` have other bases"),
     Function("log1p", 1, 1, log1p, _at(0, _ZERO), *_word("log1p"), note="ln(1 + z)"),
     Function("sqrt", 1, 1, sqrt, _exact_sqrt, "√", r"\sqrt", "sqrt"),
     Function("abs", 1, 1, abs, abs, *_word("abs")),
@@ -374,6 +473,32 @@ PLAIN_FUNCTIONS = (
     Function("tan", 1, 1, tan, _at(0, _ZERO), *_usual("tan")),
     Function("sinh", 1, 1, sinh, _at(0, _ZERO), *_usual("sinh")),
     Function("cosh", 1, 1, cosh, _at(0, _ONE), *_usual("cosh")),
+    Function("log2", 1, 1, log2, _exact_log(2), "log₂", r"\log_{2}", "log_2",
+             note="to the base 2", definition="ln(u0)/ln(2)", slopes=("1/(u0*ln(2))",),
+             also_a_name=True),
+    Function("log10", 1, 1, log10, _exact_log(10), "log₁₀", r"\log_{10}", "log_10",
+             note="to the base 10", definition="ln(u0)/ln(10)", slopes=("1/(u0*ln(10))",),
+             also_a_name=True),
+    Function("exp2", 1, 1, exp2, _exact_exp2, *_word("exp2"), note="2^z",
+             definition="2^u0", slopes=("exp2(u0)*ln(2)",), also_a_name=True),
+    Function("asin", 1, 1, asin, _at(0, _ZERO), "arcsin", r"\arcsin", "arcsin",
+             aliases=("arcsin",), slopes=("1/sqrt(1 - u0^2)",), also_a_name=True),
+    Function("acos", 1, 1, acos, _at(1, _ZERO), "arccos", r"\arccos", "arccos",
+             aliases=("arccos",), slopes=("-1/sqrt(1 - u0^2)",), also_a_name=True),
+    Function("atan", 1, 1, math.atan, _at(0, _ZERO), "arctan", r"\arctan", "arctan",
+             aliases=("arctan",), slopes=("1/(1 + u0^2)",), also_a_name=True),
+    Function("atan2", 2, 2, math.atan2, None, *_word("atan2"), aliases=("arctan2",),
+             note="atan2(y, x): the angle of the point (x, y)",
+             slopes=("u1/(u0^2 + u1^2)", "-u0/(u0^2 + u1^2)"), also_a_name=True),
+    Function("floor", 1, 1, floor, _exact_floor, *_word("floor"),
+             note="the next whole number below; its slope is 0", slopes=("0",), also_a_name=True),
+    Function("ceil", 1, 1, ceil, _exact_ceil, *_word("ceil"), aliases=("ceiling",),
+             note="the next whole number above; its slope is 0", slopes=("0",), also_a_name=True),
+    Function("clip", 3, 3, clip, _exact_clip, *_word("clip"), aliases=("clamp",),
+             note="clip(z, low, high): z held between low and high",
+             definition="min(max(u0, u1), u2)",
+             slopes=("clip'(u0, u1, u2)", "relu'(u1 - u0)", "relu'(u0 - u2)"),
+             also_a_name=True),
     Function("erf", 1, 1, erf, _at(0, _ZERO), *_word("erf")),
     Function("logsumexp", 1, None, logsumexp, None, *_word("logsumexp"),
              note="ln of the sum of exponentials"),
@@ -385,6 +510,8 @@ ACTIVATION_FUNCTIONS = (
              aliases=("sigma", "σ", "Sigmoid", "sig", "logistic")),
     Function("tanh", 1, 1, math.tanh, _at(0, _ZERO), *_usual("tanh"), aliases=("Tanh",)),
     Function("relu", 1, 1, relu, _exact_relu, *_word("ReLU"), aliases=("ReLU", "Relu", "RELU")),
+    Function("relu6", 1, 1, relu6, _exact_relu6, *_word("ReLU6"), aliases=("ReLU6", "Relu6"),
+             definition="min(max(u0, 0), 6)", slopes=("relu6'(u0)",), also_a_name=True),
     Function("leaky_relu", 1, 2, leaky_relu, _exact_leaky_relu, *_word("LeakyReLU"),
              aliases=("LeakyReLU", "leakyrelu", "lrelu"), note="leaky_relu(z, slope = 0.01)"),
     Function("elu", 1, 2, elu, _exact_elu, *_word("ELU"), aliases=("ELU",),
@@ -412,7 +539,15 @@ _SLOPES: tuple[tuple[str, Numeric, Exact | None], ...] = (
     ("step", flat, _exact_flat),
     ("sign", flat, _exact_flat),
     ("abs", abs_slope, _exact_abs_slope),
+    ("relu6", relu6_slope, _exact_relu6_slope),
+    ("clip", clip_slope, _exact_clip_slope),
 )
+
+# Slopes that high precision evaluates by a formula; each is flat itself.
+_SLOPE_DEFINITIONS = {
+    "relu6": "0 if u0 <= 0 else (1 if u0 < 6 else 0)",
+    "clip": "0 if u0 <= u1 else (1 if u0 < u2 else 0)",
+}
 
 
 # How notes write a slope without a prime: dRL(z) for ReLU′(z).
@@ -431,6 +566,8 @@ def _slope(of: Function, numeric: Numeric, exact: Exact | None) -> Function:
         of.typst + "'",
         aliases=(*(alias + "'" for alias in of.aliases), *_SLOPE_ALIASES.get(of.name, ())),
         note=f"the slope of {of.name}",
+        definition=_SLOPE_DEFINITIONS.get(of.name, ""),
+        slopes=("0",) if of.name in _SLOPE_DEFINITIONS else (),
     )
 
 

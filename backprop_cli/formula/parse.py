@@ -4,7 +4,11 @@ The text is hostile until it has been read. Nothing here evaluates it; recursion
 counter, tokens are cut by linear scans, and every refusal says where and what to write instead.
 
 Grammar, loosest first:
-    A if C else B;  < <= > >= == !=;  + -;  * / and side by side;  unary -;  ^ ** (to the right)
+    A if C else B;  or;  and;  not;  < <= > >= == !=;  + -;  * / and side by side;  unary -;
+    ^ ** (to the right)
+
+A condition of several comparisons becomes a list of cases: `A if 0 < x < 1 else B` is
+`B if x <= 0 else (A if x < 1 else B)`.
 """
 
 from __future__ import annotations
@@ -13,7 +17,8 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from typing import Literal, TypeAlias, cast
+from itertools import pairwise
+from typing import Literal, TypeAlias, TypeGuard, cast
 
 from backprop_cli.diagnostics import closest, escape, quote
 from backprop_cli.formula.build import children
@@ -60,10 +65,19 @@ class Limits:
 DEFAULT = Limits()
 
 NOT_NAMES = frozenset({"if", "else"})
+JOINS = frozenset({"and", "or", "not"})  # of conditions, unless a quantity has the name
 # Written without brackets now and then: `ln x`.
 BRACKETLESS = frozenset({"exp", "ln", "log", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh"})
 BRACKETS: Mapping[str, str] = {"(": ")", "[": "]", "{": "}"}
-RELATIONS: frozenset[str] = frozenset({"<", "<=", ">", ">=", "==", "!="})
+OPPOSITE: Mapping[Relation, Relation] = {
+    "<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "==",
+}  # fmt: skip
+MIRRORED: Mapping[Relation, Relation] = {
+    "<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!=",
+}  # fmt: skip
+RELATIONS: frozenset[str] = frozenset(OPPOSITE)
+MOST_COMPARISONS = 8  # in one condition: its cases are written out
+WRITTEN_OUT = frozenset({"sum", "mean", "norm"})  # of several values: a formula in them
 
 Kind: TypeAlias = Literal["number", "name", "function", "word", "operator", "end"]
 
@@ -155,9 +169,30 @@ def parse(
         constants,
         limits,
     )
-    formula = Parser(characters, reader.tokens(), limits).whole()
+    tokens = reader.tokens()
+    try:
+        formula = Parser(characters, tokens, limits).whole()
+    except FormulaError:
+        nested = _with_bars_in_bars(characters, tokens, limits)
+        if nested is None:
+            raise
+        formula = nested
     _refuse_tall(formula, limits)
     return formula
+
+
+def _with_bars_in_bars(
+    characters: Characters, tokens: list[Token], limits: Limits
+) -> Formula | None:
+    """A second reading of a text that has just been refused: `|2|y||` is |2·|y||, where a bar
+    after a factor was taken for the closing one. None if that is none either."""
+    bars = sum(token.value == "|" for token in tokens)
+    if bars < 4 or bars % 2:
+        return None
+    try:
+        return Parser(characters, tokens, limits, nested_bars=True).whole()
+    except FormulaError:
+        return None  # the error of the first reading is the plainer one
 
 
 def _refuse_tall(formula: Formula, limits: Limits) -> None:
@@ -182,6 +217,7 @@ _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _OPERATOR = re.compile(r"\*\*|<=|>=|==|!=|[-+*/^(){}\[\],|<>]")
 _INDEX = re.compile(r" ?\[ ?[0-9]+ ?\]")
 _STATE = re.compile(r"([A-Za-z]+)\[([A-Za-z][A-Za-z0-9_]*)\]('| new\b)?")
+_DOTTED = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)+")
 _DERIVATIVE = re.compile(r"d[A-Za-z0-9_]+ {0,2}/ {0,2}d[A-Za-z0-9_]+(?:\[[0-9]+\])?")
 
 
@@ -277,8 +313,38 @@ class Reader:
     def word(self, start: int) -> Token:
         run = _WORD.match(self.text, start)
         assert run is not None
+        if dotted := _DOTTED.match(self.text, start):
+            raise self.attribute(dotted)
         token = self.known_word(run) if self.known is not None else self.free_word(run)
-        return token or self.function_word(run)
+        if token is None:
+            return self.function_word(run)
+        if token.kind == "name" and is_function(token.value) and self._opens_bracket(token.end):
+            name = token.value
+            raise self.error(
+                f"{quote(name + '(…)')} could be the function or the quantity {quote(name)} times "
+                "a bracket",
+                token.start,
+                token.end,
+                f"write {quote(name + '*(…)')} for the product, or give the quantity another name",
+            )
+        return token
+
+    def attribute(self, dotted: re.Match[str]) -> FormulaError:
+        """`np.max`: what a programmer writes before a function's name is not needed here."""
+        word = dotted[0].rpartition(".")[2]
+        known = FUNCTIONS.get(word)
+        help = "write the formula as on paper, as in `w1*x1 + w2*x2`"
+        if known is not None or word in WRITTEN_OUT:
+            written = word if known is not None and known.constant else word + "(…)"
+            help = f"write {quote(written)} alone"
+        else:
+            help = _ADVICE.get(word, help)
+        return self.error(
+            f"{quote(dotted[0])} is a programming language's, not a formula's",
+            dotted.start(),
+            dotted.end(),
+            help,
+        )
 
     def free_word(self, run: re.Match[str]) -> Token | None:
         """A name of a problem file: any identifier that is not a function here."""
@@ -286,7 +352,11 @@ class Reader:
         if word in NOT_NAMES:
             return Token("word", word, run.start(), end)
         if self.names is not None and word in self.names:
+            if index := _INDEX.match(self.text, end):
+                raise self.entry(run, index)
             return Token("name", word, run.start(), end)
+        if word in JOINS:
+            return Token("word", word, run.start(), end)
         if self._reads_as_function(run):
             return None
         if self.constants and word in FUNCTIONS and FUNCTIONS[word].constant:
@@ -298,9 +368,20 @@ class Reader:
         if self.names is not None and (first := _only_first_part(word, self.names)):
             # `w1x1` in a file with w1 and x1: there is only one way to read it.
             return Token("name", first, run.start(), run.start() + len(first))
-        if self._opens_bracket(end) and self._meant_as_function(word):
+        if self._opens_bracket(end) and (self.names is not None or self._meant_as_function(word)):
             raise self.unknown_function(run)
         return Token("name", word, run.start(), end)
+
+    def entry(self, run: re.Match[str], index: re.Match[str]) -> FormulaError:
+        """`x[1]` is no product, and no quantity here has entries."""
+        which = index[0].strip(" []")
+        return self.error(
+            f"{quote(run[0] + index[0])} asks for an entry, and {quote(run[0])} is a single number",
+            run.start(),
+            index.end(),
+            f"write {quote(run[0] + which)} for a quantity of its own, "
+            f"{quote(f'{run[0]}*{which}')} for the product",
+        )
 
     def known_word(self, run: re.Match[str]) -> Token | None:
         """A name of the sheet by longest match; it may go on past the run of letters."""
@@ -314,7 +395,7 @@ class Reader:
                 raise self.unknown_name(run.start(), index.end())
             if not is_word_character(self.text[stop : stop + 1]):
                 return Token("name", name, run.start(), stop)
-        if word in NOT_NAMES:
+        if word in NOT_NAMES or word in JOINS:
             return Token("word", word, run.start(), end)
         if state := _STATE.match(self.text, run.start()):
             # An optimizer's state as it is shown: v[w₁₃⁽²⁾] is v_w2_1_3.
@@ -336,7 +417,7 @@ class Reader:
     def _reads_as_function(self, run: re.Match[str]) -> bool:
         """Whether a word (with its primes) is a function where it stands."""
         word, end = self._primed(run)
-        if word not in FUNCTIONS or FUNCTIONS[word].constant:
+        if not is_function(word):
             return False
         if self._opens_bracket(end):
             return True
@@ -354,6 +435,8 @@ class Reader:
         word, end = self._primed(run)
         if word in FUNCTIONS:
             return Token("function", FUNCTIONS[word].name, run.start(), end)
+        if is_function(word):
+            return Token("function", word, run.start(), end)
         if run[0] in FUNCTIONS and FUNCTIONS[run[0]].constant:
             return Token("function", FUNCTIONS[run[0]].name, run.start(), run.end())
         if self._opens_bracket(end):
@@ -369,9 +452,7 @@ class Reader:
         )
 
     def _meant_as_function(self, word: str) -> bool:
-        """`sigmod(z)` is a misspelt function, `a3(1 - a3)` a product."""
-        if self.names is not None:
-            return word.isalpha() and len(word) > 2
+        """`sigmod(z)` is a misspelt function, `a3(1 - a3)` a product, where names are not known."""
         return word.isalpha() and len(word) > 3 and bool(closest(word, FUNCTIONS, 1))
 
     def unknown_function(self, run: re.Match[str]) -> FormulaError:
@@ -381,9 +462,11 @@ class Reader:
             known += self.known.in_order
         elif self.names is not None:
             known += sorted(self.names)
-        return self.error(
-            f"{quote(word)} is not a function", run.start(), end, _did_you_mean(word, known)
-        )
+        message = f"{quote(word)} is not a function"
+        if self.names is not None:
+            message += ", nor a quantity of the file that the bracket would multiply"
+        help = advice_for(run[0]) or _did_you_mean(word, known) or _FUNCTIONS_HELP
+        return self.error(message, run.start(), end, help)
 
     def unknown_name(self, start: int, end: int) -> FormulaError:
         assert self.known is not None
@@ -435,7 +518,41 @@ class Reader:
         return ways[-1]
 
 
+_SUM_HELP = "write the sum out, as in `x1 + x2 + x3` or `sum(x1, x2, x3)`"
+_PRODUCT_HELP = "write the product out, as in `w1*x1 + w2*x2`"
+_EXPRESSION_HELP = "write what is calculated, as in `x^2 + 1`"
+
+# What to write instead of words that are no functions here.
+_ADVICE: Mapping[str, str] = {
+    **dict.fromkeys(("Sigma", "Sum", "summation"), _SUM_HELP),
+    **dict.fromkeys(("dot", "matmul", "inner", "mm"), _PRODUCT_HELP),
+    **dict.fromkeys(("def", "lambda", "return", "print", "import"), _EXPRESSION_HELP),
+    **dict.fromkeys(("square", "pow", "power"), "write a power, as in `x^2`"),
+    **dict.fromkeys(("maximum", "fmax", "amax"), "write `max(x, y)`"),
+    **dict.fromkeys(("minimum", "fmin", "amin"), "write `min(x, y)`"),
+    **dict.fromkeys(("where", "piecewise"), "write the cases, as in `x if x > 0 else 0`"),
+    **dict.fromkeys(("average", "avg"), "write `mean(x1, x2)`"),
+    "absolute": "write `abs(x)`",
+    "expit": "write `sigmoid(z)`",
+    "round": "write `floor(x + 1/2)`",
+    "in": "write the two comparisons, as in `1 if 0 < x < 1 else 0`",
+    **dict.fromkeys(("True", "true"), "write 1"),
+    **dict.fromkeys(("False", "false", "None"), "write 0"),
+}
+
+_FUNCTIONS_HELP = (
+    "there are exp, ln, sqrt, abs, max, min, sin, cos, tan and all activations, among others"
+)
+
 _UNEXPECTED_HELP = {
+    "∑": _SUM_HELP,
+    "∏": _PRODUCT_HELP,
+    "@": _PRODUCT_HELP,
+    ":": _EXPRESSION_HELP,
+    ";": "write one formula only",
+    "&": "write `and` between two comparisons",
+    "?": "write `a if x > 0 else b`",
+    "∞": "leave it out, or write a large number",
     "=": "write only the right-hand side (or `==` to compare)",
     "!": "there is no factorial here",
     ".": "write a digit after the decimal point",
@@ -468,6 +585,20 @@ def _did_you_mean(word: str, known: Iterable[str]) -> str | None:
     return f"did you mean {' or '.join(map(quote, found))}?"
 
 
+def advice_for(word: str) -> str | None:
+    """What to write instead of a word that is no quantity here, where that is known."""
+    if is_function(word):
+        return f"{quote(word)} is a function: write {quote(word + '(x)')}"
+    return _ADVICE.get(word)
+
+
+def is_function(word: str) -> bool:
+    """Whether a word before brackets is a function: one of the table, or one that is written out."""
+    if word in WRITTEN_OUT or word == "softmax":
+        return True
+    return word in FUNCTIONS and not FUNCTIONS[word].constant
+
+
 # --- the grammar ----------------------------------------------------------------------------------
 
 
@@ -481,6 +612,8 @@ class Parser:
     position: int = 0
     depth: int = 0
     open: list[Token] = field(default_factory=list)  # brackets and bars not yet closed
+    nested_bars: bool = False  # a bar between two factors opens, though others are open
+    joined: Token | None = None  # the last `and`, `or`, `not`, or relation of a chain
 
     @property
     def token(self) -> Token:
@@ -517,6 +650,11 @@ class Parser:
         formula = self.expression()
         if self.position < len(self.tokens) - 1:
             raise self.misplaced()
+        if self.joined is not None and _has_joined(formula):
+            raise self.error(
+                "a condition stands only between `if` and `else`", self.joined, None,
+                "say both numbers, as in `1 if 0 < x and x < 1 else 0`",
+            )  # fmt: skip
         return formula
 
     def misplaced(self) -> FormulaError:
@@ -538,6 +676,9 @@ class Parser:
                     f"write `{BRACKETS.get(opener.value, opener.value)}`",
                 )  # fmt: skip
             return self.error(f"`{token.value}` closes nothing", token)
+        if "|" in (token.value, *(opener.value for opener in self.open)):
+            help = "write `abs(…)` where bars stand inside bars"
+            return self.error(f"{quote(token.value)} cannot stand here", token, None, help)
         if token.value == ",":
             help = "numbers have a decimal point: `0.5`"
             return self.error("a comma only separates a function's arguments", token, None, help)
@@ -552,11 +693,11 @@ class Parser:
     def expression(self) -> Formula:
         """A conditional, a comparison or a sum."""
         self.deeper()
-        formula = self.comparison()
+        formula = self.alternatives()
         if self.sees_word("if"):
             start = self.advance()
-            condition = self.comparison()
-            if not isinstance(condition, Comparison):
+            condition = self.alternatives()
+            if not _is_condition(condition):
                 raise self.error(
                     "what follows `if` must compare two values", start, self.tokens[self.position - 1],
                     "as in `z if z > 0 else 0`",
@@ -564,19 +705,68 @@ class Parser:
             if not self.sees_word("else"):
                 raise self.error("`if` needs an `else`", start, None, "as in `z if z > 0 else 0`")
             self.advance()
-            formula = Conditional(condition, formula, self.expression())
+            if _comparisons(condition) > MOST_COMPARISONS:
+                raise self.error(
+                    f"a condition has more than {MOST_COMPARISONS} comparisons", start, None,
+                    "write it as several equations",
+                )  # fmt: skip
+            formula = _cases(condition, formula, self.expression())
         self.depth -= 1
         return formula
 
+    def alternatives(self) -> Formula:
+        """Conditions joined by `or`; most often just a sum, or one comparison."""
+        found = self.together()
+        while self.sees_word("or"):
+            found = self.join(found, self.advance(), self.together())
+        return found
+
+    def together(self) -> Formula:
+        """Conditions joined by `and`."""
+        found = self.denied()
+        while self.sees_word("and"):
+            found = self.join(found, self.advance(), self.denied())
+        return found
+
+    def denied(self) -> Formula:
+        if not self.sees_word("not"):
+            return self.comparison()
+        self.deeper()
+        sign = self.advance()
+        found = self.join(None, sign, self.denied())
+        self.depth -= 1
+        return found
+
+    def join(self, left: Formula | None, word: Token, right: Formula) -> Formula:
+        """Two conditions (for `not`, one) under a word. It never leaves the parser: `_cases` turns
+        it into cases."""
+        self.joined = word
+        parts = tuple(part for part in (left, right) if part is not None)
+        if not all(map(_is_condition, parts)):
+            raise self.error(
+                f"{quote(word.value)} joins comparisons", word, None,
+                "as in `1 if x > 0 and x < 1 else 0`",
+            )  # fmt: skip
+        return Call(word.value, parts)
+
     def comparison(self) -> Formula:
-        left = self.sum()
-        if not self.sees(*RELATIONS):
-            return left
-        relation = cast(Relation, self.advance().value)
-        formula = Comparison(left, relation, self.sum())
-        if self.sees(*RELATIONS):
-            raise self.error("a comparison has two sides", self.token)
-        return formula
+        """A sum, or a comparison of two; `a < b < c` is `a < b and b < c`."""
+        sides, relations = [self.sum()], list[Token]()
+        while self.sees(*RELATIONS):
+            relations.append(self.advance())
+            sides.append(self.sum())
+        if not relations:
+            return sides[0]
+        found: list[Formula] = [
+            Comparison(left, cast(Relation, relation.value), right)
+            for (left, right), relation in zip(pairwise(sides), relations, strict=True)
+        ]
+        if len(found) > 1:
+            self.joined = relations[1]
+        whole = found[0]
+        for part in found[1:]:
+            whole = Call("and", (whole, part))
+        return whole
 
     def sum(self) -> Formula:
         terms = [self.signed_term()]
@@ -629,8 +819,13 @@ class Parser:
         if self.token.kind in ("name", "function"):
             return True
         if self.sees("|"):
-            return not (self.open and self.open[-1].value == "|")
+            inside = bool(self.open) and self.open[-1].value == "|"
+            return not inside or (self.nested_bars and self._operand_follows())
         return self.sees(*BRACKETS)
+
+    def _operand_follows(self) -> bool:
+        following = self.tokens[self.position + 1]
+        return following.kind in ("number", "name", "function") or following.value in BRACKETS
 
     def refuse_after_division(self, first: Token, divisor: Token, quotient: Formula) -> None:
         """`1/2x` may mean either; `1/2(a - b)` can only mean half of it."""
@@ -698,7 +893,7 @@ class Parser:
         opener = self.advance()
         self.open.append(opener)
         found: list[Formula] = []
-        if self.sees(closer):
+        if self.sees(closer) and closer != "|":
             raise self.error("nothing stands in the brackets", opener, self.token)
         while True:
             found.append(self.expression())
@@ -715,6 +910,8 @@ class Parser:
 
     def call(self) -> Formula:
         token = self.advance()
+        if token.value not in FUNCTIONS:
+            return self.written_out(token)
         function = FUNCTIONS[token.value]
         if function.constant:
             return Call(function.name, ())
@@ -727,9 +924,33 @@ class Parser:
             raise self.error(
                 f"{quote(function.name)} takes {_count(function.fewest, function.most)}, not {count}",
                 token, self.tokens[self.position - 1],
-                f"{function.note}" if function.note and function.most != 1 else None,
+                function.note or None,
             )  # fmt: skip
         return Call(function.name, tuple(arguments))
+
+    def written_out(self, token: Token) -> Formula:
+        """A function of several values that is only short for a formula in them."""
+        name = token.value
+        values = self.inside(BRACKETS[self.token.value], several=True)
+        last = self.tokens[self.position - 1]
+        if name == "softmax":
+            raise self.error(
+                "`softmax` is not a function with one value: it has one for each of its arguments",
+                token, None,
+                "write the output that is meant: `exp(z1)/(exp(z1) + exp(z2) + exp(z3))`",
+            )  # fmt: skip
+        if len(values) < 2:
+            raise self.error(
+                f"{quote(name)} is of several values, and every quantity here is a single number",
+                token, last,
+                f"list them, as in {quote(name + '(x1, x2, x3)')}; for samples there is "
+                "`training: {reduction: …}`",
+            )  # fmt: skip
+        if name == "norm":
+            squares = tuple(Power(value, Number("2")) for value in values)
+            return Call("sqrt", (Sum(squares),))
+        whole = Sum(tuple(values))
+        return Quotient(whole, Number(str(len(values)))) if name == "mean" else whole
 
     def bare_argument(self, function: Token) -> Formula:
         """`ln x`: one name or number, with nothing after it that might belong to it."""
@@ -744,6 +965,68 @@ class Parser:
                 f"write {quote(f'{function.value}({self.written(first, self.tokens[self.position - 1])})')}",
             )  # fmt: skip
         return argument
+
+
+def _is_condition(formula: Formula) -> TypeGuard[Comparison | Call]:
+    return isinstance(formula, Comparison) or _is_joined(formula)
+
+
+def _is_joined(formula: Formula) -> bool:
+    return isinstance(formula, Call) and formula.function in JOINS
+
+
+def _has_joined(formula: Formula) -> bool:
+    """Whether conditions were joined where no `if` made cases of them."""
+    waiting = [formula]
+    while waiting:
+        node = waiting.pop()
+        if _is_joined(node):
+            return True
+        waiting.extend(children(node))
+    return False
+
+
+def _comparisons(condition: Formula) -> int:
+    """How many comparisons a condition joins."""
+    waiting, count = [condition], 0
+    while waiting:
+        node = waiting.pop()
+        if _is_joined(node):
+            waiting.extend(children(node))
+        else:
+            count += 1
+    return count
+
+
+def _cases(condition: Formula, then: Formula, otherwise: Formula) -> Formula:
+    """`then if condition else otherwise` as a list of cases with one comparison each."""
+    match condition:
+        case Call("not", (denied,)):
+            return _cases(_opposite(denied), then, otherwise)
+        case Call("or", (first, second)):
+            return _cases(first, then, _cases(second, then, otherwise))
+        case Call("and", (first, second)):
+            return _cases(_opposite(first), otherwise, _cases(second, then, otherwise))
+        case Comparison():
+            return Conditional(condition, then, otherwise)
+        case _:
+            raise TypeError("not a condition")
+
+
+def _opposite(condition: Formula) -> Formula:
+    match condition:
+        case Call("not", (denied,)):
+            return denied
+        case Call("or", parts):
+            return Call("and", tuple(map(_opposite, parts)))
+        case Call("and", parts):
+            return Call("or", tuple(map(_opposite, parts)))
+        case Comparison(Number() as left, relation, right) if not isinstance(right, Number):
+            return Comparison(right, MIRRORED[OPPOSITE[relation]], left)  # x ≤ 0, not 0 ≥ x
+        case Comparison(left, relation, right):
+            return Comparison(left, OPPOSITE[relation], right)
+        case _:
+            raise TypeError("not a condition")
 
 
 def _product(factors: list[Formula]) -> Formula:

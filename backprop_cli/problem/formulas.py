@@ -101,12 +101,15 @@ def plain_name(text: str) -> str:
 
 
 def is_function(name: str) -> bool:
-    """Whether formulas read a name as a function, whoever else claims it."""
+    """Whether a name is so much a function's that no quantity may have it."""
     return name in _FUNCTION_NAMES
 
 
 _FUNCTION_NAMES = frozenset(
-    name for row in FUNCTIONS.values() if not row.constant for name in (row.name, *row.aliases)
+    name
+    for row in FUNCTIONS.values()
+    if not (row.constant or row.also_a_name)
+    for name in (row.name, *row.aliases)
 ) | {"if", "else"}
 
 
@@ -119,12 +122,14 @@ def report_undefined(
     renamed: Mapping[str, str] | None = None,
 ) -> bool:
     """Report each name of a formula that nothing defines, at its place. True if there is one."""
+    from backprop_cli.formula.parse import advice_for
+
     found = False
     for name in names_in(read):
         if name in known:
             continue
         found = True
-        advice = report.nearest(name, known) or help
+        advice = advice_for(name) or report.nearest(name, known) or help
         if renamed and name in renamed:
             advice = renamed[name]
         span = _place(name, node) if isinstance(node, Scalar) else node.span

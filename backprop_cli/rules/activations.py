@@ -153,6 +153,21 @@ _ROWS = (
         range="a >= 0",
     ),
     ActivationRule(
+        "relu6",
+        "ReLU6",
+        formula_text="0 if z <= 0 else (z if z < 6 else 6)",
+        slope_text="0 if z <= 0 else (1 if z < 6 else 0)",
+        use="hidden units of small networks for phones, whose numbers have few bits",
+        reason="A ReLU6 passes the gradient on where 0 < z < 6 and blocks it elsewhere.",
+        kinks=(
+            Kink("z", "0", "ReLU6 has no derivative at z = 0; 0 is used there."),
+            Kink("z", "6", "ReLU6 has no derivative at z = 6; 0 is used there."),
+        ),
+        low=Number("0"),
+        high=Number("6"),
+        range="0 <= a <= 6",
+    ),
+    ActivationRule(
         "leaky_relu",
         "leaky ReLU",
         formula_text="z if z > 0 else slope*z",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from fractions import Fraction
+from itertools import product
 
 import pytest
 from hypothesis import given, settings
@@ -168,7 +169,20 @@ def test_names_of_a_sheet(typed: str, plainly: str) -> None:
         ("e^2x", 0, 4, "in brackets"),
         ("ln 2x", 0, 5, "`ln(2)`"),
         ("sin^2(x)", 0, 3, "without its argument"),
-        ("a < b < c", 6, 1, "two sides"),
+        ("a < b < c", 6, 1, "say both numbers"),
+        ("2*(a > b and c > 0)", 9, 3, "say both numbers"),
+        ("a and b", 2, 3, "joins comparisons"),
+        ("not a", 0, 3, "joins comparisons"),
+        ("1 if " + "a > 0 and " * 8 + "b > 0 else 0", 2, 2, "more than 8"),
+        ("np.max(a, b)", 0, 6, "write `max(…)` alone"),
+        ("math.pi", 0, 7, "write `pi` alone"),
+        ("x.dot(w)", 0, 5, "`w1*x1 + w2*x2`"),
+        ("a @ b", 2, 1, "write the product out"),
+        ("∑ a", 0, 1, "`sum(x1, x2, x3)`"),
+        ("lambda x: x", 8, 1, "what is calculated"),
+        ("sum(a)", 0, 6, "`sum(x1, x2, x3)`"),
+        ("softmax(a, b)", 0, 7, "exp(z1)/(exp(z1) + exp(z2) + exp(z3))"),
+        ("log(a, 2)", 0, 9, "`log2`"),
         ("a if b else c", 2, 4, "compare two values"),
         ("a if b > c", 2, 2, "needs an `else`"),
         ("sqrt(a, b)", 0, 10, "one argument, not 2"),
@@ -230,14 +244,69 @@ def test_mistakes_on_a_sheet(text: str, column: int, length: int, words: str) ->
 
 
 def test_names_win_over_functions_and_constants() -> None:
-    assert plain.write(parse("e*sign(2)", names={"e", "sign"})) == "e*sign*2"
+    assert plain.write(parse("e*floor", names={"e", "floor"})) == "e*floor"
+    with pytest.raises(FormulaError, match="the function or the quantity `floor` times") as caught:
+        parse("e*floor(2)", names={"e", "floor"})
+    assert "`floor*(…)`" in (caught.value.help or "")
+    with pytest.raises(FormulaError, match="the function or the quantity"):
+        parse("floor(2)", known={"floor"})
     assert parse("e", names={"e"}) == Name("e")
     assert parse("pi", constants=False) == Name("pi")
     with pytest.raises(FormulaError, match="not a function"):
         parse("foo(2)", names={"e"})
 
 
+@pytest.mark.parametrize("text", ["foo(a)", "q(a + 1)", "w4(a)", "Σ(a)", "f'(a)"])
+def test_no_unknown_name_before_brackets_is_a_product(text: str) -> None:
+    with pytest.raises(FormulaError, match="not a function"):
+        parse(text, names={"a", "w"})
+
+
+def test_a_quantity_before_brackets_is_a_factor() -> None:
+    names = {"a3", "w", "x", "foo"}
+    for text, written in [
+        ("a3(1 - a3)", "a3*(1 - a3)"), ("w(x+1)", "w*(x + 1)"), ("foo(x)", "foo*x"),
+        ("w[x + 1]", "w*(x + 1)"),
+    ]:  # fmt: skip
+        assert plain.write(parse(text, names=names)) == written
+    with pytest.raises(FormulaError, match="asks for an entry"):
+        parse("x[1]", names=names)
+
+
+@pytest.mark.parametrize(
+    ("text", "plainly"),
+    [
+        ("1 if 0 < x < 1 else 0", "0 if x <= 0 else 1 if x < 1 else 0"),
+        ("a if x > 0 and x < 1 else b", "b if x <= 0 else a if x < 1 else b"),
+        ("a if x > 0 or b > 0 else c", "a if x > 0 else a if b > 0 else c"),
+        ("a if not x > 0 else b", "a if x <= 0 else b"),
+        ("a if not (x > 0 or b == 0) else c", "c if x > 0 else a if b != 0 else c"),
+        ("a if x > 0 or b > 0 and c > 0 else 0", "a if x > 0 else 0 if b <= 0 else a if c > 0 else 0"),
+        ("sum(a, -b, c)", "a - b + c"),
+        ("mean(a, b, c)", "(a + b + c)/3"),
+        ("norm(a, b - c)", "sqrt(a^2 + (b - c)^2)"),
+        ("||a| - |b||", "abs(abs(a) - abs(b))"),
+        ("|2|a||", "abs(2*abs(a))"),
+        ("|a|b|c|", "abs(a)*b*abs(c)"),
+    ],
+)  # fmt: skip
+def test_what_is_short_for_something_longer(text: str, plainly: str) -> None:
+    assert plain.write(parse(text)) == plainly
+
+
+def test_conditions_mean_what_python_means() -> None:
+    text = "1 if not (x > 1 and a < 2) and (b == 0 or 0 <= x < c) or a != b else 0"
+    tree = parse(text)
+    for x, a, b, c in product(map(Fraction, range(3)), repeat=4):
+        truth = (not (x > 1 and a < 2) and (b == 0 or 0 <= x < c)) or a != b
+        assert evaluate(tree, {"x": x, "a": a, "b": b, "c": c}.__getitem__) == truth
+
+
 HOSTILE = [
+    "1 if " + "not " * 900 + "1<2 else 1",
+    "1 if " + "(a>0 or a>1) and " * 200 + "a>2 else 0",
+    "1 if " + "<".join("a" * 900) + " else 0",
+    "sum(" * 300 + "a" + ",a)" * 300,
     "(" * 100_000,
     "(" * 1_900,
     "[{(" * 600,
