@@ -261,6 +261,10 @@ def solve(
     symbolic: Annotated[
         bool, typer.Option("--symbolic", help="Write out each derivation.")
     ] = False,
+    composed: Annotated[
+        bool,
+        typer.Option("--composed", help="Each derivative as one formula in what is given."),
+    ] = False,
     only: Annotated[
         list[str] | None,
         typer.Option("--only", metavar="NAME", help="Just this quantity (repeatable)."),
@@ -336,6 +340,7 @@ def solve(
         fractions=exact,
         curve=curve_range(run, curve),
         pictures=chosen in (Format.HTML, Format.PDF),
+        composed=composed,
     )
     if chosen is Format.JSON:
         from backprop_cli.worksheet.solution_json import solution_json

@@ -12,17 +12,24 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from random import Random
-from typing import TypeAlias, TypeVar
+from typing import TypeVar
 
 from backprop_cli import algebra
 from backprop_cli.algebra.precise import arithmetic, evaluate_precisely
-from backprop_cli.formula.build import names_in, size, substitute, total
+from backprop_cli.formula.build import names_in, size
 from backprop_cli.formula.evaluate import as_float
 from backprop_cli.formula.nodes import Formula, Name
 from backprop_cli.graph.backward import with_gradients
 from backprop_cli.graph.expand import expand
-from backprop_cli.graph.naming import derivative_name
-from backprop_cli.graph.step import Graph, Leaf, Step
+from backprop_cli.graph.step import Graph, Leaf
+from backprop_cli.graph.whole import (
+    SUM_OF_LOSSES,
+    Asked,
+    Definitions,
+    Forward,
+    differentiated,
+    forward_pass,
+)
 from backprop_cli.problem.model import Custom, Network, Problem, RuleUse
 from backprop_cli.run import Value, batch_of, batch_size, evaluate_steps, sample_count
 from backprop_cli.worksheet.document import (
@@ -57,7 +64,6 @@ ATTEMPTS = 40
 ROWS = 40
 SHOWN_DIGITS = 6
 
-Definitions: TypeAlias = list[tuple[str, Formula]]
 Item = TypeVar("Item")
 
 
@@ -225,83 +231,6 @@ def _targets(kind: str, leaves: Sequence[Leaf], random: Random) -> dict[str, Fra
 # The comparison
 
 
-@dataclass(frozen=True)
-class Asked:
-    """A gradient and what it is the derivative of: `output` by `variable`, both among the
-    definitions."""
-
-    name: str
-    output: str
-    variable: str
-    wanted: bool  # of a parameter, not on the way to one
-
-
-SUM_OF_LOSSES = "sum of the losses"
-
-
-@dataclass(frozen=True)
-class Forward:
-    """The forward pass and the loss as definitions; in a batch each sample has its own copy of
-    what the samples share.
-
-    The gradient of one sample is that by its copies, so that what goes through the statistics of
-    batch normalisation is counted where the sheet counts it.
-    """
-
-    copies: Mapping[str, str]  # w2_1_1[3] → w2_1_1
-    steps: Definitions
-    saturated: bool  # the loss is worked out in its stable form, from z and past ŷ
-
-    @property
-    def definitions(self) -> Definitions:
-        return [*((copy, Name(name)) for copy, name in self.copies.items()), *self.steps]
-
-
-def _forward(graph: Graph, *, saturated: bool) -> Forward:
-    shared = {leaf.name for leaf in graph.leaves if leaf.sample is None}
-    copies: dict[str, str] = {}
-    steps: Definitions = []
-    for step in graph.section("forward", "loss"):
-        formula = step.numeric if saturated and step.numeric is not None else step.formula
-        if len(graph.batch) > 1 and step.sample is not None:
-            own = {name: f"{name}[{step.sample}]" for name in names_in(formula) if name in shared}
-            copies.update({copy: name for name, copy in own.items()})
-            formula = substitute(formula, {name: Name(copy) for name, copy in own.items()})
-        steps.append((step.name, formula))
-    if len(graph.losses) > 1:
-        steps.append((SUM_OF_LOSSES, total(*map(Name, graph.losses))))
-    return Forward(copies, steps, saturated)
-
-
-def _asked(graph: Graph) -> list[Asked]:
-    """The gradients on the sheet, and those it leaves off because nothing leads there."""
-    several = len(graph.losses) > 1
-    of_samples = SUM_OF_LOSSES if several else graph.output
-    found = []
-    for step in graph.section("backward", "gradient"):
-        if step.of is None or step.kind not in ("gradient", "upstream", "batch_gradient"):
-            continue
-        wanted = step.section == "gradient"
-        if step.kind == "batch_gradient":
-            found.append(Asked(step.name, graph.output, step.of, wanted))
-        else:
-            found.append(Asked(step.name, of_samples, _variable(graph, step, several), wanted))
-    names = {asked.name for asked in found}
-    for name in graph.wrt:
-        gradient = derivative_name(graph.output, name)
-        if gradient not in names and name in graph.leaf:
-            found.append(Asked(gradient, graph.output, name, True))
-    return found
-
-
-def _variable(graph: Graph, step: Step, several: bool) -> str:
-    assert step.of is not None
-    leaf = graph.leaf.get(step.of)
-    if several and leaf is not None and leaf.sample is None and step.sample is not None:
-        return f"{step.of}[{step.sample}]"
-    return step.of
-
-
 def _compare_at(place: Place, findings: Findings, work: int, sympy_work: int) -> None:
     graph = place.graph
     leaves = {leaf.name: place.values[leaf.name] for leaf in graph.leaves}
@@ -309,10 +238,10 @@ def _compare_at(place: Place, findings: Findings, work: int, sympy_work: int) ->
     if not math.isfinite(loss):
         findings.undefined += 1
         return
-    forward = _forward(graph, saturated=False)
+    forward = forward_pass(graph, saturated=False)
     if not math.isfinite(_precisely(forward.definitions, leaves)[graph.output]):
-        forward = _forward(graph, saturated=True)  # log-loss at saturation
-    asked = _asked(graph)
+        forward = forward_pass(graph, saturated=True)  # log-loss at saturation
+    asked = differentiated(graph)
     chosen = _affordable(asked, forward.definitions, work)
     findings.left_out += len(asked) - len(chosen)
     quotients = _quotients(chosen, forward, leaves)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from fractions import Fraction
-from typing import Any, assert_never
+from functools import lru_cache
+from typing import Any, assert_never, cast
 
 from backprop_cli.algebra.monomials import Monomial, Writer
 from backprop_cli.formula.nodes import (
@@ -19,6 +20,7 @@ from backprop_cli.formula.nodes import (
     Power,
     Product,
     Quotient,
+    Relation,
     Shown,
     Sum,
 )
@@ -32,15 +34,26 @@ class Beyond(ValueError):
 
 
 def to_sympy(
-    formula: Formula, symbol: Callable[[str], Any], functions: Mapping[str, Callable[..., Any]]
+    formula: Formula,
+    symbol: Callable[[str], Any],
+    functions: Mapping[str, Callable[..., Any]],
+    found: dict[int, Any] | None = None,
 ) -> Any:
     """The formula as a SymPy expression; `symbol` gives each name's symbol.
+
+    `found` takes down what each part came to, by the part's id.
 
     Raises Beyond for a number or a power of numbers that SymPy would take long to write out.
     """
     import sympy
 
     def convert(node: Formula) -> Any:
+        expression = _convert(node)
+        if found is not None:
+            found[id(node)] = expression
+        return expression
+
+    def _convert(node: Formula) -> Any:
         match node:
             case Number(text):
                 mantissa, _, exponent = text.lower().partition("e")
@@ -68,16 +81,12 @@ def to_sympy(
                     raise Beyond(f"{function} is not known to SymPy")
                 return functions[function](*map(convert, arguments))
             case Conditional(condition, then, otherwise):
-                holds = relation(condition)
-                return sympy.Piecewise((convert(then), holds), (convert(otherwise), True))
+                sides = (convert(condition.left), convert(condition.right))
+                return choice(condition.relation)(*sides, convert(then), convert(otherwise))
             case Comparison() | Matrix() | Shown():
                 raise Beyond("no expression")
             case _:
                 assert_never(node)
-
-    def relation(node: Comparison) -> Any:
-        left, right = convert(node.left), convert(node.right)
-        return _relations()[node.relation](left, right)
 
     def _power(base: Any, exponent: Any) -> Any:
         if base.is_number and exponent.is_number:
@@ -91,40 +100,75 @@ def to_sympy(
     return convert(formula)
 
 
-def _relations() -> dict[str, Any]:
+@lru_cache(maxsize=8)
+def choice(relation: Relation) -> Any:
+    """`then if left relation right else otherwise`, as a function of these four.
+
+    SymPy's own Piecewise compares and merges the conditions of its parts: time doubles with each
+    case inside another. `piecewise` gives it where SymPy is to reason about the cases.
+    """
     import sympy
 
-    return {
-        "<": sympy.Lt,
-        "<=": sympy.Le,
-        ">": sympy.Gt,
-        ">=": sympy.Ge,
-        "==": sympy.Eq,
-        "!=": sympy.Ne,
-    }
+    @sympy.cacheit  # type: ignore[untyped-decorator]
+    def derivative(self: Any, symbol: Any) -> Any:
+        left, right, then, otherwise = self.args
+        then, otherwise = then.diff(symbol), otherwise.diff(symbol)
+        return then if then == otherwise else self.func(left, right, then, otherwise)
+
+    found = type(f"choice{relation}", (sympy.Function,), {"_eval_derivative": derivative})
+    found.relation = relation  # type: ignore[attr-defined]
+    return found
+
+
+def piecewise(expression: Any) -> Any:
+    """The expression with every choice as SymPy's Piecewise."""
+    import sympy
+
+    relations = dict(
+        zip(RELATIONS, (sympy.Lt, sympy.Le, sympy.Gt, sympy.Ge, sympy.Eq, sympy.Ne), strict=True)
+    )
+
+    def cases(relation: Relation) -> Callable[..., Any]:
+        def make(left: Any, right: Any, then: Any, otherwise: Any) -> Any:
+            return sympy.Piecewise((then, relations[relation](left, right)), (otherwise, True))
+
+        return make
+
+    for relation in RELATIONS:
+        expression = expression.replace(choice(relation), cases(relation))
+    return expression
+
+
+RELATIONS: tuple[Relation, ...] = ("<", "<=", ">", ">=", "==", "!=")
 
 
 def from_sympy(expression: Any, names: Mapping[Any, Formula], decimals: bool = False) -> Formula:
     """A SymPy expression as it would be written; `names` are the symbols in writing order.
 
     Terms and factors follow the order of the symbols in them; numbers come last in a sum and
-    first in a product; negative exponents make a quotient.
+    first in a product; negative exponents make a quotient. `names` may also say how larger parts
+    are written, and where among the factors they stand.
     """
     import sympy
 
     writer = Writer(decimals)
-    place = {symbol: index for index, symbol in enumerate(names)}
+    place = {part: index for index, part in enumerate(names)}
 
     def order(part: Any) -> tuple[bool, bool, int, str]:
+        base = part.base if part.is_Pow and part not in place else part
+        for written in (base, -base):
+            if written in place:
+                return (False, False, place[written], "")
         places = [place[symbol] for symbol in part.free_symbols]
-        composite = not (part.is_Symbol or (part.is_Pow and part.base.is_Symbol))
-        return (not places, composite, min(places, default=0), sympy.srepr(part))
+        return (not places, True, min(places, default=0), sympy.srepr(part))
 
     def term_order(part: Any) -> tuple[bool, list[int], str]:
         places = sorted(place[symbol] for symbol in part.free_symbols)
         return (not places, places, sympy.srepr(part))
 
     def convert(node: Any) -> Formula:
+        if node in names:
+            return names[node]
         return writer.sum(map(monomial, sorted(sympy.Add.make_args(node), key=term_order)))
 
     def monomial(node: Any) -> Monomial:
@@ -137,9 +181,15 @@ def from_sympy(expression: Any, names: Mapping[Any, Formula], decimals: bool = F
         return result
 
     def power(node: Any) -> Monomial:
-        if node.is_Pow and node.exp.is_Rational:
+        if node.is_Pow and node.exp.is_Rational and node not in names:
             exponent = Fraction(int(node.exp.p), int(node.exp.q))
+            opposite = -node.base
+            if exponent.denominator == 1 and node.base not in names and opposite in names:
+                sign = Fraction(-1 if exponent.numerator % 2 else 1)
+                return Monomial(sign, ((names[opposite], exponent),))
             return Monomial(Fraction(1), ((convert(node.base), exponent),))
+        if node not in names and -node in names:
+            return Monomial(Fraction(-1), ((names[-node], Fraction(1)),))
         return Monomial(Fraction(1), ((atom(node), Fraction(1)),))
 
     def atom(node: Any) -> Formula:
@@ -152,8 +202,13 @@ def from_sympy(expression: Any, names: Mapping[Any, Formula], decimals: bool = F
         if node.is_Pow:
             return Power(convert(node.base), convert(node.exp))
         if node.is_Function:
+            arguments = tuple(map(convert, node.args))
+            if isinstance(relation := getattr(node, "relation", None), str):
+                left, right, then, otherwise = arguments
+                comparison = Comparison(left, cast(Relation, relation), right)
+                return Conditional(comparison, then, otherwise)
             function = type(node).__name__
-            return Call("ln" if function == "log" else function, tuple(map(convert, node.args)))
+            return Call("ln" if function == "log" else function, arguments)
         if node.is_Add:
             return convert(node)
         raise Beyond(f"{type(node).__name__} is not written on sheets")

@@ -8,7 +8,7 @@ from functools import lru_cache
 from random import Random
 from typing import Any
 
-from backprop_cli.algebra.bridge import Beyond, from_sympy, to_sympy
+from backprop_cli.algebra.bridge import Beyond, from_sympy, piecewise, to_sympy
 from backprop_cli.algebra.precise import precise_value
 from backprop_cli.algebra.slopes import function_classes
 from backprop_cli.formula.build import children, names_in, rebuild, rename, size
@@ -114,6 +114,7 @@ def equal(a: Formula, b: Formula) -> bool:
 
     try:
         difference = to_sympy(a, symbol, meanings()) - to_sympy(b, symbol, meanings())
+        difference = piecewise(difference)
         return any(attempt == 0 for attempt in _attempts(difference))
     except (ArithmeticError, NotImplementedError, RecursionError, TypeError, ValueError):
         return False

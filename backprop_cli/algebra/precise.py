@@ -206,7 +206,7 @@ def _functions(on: Arithmetic) -> Mapping[str, Callable[..., Precise]]:
     return table | {row.name: defined(written(row.definition)) for row in ROWS if row.definition}
 
 
-_COMPARE: Mapping[str, Callable[[Precise, Precise], bool]] = {
+COMPARE: Mapping[str, Callable[[Precise, Precise], bool]] = {
     "<": lambda left, right: bool(left < right),
     "<=": lambda left, right: bool(left <= right),
     ">": lambda left, right: bool(left > right),
@@ -249,7 +249,7 @@ def evaluate_precisely(
                 assert_never(node)
 
     def holds(node: Comparison) -> bool:
-        return _COMPARE[node.relation](value(node.left), value(node.right))
+        return COMPARE[node.relation](value(node.left), value(node.right))
 
     return value(formula)
 

@@ -15,9 +15,12 @@ from backprop_cli.formula.nodes import Formula, Name
 from backprop_cli.formula.parse import parse
 
 
-@lru_cache(maxsize=1)
-def function_classes() -> dict[str, Any]:
-    """SymPy's own functions where it has them, else opaque ones with our slopes."""
+@lru_cache(maxsize=2)
+def function_classes(*, taught: bool = False) -> dict[str, Any]:
+    """SymPy's own functions where it has them, else opaque ones with our slopes.
+
+    With `taught` a slope is what is taught, σ(1 − σ) and 1 − tanh², not σ′ and tanh′.
+    """
     import sympy
     from sympy.core.function import ArgumentIndexError
 
@@ -81,11 +84,11 @@ def function_classes() -> dict[str, Any]:
     def sigmoid_bend(z: Any) -> Any:
         return call("sigmoid'", z) * (1 - 2 * call("sigmoid", z))
 
-    opaque("sigmoid", primed)
+    opaque("sigmoid", (lambda self, _: self * (1 - self)) if taught else primed)
     opaque("sigmoid'", lambda self, _: sigmoid_bend(self.args[0]))
-    opaque("tanh", primed)
+    opaque("tanh", (lambda self, _: 1 - self**2) if taught else primed)
     opaque("tanh'", lambda self, _: -2 * call("tanh", self.args[0]) * self)
-    opaque("softplus", primed)
+    opaque("softplus", (lambda self, _: call("sigmoid", self.args[0])) if taught else primed)
     opaque("softplus'", lambda self, _: call("sigmoid'", self.args[0]))
     opaque("swish", primed)
     opaque(

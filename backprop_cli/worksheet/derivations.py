@@ -19,6 +19,7 @@ from backprop_cli.graph.derivation import (
 )
 from backprop_cli.graph.derivation import Derivation as GradientDerivation
 from backprop_cli.graph.step import Step
+from backprop_cli.worksheet.composed import composed
 from backprop_cli.worksheet.document import (
     Block,
     Derivation,
@@ -30,7 +31,7 @@ from backprop_cli.worksheet.document import (
     Relation,
     Text,
 )
-from backprop_cli.worksheet.sheet import Sheet
+from backprop_cli.worksheet.sheet import Sheet, number_lines
 
 REUSE_PATHS = 2
 """With more paths than these, a derivation builds on gradients that are already known."""
@@ -50,6 +51,8 @@ def only(sheet: Sheet) -> Iterator[Block]:
         if step is not None:
             yield derivation(sheet, step)
             yield from path_remarks(sheet, [step])
+            if sheet.choices.composed:
+                yield from composed(sheet, [step])
         elif name in sheet.graph.leaf:
             yield _given(sheet, name)
         elif name in sheet.graph.trivial_slopes:
@@ -78,7 +81,7 @@ def derivation(sheet: Sheet, step: Step) -> Derivation:
         last = derived.closed
     else:
         lines = _reuse_lines(sheet, step)
-    return Derivation((*lines, *_number_lines(sheet, step.name, last or lines[-1].right)))
+    return Derivation((*lines, *number_lines(sheet, step.name, last or lines[-1].right)))
 
 
 def _written_out(sheet: Sheet, derived: GradientDerivation) -> bool:
@@ -121,23 +124,7 @@ def _these(steps: Sequence[Step]) -> Line:
 
 def _equation(sheet: Sheet, name: str, formula: Formula) -> Derivation:
     line = DerivationLine(Name(name), "=", formula)
-    return Derivation((line, *_number_lines(sheet, name, formula)))
-
-
-def _number_lines(sheet: Sheet, name: str, formula: Formula) -> tuple[DerivationLine, ...]:
-    """The formula with numbers put in, and the result, as far as they are new."""
-    value, written = sheet.value(name), sheet.shown(name)
-    if value is None or written is None:  # a local derivative written in place, or no numbers
-        value, written = sheet.evaluated(formula)
-    if value is None or written is None:
-        return ()
-    numbers = sheet.put_in(formula, value)
-    found = []
-    if numbers not in (formula, written.formula):
-        found.append(DerivationLine(None, "=", numbers))
-    if written.formula != formula:
-        found.append(DerivationLine(None, written.sign, written.formula))
-    return tuple(found)
+    return Derivation((line, *number_lines(sheet, name, formula)))
 
 
 def _path_lines(derived: GradientDerivation) -> tuple[DerivationLine, ...]:

@@ -14,9 +14,10 @@ from backprop_cli.formula.spelling import GREEK, Derivative, Glyph, Spelling, Sy
 from backprop_cli.graph.derivation import Derivations
 from backprop_cli.graph.equations import LOSS_NAMES
 from backprop_cli.graph.step import Graph, Step
+from backprop_cli.graph.whole import Wholes
 from backprop_cli.problem.model import Network
 from backprop_cli.run import Iteration, Run, Value
-from backprop_cli.worksheet.document import Line, Math, Text
+from backprop_cli.worksheet.document import DerivationLine, Line, Math, Text
 from backprop_cli.worksheet.numbers import (
     Shown,
     authored,
@@ -37,7 +38,8 @@ class Choices:
 
     `form`: gradients on top of earlier ones (`reuse`), written out to the loss (`chain`), with δ,
     with matrices, or gate by gate. `only`: just these quantities. `pictures`: the network and the
-    curves of its activations, for pages that can show them well.
+    curves of its activations, for pages that can show them well. `composed`: each derivative as
+    one formula in what is given.
     """
 
     symbolic: bool = False
@@ -47,6 +49,7 @@ class Choices:
     fractions: bool = False
     curve: tuple[str, float, float] | None = None
     pictures: bool = False
+    composed: bool = False
 
 
 DEFAULT = Choices()
@@ -102,6 +105,10 @@ class Sheet:
     @cached_property
     def derivations(self) -> Derivations:
         return Derivations(self.graph)
+
+    @cached_property
+    def wholes(self) -> Wholes:
+        return Wholes(self.graph, self.derivations)
 
     @cached_property
     def passed_back(self) -> dict[str, Formula]:
@@ -183,6 +190,25 @@ class Sheet:
         """The step's formula with numbers, or None where one is missing."""
         value = self.value(step.name)
         return None if value is None else self.put_in(step.formula, value)
+
+
+def number_lines(sheet: Sheet, name: str | None, formula: Formula) -> tuple[DerivationLine, ...]:
+    """The formula with numbers put in, and the result, as far as they are new.
+
+    The result is what the sheet has for the name; without one, what the formula comes to.
+    """
+    value, written = (None, None) if name is None else (sheet.value(name), sheet.shown(name))
+    if value is None or written is None:  # a local derivative written in place, or no numbers
+        value, written = sheet.evaluated(formula)
+    if value is None or written is None:
+        return ()
+    numbers = sheet.put_in(formula, value)
+    found = []
+    if numbers not in (formula, written.formula):
+        found.append(DerivationLine(None, "=", numbers))
+    if written.formula != formula:
+        found.append(DerivationLine(None, written.sign, written.formula))
+    return tuple(found)
 
 
 def cell_of(written: Shown | None) -> Line:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from backprop_cli.run import Run
 from backprop_cli.worksheet import (
     collapse,
+    composed,
     derivations,
     findings,
     gates,
@@ -101,6 +102,8 @@ def one_update(sheet: Sheet) -> Iterator[Block]:
             yield from updates.updates(sheet)
     yield from updates.loss_again(sheet)
     yield from findings.after(sheet)
+    if sheet.choices.composed and sheet.first:
+        yield from composed.whole_derivatives(sheet)
 
 
 def _ending(run: Run, choices: Choices) -> Iterator[Block]:

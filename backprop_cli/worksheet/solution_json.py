@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from backprop_cli.algebra.compose import Proof
 from backprop_cli.formula import latex, plain
 from backprop_cli.formula.build import names_in
 from backprop_cli.formula.evaluate import as_float
@@ -113,6 +114,8 @@ def _step(sheet: Sheet, step: Step, formulas: _Formulas) -> dict[str, Any]:
             **written.derivation,
             "substituted": put_in and formulas.both(put_in),
         }
+    if written.composed is not None:
+        found.setdefault("derivation", {})["composed"] = written.composed
     return found
 
 
@@ -126,6 +129,7 @@ class _Written:
     note: str | None
     closed: Formula | None = None  # None where no derivation is asked for
     derivation: Mapping[str, dict[str, str]] = field(default_factory=dict)
+    composed: dict[str, Any] | None = None  # the whole derivative, where it is asked for
 
 
 class _Formulas:
@@ -154,16 +158,32 @@ class _Formulas:
             names_in(step.formula),
             _note(step),
         )
-        if not self.sheet.choices.symbolic or step.kind not in (
-            "upstream",
-            "gradient",
-            "batch_gradient",
-        ):
+        if step.kind not in ("upstream", "gradient", "batch_gradient"):
             return written
-        forms = self.sheet.derivations.forms(step)
-        lines = {"chain": forms.chain, "local": forms.local, "closed": forms.closed}
-        derivation = {key: self.both(formula) for key, formula in lines.items()}
-        return replace(written, closed=forms.closed, derivation=derivation)
+        if self.sheet.choices.symbolic:
+            forms = self.sheet.derivations.forms(step)
+            lines = {"chain": forms.chain, "local": forms.local, "closed": forms.closed}
+            derivation = {key: self.both(formula) for key, formula in lines.items()}
+            written = replace(written, closed=forms.closed, derivation=derivation)
+        if self.sheet.choices.composed and step.name in self.sheet.wholes.asked:
+            written = replace(written, composed=self._composed(step))
+        return written
+
+    def _composed(self, step: Step) -> dict[str, Any]:
+        """`proof` says how it is known to equal the product of the steps; both texts are null
+        where it is too large to be written."""
+        whole = self.sheet.wholes.of(step.name)
+        if whole.formula is None:
+            return {"text": None, "latex": None, "proof": None}
+        return {**self.both(whole.formula), "proof": PROOFS[whole.proof]}
+
+
+PROOFS: Mapping[Proof, str | None] = {
+    "cancelled": "cancelling",
+    "points": "random points",
+    "unequal": "unequal",
+    "open": None,
+}
 
 
 def _note(step: Step) -> str | None:
