@@ -12,7 +12,7 @@ import copy
 import math
 import random
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -569,11 +569,12 @@ def solve(
             current |= {name: stepped[name] for name in learnt}
             continue
         values, found = gradients(made, current, batch, reduction)
+        _charge(problem, made, current, values, found)
         sheet = {**values, **found}
         losses.append(values.get(made.output, math.nan))
         if trains:
             raw = {name: found[f"d{made.output}/d{name}"] for name in learnt}
-            for name, g in remedied(raw, current, training).items():
+            for name, g in remedied(raw, current, training, biases(problem, made)).items():
                 current[name] = step(
                     training.get("optimizer", "sgd"),
                     current[name],
@@ -586,6 +587,7 @@ def solve(
         updates.append(sheet)
     if trains and losses:
         values, _ = gradients(made, current, batch_of(steps - 1), reduction)
+        _charge(problem, made, current, values, {})
         losses.append(values[made.output])
     return Solution(updates, losses, dict(made.parameters), current)
 
@@ -604,9 +606,13 @@ def trainable(problem: Mapping[str, Any], made: Model) -> list[str]:
 
 
 def remedied(
-    gradient: Mapping[str, float], w: Mapping[str, float], training: Mapping[str, Any]
+    gradient: Mapping[str, float],
+    w: Mapping[str, float],
+    training: Mapping[str, Any],
+    spared: Collection[str] = (),
 ) -> dict[str, float]:
-    """Clipping first (over all trainable parameters), then the penalties' share."""
+    """Clipping first (over all trainable parameters), then the penalties' share; going up a slope
+    is going down that of −L."""
     clip = training.get("clip", {})
     g = dict(gradient)
     if "norm" in clip:
@@ -616,12 +622,91 @@ def remedied(
     if "value" in clip:
         bound = float(clip["value"])
         g = {name: max(-bound, min(bound, value)) for name, value in g.items()}
-    l1, l2 = float(training.get("l1", 0)), float(training.get("l2", 0))
+    if training.get("direction") == "ascent":
+        g = {name: -value for name, value in g.items()}
+    after = [each for each in penalties(training) if not each.in_loss]
+    return {
+        name: value + sum(each.slope(w[name]) for each in after if each.covers(name, spared))
+        for name, value in g.items()
+    }
 
-    def sign(x: float) -> int:
-        return (x > 0) - (x < 0)
 
-    return {name: value + l2 * w[name] + l1 * sign(w[name]) for name, value in g.items()}
+@dataclass
+class Penalty:
+    """What a penalty costs and how steep it is, for one parameter."""
+
+    norm: str
+    strength: float
+    with_biases: bool = False
+    half: bool = True
+    in_loss: bool = False
+
+    def covers(self, name: str, spared: Collection[str]) -> bool:
+        return self.with_biases or name not in spared
+
+    def cost(self, w: float) -> float:
+        return self.strength * (abs(w) if self.norm == "l1" else w * w / (2 if self.half else 1))
+
+    def slope(self, w: float) -> float:
+        if self.norm == "l1":
+            return self.strength * ((w > 0) - (w < 0))
+        return self.strength * w * (1 if self.half else 2)
+
+
+def penalties(training: Mapping[str, Any]) -> list[Penalty]:
+    found = []
+    for norm in ("l1", "l2"):
+        spec = training.get(norm, 0)
+        spec = spec if isinstance(spec, dict) else {"value": spec}
+        found.append(
+            Penalty(
+                norm,
+                float(spec["value"]),
+                spec.get("biases", False),
+                spec.get("half", True),
+                spec.get("in_loss", False),
+            )
+        )
+    return found
+
+
+def biases(problem: Mapping[str, Any], made: Model) -> set[str]:
+    """By their letter in a network; among equations what moves every equation it stands in by just
+    as much as it is moved itself, whatever the other numbers are."""
+    if "layers" in problem:
+        return {name for name in made.parameters if name.startswith("b")}
+    found = set(made.parameters)
+    rng = random.Random(1)
+    quantities = {*made.parameters, *problem.get("given", {}), *problem["equations"]}
+    quantities |= {name for row in problem.get("samples", []) for name in row}
+    for name in made.parameters:
+        for text in problem["equations"].values():
+            if not re.search(rf"\b{name}\b", str(text)):
+                continue
+            for _ in range(3):
+                at = {each: rng.uniform(0.5, 2) for each in quantities}
+                low = float(_written(str(text), at, floats()))
+                high = float(_written(str(text), {**at, name: at[name] + 0.25}, floats()))
+                if abs(abs(high - low) - 0.25) > 1e-9:
+                    found.discard(name)
+    return found
+
+
+def _charge(
+    problem: Mapping[str, Any], made: Model, w: Numbers, values: Numbers, found: Numbers
+) -> None:
+    """Adds to loss and gradients what stands in the loss as a penalty."""
+    training = problem.get("training", {})
+    spared = biases(problem, made)
+    sign = -1 if training.get("direction") == "ascent" else 1
+    for each in penalties(training):
+        if not each.in_loss:
+            continue
+        for name in made.parameters:
+            if each.covers(name, spared):
+                values[made.output] += sign * each.cost(w[name])
+                if f"d{made.output}/d{name}" in found:
+                    found[f"d{made.output}/d{name}"] += sign * each.slope(w[name])
 
 
 def step(optimizer: Any, w: float, g: float, eta: float, t: int, state: dict[str, float]) -> float:

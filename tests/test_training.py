@@ -37,6 +37,12 @@ PENALTIES: dict[str, dict[str, Any]] = {
     "no penalty": {},
     "l1": {"l1": 0.03},
     "l2": {"l2": 0.1},
+    "l2 with biases": {"l2": {"value": 0.1, "biases": True}},
+    "l2 in the loss": {"l2": {"value": 0.1, "in_loss": True}, "l1": 0.01},
+    "both in the loss": {
+        "l1": {"value": 0.02, "in_loss": True, "biases": True},
+        "l2": {"value": 0.1, "half": False, "in_loss": True},
+    },
 }
 BATCHES = (1, 2, "all")
 RULES = sorted(OPTIMIZERS)
@@ -472,3 +478,88 @@ def test_a_perceptron_without_numbers_comes_to_no_verdict() -> None:
     found = ours.run(problem)
     assert found.stop is None
     assert found.symbolic
+
+
+# Penalties, the direction, first values
+
+
+def test_a_penalty_spares_the_bias() -> None:
+    """By hand: ŷ = 0.75, ∂L/∂w = ∂L/∂b = 0.75, and only w is penalised."""
+    problem = {
+        "inputs": [1],
+        "targets": [0],
+        "layers": [{"activation": "identity", "weights": [[0.5]], "biases": [0.25]}],
+        "loss": "half_squared_error",
+        "learning_rate": 0.1,
+    }
+
+    def new(l2: Any, **more: Any) -> tuple[float, float, float]:
+        run = ours.run({**problem, **more, "training": {"l2": l2}})
+        found = run.iterations[0].values
+        return tuple(float(found.get(name) or 0) for name in ("L", "w1_1_1_new", "b1_1_new"))  # type: ignore[return-value]
+
+    assert new(0.1) == pytest.approx((0.28125, 0.42, 0.175))
+    assert new({"value": 0.1, "biases": True}) == pytest.approx((0.28125, 0.42, 0.1725))
+    assert new({"value": 0.1, "half": False}) == pytest.approx((0.28125, 0.415, 0.175))
+    # ½·0.1·0.5² = 0.0125 in the loss
+    assert new({"value": 0.1, "in_loss": True}) == pytest.approx((0.29375, 0.42, 0.175))
+    whole = {"value": 0.1, "in_loss": True, "half": False, "biases": True}
+    assert new(whole) == pytest.approx((0.3125, 0.415, 0.17))
+    # Thresholds are biases as well: z = wx − θ, θ = −0.25.
+    turned = {"layers": [{**problem["layers"][0], "biases": [-0.25]}], "bias_input": -1}  # type: ignore[index]
+    assert new(0.1, **turned)[2] == pytest.approx(-0.175)
+    # A frozen weight costs, though it does not move.
+    assert new({"value": 0.1, "in_loss": True}, frozen=["w1_1_1"])[0] == pytest.approx(0.29375)
+
+
+def author(**training: Any) -> Problem:
+    """A line and its square among equations: b and c are only added, w and v are not."""
+    return {
+        "equations": {
+            "z": "w*x + b",
+            "a": "tanh(z)",
+            "yhat": "v*a - c",
+            "L": "(y - yhat)^2",
+        },
+        "samples": [{"x": 0.5, "y": 1}, {"x": -1.25, "y": 0.25}, {"x": 2, "y": -0.5}],
+        "parameters": {"w": 0.5, "b": 0.25, "v": -0.75, "c": 0.1},
+        "learning_rate": 0.1,
+        "training": {"steps": 6, **training},
+    }
+
+
+@pytest.mark.parametrize("clip", CLIPS)
+@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize("batch", BATCHES)
+@pytest.mark.parametrize("direction", ["descent", "ascent"])
+def test_equations_with_penalties_down_and_up(
+    clip: str, penalty: str, batch: Any, direction: str
+) -> None:
+    problem = author(batch=batch, direction=direction, **CLIPS[clip], **PENALTIES[penalty])
+    assert_same(ours.run(problem), oracle.solve(problem))
+
+
+@pytest.mark.parametrize("optimizer", RULES)
+@pytest.mark.parametrize("penalty", ["no penalty", "l2", "both in the loss"])
+def test_ascent_is_descent_of_minus_the_loss(optimizer: str, penalty: str) -> None:
+    problem = small(optimizer=optimizer, direction="ascent", **PENALTIES[penalty])
+    assert_same(ours.run(problem, show=3), oracle.solve(problem))
+
+
+def test_first_values_of_a_state() -> None:
+    """v = 0.9·v + g, w − 0.1·v, by hand for f = (x² + y²)/2 at (1, 2)."""
+    problem = {
+        "equations": {"f": "(x^2 + y^2)/2"},
+        "parameters": {"x": 1, "y": 2},
+        "learning_rate": 0.1,
+    }
+
+    def after(**optimizer: Any) -> tuple[float, float]:
+        training = {"optimizer": {"name": "momentum", "momentum": 0.9, **optimizer}}
+        found = ours.run({**problem, "training": training}).final
+        return float(found["x"] or 0), float(found["y"] or 0)
+
+    assert after() == pytest.approx((0.9, 1.8))
+    assert after(initial=0.1) == pytest.approx((1 - 0.109, 2 - 0.209))
+    assert after(initial={"y": 0.1}) == pytest.approx((0.9, 2 - 0.209))
+    assert after(state={"v": {"x": -1, "y": 0.1}}) == pytest.approx((1 - 0.01, 2 - 0.209))

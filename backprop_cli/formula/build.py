@@ -169,6 +169,27 @@ def substitute(formula: Formula, replacements: Mapping[str, Formula]) -> Formula
     return rebuild(formula, lambda part: substitute(part, replacements))
 
 
+def put_together(formula: Formula, parts: Mapping[str, Formula]) -> Formula:
+    """The formula with names replaced and then tidied: sums in sums and products in products run
+    together, minus signs come to the front."""
+    match formula:
+        case Name(name):
+            return parts.get(name, formula)
+        case Product(factors):
+            return product(*(put_together(factor, parts) for factor in factors))
+        case Sum(terms):
+            return total(*(put_together(term, parts) for term in terms))
+        case Quotient(numerator, denominator):
+            return quotient(put_together(numerator, parts), put_together(denominator, parts))
+        case Negative(operand):
+            return negative(put_together(operand, parts))
+        case Power(base, Number("2") as two):
+            new = put_together(base, parts)
+            return Power(new.operand if isinstance(new, Negative) else new, two)
+        case _:
+            return rebuild(formula, lambda part: put_together(part, parts))
+
+
 def rename(formula: Formula, new_name: Callable[[str], str]) -> Formula:
     if isinstance(formula, Name):
         return Name(new_name(formula.name))

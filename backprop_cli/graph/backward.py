@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from backprop_cli.formula.build import (
     ZERO,
     names_in,
+    negative,
     product,
     total,
 )
@@ -23,6 +24,7 @@ from backprop_cli.formula.nodes import (
 from backprop_cli.graph.combined import combined_slope
 from backprop_cli.graph.naming import derivative_name, sampled, slope_name
 from backprop_cli.graph.parts import reduce_batch
+from backprop_cli.graph.penalty import slope_in_loss
 from backprop_cli.graph.slopes import Local, is_trivial, local_derivatives
 from backprop_cli.graph.step import Graph, Link, Step, Unit
 from backprop_cli.problem.model import Problem
@@ -48,7 +50,7 @@ def backward_order(steps: Sequence[Step]) -> list[Step]:
     normalisation whose statistics tie the samples together, is done stage by stage.
     """
     position = {step.name: index for index, step in enumerate(steps)}
-    if any(step.unit is None and step.kind != "loss" for step in steps):
+    if any(step.unit is None and step.kind not in ("loss", "regularisation") for step in steps):
         return sorted(
             steps,
             key=lambda step: (step.sample is None, step.sample or 0, -position[step.name]),
@@ -255,11 +257,14 @@ class _Backward:
             if links:
                 parts.append(derivative_name(self.graph.output, name) + suffix)
                 self._append_gradient(name, mark, links)
-        if len(marks) > 1 and parts:
+        penalty = slope_in_loss(self.graph, name)
+        if len(marks) > 1 and (parts or penalty != ZERO):
+            whole = reduce_batch(self.problem, [Name(part) for part in parts])
+            ascends = self.problem.training.direction == "ascent"
             self._append(
                 Step(
                     name=derivative_name(self.graph.output, name),
-                    formula=reduce_batch(self.problem, [Name(part) for part in parts]),
+                    formula=total(whole, negative(penalty) if ascends else penalty),
                     section="gradient",
                     kind="batch_gradient",
                     unit=self._unit_of(name),

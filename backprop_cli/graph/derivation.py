@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from backprop_cli.formula.build import children, names_in, product, rebuild, size, total
-from backprop_cli.formula.nodes import Conditional, Formula, Name, Negative, Product, Sum
+from backprop_cli.formula.build import children, names_in, product, put_together, size, total
+from backprop_cli.formula.nodes import Conditional, Formula, Name, Negative, Product
 from backprop_cli.graph.naming import slope_name
 from backprop_cli.graph.step import Graph, Link, Step
 
@@ -150,7 +150,9 @@ class Derivations:
         if step.kind != "batch_gradient":
             derived = self.of(step)
             return Forms(derived.chain, derived.local, derived.closed)
-        samples = {name: self.forms(self.graph.step[name]) for name in names_in(step.formula)}
+        # Beside its samples' gradients a batch may have the slope of a penalty.
+        own = [self.graph.step[name] for name in names_in(step.formula) if name in self.graph.step]
+        samples = {part.name: self.forms(part) for part in own}
         if sum(size(forms.local) for forms in samples.values()) > CLOSED_SIZE:
             return Forms(step.formula, step.formula, step.formula)
         return Forms(
@@ -254,19 +256,6 @@ class Derivations:
         shared = common_prefix(branches)
         rests = [product(*branch[len(shared) :]) for branch in branches]
         return (*shared, total(*rests))
-
-
-def put_together(formula: Formula, parts: Mapping[str, Formula]) -> Formula:
-    """The formula with names replaced, sums in sums and products in products run together."""
-    match formula:
-        case Name(name):
-            return parts.get(name, formula)
-        case Product(factors):
-            return product(*(put_together(factor, parts) for factor in factors))
-        case Sum(terms):
-            return total(*(put_together(term, parts) for term in terms))
-        case _:
-            return rebuild(formula, lambda part: put_together(part, parts))
 
 
 def factors_of(formula: Formula) -> tuple[Formula, ...]:

@@ -11,6 +11,7 @@ from typing import assert_never
 
 from backprop_cli.graph.equations import expand_equations
 from backprop_cli.graph.network import expand_network
+from backprop_cli.graph.penalty import with_penalties
 from backprop_cli.graph.step import Graph
 from backprop_cli.problem.model import Equations, Network, Problem
 
@@ -19,8 +20,9 @@ def expand(problem: Problem, batch: Sequence[int] = (1,)) -> Graph:
     """Leaves, forward steps and loss for the samples `batch` (numbered from 1)."""
     match problem.model:
         case Network() as network:
-            return expand_network(problem, network, tuple(batch))
+            graph = expand_network(problem, network, tuple(batch))
         case Equations() as equations:
-            return expand_equations(problem, equations, tuple(batch))
+            graph = expand_equations(problem, equations, tuple(batch))
         case _:
             assert_never(problem.model)
+    return with_penalties(problem, graph)

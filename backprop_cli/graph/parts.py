@@ -6,9 +6,16 @@ from collections.abc import Sequence
 
 from backprop_cli.formula.build import number, quotient, total
 from backprop_cli.formula.nodes import Formula, Name
-from backprop_cli.graph.step import Leaf, LeafKind, Step
+from backprop_cli.graph.step import Graph, Leaf, LeafKind, Step
 from backprop_cli.problem.model import Problem, RuleUse, Value
 from backprop_cli.rules import activations, losses
+
+
+def unused(name: str, graph: Graph) -> str:
+    """The name, with an underscore behind it where the author uses it for something else."""
+    while name in graph.leaf or name in graph.step:
+        name += "_"
+    return name
 
 
 def leaf(name: str, kind: LeafKind, value: Value, sample: int | None = None) -> Leaf:

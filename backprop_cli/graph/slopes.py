@@ -27,6 +27,7 @@ from backprop_cli.formula.nodes import (
     Sum,
 )
 from backprop_cli.graph.parts import activation_row, loss_row
+from backprop_cli.graph.penalty import slope_in_loss
 from backprop_cli.graph.step import Graph, Step
 from backprop_cli.problem.model import Network, Problem, RuleUse
 from backprop_cli.rules import activations, losses
@@ -54,6 +55,8 @@ def local_derivatives(
 ) -> Mapping[str, Local]:
     """∂step/∂parent for each of its parents that leads to something asked for."""
     parents = [name for name in names_in(step.formula) if name in active]
+    if step.kind == "regularisation":
+        return {name: Local(slope_in_loss(graph, name)) for name in parents}
     if step.rule is not None and step.section == "loss" and isinstance(problem.model, Network):
         return _loss_slopes(problem.model, step, parents)
     if step.rule is not None and isinstance(problem.model, Network):
@@ -132,8 +135,11 @@ def _loss_slopes(network: Network, step: Step, parents: Sequence[str]) -> dict[s
     options = network.loss.options
     names = names_in(step.formula)
     count = network.layers[-1].units
-    found = {}
+    added = {} if step.added is None else linear_coefficients(step.added) or {}
+    found = {parent: Local(added[parent]) for parent in parents if parent in added}
     for parent in parents:
+        if parent in added:
+            continue
         target = parent.replace("yhat", "y", 1)
         assert target in names
         formula = losses.loss_slope(row, parent, target, count, options)

@@ -20,6 +20,7 @@ Kind: TypeAlias = Literal[
     "activation",  # a = g(z), also ŷ
     "equation",  # an author's own equation
     "loss",  # the loss of one sample
+    "regularisation",  # the penalty on large weights, where it is a part of the loss
     "batch_loss",  # mean or sum of the samples' losses
     "slope",  # a local derivative ∂a/∂z
     "upstream",  # ∂L/∂(an intermediate quantity)
@@ -75,6 +76,7 @@ class Step:
     over, in writing order. `numeric` is the same quantity in a form that is exact at extremes
     (log-loss at saturation) and is what gets evaluated; the sheet writes `formula`.
     `product` is the chain-rule product that `formula` was combined from (σ with cross-entropy).
+    `added` is the part of a loss's formula that is not its rule's: a penalty.
     """
 
     name: str
@@ -87,7 +89,19 @@ class Step:
     links: tuple[Link, ...] = ()
     numeric: Formula | None = None
     product: Formula | None = None
+    added: Formula | None = None
     of: str | None = None  # the parameter that a gradient, state or update belongs to
+
+
+@dataclass(frozen=True)
+class Penalised:
+    """Which parameters a penalty weighs down, and how strongly: `strength` names λ."""
+
+    norm: Literal["l1", "l2"]
+    strength: str
+    parameters: tuple[str, ...]
+    half: bool
+    in_loss: bool
 
 
 @dataclass(frozen=True)
@@ -96,6 +110,8 @@ class Graph:
 
     `output` is the loss (of the batch); `losses` are the per-sample losses it is reduced from.
     `carried` maps each parameter and state to the step that holds its next value.
+    `penalties` are in force in the update or in the loss. `ascends` says that the update goes up
+    the slope of the output.
     `layered` says how names are spelled.
     """
 
@@ -109,6 +125,8 @@ class Graph:
     layered: bool
     thresholds: bool = False
     carried: Mapping[str, str] = field(default_factory=dict)
+    penalties: tuple[Penalised, ...] = ()
+    ascends: bool = False
     aliases: Mapping[str, str] = field(default_factory=dict)  # other accepted names: a3_1 → yhat
     trivial_slopes: Mapping[str, Formula] = field(default_factory=dict)  # dz2_1/da1_1 → w2_1_1
 

@@ -5,8 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from backprop_cli.formula.build import names_in, negative, product, quotient, substitute, total
+from backprop_cli.formula.build import (
+    names_in,
+    negative,
+    product,
+    put_together,
+    quotient,
+    total,
+)
 from backprop_cli.formula.nodes import Call, Comparison, Conditional, Formula, Name, Number, Power
+from backprop_cli.graph import penalty
 from backprop_cli.graph.naming import derivative_name
 from backprop_cli.graph.parts import leaf
 from backprop_cli.graph.slopes import linear_coefficients
@@ -21,7 +29,9 @@ def with_updates(problem: Problem, graph: Graph) -> Graph:
     """The graph with a step `…_new` for every parameter that is trained.
 
     Order of the remedies, as in PyTorch: the gradient is clipped first (its norm is taken over
-    all trained parameters), then l1 and l2 are added to it, then the optimizer moves.
+    all trained parameters), then the slopes of l1 and l2 are added to it where they are not in the
+    loss already, then the optimizer moves. Going up (`direction: ascent`) the optimizer is given
+    the gradient with a minus, and the penalties are taken off.
     """
     if not problem.trains or problem.learning_rate is None:
         return graph
@@ -34,6 +44,13 @@ def optimizer_of(problem: Problem) -> Optimizer:
         return problem.training.optimizer
     row = OPTIMIZERS["sgd"]
     return Optimizer(row.name, row.state, row.equations, row.options)
+
+
+def _adds_gradient(optimizer: Optimizer) -> bool:
+    """Whether the rule of a file is plain ascent, w + eta*g."""
+    eta, g = Name("eta"), Name("g")
+    ways = [total(Name("w"), product(*step)) for step in ((eta, g), (g, eta))]
+    return len(optimizer.equations) == 1 and optimizer.equations["w"] in ways
 
 
 @dataclass
@@ -64,11 +81,16 @@ class _Update:
         else:
             gradients = self._penalised(self._clipped())
             self._optimizer_steps(gradients)
+        # The learning rate stands first among the constants of a sheet.
+        strengths = tuple(leaf for leaf in self.graph.leaves if leaf.kind == "constant")
+        given = tuple(leaf for leaf in self.graph.leaves if leaf.kind != "constant")
+        eta, *others = self.leaves
         return replace(
             self.graph,
-            leaves=(*self.graph.leaves, *self.leaves),
+            leaves=(*given, eta, *strengths, *others),
             steps=(*self.graph.steps, *self.steps),
             carried=self.carried,
+            ascends=self.ascends != _adds_gradient(optimizer_of(self.problem)),
         )
 
     def _fresh(self, name: str) -> str:
@@ -118,21 +140,25 @@ class _Update:
 
     def _penalised(self, gradients: Mapping[str, Formula]) -> dict[str, Formula]:
         """The gradient that the optimizer is given: a step `g_…` where it is not the bare one."""
-        training = self.problem.training
-        l1 = self._constant("lambda1", training.l1) if training.l1.value else None
-        l2 = self._constant("lambda2", training.l2) if training.l2.value else None
-        if l1 is None and l2 is None and training.clip is None:
-            return dict(gradients)
         found: dict[str, Formula] = {}
         for name, gradient in gradients.items():
-            terms = [gradient]
-            if l2 is not None:
-                terms.append(product(l2, Name(name)))
-            if l1 is not None:
-                terms.append(product(l1, Call("abs'", (Name(name),))))
-            step = self._step(self._fresh(f"g_{name}"), total(*terms), name, "penalty")
-            found[name] = Name(step)
+            slopes = [
+                penalty.slope(each, Name(name))
+                for each in self.graph.penalties
+                if not each.in_loss and name in each.parameters
+            ]
+            if self.ascends:
+                slopes = list(map(negative, slopes))
+            if not slopes and self.problem.training.clip is None:
+                found[name] = gradient
+                continue
+            whole = total(gradient, *slopes)
+            found[name] = Name(self._step(self._fresh(f"g_{name}"), whole, name, "penalty"))
         return found
+
+    @property
+    def ascends(self) -> bool:
+        return self.problem.training.direction == "ascent"
 
     # Rules
 
@@ -144,11 +170,13 @@ class _Update:
         if any("t" in names_in(formula) for formula in optimizer.equations.values()):
             common["t"] = self._constant("t", Number("1"), "state")
         for parameter, gradient in gradients.items():
-            values = {**common, "w": Name(parameter), "g": gradient}
+            uphill = negative(gradient) if self.ascends else gradient
+            values = {**common, "w": Name(parameter), "g": uphill}
             for state, start in optimizer.state.items():
-                values[state] = self._constant(f"{state}_{parameter}", start, "state")
+                first = optimizer.starts.get(state, {}).get(parameter, start)
+                values[state] = self._constant(f"{state}_{parameter}", first, "state")
             for name, formula in optimizer.equations.items():
-                written = substitute(formula, values)
+                written = put_together(formula, values)
                 if name == "w":
                     new = self._step(self._fresh(f"{parameter}_new"), written, parameter, "update")
                     self.carried[parameter] = new

@@ -340,8 +340,12 @@ class Slips:
 
     def _turned_term(self, step: Step, edit: Edit) -> Variant:
         if step.kind == "update" and names_in(edit.part) != (step.of,):
-            message = "the gradient was added; descent subtracts it"
-            return _variant("ascent", message, edit.formula)
+            if not self.structure.graph.ascends and isinstance(edit.part, Negative):
+                message = "the gradient was added; descent subtracts it"
+                return _variant("ascent", message, edit.formula)
+            if self.structure.graph.ascends and not isinstance(edit.part, Negative):
+                message = "the gradient was subtracted; ascent adds it"
+                return _variant("sign-flipped", message, edit.formula)
         message = f"the sign of {_text(edit.part)} is the wrong way round"
         return _variant("sign-flipped", message, edit.formula, 0.5)
 

@@ -106,6 +106,23 @@ class Optimizer:
     state: Mapping[str, Number]
     equations: Mapping[str, Formula]
     options: Mapping[str, Number]
+    starts: Mapping[str, Mapping[str, Number]] = field(default_factory=dict)
+    """First values of a state that differ from parameter to parameter: state → parameter → it."""
+
+
+@dataclass(frozen=True)
+class Penalty:
+    """What large weights cost: λ|w| (l1) or λw² (l2), summed over what is penalised.
+
+    `half` writes l2 as ½λw², whose slope is λw. `biases` penalises them too. `in_loss` makes the
+    penalty a part of the loss, so that its slope is clipped with the rest of the gradient; else
+    only its slope is added to the clipped gradient.
+    """
+
+    value: Number = Number("0")
+    biases: bool = False
+    half: bool = True
+    in_loss: bool = False
 
 
 @dataclass(frozen=True)
@@ -121,8 +138,9 @@ class Training:
     reduction: Literal["mean", "sum"] = "mean"
     optimizer: Optimizer | None = None  # None: plain gradient descent
     clip: Clip | None = None
-    l1: Number = Number("0")
-    l2: Number = Number("0")
+    l1: Penalty = Penalty()
+    l2: Penalty = Penalty()
+    direction: Literal["descent", "ascent"] = "descent"
     rule: Literal["gradient", "perceptron"] = "gradient"
     perceptron_update: Literal["error", "target"] = "error"
 

@@ -20,6 +20,7 @@ from backprop_cli.problem.model import (
 from backprop_cli.problem.names import NetworkNames
 from backprop_cli.problem.rule_use import loss
 from backprop_cli.problem.samples import Samples, counted, read_samples
+from backprop_cli.problem.settings import check_parameters
 from backprop_cli.problem.training import ReadTraining
 from backprop_cli.problem.unit_activations import UNREAD, is_rule
 from backprop_cli.problem.values import Fields, Report
@@ -99,6 +100,7 @@ class NetworkReader:
         self._batch(network, training.training)
         if perceptron:
             self._perceptron(network)
+        check_parameters(training.named, names.parameters(), self.report)
         if self.report.failed:
             return ReadNetwork(None, _all_names(names), frozen, trainable)
         warn(self.top, self.samples, self.layers, names, self.report)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from backprop_cli.diagnostics import listed, quote
 from backprop_cli.formula.nodes import Formula, Number
-from backprop_cli.problem.formulas import defined_name, formula, report_undefined
+from backprop_cli.problem.formulas import defined_name, formula, plain_name, report_undefined
 from backprop_cli.problem.model import Optimizer
 from backprop_cli.problem.rule_options import read_options
 from backprop_cli.problem.values import (
@@ -21,10 +22,11 @@ from backprop_cli.rules import optimizers
 MOST_EQUATIONS = 100
 
 
-def optimizer(node: Node, report: Report) -> Optimizer | None:
+def optimizer(node: Node, report: Report, named: list[Scalar]) -> Optimizer | None:
     """A row of the optimizer table with options, or the author's own equations.
 
-    Plain gradient descent is None, as in `Training`.
+    Plain gradient descent is None, as in `Training`. `named` collects the places of parameters
+    that first values are given for, to be checked once the parameters are known.
     """
     name_node: Node | None = node
     found: tuple[tuple[Scalar, Node], ...] = ()
@@ -32,7 +34,7 @@ def optimizer(node: Node, report: Report) -> Optimizer | None:
         found = entries(node, report, "an optimizer", "a name and options")
         given = {key.text: value for key, value in found}
         if "equations" in given:
-            return _own_optimizer(found, report)
+            return _own_optimizer(found, report, named)
         name_node = given.get("name")
         if name_node is None:
             if isinstance(node, Entries):
@@ -54,13 +56,14 @@ def optimizer(node: Node, report: Report) -> Optimizer | None:
             "one of your own needs `equations:`",
         )
         return None
-    rest = [(key, value) for key, value in found if key.text not in ("name", "state")]
+    own = ("name", "state", "initial")
+    rest = [(key, value) for key, value in found if key.text not in own]
     known = {option: option for option in rule.options} | dict(rule.option_aliases)
     options = read_options(rule.name, rest, known, report)
-    state = dict(rule.state)
+    first = _FirstValues(dict(rule.state))
     for key, value in found:
         if key.text == "state":
-            for state_key, initial in _state(value, report):
+            for state_key, initial in entries(value, report, "`state`", "names and first values"):
                 if state_key.text not in rule.state:
                     report.error(
                         "unknown-name",
@@ -69,23 +72,65 @@ def optimizer(node: Node, report: Report) -> Optimizer | None:
                         f"its states are {listed(list(rule.state))}" if rule.state else None,
                     )
                 else:
-                    state[state_key.text] = initial
+                    first.read(state_key.text, initial, report, named)
+        elif key.text == "initial":
+            _initial(rule, key, value, first, report, named)
     if rule.name == "sgd":
         return None
-    return Optimizer(rule.name, state, rule.equations, rule.with_options(options))
+    return Optimizer(
+        rule.name, first.common, rule.equations, rule.with_options(options), first.starts
+    )
 
 
-def _state(node: Node, report: Report) -> list[tuple[Scalar, Number]]:
-    found: list[tuple[Scalar, Number]] = []
-    for key, value in entries(node, report, "`state`", "names and first values"):
-        initial = number(value, report, f"the first value of {quote(key.text)}")
-        found.append((key, initial or Number("0")))
-    return found
+@dataclass
+class _FirstValues:
+    """What each state begins with: for all parameters alike, or for some of them."""
+
+    common: dict[str, Number] = field(default_factory=dict)
+    starts: dict[str, dict[str, Number]] = field(default_factory=dict)
+
+    def read(self, state: str, node: Node, report: Report, named: list[Scalar]) -> None:
+        """A number, or a mapping from parameters to numbers (the others begin at 0)."""
+        what = f"the first value of {quote(state)}"
+        if not isinstance(node, Entries):
+            self.common[state] = number(node, report, what) or Number("0")
+            return
+        own: dict[str, Number] = {}
+        for key, value in node.entries:
+            named.append(key)
+            if (initial := number(value, report, what)) is not None:
+                own[plain_name(key.text)] = initial
+        self.common.setdefault(state, Number("0"))
+        self.starts[state] = own
 
 
-def _own_optimizer(found: Sequence[tuple[Scalar, Node]], report: Report) -> Optimizer | None:
+def _initial(
+    rule: optimizers.OptimizerRule,
+    key: Scalar,
+    node: Node,
+    first: _FirstValues,
+    report: Report,
+    named: list[Scalar],
+) -> None:
+    """`initial:` is the first value of a rule's one state."""
+    if len(rule.state) == 1:
+        first.read(next(iter(rule.state)), node, report, named)
+    else:
+        states = ", ".join(f"{state}: 0.1" for state in rule.state)
+        report.error(
+            "unknown-option",
+            f"{quote(rule.name)} has {'several states' if rule.state else 'no state'}, "
+            "so `initial` is not clear",
+            key,
+            f"write `state: {{{states}}}`" if rule.state else "leave it out",
+        )
+
+
+def _own_optimizer(
+    found: Sequence[tuple[Scalar, Node]], report: Report, named: list[Scalar]
+) -> Optimizer | None:
     name = "own rule"
-    state: dict[str, Number] = {}
+    first = _FirstValues()
     options: dict[str, Number] = {}
     equations: dict[str, Formula] = {}
     written: list[tuple[Scalar, Node]] = []
@@ -97,9 +142,11 @@ def _own_optimizer(found: Sequence[tuple[Scalar, Node]], report: Report) -> Opti
             case "name":
                 name = word(value, report, "the name of an optimizer") or name
             case "state":
-                for state_key, initial in _state(value, report):
+                for state_key, initial in entries(
+                    value, report, "`state`", "names and first values"
+                ):
                     _own_name(state_key, "a state", report)
-                    state[state_key.text] = initial
+                    first.read(state_key.text, initial, report, named)
             case "intermediates":
                 pass  # said for the reader's sake: every other equation is one
             case "equations":
@@ -117,6 +164,7 @@ def _own_optimizer(found: Sequence[tuple[Scalar, Node]], report: Report) -> Opti
                     initial_value = number(value, report, f"the option {quote(key.text)}")
                     options[key.text] = initial_value or Number("0")
     assert equations_key is not None
+    state = first.common
     known = {*optimizers.RESERVED, *state, *options}
     authored = {*known, *(key.text for key, _ in written)}
     for key, value in written:
@@ -157,7 +205,7 @@ def _own_optimizer(found: Sequence[tuple[Scalar, Node]], report: Report) -> Opti
             equations_key,
         )
     failed = any(problem.severity == "error" for problem in report.problems[start:])
-    return None if failed else Optimizer(name, state, equations, options)
+    return None if failed else Optimizer(name, state, equations, options, first.starts)
 
 
 def _own_name(key: Scalar, what: str, report: Report) -> bool:

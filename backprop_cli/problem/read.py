@@ -11,6 +11,7 @@ from backprop_cli.problem.model import Equations, Network, Problem
 from backprop_cli.problem.network import NetworkReader
 from backprop_cli.problem.settings import (
     check_asked,
+    check_parameters,
     read_marking,
     read_notation,
     read_rounding,
@@ -118,6 +119,7 @@ def _problem(source: Source, root: Node | None, report: Report) -> Problem | Non
         model, names = read.model, tuple(read.places)
         frozen, trainable = top_lists(top, read.parameters, report)
         refuse_both(frozen, trainable, top, report)
+        check_parameters(training.named, read.parameters, report)
     check_asked(marking.patterns, names, report)
     if model is None or report.failed:
         return None

@@ -119,9 +119,19 @@ def _loss() -> Schema:
 
 def _optimizer() -> Schema:
     rows = list(optimizers.OPTIMIZERS.values())
+    first: Schema = {
+        "anyOf": [
+            NUMBER,
+            {
+                "type": "object",
+                "additionalProperties": NUMBER,
+                "description": "From parameters to numbers; the others begin at 0.",
+            },
+        ]
+    }
     state: Schema = {
         "type": "object",
-        "additionalProperties": NUMBER,
+        "additionalProperties": first,
         "description": "First value of each quantity carried from update to update.",
     }
     own: Schema = {
@@ -142,7 +152,15 @@ def _optimizer() -> Schema:
         },
         "additionalProperties": NUMBER,
     }
-    known = [_with_options(row, row.option_aliases, {"state": state}) for row in rows]
+    initial = _described(first, "First value of the one quantity carried on.")
+    known = [
+        _with_options(
+            row,
+            row.option_aliases,
+            {"state": state, **({"initial": initial} if len(row.state) == 1 else {})},
+        )
+        for row in rows
+    ]
     return {"anyOf": [_choice(rows), *known, own]}
 
 
@@ -297,8 +315,22 @@ def _training() -> Schema:
                     _object("Cut each number.", {"value": POSITIVE}, required=["value"]),
                 ],
             },
-            "l1": _described(NOT_NEGATIVE, "Adds l1·sign(w) to each gradient."),
-            "l2": _described(NOT_NEGATIVE, "Adds l2·w to each gradient."),
+            "l1": _penalty("Adds l1·sign(w) to the gradient of each weight.", {}),
+            "l2": _penalty(
+                "Adds l2·w to the gradient of each weight.",
+                {
+                    "half": {
+                        "type": "boolean",
+                        "default": True,
+                        "description": "½λw², whose slope is λw; false: λw², whose slope is 2λw.",
+                    }
+                },
+            ),
+            "direction": {
+                "enum": ["descent", "ascent"],
+                "default": "descent",
+                "description": "Down the slope, or up: w + η·gradient.",
+            },
             "rule": {
                 "description": "gradient, or perceptron: w ← w + η(t − y)x for step and sign units.",
                 "anyOf": [
@@ -313,6 +345,29 @@ def _training() -> Schema:
         },
         type=["object", "null"],
     )
+
+
+def _penalty(description: str, more: Mapping[str, Schema]) -> Schema:
+    options: dict[str, Schema] = {
+        "value": _described(NOT_NEGATIVE, "λ, the strength of the penalty."),
+        "biases": {
+            "type": "boolean",
+            "default": False,
+            "description": "Whether biases are penalised too.",
+        },
+        "in_loss": {
+            "type": "boolean",
+            "default": False,
+            "description": "The penalty is a part of the loss, and clipped with its gradient.",
+        },
+    }
+    return {
+        "description": description,
+        "anyOf": [
+            NOT_NEGATIVE,
+            _object("With options.", {**options, **more}, required=["value"]),
+        ],
+    }
 
 
 def _marking() -> Schema:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal, cast
@@ -213,6 +213,19 @@ def names_of(node: Node, report: Report, what: str, known: Collection[str]) -> t
 
 def _among(known: Collection[str]) -> str | None:
     return there_are(list(known)) if len(known) <= 100 else None
+
+
+def check_parameters(named: Iterable[Scalar], parameters: Collection[str], report: Report) -> None:
+    """Report names under an optimizer's first values that are no parameters."""
+    known = frozenset(parameters)
+    for cell in named:
+        if plain_name(cell.text) not in known:
+            report.error(
+                "unknown-name",
+                f"there is no parameter {quote(cell.text)} to begin with a value",
+                cell,
+                report.nearest(cell.text, parameters) or _among(parameters),
+            )
 
 
 def check_asked(patterns: Collection[Scalar], known: Collection[str], report: Report) -> None:

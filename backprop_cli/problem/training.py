@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from backprop_cli.diagnostics import quote
 from backprop_cli.formula.nodes import Number
-from backprop_cli.problem.model import Clip, Training, Value
+from backprop_cli.problem.model import Clip, Penalty, Training, Value
 from backprop_cli.problem.optimizer_use import optimizer
 from backprop_cli.problem.samples import counted
 from backprop_cli.problem.values import (
@@ -18,12 +19,23 @@ from backprop_cli.problem.values import (
     fields,
     integer,
     number_in,
+    truth,
 )
-from backprop_cli.problem.yaml_tree import Node, Scalar
+from backprop_cli.problem.yaml_tree import Entries, Node, Scalar
 
 MOST_STEPS = 1_000_000
 
-TRAINING_KEYS = ("steps", "batch", "reduction", "optimizer", "clip", "l1", "l2", "rule")
+TRAINING_KEYS = (
+    "steps",
+    "batch",
+    "reduction",
+    "optimizer",
+    "clip",
+    "l1",
+    "l2",
+    "direction",
+    "rule",
+)
 
 
 @dataclass(frozen=True)
@@ -34,13 +46,15 @@ class ReadTraining:
     trains: bool
     learning_rate: Value
     section: Fields | None
+    named: tuple[Scalar, ...] = ()  # parameters that an optimizer's first values are given for
 
 
 def read_training(top: Fields, report: Report, samples: int | None) -> ReadTraining:
     """`samples` is how many samples the file has, None if that could not be read."""
     node = top.values.get("training")
     section = fields(node, report, "`training`", TRAINING_KEYS) if node is not None else None
-    training = _training(section, report, samples) if section is not None else Training()
+    named: list[Scalar] = []
+    training = _training(section, report, samples, named) if section is not None else Training()
     rate_node = top.get("learning_rate")
     symbolic = "learning_rate" in top.values and (rate_node is None or _is_name(rate_node))
     rate: Value = None
@@ -50,7 +64,8 @@ def read_training(top: Fields, report: Report, samples: int | None) -> ReadTrain
             report,
             "`learning_rate`",
             POSITIVE,
-            "an update subtracts learning rate times gradient, so that the loss falls",
+            "an update subtracts learning rate times gradient, so that the loss falls; to go up "
+            "the slope instead, write `training: {direction: ascent}`",
         )
     elif "learning_rate" not in top.values and section is not None:
         if training.rule == "perceptron":
@@ -67,6 +82,7 @@ def read_training(top: Fields, report: Report, samples: int | None) -> ReadTrain
         trains=section is not None or "learning_rate" in top.values,
         learning_rate=rate,
         section=section,
+        named=tuple(named),
     )
 
 
@@ -81,7 +97,7 @@ def _uses_rate(training: Training) -> bool:
     return any("eta" in names_in(right) for right in training.optimizer.equations.values())
 
 
-def _training(own: Fields, report: Report, samples: int | None) -> Training:
+def _training(own: Fields, report: Report, samples: int | None, named: list[Scalar]) -> Training:
     rule, update = "gradient", "error"
     if (node := own.get("rule")) is not None:
         rule, update = _rule(node, report)
@@ -92,10 +108,13 @@ def _training(own: Fields, report: Report, samples: int | None) -> Training:
         steps=own.read("steps", lambda one: _steps(one, report), 1),
         batch=_batch(own.get("batch"), report, samples),
         reduction="sum" if reduction == "sum" else "mean",
-        optimizer=optimizer(node, report) if (node := own.get("optimizer")) is not None else None,
+        optimizer=(
+            optimizer(node, report, named) if (node := own.get("optimizer")) is not None else None
+        ),
         clip=_clip(node, report) if (node := own.get("clip")) is not None else None,
-        l1=_penalty(own, "l1", report),
-        l2=_penalty(own, "l2", report),
+        l1=own.read("l1", lambda one: _penalty(one, "l1", report), Penalty()),
+        l2=own.read("l2", lambda one: _penalty(one, "l2", report), Penalty()),
+        direction=_direction(own, rule, report),
         rule="perceptron" if rule == "perceptron" else "gradient",
         perceptron_update="target" if update == "target" else "error",
     )
@@ -130,10 +149,43 @@ def _batch(node: Node | None, report: Report, samples: int | None) -> int | None
     return size
 
 
-def _penalty(own: Fields, name: str, report: Report) -> Number:
-    return own.read(
-        name, lambda one: number_in(one, report, quote(name), NOT_NEGATIVE), Number("0")
+def _direction(own: Fields, rule: str, report: Report) -> Literal["descent", "ascent"]:
+    names = ("descent", "ascent")
+    found = own.read("direction", lambda one: choice(one, report, "`direction`", names), "descent")
+    if found == "ascent" and rule == "perceptron":
+        report.error(
+            "unknown-option",
+            "the perceptron rule has no direction: it moves towards the target",
+            own.key("direction"),
+            "leave `direction` out",
+        )
+    return "ascent" if found == "ascent" else "descent"
+
+
+def _penalty(node: Node, name: str, report: Report) -> Penalty | None:
+    """A strength alone, or with what it covers and where it stands."""
+    if isinstance(node, Scalar):
+        strength = number_in(node, report, quote(name), NOT_NEGATIVE)
+        return None if strength is None else Penalty(strength)
+    # |w| has no ½ that could cancel anything.
+    keys = (
+        ("value", "biases", "half", "in_loss") if name == "l2" else ("value", "biases", "in_loss")
     )
+    own = fields(node, report, quote(name), keys)
+    found = own.get("value")
+    if found is None:
+        if isinstance(node, Entries):
+            report.error(
+                "missing-key", f"{quote(name)} has no `value`", node, "{value: 0.1, biases: true}"
+            )
+        return None
+    strength = number_in(found, report, f"`value` of {quote(name)}", NOT_NEGATIVE)
+
+    def said(key: str, default: bool) -> bool:
+        return own.read(key, lambda one: truth(one, report, quote(key)), default)
+
+    biases, half, in_loss = said("biases", False), said("half", True), said("in_loss", False)
+    return None if strength is None else Penalty(strength, biases, half, in_loss)
 
 
 def _clip(node: Node, report: Report) -> Clip | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from backprop_cli.run.batches import Builder, batch_of, batch_size, build, sample_count
-from backprop_cli.run.evaluation import evaluate_steps, leaf_values, round_to, rounded
+from backprop_cli.run.evaluation import evaluate_steps, is_clock, leaf_values, round_to, rounded
 from backprop_cli.run.flow import layer_sizes
 from backprop_cli.run.model import Iteration, Run, Stop, Value, Values
 from backprop_cli.run.solve import solve
@@ -19,6 +19,7 @@ __all__ = [
     "batch_size",
     "build",
     "evaluate_steps",
+    "is_clock",
     "layer_sizes",
     "leaf_values",
     "round_to",

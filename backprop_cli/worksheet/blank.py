@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Literal, TypeAlias, assert_never
 
-from backprop_cli.formula.build import negative, product, quotient, substitute, total
+from backprop_cli.formula.build import negative, product, put_together, quotient, total
 from backprop_cli.formula.nodes import Call, Formula, Name
 from backprop_cli.graph.naming import derivative_name
 from backprop_cli.graph.step import Graph, Step
@@ -27,7 +27,7 @@ from backprop_cli.worksheet.document import (
     Relation,
     Text,
 )
-from backprop_cli.worksheet.passes import loss_title
+from backprop_cli.worksheet.passes import loss_title, penalised
 from backprop_cli.worksheet.sheet import DEFAULT, Sheet, spelling_of
 
 SECTION_TITLES = {
@@ -57,6 +57,8 @@ def _blocks(run: Run) -> Iterator[Block]:
     yield Heading(2, (Text("Given"),))
     yield from given.what_is_given(first)
     yield from map(Paragraph, _rules(problem, first.graph))
+    for in_loss in (True, False):
+        yield from penalised(first, in_loss=in_loss)
     yield Paragraph((Text(_how_to_answer(problem, first)),))
     count = updates_asked(problem)
     titled = count > 1 or batch_size(problem) < sample_count(problem)
@@ -107,7 +109,11 @@ def _rules(problem: Problem, graph: Graph) -> Iterator[Line]:
             yield (Relation(Name(name), "=", formula),)
     if len(graph.losses) > 1:
         word = problem.training.reduction
-        yield (Text(f"The loss of a batch is the {word} of its samples' losses."),)
+        also = "" if graph.step[graph.output].added is None else ", and the penalty"
+        yield (Text(f"The loss of a batch is the {word} of its samples' losses{also}."),)
+    for step in graph.steps:
+        if step.kind == "regularisation":
+            yield (Relation(Name(step.name), "=", step.formula),)
     yield from _update_rule(problem, graph)
 
 
@@ -139,14 +145,17 @@ def _update_rule(problem: Problem, graph: Graph) -> Iterator[Line]:
     title = f"Update ({row.title if row else optimizer.name}), where "
     yield (Text(title), Relation(Name("g"), "=", slope), Text(":"))
     values: dict[str, Formula] = {}
+    if problem.training.direction == "ascent":
+        values["g"] = negative(Name("g"))
     for name, formula in optimizer.equations.items():
         left = Name(f"{name}_new" if name == "w" or name in optimizer.state else name)
-        yield (Relation(left, "=", substitute(formula, values)),)
+        yield (Relation(left, "=", put_together(formula, values)),)
         values[name] = left  # from here on its name means the new value
     if problem.training.clip is not None:
         yield (Text(f"The gradient is first clipped by {problem.training.clip.kind}."),)
-    if problem.training.l1.value or problem.training.l2.value:
-        yield (Text("The slope of the penalty on the weights is added to the gradient."),)
+    if any(not each.in_loss for each in graph.penalties):
+        how = "is taken off" if graph.ascends else "is added to"
+        yield (Text(f"The slope of the penalty on large weights {how} the gradient."),)
 
 
 def _spaces(sheet: Sheet, steps: Sequence[Step], level: Literal[2, 3]) -> Iterator[Block]:

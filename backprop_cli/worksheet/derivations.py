@@ -6,12 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Literal
 
-from backprop_cli.formula.build import product
+from backprop_cli.formula.build import product, put_together
 from backprop_cli.formula.nodes import Formula, Name, Negative
 from backprop_cli.graph.derivation import (
     LONGEST_PATH,
     PATHS,
-    put_together,
     reused,
     reused_chain,
     reused_local,

@@ -31,6 +31,7 @@ from backprop_cli.worksheet.document import (
 from backprop_cli.worksheet.gradients import gradients, slopes
 from backprop_cli.worksheet.passes import forward, loss
 from backprop_cli.worksheet.sheet import Sheet
+from backprop_cli.worksheet.updates import is_plain, moved
 
 LONGEST_VECTOR = 20
 """More parameters than these are not written into one gradient vector."""
@@ -324,8 +325,8 @@ class _Matrices:
         if (line := self._result(slopes_of)) is not None:
             lines.append(line)
         yield Derivation(tuple(lines))
-        if graph.carried:
-            step = total(Name("w"), negative(product(Name("eta"), Name("∇L"))))
+        if graph.carried and is_plain(graph):
+            step = moved(graph, Name("w"), product(Name("eta"), Name("∇L")))
             yield Derivation((DerivationLine(Name("w_new"), "=", step),))
 
 

@@ -13,6 +13,7 @@ from backprop_cli.worksheet.document import (
     Block,
     Column,
     Heading,
+    Inline,
     Line,
     Math,
     Paragraph,
@@ -67,13 +68,42 @@ def loss(sheet: Sheet) -> Iterator[Block]:
         return
     yield Heading(2, (Text(loss_title(sheet)),))
     yield from by_sample(sheet, steps)
+    if sheet.first:
+        yield from penalised(sheet, in_loss=True)
+
+
+NAMED = 12
+"""More parameters than these are counted, not named."""
+
+
+def penalised(sheet: Sheet, *, in_loss: bool) -> Iterator[Block]:
+    """What the penalties weigh down, and what they spare."""
+    everything = sheet.graph.parameters
+    for each in sheet.graph.penalties:
+        if each.in_loss != in_loss:
+            continue
+        names = each.parameters
+        line: list[Inline] = [Math(Name(each.strength)), Text(f" ({each.norm}) penalises ")]
+        if not names:
+            line.append(Text("nothing: there are only biases"))
+        elif len(names) > NAMED:
+            kind = "parameters" if len(names) == len(everything) else "weights"
+            line.append(Text(f"all {len(names)} {kind}"))
+        else:
+            for name in names:
+                line += [*([Text(", ")] if name != names[0] else []), Math(Name(name))]
+        if names and len(names) < len(everything):
+            line.append(Text("; biases are left alone"))
+        yield Paragraph((*line, Text(".")))
 
 
 def loss_title(sheet: Sheet) -> str:
     """A loss is called so; the perceptron has errors, and a plain function is minimised."""
     if not sheet.graph.losses:
         return "Error"
-    return "Loss" if sheet.measures_loss else "What is minimised"
+    if sheet.measures_loss:
+        return "Loss"
+    return "What is maximised" if sheet.graph.ascends else "What is minimised"
 
 
 def by_sample(sheet: Sheet, steps: Sequence[Step]) -> Iterator[Block]:
@@ -123,14 +153,16 @@ def whole_table(sheet: Sheet, steps: Sequence[Step]) -> Table:
     if samples <= SECTIONED_SAMPLES or sheet.symbolic:
         return step_table(sheet, steps)
     word = "Mean" if sheet.run.problem.training.reduction == "mean" else "Sum"
+    # Its penalty belongs to the whole batch.
+    also = ", and the penalty" if sheet.graph.step[sheet.graph.output].added else ""
     columns = [Column((Text("Quantity"),))]
     rows: list[tuple[Line, ...]]
     if samples <= LISTED_SAMPLES:
-        columns.append(Column((Text(f"{word} over the samples"),), wrap=True))
+        columns.append(Column((Text(f"{word} over the samples{also}"),), wrap=True))
         columns.append(Column((Text("Value"),), align="decimal"))
         rows = [(quantity(step), _numbers(sheet, step), sheet.cell(step.name)) for step in steps]
     else:
-        heading = Text(f"{word} over the {samples} samples")
+        heading = Text(f"{word} over the {samples} samples{also}")
         columns.append(Column((heading,), align="decimal"))
         rows = [(quantity(step), sheet.cell(step.name)) for step in steps]
     return Table(tuple(columns), tuple(rows))

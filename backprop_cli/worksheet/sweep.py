@@ -182,26 +182,21 @@ def _fate(each: Swept) -> str:
 
 def _remarks(runs: Sequence[Swept]) -> Iterator[Block]:
     yield Heading(2, (Text("What the rates do"),))
+    ascends = runs[0].run.iterations[0].graph.ascends
     for each in runs:
         if each.stopped is not None and each.run.stop is not None:
             text = f"η = {each.rate} diverges. {each.run.stop.message}"
             yield Callout("warning", (Text(text),))
-        elif each.last > (each.loss(0) or 0.0):
-            yield Callout(
-                "warning",
-                (
-                    Text(
-                        f"η = {each.rate} ends with a higher loss than it began with: its steps go"
-                        " past the minimum."
-                    ),
-                ),
-            )
+        elif (each.last < (each.loss(0) or 0.0)) if ascends else each.last > (each.loss(0) or 0.0):
+            worse, end = ("lower", "maximum") if ascends else ("higher", "minimum")
+            text = f"η = {each.rate} ends with a {worse} loss than it began with: its steps go past"
+            yield Callout("warning", (Text(f"{text} the {end}."),))
     ended = [each for each in runs if each.stopped is None and math.isfinite(each.last)]
     if ended:
-        best = min(ended, key=lambda each: each.last)
+        best = (max if ascends else min)(ended, key=lambda each: each.last)
         yield Paragraph(
             (
-                Text("The lowest loss at the end has "),
+                Text(f"The {'highest' if ascends else 'lowest'} loss at the end has "),
                 Relation(Name("eta"), "=", Number(best.rate)),
                 Text(": "),
                 Math(_number(best.last, 4)),

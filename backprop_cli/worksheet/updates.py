@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from backprop_cli.formula.build import negative, product, total
+from backprop_cli.formula.build import names_in, negative, product, total
 from backprop_cli.formula.evaluate import as_float
-from backprop_cli.formula.nodes import Formula, Name
+from backprop_cli.formula.nodes import Formula, Name, Sum
 from backprop_cli.graph.expand import expand
 from backprop_cli.graph.naming import derivative_name
-from backprop_cli.graph.step import Step
+from backprop_cli.graph.step import Graph, Step
 from backprop_cli.graph.update import optimizer_of
+from backprop_cli.problem.model import Optimizer
 from backprop_cli.rules.optimizers import OPTIMIZERS
 from backprop_cli.run import (
     Run,
@@ -18,6 +19,7 @@ from backprop_cli.run import (
     batch_of,
     batch_size,
     evaluate_steps,
+    is_clock,
     round_to,
     sample_count,
 )
@@ -36,7 +38,7 @@ from backprop_cli.worksheet.document import (
 )
 from backprop_cli.worksheet.given import ranges
 from backprop_cli.worksheet.numbers import GUARD_DIGITS, Shown, reproduces, shown
-from backprop_cli.worksheet.passes import step_table
+from backprop_cli.worksheet.passes import penalised, step_table
 from backprop_cli.worksheet.sheet import NO_VALUE, Choices, Sheet, cell_of
 
 LOSS_ROWS = 24
@@ -52,11 +54,12 @@ def updates(sheet: Sheet) -> Iterator[Block]:
     if not steps:
         return
     yield Heading(2, (Text("Update"),))
-    plain = is_plain_descent(sheet, steps)
+    plain = is_plain(sheet.graph)
     if sheet.first:
         yield Paragraph(_rule(sheet, plain))
+        yield from penalised(sheet, in_loss=False)
     if plain and not sheet.symbolic:
-        yield _descent_table(sheet, steps)
+        yield _plain_table(sheet, steps)
     else:
         yield step_table(sheet, steps)
     leaves = [leaf.name for leaf in sheet.graph.leaves if leaf.kind == "parameter"]
@@ -75,8 +78,9 @@ def _rule(sheet: Sheet, plain: bool) -> Line:
             return (Text("On a mistake each weight moves by η · target · input, else it stays."),)
         return (Text("Each weight moves by η · error · input: no error, no change."),)
     if plain:
+        way, sign = ("along", "+") if sheet.graph.ascends else ("against", "−")
         return (
-            Text("Every parameter moves against its gradient: new = old − "),
+            Text(f"Every parameter moves {way} its gradient: new = old {sign} "),
             Math(product(Name("eta"), Name("gradient"))),
             Text(", with "),
             Relation(Name("eta"), "=", sheet.number("eta")),
@@ -86,26 +90,38 @@ def _rule(sheet: Sheet, plain: bool) -> Line:
     if problem.training.clip is not None:
         how = "its norm" if problem.training.clip.kind == "norm" else "each of its values"
         sentences.append(f"The gradient is clipped first: {how} is held below the threshold.")
-    if problem.training.l1.value or problem.training.l2.value:
-        sentences.append("The penalty on large weights adds its own slope to the gradient.")
+    if any(not each.in_loss for each in sheet.graph.penalties):
+        how = "is taken off" if sheet.graph.ascends else "is added to"
+        sentences.append(f"The slope of the penalty on large weights {how} the gradient.")
     row = OPTIMIZERS.get(optimizer_of(problem).name)
-    sentences.append(row.reason if row else f"The rule {optimizer_of(problem).name} of this file.")
+    up = problem.training.direction == "ascent"
+    if up and problem.training.optimizer is None:
+        sentences.append("Each parameter moves along its gradient.")
+    else:
+        own = f"The rule {optimizer_of(problem).name} of this file."
+        sentences.append(row.reason if row else own)
+        if up:
+            sentences.append("To go up the slope the rule is given the gradient with a minus.")
     return (Text(" ".join(sentences)),)
 
 
-def is_plain_descent(sheet: Sheet, steps: Sequence[Step]) -> bool:
-    """Whether every update is old − η·gradient, nothing in between."""
-    for step in steps:
+def is_plain(graph: Graph) -> bool:
+    """Whether every update is old − η·gradient (going up: + η·gradient), nothing in between."""
+    for step in graph.section("update"):
         if step.kind != "update" or step.of is None:
             return False
-        gradient = Name(derivative_name(sheet.graph.output, step.of))
-        plain = total(Name(step.of), negative(product(Name("eta"), gradient)))
-        if step.formula != plain:
+        change = product(Name("eta"), Name(derivative_name(graph.output, step.of)))
+        if step.formula != moved(graph, Name(step.of), change):
             return False
     return True
 
 
-def _descent_table(sheet: Sheet, steps: Sequence[Step]) -> Table:
+def moved(graph: Graph, old: Formula, change: Formula) -> Formula:
+    """old − change, or old + change where the update goes up the slope."""
+    return total(old, change if graph.ascends else negative(change))
+
+
+def _plain_table(sheet: Sheet, steps: Sequence[Step]) -> Table:
     columns = (
         Column((Text("Parameter"),)),
         Column((Text("Old"),), align="decimal"),
@@ -113,11 +129,11 @@ def _descent_table(sheet: Sheet, steps: Sequence[Step]) -> Table:
         Column((Math(Name("eta")), Text(" · gradient")), align="decimal"),
         Column((Text("New"),), align="decimal"),
     )
-    return Table(columns, tuple(_descent_row(sheet, step) for step in steps))
+    return Table(columns, tuple(_plain_row(sheet, step) for step in steps))
 
 
-def _descent_row(sheet: Sheet, step: Step) -> tuple[Line, ...]:
-    """`old − η·gradient = new`, each with as many digits as it takes to work out the next."""
+def _plain_row(sheet: Sheet, step: Step) -> tuple[Line, ...]:
+    """`old − η·gradient = new` (going up: `+`), each with as many digits as it takes to work out the next."""
     assert step.of is not None
     name = derivative_name(sheet.graph.output, step.of)
     change, _ = sheet.evaluated(product(Name("eta"), Name(name)))
@@ -125,24 +141,24 @@ def _descent_row(sheet: Sheet, step: Step) -> tuple[Line, ...]:
     if change is None or new is None:
         return ((Math(Name(step.of)),), sheet.cell(step.of), sheet.cell(name), NO_VALUE, NO_VALUE)
 
-    def moved(extra: int) -> Shown:
+    def length(extra: int) -> Shown:
         return shown(change, sheet.digits + extra, fractions=sheet.choices.fractions)
 
-    def subtracted(extra: int) -> Formula:
+    def carried_out(extra: int) -> Formula:
         old = sheet.number(step.of or "", sheet.digits + extra)
-        return total(old, negative(moved(extra).formula))
+        return moved(sheet.graph, old, length(extra).formula)
 
     def multiplied(extra: int) -> Formula:
         return product(sheet.number("eta"), sheet.number(name, sheet.digits + extra))
 
-    more = _enough(subtracted, new, sheet.digits)
+    more = _enough(carried_out, new, sheet.digits)
     most = _enough(multiplied, change, sheet.digits + more)
     slope = sheet.shown(name, sheet.digits + most)
     return (
         (Math(Name(step.of)),),
         cell_of(sheet.shown(step.of, sheet.digits + more)),
         cell_of(slope),
-        cell_of(moved(more)),
+        cell_of(length(more)),
         sheet.cell(step.name),
     )
 
@@ -171,15 +187,55 @@ def loss_again(sheet: Sheet) -> Iterator[Block]:
     else:
         way = " falls from " if after < before else " rises from "
         line += [Text(way), Math(old.formula), Text(" to "), Math(new.formula), Text(".")]
+        if sheet.graph.ascends and after > before:
+            line[-1] = Text(", as it should going up the slope.")
     title = "Loss after the update" if sheet.measures_loss else "After the update"
     yield Heading(2, (Text(title),))
     yield Paragraph(tuple(line))
-    if after > before:
-        yield Callout("warning", (Text(UPHILL if _goes_uphill(sheet) else RAISED),))
+    if before != after and (after > before) != sheet.graph.ascends:
+        yield Callout("warning", (Text(_why_wrong_way(sheet)),))
 
 
-def _goes_uphill(sheet: Sheet) -> bool:
-    """Whether the step leads up the slope from its first bit on: Σ ∂L/∂w · (new − old) ≥ 0."""
+def _why_wrong_way(sheet: Sheet) -> str:
+    """Why a step raised what it should lower, or going up lowered what it should raise."""
+    ascends = sheet.graph.ascends
+    text = f"The step {'lowered' if ascends else 'raised'} what it should"
+    text += " raise" if ascends else " lower"
+    slope = _slope_of_step(sheet)
+    if slope is not None and (slope <= 0 if ascends else slope >= 0):
+        text += ", and not because it is too long: "
+        others = []
+        if any(leaf.kind == "state" and not is_clock(leaf) for leaf in sheet.graph.leaves):
+            others.append("what is kept from earlier updates")
+        if any(not each.in_loss for each in sheet.graph.penalties):
+            others.append("the penalty")
+        if not others:
+            return text + "this rule does not follow the gradient."
+        return (
+            text
+            + f"it does not follow this gradient alone, and {' or '.join(others)} outweighs it."
+        )
+    text += ": it went too far."
+    if _scales_with_rate(optimizer_of(sheet.run.problem)):
+        text += " A smaller learning rate would help."
+    return text
+
+
+def _scales_with_rate(optimizer: Optimizer) -> bool:
+    """Whether half the learning rate is half the step: w and multiples of eta, nothing else."""
+    rule = optimizer.equations["w"]
+    terms = rule.terms if isinstance(rule, Sum) else (rule,)
+    others = [term for term in terms if term != Name("w")]
+    states = [right for name, right in optimizer.equations.items() if name != "w"]
+    return (
+        len(others) == len(terms) - 1
+        and all("eta" in names_in(term) for term in others)
+        and not any("eta" in names_in(right) for right in states)
+    )
+
+
+def _slope_of_step(sheet: Sheet) -> float | None:
+    """Where the step leads from its first bit on, Σ ∂L/∂w · (new − old): up if above 0."""
     slope = 0.0
     for step in sheet.graph.steps:
         if step.kind != "update" or step.of is None:
@@ -187,9 +243,9 @@ def _goes_uphill(sheet: Sheet) -> bool:
         gradient = sheet.value(derivative_name(sheet.graph.output, step.of))
         old, new = sheet.value(step.of), sheet.value(step.name)
         if gradient is None or old is None or new is None:
-            return False
+            return None
         slope += as_float(gradient) * (as_float(new) - as_float(old))
-    return slope >= 0
+    return slope
 
 
 def _told_apart(before: Value, after: Value, sheet: Sheet) -> tuple[Shown, Shown]:
@@ -200,15 +256,6 @@ def _told_apart(before: Value, after: Value, sheet: Sheet) -> tuple[Shown, Shown
         if before == after or round_to(before, digits) != round_to(after, digits):
             return old, new
     return shown(before, MOST_DIGITS), shown(after, MOST_DIGITS)
-
-
-RAISED = (
-    "The step raised what it should lower: it went too far. A smaller learning rate would help."
-)
-UPHILL = (
-    "The step raised what it should lower, and not because it is too long: it does not follow this "
-    "gradient alone, and what is kept from earlier updates, or a penalty, outweighs it."
-)
 
 
 def loss_table(run: Run, choices: Choices) -> Iterator[Block]:

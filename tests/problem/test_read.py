@@ -17,6 +17,7 @@ from backprop_cli.problem.model import (
     Marking,
     Network,
     Notation,
+    Penalty,
     Problem,
     Rounding,
     RuleUse,
@@ -386,8 +387,8 @@ def test_training_keys() -> None:
         batch=2,
         reduction="sum",
         clip=Clip("value", Number("0.5")),
-        l1=Number("0.1"),
-        l2=Number("0"),
+        l1=Penalty(Number("0.1")),
+        l2=Penalty(Number("0")),
     )
     assert training("{batch: all}") == training("") == Training()
 

@@ -103,6 +103,68 @@ def test_other_rules_are_written_step_by_step(
     assert {name: table.get(name) for name in expected} == expected
 
 
+def test_the_sheet_says_what_is_penalised() -> None:
+    source = """
+        equations: {z: w*x + b, L: (z - y)^2}
+        given: {x: 2, y: 1}
+        parameters: {w: 0.5, b: 1}
+        learning_rate: 0.1
+        training: {l2: TRAINING}
+    """
+    after = page(source.replace("TRAINING", "0.5"), width=120)
+    assert "λ₂ (l2) penalises w; biases are left alone." in after
+    assert rows(section(after, "Update"))["g[w]"][0] == "∂L/∂w + λ₂·w"
+    assert "g[b]" not in after
+    inside = page(source.replace("TRAINING", "{value: 0.5, in_loss: true}"), width=120)
+    loss = rows(section(inside, "Loss"))
+    # (0.5·2 + 1 − 1)² + ½·0.5·0.5² and 2·1·2 + 0.5·0.5, by hand
+    assert loss["penalty"] == ["½·λ₂·w²", "½·0.5·0.5²", "0.0625"]
+    assert loss["L"] == ["(z − y)² + penalty", "(2 − 1)² + 0.0625", "1.0625"]
+    assert rows(section(inside, "Gradients"))["∂L/∂w"][-1] == "4.25"
+    assert "λ₂ (l2) penalises w; biases are left alone." in section(inside, "Loss")
+
+
+HILL = """
+    equations: {{f: "-x^2 + 4x"}}
+    parameters: {{x: 1}}
+    learning_rate: {rate}
+    training: {training}
+"""
+BY_DIRECTION = "{direction: ascent}"
+BY_RULE = '{optimizer: {name: up, equations: {w: "w + eta*g"}}}'
+
+
+@pytest.mark.parametrize("training", [BY_DIRECTION, BY_RULE])
+def test_going_up_is_old_plus_eta_gradient(training: str) -> None:
+    shown = page(HILL.format(rate=0.1, training=training))
+    assert rows(section(shown, "Update"))["x"] == ["1", "2", "0.2", "1.2"]
+    assert "moves along its gradient: new = old + η·gradient" in shown
+    assert "f rises from 3 to 3.36, as it should going up the\nslope." in shown
+    assert "What is maximised" in shown
+    assert "Warning" not in shown
+    too_far = " ".join(page(HILL.format(rate=1.5, training=training)).replace("┃", "").split())
+    assert "The step lowered what it should raise: it went too far. A smaller" in too_far
+
+
+@pytest.mark.parametrize(
+    ("training", "said"),
+    [
+        ("{steps: 1}", "it went too far. A smaller learning rate would help."),
+        ('{optimizer: {equations: {w: "w - 3*g"}}}', "it went too far."),
+        ('{optimizer: {equations: {w: "w + 2*eta*g"}}}', "this rule does not follow the gradient."),
+        ("{l2: 90}", "and the penalty outweighs it."),
+        ("{optimizer: {name: momentum, initial: 80}}", "what is kept from earlier updates"),
+    ],
+)
+def test_why_a_step_raised_what_it_should_lower(training: str, said: str) -> None:
+    """f = x² − 4x: from 1 (gradient −2) with a rate of 1.2 beyond 3, or the other way."""
+    source = HILL.replace("-x^2 + 4x", "x^2 - 4x").format(rate=1.2, training=training)
+    shown = " ".join(page(source, width=300).replace("┃", "").split())
+    warning = shown.partition("Warning: ")[2]
+    assert said in warning
+    assert ("smaller learning rate" in warning) == ("smaller learning rate" in said)
+
+
 def test_clipping_by_norm_shows_the_norm_and_the_factor() -> None:
     table = rows(section(page("gradient-clipping", width=140), "Update"))
     assert table["norm"][1:] == ["√(3100² + 3100² + 3100²)", "≈ 5369"]
