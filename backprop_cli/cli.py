@@ -493,7 +493,8 @@ def draw(
     from backprop_cli.worksheet.sheet import spelling_of
 
     run = solve_problem(problem, steps=1 if problem.trains else None, show=1)
-    picture, spelling = diagram(run), spelling_of(run.iterations[0].graph)
+    graph = run.iterations[0].graph
+    picture, spelling = diagram(run), spelling_of(graph)
     match chosen:
         case Picture.SVG:
             from backprop_cli.render import svg
@@ -504,7 +505,9 @@ def draw(
 
             deliver(mermaid.diagram(picture, spelling), output)
         case Picture.TEXT:
-            document = Document("", (picture,), spelling)  # the picture has the title
+            document = Document(
+                "", (picture,), spelling, graph.lettering.typed
+            )  # the picture has the title
             deliver(rendered(document, Format.TEXT, output, ascii, width), output)
         case _:
             assert_never(chosen)
@@ -732,13 +735,22 @@ def only_names(run: Run, asked: Sequence[str]) -> tuple[str, ...]:
     for iteration in run.iterations:
         known.update(dict.fromkeys(known_names(Sheet(run, iteration, Choices()))))
     sheets = [AnswerNames(iteration.graph) for iteration in run.iterations]
+    lettering = run.iterations[0].graph.lettering
+    shown = {form: name for name in known for form in lettering.spellings(name)}
     found: list[str] = []
     for name in asked:
-        fitting = [each for each in known if matches(name, each)] if set("*?") & set(name) else []
+        fitting = []
+        if set("*?") & set(name):
+            fitting = [each for each in known if matches(name, each)]
+            fitting = fitting or [known for form, known in shown.items() if matches(name, form)]
         if fitting:
             found += fitting
             continue
-        spellings = (name, normalised(name), *(sheet.find(name) for sheet in sheets))
+        written = normalised(name)
+        spellings = (
+            *(shown.get(name), shown.get(written), name, written),
+            *(sheet.find(name) for sheet in sheets),
+        )
         plain = next((spelling for spelling in spellings if spelling in known), None)
         if plain is None:
             raise UsageProblem(f"{quote(name)} is not on this worksheet{suggestion(name, known)}")

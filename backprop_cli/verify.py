@@ -117,14 +117,14 @@ class Place:
 def verification(problem: Problem) -> tuple[Document, bool]:
     """The comparison as a document, and whether every gradient agrees."""
     first = with_gradients(problem, expand(problem, batch_of(problem, 1)))
-    spelling = spelling_of(first)
+    spelling, typed = spelling_of(first), first.lettering.typed
     title = f"{problem.title}: gradients verified"
     if not first.losses or not first.wrt or problem.training.rule == "perceptron":
         reason = "This problem has no gradient to compare: nothing in it is differentiated."
-        return Document(title, (Paragraph((Text(reason),)),), spelling), True
+        return Document(title, (Paragraph((Text(reason),)),), spelling, typed), True
     findings = compare(problem)
     agrees = all(each.agrees for each in findings.comparisons)
-    return Document(title, tuple(_blocks(findings, agrees)), spelling), agrees
+    return Document(title, tuple(_blocks(findings, agrees)), spelling, typed), agrees
 
 
 def compare(problem: Problem) -> Findings:

@@ -90,7 +90,7 @@ def _symbol(glyph: Symbol, mark: str) -> str:
         wide = len(glyph.base) > 1
         base = rf"\widehat{{{base}}}" if wide else rf"\hat{{{base}}}"
     marks = [
-        *([f"({_script(glyph.superscript)})"] if glyph.superscript else []),
+        *([_script(glyph.superscript).join(glyph.fence)] if glyph.superscript else []),
         *([r"\mathrm{new}"] if glyph.new else []),
         *([mark] if mark else []),
     ]

@@ -113,8 +113,8 @@ def _symbol(glyph: Symbol, mark: str) -> str:
         text = f'<mover accent="true">{text}<mo stretchy="false">^</mo></mover>'
     marks: list[str] = []
     if glyph.superscript:
-        marks += ['<mo stretchy="false">(</mo>', _script(glyph.superscript)]
-        marks += ['<mo stretchy="false">)</mo>']
+        left, right = (f'<mo stretchy="false">{mark}</mo>' for mark in glyph.fence)
+        marks += [left, _script(glyph.superscript), right]
     if glyph.new:
         marks += ['<mspace width="0.2em"></mspace>'] * bool(marks)
         marks += ["<mtext>new</mtext>"]

@@ -7,8 +7,8 @@ each notation prints in its own way.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TypeAlias
 
@@ -28,11 +28,12 @@ class Symbol:
 
     base: str
     subscript: str = ""  # "13", "1,13", "x"
-    superscript: str = ""  # the layer, "2"; printed in parentheses
+    superscript: str = ""  # the layer, "2"; printed between the two characters of `fence`
     hat: bool = False
     new: bool = False  # after the update
     sample: int | None = None
     of: Glyph | None = None  # the quantity that an optimizer's state belongs to: v of w₁₃⁽²⁾
+    fence: str = "()"  # or "[]": a^[2]
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,57 @@ class Derivative:
 Glyph: TypeAlias = Symbol | Derivative
 Spelling: TypeAlias = Callable[[str], Glyph]
 
+
+@dataclass(frozen=True, eq=False)
+class Lettering:
+    """How a problem writes its names.
+
+    `layered` reads `w2_1_3` as layer 2, to 1, from 3; otherwise digits are one subscript.
+    `thresholds` writes a bias as θ, `brackets` the layer as in a^[2]. `symbols` are names of one's
+    own, for one quantity (`yhat` shown as `y`) or for every one of a letter (`w` as `theta`).
+    """
+
+    layered: bool = False
+    thresholds: bool = False
+    brackets: bool = False
+    symbols: Mapping[str, str] = field(default_factory=dict)
+
+    def typed(self, name: str) -> str:
+        """What is shown as a plain name: `dE/dy` for `dL/dyhat`, where L is E and ŷ is y."""
+        if not self.symbols:
+            return name
+        if found := _SAMPLE.match(name):
+            return f"{self.typed(found[1])}[{found[2]}]"
+        if name.endswith("_new"):
+            return f"{self.typed(name.removesuffix('_new'))}_new"
+        if found := _DERIVATIVE.match(name):
+            return f"d{self.typed(found[1])}/d{self.typed(found[2])}"
+        if name in self.symbols:
+            return self.symbols[name]
+        found = _STEM.match(name)
+        if found and found[1] in self.symbols:
+            return self.symbols[found[1]] + found[2]
+        return name
+
+    def spellings(self, name: str) -> tuple[str, ...]:
+        """Other plain names of a quantity, what is shown last: `dE/dyhat`, `dL/dy`, `dE/dy`."""
+        shown = self.typed(name)
+        if shown == name:
+            return ()
+        above, slash, below = name.partition("/")
+        above_shown, _, below_shown = shown.partition("/")
+        mixed = (f"{above_shown}/{below}", f"{above}/{below_shown}") if slash else ()
+        return (*mixed, shown)
+
+    def letter(self, letter: str) -> str:
+        """A letter alone, as the matrix form needs it: W is a capital of what w is shown as."""
+        own = self.symbols.get(letter) or self.symbols.get(letter.lower(), letter)
+        return own.capitalize() if letter.isupper() else own
+
+
+PLAIN = Lettering()
+LAYERED = Lettering(layered=True)
+
 _SAMPLE = re.compile(r"(.*)\[(\d+)\]\Z", re.S)
 _DERIVATIVE = re.compile(r"d(.+?)/d(.+)\Z", re.S)
 _LAYERED = re.compile(r"([A-Za-z]+?)(\d+)((?:_\d+)*)\Z")
@@ -57,21 +109,15 @@ _LAYERED_LETTERS = {
     "gamma": "γ", "beta": "β", "mu": "μ", "var": "var", "delta": "δ",
 }  # fmt: skip
 _WORD = re.compile(r"([A-Za-z]+)(\d*)(?:_(\w+))?\Z")
-
-
-def spell(name: str, *, layered: bool = False, thresholds: bool = False) -> Glyph:
-    """The glyph of a plain name.
-
-    `layered` reads `w2_1_3` as layer 2, to 1, from 3; otherwise digits are one subscript.
-    `thresholds` writes a bias as θ.
-    """
-    return _spell(name, layered, thresholds)
+_STEM = re.compile(r"([A-Za-z]+)(\d+(?:_\d+)*)\Z")
 
 
 @lru_cache(maxsize=16384)
-def _spell(name: str, layered: bool, thresholds: bool) -> Glyph:
+def spell(name: str, lettering: Lettering = PLAIN) -> Glyph:
+    """The glyph of a plain name."""
+
     def again(part: str) -> Glyph:
-        return _spell(part, layered, thresholds)
+        return spell(part, lettering)
 
     if found := _SAMPLE.match(name):
         return replace(again(found[1]), sample=int(found[2]))
@@ -79,14 +125,21 @@ def _spell(name: str, layered: bool, thresholds: bool) -> Glyph:
         return replace(again(name.removesuffix("_new")), new=True)
     if found := _DERIVATIVE.match(name):
         return Derivative(again(found[1]), again(found[2]))
-    if layered and (glyph := _layered(name, thresholds)):
-        return glyph
-    if layered and (found := _STATE.match(name)) and (_layered(found[2], thresholds)):
-        return replace(_plain(found[1]), of=again(found[2]))
-    return _plain(name)
+    if name in lettering.symbols:
+        return _plain(lettering.symbols[name])
+    glyph = lettering.layered and _layered(name, lettering)
+    if lettering.layered and not glyph:
+        found = _STATE.match(name)
+        if found and _layered(found[2], lettering):
+            return replace(_plain(found[1]), of=again(found[2]))
+    glyph = glyph or _plain(name)
+    if (found := _STEM.match(name)) and found[1] in lettering.symbols:
+        own = _plain(lettering.symbols[found[1]])
+        return replace(glyph, base=own.base, hat=own.hat)
+    return glyph
 
 
-def _layered(name: str, thresholds: bool) -> Symbol | None:
+def _layered(name: str, lettering: Lettering) -> Symbol | None:
     """`w2_1_3`, `b2_1`, `z2_1`, `b2`; inputs, targets and outputs carry no layer."""
     found = _LAYERED.match(name)
     if not found:
@@ -97,8 +150,9 @@ def _layered(name: str, thresholds: bool) -> Symbol | None:
     if not rest and letter != "b":
         return None
     separator = "," if any(len(part) > 1 for part in rest) else ""
-    base = "θ" if letter == "b" and thresholds else _LAYERED_LETTERS[letter]
-    return Symbol(base, separator.join(rest), superscript=first, hat=letter == "zhat")
+    base = "θ" if letter == "b" and lettering.thresholds else _LAYERED_LETTERS[letter]
+    fence = "[]" if lettering.brackets else "()"
+    return Symbol(base, separator.join(rest), first, hat=letter == "zhat", fence=fence)
 
 
 def _plain(name: str) -> Symbol:

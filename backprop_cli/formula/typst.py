@@ -77,7 +77,7 @@ def _symbol(glyph: Symbol, mark: str) -> str:
     if glyph.hat:
         text = f"hat({text})"
     marks = [
-        *([f"({_script(glyph.superscript)[1:-1]})"] if glyph.superscript else []),
+        *([_script(glyph.superscript)[1:-1].join(glyph.fence)] if glyph.superscript else []),
         *(['"new"'] if glyph.new else []),
         *([mark] if mark else []),
     ]

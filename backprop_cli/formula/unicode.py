@@ -64,7 +64,7 @@ def _symbol(glyph: Symbol) -> str:
     if glyph.subscript:
         text += subscript(glyph.subscript)
     if glyph.superscript:
-        text += superscript(f"({glyph.superscript})")
+        text += superscript(glyph.superscript.join(glyph.fence))
     if glyph.of is not None:
         text += f"[{glyph_text(glyph.of)}]"
     return text

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from backprop_cli.formula.build import rename
+from backprop_cli.formula.spelling import Lettering
 from backprop_cli.graph.naming import sampled
 from backprop_cli.graph.parts import batch_loss, leaf, parameter_leaf
 from backprop_cli.graph.step import Graph, Leaf, Step
@@ -59,7 +60,7 @@ def expand_equations(problem: Problem, model: Equations, batch: tuple[int, ...])
         batch=batch,
         parameters=tuple(model.parameters),
         wrt=tuple(model.with_respect_to),
-        layered=False,
+        lettering=Lettering(symbols=problem.notation.symbols),
     )
 
 

@@ -61,8 +61,7 @@ class _Expansion:
             batch=self.batch,
             parameters=parameters,
             wrt=parameters if sample_losses else (),
-            layered=not self.names.sequential,
-            thresholds=any(layer.bias_input.value == -1 for layer in self.network.layers),
+            lettering=self.names.lettering,
             aliases=self.aliases,
         )
 

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Literal, TypeAlias
 
 from backprop_cli.formula.nodes import Formula
+from backprop_cli.formula.spelling import PLAIN, Lettering
 
 Section: TypeAlias = Literal["given", "forward", "loss", "backward", "gradient", "update"]
 
@@ -112,7 +113,7 @@ class Graph:
     `carried` maps each parameter and state to the step that holds its next value.
     `penalties` are in force in the update or in the loss. `ascends` says that the update goes up
     the slope of the output.
-    `layered` says how names are spelled.
+    `lettering` says how names are written.
     """
 
     leaves: tuple[Leaf, ...]
@@ -122,8 +123,7 @@ class Graph:
     batch: tuple[int, ...]  # sample numbers, from 1
     parameters: tuple[str, ...]  # trainable or not, in sheet order
     wrt: tuple[str, ...]  # what gradients are asked for
-    layered: bool
-    thresholds: bool = False
+    lettering: Lettering = PLAIN
     carried: Mapping[str, str] = field(default_factory=dict)
     penalties: tuple[Penalised, ...] = ()
     ascends: bool = False

@@ -36,6 +36,8 @@ class AnswerNames:
                 renamed = _derivative_alias(step.name, base, alias_base)
                 if renamed is not None and renamed not in self.known:
                     self.known[renamed] = step.name
+        for name in (*graph.leaf, *graph.step):  # where `y` is shown for ŷ, it means ŷ
+            self.known.update(dict.fromkeys(graph.lettering.spellings(name), name))
         self._cache: dict[str, str | None] = {}
         self._shown: Mapping[str, str] | None = None
 
@@ -84,7 +86,7 @@ class AnswerNames:
             from backprop_cli.formula import unicode
 
             def spelling(name: str) -> Glyph:
-                return spell(name, layered=self.graph.layered, thresholds=self.graph.thresholds)
+                return spell(name, self.graph.lettering)
 
             shown = {}
             for name in self.known.values():

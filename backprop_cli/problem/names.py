@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+from backprop_cli.formula.spelling import Lettering
 from backprop_cli.problem.model import Layer, Network, Notation, RuleUse
 
 
@@ -18,6 +19,53 @@ class NetworkNames:
     @property
     def sequential(self) -> bool:
         return self.notation.names == "sequential"
+
+    @cached_property
+    def lettering(self) -> Lettering:
+        """How these names are written."""
+        notation = self.notation
+        letters = Lettering(symbols=notation.symbols)
+        numbered = self._numbered() if notation.output_units == "numbered" else {}
+        return Lettering(
+            layered=not self.sequential,
+            thresholds=any(layer.bias_input.value == -1 for layer in self.network.layers),
+            brackets=notation.layer_mark == "brackets",
+            symbols={
+                **{name: letters.typed(shown) for name, shown in numbered.items()},
+                **notation.symbols,
+            },
+        )
+
+    def _numbered(self) -> dict[str, str]:
+        """Output units counted on after the last hidden layer, without a layer: z₃, a₃, w₁₃, b₃.
+
+        Behind a single hidden layer its own units need none either: z₁, w₁₁, w₂₁.
+        """
+        last = len(self.network.layers)
+        hidden = self._layer(last - 1).units if last > 1 else 0
+        found: dict[str, str] = {}
+        for depth in (1, 2)[:last] if last <= 2 else (last,):
+            layer = self._layer(depth)
+            before = hidden if depth == last else 0
+            wide = max(layer.fan_in, before + layer.units) > 9
+            for unit in range(1, layer.units + 1):
+                number = before + unit
+                found[self.z(depth, unit)] = f"z{number}"
+                found[self.a(depth, unit)] = f"a{number}"
+                if layer.bias == "each":
+                    found[self.bias(depth, unit)] = f"b{number}"
+                for source in range(1, layer.fan_in + 1):
+                    first, second = self._ordered(number, source)
+                    found[self.weight(depth, unit, source)] = (
+                        f"w{first}_{second}" if wide else f"w{first}{second}"
+                    )
+                if depth == last and self.network.targets > 1:
+                    found[self.target(unit)] = f"y{number}"
+        return found
+
+    def _ordered(self, unit: int, source: int) -> tuple[int, int]:
+        """The two indices of a weight in the order they are written."""
+        return (source, unit) if self.notation.index_order == "from_to" else (unit, source)
 
     def _layer(self, layer: int) -> Layer:
         return self.network.layers[layer - 1]
@@ -51,9 +99,7 @@ class NetworkNames:
         """The weight into `unit` of `layer` from `source` of the layer before."""
         if self.sequential:
             return f"w{self._weight_numbers[layer, unit, source]}"
-        first, second = (unit, source)
-        if self.notation.index_order == "from_to":
-            first, second = second, first
+        first, second = self._ordered(unit, source)
         return f"w{layer}_{first}_{second}"
 
     def bias(self, layer: int, unit: int) -> str:
@@ -120,6 +166,16 @@ class NetworkNames:
                 if row.batch_norm is not None:
                     found[self.gamma(layer, unit)] = None
                     found[self.beta(layer, unit)] = None
+        return tuple(found)
+
+    def calculated(self) -> tuple[str, ...]:
+        """z and a of every unit (one line for both where they are merged), layer by layer."""
+        found: list[str] = []
+        for layer, row in enumerate(self.network.layers, 1):
+            for unit in range(1, row.units + 1):
+                if not self.merged(layer, unit):
+                    found.append(self.z(layer, unit))
+                found.append(self.a(layer, unit))
         return tuple(found)
 
     def gamma(self, layer: int, unit: int) -> str:

@@ -17,6 +17,7 @@ from backprop_cli.problem.settings import (
     read_rounding,
 )
 from backprop_cli.problem.source_file import load
+from backprop_cli.problem.symbols import check_symbols
 from backprop_cli.problem.training import ReadTraining, read_training
 from backprop_cli.problem.values import Fields, Report, fields, word
 from backprop_cli.problem.yaml_tree import Entries, Items, Node, compose
@@ -108,7 +109,7 @@ def _problem(source: Source, root: Node | None, report: Report) -> Problem | Non
     if layered:
         reader = NetworkReader(top, report)
         training = read_training(top, report, reader.count)
-        network = reader.finish(training, notation)
+        network = reader.finish(training, notation.notation)
         model, names = network.model, network.names
         frozen, trainable = network.frozen, network.trainable
     else:
@@ -121,6 +122,8 @@ def _problem(source: Source, root: Node | None, report: Report) -> Problem | Non
         refuse_both(frozen, trainable, top, report)
         check_parameters(training.named, read.parameters, report)
     check_asked(marking.patterns, names, report)
+    if model is not None:
+        check_symbols(notation, model, training.training, report)
     if model is None or report.failed:
         return None
     return Problem(
@@ -132,7 +135,7 @@ def _problem(source: Source, root: Node | None, report: Report) -> Problem | Non
         trains=training.trains,
         frozen=frozen,
         trainable=trainable,
-        notation=notation,
+        notation=notation.notation,
         rounding=rounding,
         marking=marking.marking,
         path=source.path,

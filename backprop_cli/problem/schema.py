@@ -469,6 +469,23 @@ def _properties() -> dict[str, Schema]:
                     "default": "by_unit",
                     "description": "How sequential weights are counted.",
                 },
+                "output_units": {
+                    "enum": ["layered", "numbered"],
+                    "default": "layered",
+                    "description": "Output units with their layer, or counted on after the last "
+                    "hidden layer: z3, a3, w13, b3.",
+                },
+                "layer_mark": {
+                    "enum": ["parentheses", "brackets"],
+                    "default": "parentheses",
+                    "description": "The layer as in a^(2), or as in a^[2].",
+                },
+                "symbols": {
+                    "type": "object",
+                    "description": "What quantities are shown as, by their names or letters in "
+                    "files: {eta: alpha, yhat: y, y: t, L: E}.",
+                    "additionalProperties": NAME,
+                },
             },
         ),
         "rounding": _object(

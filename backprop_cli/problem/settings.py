@@ -11,6 +11,7 @@ from typing import Literal, cast
 from backprop_cli.diagnostics import closest, quote, there_are
 from backprop_cli.problem.formulas import plain_name
 from backprop_cli.problem.model import Marking, Notation, Rounding
+from backprop_cli.problem.symbols import ReadNotation, read_symbols
 from backprop_cli.problem.values import (
     DECAY,
     NOT_NEGATIVE,
@@ -36,20 +37,36 @@ MOST_PATTERNS = 20_000
 MOST_COMPARISONS = 400_000  # of a glob with a name
 
 
-def read_notation(top: Fields, report: Report) -> Notation:
+NOTATION_KEYS = (
+    "index_order",
+    "names",
+    "weight_order",
+    "output_units",
+    "layer_mark",
+    "symbols",
+)
+
+
+def read_notation(top: Fields, report: Report) -> ReadNotation:
     node = top.get("notation")
     if node is None:
-        return Notation()
-    own = fields(node, report, "`notation`", ("index_order", "names", "weight_order"))
+        return ReadNotation(Notation())
+    own = fields(node, report, "`notation`", NOTATION_KEYS)
 
     def one_of(name: str, *names: str) -> str:
         return own.read(name, lambda value: choice(value, report, quote(name), names), names[0])
 
-    return Notation(
+    found = own.get("symbols")
+    symbols, places = ({}, {}) if found is None else read_symbols(found, report)
+    notation = Notation(
         cast(Literal["to_from", "from_to"], one_of("index_order", "to_from", "from_to")),
         cast(Literal["indexed", "sequential"], one_of("names", "indexed", "sequential")),
         cast(Literal["by_unit", "by_input"], one_of("weight_order", "by_unit", "by_input")),
+        cast(Literal["layered", "numbered"], one_of("output_units", "layered", "numbered")),
+        cast(Literal["parentheses", "brackets"], one_of("layer_mark", "parentheses", "brackets")),
+        symbols,
     )
+    return ReadNotation(notation, node, places)
 
 
 def read_rounding(top: Fields, report: Report) -> Rounding:

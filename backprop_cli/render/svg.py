@@ -88,7 +88,7 @@ def glyph_runs(glyph: Glyph) -> list[Run]:
             if glyph.subscript:
                 runs.append(Run(glyph.subscript, 0.7, 0.22))
             if glyph.superscript:
-                runs.append(Run(f"({glyph.superscript})", 0.7, -0.38))
+                runs.append(Run(glyph.superscript.join(glyph.fence), 0.7, -0.38))
             if glyph.of is not None:
                 runs.extend((Run("["), *glyph_runs(glyph.of), Run("]")))
             sample, new = glyph.sample, glyph.new

@@ -10,6 +10,7 @@ from typing import assert_never
 from rich.cells import cell_len
 
 from backprop_cli.formula import plain, unicode
+from backprop_cli.formula.build import rename
 from backprop_cli.formula.nodes import Formula
 from backprop_cli.formula.spelling import Spelling
 from backprop_cli.render.boxes import beside, box, is_tall, line_box, rows_of_boxes
@@ -101,6 +102,7 @@ class Page:
     ascii: bool
     spelling: Spelling
     signs: Signs = field(default=UNICODE_SIGNS)
+    typed: Callable[[str], str] = str
 
     def words(self, text: str) -> str:
         text = visible(text)
@@ -112,7 +114,7 @@ class Page:
 
     def formula(self, formula: Formula) -> str:
         if self.ascii:
-            return ascii_only(visible(plain.write(formula)))
+            return ascii_only(visible(plain.write(rename(formula, self.typed))))
         return visible(unicode.write(formula, self.spelling))
 
 
@@ -126,9 +128,8 @@ def render(document: Document, *, width: int = 80, ascii: bool = False, color: b
     `ascii` uses plain names and no character beyond ASCII; `color` adds terminal styles, and
     nothing is said by them alone.
     """
-    page = Page(
-        max(width, NARROWEST), ascii, document.spelling, ASCII_SIGNS if ascii else UNICODE_SIGNS
-    )
+    signs = ASCII_SIGNS if ascii else UNICODE_SIGNS
+    page = Page(max(width, NARROWEST), ascii, document.spelling, signs, document.typed)
     lines: list[str] = []
     for block in grouped(titled_blocks(document)):
         if lines:

@@ -45,7 +45,9 @@ DERIVATION_LINES = 3
 def blank(run: Run) -> Document:
     """The sheet to hand out. What it asks for is what `check` marks."""
     graph = run.iterations[0].graph
-    return Document(run.problem.title, tuple(_blocks(run)), spelling_of(graph))
+    return Document(
+        run.problem.title, tuple(_blocks(run)), spelling_of(graph), graph.lettering.typed
+    )
 
 
 def _blocks(run: Run) -> Iterator[Block]:

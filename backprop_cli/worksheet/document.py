@@ -7,6 +7,7 @@ through the document's `spelling`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -181,3 +182,4 @@ class Document:
     title: str
     blocks: tuple[Block, ...]
     spelling: Spelling
+    typed: Callable[[str], str] = str  # the plain name of what is shown, for plain surroundings

@@ -10,7 +10,15 @@ from typing import Literal, TypeAlias
 from backprop_cli.formula.build import names_in
 from backprop_cli.formula.evaluate import evaluate
 from backprop_cli.formula.nodes import Formula, Name, Number
-from backprop_cli.formula.spelling import GREEK, Derivative, Glyph, Spelling, Symbol, spell
+from backprop_cli.formula.spelling import (
+    GREEK,
+    Derivative,
+    Glyph,
+    Lettering,
+    Spelling,
+    Symbol,
+    spell,
+)
 from backprop_cli.graph.derivation import Derivations
 from backprop_cli.graph.equations import LOSS_NAMES
 from backprop_cli.graph.step import Graph, Step
@@ -221,10 +229,13 @@ def cell_of(written: Shown | None) -> Line:
 _MATRIX = re.compile(r"(?:d(?P<over>\w+)/d)?(?P<letter>\w+)\((?P<layer>\d+)\)\Z")
 
 
-def matrix_glyph(over: str | None, letter: str, layer: str) -> Glyph:
+def matrix_glyph(found: re.Match[str], lettering: Lettering) -> Glyph:
     """`W(2)` is the weight matrix of layer 2, `dL/dW(2)` its gradient."""
-    symbol = Symbol(GREEK.get(letter, letter), superscript=layer)
-    return symbol if over is None else Derivative(spell(over), symbol)
+    own = lettering.letter(found["letter"])
+    fence = "[]" if lettering.brackets else "()"
+    symbol = Symbol(GREEK.get(own, own), superscript=found["layer"], fence=fence)
+    over = found["over"]
+    return symbol if over is None else Derivative(spell(over, lettering), symbol)
 
 
 def spelling_of(graph: Graph, *, deltas: bool = False) -> Spelling:
@@ -236,7 +247,11 @@ def spelling_of(graph: Graph, *, deltas: bool = False) -> Spelling:
 
     def spelling(name: str) -> Glyph:
         if (matrix := _MATRIX.match(name)) is not None:
-            return matrix_glyph(matrix["over"], matrix["letter"], matrix["layer"])
+            return matrix_glyph(matrix, graph.lettering)
+        if name.startswith("∇"):
+            of = spell(name[1:], graph.lettering)
+            assert isinstance(of, Symbol)
+            return replace(of, base=f"∇{of.base}")
         bare = name.removesuffix("_new")
         if bare in kept:
             parameter = kept[bare]
@@ -246,9 +261,10 @@ def spelling_of(graph: Graph, *, deltas: bool = False) -> Spelling:
         if deltas and (step := graph.step.get(name)) is not None and step.of is not None:
             owner = graph.step.get(step.of)
             if owner is not None and owner.kind == "preactivation":
-                glyph = spell(step.of, layered=graph.layered)
+                glyph = spell(step.of, graph.lettering)
                 assert isinstance(glyph, Symbol)
-                return Symbol("δ", glyph.subscript, glyph.superscript, sample=glyph.sample)
-        return spell(name, layered=graph.layered, thresholds=graph.thresholds)
+                delta = graph.lettering.letter("delta")
+                return replace(glyph, base=GREEK.get(delta, delta), hat=False)
+        return spell(name, graph.lettering)
 
     return spelling

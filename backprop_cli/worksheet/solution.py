@@ -31,6 +31,7 @@ from backprop_cli.worksheet.document import (
 )
 from backprop_cli.worksheet.epochs import perceptron_table
 from backprop_cli.worksheet.sheet import DEFAULT, Choices, Sheet, spelling_of
+from backprop_cli.worksheet.wording import worded
 
 MOST_DRAWN = 150
 """A network with more given quantities than this has no picture on its sheet."""
@@ -40,8 +41,15 @@ def solution(run: Run, choices: Choices = DEFAULT) -> Document:
     """The worked solution of a run as a document."""
     graph = run.iterations[0].graph
     spelling = spelling_of(graph, deltas=choices.form in ("delta", "matrix"))
-    blocks = tuple(_blocks(run, choices))
-    return Document(run.problem.title, blocks, spelling)
+    blocks = tuple(_introduction(run, choices))
+    blocks += tuple(worded(block, graph.lettering) for block in _blocks(run, choices))
+    return Document(run.problem.title, blocks, spelling, graph.lettering.typed)
+
+
+def _introduction(run: Run, choices: Choices) -> Iterator[Block]:
+    """The author's own words."""
+    if run.problem.description and not choices.only:
+        yield Paragraph((Text(run.problem.description.strip()),))
 
 
 def _blocks(run: Run, choices: Choices) -> Iterator[Block]:
@@ -53,8 +61,6 @@ def _blocks(run: Run, choices: Choices) -> Iterator[Block]:
             yield from derivations.only(sheet)
         return
     first = sheets[0]
-    if run.problem.description:
-        yield Paragraph((Text(run.problem.description.strip()),))
     yield from given.given(first)
     if choices.pictures and len(first.graph.leaves) <= MOST_DRAWN:
         yield diagram(run)

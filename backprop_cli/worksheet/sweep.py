@@ -28,6 +28,7 @@ from backprop_cli.worksheet.document import (
 )
 from backprop_cli.worksheet.numbers import in_a_sentence, shown, signed
 from backprop_cli.worksheet.sheet import NO_VALUE, spelling_of
+from backprop_cli.worksheet.wording import worded
 
 ROWS = 16
 """Longer runs show so many of their losses, evenly spaced."""
@@ -76,8 +77,10 @@ def sweep(problem: Problem, rates: Sequence[str], steps: int | None = None) -> D
     cannot be swept (no update, a perceptron, no numbers) is said on the sheet.
     """
     runs = [Swept(rate, _run(problem, rate, steps)) for rate in dict.fromkeys(rates)]
-    spelling = spelling_of(runs[0].run.iterations[0].graph)
-    return Document(f"{problem.title}: learning rates", tuple(_blocks(problem, runs)), spelling)
+    graph = runs[0].run.iterations[0].graph
+    blocks = tuple(worded(block, graph.lettering) for block in _blocks(problem, runs))
+    title = f"{problem.title}: learning rates"
+    return Document(title, blocks, spelling_of(graph), graph.lettering.typed)
 
 
 def _run(problem: Problem, rate: str, steps: int | None) -> Run:

@@ -14,9 +14,9 @@ from backprop_cli.formula import latex, mathml, plain, typst, unicode
 from backprop_cli.formula.evaluate import evaluate
 from backprop_cli.formula.nodes import Call, Formula, Matrix, Name, Negative, Number, Product, Shown
 from backprop_cli.formula.parse import parse
-from backprop_cli.formula.spelling import spell
+from backprop_cli.formula.spelling import LAYERED, spell
 
-layered = partial(spell, layered=True)
+layered = partial(spell, lettering=LAYERED)
 
 SHEET = [
     "x1",

@@ -16,7 +16,7 @@ from backprop_cli.formula.nodes import (
     Shown,
     Sum,
 )
-from backprop_cli.formula.spelling import Glyph, spell
+from backprop_cli.formula.spelling import LAYERED, Glyph, spell
 from backprop_cli.worksheet.document import (
     AnswerSpace,
     Bullets,
@@ -46,7 +46,7 @@ HOSTILE = (
 
 
 def layered(name: str) -> Glyph:
-    return spell(name, layered=True)
+    return spell(name, LAYERED)
 
 
 def name(text: str) -> Name:

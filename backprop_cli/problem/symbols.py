@@ -1,0 +1,119 @@
+"""Symbols of one's own: `notation: {symbols: {yhat: y, y: t}}`, and that each stays unmistakable."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from backprop_cli.diagnostics import quote
+from backprop_cli.formula.spelling import Lettering, spell
+from backprop_cli.problem.formulas import defined_name, plain_name
+from backprop_cli.problem.model import Equations, Network, Notation, Training
+from backprop_cli.problem.names import NetworkNames
+from backprop_cli.problem.values import Report, entries, word
+from backprop_cli.problem.yaml_tree import Node, Scalar
+
+
+@dataclass(frozen=True)
+class ReadNotation:
+    """The notation, and where it says so: the whole of it, and each symbol."""
+
+    notation: Notation
+    node: Node | None = None
+    places: Mapping[str, Scalar] | None = None
+
+
+def read_symbols(node: Node, report: Report) -> tuple[dict[str, str], dict[str, Scalar]]:
+    """What quantities are shown as, by their names (or letters) in files, and where it stands."""
+    symbols: dict[str, str] = {}
+    places: dict[str, Scalar] = {}
+    for key, value in entries(node, report, "`symbols`", "names and what they are shown as"):
+        what = f"the symbol of {quote(key.text)}"
+        if word(value, report, what) is None or not isinstance(value, Scalar):
+            continue
+        shown = defined_name(value, report, "a quantity")
+        if shown is not None:
+            name = plain_name(key.text.strip())
+            symbols[name], places[name] = shown, key
+    return symbols, places
+
+
+def check_symbols(
+    read: ReadNotation, model: Network | Equations, training: Training, report: Report
+) -> None:
+    """Report symbols of what is not there, and two quantities that would be shown alike.
+
+    What a calculated quantity is called in files must not be shown for another: an answer under
+    it could be meant for either. A given one gives way: with `{yhat: y, y: t}` y is the output.
+    """
+    places = read.places or {}
+    numbered = read.notation.output_units == "numbered"
+    if read.node is None or not (places or numbered):
+        return
+    if numbered and (isinstance(model, Equations) or read.notation.names == "sequential"):
+        report.error(
+            "wrong-form",
+            "`output_units: numbered` is for layers with indexed names",
+            read.node,
+            "sequential names number every unit, and equations have names of their own",
+        )
+        return
+    lettering, given, calculated = _quantities(read.notation, model, training)
+    names = [*given, *calculated]
+    letters = {found[1] for name in names if (found := re.match(r"([A-Za-z]+)\d", name))}
+    for name, key in places.items():
+        if name not in names and name not in letters and name not in ALWAYS:
+            report.error(
+                "unknown-name",
+                f"`symbols` names {quote(name)}, and there is no such quantity",
+                key,
+                report.nearest(name, [*names, *letters]),
+            )
+    taken = set(calculated)
+    shown: dict[object, str] = {}
+    for name in names:
+        typed = lettering.typed(name)
+        stem = re.match(r"[A-Za-z]+", name)
+        place = places.get(name) or places.get(stem[0] if stem else "") or read.node
+        for form in (typed, spell(name, lettering)):
+            if (other := shown.setdefault(form, name)) != name:
+                message = f"{quote(other)} and {quote(name)} would both be shown as {quote(typed)}"
+                report.error("shown-alike", message, place, "give each a symbol of its own")
+                return
+        if typed != name and typed in taken:
+            message = (
+                f"{quote(name)} would be shown as {quote(typed)}, and that is what another"
+                " quantity is called in answer files"
+            )
+            report.error("shown-alike", message, place, "give it another symbol")
+            return
+
+
+ALWAYS = ("eta", "delta", "L")
+"""They have a symbol whether or not this sheet happens to show them."""
+
+
+def _quantities(
+    notation: Notation, model: Network | Equations, training: Training
+) -> tuple[Lettering, list[str], list[str]]:
+    """How names are written; the names of what is given; those that answers may be about."""
+    options = [] if training.optimizer is None else list(training.optimizer.options)
+    if isinstance(model, Equations):
+        lettering = Lettering(symbols=notation.symbols)
+        calculated = dict.fromkeys((*model.equations, *model.with_respect_to, *model.parameters))
+        given = dict.fromkeys(("eta", *options, *model.given, *_sampled(model)))
+        return lettering, [name for name in given if name not in calculated], list(calculated)
+    names = NetworkNames(model, notation)
+    given = dict.fromkeys(
+        (
+            *(names.input(index) for index in range(1, model.inputs + 1)),
+            *(names.target(index) for index in range(1, model.targets + 1)),
+            *("eta", *options),
+        )
+    )
+    return names.lettering, list(given), [*names.parameters(), *names.calculated(), "L"]
+
+
+def _sampled(model: Equations) -> Collection[str]:
+    return dict.fromkeys(name for sample in model.samples for name in sample)
