@@ -19,6 +19,7 @@ from backprop_cli.worksheet.document import (
     Heading,
     Inline,
     Line,
+    Listing,
     Paragraph,
     Table,
     Text,
@@ -68,7 +69,7 @@ def worded(block: Block, lettering: Lettering) -> Block:
                 title=words(block.title),
                 description=words(block.description),
             )
-        case Diagram() | AnswerSpace():
+        case Diagram() | AnswerSpace() | Listing():
             return block
         case _:
             assert_never(block)
