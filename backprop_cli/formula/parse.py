@@ -357,6 +357,8 @@ class Reader:
             return Token("name", word, run.start(), end)
         if word in JOINS:
             return Token("word", word, run.start(), end)
+        if self.names is not None and (derivative := _DERIVATIVE.match(self.text, run.start())):
+            raise self.derivative(derivative)
         if self._reads_as_function(run):
             return None
         if self.constants and word in FUNCTIONS and FUNCTIONS[word].constant:
@@ -371,6 +373,15 @@ class Reader:
         if self._opens_bracket(end) and (self.names is not None or self._meant_as_function(word)):
             raise self.unknown_function(run)
         return Token("name", word, run.start(), end)
+
+    def derivative(self, found: re.Match[str]) -> FormulaError:
+        """`dL/dw` in a file: the sheet works it out, and no equation can use it."""
+        return self.error(
+            f"{quote(found[0])} is a derivative",
+            found.start(),
+            found.end(),
+            "leave it out: every derivative is worked out on the sheet",
+        )
 
     def entry(self, run: re.Match[str], index: re.Match[str]) -> FormulaError:
         """`x[1]` is no product, and no quantity here has entries."""
@@ -532,6 +543,7 @@ _ADVICE: Mapping[str, str] = {
     **dict.fromkeys(("minimum", "fmin", "amin"), "write `min(x, y)`"),
     **dict.fromkeys(("where", "piecewise"), "write the cases, as in `x if x > 0 else 0`"),
     **dict.fromkeys(("average", "avg"), "write `mean(x1, x2)`"),
+    "T": _PRODUCT_HELP,
     "absolute": "write `abs(x)`",
     "expit": "write `sigmoid(z)`",
     "round": "write `floor(x + 1/2)`",
@@ -587,6 +599,8 @@ def _did_you_mean(word: str, known: Iterable[str]) -> str | None:
 
 def advice_for(word: str) -> str | None:
     """What to write instead of a word that is no quantity here, where that is known."""
+    if word.partition("_")[0] in ("sum", "Sum", "Sigma"):
+        return _SUM_HELP
     if is_function(word):
         return f"{quote(word)} is a function: write {quote(word + '(x)')}"
     return _ADVICE.get(word)
@@ -677,8 +691,7 @@ class Parser:
                 )  # fmt: skip
             return self.error(f"`{token.value}` closes nothing", token)
         if "|" in (token.value, *(opener.value for opener in self.open)):
-            help = "write `abs(…)` where bars stand inside bars"
-            return self.error(f"{quote(token.value)} cannot stand here", token, None, help)
+            return self.out_of_place(token, "write `abs(…)` where bars stand inside bars")
         if token.value == ",":
             help = "numbers have a decimal point: `0.5`"
             return self.error("a comma only separates a function's arguments", token, None, help)
@@ -686,7 +699,12 @@ class Parser:
             return self.error(
                 f"{quote(token.value)} follows without a sign", token, None, "write `*` between"
             )
-        return self.error(f"{quote(token.value)} cannot stand here", token)
+        if token.value == "if":
+            return self.out_of_place(token, "the value stands first, as in `a if a > 0 else 0`")
+        return self.out_of_place(token)
+
+    def out_of_place(self, token: Token, help: str | None = None) -> FormulaError:
+        return self.error(f"{quote(token.value)} cannot stand here", token, None, help)
 
     # loosest first
 
@@ -830,7 +848,7 @@ class Parser:
     def refuse_after_division(self, first: Token, divisor: Token, quotient: Formula) -> None:
         """`1/2x` may mean either; `1/2(a - b)` can only mean half of it."""
         match quotient:
-            case Quotient(Number(), Number()) if self.sees(*BRACKETS):
+            case Quotient(Number(), Number()) if self.sees("|", *BRACKETS):
                 return
         above = self.characters.text[first.start : divisor.start].rstrip("/ ")
         below = self.written(divisor, self.tokens[self.position - 1])
@@ -913,6 +931,11 @@ class Parser:
         if token.value not in FUNCTIONS:
             return self.written_out(token)
         function = FUNCTIONS[token.value]
+        if function.name == "e" and self.sees("("):
+            raise self.error(
+                "`e(…)` could be a power of e or a product", token, None,
+                "write `e^(…)` or `exp(…)` for the power, `e*(…)` for the product",
+            )  # fmt: skip
         if function.constant:
             return Call(function.name, ())
         if self.sees(*BRACKETS):

@@ -12,7 +12,7 @@ from backprop_cli.problem.initializer_use import initializer
 from backprop_cli.problem.layer_place import LayerPlace, NamedCell
 from backprop_cli.problem.model import Value
 from backprop_cli.problem.samples import counted
-from backprop_cli.problem.values import NOT_ZERO, Report, number, number_in
+from backprop_cli.problem.values import NOT_ZERO, Report, decimal_comma, number, number_in
 from backprop_cli.problem.yaml_tree import Entries, Items, Node, Scalar
 
 Bias: TypeAlias = Literal["each", "shared", "none"]
@@ -68,7 +68,7 @@ def _each(node: Items, at: LayerPlace, units: int | None) -> Biases | None:
         f"{at} has {counted(units, 'unit')}, so biases must be {counted(units, 'number')}, "
         f"not {len(values)}",
         node,
-        alone if len(values) == 1 else None,
+        alone if len(values) == 1 else decimal_comma(node, len(values), units),
     )
     return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -140,7 +141,15 @@ def _leaves(top: Fields, section: str, names: _Names, report: Report) -> dict[st
         what = "a parameter" if section == "parameters" else "a given quantity"
         name = defined_name(key, report, what)
         read = None
-        if value is not None:
+        if isinstance(value, Items):
+            report.error(
+                "not-a-number",
+                f"{quote(key.text)} must be a number, not a list",
+                value,
+                "a quantity is a single number: give each its own name, as in "
+                f"{quote(key.text + '1')}, {quote(key.text + '2')}",
+            )
+        elif value is not None:
             read = number_or_null(value, report, quote(key.text))
         if name is not None and names.define(name, section, key, report):
             found[name] = read
@@ -212,7 +221,15 @@ def _written(top: Fields, names: _Names, report: Report) -> Written:
             "not-a-mapping",
             "`equations` must be a mapping of names and formulas, not a list",
             node,
-            "write `f: x*y` without the dash",
+            _with_colon(node) + " without the dash",
+        )
+        return found
+    if isinstance(node, Scalar) and not node.null:
+        report.error(
+            "not-a-mapping",
+            "`equations` must be a mapping of names and formulas, not a single text",
+            node,
+            _with_colon(node) + ", each equation on a line of its own",
         )
         return found
     pairs = entries(node, report, "`equations`", "names and formulas")
@@ -232,6 +249,17 @@ def _written(top: Fields, names: _Names, report: Report) -> Written:
         if name is not None and names.define(name, "equations", key, report):
             found[name] = (right, value)
     return found
+
+
+_EQUATION = re.compile(r"\s*([^\s=:]{1,30})\s*=\s*([^=\n]{1,60})(?:\n|\Z)")
+
+
+def _with_colon(node: Node) -> str:
+    """How an equation `z = w*x` is written in a file."""
+    first = node.items[0] if isinstance(node, Items) and node.items else node
+    raw = first.span.source.text[first.span.start or 0 : first.span.end or 0]
+    found = _EQUATION.match(raw.lstrip("|> \n"))
+    return f"write {quote(f'{found[1]}: {found[2].strip()}' if found else 'f: x*y')}"
 
 
 def _order(written: Written, report: Report) -> list[str] | None:

@@ -73,7 +73,7 @@ def defined_name(key: Scalar, report: Report, what: str) -> str | None:
             "bad-name",
             f"{quote(text)} cannot be the name of {what}",
             key,
-            "a name is made of letters, digits and underscores and does not begin with a digit",
+            _name_help(text, what),
         )
         return None
     if is_function(text):
@@ -85,6 +85,22 @@ def defined_name(key: Scalar, report: Report, what: str) -> str | None:
         )
         return None
     return text
+
+
+_ASSIGNED = re.compile(r"([A-Za-z_]\w*) ?= ?([^=]{1,60})\Z")
+_OF_ARGUMENTS = re.compile(r"([A-Za-z_]\w*) ?\([\w ,]*\)\Z")
+
+
+def _name_help(text: str, what: str) -> str:
+    """What to write instead of `z = w*x` or `f(x)` in the place of a name."""
+    if found := _ASSIGNED.match(text):
+        written = f"{found[1]}: {found[2].strip()}"
+        return f"write {quote(written if 'equation' in what else '{' + written + '}')}"
+    if found := _OF_ARGUMENTS.match(text):
+        return f"write {quote(found[1])} alone: what it depends on is seen from its formula"
+    if "," in text and "=" in text:
+        return "write a colon behind each name: `{x: 1, y: 0}`"
+    return "a name is made of letters, digits and underscores and does not begin with a digit"
 
 
 def plain_name(text: str) -> str:

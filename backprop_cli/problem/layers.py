@@ -11,9 +11,9 @@ from backprop_cli.problem.initializer_use import initializer
 from backprop_cli.problem.layer_place import LayerPlace, NamedCell
 from backprop_cli.problem.model import Layer
 from backprop_cli.problem.unit_activations import listed_activations, per_unit
-from backprop_cli.problem.values import Fields, Report, fields, integer, items
+from backprop_cli.problem.values import Fields, Report, fields, integer, is_number, items
 from backprop_cli.problem.weights import MOST_PARAMETERS, MOST_UNITS, Grid, WrittenWeights, full
-from backprop_cli.problem.yaml_tree import Entries, Items, Node
+from backprop_cli.problem.yaml_tree import Entries, Items, Node, Scalar
 
 MOST_LAYERS = 1_000
 
@@ -100,6 +100,7 @@ class _LayerReader:
                 "not-a-mapping",
                 f"{self.at} must be a mapping like {{activation: relu, weights: …}}, not {kind}",
                 node,
+                _units_alone(node),
             )
             return None
         own = fields(node, self.report, str(self.at), LAYER_KEYS)
@@ -207,3 +208,10 @@ class _LayerReader:
                     node.items[unit - 1],
                     "`null` means that there is no connection; a weight can be 0",
                 )
+
+
+def _units_alone(node: Node) -> str | None:
+    """`layers: [2, 1]` counts units and leaves the rest to be guessed."""
+    if is_number(node) and isinstance(node, Scalar):
+        return f"write {{activation: sigmoid, units: {node.text}}}"
+    return None

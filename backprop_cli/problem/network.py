@@ -23,7 +23,7 @@ from backprop_cli.problem.samples import Samples, counted, read_samples
 from backprop_cli.problem.settings import check_parameters
 from backprop_cli.problem.training import ReadTraining
 from backprop_cli.problem.unit_activations import UNREAD, is_rule
-from backprop_cli.problem.values import Fields, Report
+from backprop_cli.problem.values import Fields, Report, decimal_comma
 
 MOST_EXPANDED = 1_000_000  # parameters (and pairs of softmax outputs) × samples of a batch
 
@@ -133,7 +133,7 @@ class NetworkReader:
                 sample.targets_node,
                 "a class is written as one 1 among zeros: [0, 1, 0]"
                 if len(sample.targets) == 1 and self._softmax_output()
-                else None,
+                else decimal_comma(sample.targets_node, len(sample.targets), units),
             )
             if self.samples.listed and self.samples.targets == len(sample.targets):
                 return  # all of them are like this one: say it once

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
-from backprop_cli.diagnostics import listed, quote
+from backprop_cli.diagnostics import escape, listed, quote
 from backprop_cli.problem.formulas import report_undefined
 from backprop_cli.problem.model import Activation, Custom, RuleUse
 from backprop_cli.problem.rule_options import read_options, read_parts, refuse_options
@@ -14,6 +15,7 @@ from backprop_cli.problem.values import (
 )
 from backprop_cli.problem.yaml_tree import Entries, Node, Scalar
 from backprop_cli.rules import activations, losses
+from backprop_cli.rules.written import ByAnyName
 
 
 def activation(node: Node, report: Report) -> Activation | None:
@@ -51,11 +53,29 @@ def _named_activation(
             "unknown-activation",
             f"{quote(name)} is not an activation",
             node,
-            report.nearest(name, activations.NAMES)
+            _as_formula(name, activations.BY_ANY_NAME)
+            or report.nearest(name, activations.NAMES)
             or f"there are {listed(list(activations.ACTIVATIONS), 20)}, or a formula of your own",
         )
         return None
     return RuleUse(rule.name, read_options(rule.name, rest, {o: o for o in rule.options}, report))
+
+
+_CALLED = re.compile(r"([\w ]+)\(([^()]*)\)\Z")
+
+
+def _as_formula(
+    text: str, table: ByAnyName[activations.ActivationRule] | ByAnyName[losses.LossRule]
+) -> str | None:
+    """What to write instead of `leaky_relu(0.1)` or a formula in the place of a name."""
+    called = _CALLED.match(text[:80])
+    rule = table.find(called[1]) if called else None
+    if called and rule is not None and rule.options:
+        option = next(iter(rule.options))
+        return f"write {{name: {rule.name}, {option}: {called[2].rpartition('=')[2].strip()}}}"
+    if len(text) <= 60 and re.search(r"[-+*/^()]", text) and '"' not in text:
+        return f'write {{formula: "{escape(text)}"}}'
+    return None
 
 
 def loss(
@@ -98,7 +118,8 @@ def loss(
             "unknown-loss",
             f"{quote(name)} is not a loss",
             name_node,
-            report.nearest(name, losses.NAMES)
+            _as_formula(name, losses.BY_ANY_NAME)
+            or report.nearest(name, losses.NAMES)
             or f"there are {listed(list(losses.LOSSES), 20)}, or {{formula: …}}",
         )
         return None

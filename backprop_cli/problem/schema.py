@@ -17,6 +17,7 @@ from backprop_cli.problem.settings import MOST_DIGITS
 from backprop_cli.problem.training import MOST_STEPS
 from backprop_cli.problem.weights import MOST_UNITS
 from backprop_cli.rules import activations, initializers, losses, optimizers
+from backprop_cli.rules.written import ByAnyName
 
 Schema: TypeAlias = dict[str, Any]
 
@@ -76,45 +77,59 @@ def _options(options: Mapping[str, Number | None], aliases: Mapping[str, str]) -
     return found
 
 
-def _choice(rows: Sequence[Any]) -> Schema:
+def _choice(rows: Sequence[Any], table: ByAnyName[Any]) -> Schema:
     """One of a table's rows by name, each with its own title."""
-    return {
-        "anyOf": [
-            {"const": name, "description": _sentence(row)}
-            for row in rows
-            for name in (row.name, *row.aliases)
-        ]
-    }
+    named = [
+        {"const": name, "description": _sentence(row)}
+        for row in rows
+        for name in (row.name, *row.aliases)
+    ]
+    spelled = [{"type": "string", "pattern": table.pattern(row)} for row in rows]
+    return {"anyOf": [*named, *spelled]}
+
+
+def _name_of(row: Any, table: ByAnyName[Any]) -> Schema:
+    """The names of one row, and every spelling of them."""
+    names = {"enum": [row.name, *row.aliases]}
+    return {"anyOf": [names, {"type": "string", "pattern": table.pattern(row)}]}
 
 
 def _sentence(row: Any) -> str:
     return f"{row.title}: {getattr(row, 'use', '') or row.reason}"
 
 
-def _with_options(row: Any, aliases: Mapping[str, str], more: Mapping[str, Schema]) -> Schema:
-    name = {"enum": [row.name, *row.aliases], "description": row.title}
+def _with_options(
+    row: Any, table: ByAnyName[Any], aliases: Mapping[str, str], more: Mapping[str, Schema]
+) -> Schema:
+    name = {**_name_of(row, table), "description": row.title}
     properties = {"name": name, **_options(row.options, aliases), **more}
     return _object(_sentence(row), properties, required=["name"])
 
 
 def _activation() -> Schema:
+    table = activations.BY_ANY_NAME
     rows = list(activations.ACTIVATIONS.values())
     own = _object(
         "An activation of your own.",
         {"name": _described(TEXT, "How the sheet calls it."), "formula": FORMULA},
         required=["formula"],
     )
-    return {"anyOf": [_choice(rows), *(_with_options(row, {}, {}) for row in rows), own]}
+    return {
+        "anyOf": [_choice(rows, table), *(_with_options(row, table, {}, {}) for row in rows), own]
+    }
 
 
 def _loss() -> Schema:
+    table = losses.BY_ANY_NAME
     rows = list(losses.LOSSES.values())
     own = _object(
         "A loss of your own, in the outputs (yhat or yhat1, …) and targets (y or y1, …).",
         {"name": _described(TEXT, "How the sheet calls it."), "formula": FORMULA},
         required=["formula"],
     )
-    return {"anyOf": [_choice(rows), *(_with_options(row, {}, {}) for row in rows), own]}
+    return {
+        "anyOf": [_choice(rows, table), *(_with_options(row, table, {}, {}) for row in rows), own]
+    }
 
 
 def _optimizer() -> Schema:
@@ -152,16 +167,18 @@ def _optimizer() -> Schema:
         },
         "additionalProperties": NUMBER,
     }
+    table = optimizers.BY_ANY_NAME
     initial = _described(first, "First value of the one quantity carried on.")
     known = [
         _with_options(
             row,
+            table,
             row.option_aliases,
             {"state": state, **({"initial": initial} if len(row.state) == 1 else {})},
         )
         for row in rows
     ]
-    return {"anyOf": [_choice(rows), *known, own]}
+    return {"anyOf": [_choice(rows, table), *known, own]}
 
 
 def _initializer() -> Schema:
@@ -185,7 +202,7 @@ def _initializer() -> Schema:
             _object(
                 f"{row.title}: {row.formula_text}",
                 {
-                    "init": {"enum": [row.name, *row.aliases]},
+                    "init": _name_of(row, initializers.BY_ANY_NAME),
                     **_options(row.options, {}),
                     **common,
                 },

@@ -102,7 +102,8 @@ def number(node: Node, report: Report, what: str) -> Number | None:
     """A number with its digits as written."""
     if not isinstance(node, Scalar):
         kind = "a list" if isinstance(node, Items) else "a mapping"
-        report.error("not-a-number", f"{what} must be a number, not {kind}", node)
+        advice = "leave the inner brackets out" if isinstance(node, Items) else None
+        report.error("not-a-number", f"{what} must be a number, not {kind}", node, advice)
         return None
     text = node.text
     if not is_number(node):
@@ -155,7 +156,7 @@ _TRAPS: tuple[tuple[re.Pattern[str], str, str | None], ...] = (
     (re.compile(r"[-+]?[0-9]+,[0-9]+\Z"), "with a point, not a comma", None),
     (re.compile(r"[-+]?[0-9]+(?:[_'][0-9]+)+(?:\.[0-9]*)?\Z"), "without separators", None),
     (
-        re.compile(r"[-+0-9.eE]+(?: +[-+0-9.eE]+)+\Z"),
+        re.compile(r"[-+0-9.eE]+(?:[ ;]+[-+0-9.eE]+)+\Z"),
         "and these are several",
         "put a comma between two numbers",
     ),
@@ -193,6 +194,20 @@ def _meant(text: str) -> str | None:
         except ValueError:
             return None
     return f"write {candidate}" if _NUMBER.match(candidate) else None
+
+
+_TIGHT_COMMA = re.compile(r"(?<![0-9.])([0-9]+),([0-9]+)(?![0-9.])")
+
+
+def decimal_comma(node: Node, count: int, wanted: int) -> str | None:
+    """Help for a list of `count` numbers where `wanted` belong: `[0,5, 0,3]` has four."""
+    raw = node.span.source.text[node.span.start or 0 : node.span.end or 0][:2000]
+    found = list(_TIGHT_COMMA.finditer(raw))
+    like = [each for each in found if each[1] == "0"]
+    if not like and (not found or count - len(found) != wanted):
+        return None
+    first = (like or found)[0]
+    return f"numbers have a decimal point: write {first[1]}.{first[2]} for `{first[0]}`"
 
 
 def number_or_null(node: Node, report: Report, what: str) -> Number | None:
@@ -347,25 +362,73 @@ def fields(
     `offered` are the known keys to speak of where that is not all of them.
     """
     offered = known if offered is None else offered
+    meant_by = {name: target for name, target in _MEANT.items() if target in offered}
     found = entries(node, report, what, "keys and values")
     values = {key.text: value for key, value in found}
     keys = {key.text: key for key, _ in found}
     for key, value in found:
         if key.text in known:
             continue
-        for meant in () if report.crowded else closest(key.text, offered, 1):
+        for meant in () if report.crowded else _meant_key(key.text, meant_by, offered):
             if meant not in values:
                 values[meant], keys[meant] = value, key
         report.error(
             "unknown-key",
             f"{quote(key.text)} is not a key of {what}",
             key,
-            _key_help(node, key, value, offered) if not report.crowded else None,
+            _key_help(node, key, value, meant_by, offered) if not report.crowded else None,
         )
     return Fields(node, values, keys)
 
 
-def _key_help(node: Node, key: Scalar, value: Node, known: Iterable[str]) -> str | None:
+# Keys by other names, and keys that stand elsewhere: what is meant, and what to write.
+_MEANT: Mapping[str, str] = {
+    **dict.fromkeys(("lr", "eta", "η", "alpha", "rate", "step_size"), "learning_rate"),
+    **dict.fromkeys(("outputs", "y", "labels", "expected", "t"), "targets"),
+    **dict.fromkeys(("x", "features", "data"), "inputs"),
+    **dict.fromkeys(("w", "kernel"), "weights"),
+    "b": "biases",
+    **dict.fromkeys(("act", "function", "g"), "activation"),
+    **dict.fromkeys(("neurons", "size", "nodes"), "units"),
+    **dict.fromkeys(("cost", "criterion", "objective"), "loss"),
+    **dict.fromkeys(("formulas", "functions", "graph"), "equations"),
+    **dict.fromkeys(("name", "heading"), "title"),
+    **dict.fromkeys(("values", "constants"), "given"),
+    "wrt": "with_respect_to",
+}
+_ELSEWHERE: Mapping[str, tuple[str, str]] = {
+    **dict.fromkeys(
+        ("optimizer", "optimiser", "batch", "batch_size", "reduction", "clip", "l1", "l2", "rule"),
+        ("training", "it stands in the training: `training: {optimizer: adam, batch: 1}`"),
+    ),
+    **dict.fromkeys(
+        ("epochs", "steps", "iterations"), ("training", "write `training: {steps: 3}`")
+    ),
+    **dict.fromkeys(
+        ("activation", "activations", "weights", "biases", "bias", "units"),
+        ("layers", "each layer has its own: `layers: [{activation: sigmoid, weights: [[…]]}]`"),
+    ),
+    **dict.fromkeys(
+        ("hidden", "network", "model"),
+        ("layers", "write a layer for each: `layers: [{activation: sigmoid, units: 2}, …]`"),
+    ),
+    "digits": ("rounding", "write `rounding: {digits: 4}`"),
+}
+
+
+def _meant_key(text: str, meant_by: Mapping[str, str], offered: Collection[str]) -> list[str]:
+    """The key that an unknown one stands for."""
+    lower = text.lower()
+    if lower in meant_by:
+        return [meant_by[lower]]
+    if lower in _ELSEWHERE and _ELSEWHERE[lower][0] in offered:
+        return []
+    return closest(text, offered, 1)
+
+
+def _key_help(
+    node: Node, key: Scalar, value: Node, meant_by: Mapping[str, str], known: Iterable[str]
+) -> str | None:
     flow = isinstance(node, Entries) and node.flow
     if flow and isinstance(value, Scalar) and value.null and value.plain:
         head, colon, _ = key.text.partition(":")
@@ -374,4 +437,9 @@ def _key_help(node: Node, key: Scalar, value: Node, known: Iterable[str]) -> str
         if not re.match(r"[A-Za-z_]+\Z", key.text):
             return "inside { } text that holds a comma needs quotes"
     known = list(known)
+    lower = key.text.lower()
+    if lower in meant_by:
+        return f"did you mean {quote(meant_by[lower])}?"
+    if lower in _ELSEWHERE and _ELSEWHERE[lower][0] in known:
+        return _ELSEWHERE[lower][1]
     return nearest(key.text, known) or there_are(known, 30)

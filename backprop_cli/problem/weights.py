@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from backprop_cli.problem.layer_place import LayerPlace, NamedCell
 from backprop_cli.problem.model import Value
 from backprop_cli.problem.samples import counted
-from backprop_cli.problem.values import items, number
+from backprop_cli.problem.values import decimal_comma, items, number
 from backprop_cli.problem.yaml_tree import Items, Node, Scalar
 
 MOST_UNITS = 2_000
@@ -157,6 +157,11 @@ class WrittenWeights:
     def _fits(self, node: Items, lengths: Sequence[int]) -> bool:
         """Whether each row has a number for each value that comes in."""
         bad = [unit for unit, length in enumerate(lengths, 1) if length != self.fan_in]
+        commas = {
+            unit: comma
+            for unit in bad
+            if (comma := decimal_comma(node.items[unit - 1], lengths[unit - 1], self.fan_in or 0))
+        }
         rows = counted(len(lengths), "row")
         these = "this is" if len(lengths) == 1 else "these are"
         if bad and len(lengths) == self.fan_in and set(lengths) == {self.hint}:
@@ -168,10 +173,10 @@ class WrittenWeights:
             )
         elif len(bad) == len(lengths):
             of = f" of {counted(lengths[0], 'number')}" if len(set(lengths)) == 1 else ""
-            self._wrong_shape(node, f"{these} {rows}{of}")
+            self._wrong_shape(node, "; ".join([f"{these} {rows}{of}", *list(commas.values())[:1]]))
         else:
             for unit in bad:
-                self._wrong_shape(
-                    node.items[unit - 1], f"row {unit} has {counted(lengths[unit - 1], 'number')}"
-                )
+                has = f"row {unit} has {counted(lengths[unit - 1], 'number')}"
+                advice = "; ".join([has, commas[unit]]) if unit in commas else has
+                self._wrong_shape(node.items[unit - 1], advice)
         return not bad

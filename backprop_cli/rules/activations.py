@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 from backprop_cli.formula.build import negative, product, substitute, total
 from backprop_cli.formula.nodes import Call, Formula, Number, Quotient
-from backprop_cli.rules.written import Kink, instantiate, named, numbers, signed, written
+from backprop_cli.rules.written import ByAnyName, Kink, instantiate, named, numbers, signed, written
 
 
 @dataclass(frozen=True)
@@ -284,15 +284,15 @@ _ROWS = (
 
 ACTIVATIONS: Mapping[str, ActivationRule] = MappingProxyType({row.name: row for row in _ROWS})
 
-_BY_ANY_NAME = {name: row for row in _ROWS for name in (row.name, *row.aliases)}
+BY_ANY_NAME = ByAnyName(_ROWS)
 
-NAMES: tuple[str, ...] = tuple(_BY_ANY_NAME)
+NAMES: tuple[str, ...] = tuple(BY_ANY_NAME)
 """Every accepted name, aliases among them (for suggestions)."""
 
 
 def find(name: str) -> ActivationRule | None:
-    """The row of a name or alias."""
-    return _BY_ANY_NAME.get(name)
+    """The row of a name or alias, however it is spelled."""
+    return BY_ANY_NAME.find(name)
 
 
 def softmax_formula(j: int, zs: Sequence[Formula]) -> Formula:

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 from backprop_cli.formula.nodes import Number
-from backprop_cli.rules.written import numbers
+from backprop_cli.rules.written import ByAnyName, numbers
 
 Options: TypeAlias = Mapping[str, float]
 Draw: TypeAlias = Callable[[Random, int, int, Options], float]
@@ -110,15 +110,15 @@ _ROWS = (
 
 INITIALIZERS: Mapping[str, InitializerRule] = MappingProxyType({row.name: row for row in _ROWS})
 
-_BY_ANY_NAME = {name: row for row in _ROWS for name in (row.name, *row.aliases)}
+BY_ANY_NAME = ByAnyName(_ROWS)
 
-NAMES: tuple[str, ...] = tuple(_BY_ANY_NAME)
+NAMES: tuple[str, ...] = tuple(BY_ANY_NAME)
 """Every accepted name, aliases among them (for suggestions)."""
 
 
 def find(name: str) -> InitializerRule | None:
-    """The row of a name or alias."""
-    return _BY_ANY_NAME.get(name)
+    """The row of a name or alias, however it is spelled."""
+    return BY_ANY_NAME.find(name)
 
 
 def draws(

@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 from backprop_cli.formula.build import ONE, ZERO, negative, product, total
 from backprop_cli.formula.nodes import Call, Formula, Name, Number, Quotient
-from backprop_cli.rules.written import Kink, instantiate, named, numbers, signed, written
+from backprop_cli.rules.written import ByAnyName, Kink, instantiate, named, numbers, signed, written
 
 
 @dataclass(frozen=True)
@@ -143,17 +143,17 @@ _ROWS = (
 
 LOSSES: Mapping[str, LossRule] = MappingProxyType({row.name: row for row in _ROWS})
 
-_BY_ANY_NAME = {name: row for row in _ROWS for name in (row.name, *row.aliases)}
+BY_ANY_NAME = ByAnyName(_ROWS, behind="loss")
 
-NAMES: tuple[str, ...] = tuple(_BY_ANY_NAME)
+NAMES: tuple[str, ...] = tuple(BY_ANY_NAME)
 """Every accepted name, aliases among them (for suggestions)."""
 
 _NO_OPTIONS: Mapping[str, Number] = MappingProxyType({})
 
 
 def find(name: str) -> LossRule | None:
-    """The row of a name or alias."""
-    return _BY_ANY_NAME.get(name)
+    """The row of a name or alias, however it is spelled."""
+    return BY_ANY_NAME.find(name)
 
 
 def _share(numerator: int, m: int) -> Formula:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from backprop_cli.formula.nodes import Formula, Number
-from backprop_cli.rules.written import numbers, written
+from backprop_cli.rules.written import ByAnyName, numbers, written
 
 RESERVED = ("w", "g", "eta", "t")
 """Names that an optimizer's equations find already defined."""
@@ -132,12 +132,12 @@ _ROWS = (
 
 OPTIMIZERS: Mapping[str, OptimizerRule] = MappingProxyType({row.name: row for row in _ROWS})
 
-_BY_ANY_NAME = {name: row for row in _ROWS for name in (row.name, *row.aliases)}
+BY_ANY_NAME = ByAnyName(_ROWS)
 
-NAMES: tuple[str, ...] = tuple(_BY_ANY_NAME)
+NAMES: tuple[str, ...] = tuple(BY_ANY_NAME)
 """Every accepted name, aliases among them (for suggestions)."""
 
 
 def find(name: str) -> OptimizerRule | None:
-    """The row of a name or alias."""
-    return _BY_ANY_NAME.get(name)
+    """The row of a name or alias, however it is spelled."""
+    return BY_ANY_NAME.find(name)

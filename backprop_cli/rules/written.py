@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Protocol, TypeVar
 
 from backprop_cli.formula.build import product, rebuild, substitute
 from backprop_cli.formula.nodes import Formula, Name, Negative, Number, Product
@@ -64,3 +65,50 @@ class Kink:
     @property
     def at(self) -> Formula:
         return written(self.at_text)
+
+
+class Row(Protocol):
+    """What every table's rows have: a name and what else it is called."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def aliases(self) -> tuple[str, ...]: ...
+
+
+R = TypeVar("R", bound=Row)
+
+_BETWEEN = " _-"  # what may stand between the words of a name
+
+
+class ByAnyName(dict[str, R]):
+    """A table's rows by name and alias. `find` also takes them as programs and people spell them:
+    `LeakyReLU`, `MSE`, `cross-entropy`; a word such as `Loss` may stand behind."""
+
+    def __init__(self, rows: Iterable[R], behind: str = "") -> None:
+        super().__init__({name: row for row in rows for name in (row.name, *row.aliases)})
+        self.behind = behind
+        self.folded = {fold(name): row for name, row in self.items()}
+
+    def find(self, name: str) -> R | None:
+        if name in self:
+            return self[name]
+        wanted = fold(name)
+        return self.folded.get(wanted) or self.folded.get(wanted.removesuffix(self.behind))
+
+    def pattern(self, row: R) -> str:
+        """A regular expression for every spelling of a row's names."""
+        names = dict.fromkeys(fold(name) for name in (row.name, *row.aliases))
+        between = f"[{_BETWEEN}]*"
+        spelled = [between.join(map(_any_case, name)) for name in names]
+        behind = between.join(["", *map(_any_case, self.behind)])
+        return f"^(?:{'|'.join(spelled)})" + (f"(?:{behind})?$" if self.behind else "$")
+
+
+def fold(name: str) -> str:
+    """The name without what spellings of it differ in."""
+    return "".join(char for char in name.lower() if char not in _BETWEEN)
+
+
+def _any_case(char: str) -> str:
+    return f"[{char.upper()}{char}]" if char.isalpha() else char

@@ -8,6 +8,7 @@ import pytest
 
 from backprop_cli.diagnostics import Diagnostic, ProblemError, render_all
 from backprop_cli.problem.read import read
+from backprop_cli.rules import activations, losses
 
 
 def mistakes(text: str) -> list[Diagnostic]:
@@ -412,6 +413,40 @@ TABLE = [
     (circuit(learning_rate="0.1", parameters="", given="{x: 1, w: 1}"), "missing-key",
      "learning_rate", "under `parameters`"),
     (circuit(learning_rate="0.1", given="{x: 3, w_new: 1}"), "bad-name", "w_new", "after the update"),
+    # what beginners write
+    (one_layer("weights: [[0,5, 0,3]], activation: relu"), "shape", "[[0,5, 0,3]]", "write 0.5 for"),
+    (one_layer("weights: [[1, 2]], biases: [0,1], activation: relu"), "shape", "[0,1]", "write 0.1"),
+    (one_layer("weights: [[1,5, 2]], activation: relu"), "shape", "[[1,5, 2]]", "write 1.5 for"),
+    (network(targets="[0,5]"), "shape", "[0,5]", "write 0.5"),
+    (network(inputs="[1; 2]"), "not-a-number", "1; 2", "comma between two numbers"),
+    (network(inputs="[[1, 2]]"), "not-a-number", "[1, 2]", "leave the inner brackets out"),
+    (network(lr="0.1"), "unknown-key", "lr", "did you mean `learning_rate`?"),
+    (network(outputs="[1]"), "unknown-key", "outputs", "did you mean `targets`?"),
+    (network(optimizer="adam"), "unknown-key", "optimizer", "`training: {optimizer: adam"),
+    (network(epochs="3"), "unknown-key", "epochs", "`training: {steps: 3}`"),
+    (network(activation="relu"), "unknown-key", "activation", "each layer has its own"),
+    (network(layers="[2, 1]"), "not-a-mapping", "2", "{activation: sigmoid, units: 2}"),
+    (network(loss="(y - yhat)^2"), "unknown-loss", "(y - yhat)^2", '{formula: "(y - yhat)^2"}'),
+    (one_layer("weights: [[1, 2]], activation: 'max(0, z)'"), "unknown-activation", "'max(0, z)'",
+     '{formula: "max(0, z)"}'),
+    (one_layer("weights: [[1, 2]], activation: LeakyReLU(0.2)"), "unknown-activation",
+     "LeakyReLU(0.2)", "{name: leaky_relu, slope: 0.2}"),
+    (circuit(equations="\n  z = w*x\n  L = z^2"), "not-a-mapping", "z = w*x\n  L = z^2",
+     "write `z: w*x`"),
+    (circuit(equations="|\n  z = w*x\n  L = z^2\n"), "not-a-mapping", "|\n  z = w*x\n  L = z^2\n\n", "write `z: w*x`"),
+    (circuit(equations="[z = w*x, L = z^2]"), "not-a-mapping", "[z = w*x, L = z^2]", "`z: w*x`"),
+    (circuit(equations="{f = w*x: }"), "bad-name", "f = w*x", "write `f: w*x`"),
+    (circuit(equations="{f(x): w*x}"), "bad-name", "f(x)", "write `f` alone"),
+    (circuit(given="x = 1, y = 2"), "bad-name", "x = 1, y = 2", "{x: 1, y: 0}"),
+    (circuit(given="x=1"), "bad-name", "x=1", "write `{x: 1}`"),
+    (circuit(given="{x: [1, 2]}"), "not-a-number", "[1, 2]", "give each its own name"),
+    (circuit(equations="{f: w^T x}"), "unknown-name", "T", "`w1*x1 + w2*x2`"),
+    (circuit(equations="{f: w*x*relu}"), "unknown-name", "relu", "`relu(x)`"),
+    (circuit(equations="{f: e(w*x)}"), "bad-formula", "e", "`exp(…)` for the power"),
+    (circuit(equations="{f: dL/dw*x}"), "bad-formula", "dL/dw", "worked out on the sheet"),
+    (circuit(equations="{f: w*True}"), "unknown-name", "True", "write 1"),
+    (circuit(equations="{f: sum_i(w*x)}"), "bad-formula", "sum_i", "`sum(x1, x2, x3)`"),
+    (circuit(equations="{f: if w > x then w else x}"), "bad-formula", "if", "`a if a > 0 else 0`"),
     # the file
     ("", "empty-file", "", "begins with `title:`"),
     ("# nothing\n", "empty-file", "#", "empty"),
@@ -512,3 +547,40 @@ def test_thousands_of_mistakes_are_cut_short() -> None:
     assert len(found) == 101
     assert found[-1].code == "too-many"
     assert found[-1].message.startswith("there are 1,4")
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [("Sigmoid", "sigmoid"), ("SIGMOID", "sigmoid"), ("ReLU", "relu"), ("LeakyReLU", "leaky_relu"),
+     ("Leaky ReLU", "leaky_relu"), ("Tanh", "tanh"), ("Linear", "identity"), ("SiLU", "swish")],
+)  # fmt: skip
+def test_activations_are_known_however_they_are_spelled(written: str, meant: str) -> None:
+    text = "inputs: [1]\nlayers: [{weights: [[2]], activation: NAME}]\n"
+    spelled, plain = (
+        read("demo.yaml", text.replace("NAME", name))[0].model for name in (written, meant)
+    )
+    assert spelled == plain
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [("MSE", "mean_squared_error"), ("MSELoss", "mean_squared_error"), ("SSE", "squared_error"),
+     ("mean squared error", "mean_squared_error"), ("BCE", "binary_cross_entropy"),
+     ("BCELoss", "binary_cross_entropy"), ("binary_crossentropy", "binary_cross_entropy"),
+     ("CrossEntropy", "cross_entropy"), ("cross-entropy loss", "cross_entropy"),
+     ("Huber", "huber")],
+)  # fmt: skip
+def test_losses_are_known_however_they_are_spelled(written: str, meant: str) -> None:
+    text = (
+        "inputs: [1]\ntargets: [1]\nlayers: [{weights: [[2]], activation: sigmoid}]\nloss: NAME\n"
+    )
+    spelled, plain = (
+        read("demo.yaml", text.replace("NAME", name))[0].model for name in (written, meant)
+    )
+    assert spelled == plain
+
+
+@pytest.mark.parametrize("written", ["L1 norm", "CE2", "sigmoidal", "lossloss", "loss", ""])
+def test_what_has_no_one_reading_is_not_taken(written: str) -> None:
+    assert losses.find(written) is None
+    assert activations.find(written) is None

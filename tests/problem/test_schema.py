@@ -57,6 +57,11 @@ def one_layer(layer: str, more: str = "") -> str:
     [
         NETWORK,
         EQUATIONS,
+        NETWORK.replace("sigmoid", "Sigmoid").replace("half_squared_error", "Cross-Entropy Loss"),
+        NETWORK.replace("sigmoid", "{name: LeakyReLU, slope: 0.2}").replace(
+            "half_squared_error", "MSELoss"
+        ),
+        NETWORK + "learning_rate: 1\ntraining: {optimizer: SGD}\n",
         NETWORK + "learning_rate: 1e-3\n",
         NETWORK + "learning_rate: eta\n",
         NETWORK + "rounding: {digits: 3, every_step: true}\n",
