@@ -626,16 +626,28 @@ def command_lines() -> dict[str, str]:
 @app.command()
 def verify(
     file: ProblemFile,
+    format: SheetFormat = None,
+    output: Output = None,
     ascii: Ascii = False,
     width: Width = None,
+    paper: PaperSize = Paper.A4,
 ) -> None:
     """Check every gradient against finite differences and the composed loss."""
+    chosen = format or by_ending(output, ENDINGS, Format.TEXT)
     problem = read(file)
     from backprop_cli.verify import verification
 
-    document, agrees = verification(problem)
-    deliver(rendered(document, Format.TEXT, None, ascii, width), None)
-    raise typer.Exit(OK if agrees else MISMATCH)
+    verified = verification(problem)
+    if chosen is Format.JSON:
+        from backprop_cli.verify.report import verification_json
+
+        deliver(verification_json(verified), output)
+    else:
+        from backprop_cli.verify.sheet import verification_sheet
+
+        document = verification_sheet(verified)
+        deliver(rendered(document, chosen, output, ascii, width, paper), output)
+    raise typer.Exit(OK if verified.agrees else MISMATCH)
 
 
 # Helpers

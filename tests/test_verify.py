@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from dataclasses import replace
@@ -10,8 +11,9 @@ from typing import Any
 
 import pytest
 import strategies
+from commands import backprop
 from hypothesis import given
-from strategies import Problem, examples
+from strategies import Problem, as_yaml, examples
 
 from backprop_cli import verify
 from backprop_cli.formula.build import product
@@ -19,6 +21,7 @@ from backprop_cli.formula.nodes import Number
 from backprop_cli.graph.step import Graph
 from backprop_cli.problem.read import read_problem
 from backprop_cli.render import text
+from backprop_cli.verify.sheet import verification_sheet
 
 PROBLEMS = sorted((Path(__file__).parent.parent / "problems").glob("*.yaml"))
 
@@ -28,8 +31,8 @@ def verified(problem: Problem | Path) -> tuple[str, bool]:
         found = read_problem(problem)
     else:
         found = read_problem("problem.yaml", strategies.as_yaml(problem))
-    document, agrees = verify.verification(found)
-    return text.render(document, width=110), agrees
+    done = verify.verification(found)
+    return text.render(verification_sheet(done), width=110), done.agrees
 
 
 def network(**changes: Any) -> Problem:
@@ -184,7 +187,16 @@ def test_terms_that_cancel_are_no_mismatch() -> None:
     assert agrees, found
 
 
-def test_symbolic_problems_are_compared_at_the_same_random_points_each_time() -> None:
+def symbolic(*units: int) -> Problem:
+    return {
+        "inputs": ["x1", "x2"],
+        "targets": ["y"],
+        "layers": [{"activation": "sigmoid", "units": count} for count in (*units, 1)],
+        "loss": "half_squared_error",
+    }
+
+
+def test_without_numbers_it_is_proved() -> None:
     problem = {
         "equations": {"z": "ln(a) + sqrt(b)", "L": "(y - z)^2"},
         "given": ["y"],
@@ -192,9 +204,93 @@ def test_symbolic_problems_are_compared_at_the_same_random_points_each_time() ->
     }
     found, agrees = verified(problem)
     assert agrees
+    assert "∂L/∂b    │ proved: everything cancels" in found
+    assert "All 3 gradients agree and are proved equal." in found
+
+
+def test_what_is_too_large_to_prove_is_compared_at_the_same_random_points_each_time() -> None:
+    found, agrees = verified(symbolic(4, 4, 4))
+    assert agrees
+    assert "∂L/∂ŷ" in found.partition("proved: everything cancels")[0]
     for point in ("point 1", "point 2", "point 3"):
         assert point in found
-    assert verified(problem) == (found, agrees)
+    assert verified(symbolic(4, 4, 4)) == (found, agrees)
+
+
+def test_a_wrong_gradient_without_numbers_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = verify.with_gradients
+
+    def wrong(problem: Any, graph: Graph) -> Graph:
+        found = right(problem, graph)
+        return replace(
+            found,
+            steps=tuple(
+                replace(step, formula=product(Number("1.000001"), step.formula))
+                if step.name == "dL/dw1_1_2"
+                else step
+                for step in found.steps
+            ),
+        )
+
+    assert verified(symbolic(2))[1]
+    monkeypatch.setattr(verify, "with_gradients", wrong)
+    found, agrees = verified(symbolic(2))
+    assert not agrees
+    assert "These do not agree: ∂L/∂w₁₂⁽¹⁾" in found
+
+
+def cases(depth: int) -> Problem:
+    """Each equation in two cases, by the one before."""
+    lines = {f"a{i}": f"a{i - 1}*w if a{i - 1} > 0.1 else a{i - 1} + w" for i in range(1, depth)}
+    nested = "w"
+    for i in range(depth):
+        nested = f"({nested} if x > {i} else {i}*w)"
+    return {
+        "equations": {"a0": "w*x", **lines, "L": f"a{depth - 1}*{nested}"},
+        "given": {"x": 2},
+        "parameters": {"w": 0.9},
+    }
+
+
+@pytest.mark.parametrize("depth", [4, 20])
+def test_cases_within_cases_take_no_longer_than_their_length(depth: int) -> None:
+    begun = time.process_time()
+    found, agrees = verified(cases(depth))
+    assert agrees, found
+    assert time.process_time() - begun < 5
+
+
+def test_json_has_one_entry_a_gradient() -> None:
+    report = json.loads(backprop("verify", "-", "--format", "json", stdin=as_yaml(network())).text)
+    assert report["format"] == "backprop-verification/1"
+    assert report["agrees"] is True
+    assert len(report["gradients"]) == 15
+    entry = next(each for each in report["gradients"] if each["name"] == "dL/dw1_1_2")
+    assert entry["value"] == pytest.approx(entry["quotient"], rel=1e-12)
+    assert entry["sympy"] == pytest.approx(entry["quotient"], rel=1e-12)
+    assert entry["relative_error"] < 1e-12
+    assert entry["verdict"] == "agrees"
+    assert entry["proof"] is None
+
+
+def test_json_of_a_kink_and_of_a_proof() -> None:
+    problem = network()
+    problem["layers"][0] = {"activation": "relu", "weights": [[5, 2], [1, 0.5]]}
+    kinked = json.loads(backprop("verify", "-", "-f", "json", stdin=as_yaml(problem)).text)
+    on_kink = next(each for each in kinked["gradients"] if each["name"] == "dL/dw1_1_1")
+    assert on_kink["verdict"] == "convention"
+    assert on_kink["quotient"] is None
+    proved = json.loads(backprop("verify", "-", "-f", "json", stdin=as_yaml(symbolic(2))).text)
+    assert {each["proof"] for each in proved["gradients"]} == {"cancelling"}
+    assert all(each["value"] is None for each in proved["gradients"])
+
+
+@pytest.mark.parametrize("ending", ["md", "tex", "html", "txt", "json"])
+def test_every_sheet_format(ending: str, tmp_path: Path) -> None:
+    target = tmp_path / f"verified.{ending}"
+    found = backprop("verify", "-", "--output", target, stdin=as_yaml(network()))
+    assert found.code == 0, found.complaints
+    assert "gradients" in target.read_text(encoding="utf-8")
 
 
 def test_a_loss_that_is_nowhere_finite_is_said() -> None:

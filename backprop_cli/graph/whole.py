@@ -11,14 +11,13 @@ from backprop_cli.algebra.compose import (
     LARGEST_WRITTEN,
     Composition,
     Proof,
-    TooLarge,
     compose,
     composed_size,
     derivative_size,
     proved_equal,
     written,
 )
-from backprop_cli.formula.build import names_in, substitute, total
+from backprop_cli.formula.build import ZERO, names_in, substitute, total
 from backprop_cli.formula.nodes import Formula, Name
 from backprop_cli.graph.derivation import Derivations
 from backprop_cli.graph.naming import derivative_name
@@ -122,10 +121,9 @@ class Whole:
 class Wholes:
     """The whole derivatives of one graph. Raises KeyError for what is no gradient on it."""
 
-    def __init__(self, graph: Graph, derivations: Derivations, largest: int = LARGEST_WRITTEN):
+    def __init__(self, graph: Graph, derivations: Derivations) -> None:
         self.graph = graph
         self.derivations = derivations
-        self.largest = largest
         self._known: dict[str, Whole] = {}
 
     @cached_property
@@ -142,6 +140,30 @@ class Wholes:
             self._known[name] = self._derive(name)
         return self._known[name]
 
+    def proof(self, name: str) -> tuple[Proof, bool]:
+        """Whether the steps come to SymPy's derivative, and whether for targets that sum to 1 only.
+
+        Whoever asks has looked at its size.
+        """
+        composition = self._composition(self.asked[name])
+        try:
+            derivative = self._derivative(name, composition)
+            steps = composition.of(compose(Name(name), self._steps))
+        except ValueError:
+            return "open", False
+        proof = proved_equal(derivative, steps)
+        if proof == "unequal" and (shares := self._last_shares(composition)):
+            # ŷ − y behind softmax: what cross-entropy's targets are taken for.
+            proof = proved_equal(derivative.xreplace(shares), steps.xreplace(shares))
+            return proof, True
+        return proof, False
+
+    @cached_property
+    def _steps(self) -> Mapping[str, Formula]:
+        """Every step by its name; a gradient that the sheet leaves off is 0."""
+        missing = {name: ZERO for name in self.asked if name not in self.graph.step}
+        return missing | {step.name: step.formula for step in self.graph.steps}
+
     def size(self, name: str) -> int:
         """About how many nodes the derivative has: counted, not written down."""
         asked = self.asked[name]
@@ -153,8 +175,10 @@ class Wholes:
 
     def expression(self, name: str) -> Any:
         """The derivative in SymPy's own terms. Raises TooLarge."""
-        asked = self.asked[name]
-        return self._composition(asked).derivative(asked.output, asked.variable)
+        return self._derivative(name, self._composition(self.asked[name]))
+
+    def _derivative(self, name: str, composition: Composition) -> Any:
+        return composition.derivative(self.asked[name].output, self.asked[name].variable)
 
     def _definitions(self, asked: Asked) -> Definitions:
         # The derivative by a parameter of the whole batch moves every copy of it.
@@ -167,24 +191,15 @@ class Wholes:
     def _derive(self, name: str) -> Whole:
         size = self.size(name)
         step = self.graph.step.get(name)
-        if size > self.largest or step is None:
+        if size > LARGEST_WRITTEN or step is None:
             return Whole(name, size)
-        asked = self.asked[name]
-        composition = self._composition(asked)
-        definitions = {each.name: each.formula for each in self.graph.steps}
-        like = compose(self.derivations.forms(step).closed, definitions)
+        composition = self._composition(self.asked[name])
+        like = compose(self.derivations.forms(step).closed, self._steps)
         try:
-            derivative = composition.derivative(asked.output, asked.variable)
-            steps = composition.of(like)
-            formula = written(derivative, like, composition)
-        except (TooLarge, ValueError):
+            formula = written(self._derivative(name, composition), like, composition)
+        except ValueError:
             return Whole(name, size)
-        proof = proved_equal(derivative, steps)
-        if proof == "unequal" and (shares := self._last_shares(composition)):
-            # ŷ − y behind softmax: what cross-entropy's targets are taken for.
-            proof = proved_equal(derivative.xreplace(shares), steps.xreplace(shares))
-            return Whole(name, size, formula, proof, targets_sum_to_one=True)
-        return Whole(name, size, formula, proof)
+        return Whole(name, size, formula, *self.proof(name))
 
     def _last_shares(self, composition: Composition) -> dict[Any, Any]:
         """The last target of each sample as what the others leave of 1."""

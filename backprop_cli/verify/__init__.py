@@ -2,7 +2,9 @@
 
 Central differences of the forward pass with 50 digits share nothing with the backward pass but
 the equations themselves; SymPy differentiating the whole loss as one expression shares not even
-the way through them, where the expression is small enough to be handed to it.
+the way through them, where the expression is small enough to be handed to it. Where there are no
+numbers, SymPy proves that the steps come to what it gets itself; what it cannot prove is compared
+at random points.
 """
 
 from __future__ import annotations
@@ -15,11 +17,12 @@ from random import Random
 from typing import TypeVar
 
 from backprop_cli import algebra
+from backprop_cli.algebra.compose import Proof
 from backprop_cli.algebra.precise import arithmetic, evaluate_precisely
 from backprop_cli.formula.build import names_in, size
 from backprop_cli.formula.evaluate import as_float
-from backprop_cli.formula.nodes import Formula, Name
 from backprop_cli.graph.backward import with_gradients
+from backprop_cli.graph.derivation import Derivations
 from backprop_cli.graph.expand import expand
 from backprop_cli.graph.step import Graph, Leaf
 from backprop_cli.graph.whole import (
@@ -27,25 +30,12 @@ from backprop_cli.graph.whole import (
     Asked,
     Definitions,
     Forward,
+    Wholes,
     differentiated,
     forward_pass,
 )
 from backprop_cli.problem.model import Custom, Network, Problem, RuleUse
 from backprop_cli.run import Value, batch_of, batch_size, evaluate_steps, sample_count
-from backprop_cli.worksheet.document import (
-    Block,
-    Callout,
-    Column,
-    Document,
-    Inline,
-    Line,
-    Math,
-    Paragraph,
-    Table,
-    Text,
-)
-from backprop_cli.worksheet.numbers import shown
-from backprop_cli.worksheet.sheet import NO_VALUE, spelling_of
 
 TOLERANCE = 1e-7
 """A larger relative error is a mismatch."""
@@ -56,13 +46,14 @@ WORK = 250_000
 """How many nodes of formulas are evaluated in high precision; then gradients are sampled."""
 SYMPY_WORK = 6_000
 """Nodes of the composed loss, times the gradients that SymPy takes of it."""
+LARGEST_PROVED = 4_000
+PROOF_WORK = 60_000
+"""Nodes of one derivative that SymPy is to prove, and of all of them together."""
 ROUNDING = 1e-12
 """What cancelling may cost in floating point, as a share of the largest number on the sheet."""
 BATCHES = 4
 POINTS = 3
 ATTEMPTS = 40
-ROWS = 40
-SHOWN_DIGITS = 6
 
 Item = TypeVar("Item")
 
@@ -93,16 +84,31 @@ class Comparison:
         return self.on_kink or self.error <= TOLERANCE
 
 
+@dataclass(frozen=True)
+class Proved:
+    """A gradient without numbers, found equal to SymPy's derivative of the composed loss."""
+
+    name: str
+    place: str  # which batch, "" where there is only one
+    proof: Proof
+    targets_sum_to_one: bool
+
+
 @dataclass
 class Findings:
     """What was compared, and what was left out."""
 
     comparisons: list[Comparison] = field(default_factory=list)
+    proved: list[Proved] = field(default_factory=list)
     left_out: int = 0  # gradients of a big network that were not sampled
     batches_left_out: int = 0
     bypassed: list[str] = field(default_factory=list)  # where the loss is saturated
     undefined: int = 0  # points at which the loss is no finite number
     composed: int | None = None  # nodes of the composed loss, where SymPy took it on
+
+    @property
+    def agree(self) -> bool:
+        return all(each.agrees for each in self.comparisons)
 
 
 @dataclass(frozen=True)
@@ -114,44 +120,38 @@ class Place:
     values: Mapping[str, Value]
 
 
-def verification(problem: Problem) -> tuple[Document, bool]:
-    """The comparison as a document, and whether every gradient agrees."""
+@dataclass(frozen=True)
+class Verification:
+    """What verifying a problem came to; `findings` is None where nothing in it is differentiated."""
+
+    problem: Problem
+    graph: Graph  # of the first batch
+    findings: Findings | None
+
+    @property
+    def agrees(self) -> bool:
+        return self.findings is None or self.findings.agree
+
+
+def verification(problem: Problem) -> Verification:
+    """Every gradient of a problem compared."""
     first = with_gradients(problem, expand(problem, batch_of(problem, 1)))
-    spelling, typed = spelling_of(first), first.lettering.typed
-    title = f"{problem.title}: gradients verified"
     if not first.losses or not first.wrt or problem.training.rule == "perceptron":
-        reason = "This problem has no gradient to compare: nothing in it is differentiated."
-        return Document(title, (Paragraph((Text(reason),)),), spelling, typed), True
-    findings = compare(problem)
-    agrees = all(each.agrees for each in findings.comparisons)
-    return Document(title, tuple(_blocks(findings, agrees)), spelling, typed), agrees
+        return Verification(problem, first, None)
+    return Verification(problem, first, compare(problem))
 
 
 def compare(problem: Problem) -> Findings:
     """Every gradient of every batch compared, within bounds of time that do not depend on the
     machine."""
     findings = Findings()
-    places = list(_places(problem, findings))
-    for place in places:
-        _compare_at(place, findings, WORK // len(places), SYMPY_WORK // len(places))
-    return findings
-
-
-# Where to compare
-
-
-def _places(problem: Problem, findings: Findings) -> Iterator[Place]:
-    """Each batch until they repeat; a symbolic problem at a few random points."""
-    count, wide = sample_count(problem), batch_size(problem)
-    repeats = count // math.gcd(wide, count)
-    batches = [batch_of(problem, update) for update in range(1, repeats + 1)]
-    findings.batches_left_out = max(0, len(batches) - BATCHES)
-    for batch in batches[:BATCHES]:
-        graph = with_gradients(problem, expand(problem, batch))
-        samples = ", ".join(map(str, batch))
-        label = f"sample{'s' if len(batch) > 1 else ''} {samples}" if len(batches) > 1 else ""
+    places: list[tuple[Place, frozenset[str]]] = []
+    for label, graph in _batches(problem, findings):
         if all(leaf.value is not None for leaf in graph.leaves):
-            yield _place(label, graph)
+            places.append((_place(label, graph), frozenset()))
+            continue
+        done = frozenset(_prove(label, graph, findings))
+        if all(asked.name in done for asked in differentiated(graph)):
             continue
         for point in range(1, POINTS + 1):
             found = _random_place(problem, graph, point)
@@ -159,7 +159,40 @@ def _places(problem: Problem, findings: Findings) -> Iterator[Place]:
                 findings.undefined += 1
             else:
                 where = f"{label}, point {point}" if label else f"point {point}"
-                yield replace(found, label=where)
+                places.append((replace(found, label=where), done))
+    for place, done in places:
+        _compare_at(place, findings, WORK // len(places), SYMPY_WORK // len(places), done)
+    return findings
+
+
+def _prove(label: str, graph: Graph, findings: Findings) -> Iterator[str]:
+    """The gradients that SymPy finds equal to its own, as many as the work allows."""
+    wholes = Wholes(graph, Derivations(graph))
+    work = PROOF_WORK
+    for name in wholes.asked:
+        size_of_whole = wholes.size(name)
+        if size_of_whole > min(work, LARGEST_PROVED):
+            continue
+        work -= size_of_whole
+        proof, sum_to_one = wholes.proof(name)
+        if proof in ("cancelled", "points"):
+            findings.proved.append(Proved(name, label, proof, sum_to_one))
+            yield name
+
+
+# Where to compare
+
+
+def _batches(problem: Problem, findings: Findings) -> Iterator[tuple[str, Graph]]:
+    """Each batch until they repeat, and what it is called."""
+    count, wide = sample_count(problem), batch_size(problem)
+    repeats = count // math.gcd(wide, count)
+    batches = [batch_of(problem, update) for update in range(1, repeats + 1)]
+    findings.batches_left_out = max(0, len(batches) - BATCHES)
+    for batch in batches[:BATCHES]:
+        samples = ", ".join(map(str, batch))
+        label = f"sample{'s' if len(batch) > 1 else ''} {samples}" if len(batches) > 1 else ""
+        yield label, with_gradients(problem, expand(problem, batch))
 
 
 def _place(label: str, graph: Graph) -> Place:
@@ -231,7 +264,10 @@ def _targets(kind: str, leaves: Sequence[Leaf], random: Random) -> dict[str, Fra
 # The comparison
 
 
-def _compare_at(place: Place, findings: Findings, work: int, sympy_work: int) -> None:
+def _compare_at(
+    place: Place, findings: Findings, work: int, sympy_work: int, done: frozenset[str]
+) -> None:
+    """All gradients but those that are `done`, at the numbers of one place."""
     graph = place.graph
     leaves = {leaf.name: place.values[leaf.name] for leaf in graph.leaves}
     loss = as_float(place.values.get(graph.output, math.nan))
@@ -241,7 +277,7 @@ def _compare_at(place: Place, findings: Findings, work: int, sympy_work: int) ->
     forward = forward_pass(graph, saturated=False)
     if not math.isfinite(_precisely(forward.definitions, leaves)[graph.output]):
         forward = forward_pass(graph, saturated=True)  # log-loss at saturation
-    asked = differentiated(graph)
+    asked = [each for each in differentiated(graph) if each.name not in done]
     chosen = _affordable(asked, forward.definitions, work)
     findings.left_out += len(asked) - len(chosen)
     quotients = _quotients(chosen, forward, leaves)
@@ -384,155 +420,3 @@ def evenly(items: Sequence[Item], count: int) -> list[Item]:
         return list(items[:count])
     last = len(items) - 1
     return [items[round(place * last / (count - 1))] for place in range(count)]
-
-
-# The document
-
-
-def _blocks(findings: Findings, agrees: bool) -> Iterator[Block]:
-    compared = [each for each in findings.comparisons if not each.on_kink]
-    yield Paragraph((Text(_method(findings)),))
-    if findings.comparisons:
-        yield _table(findings)
-    yield from _omissions(findings)
-    kinks = [each for each in findings.comparisons if each.on_kink]
-    if kinks:
-        yield Callout("note", (*_names([each.name for each in kinks]), Text(KINK)))
-    if findings.bypassed:
-        line = _names(findings.bypassed)
-        yield Callout("note", (*line, Text(SATURATED)))
-    rounded = [each for each in compared if each.rounding]
-    if rounded:
-        yield Callout("note", (*_names([each.name for each in rounded]), Text(CANCELLED)))
-    wrong = [each for each in compared if not each.agrees]
-    if wrong:
-        yield Callout(
-            "warning",
-            (Text("These do not agree: "), *_names([each.name for each in wrong]), Text(".")),
-        )
-    if compared:
-        worst = max(compared, key=lambda each: each.error)
-        verdict = f"All {len(compared)} gradients compared agree."
-        if len(compared) == 1:
-            verdict = "The gradient agrees." if agrees else "The gradient differs."
-        elif not agrees:
-            verdict = f"{len(wrong)} of {len(compared)} gradients differ."
-        yield Paragraph(
-            (
-                Text(verdict, "strong"),
-                Text(" Largest relative error: "),
-                Math(_error(worst.error)),
-                *((Text(" at "), Math(Name(worst.name))) if worst.error else ()),
-                Text("."),
-            )
-        )
-
-
-KINK = (
-    ": the numbers sit on a kink or a jump, where there is no derivative and so nothing to"
-    " compare with. The sheet follows a convention there and says which."
-)
-CANCELLED = (
-    ": terms cancel or saturate here, and floating point is left with little more than its"
-    " rounding; the same equations worked out with 50 digits agree."
-)
-SATURATED = (
-    ": the output is so near to 0 or 1 that the loss is worked out from z instead, and nothing"
-    " can be compared on the way through ŷ."
-)
-NAMED = 8
-
-
-def _method(findings: Findings) -> str:
-    text = (
-        f"Each gradient is compared with the central difference of the forward pass in {DIGITS}"
-        " digits, which knows nothing of the backward pass"
-    )
-    if findings.composed is None:
-        return (
-            text
-            + ". The whole loss as one formula is too large for SymPy to differentiate, so that"
-            " comparison is left out."
-            if findings.comparisons
-            else text + "."
-        )
-    return (
-        text + ", and with SymPy's derivative of the whole loss as one formula"
-        f" ({findings.composed} nodes)."
-    )
-
-
-def _table(findings: Findings) -> Table:
-    rows = findings.comparisons
-    caption: Line = ()
-    if len(rows) > ROWS:
-        shown_rows = {id(each) for each in evenly(rows, ROWS)}
-        shown_rows |= {id(each) for each in [r for r in rows if not r.agrees][:ROWS]}
-        rows = [each for each in rows if id(each) in shown_rows]
-        caption = (Text(f"{len(rows)} of {len(findings.comparisons)} gradients compared"),)
-    several = any(each.place for each in rows)
-    columns = [
-        Column((Text("Gradient"),)),
-        Column((Text("On the sheet"),), align="decimal"),
-        Column((Text("Difference"),), align="decimal"),
-        Column((Text("SymPy"),), align="decimal"),
-        Column((Text("Relative error"),), align="right"),
-    ]
-    if several:
-        columns.insert(1, Column((Text("At"),)))
-    return Table(tuple(columns), tuple(_row(each, several) for each in rows), caption)
-
-
-def _row(each: Comparison, several: bool) -> tuple[Line, ...]:
-    cells: list[Line] = [(Math(Name(each.name)),)]
-    if several:
-        cells.append((Text(each.place),))
-    cells.append((Math(shown(each.ours, SHOWN_DIGITS).formula),))
-    if each.on_kink:
-        return (*cells, (Text("on a kink"),), NO_VALUE, NO_VALUE)
-    cells.append((Math(shown(each.difference, SHOWN_DIGITS).formula),))
-    cells.append(
-        NO_VALUE if each.symbolic is None else (Math(shown(each.symbolic, SHOWN_DIGITS).formula),)
-    )
-    cells.append((Text("rounding"),) if each.rounding else (Math(_error(each.error)),))
-    return tuple(cells)
-
-
-def _error(error: float) -> Formula:
-    return shown(error, 2).formula
-
-
-def _names(mentioned: Sequence[str]) -> Line:
-    line: list[Inline] = []
-    names = list(dict.fromkeys(mentioned))
-    for name in names[:NAMED]:
-        line += [Text(", ")] * bool(line) + [Math(Name(name))]
-    if len(names) > NAMED:
-        line.append(Text(f" and {len(names) - NAMED} more"))
-    return tuple(line)
-
-
-def _omissions(findings: Findings) -> Iterator[Block]:
-    if findings.left_out:
-        yield Callout(
-            "note",
-            (
-                Text(
-                    f"{findings.left_out} more gradients were left out to keep the time bounded;"
-                    " the ones compared are spread evenly over the sheet."
-                ),
-            ),
-        )
-    if findings.batches_left_out:
-        text = f"The first {BATCHES} batches were compared, {findings.batches_left_out} left out."
-        yield Callout("note", (Text(text),))
-    if findings.undefined:
-        yield Callout(
-            "warning",
-            (
-                Text(
-                    "Where the loss is not a finite number there is nothing to compare"
-                    f" ({findings.undefined} time{'s' if findings.undefined > 1 else ''})."
-                ),
-            ),
-        )
