@@ -146,6 +146,8 @@ TEXT_SHOWN = 2
 """So many updates are written in full on a sheet unless --show says otherwise."""
 JSON_SHOWN = 1000
 MOST_RATES = 20
+NAMES = "names"
+"""What `explain` explains of a file."""
 
 app = typer.Typer(
     name="backprop",
@@ -595,6 +597,35 @@ def help_on(
     else:
         try:
             document = manual.page(topic, {"commands": commands_table, "exit codes": exit_codes})
+        except manual.UnknownTopic as error:
+            raise UsageProblem(str(error)) from None
+    deliver(rendered(document, Format.TEXT, None, ascii, width), None)
+
+
+@app.command()
+def explain(
+    code: Annotated[
+        str, typer.Argument(metavar="CODE", help="Of a message or of a slip; or `names`.")
+    ],
+    file: Annotated[
+        str | None, typer.Argument(metavar="[FILE]", help="Whose names are meant.")
+    ] = None,
+    ascii: Ascii = False,
+    width: Width = None,
+) -> None:
+    """What a message or a slip means, with an example and the remedy; `names FILE`: its names."""
+    from backprop_cli import manual
+
+    if code == NAMES and file is not None:
+        from backprop_cli.run import solve as solve_problem
+        from backprop_cli.worksheet.names import names_sheet
+
+        document = names_sheet(solve_problem(read(file), steps=None, show=1))
+    elif code == NAMES or file is not None:
+        raise UsageProblem("names belong to a file: `backprop explain names FILE`")
+    else:
+        try:
+            document = manual.explanation(code)
         except manual.UnknownTopic as error:
             raise UsageProblem(str(error)) from None
     deliver(rendered(document, Format.TEXT, None, ascii, width), None)

@@ -10,11 +10,11 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from importlib import resources
-from typing import TypeAlias, get_args
+from typing import TypeAlias
 
 from backprop_cli.diagnostics import nearest, quote
 from backprop_cli.formula.spelling import spell
-from backprop_cli.marking.model import Code, Verdict
+from backprop_cli.marking.model import Verdict
 from backprop_cli.worksheet.catalogue import GROUPS, listed
 from backprop_cli.worksheet.document import (
     Block,
@@ -38,12 +38,14 @@ TOPICS = (
     "names",
     "answers",
     "marking",
+    "slips",
     "commands",
     "rules",
     "json",
     "courses",
     "python",
     "conventions",
+    "codes",
     "changes",
 )
 """The pages, in the order in which a reader meets them."""
@@ -61,8 +63,12 @@ VERDICTS: Mapping[Verdict, str] = {
 }
 
 
+EXPLAINED = ("codes", "slips")
+"""The pages with a section for each code."""
+
+
 class UnknownTopic(Exception):
-    """There is no such page; the message says which may be meant."""
+    """There is no such page or code; the message says which may be meant."""
 
 
 def source(topic: str) -> str:
@@ -92,12 +98,30 @@ def page(topic: str, commands: Tables) -> Document:
     return Document(title(topic), tuple(blocks(source(topic), {**TABLES, **commands})), spell)
 
 
+def explanation(code: str) -> Document:
+    """The sections on a code of a message or of a slip. Raises UnknownTopic."""
+    known = {name: section for topic in EXPLAINED for name, section in sections(topic).items()}
+    if code not in known:
+        close = nearest(code, known) or "messages show theirs in brackets, as in error[shape]"
+        raise UnknownTopic(f"{quote(code)} is no code of a message or a slip; {close}")
+    return Document(code, tuple(blocks(known[code], {})), spell)
+
+
+def sections(topic: str) -> dict[str, str]:
+    """The Markdown under each heading of a page."""
+    _, *parts = re.split(r"(?m)^## ", source(topic))
+    return {name: text.strip() for name, _, text in (part.partition("\n") for part in parts)}
+
+
 def two_columns(headings: tuple[str, str], rows: Sequence[tuple[str, str]]) -> Table:
     """A word of code and what it means, which is written as pages are."""
     first, second = headings
     return Table(
         (Column((Text(first),)), Column((Text(second),), wrap=True)),
-        tuple(((Text(f"`{word}`", "code"),), inline(meaning)) for word, meaning in rows),
+        tuple(
+            ((Text(f"`{word}`", "code"),), inline(" ".join(meaning.split())))
+            for word, meaning in rows
+        ),
     )
 
 
@@ -177,8 +201,8 @@ def _verdicts() -> list[Block]:
 
 
 def _slips() -> list[Block]:
-    codes = ", ".join(f"`{code}`" for code in get_args(Code))
-    return [Paragraph(inline(f"{codes}."))]
+    meanings = [(code, text.split("\n\n")[0]) for code, text in sections("slips").items()]
+    return [two_columns(("Slip", "What happened"), meanings)]
 
 
 TABLES: Tables = {

@@ -26,7 +26,18 @@ CIRCUIT = PROBLEMS / "sigmoid-circuit.yaml"
 PERFECT = PROBLEMS / "answers" / "two-hidden-layers-perfect.yaml"
 HANDWRITTEN = PROBLEMS / "answers" / "two-hidden-layers-handwritten.yaml"
 EVERY_PROBLEM = sorted(PROBLEMS.glob("*.yaml"))
-COMMANDS = ("solve", "check", "worksheet", "draw", "validate", "list", "schema", "help", "verify")
+COMMANDS = (
+    "solve",
+    "check",
+    "worksheet",
+    "draw",
+    "validate",
+    "list",
+    "schema",
+    "help",
+    "explain",
+    "verify",
+)
 
 TINY = """\
 title: One neuron
@@ -111,6 +122,9 @@ def test_stdin_is_a_dash() -> None:
         (["check", "no-such-file.yaml", PERFECT], "there is no such file"),
         (["list", "sigmod"], "did you mean `sigmoid`?"),
         (["schema", "sheets"], "answers"),
+        (["help", "answer"], "did you mean `answers`?"),
+        (["explain", "unknown-activaton"], "did you mean `unknown-activation`?"),
+        (["explain", "42"], "in brackets"),
         (["list", "--format", "json"], "JSON"),
         (["worksheet", SHEET, "--format", "json"], "JSON"),
         (["draw", SHEET, "--format", "png"], "mermaid"),

@@ -1,0 +1,85 @@
+"""`backprop explain names`: every quantity of a sheet with its plain name, its sign, its meaning."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from backprop_cli.formula.build import names_in
+from backprop_cli.formula.nodes import Name
+from backprop_cli.graph.step import Graph, Kind, Leaf, LeafKind, Step
+from backprop_cli.run import Run
+from backprop_cli.worksheet.document import Column, Document, Line, Math, Paragraph, Table, Text
+from backprop_cli.worksheet.sheet import spelling_of
+
+GIVEN: Mapping[LeafKind, str] = {
+    "input": "input",
+    "target": "target",
+    "parameter": "parameter",
+    "constant": "given",
+    "state": "state of the optimizer before the update",
+}
+CALCULATED: Mapping[Kind, str] = {
+    "preactivation": "weighted sum",
+    "normalisation": "part of the batch normalisation",
+    "activation": "output",
+    "equation": "equation",
+    "loss": "loss",
+    "batch_loss": "loss of the batch",
+    "slope": "local derivative",
+    "upstream": "derivative on the way back",
+    "gradient": "gradient",
+    "batch_gradient": "gradient over the batch",
+    "penalty": "gradient after penalty and clipping",
+    "state": "state of the optimizer after the update",
+    "update": "new value",
+}
+
+
+def names_sheet(run: Run) -> Document:
+    """The names of one update, in the order of the sheet."""
+    graph = run.iterations[0].graph
+    columns = (
+        Column((Text("Name"),)),
+        Column((Text("Shown as"),), wrap=True),
+        Column((Text("What it is"),), wrap=True),
+    )
+    rows = tuple(
+        ((Text(name, "code"),), (Math(Name(name)),), meaning) for name, meaning in _names(graph)
+    )
+    hint = Paragraph((Text("These are the names of answer files, of --only and of JSON."),))
+    return Document(
+        f"Names: {run.problem.title or run.problem.path}",
+        (hint, Table(columns, rows)),
+        spelling_of(graph),
+    )
+
+
+def _names(graph: Graph) -> Iterator[tuple[str, Line]]:
+    uses: dict[str, list[str]] = {}
+    for step in graph.section("forward", "loss"):
+        for name in names_in(step.formula):
+            uses.setdefault(name, []).append(step.name)
+    for leaf in graph.leaves:
+        yield leaf.name, _given(leaf, uses.get(leaf.name, []))
+    for step in graph.steps:
+        yield step.name, _calculated(step)
+    for name, other in graph.aliases.items():
+        yield name, (Text("another name of "), Math(Name(other)))
+    for name, formula in graph.trivial_slopes.items():
+        yield name, (Text("local derivative, which is "), Math(formula))
+
+
+def _given(leaf: Leaf, uses: list[str]) -> Line:
+    if leaf.kind == "state" or not uses:
+        return (Text(GIVEN[leaf.kind]),)
+    several = f" and {len(uses) - 1} more" if len(uses) > 1 else ""
+    return (Text(f"{GIVEN[leaf.kind]}, used in "), Math(Name(uses[0])), Text(several))
+
+
+def _calculated(step: Step) -> Line:
+    what = CALCULATED[step.kind]
+    if step.of is not None and step.section in ("gradient", "update"):
+        return (Text(f"{what}, for "), Math(Name(step.of)))
+    if step.unit is not None and step.section == "forward":
+        what += f" of unit {step.unit.index} in layer {step.unit.layer}"
+    return (Text(what),)
