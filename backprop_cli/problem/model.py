@@ -172,6 +172,53 @@ class Marking:
 
 
 @dataclass(frozen=True)
+class Choice:
+    """One of the numbers listed, as they are written; a range is a list too."""
+
+    numbers: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class OneHot:
+    """A 1 among zeros: which of a sample's targets it is."""
+
+
+Draw: TypeAlias = Choice | OneHot
+
+Requirement: TypeAlias = Literal[
+    "alive", "unsaturated", "off_kinks", "visible", "distinct_slips", "equal_work"
+]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A number of the problem file: what it is the value of, and where it stands in the text."""
+
+    name: str  # as on the sheet, `x1[2]` where the file has several samples
+    section: str  # inputs, targets, weights, biases, parameters, learning_rate
+    start: int
+    end: int
+    sample: int | None = None
+
+
+@dataclass(frozen=True)
+class Variants:
+    """What is drawn anew for each student, and what a drawn sheet has to fulfil.
+
+    `draws` gives each drawn cell of the file its rule, in the order of the file. `text` is the
+    file itself, `own` the place of the section `variants` in it: a student's file is that text
+    with other numbers and without the section.
+    """
+
+    draws: tuple[tuple[Cell, Draw], ...]
+    require: tuple[Requirement, ...]
+    rules: int
+    seed: str
+    text: str
+    own: tuple[int, int]
+
+
+@dataclass(frozen=True)
 class Problem:
     title: str
     model: Network | Equations
@@ -185,3 +232,4 @@ class Problem:
     rounding: Rounding = Rounding()
     marking: Marking = Marking()
     path: str = "-"
+    variants: Variants | None = None  # other numbers for each student, where the file has them

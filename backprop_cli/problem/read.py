@@ -20,6 +20,7 @@ from backprop_cli.problem.source_file import load
 from backprop_cli.problem.symbols import check_symbols
 from backprop_cli.problem.training import ReadTraining, read_training
 from backprop_cli.problem.values import Fields, Report, fields, word
+from backprop_cli.problem.variants import read_variants
 from backprop_cli.problem.yaml_tree import Entries, Items, Node, compose
 
 COMMON_KEYS = (
@@ -33,6 +34,7 @@ COMMON_KEYS = (
     "notation",
     "rounding",
     "marking",
+    "variants",
 )
 LAYER_FORM_KEYS = ("inputs", "targets", "layers", "loss", "bias_input")
 EQUATION_FORM_KEYS = ("equations", "given", "parameters", "output", "with_respect_to")
@@ -124,6 +126,7 @@ def _problem(source: Source, root: Node | None, report: Report) -> Problem | Non
     check_asked(marking.patterns, names, report)
     if model is not None:
         check_symbols(notation, model, training.training, report)
+    variants = read_variants(top, model, notation, report)
     if model is None or report.failed:
         return None
     return Problem(
@@ -139,6 +142,7 @@ def _problem(source: Source, root: Node | None, report: Report) -> Problem | Non
         rounding=rounding,
         marking=marking.marking,
         path=source.path,
+        variants=variants,
     )
 
 

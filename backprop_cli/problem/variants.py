@@ -1,0 +1,362 @@
+"""The `variants:` section: which numbers of a file are drawn anew for each student, and how.
+
+What is drawn is a place in the file, not a part of the model: a student's problem is the author's
+text with other numbers in it, read like any other file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from typing import cast, get_args
+
+from backprop_cli.diagnostics import listed, quote
+from backprop_cli.problem.formulas import plain_name
+from backprop_cli.problem.model import (
+    Cell,
+    Choice,
+    Draw,
+    Equations,
+    Network,
+    Notation,
+    OneHot,
+    Requirement,
+    Variants,
+)
+from backprop_cli.problem.names import NetworkNames
+from backprop_cli.problem.settings import is_pattern, matcher
+from backprop_cli.problem.values import (
+    POSITIVE,
+    Fields,
+    Report,
+    choice,
+    entries,
+    fields,
+    integer,
+    is_number,
+    items,
+    number,
+    number_in,
+    truth,
+    word,
+)
+from backprop_cli.problem.yaml_tree import Entries, Items, Node, Scalar
+
+RULES = 1
+"""The newest version of the requirements. An older one stays what it was: a sheet handed out
+must not change."""
+REQUIREMENTS: tuple[Requirement, ...] = get_args(Requirement)
+SECTIONS = ("inputs", "targets", "weights", "biases", "parameters")
+KEYS = ("draw", "require", "rules", "seed")
+MOST_NUMBERS = 10_000
+MOST_CHOICES = 1_000
+MOST_DRAWN = 2_000
+
+
+def read_variants(
+    top: Fields, model: Network | Equations | None, notation: Notation, report: Report
+) -> Variants | None:
+    """The section of a file whose model has been read; None where there is none or it is wrong."""
+    node = top.get("variants")
+    if node is None:
+        return None
+    own = fields(node, report, "`variants`", KEYS)
+    require = _require(own.get("require"), report)
+    rules = own.read("rules", lambda one: integer(one, report, "`rules`", 1, RULES), RULES)
+    seed = own.read("seed", lambda one: word(one, report, "`seed`"), "")
+    rows = _draws(own, report)
+    if model is None or report.failed:
+        return None
+    cells = list(_cells(top, model, notation))
+    if isinstance(model, Network):
+        _refuse_initialised(rows, model, report)
+    found = _assigned(rows, cells, report)
+    if report.failed:
+        return None
+    key = top.key("variants").span
+    return Variants(
+        draws=found,
+        require=require,
+        rules=rules,
+        seed=" ".join(seed.split()),
+        text=node.span.source.text,
+        own=_place_of_section(key.start or 0, node.span.end or 0, node.span.source.text),
+    )
+
+
+def _place_of_section(start: int, end: int, text: str) -> tuple[int, int]:
+    """The section with its line breaks, or with the comma that parts it from its neighbour."""
+    line = text.rfind("\n", 0, start) + 1
+    if not text[line:start].strip("\ufeff"):
+        stop = text.find("\n", end)
+        return line, len(text) if stop < 0 else stop + 1
+    before = len(text[:start].rstrip())
+    if before and text[before - 1] == ",":
+        return before - 1, end
+    after = re.match(r"\s*,\s*", text[end:])
+    return start, end + (len(after[0]) if after else 0)
+
+
+def _require(node: Node | None, report: Report) -> tuple[Requirement, ...]:
+    if node is None:
+        return REQUIREMENTS
+    found: dict[Requirement, None] = {}
+    for cell in items(node, report, "`require`", "requirements") or ():
+        name = choice(cell, report, "a requirement", REQUIREMENTS)
+        if name is not None:
+            found[cast(Requirement, name)] = None
+    return tuple(found)
+
+
+# --- what is drawn ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Row:
+    key: Scalar
+    draw: Draw | None
+
+
+def _draws(own: Fields, report: Report) -> list[_Row]:
+    node = own.get("draw")
+    if node is None:
+        report.error(
+            "missing-key",
+            "`variants` draws nothing",
+            own.node,
+            "add `draw: {inputs: {from: -2, to: 2, step: 0.5}}`",
+        )
+        return []
+    return [
+        _Row(key, _draw(key, value, report))
+        for key, value in entries(node, report, "`draw`", "names and ranges")
+    ]
+
+
+def _draw(key: Scalar, node: Node, report: Report) -> Draw | None:
+    what = f"the draw of {quote(key.text)}"
+    if isinstance(node, Items):
+        node = Entries(node.span, ((Scalar(node.span, "choice"), node),))
+    own = fields(node, report, what, ("from", "to", "step", "not", "choice", "one_hot"))
+    if own.get("one_hot") is not None:
+        others = [name for name in own.values if name != "one_hot"]
+        if others:
+            report.error(
+                "both-forms", f"{what} has `one_hot` and {quote(others[0])}", own.key(others[0])
+            )
+        wanted = own.read("one_hot", lambda one: truth(one, report, "`one_hot`"), True)
+        if not wanted:
+            report.error("missing-value", f"{what} says nothing", node, "leave it out")
+        return OneHot()
+    if (listing := own.get("choice")) is not None:
+        others = [name for name in own.values if name not in ("choice",)]
+        if others:
+            report.error(
+                "both-forms", f"{what} has `choice` and {quote(others[0])}", own.key(others[0])
+            )
+        return _choice(listing, what, report)
+    return _steps(own, what, report)
+
+
+def _choice(node: Node, what: str, report: Report) -> Choice | None:
+    cells = items(node, report, "`choice`", "numbers") or ()
+    if len(cells) > MOST_CHOICES:
+        report.error("too-large", f"`choice` may list {MOST_CHOICES:,} numbers", node)
+        return None
+    if not cells:
+        report.error("missing-value", f"`choice` of {what} is empty", node)
+        return None
+    read = [number(cell, report, f"a choice of {what}") for cell in cells]
+    return Choice(tuple(dict.fromkeys(one.text for one in read if one is not None)))
+
+
+def _steps(own: Fields, what: str, report: Report) -> Choice | None:
+    missing = [name for name in ("from", "to", "step") if own.get(name) is None]
+    if missing:
+        report.error(
+            "missing-key",
+            f"{what} has no {listed([quote(name) for name in missing])}",
+            own.node,
+            "{from: -1, to: 1, step: 0.1}, or {choice: [0, 1]}",
+        )
+        return None
+    low = own.read("from", lambda one: number(one, report, f"`from` of {what}"), None)
+    high = own.read("to", lambda one: number(one, report, f"`to` of {what}"), None)
+    step = own.read("step", lambda one: number_in(one, report, f"`step` of {what}", POSITIVE), None)
+    if low is None or high is None or step is None:
+        return None
+    if high.value < low.value:
+        report.error("out-of-range", f"`to` of {what} is less than `from`", own.key("to"))
+        return None
+    count = (high.value - low.value) // step.value + 1
+    if count > MOST_NUMBERS:
+        report.error(
+            "too-large",
+            f"{what} is one of {count:,} numbers; {MOST_NUMBERS:,} are allowed",
+            own.key("step"),
+        )
+        return None
+    without = _without(own.get("not"), what, report)
+    values = [low.value + place * step.value for place in range(int(count))]
+    texts = tuple(decimal(value) for value in values if value not in without)
+    if not texts:
+        report.error("out-of-range", f"{what} leaves no number", own.key("not"))
+        return None
+    return Choice(texts)
+
+
+def decimal(value: Fraction) -> str:
+    """A decimal fraction as it is written: `-0.5`, `2`."""
+    return f"{Decimal(value.numerator) / Decimal(value.denominator):f}"
+
+
+def _without(node: Node | None, what: str, report: Report) -> frozenset[Fraction]:
+    if node is None:
+        return frozenset()
+    cells = (node,) if isinstance(node, Scalar) else items(node, report, "`not`", "numbers") or ()
+    if len(cells) > MOST_CHOICES:
+        report.error("too-large", f"`not` may list {MOST_CHOICES:,} numbers", node)
+        return frozenset()
+    read = [number(cell, report, f"a number left out of {what}") for cell in cells]
+    return frozenset(one.value for one in read if one is not None)
+
+
+def _assigned(rows: list[_Row], cells: list[Cell], report: Report) -> tuple[tuple[Cell, Draw], ...]:
+    """The rule of each drawn cell: a name beats a pattern, a pattern beats a section."""
+    found: dict[str, tuple[int, Draw]] = {}
+    for row in rows:
+        text = row.key.text.strip()
+        rank, fitting = _fitting(text, cells)
+        if not fitting:
+            report.error(
+                "unknown-name",
+                f"`draw` names {quote(text)}, and the file has no such number",
+                row.key,
+                report.nearest(text, [*(cell.name for cell in cells), *SECTIONS])
+                or "numbers can be drawn that stand in the file, by name, pattern or section",
+            )
+            continue
+        if row.draw is None:
+            continue
+        if isinstance(row.draw, OneHot) and any(cell.section != "targets" for cell in fitting):
+            report.error("wrong-form", "`one_hot` is for `targets`", row.key, "draw the targets")
+            continue
+        for cell in fitting:
+            before = found.get(cell.name)
+            if before is None or before[0] <= rank:
+                found[cell.name] = (rank, row.draw)
+    if len(found) > MOST_DRAWN:
+        report.error(
+            "too-large",
+            f"{len(found):,} numbers are drawn; {MOST_DRAWN:,} are allowed",
+            rows[0].key,
+        )
+    return tuple((cell, found[cell.name][1]) for cell in cells if cell.name in found)
+
+
+def _fitting(text: str, cells: list[Cell]) -> tuple[int, list[Cell]]:
+    """How particular a key of `draw` is, and the cells it stands for."""
+    name = plain_name(text)
+    if exact := [cell for cell in cells if cell.name in (text, name)]:
+        return 3, exact
+    if each := [cell for cell in cells if cell.name.partition("[")[0] in (text, name)]:
+        return 2, each
+    if is_pattern(text):
+        fits = matcher(text)
+        return 1, [cell for cell in cells if fits(cell.name) or fits(cell.name.partition("[")[0])]
+    if text == "parameters":
+        return 0, [cell for cell in cells if cell.section in ("weights", "biases", "parameters")]
+    return 0, [cell for cell in cells if cell.section == text]
+
+
+def _refuse_initialised(rows: list[_Row], network: Network, report: Report) -> None:
+    """Weights that an initializer draws have no numbers in the file."""
+    drawn = [str(index) for index, layer in enumerate(network.layers, 1) if layer.initialised]
+    for row in rows:
+        if drawn and row.key.text.strip() in ("weights", "parameters"):
+            report.error(
+                "wrong-form",
+                f"the weights of layer {listed(drawn)} are drawn by `init` already",
+                row.key,
+                "write them as numbers, so that they can be drawn for each student",
+            )
+
+
+# --- the numbers of a file --------------------------------------------------------------------
+
+
+def _cells(top: Fields, model: Network | Equations, notation: Notation) -> Iterator[Cell]:
+    """Every number that can be drawn, in the order of the sheet."""
+    if isinstance(model, Network):
+        yield from _layered(top, NetworkNames(model, notation))
+    else:
+        for section, kind in (("given", "inputs"), ("parameters", "parameters")):
+            yield from _named(top.get(section), kind, None)
+        for mark, row in _samples(top):
+            yield from _named(row, "inputs", mark)
+    yield from _cell("learning_rate", "learning_rate", top.get("learning_rate"))
+
+
+def _cell(name: str, section: str, node: Node | None, sample: int | None = None) -> Iterator[Cell]:
+    if node is not None and is_number(node) and node.span.start is not None:
+        marked = name if sample is None else f"{name}[{sample}]"
+        yield Cell(marked, section, node.span.start, node.span.end or node.span.start, sample)
+
+
+def _named(node: Node | None, section: str, sample: int | None) -> Iterator[Cell]:
+    if isinstance(node, Entries):
+        for key, value in node.entries:
+            yield from _cell(plain_name(key.text.strip()), section, value, sample)
+
+
+def _samples(top: Fields) -> Iterator[tuple[int | None, Node]]:
+    """The samples with their numbers; a single one has none, as on the sheet."""
+    rows = top.get("samples")
+    if isinstance(rows, Items):
+        single = len(rows.items) == 1
+        for mark, row in enumerate(rows.items, 1):
+            yield (None if single else mark), row
+
+
+def _layered(top: Fields, names: NetworkNames) -> Iterator[Cell]:
+    rows = list(_samples(top)) if top.get("samples") is not None else [(None, top.node)]
+    for mark, row in rows:
+        if isinstance(row, Entries):
+            held = {key.text: value for key, value in row.entries}
+            yield from _list_of(held.get("inputs"), "inputs", names.input, mark)
+            yield from _list_of(held.get("targets"), "targets", names.target, mark)
+    layers = top.get("layers")
+    for depth, node in enumerate(layers.items if isinstance(layers, Items) else (), 1):
+        if isinstance(node, Entries):
+            yield from _layer({key.text: value for key, value in node.entries}, depth, names)
+
+
+def _list_of(node: Node | None, section: str, name: object, sample: int | None) -> Iterator[Cell]:
+    assert callable(name)
+    match node:
+        case Items(_, cells):
+            for index, cell in enumerate(cells, 1):
+                yield from _cell(name(index), section, cell, sample)
+        case Entries():
+            yield from _named(node, section, sample)
+        case Scalar():
+            yield from _cell(name(1), section, node, sample)
+        case _:
+            return
+
+
+def _layer(held: dict[str, Node], depth: int, names: NetworkNames) -> Iterator[Cell]:
+    weights, biases = held.get("weights"), held.get("biases")
+    for unit, row in enumerate(weights.items if isinstance(weights, Items) else (), 1):
+        if isinstance(row, Items):
+            for source, cell in enumerate(row.items, 1):
+                if is_number(cell):
+                    yield from _cell(names.weight(depth, unit, source), "weights", cell)
+    if isinstance(biases, Items):
+        for unit, cell in enumerate(biases.items, 1):
+            yield from _cell(names.bias(depth, unit), "biases", cell)
+    elif names.network.layers[depth - 1].bias == "shared":
+        yield from _cell(names.bias(depth, 1), "biases", biases)

@@ -1,0 +1,1 @@
+"""Other numbers for each student, of equal difficulty."""

@@ -1,0 +1,271 @@
+"""What a drawn sheet has to fulfil: one row for each requirement, version 1.
+
+A row looks at one update of a draw beside the same update of the file's own numbers, and names
+the quantities that fall short. Every comparison with a threshold goes through a `Scale`: where
+floats are too near to it to tell, the draw is worked out again in many digits.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from backprop_cli.formula.build import ZERO, children, names_in, substitute
+from backprop_cli.formula.evaluate import as_float, evaluate
+from backprop_cli.formula.nodes import Call, Comparison, Formula, Sum
+from backprop_cli.graph.step import Step
+from backprop_cli.problem.model import Requirement
+from backprop_cli.rules.activations import ACTIVATIONS
+from backprop_cli.run.evaluation import rounded
+from backprop_cli.run.model import Value, Values
+from backprop_cli.variants.trial import CARRIED_DIGITS, Update
+
+FLATTEST = Fraction(2, 100)
+"""A unit with a smaller slope is saturated."""
+SEEN = Fraction(5, 100)
+"""Carried in three digits, a gradient is off by less than this share of itself: two digits hold."""
+UPDATE_DIGITS = 4
+ALLOWANCE = 0.005
+NOTHING = 1e-6
+"""So far from 0 a slip is seen where the right value is 0."""
+WORK_BAND = Fraction(1, 10)
+"""Nonzero terms and paths may be so much more or fewer than in the file's own numbers."""
+DIGITS_BAND = Fraction(1, 2)
+"""The same for the digits of the numbers given."""
+NEAR = 1e-9
+
+
+@dataclass
+class Scale:
+    """Compares with thresholds, and remembers whether floats could not tell."""
+
+    in_doubt: bool = False
+
+    def less(self, value: Value, threshold: Value) -> bool:
+        self.same(value, threshold)
+        return value < threshold
+
+    def same(self, value: Value, other: Value) -> bool:
+        if not (isinstance(value, Fraction) and isinstance(other, Fraction)):
+            size = max(abs(as_float(value)), abs(as_float(other)))
+            if abs(as_float(value) - as_float(other)) <= NEAR * size:
+                self.in_doubt = True
+        return value == other
+
+
+@dataclass(frozen=True)
+class View:
+    """One update of a draw and the same one of the file's own numbers."""
+
+    update: Update
+    own: Update
+    digits: int  # of all numbers drawn
+    own_digits: int
+    own_slips: Mapping[str, Sequence[bool]]  # which of the slips change nothing there
+    scale: Scale = field(compare=False)
+
+    def value(self, name: str) -> Value | None:
+        return _finite(self.update.values.get(name))
+
+
+def _size(value: Value) -> Value:
+    return -value if value < 0 else value
+
+
+Check = Callable[[View], Iterator[str]]
+
+
+def _finite(value: Value | None) -> Value | None:
+    return None if value is None or not math.isfinite(as_float(value)) else value
+
+
+# --- units ------------------------------------------------------------------------------------
+
+
+def _off(update: Update) -> list[str]:
+    """The units that pass no gradient at all."""
+    return [
+        step.of or step.name
+        for step in update.graph.steps
+        if step.kind == "slope" and update.values.get(step.name) == 0
+    ]
+
+
+def alive(view: View) -> Iterator[str]:
+    """As many units are off as with the file's own numbers."""
+    off, before = _off(view.update), _off(view.own)
+    if len(off) > len(before):
+        yield next(name for name in off if name not in before)
+    elif len(off) < len(before):
+        yield next(name for name in before if name not in off)
+
+
+def unsaturated(view: View) -> Iterator[str]:
+    """No unit is so far out on its curve that hardly any gradient passes."""
+    for step in view.update.graph.steps:
+        if step.kind != "slope" or not _saturates(view.update, step):
+            continue
+        value = view.value(step.name)
+        if value is not None and view.scale.less(_size(value), FLATTEST):
+            yield step.of or step.name
+
+
+def _saturates(update: Update, step: Step) -> bool:
+    owner = update.graph.step.get(step.of or "")
+    rule = ACTIVATIONS.get(step.rule or "")
+    if rule is None and owner is not None and isinstance(owner.formula, Call):
+        rule = ACTIVATIONS.get(owner.formula.function)
+    # An output of softmax has a slope of its own and one across to each other score.
+    across = rule is not None and rule.layerwise and len(names_in(step.formula)) > 1
+    return rule is not None and (rule.saturates or rule.layerwise) and not across
+
+
+def off_kinks(view: View) -> Iterator[str]:
+    """No quantity is where a function has no derivative, or jumps."""
+    values = view.update.values
+    for step in view.update.graph.section("forward", "loss"):
+        if any(values.get(name) is None for name in names_in(step.formula)):
+            continue
+        for left, right in _edges(step.formula):
+            if view.scale.same(_valued(left, values), _valued(right, values)):
+                yield step.name
+                break
+
+
+def _edges(formula: Formula) -> Iterator[tuple[Formula, Formula]]:
+    """Pairs that are equal where a part of the formula has no derivative."""
+    match formula:
+        case Comparison(left, _, right):
+            yield left, right
+        case Call("max" | "min", arguments):
+            yield from ((one, two) for i, one in enumerate(arguments) for two in arguments[:i])
+        case Call("abs", (argument,)):
+            yield argument, ZERO
+        case Call(function, (argument, *options)) if rule := ACTIVATIONS.get(function):
+            named = dict(zip(rule.options, options, strict=False)) or dict(rule.options)
+            for kink in rule.kinks:
+                places = {**named, "z": argument}
+                yield substitute(kink.quantity, places), substitute(kink.at, places)
+    for part in children(formula):
+        yield from _edges(part)
+
+
+def _valued(formula: Formula, values: Values) -> Value:
+    def lookup(name: str) -> Value:
+        value = values[name]
+        assert value is not None
+        return value
+
+    return evaluate(formula, lookup)
+
+
+# --- numbers ----------------------------------------------------------------------------------
+
+
+def visible(view: View) -> Iterator[str]:
+    """Every gradient asked for survives three carried digits, and its update shows at four."""
+    graph = view.update.graph
+    for name in view.update.asked:
+        step = graph.step[name]
+        value, by_hand = view.value(name), _finite(view.update.by_hand.get(name))
+        if value is None or by_hand is None:
+            continue
+        if step.section == "gradient" and value != 0:
+            if not view.scale.less(_size(value - by_hand), SEEN * _size(value)):
+                yield name
+        elif step.kind == "update" and step.of is not None:
+            before = view.value(step.of)
+            if before is not None and value != before and _same_digits(value, before):
+                yield name
+
+
+def _same_digits(one: Value, other: Value) -> bool:
+    return one != 0 and other != 0 and rounded(one, UPDATE_DIGITS) == rounded(other, UPDATE_DIGITS)
+
+
+def distinct_slips(view: View) -> Iterator[str]:
+    """No slip in the structure of an asked step comes so near that it would pass.
+
+    What is no slip with the file's own numbers (a ReLU left out that is on) is none here.
+    """
+    own = view.own_slips
+    for name, slips in view.update.slips.values(view.update.asked, view.update.values).items():
+        value = view.value(name)
+        if value is None:
+            continue
+        room = _room(value, view.update, name)
+        for slip, harmless in zip(slips, own[name], strict=True):
+            if harmless or not math.isfinite(slip):
+                continue
+            if view.scale.less(_size(slip - value), room):
+                yield name
+                break
+
+
+def _room(value: Value, update: Update, name: str) -> Value:
+    """How far off a number written with three digits may be: half a unit of the third, or the
+    relative tolerance, which for an update is that of its change."""
+    if value == 0:
+        return NOTHING
+    step = update.graph.step[name]
+    before = update.values.get(step.of or "") if step.kind == "update" else None
+    scale = value if before is None else value - before
+    digits = math.floor(math.log10(_size(value))) - CARRIED_DIGITS + 1
+    return max(10.0**digits / 2, ALLOWANCE * as_float(_size(scale)))
+
+
+# --- work -------------------------------------------------------------------------------------
+
+
+def equal_work(view: View) -> Iterator[str]:
+    """As many terms and paths that count, and as many digits, as with the file's own numbers."""
+    for what, count in (("terms", _terms), ("paths", _paths)):
+        mine, own = count(view.update), count(view.own)
+        if abs(mine - own) > WORK_BAND * own:
+            yield what
+    if abs(view.digits - view.own_digits) > DIGITS_BAND * view.own_digits:
+        yield "digits"
+
+
+def _terms(update: Update) -> int:
+    """Terms of sums of the forward pass that are not 0."""
+    return sum(
+        1
+        for step in update.graph.section("forward", "loss")
+        if isinstance(step.formula, Sum)
+        for term in step.formula.terms
+        if not _zero(term, update.values)
+    )
+
+
+def _paths(update: Update) -> int:
+    """Links by which a gradient reaches the loss, and that pass anything on."""
+    values = update.values
+    return sum(
+        1
+        for step in update.graph.section("backward", "gradient")
+        for link in step.links
+        if not _zero(link.local, values)
+        and (link.upstream is None or values.get(link.upstream) != 0)
+    )
+
+
+def _zero(formula: Formula, values: Values) -> bool:
+    return all(values.get(name) is not None for name in names_in(formula)) and (
+        _valued(formula, values) == 0
+    )
+
+
+REQUIREMENTS: Mapping[int, Mapping[Requirement, Check]] = {
+    1: {
+        "alive": alive,
+        "off_kinks": off_kinks,
+        "unsaturated": unsaturated,
+        "equal_work": equal_work,
+        "visible": visible,
+        "distinct_slips": distinct_slips,
+    }
+}
+"""The requirements by version, the quickest first. A version stays as it is for ever."""
