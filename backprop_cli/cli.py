@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from backprop_cli.marking.reports.tally import Tally
     from backprop_cli.problem.model import Problem
     from backprop_cli.run import Run
+    from backprop_cli.variants.variant import Variant
     from backprop_cli.worksheet.blank import AnswerKind
     from backprop_cli.worksheet.document import Block, Document
 
@@ -126,6 +127,27 @@ class Form(StrEnum):
     DELTA = "delta"
     MATRIX = "matrix"
     GATES = "gates"
+
+
+class HandedOut(StrEnum):
+    """What each student of a class gets: a sheet, or the file that it is made from."""
+
+    TEXT = "text"
+    MARKDOWN = "markdown"
+    LATEX = "latex"
+    HTML = "html"
+    PDF = "pdf"
+    YAML = "yaml"
+
+
+HANDED_OUT_ENDINGS = {
+    HandedOut.TEXT: ".txt",
+    HandedOut.MARKDOWN: ".md",
+    HandedOut.LATEX: ".tex",
+    HandedOut.HTML: ".html",
+    HandedOut.PDF: ".pdf",
+    HandedOut.YAML: ".yaml",
+}
 
 
 class Paper(StrEnum):
@@ -257,9 +279,16 @@ Digits = Annotated[
 ]
 
 
+Student = Annotated[
+    str | None,
+    typer.Option("--student", metavar="ID", help="This student's own numbers (`variants`)."),
+]
+
+
 @app.command()
 def solve(
     file: ProblemFile,
+    student: Student = None,
     symbolic: Annotated[
         bool, typer.Option("--symbolic", help="Write out each derivation.")
     ] = False,
@@ -312,7 +341,7 @@ def solve(
 ) -> None:
     """The worked solution: forward, loss, gradients, update, and the loss again."""
     chosen = format or by_ending(output, ENDINGS, Format.TEXT)
-    problem = read(file)
+    problem = read(file, student)
     from backprop_cli.run import solve as solve_problem
     from backprop_cli.worksheet.sheet import Choices
 
@@ -452,6 +481,7 @@ def verdict(tally: Tally, exit_zero: bool) -> int:
 @app.command()
 def worksheet(
     file: ProblemFile,
+    student: Student = None,
     answers: Annotated[
         bool, typer.Option("--answers", help="Write the answer file to fill in instead.")
     ] = False,
@@ -462,7 +492,7 @@ def worksheet(
     paper: PaperSize = Paper.A4,
 ) -> None:
     """The blank sheet to hand out, or the answer file to fill in."""
-    problem = read(file)
+    problem = read(file, student)
     from backprop_cli.marking.asked import updates_asked
     from backprop_cli.run import solve as solve_problem
     from backprop_cli.worksheet.blank import answers_template, blank
@@ -479,6 +509,7 @@ def worksheet(
 @app.command()
 def draw(
     file: ProblemFile,
+    student: Student = None,
     format: Annotated[
         Picture | None, typer.Option("--format", "-f", help="What to draw; SVG by default.")
     ] = None,
@@ -488,7 +519,7 @@ def draw(
 ) -> None:
     """The network with its values and gradients as a picture."""
     chosen = format or by_ending(output, PICTURE_ENDINGS, Picture.SVG)
-    problem = read(file)
+    problem = read(file, student)
     from backprop_cli.run import solve as solve_problem
     from backprop_cli.worksheet.diagram import diagram
     from backprop_cli.worksheet.document import Document
@@ -657,6 +688,7 @@ def command_lines() -> dict[str, str]:
 @app.command()
 def verify(
     file: ProblemFile,
+    student: Student = None,
     format: SheetFormat = None,
     output: Output = None,
     ascii: Ascii = False,
@@ -665,7 +697,7 @@ def verify(
 ) -> None:
     """Check every gradient against finite differences and the composed loss."""
     chosen = format or by_ending(output, ENDINGS, Format.TEXT)
-    problem = read(file)
+    problem = read(file, student)
     from backprop_cli.verify import verification
 
     verified = verification(problem)
@@ -681,17 +713,160 @@ def verify(
     raise typer.Exit(OK if verified.agrees else MISMATCH)
 
 
+@app.command()
+def variant(
+    file: ProblemFile,
+    student: Student = None,
+    students: Annotated[
+        str | None,
+        typer.Option("--students", metavar="CSV", help="A class: a row for each student."),
+    ] = None,
+    format: Annotated[
+        HandedOut | None,
+        typer.Option("--format", "-f", help="What each student gets; the problem file by default."),
+    ] = None,
+    key: Annotated[
+        bool, typer.Option("--key", help="The worked solution of each student too.")
+    ] = False,
+    with_id: Annotated[
+        bool, typer.Option("--with-id", help="Say in a problem file whose numbers these are.")
+    ] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="PATH", help="A file; for a class a directory."),
+    ] = None,
+    paper: PaperSize = Paper.A4,
+) -> None:
+    """A student's own numbers: the problem file, or sheets for a whole class."""
+    if (student is None) == (students is None):
+        raise UsageProblem("name one student with --student, or a class with --students")
+    from backprop_cli.variants.roster import file_names, read_roster
+    from backprop_cli.variants.variant import Drawer
+
+    drawer = Drawer(read(file))
+    if student is not None:
+        if format not in (None, HandedOut.YAML) or key:
+            raise UsageProblem(
+                "a sheet of one student's numbers: backprop worksheet (or solve) --student"
+            )
+        found = drawer.variant(known_student(student))
+        deliver(problem_text(found, student if with_id else None), output)
+        return
+    assert students is not None
+    if (folder := file_of(output)) is None:
+        raise UsageProblem("--students needs --output DIRECTORY")
+    names = file_names(read_roster(students))
+    chosen = format or HandedOut.YAML
+    folder.mkdir(parents=True, exist_ok=True)
+    variants = {}
+    with Progress("students") as progress:
+        for each, name in names.items():
+            found = variants[each] = drawer.variant(each)
+            path = folder / f"{name}{HANDED_OUT_ENDINGS[chosen]}"
+            deliver(handed_out(found, chosen, each if with_id else None, path, paper), path)
+            if key:
+                sheet = HandedOut.TEXT if chosen is HandedOut.YAML else chosen
+                path = folder / f"{name}.key{HANDED_OUT_ENDINGS[sheet]}"
+                deliver(key_of(found, sheet, path, paper), path)
+            progress(1)
+    deliver(numbers_table(variants, names), folder / "variants.csv")
+
+
+def handed_out(
+    found: Variant, chosen: HandedOut, student: str | None, path: Path, paper: Paper
+) -> str | bytes:
+    """What one student of a class gets."""
+    if chosen is HandedOut.YAML:
+        return problem_text(found, student)
+    from backprop_cli.marking.asked import updates_asked
+    from backprop_cli.run import solve as solve_problem
+    from backprop_cli.worksheet.blank import blank
+
+    run = solve_problem(found.problem, show=updates_asked(found.problem))
+    return rendered(blank(run), Format(chosen.value), path, False, None, paper)
+
+
+def key_of(found: Variant, chosen: HandedOut, path: Path, paper: Paper) -> str | bytes:
+    """The worked solution of one student's sheet."""
+    from backprop_cli.run import solve as solve_problem
+    from backprop_cli.worksheet.sheet import Choices
+    from backprop_cli.worksheet.solution import solution
+
+    run = solve_problem(found.problem, show=TEXT_SHOWN)
+    document = solution(run, Choices(pictures=chosen in (HandedOut.HTML, HandedOut.PDF)))
+    return rendered(document, Format(chosen.value), path, False, None, paper)
+
+
+def problem_text(found: Variant, student: str | None) -> str:
+    """The problem file of a student, whose name is in it only if asked for."""
+    if student is None:
+        return found.text
+    return f"# The numbers of {escape(' '.join(student.split()))}.\n{found.text}"
+
+
+def numbers_table(variants: Mapping[str, Variant], names: Mapping[str, str]) -> str:
+    """What each student of a class got, as CSV."""
+    import csv
+    import io
+
+    out = io.StringIO()
+    rows = csv.writer(out, lineterminator="\n")
+    for place, (student, found) in enumerate(variants.items()):
+        if place == 0:
+            rows.writerow(["student", "file", *found.numbers])
+        safe = f"'{student}" if student[:1] in "=+-@" else student
+        rows.writerow([safe, names[student], *found.numbers.values()])
+    return out.getvalue()
+
+
+@app.command()
+def stress(
+    file: ProblemFile,
+    students: Annotated[
+        int,
+        typer.Option("--students", metavar="N", min=2, max=10_000, help="How many students."),
+    ] = 100,
+    format: SheetFormat = None,
+    output: Output = None,
+    ascii: Ascii = False,
+    width: Width = None,
+    paper: PaperSize = Paper.A4,
+) -> None:
+    """What the variants of a class come to: tries, spread of the values, slips that stay close."""
+    chosen = format or by_ending(output, ENDINGS, Format.TEXT)
+    problem = read(file)
+    from backprop_cli.variants.stress import document, report_json
+    from backprop_cli.variants.stress import stress as draw_class
+
+    with Progress("students") as progress:
+        found = draw_class(problem, students, progress)
+    if chosen is Format.JSON:
+        deliver(report_json(found), output)
+        return
+    deliver(rendered(document(found), chosen, output, ascii, width, paper), output)
+
+
 # Helpers
 
 
-def read(file: str) -> Problem:
-    """The problem in a file; warnings go to stderr."""
+def read(file: str, student: str | None = None) -> Problem:
+    """The problem in a file, with the numbers of a student if one is named; warnings go to stderr."""
     from backprop_cli.problem.read import read as read_file
 
     problem, warnings = read_file(file)
     if warnings:
         complain(render_all(warnings))
-    return problem
+    if student is None:
+        return problem
+    from backprop_cli.variants.variant import Drawer
+
+    return Drawer(problem).variant(known_student(student)).problem
+
+
+def known_student(student: str) -> str:
+    if not student.strip():
+        raise UsageProblem("--student: an id cannot be empty")
+    return student
 
 
 def by_ending(output: Path | None, endings: Mapping[str, Kind], usual: Kind) -> Kind:

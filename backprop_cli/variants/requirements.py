@@ -190,30 +190,38 @@ def distinct_slips(view: View) -> Iterator[str]:
 
     What is no slip with the file's own numbers (a ReLU left out that is on) is none here.
     """
-    own = view.own_slips
-    for name, slips in view.update.slips.values(view.update.asked, view.update.values).items():
+    for name, margin in slip_margins(view):
+        if view.scale.less(margin, 1.0):
+            yield name
+
+
+def slip_margins(view: View) -> Iterator[tuple[str, float]]:
+    """For each asked quantity how far the nearest slip is from the right value, in the room that
+    an answer with three digits has; infinite where no slip is possible."""
+    slips = view.update.slips.values(view.update.asked, view.update.values)
+    for name, found in slips.items():
         value = view.value(name)
         if value is None:
             continue
-        room = _room(value, view.update, name)
-        for slip, harmless in zip(slips, own[name], strict=True):
-            if harmless or not math.isfinite(slip):
-                continue
-            if view.scale.less(_size(slip - value), room):
-                yield name
-                break
+        right = as_float(value)
+        distances = (
+            abs(slip - right)
+            for slip, harmless in zip(found, view.own_slips[name], strict=True)
+            if not harmless and math.isfinite(slip)
+        )
+        yield name, min(distances, default=math.inf) / _room(right, view.update, name)
 
 
-def _room(value: Value, update: Update, name: str) -> Value:
+def _room(value: float, update: Update, name: str) -> float:
     """How far off a number written with three digits may be: half a unit of the third, or the
     relative tolerance, which for an update is that of its change."""
     if value == 0:
         return NOTHING
     step = update.graph.step[name]
     before = update.values.get(step.of or "") if step.kind == "update" else None
-    scale = value if before is None else value - before
-    digits = math.floor(math.log10(_size(value))) - CARRIED_DIGITS + 1
-    return max(10.0**digits / 2, ALLOWANCE * as_float(_size(scale)))
+    scale = value if before is None else value - as_float(before)
+    digits = math.floor(math.log10(abs(value))) - CARRIED_DIGITS + 1
+    return max(10.0**digits / 2, ALLOWANCE * abs(scale))
 
 
 # --- work -------------------------------------------------------------------------------------

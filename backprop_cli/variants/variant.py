@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -13,7 +13,7 @@ from backprop_cli.diagnostics import Diagnostic, ProblemError, Source, Span, quo
 from backprop_cli.problem.model import Problem, Requirement, Variants
 from backprop_cli.problem.read import read_problem
 from backprop_cli.variants.draw import Draws, Numbers, text_with
-from backprop_cli.variants.requirements import REQUIREMENTS, Scale, View
+from backprop_cli.variants.requirements import REQUIREMENTS, Scale, View, slip_margins
 from backprop_cli.variants.trial import Arithmetic, Sheet, Update
 
 ARITHMETICS: tuple[Arithmetic, ...] = ("quick", "exact", "precise")
@@ -106,6 +106,15 @@ class Drawer:
                 for quantity in check(view):
                     return Shortfall(name, quantity)
         return None
+
+    def margins(self, numbers: Numbers) -> Iterator[tuple[Update, Mapping[str, float]]]:
+        """The updates of a draw, with how near the nearest slip comes to each asked value, in
+        the room that an answer of three digits has."""
+        values = {name: _value(text) for name, text in numbers.items()}
+        updates = self.sheet.worked_out(values, "exact")
+        for update, own, harmless in zip(updates, self.own, self.own_slips, strict=True):
+            view = View(update, own, 0, 0, harmless, Scale())
+            yield update, dict(slip_margins(view))
 
     def _hopeless(self, shortfalls: Counter[Shortfall]) -> Diagnostic:
         tries = sum(shortfalls.values())
