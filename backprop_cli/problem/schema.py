@@ -15,6 +15,7 @@ from backprop_cli.problem.read import EQUATION_FORM_KEYS, LAYER_FORM_KEYS
 from backprop_cli.problem.samples import MOST_SAMPLES, MOST_VALUES
 from backprop_cli.problem.settings import MOST_DIGITS
 from backprop_cli.problem.training import MOST_STEPS
+from backprop_cli.problem.variants import MOST_CHOICES, REQUIREMENTS, RULES
 from backprop_cli.problem.weights import MOST_UNITS
 from backprop_cli.rules import activations, initializers, losses, optimizers
 from backprop_cli.rules.written import ByAnyName
@@ -523,7 +524,50 @@ def _properties() -> dict[str, Schema]:
             },
         ),
         "marking": _reference("marking"),
+        "variants": _reference("variants"),
     }
+
+
+def _variants() -> Schema:
+    steps = _object(
+        "A decimal between two bounds.",
+        {
+            "from": NUMBER,
+            "to": NUMBER,
+            "step": POSITIVE,
+            "not": {"anyOf": [NUMBER, _list(NUMBER, MOST_CHOICES)]},
+        },
+        required=["from", "to", "step"],
+    )
+    numbers = _list(NUMBER, MOST_CHOICES, minItems=1)
+    choice = _object("One of some numbers.", {"choice": numbers}, required=["choice"])
+    one_hot = _object("A 1 among zeros.", {"one_hot": {"const": True}}, required=["one_hot"])
+    return _object(
+        "Other numbers for each student.",
+        {
+            "draw": {
+                "type": "object",
+                "description": "What is drawn: names with * and ?, or inputs, targets, weights, "
+                "biases, parameters.",
+                "additionalProperties": {"anyOf": [steps, choice, one_hot, numbers]},
+            },
+            "require": {
+                "description": "What a drawn sheet has to fulfil; all of them unless given.",
+                **_list({"enum": list(REQUIREMENTS)}),
+            },
+            "rules": {
+                "type": "integer",
+                "minimum": 1,
+                "maximum": RULES,
+                "description": "The version of the requirements.",
+            },
+            "seed": {
+                "type": SCALAR,
+                "description": "Another seed gives everyone other numbers.",
+            },
+        },
+        required=["draw"],
+    )
 
 
 def _not_any(names: Sequence[str]) -> Schema:
@@ -573,6 +617,7 @@ def problem_schema() -> Schema:
             "layer": _layer(),
             "training": _training(),
             "marking": _marking(),
+            "variants": _variants(),
             "names": {"anyOf": [TEXT, _list(TEXT)], "description": "Names; globs allowed."},
             "bias_input": {
                 "type": "number",
