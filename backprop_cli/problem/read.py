@@ -126,7 +126,7 @@ def _problem(source: Source, root: Node | None, report: Report) -> Problem | Non
     check_asked(marking.patterns, names, report)
     if model is not None:
         check_symbols(notation, model, training.training, report)
-    variants = read_variants(top, model, notation, report)
+    variants = read_variants(top, model, notation.notation, report)
     if model is None or report.failed:
         return None
     return Problem(
