@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from backprop_cli.diagnostics import ProblemError, nearest, quote
+from backprop_cli import algebra
+from backprop_cli.diagnostics import Diagnostic, ProblemError, nearest, quote
 from backprop_cli.formula.evaluate import as_float
+from backprop_cli.formula.nodes import Name
+from backprop_cli.graph.derivation import Derivations
 from backprop_cli.graph.step import Graph, Section
+from backprop_cli.graph.whole import Wholes
 from backprop_cli.problem.model import Problem
 from backprop_cli.problem.read import read_problem
 from backprop_cli.run import Iteration, Run
@@ -30,6 +35,7 @@ __all__ = [
     "Problem",
     "ProblemError",
     "Solution",
+    "TooLarge",
     "UnknownName",
     "check",
     "load",
@@ -49,12 +55,67 @@ class UnknownName(KeyError):
         return str(self.args[0])
 
 
-def load(path: str | Path = "-", *, text: str | None = None) -> Problem:
-    """The problem in a file, or in `text`, YAML as in a file.
+class TooLarge(ValueError):
+    """One formula of what was asked for would be too large for SymPy."""
 
+
+def load(path: str | Path = "-", *, text: str | None = None, **keys: Any) -> Problem:
+    """The problem in a file, or in `text`, YAML as in a file, or of the keys of a file.
+
+    `load(equations={"yhat": w*x + b, "L": (yhat - y)**2}, given={"x": 2, "y": 1}, …)`: formulas
+    may be SymPy expressions, names its Symbols; equations may be a list of `Eq(name, formula)`.
     Raises ProblemError, whose `diagnostics` hold every mistake in it.
     """
+    if keys:
+        if text is not None or path != "-":
+            raise TypeError("a problem comes from a file, from a text or from keys, not from two")
+        return read_problem("the problem", _written_out(keys))
     return read_problem(path, text)
+
+
+def _written_out(keys: Mapping[str, Any]) -> str:
+    """The keys as the text of a file: JSON is YAML."""
+    wrong: list[Diagnostic] = []
+
+    def name(value: Any) -> str:
+        return value if isinstance(value, str) else str(plain(value))
+
+    def plain(value: Any) -> Any:
+        if value is None or isinstance(value, str | bool | int):
+            return value
+        if isinstance(value, Mapping):
+            return {name(key): plain(each) for key, each in value.items()}
+        if isinstance(value, Fraction):
+            return float(value)
+        if algebra.is_expression(value):
+            return formula(value)
+        if isinstance(value, Iterable):
+            items = list(value)
+            if items and all(algebra.is_equation(item) for item in items):
+                return {name(item.lhs): plain(item.rhs) for item in items}
+            return [plain(item) for item in items]
+        try:
+            return float(value)
+        except (TypeError, ValueError):
+            return refused(f"{type(value).__name__} is nothing that a problem file holds")
+
+    def refused(reason: str) -> str:
+        wrong.append(Diagnostic("no-formula", reason))
+        return "0"
+
+    def formula(expression: Any) -> Any:
+        number = algebra.as_number(expression)
+        if number is not None:
+            return number
+        try:
+            return algebra.text_of(expression)
+        except algebra.NoFormula as error:
+            return refused(str(error))
+
+    text = json.dumps(plain(keys), ensure_ascii=False, indent=1)
+    if wrong:
+        raise ProblemError(wrong)
+    return text
 
 
 def solve(
@@ -153,6 +214,38 @@ class Solution:
             hint = f"; {close}" if close else ""
             raise UnknownName(f"{quote(name)} is not on this worksheet{hint}")
         return solved.values[name]
+
+    def expression(self, name: str, iteration: int = 1) -> Any:
+        """The formula of a quantity as a SymPy expression in the sheet's names.
+
+        A gradient comes factored down to quantities of the forward pass: (ŷ − y)·ŷ(1 − ŷ)·a.
+        """
+        graph, name = self._known(name, iteration)
+        step = graph.step.get(name)
+        if step is None:
+            return algebra.expression_of(graph.trivial_slopes.get(name, Name(name)))
+        if step.links:
+            return algebra.expression_of(Derivations(graph).closed(step))
+        return algebra.expression_of(step.formula)
+
+    def composed(self, name: str, iteration: int = 1) -> Any:
+        """A quantity as one SymPy expression in inputs and parameters alone.
+
+        A gradient is what SymPy makes of the composed formula. Raises TooLarge.
+        """
+        graph, name = self._known(name, iteration)
+        wholes = Wholes(graph, Derivations(graph))
+        try:
+            return wholes.composed(name)
+        except algebra.TooLarge as error:
+            raise TooLarge(f"{quote(name)} as one formula: {error}") from None
+
+    def _known(self, name: str, iteration: int) -> tuple[Graph, str]:
+        """The equations of an update, and the name in them; UnknownName without it."""
+        graph = self._iteration(iteration).graph
+        if name not in graph.trivial_slopes:
+            self.exact(name, iteration)
+        return graph, graph.aliases.get(name, name)
 
     def values(self, iteration: int = 1) -> dict[str, float | None]:
         """Every value of an update by its name, in worksheet order."""

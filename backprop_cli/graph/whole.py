@@ -8,15 +8,18 @@ from functools import cached_property
 from typing import Any, TypeAlias
 
 from backprop_cli.algebra.compose import (
+    LARGEST,
     LARGEST_WRITTEN,
     Composition,
     Proof,
+    TooLarge,
     compose,
     composed_size,
     derivative_size,
     proved_equal,
     written,
 )
+from backprop_cli.algebra.expressions import public
 from backprop_cli.formula.build import ZERO, names_in, substitute, total
 from backprop_cli.formula.nodes import Formula, Name
 from backprop_cli.graph.derivation import Derivations
@@ -173,9 +176,18 @@ class Wholes:
             composed_size(steps, name),
         )
 
-    def expression(self, name: str) -> Any:
-        """The derivative in SymPy's own terms. Raises TooLarge."""
-        return self._derivative(name, self._composition(self.asked[name]))
+    def composed(self, name: str) -> Any:
+        """Any quantity in what is given alone, as SymPy writes it for people. Raises TooLarge."""
+        asked = self.asked.get(name)
+        steps = list(self._steps.items())
+        size = composed_size(steps, name) if asked is None else self.size(name)
+        if size > LARGEST:
+            raise TooLarge(f"it would have about {size:.2g} numbers, names and signs")
+        if asked is None:
+            composition = Composition(steps, {})
+            return public(composition.expression(name), composition.by_symbol())
+        composition = self._composition(asked)
+        return public(self._derivative(name, composition), composition.by_symbol())
 
     def _derivative(self, name: str, composition: Composition) -> Any:
         return composition.derivative(self.asked[name].output, self.asked[name].variable)
