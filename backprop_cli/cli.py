@@ -301,6 +301,10 @@ def solve(
         typer.Option("--only", metavar="NAME", help="Just this quantity (repeatable)."),
     ] = None,
     form: Annotated[Form, typer.Option("--form", help="How gradients are written.")] = Form.REUSE,
+    record: Annotated[
+        bool,
+        typer.Option("--record", help="With --form gates: what an autograd engine records."),
+    ] = False,
     steps: Annotated[
         int | None,
         typer.Option("--steps", metavar="N", min=1, max=1_000_000, help="Number of updates."),
@@ -354,6 +358,8 @@ def solve(
         document = sweep(problem, learning_rates, steps)
         deliver(rendered(document, chosen, output, ascii, width, paper), output)
         return
+    if record and form is not Form.GATES:
+        raise UsageProblem("--record: the record is kept gate by gate, so it needs --form gates")
     if form is Form.GATES:
         from backprop_cli.graph.gates import split_into_gates
 
@@ -372,6 +378,7 @@ def solve(
         curve=curve_range(run, curve),
         pictures=chosen in (Format.HTML, Format.PDF),
         composed=composed,
+        record=record,
     )
     if chosen is Format.JSON:
         from backprop_cli.worksheet.solution_json import solution_json

@@ -6,6 +6,7 @@ escape sequence, a mark that reorders text, or an endless line.
 
 from __future__ import annotations
 
+import json
 import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
@@ -175,6 +176,19 @@ def escape(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     return "".join(c if _visible(c) else _escaped(c) for c in text)
+
+
+def json_text(data: object, indent: int = 1) -> str:
+    """JSON that a person can read too, ending in a line feed: letters of every language as they
+    are, what is not plainly visible (bidirectional marks among it) as `\\u202e`."""
+    text = json.dumps(data, ensure_ascii=False, indent=indent)
+    if text.isascii():
+        return text + "\n"
+    return "".join(c if c == "\n" or c.isprintable() else _as_json(c) for c in text) + "\n"
+
+
+def _as_json(character: str) -> str:
+    return json.dumps(character)[1:-1]
 
 
 def _visible(character: str) -> bool:

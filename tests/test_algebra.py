@@ -95,9 +95,10 @@ from backprop_cli.rules.activations import ACTIVATIONS
         ("leaky_relu(z, 0.2)", "z", "leaky_relu'(z, 0.2)"),
         ("abs(x - y)", "y", "-abs'(x - y)"),
         ("step(z)", "z", "0"),
-        ("max(z, w)", "w", "max_share(w, z)"),
+        ("max(z, w)", "w", "1 if w > z else 0 if w < z else 1/2"),
+        ("min(z, w)", "w", "1 if w < z else 0 if w > z else 1/2"),
         ("min(x, y, z)", "y", "min_share(y, x, z)"),
-        ("max(x, 0)^2", "x", "2*max(x, 0)*max_share(x, 0)"),
+        ("max(x, 0)^2", "x", "2*max(x, 0)*(1 if x > 0 else 0 if x < 0 else 1/2)"),
         ("logsumexp(x, y)", "y", "exp(y - logsumexp(x, y))"),
         # cases stay cases
         ("x^2 if x > 0 else 0.1*x", "x", "2*x if x > 0 else 0.1"),

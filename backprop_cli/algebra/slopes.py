@@ -11,7 +11,7 @@ from functools import lru_cache, partial
 from typing import Any
 
 from backprop_cli.formula.functions import FUNCTIONS, ROWS
-from backprop_cli.formula.nodes import Formula, Name
+from backprop_cli.formula.nodes import Call, Formula, Name
 from backprop_cli.formula.parse import parse
 
 
@@ -49,6 +49,9 @@ def function_classes(*, taught: bool = False) -> dict[str, Any]:
         return classes[type(self).__name__ + "'"](*self.args)
 
     def share(self: Any, index: int) -> Any:
+        if len(self.args) == 2:
+            text = _EXTREME_SLOPES[type(self).__name__][index]
+            return _written_slope(classes, text, self, index)
         rest = self.args[:index] + self.args[index + 1 :]
         return classes[type(self).__name__ + "_share"](self.args[index], *rest)
 
@@ -124,6 +127,22 @@ def written(text: str) -> Formula:
     return parse(text)
 
 
+# Of two values the larger (the smaller) one has the slope 1, as on paper; in a tie, where there is
+# no derivative, each gets half.
+_EXTREME_SLOPES: Mapping[str, tuple[str, str]] = {
+    "max": ("1 if u0 > u1 else 0 if u0 < u1 else 1/2", "1 if u1 > u0 else 0 if u1 < u0 else 1/2"),
+    "min": ("1 if u0 < u1 else 0 if u0 > u1 else 1/2", "1 if u1 < u0 else 0 if u1 > u0 else 1/2"),
+}
+
+
+def _extreme_slope(function: str, arity: int, index: int) -> Formula:
+    """Of more than two values: the share of ∂L/∂max that goes to one, written first."""
+    if arity == 2:
+        return written(_EXTREME_SLOPES[function][index])
+    names = [Name(f"u{at}") for at in range(arity)]
+    return Call(f"{function}_share", (names.pop(index), *names))
+
+
 @lru_cache(maxsize=512)
 def function_slope(function: str, arity: int, index: int) -> Formula | None:
     """The slope of a function by its argument `index`, in the names u0, u1, …; None without one."""
@@ -133,6 +152,8 @@ def function_slope(function: str, arity: int, index: int) -> Formula | None:
 
     if function in FUNCTIONS and (slopes := FUNCTIONS[function].slopes):
         return written(slopes[min(index, len(slopes) - 1)])
+    if function in _EXTREME_SLOPES:
+        return _extreme_slope(function, arity, index)
     found = function_classes().get(function)
     if found is None:
         return None

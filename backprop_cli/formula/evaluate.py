@@ -238,7 +238,8 @@ def _evaluate_call(formula: Call, lookup: Lookup, again: Again | None) -> Value:
     function = FUNCTIONS[formula.function]
     values = [evaluate(argument, lookup, again) for argument in formula.arguments]
     if again is not None and function.name in _EXTREMES and len(values) > 1:
-        values = _tied(formula.arguments, values, again)
+        sign = -1 if function.name.startswith("min") else 1
+        values = _tied(formula.arguments, values, again, sign)
     if function.exact is not None and all(isinstance(value, Fraction) for value in values):
         exact = function.exact(*values)
         if exact is not None:
@@ -273,16 +274,18 @@ def _close(left: Value, right: Value) -> bool:
     return 0 < abs(a) + abs(b) < INF and abs(a - b) <= CANCELLED * (abs(a) + abs(b))
 
 
-def _tied(arguments: Sequence[Formula], values: Sequence[Value], again: Again) -> list[Value]:
-    """The values of what is compared with each other, those that are equal made equal."""
+def _tied(
+    arguments: Sequence[Formula], values: Sequence[Value], again: Again, sign: int
+) -> list[Value]:
+    """The values of what is compared with each other, those that are equal to the extreme one
+    made equal to it; `sign` is −1 where that is the smallest."""
+    extreme = max(range(len(values)), key=lambda index: sign * values[index])
     found = list(values)
-    for index, argument in enumerate(arguments):
-        for other in range(index):
-            if found[index] != found[other] and _close(found[index], found[other]):
-                difference = as_float(found[index] - found[other])
-                if again(Sum((argument, Negative(arguments[other]))), difference) == 0:
-                    found[index] = found[other]
-                    break
+    for index, (argument, value) in enumerate(zip(arguments, values, strict=True)):
+        if value != values[extreme] and _close(value, values[extreme]):
+            difference = Sum((argument, Negative(arguments[extreme])))
+            if again(difference, as_float(value - values[extreme])) == 0:
+                found[index] = values[extreme]
     return found
 
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
-from backprop_cli.formula.build import children, rebuild
+from backprop_cli.formula.build import names_in, rebuild
 from backprop_cli.formula.nodes import (
     Comparison,
     Conditional,
     Formula,
     Name,
     Negative,
-    Number,
     Product,
     Sum,
 )
@@ -47,17 +46,28 @@ class _Splitter:
 
     def _operation(self, formula: Formula) -> Formula:
         """The formula with every compound part replaced by the name of a gate of its own."""
-        if isinstance(formula, Conditional | Comparison):
-            return formula
-        if isinstance(formula, Sum) and len(formula.terms) > 2:
-            first = self._operand(Sum(formula.terms[:-1]))
-            return Sum((first, self._term(formula.terms[-1])))
-        if isinstance(formula, Sum):
-            return Sum(tuple(map(self._term, formula.terms)))
-        if isinstance(formula, Product) and len(formula.factors) > 2:
-            first = self._operand(Product(formula.factors[:-1]))
-            return Product((first, self._operand(formula.factors[-1])))
-        return rebuild(formula, self._operand)
+        match formula:
+            case Conditional() | Comparison():
+                return formula
+            case Sum((first, *rest)):
+                return self._one_by_one(Sum, self._term(first), rest, self._term)
+            case Product((first, *rest)):
+                return self._one_by_one(Product, self._operand(first), rest, self._operand)
+            case _:
+                return rebuild(formula, self._operand)
+
+    def _one_by_one(
+        self,
+        node: type[Sum] | type[Product],
+        first: Formula,
+        rest: Sequence[Formula],
+        operand: Callable[[Formula], Formula],
+    ) -> Formula:
+        """A long sum or product as gates with two inputs, from the left; the last one is returned."""
+        *between, last = rest
+        for part in between:
+            first = self._gate(node((first, operand(part))))
+        return node((first, operand(last)))
 
     def _term(self, term: Formula) -> Formula:
         """A subtracted term stays subtracted: x − y is one gate."""
@@ -66,13 +76,14 @@ class _Splitter:
         return self._operand(term)
 
     def _operand(self, formula: Formula) -> Formula:
-        if isinstance(formula, Name | Number) or not children(formula):
+        """A name for what goes into a gate; numbers (½, −1) and names are written as they are."""
+        if isinstance(formula, Name) or not names_in(formula):
             return formula
-        if isinstance(formula, Negative) and isinstance(formula.operand, Number):
-            return formula
-        gate = self._operation(formula)
+        return self._gate(self._operation(formula))
+
+    def _gate(self, formula: Formula) -> Name:
         name = self._fresh()
-        self.gates[name] = gate
+        self.gates[name] = formula
         return Name(name)
 
     def _fresh(self) -> str:

@@ -110,7 +110,8 @@ def escape(text: str) -> str:
     """Text for LaTeX in ASCII: what TeX's fonts lack is written as its code (`\\u4e2d`)."""
     text = unicodedata.normalize("NFC", visible(text))
     parts = re.split(r"(\s+|_{3,})", text)
-    return "".join(_blank(part) if part.startswith("___") else _word(part) for part in parts)
+    written = (_blank(part) if part.startswith("___") else _word(part) for part in parts)
+    return "".join(written).replace("::", ":{}:")  # a build log takes `::error::` for a command
 
 
 def _kept(line: str) -> str:

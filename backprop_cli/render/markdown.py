@@ -53,10 +53,10 @@ def render(document: Document) -> str:
 
 # Text
 
-# Addresses would become links, `@name` a person, `#1` an issue, `:name:` a picture: a comment
-# in between keeps them apart.
+# Addresses would become links, `@name` a person, `#1` an issue, `:name:` a picture, and a build log
+# takes `::error::` for a command: a comment in between keeps them apart.
 _SPECIAL = re.compile(
-    r"(?<=\w)(?=://)|(?<=[wW]{3})(?=\.)|(?<=@)(?=\w)|(?<=#)(?=\d)|(?<=:)(?=[\w+-]{1,40}:)"
+    r"(?<=\w)(?=://)|(?<=[wW]{3})(?=\.)|(?<=@)(?=\w)|(?<=#)(?=\d)|(?<=:)(?=[\w+-]{1,40}:|:)"
 )
 _ENTITIES = {
     "\0": "<!-- -->",

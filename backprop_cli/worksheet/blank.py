@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Literal, TypeAlias, assert_never
 
+from backprop_cli.diagnostics import json_text
 from backprop_cli.formula.build import negative, product, put_together, quotient, total
 from backprop_cli.formula.nodes import Call, Formula, Name
 from backprop_cli.graph.naming import derivative_name
@@ -201,7 +201,7 @@ def answers_template(run: Run, kind: AnswerKind = "yaml") -> str:
         case "json":
             blank_ones = [dict.fromkeys(names) for names in updates]
             body = {"iterations": blank_ones} if count > 1 else {"answers": blank_ones[0]}
-            return json.dumps({"student": None, **body}, indent=1, ensure_ascii=False) + "\n"
+            return json_text({"student": None, **body})
         case "csv":
             return _csv_template(updates)
         case _:

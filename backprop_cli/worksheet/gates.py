@@ -36,7 +36,8 @@ from backprop_cli.worksheet.sheet import NO_VALUE, Sheet, cell_of
 
 
 def gates(sheet: Sheet) -> Iterator[Block]:
-    """The forward pass, then gate by gate from the output back; last the autograd record."""
+    """The forward pass, then gate by gate from the output back; last the autograd record if that
+    is asked for."""
     steps = [step for step in sheet.graph.section("forward", "loss") if step.kind != "batch_loss"]
     yield Heading(2, (Text("Forward pass, gate by gate"),))
     yield step_table(sheet, steps)
@@ -47,8 +48,9 @@ def gates(sheet: Sheet) -> Iterator[Block]:
         yield Paragraph((Text(LOCAL_TIMES_INCOMING),))
     yield _backward_table(sheet)
     yield from share_reasons(sheet)
-    yield Heading(2, (Text("What an autograd engine records"),))
-    yield from _record(sheet, steps)
+    if sheet.choices.record:
+        yield Heading(2, (Text("What an autograd engine records"),))
+        yield from _record(sheet, steps)
 
 
 LOCAL_TIMES_INCOMING = (
@@ -177,7 +179,6 @@ def _listed(items: Sequence[Line]) -> Line:
 
 
 OPERATIONS: Mapping[type, str] = {
-    Sum: "Add",
     Product: "Mul",
     Quotient: "Div",
     Negative: "Neg",
@@ -190,11 +191,16 @@ OPERATIONS: Mapping[type, str] = {
 
 def operation(step: Step) -> str:
     """The name an engine gives the operation: Mul, Exp, Sigmoid; Linear for a weighted sum."""
+    formula = step.formula
+    if isinstance(formula, Sum):
+        if any(isinstance(term, Product) for term in formula.terms):
+            return "Linear"
+        signs = [isinstance(term, Negative) for term in formula.terms]
+        return "Subtract" if signs == [False, True] else "Add"
     if step.kind == "preactivation":
         return "Linear"
     if step.rule is not None:
         return "".join(word.capitalize() for word in step.rule.split("_"))
-    formula = step.formula
     if isinstance(formula, Call):
         return formula.function.capitalize()
     return OPERATIONS.get(type(formula), "Function")

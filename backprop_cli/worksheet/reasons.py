@@ -68,17 +68,19 @@ def slope_reasons(sheet: Sheet) -> Iterator[Paragraph]:
 
 
 def share_reasons(sheet: Sheet) -> Iterator[Paragraph]:
-    """What the share of max or min is, where the sheet has it for a derivative."""
+    """Where max or min passes the gradient on, where the sheet differentiates it."""
     if not sheet.first:
         return
     links = [link for step in sheet.graph.section("backward", "gradient") for link in step.links]
-    called = {call.function for link in links for call in calls_in(link.local)}
+    steps = {sheet.graph.step[link.child] for link in links}
+    called = {call.function for step in steps for call in calls_in(step.formula)}
     for function, extreme in (("max", "largest"), ("min", "smallest")):
-        if f"{function}_share" in called:
+        if function in called:
             text = (
-                f"{function} passes all of the gradient on to its {extreme} argument, whose share "
+                f"{function} passes all of the gradient on to its {extreme} argument and none to"
+                " the others. Where arguments are equal it has no derivative: they then share it."
             )
-            yield Paragraph((Text(f"{text}is 1, and none to the others."),))
+            yield Paragraph((Text(text),))
 
 
 class Reasons:

@@ -47,7 +47,7 @@ class Choices:
     `form`: gradients on top of earlier ones (`reuse`), written out to the loss (`chain`), with δ,
     with matrices, or gate by gate. `only`: just these quantities. `pictures`: the network and the
     curves of its activations, for pages that can show them well. `composed`: each derivative as
-    one formula in what is given.
+    one formula in what is given. `record`: gate by gate, also what an autograd engine keeps.
     """
 
     symbolic: bool = False
@@ -58,6 +58,7 @@ class Choices:
     curve: tuple[str, float, float] | None = None
     pictures: bool = False
     composed: bool = False
+    record: bool = False
 
 
 DEFAULT = Choices()

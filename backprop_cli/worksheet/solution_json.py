@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from backprop_cli.algebra.compose import Proof
+from backprop_cli.diagnostics import json_text
 from backprop_cli.formula import latex, plain
 from backprop_cli.formula.build import names_in
 from backprop_cli.formula.evaluate import as_float
@@ -22,7 +22,7 @@ FORMAT = "backprop-solution/1"
 
 def solution_json(run: Run, choices: Choices = DEFAULT) -> str:
     """The run as JSON text, ending in a line feed."""
-    return json.dumps(solution_data(run, choices), ensure_ascii=False, indent=1) + "\n"
+    return json_text(solution_data(run, choices))
 
 
 def solution_data(run: Run, choices: Choices = DEFAULT) -> dict[str, Any]:

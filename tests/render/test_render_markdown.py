@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
+import pytest
 import sheets
 from hypothesis import given
 from hypothesis import strategies as st
 
 from backprop_cli.formula.nodes import Call, Name, Product, Sum
 from backprop_cli.formula.spelling import spell
-from backprop_cli.render import markdown
+from backprop_cli.render import latex, markdown
+from backprop_cli.render import text as plain_text
 from backprop_cli.worksheet.document import Column, Document, Math, Paragraph, Table, Text
 
 
@@ -89,3 +92,12 @@ def test_any_text_stays_in_its_paragraph(content: str) -> None:
     assert len(written.strip("\n").splitlines()) <= 1
     assert not re.match(r"\s*(#{1,6} |[-+*] |\d+[.)] |>|```|~~~|=+$|-+$)", written)
     assert not re.search(r"<(?!span>\$</span>|/span>|!-- -->)", written)
+
+
+@pytest.mark.parametrize("text", ["::error file=a::pwn", "  ::warning::x", "##[error]x"])
+@pytest.mark.parametrize("render", [markdown.render, latex.render, plain_text.render])
+def test_no_line_is_a_command_for_a_build_log(render: Callable[[Document], str], text: str) -> None:
+    document = Document(text, (Paragraph((Text(text),)),), spell)
+    for line in render(document).splitlines():
+        assert not line.lstrip().startswith("::")
+        assert "##[" not in line.replace("\\##[", "")

@@ -272,7 +272,10 @@ def test_gates_by_local_times_incoming() -> None:
 
 
 def test_the_record_of_an_autograd_engine() -> None:
-    shown = section(page("sum-times-circuit", form="gates"), "What an autograd engine records")
+    shown = section(
+        page("sum-times-circuit", form="gates", record=True), "What an autograd engine records"
+    )
+    assert "autograd" not in page("sum-times-circuit", form="gates")
     assert shown == lines(
         """
         Variable │ Function │ Input data    │ forward() │ Output
@@ -292,6 +295,49 @@ def test_the_record_of_an_autograd_engine() -> None:
     ).replace("q = 3  │", "q = 3   │").replace("z = −4 │  1", "z = −4  │  1").replace(
         "│ −4      │", "│ −4       │"
     )
+
+
+def functions(source: str) -> dict[str, str]:
+    """What the record calls each operation."""
+    shown = section(
+        page(source, form="gates", record=True, width=120), "What an autograd engine records"
+    )
+    head, *found = rows(shown.partition("\n\n")[0]).items()
+    assert head[0] == "Variable"
+    return {name: row[0] for name, row in found}
+
+
+def test_operations_have_the_names_of_what_they_do() -> None:
+    assert functions(
+        """
+        equations: {f: 1/2*(y - t)^2, g: "max(f, -y)*3"}
+        given: {y: 3, t: 1}
+        """
+    ) == {"f₁": "Subtract", "f₂": "Pow", "f": "Mul", "g₁": "Neg", "g₂": "Max", "g": "Mul"}
+    assert functions("relu-regression-step") == {
+        **{f"z{unit}": "Linear" for unit in "₁₂₃₄"},
+        **{f"a{unit}": "Relu" for unit in "₁₂₃₄"},
+        "ŷ": "Linear",
+        "L": "SquaredError",
+    }
+    assert functions("vanishing-gradient-by-gates")["f₇"] == "Subtract"
+
+
+def test_a_max_gate_says_to_which_side_the_gradient_goes() -> None:
+    apart = rows(page("max-circuit", form="gates"))
+    assert apart["f₂ → z"] == ["1 if z > w else 0 if z < w else ½ = 1", "∂f₄/∂f₂ = 2", "2"]
+    assert apart["f₂ → w"] == ["1 if w > z else 0 if w < z else ½ = 0", "∂f₄/∂f₂ = 2", "0"]
+    tied = rows(page("max-circuit-tie", form="gates"))
+    assert tied["f₂ → z"] == ["1 if z > w else 0 if z < w else ½ = 0.5", "∂f₄/∂f₂ = 2", "1"]
+
+
+@pytest.mark.parametrize("sign", ["+", "*"])
+def test_a_long_sum_or_product_is_taken_apart(sign: str) -> None:
+    shown = page(f"""
+        equations: {{f: {sign.join("w" * 999)}}}
+        given: {{w: 1}}
+    """, form="gates")  # fmt: skip
+    assert rows(shown)["∂f/∂w in all"][-1] == "999"
 
 
 def test_a_quantity_used_twice_adds_up() -> None:

@@ -208,3 +208,10 @@ def test_formulas_can_be_read_back_and_give_the_values(network: Problem) -> None
         assert list(names_in(formula)) == each["depends_on"]
         got = as_float(evaluate(formula, values.__getitem__))
         assert got == pytest.approx(each["value"], rel=1e-6, abs=1e-9), each["name"]
+
+
+def test_nothing_in_it_reorders_or_hides_text() -> None:
+    title = r"a\u202eb\u200bc\U000e0041 ü∑"
+    written = solution_json(run(f'title: "{title}"\nequations: {{f: 2*x}}\ngiven: {{x: 1}}\n'))
+    assert written.splitlines()[2] == r' "title": "a\u202eb\u200bc\udb40\udc41 ü∑",'
+    assert json.loads(written)["title"] == "a\u202eb\u200bc\U000e0041 ü∑"
