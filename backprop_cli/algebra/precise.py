@@ -288,22 +288,8 @@ def finite_difference(
     to double precision; nan where a value sits on a kink, so that there is no derivative.
     """
     on = arithmetic(digits + _GUARD_DIGITS)
-    base: dict[str, Precise] = {name: on.number(value) for name, value in values.items()}
-    users: dict[str, list[int]] = {}
-    for index, (_, formula) in enumerate(definitions):
-        for name in names_in(formula):
-            users.setdefault(name, []).append(index)
-    for name, formula in definitions:
-        base[name] = evaluate_precisely(formula, base.__getitem__, on)
-
-    def moved(name: str, by: Precise, steps: Sequence[int]) -> Precise:
-        changed = {name: base[name] + by}
-        for index in steps:
-            defined, formula = definitions[index]
-            changed[defined] = evaluate_precisely(
-                formula, lambda own: changed[own] if own in changed else base[own], on
-            )
-        return changed.get(output, base[output])
+    point = _Point(definitions, output, values, on)
+    base, moved = point.base, point.moved
 
     def slope(name: str, h: Precise, reached: Sequence[int]) -> Precise | None:
         """The difference quotient, None where the two sides differ."""
@@ -316,7 +302,7 @@ def finite_difference(
 
     slopes = {}
     for name in wrt:
-        reached = _reached(name, definitions, users)
+        reached = point.reached(name)
         # Where the sides differ it may be a bend as sharp as that of ln at 1e-15: look closer.
         found = slope(name, on.mp.mpf(10) ** _STEP, reached)
         if found is None:
@@ -325,15 +311,111 @@ def finite_difference(
     return slopes
 
 
-def _reached(
-    name: str, definitions: Definitions, users: Mapping[str, Sequence[int]]
-) -> Sequence[int]:
-    """The definitions that change with `name`, in order."""
-    found: set[int] = set()
-    waiting = [name]
-    while waiting:
-        for index in users.get(waiting.pop(), ()):
-            if index not in found:
-                found.add(index)
-                waiting.append(definitions[index][0])
-    return sorted(found)
+class _Point:
+    """Definitions at one set of numbers, and what `output` comes to when a name moves."""
+
+    def __init__(
+        self,
+        definitions: Definitions,
+        output: str,
+        values: Mapping[str, Fraction | float],
+        on: Arithmetic,
+    ) -> None:
+        """What is defined and known exactly all the same is taken as it is known."""
+        self.definitions = definitions
+        self.output = output
+        self.on = on
+        self.base: dict[str, Precise] = {name: on.number(value) for name, value in values.items()}
+        self.users: dict[str, list[int]] = {}
+        for index, (name, formula) in enumerate(definitions):
+            for own in names_in(formula):
+                self.users.setdefault(own, []).append(index)
+            if not isinstance(values.get(name), Fraction):
+                self.base[name] = evaluate_precisely(formula, self.base.__getitem__, on)
+
+    def moved(self, name: str, by: Precise, steps: Sequence[int]) -> Precise:
+        """The output with `name` moved, where `steps` are the definitions it reaches."""
+        changed = {name: self.base[name] + by}
+        for index in steps:
+            defined, formula = self.definitions[index]
+            changed[defined] = evaluate_precisely(
+                formula,
+                lambda own: changed[own] if own in changed else self.base[own],
+                self.on,
+            )
+        return changed.get(self.output, self.base[self.output])
+
+    def reached(self, name: str) -> Sequence[int]:
+        """The definitions that change with `name`, in order."""
+        found: set[int] = set()
+        waiting = [name]
+        while waiting:
+            for index in self.users.get(waiting.pop(), ()):
+                if index not in found:
+                    found.add(index)
+                    waiting.append(self.definitions[index][0])
+        return sorted(found)
+
+
+@dataclass(frozen=True)
+class Sides:
+    """The slopes of a function to the left and to the right of a point.
+
+    A slope is infinite where the difference quotients grow beyond every bound, nan where the
+    function is not defined on that side, None where they come to nothing.
+    """
+
+    left: float | None
+    right: float | None
+
+
+_NEARER = (-40, -60, -80, -100)  # powers of ten of h, on the way to a limit from one side
+_DIGITS_OF_LIMITS = 320
+_SETTLED = 30  # digits in which difference quotients agree that have reached their limit
+_FOUND = 12  # and limits that are extrapolated
+
+
+def one_sided_slopes(
+    definitions: Definitions, output: str, variable: str, values: Mapping[str, Fraction | float]
+) -> tuple[Sides, int]:
+    """The slopes of `output` in `variable` from both sides, and how many formulas that took.
+
+    `values` may hold numbers for what is defined: those that are exact are taken, others not.
+    """
+    on = arithmetic(_DIGITS_OF_LIMITS)
+    point = _Point(definitions, output, values, on)
+    steps = point.reached(variable)
+    start = point.base[output]
+
+    def slope(sign: int) -> float | None:
+        quotients = []
+        for exponent in _NEARER:
+            h = sign * on.mp.mpf(10) ** exponent
+            quotients.append((point.moved(variable, h, steps) - start) / h)
+        return _limit(quotients, on)
+
+    return Sides(slope(-1), slope(1)), len(definitions) + 2 * len(_NEARER) * len(steps)
+
+
+def _limit(quotients: Sequence[Precise], on: Arithmetic) -> float | None:
+    """What four difference quotients tend to; differences that shrink like a power of h, as
+    those of x^1.5 do, are followed to their end."""
+    if any(quotient != quotient for quotient in quotients):
+        return float("nan")
+    first, second, third, last = quotients
+    if on.mp.isinf(last):
+        return float(last)
+    tiny = on.mp.mpf(10) ** (_NEARER[-1] * 3 // 2)
+    if max(map(abs, quotients)) < tiny:  # what is left of a difference of equal numbers
+        return 0.0
+    steps = [second - first, third - second, last - third]
+    if abs(steps[2]) * 10**_SETTLED <= abs(last):
+        return float(last)
+    if not 2 * abs(steps[2]) < abs(steps[1]) or not 2 * abs(steps[1]) < abs(steps[0]):
+        grows = abs(last) > abs(third) > abs(second)
+        return float(on.mp.inf if last > 0 else -on.mp.inf) if grows else None
+    earlier = third - steps[1] ** 2 / (steps[1] - steps[0])
+    limit = last - steps[2] ** 2 / (steps[2] - steps[1])
+    if abs(limit) <= abs(steps[2]) or abs(last) < tiny:
+        return 0.0
+    return float(limit) if abs(limit - earlier) * 10**_FOUND <= abs(limit) else None

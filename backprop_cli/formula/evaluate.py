@@ -207,17 +207,22 @@ def _limit(formula: Product, lookup: Lookup) -> Value:
     zero = infinite_logarithm = False
     for factor in formula.factors:
         value = evaluate(factor, lookup)
-        while isinstance(factor, Negative):
-            factor = factor.operand
         if value == 0:
             zero = True
         elif value != value:
             return NAN
         elif isinstance(value, float) and math.isinf(value):
-            if not (isinstance(factor, Call) and factor.function in _LOGARITHMS):
+            if not is_logarithm(factor):
                 return NAN
             infinite_logarithm = True
     return _ZERO if zero and infinite_logarithm else NAN
+
+
+def is_logarithm(factor: Formula) -> bool:
+    """Whether a factor is a logarithm, perhaps with a minus sign."""
+    while isinstance(factor, Negative):
+        factor = factor.operand
+    return isinstance(factor, Call) and factor.function in _LOGARITHMS
 
 
 def _evaluate_quotient(formula: Quotient, lookup: Lookup, again: Again | None) -> Value:

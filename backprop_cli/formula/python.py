@@ -13,7 +13,13 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import assert_never
 
-from backprop_cli.formula.evaluate import as_float, evaluate, float_power, quotient
+from backprop_cli.formula.evaluate import (
+    as_float,
+    evaluate,
+    float_power,
+    is_logarithm,
+    quotient,
+)
 from backprop_cli.formula.functions import FUNCTIONS, ROWS
 from backprop_cli.formula.nodes import (
     Call,
@@ -125,7 +131,7 @@ def _sum(terms: Sequence[Formula], go: _Go) -> str:
 
 
 def _product(factors: Sequence[Formula], go: _Go) -> str:
-    logarithms = [factor for factor in factors if _is_logarithm(factor)]
+    logarithms = [factor for factor in factors if is_logarithm(factor)]
     if logarithms and len(factors) > 1:
         rest = list(factors)
         rest.remove(logarithms[-1])
@@ -134,12 +140,6 @@ def _product(factors: Sequence[Formula], go: _Go) -> str:
     if len(factors) > LONGEST_CHAIN:
         return f"f_product(({', '.join(map(go, factors))}))"
     return f"({'*'.join(map(go, factors))})"
-
-
-def _is_logarithm(factor: Formula) -> bool:
-    while isinstance(factor, Negative):
-        factor = factor.operand
-    return isinstance(factor, Call) and factor.function in ("ln", "log", "log1p")
 
 
 def _quotient(numerator: Formula, denominator: Formula, go: _Go) -> str:

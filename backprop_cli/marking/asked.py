@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 from functools import lru_cache
 
+from backprop_cli.formula.evaluate import as_float
 from backprop_cli.graph.step import Graph, Step
 from backprop_cli.problem.model import Marking, Problem
+from backprop_cli.run import Values
 
 DEFAULT_SECTIONS = ("forward", "loss", "gradient", "update")
 SECTIONS = ("given", "forward", "loss", "backward", "gradient", "update")
@@ -21,10 +24,25 @@ def updates_asked(problem: Problem) -> int:
     return steps if steps <= MOST_UPDATES else 1
 
 
-def asked(problem: Problem, graph: Graph) -> tuple[Step, ...]:
-    """The steps of one update that a student is asked for, in the order of the sheet."""
+def asked(problem: Problem, graph: Graph, values: Values | None = None) -> tuple[Step, ...]:
+    """The steps of one update that a student is asked for, in the order of the sheet.
+
+    A derivative that does not exist at these values is not asked for, nor what is made of it;
+    without values all are.
+    """
     wanted = problem.marking.ask or DEFAULT_SECTIONS
-    return tuple(step for step in graph.steps if any(_asks(each, step) for each in wanted))
+    return tuple(
+        step
+        for step in graph.steps
+        if any(_asks(each, step) for each in wanted) and not _has_no_value(step, values or {})
+    )
+
+
+def _has_no_value(step: Step, values: Values) -> bool:
+    value = values.get(step.name)
+    if value is None or step.section not in ("backward", "gradient", "update"):
+        return False
+    return not math.isfinite(as_float(value))
 
 
 def _asks(wanted: str, step: Step) -> bool:

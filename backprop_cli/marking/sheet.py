@@ -177,7 +177,7 @@ class AnswerKey:
         self.margin = [tolerance * s if math.isfinite(s) else 0.0 for s in self.scale]
         self.asked: dict[int, float] = {}
         if iteration.values:
-            for step in asked(problem, structure.graph):
+            for step in asked(problem, structure.graph, values):
                 self.asked[structure.slots[step.name]] = points_of(problem.marking, step)
 
     def room(self, slot: int, written: Written) -> float:

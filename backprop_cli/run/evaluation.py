@@ -7,11 +7,11 @@ from decimal import ROUND_HALF_UP, Context, Decimal
 from fractions import Fraction
 
 from backprop_cli.formula.build import names_in
-from backprop_cli.formula.evaluate import Again, as_float, evaluate
+from backprop_cli.formula.evaluate import as_float, evaluate
 from backprop_cli.graph.step import Graph, Leaf, Step
 from backprop_cli.run.failure import reason
 from backprop_cli.run.model import Stop, Value, Values
-from backprop_cli.run.precise import Precisely
+from backprop_cli.run.precise import Precisely, is_derivative, singularities
 
 
 def initial_values(graph: Graph) -> dict[str, Value | None]:
@@ -46,7 +46,7 @@ def evaluate_steps(
 ) -> dict[str, Value | None]:
     """The value of every leaf and step, top to bottom; None where a number is missing."""
     values = leaf_values(graph, carried)
-    again = Precisely(graph, values).again
+    precisely = Precisely(graph, values)
     symbolic = any(value is None for value in values.values())
     for step in graph.steps:
         if sections is not None and step.section not in sections:
@@ -54,22 +54,27 @@ def evaluate_steps(
         if symbolic and any(values[name] is None for name in names_in(step.formula)):
             values[step.name] = None
             continue
-        values[step.name] = _value(step, values, again, round_each)
+        values[step.name] = _value(step, values, precisely, round_each)
     return values
 
 
-def _value(step: Step, values: Values, again: Again, round_each: int | None) -> Value:
+def _value(step: Step, values: Values, precisely: Precisely, round_each: int | None) -> Value:
     def lookup(name: str) -> Value:
         value = values[name]
         assert value is not None
         return value
 
     if round_each is None:
-        return evaluate(step.numeric or step.formula, lookup, again)
-    value = evaluate(step.formula, lookup)
-    if step.numeric is not None and not math.isfinite(as_float(value)):
-        value = evaluate(step.numeric, lookup)
-    return round_to(value, round_each)
+        value = evaluate(step.numeric or step.formula, lookup, precisely.again)
+    else:
+        value = evaluate(step.formula, lookup)
+        if step.numeric is not None and not math.isfinite(as_float(value)):
+            value = evaluate(step.numeric, lookup)
+    if is_derivative(step) and not math.isfinite(as_float(value)):
+        singular = precisely.derivative(step)
+        if singular is not None and singular.value is not None:
+            value = singular.value
+    return value if round_each is None else round_to(value, round_each)
 
 
 def round_to(value: Value, digits: int) -> Value:
@@ -123,6 +128,7 @@ def not_finite(graph: Graph, number: int, values: Values) -> Stop:
     name = first_not_finite(graph, values)
     value = values.get(name)
     kind = "not a number" if value is None or value != value else "infinite"
-    why = reason(graph.step[name], values)
+    singular = singularities(graph, values).get(name)
+    why = f"{singular.output} {singular.why}" if singular else reason(graph.step[name], values)
     where = f"The run stops at update {number}: " if graph.carried else ""
     return Stop("not-finite", number, f"{where}{name} is {kind}, because {why}.")

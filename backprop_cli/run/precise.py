@@ -1,21 +1,31 @@
 """What floating point cannot decide, decided in many digits.
 
 A sum of which rounding has left little, a comparison or a tie between numbers that floating point
-cannot tell apart: each is worked out from what is given, with as many digits as it takes. An
-ordinary update needs nothing of this, and then mpmath is not even imported.
+cannot tell apart, a gradient that comes to 0/0 or 0·∞ step by step: each is worked out from what is
+given, with as many digits as it takes. An ordinary update needs nothing of this, and then mpmath
+is not even imported.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 
-from backprop_cli.algebra.precise import Precise, arithmetic, evaluate_precisely
+from backprop_cli.algebra.precise import (
+    Precise,
+    Sides,
+    arithmetic,
+    evaluate_precisely,
+    one_sided_slopes,
+)
 from backprop_cli.formula.build import names_in
+from backprop_cli.formula.evaluate import as_float, evaluate
 from backprop_cli.formula.nodes import Formula, Sum
-from backprop_cli.graph.step import Graph
+from backprop_cli.graph.step import Graph, Step
+from backprop_cli.graph.whole import Asked, Definitions, Forward, differentiated, forward_pass
 from backprop_cli.run.model import Value, Values
 
 DIGITS = (50, 100, 200, 400)
@@ -23,6 +33,50 @@ DIGITS = (50, 100, 200, 400)
 AGREEING = 10
 CARRIED = 2.0**-42
 """How exact a parameter is that earlier updates have left in floating point."""
+
+
+SAME = 1e-12
+"""Slopes from the left and from the right that differ by less are one."""
+WORK = 20_000
+"""So many formulas are evaluated for the singular gradients of one update, no more."""
+
+
+@dataclass(frozen=True)
+class Singular:
+    """A derivative that comes to no number step by step, decided by what it is the derivative of.
+
+    `value` is the derivative of `output` as a function of `variable` alone, None where it has
+    none; `sides` are its slopes from the left and from the right, None where that is open.
+    """
+
+    name: str
+    output: str
+    variable: str
+    value: float | None
+    sides: Sides | None
+
+    @property
+    def at_an_edge(self) -> bool:
+        """Whether the function is defined on one side only."""
+        return self.sides is not None and (
+            self.sides.left != self.sides.left or self.sides.right != self.sides.right
+        )
+
+    @property
+    def why(self) -> str:
+        """What keeps the function from having a derivative."""
+        if self.sides is None or self.sides.left is None or self.sides.right is None:
+            return "has difference quotients that come to nothing"
+        left, right = self.sides.left, self.sides.right
+        if left != left and right != right:
+            return "is not defined on either side"
+        if math.isinf(left) or math.isinf(right):
+            return "is infinitely steep"
+        return f"has the slope {_written(left)} on the left and {_written(right)} on the right"
+
+
+def _written(slope: float) -> str:
+    return f"{slope:.4g}".replace("-", "−")
 
 
 class Precisely:
@@ -33,6 +87,7 @@ class Precisely:
         self.graph = graph
         self.values = values
         self._known: dict[tuple[int, bool], dict[str, Precise]] = {}
+        self._work = WORK
 
     def again(self, terms: Sum, rounded: float) -> Value:
         """The value of a sum of which floating point has left `rounded`; exactly 0 if it is."""
@@ -93,6 +148,95 @@ class Precisely:
         leaves = [name for name in found if name not in self.graph.step]
         return [*leaves, *sorted(found.difference(leaves), key=self.graph.place.__getitem__)]
 
+    # Derivatives
+
+    def derivative(self, step: Step) -> Singular | None:
+        """The derivative that a step is meant to be; None where that is not for this to say: the
+        function itself is not finite, or its slope is out of range."""
+        found = self._function(step)
+        if found is None:
+            return None
+        output, variable, definitions = found
+        result = self.values.get(output, self.values.get(self.graph.output))
+        if result is None or not math.isfinite(as_float(result)):
+            return None
+        known = {name: value for name, value in self.values.items() if value is not None}
+        if self._work <= 0:
+            return Singular(step.name, output, variable, None, None)
+        sides, work = one_sided_slopes(definitions, output, variable, known)
+        self._work -= work
+        return Singular(step.name, output, variable, _agreed(sides), sides)
+
+    def _function(self, step: Step) -> tuple[str, str, Definitions] | None:
+        if step.kind == "slope":
+            child = self.graph.step[step.of or ""]
+            return child.name, self._parents[step.name], [(child.name, child.formula)]
+        gradient = self._asked.get(step.name)
+        if gradient is None:
+            return None
+        return gradient.output, gradient.variable, self._forward.definitions
+
+    @cached_property
+    def _forward(self) -> Forward:
+        return forward_pass(self.graph, saturated=False)
+
+    @cached_property
+    def _asked(self) -> Mapping[str, Asked]:
+        return {each.name: each for each in differentiated(self.graph)}
+
+    @cached_property
+    def _parents(self) -> Mapping[str, str]:
+        """What each slope is by: the name that its step is differentiated by."""
+        links = (link for step in self.graph.steps for link in step.links)
+        return {link.slope: link.parent for link in links if link.slope is not None}
+
+
+def _agreed(sides: Sides) -> float | None:
+    """The derivative, if both sides have the same; at the edge of a domain that of the inside."""
+    known = [side for side in (sides.left, sides.right) if side is None or side == side]
+    if not known or any(side is None or math.isinf(side) for side in known):
+        return None
+    numbers = [side for side in known if side is not None]
+    apart = max(numbers) - min(numbers)
+    return numbers[-1] if apart <= SAME * max(map(abs, numbers)) else None
+
 
 def _finite(value: Precise) -> bool:
     return bool(-math.inf < value < math.inf)
+
+
+def is_derivative(step: Step) -> bool:
+    """Whether a step is a derivative, local or of the loss."""
+    return step.section in ("backward", "gradient")
+
+
+def singularities(graph: Graph, values: Values) -> Mapping[str, Singular]:
+    """The derivatives of an update that come to no number step by step."""
+    precisely = Precisely(graph, values)
+    unbounded = {
+        name
+        for name, value in values.items()
+        if value is not None and not math.isfinite(as_float(value))
+    }
+
+    def known(name: str) -> Value:
+        value = values[name]
+        assert value is not None
+        return value
+
+    found = {}
+    for step in graph.section("backward", "gradient"):
+        if values.get(step.name) is None:
+            continue
+        # What is finite throughout is a number; a slope can come to one by itself.
+        alone = step.kind == "slope" or any(link.upstream is None for link in step.links)
+        mentioned = unbounded and (
+            step.name in unbounded or not unbounded.isdisjoint(names_in(step.formula))
+        )
+        if not alone and not mentioned:
+            continue
+        if math.isfinite(as_float(evaluate(step.numeric or step.formula, known))):
+            continue
+        if (singular := precisely.derivative(step)) is not None:
+            found[step.name] = singular
+    return found

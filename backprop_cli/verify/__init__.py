@@ -35,7 +35,14 @@ from backprop_cli.graph.whole import (
     forward_pass,
 )
 from backprop_cli.problem.model import Custom, Network, Problem, RuleUse
-from backprop_cli.run import Value, batch_of, batch_size, evaluate_steps, sample_count
+from backprop_cli.run import (
+    Value,
+    batch_of,
+    batch_size,
+    evaluate_steps,
+    sample_count,
+    singularities,
+)
 
 TOLERANCE = 1e-7
 """A larger relative error is a mismatch."""
@@ -94,6 +101,16 @@ class Proved:
     targets_sum_to_one: bool
 
 
+@dataclass(frozen=True)
+class Uncompared:
+    """A gradient where the loss has no derivative, or is defined on one side only."""
+
+    name: str
+    place: str
+    ours: float
+    at_an_edge: bool
+
+
 @dataclass
 class Findings:
     """What was compared, and what was left out."""
@@ -103,6 +120,7 @@ class Findings:
     left_out: int = 0  # gradients of a big network that were not sampled
     batches_left_out: int = 0
     bypassed: list[str] = field(default_factory=list)  # where the loss is saturated
+    singular: list[Uncompared] = field(default_factory=list)
     undefined: int = 0  # points at which the loss is no finite number
     composed: int | None = None  # nodes of the composed loss, where SymPy took it on
 
@@ -284,7 +302,13 @@ def _compare_at(
     symbolic = _symbolic(chosen, forward, leaves, sympy_work, findings)
     noise = NOTHING_LEFT * max(1.0, abs(loss))
     precise: Mapping[str, float] | None = None
+    singular = singularities(graph, place.values)
     for each in chosen:
+        own = singular.get(each.name)
+        if own is not None and (own.value is None or own.at_an_edge):
+            ours = as_float(place.values[each.name])
+            findings.singular.append(Uncompared(each.name, place.label, ours, own.at_an_edge))
+            continue
         ours = as_float(place.values.get(each.name, 0.0))
         quotient = quotients[each.name]
         others = [quotient, *([symbolic[each.name]] if each.name in symbolic else [])]

@@ -38,6 +38,17 @@ def _gradients(verified: Verification) -> Iterator[dict[str, Any]]:
         yield _proved(proved)
     for comparison in verified.findings.comparisons:
         yield _compared(comparison)
+    for each in verified.findings.singular:
+        yield {
+            "name": each.name,
+            "at": each.place or None,
+            "value": number(each.ours),
+            "quotient": None,
+            "sympy": None,
+            "relative_error": None,
+            "verdict": "one-sided" if each.at_an_edge else "no-derivative",
+            "proof": None,
+        }
 
 
 def _proved(each: Proved) -> dict[str, Any]:

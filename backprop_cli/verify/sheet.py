@@ -103,6 +103,10 @@ def _blocks(findings: Findings) -> Iterator[Block]:
     kinks = [each for each in findings.comparisons if each.on_kink]
     if kinks:
         yield Callout("note", (*_names([each.name for each in kinks]), Text(KINK)))
+    for at_an_edge, text in ((False, NO_DERIVATIVE), (True, EDGE)):
+        names = [each.name for each in findings.singular if each.at_an_edge == at_an_edge]
+        if names:
+            yield Callout("note", (*_names(names), Text(text)))
     if findings.bypassed:
         line = _names(findings.bypassed)
         yield Callout("note", (*line, Text(SATURATED)))
@@ -135,7 +139,12 @@ def _blocks(findings: Findings) -> Iterator[Block]:
 
 KINK = (
     ": the numbers sit on a kink or a jump, where there is no derivative and so nothing to"
-    " compare with. The sheet follows a convention there and says which."
+    " compare with. What the sheet has there is a convention, not a mismatch, and it says which."
+)
+NO_DERIVATIVE = ": there is no derivative here, as the sheet says, and so nothing to compare with."
+EDGE = (
+    ": here the loss is defined on one side only, so that there is no central difference. The sheet"
+    " gives the slope on that side, if it has one, and says so."
 )
 CANCELLED = (
     ": terms cancel or saturate here, and floating point is left with little more than its"

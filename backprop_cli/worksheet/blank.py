@@ -68,7 +68,9 @@ def _blocks(run: Run) -> Iterator[Block]:
         sheet = Sheet(run, iteration, DEFAULT)
         if titled:
             yield Heading(2, (Text(given.update_title(sheet)),))
-        yield from _spaces(sheet, asked(problem, iteration.graph), 3 if titled else 2)
+        yield from _spaces(
+            sheet, asked(problem, iteration.graph, iteration.values), 3 if titled else 2
+        )
 
 
 def _how_to_answer(problem: Problem, sheet: Sheet) -> str:
@@ -192,7 +194,7 @@ def answers_template(run: Run, kind: AnswerKind = "yaml") -> str:
     problem = run.problem
     count = updates_asked(problem)
     updates = [
-        [step.name for step in asked(problem, iteration.graph)]
+        [step.name for step in asked(problem, iteration.graph, iteration.values)]
         for iteration in run.iterations[:count]
     ]
     match kind:

@@ -31,6 +31,7 @@ from backprop_cli.worksheet.document import (
     Text,
 )
 from backprop_cli.worksheet.sheet import Sheet, number_lines
+from backprop_cli.worksheet.singular import singular_remarks
 
 REUSE_PATHS = 2
 """With more paths than these, a derivation builds on gradients that are already known."""
@@ -52,6 +53,7 @@ def only(sheet: Sheet) -> Iterator[Block]:
             yield from path_remarks(sheet, [step])
             if sheet.choices.composed:
                 yield from composed(sheet, [step])
+            yield from singular_remarks(sheet, [name])
         elif name in sheet.graph.leaf:
             yield _given(sheet, name)
         elif name in sheet.graph.trivial_slopes:

@@ -33,6 +33,7 @@ from backprop_cli.worksheet.given import ranges
 from backprop_cli.worksheet.numbers import shown
 from backprop_cli.worksheet.reasons import calls_in
 from backprop_cli.worksheet.sheet import NO_VALUE, Sheet, cell_of
+from backprop_cli.worksheet.singular import logarithm_remarks, singular_remarks
 
 SATURATED = 0.01
 """A slope of σ, tanh or softmax smaller than this is called saturated."""
@@ -122,7 +123,8 @@ def after(sheet: Sheet) -> Iterator[Block]:
     """Kinks, saturation, dead units, and the size of the gradient layer by layer."""
     if sheet.symbolic or not sheet.graph.wrt:
         return
-    found = [*_kinks(sheet), *_ties(sheet), *_saturated(sheet), *_dead(sheet)]
+    found = [*logarithm_remarks(sheet), *singular_remarks(sheet)]
+    found += [*_kinks(sheet), *_ties(sheet), *_saturated(sheet), *_dead(sheet)]
     flow = list(_gradient_flow(sheet))
     if found or flow:
         yield Heading(2, (Text("What the numbers show"),))

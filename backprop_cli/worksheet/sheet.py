@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal, TypeAlias
@@ -24,7 +25,7 @@ from backprop_cli.graph.equations import LOSS_NAMES
 from backprop_cli.graph.step import Graph, Step
 from backprop_cli.graph.whole import Wholes
 from backprop_cli.problem.model import Network
-from backprop_cli.run import Iteration, Run, Value
+from backprop_cli.run import Iteration, Run, Singular, Value, singularities
 from backprop_cli.worksheet.document import DerivationLine, Line, Math, Text
 from backprop_cli.worksheet.numbers import (
     Shown,
@@ -38,6 +39,7 @@ from backprop_cli.worksheet.numbers import (
 Form: TypeAlias = Literal["reuse", "chain", "delta", "matrix", "gates"]
 
 NO_VALUE: Line = (Text("–"),)
+NO_DERIVATIVE: Line = (Text("none"),)
 
 
 @dataclass(frozen=True)
@@ -132,6 +134,11 @@ class Sheet:
                 found[step.name] = step.formula
         return found
 
+    @cached_property
+    def singular(self) -> Mapping[str, Singular]:
+        """The derivatives that come to no number step by step."""
+        return singularities(self.graph, self.iteration.values)
+
     def value(self, name: str) -> Value | None:
         """The value of a name; None without a number."""
         return self.iteration.values.get(name)
@@ -189,6 +196,8 @@ class Sheet:
 
     def cell(self, name: str) -> Line:
         """A table cell with the value of a name."""
+        if (singular := self.singular.get(name)) is not None and singular.value is None:
+            return NO_DERIVATIVE
         return cell_of(self.shown(name))
 
     def put_in(self, formula: Formula, result: Value | None) -> Formula:
@@ -215,7 +224,8 @@ def number_lines(sheet: Sheet, name: str | None, formula: Formula) -> tuple[Deri
     found = []
     if numbers not in (formula, written.formula):
         found.append(DerivationLine(None, "=", numbers))
-    if written.formula != formula:
+    singular = sheet.singular.get(name or "")
+    if written.formula != formula and (singular is None or singular.value is not None):
         found.append(DerivationLine(None, written.sign, written.formula))
     return tuple(found)
 

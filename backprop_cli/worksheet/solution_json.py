@@ -16,6 +16,7 @@ from backprop_cli.formula.nodes import Formula, Name
 from backprop_cli.graph.step import Step
 from backprop_cli.run import Run, Value
 from backprop_cli.worksheet.sheet import DEFAULT, Choices, Sheet, spelling_of
+from backprop_cli.worksheet.singular import plain_note
 
 FORMAT = "backprop-solution/1"
 
@@ -107,6 +108,8 @@ def _step(sheet: Sheet, step: Step, formulas: _Formulas) -> dict[str, Any]:
         "depends_on": list(written.depends_on),
         "note": written.note,
     }
+    if (singular := sheet.singular.get(step.name)) is not None:
+        found["note"] = plain_note(singular)
     if written.closed is not None:
         value = sheet.value(step.name)
         put_in = None if value is None else sheet.put_in(written.closed, value)

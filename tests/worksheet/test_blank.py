@@ -85,7 +85,7 @@ def test_a_blank_sheet_asks_for_what_is_marked(source: str) -> None:
     expected = [
         step.name
         for iteration in solved.iterations[: updates_asked(solved.problem)]
-        for step in asked(solved.problem, iteration.graph)
+        for step in asked(solved.problem, iteration.graph, iteration.values)
     ]
     sheet = blank(solved)
     assert [block.name for block in sheet.blocks if isinstance(block, AnswerSpace)] == expected
@@ -175,7 +175,9 @@ def test_the_answer_file_has_every_name_once(source: str) -> None:
     updates = data["iterations"] if "iterations" in data else [data["answers"]]
     assert len(updates) == updates_asked(problem(source))
     for update, iteration in zip(updates, solved.iterations, strict=False):
-        assert list(update) == [step.name for step in asked(solved.problem, iteration.graph)]
+        assert list(update) == [
+            step.name for step in asked(solved.problem, iteration.graph, iteration.values)
+        ]
         assert set(update.values()) == {None}
 
 
