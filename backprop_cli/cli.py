@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar, assert_never
 
 import typer
 
-from backprop_cli import __version__
+from backprop_cli import __version__, completion
 from backprop_cli.console import (
     Progress,
     Undeliverable,
@@ -298,7 +298,12 @@ def solve(
     ] = False,
     only: Annotated[
         list[str] | None,
-        typer.Option("--only", metavar="NAME", help="Just this quantity (repeatable)."),
+        typer.Option(
+            "--only",
+            metavar="NAME",
+            help="Just this quantity (repeatable).",
+            autocompletion=completion.quantities,
+        ),
     ] = None,
     form: Annotated[Form, typer.Option("--form", help="How gradients are written.")] = Form.REUSE,
     record: Annotated[
@@ -554,6 +559,99 @@ def draw(
 
 
 @app.command()
+def new(
+    layers: Annotated[
+        str | None,
+        typer.Option("--layers", metavar="SIZES", help="A network: 3-2-2-1, inputs first."),
+    ] = None,
+    activation: Annotated[
+        str | None,
+        typer.Option("--activation", metavar="NAMES", help="One for each layer: relu,sigmoid."),
+    ] = None,
+    loss: Annotated[str | None, typer.Option("--loss", metavar="NAME", help="Its loss.")] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option("--seed", metavar="N", min=0, max=10**9, help="Draw other numbers."),
+    ] = None,
+    equations: Annotated[
+        bool, typer.Option("--equations", help="Equations instead of layers.")
+    ] = False,
+    example: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="NAME",
+            help="A copy of a shipped example.",
+            autocompletion=completion.examples,
+        ),
+    ] = None,
+    list_examples: Annotated[bool, typer.Option("--list", help="The shipped examples.")] = False,
+    output: Output = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Write over a file that is there.")
+    ] = False,
+    ascii: Ascii = False,
+    width: Width = None,
+) -> None:
+    """A problem file to start from: a network, a circuit, or a shipped example."""
+    wanted = {
+        "--layers": layers is not None,
+        "--equations": equations,
+        "--from": example is not None,
+        "--list": list_examples,
+    }
+    chosen = only_one(wanted)
+    refuse(chosen, "--layers", **{"--activation": activation, "--loss": loss})
+    refuse(chosen, "--layers or --equations", **{"--seed": seed})
+    refuse(chosen, "--list", **{"--ascii": ascii or None, "--width": width})
+    from backprop_cli import shipped, starter
+
+    try:
+        if list_examples:
+            format = by_ending(output, ENDINGS, Format.TEXT)
+            deliver(rendered(shipped.contents(), format, output, ascii, width), output)
+            return
+        unwritten(output, force)
+        if example is not None:
+            text = shipped.text(example)
+        elif layers is not None:
+            text = starter.network_file(layers, activation, loss, seed)
+        else:
+            text = starter.circuit_file(seed)
+    except (shipped.NoSuchExample, starter.CannotWrite) as error:
+        raise UsageProblem(str(error)) from None
+    deliver(text, output)
+
+
+def only_one(wanted: Mapping[str, bool]) -> str:
+    """The one option that was given of those that exclude each other."""
+    given = [option for option, there in wanted.items() if there]
+    if len(given) != 1:
+        *most, last = wanted
+        so_far = f", not {' and '.join(given)}" if given else ""
+        raise UsageProblem(f"give one of {', '.join(most)} and {last}{so_far}")
+    return given[0]
+
+
+def refuse(chosen: str, where: str, **options: object) -> None:
+    """Options that mean nothing beside the chosen one."""
+    for option, value in options.items():
+        if value is not None and chosen not in where.split(" or "):
+            raise UsageProblem(f"{option} belongs to {where} and means nothing with {chosen}")
+
+
+def unwritten(output: Path | None, force: bool) -> None:
+    """A problem file goes where none is yet."""
+    file = file_of(output)
+    if file is None:
+        return
+    if file.suffix.lower() not in (".yaml", ".yml"):
+        raise UsageProblem(f"a problem file is YAML: name it *.yaml, not {quote(file.name)}")
+    if os.path.lexists(file) and not force:
+        raise UsageProblem(f"{escape(str(file))} is there already; --force writes over it")
+
+
+@app.command()
 def validate(
     files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Problem files.")],
 ) -> None:
@@ -581,6 +679,7 @@ def list_rules(
         typer.Argument(
             metavar="[NAME]...",
             help="activations, losses, optimizers, initializers, or names of rules.",
+            autocompletion=completion.rules,
         ),
     ] = None,
     format: SheetFormat = None,

@@ -9,7 +9,6 @@ import re
 import stat
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
@@ -530,23 +529,12 @@ def test_help_of_every_command() -> None:
 
 def test_version() -> None:
     assert backprop("--version").text == f"backprop {backprop_cli.__version__}\n"
-    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    assert settings["tool"]["setuptools"]["dynamic"]["version"] == {
-        "attr": "backprop_cli.__version__"
-    }
 
 
 def test_the_module_is_the_command() -> None:
     done = process("--version")
     assert done.returncode == 0
     assert done.stdout.decode() == f"backprop {backprop_cli.__version__}\n"
-
-
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion_for_shells(shell: str) -> None:
-    done = process("--show-completion", shell)
-    assert done.returncode == 0
-    assert b"_BACKPROP_COMPLETE" in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,8 @@ def _outputs_of_logarithm(last: Layer, loss: str, node: Node, report: Report) ->
         if not isinstance(use, RuleUse):
             continue
         rule = ACTIVATIONS[use.name]
-        if rule.low is None or rule.high is None or rule.low.value < 0:
+        low, high = rule.low, rule.high
+        if low is None or high is None or low.value < 0 or high.value > 1:
             better = "sigmoid" if loss == "binary_cross_entropy" else "softmax"
             report.warning(
                 "unusual-output",
