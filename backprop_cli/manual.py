@@ -39,6 +39,7 @@ TOPICS = (
     "answers",
     "marking",
     "slips",
+    "variants",
     "commands",
     "rules",
     "json",

@@ -18,6 +18,7 @@ from backprop_cli import check, load, manual, solve
 from backprop_cli.diagnostics import ProblemError
 from backprop_cli.marking.model import AnswerResult, Code
 from backprop_cli.problem.read import read
+from backprop_cli.variants.variant import Drawer
 
 PACKAGE = ROOT / "backprop_cli"
 SAYING = {"Diagnostic", "error", "warning", "fail", "_problem"}
@@ -87,17 +88,21 @@ def test_the_example_of_a_message_gives_it(code: str) -> None:
     whole = "equations" in keys
     rest = [] if whole else [line for key, line in BASE.items() if key not in keys]
     try:
-        _, messages = read("example.yaml", "\n".join([*rest, found[1]]))
+        problem, messages = read("example.yaml", "\n".join([*rest, found[1]]))
+        if code in ("no-variant", "no-variants"):  # said when numbers are drawn
+            Drawer(problem).variant("ada")
     except ProblemError as error:
         messages = list(error.diagnostics)
     assert code in [message.code for message in messages], messages
 
 
 NO_EXAMPLE = {
+    "bad-roster",
     "control-character",
     "empty-file",
     "file-too-large",
     "json-syntax",
+    "no-formula",
     "not-utf8",
     "number-too-long",
     "too-deep",

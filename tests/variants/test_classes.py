@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 from commands import PROBLEMS, backprop
-from sheets import DENSE
+from drawn import DENSE
 
 from backprop_cli.diagnostics import ProblemError
 from backprop_cli.variants.roster import file_names, read_roster

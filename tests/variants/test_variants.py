@@ -14,7 +14,7 @@ from decimal import ROUND_HALF_UP, Context, Decimal
 import oracle
 import pytest
 import yaml
-from sheets import CIRCUIT, DENSE, ONE_BY_ONE, RELU, SHEETS, SOFTMAX, TWO_SAMPLES
+from drawn import CIRCUIT, DENSE, ONE_BY_ONE, RELU, SHEETS, SOFTMAX, TWO_SAMPLES
 
 from backprop_cli import load
 from backprop_cli.diagnostics import ProblemError
