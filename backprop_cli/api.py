@@ -125,7 +125,7 @@ def solve(
     show: int | None = None,
     symbolic: bool = False,
     only: Sequence[str] = (),
-    form: Form = "reuse",
+    form: Form | None = None,
     digits: int | None = None,
     round_each: int | None = None,
     exact: bool = False,

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from backprop_cli.marking.answers import Submission
     from backprop_cli.marking.check import Checker
     from backprop_cli.marking.model import SubmissionReport
+    from backprop_cli.marking.names import AnswerNames
     from backprop_cli.marking.reports.tally import Tally
     from backprop_cli.problem.model import Problem
     from backprop_cli.run import Run
@@ -305,7 +306,7 @@ def solve(
             autocompletion=completion.quantities,
         ),
     ] = None,
-    form: Annotated[Form, typer.Option("--form", help="How gradients are written.")] = Form.REUSE,
+    form: Annotated[Form | None, typer.Option("--form", help="How gradients are written.")] = None,
     record: Annotated[
         bool,
         typer.Option("--record", help="With --form gates: what an autograd engine records."),
@@ -377,7 +378,7 @@ def solve(
     choices = Choices(
         symbolic=symbolic,
         only=only_names(run, only or []),
-        form=form.value,
+        form=form.value if form else None,
         digits=digits,
         fractions=exact,
         curve=curve_range(run, curve),
@@ -1076,10 +1077,27 @@ def only_names(run: Run, asked: Sequence[str]) -> tuple[str, ...]:
             *(sheet.find(name) for sheet in sheets),
         )
         plain = next((spelling for spelling in spellings if spelling in known), None)
+        plain = plain or between_names(run, sheets[0], written)
         if plain is None:
             raise UsageProblem(f"{quote(name)} is not on this worksheet{suggestion(name, known)}")
         found.append(plain)
     return tuple(dict.fromkeys(found))
+
+
+def between_names(run: Run, names: AnswerNames, written: str) -> str | None:
+    """`dyhat/da1`: one calculated quantity by another that it comes from, in the sheet's names."""
+    from backprop_cli.graph.naming import slope_name
+    from backprop_cli.worksheet.derivations import between
+    from backprop_cli.worksheet.sheet import Choices, Sheet
+
+    above, _, below = written.removeprefix("d").partition("/d")
+    bare, bracket, sample = below.partition("[")
+    target = names.find(above) or names.find(above + bracket + sample)
+    quantity = names.find(below) or names.find(bare)
+    if target is None or quantity is None:
+        return None
+    name = slope_name(target, quantity)
+    return name if between(Sheet(run, run.iterations[0], Choices()), name) else None
 
 
 def suggestion(name: str, known: Sequence[str] | dict[str, None]) -> str:

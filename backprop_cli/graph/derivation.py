@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from backprop_cli.formula.build import children, names_in, product, put_together, size, total
@@ -130,11 +130,38 @@ def _has_cases(formula: Formula) -> bool:
     return isinstance(formula, Conditional) or any(map(_has_cases, children(formula)))
 
 
-class Derivations:
-    """Derives the gradients of one graph, each factored form once."""
+def towards(graph: Graph, target: str) -> Graph:
+    """The graph with ∂target/∂q for every q that reaches `target` on the way to the loss.
 
-    def __init__(self, graph: Graph) -> None:
+    A local derivative that is there already (∂ŷ/∂z) keeps its step and gets its one link.
+    """
+    found: dict[str, Step] = {}
+    for step in graph.steps:
+        links = []
+        for link in step.links:
+            above = slope_name(target, link.child)
+            if link.child == target or above in found:
+                links.append(replace(link, upstream=None if link.child == target else above))
+        if links:
+            name = slope_name(target, links[0].parent)
+            own = graph.step.get(name)
+            if own is None:
+                own = Step(name, Name(name), "backward", "upstream", step.sample, step.unit)
+            made = replace(own, links=tuple(links), of=links[0].parent)
+            written = own.formula if name in graph.step else reused_local(graph, made)
+            found[name] = replace(made, formula=written)
+    return replace(graph, steps=tuple({**graph.step, **found}.values()))
+
+
+class Derivations:
+    """Derives the gradients of one graph, each factored form once.
+
+    `short` are gradients that factored forms call by another name: L_y for ∂L/∂ŷ.
+    """
+
+    def __init__(self, graph: Graph, short: Mapping[str, Formula] | None = None) -> None:
         self.graph = graph
+        self.short = short or {}
         self._closed: dict[str, tuple[Formula, ...]] = {}
 
     def of(self, step: Step, limit: int = PATHS) -> Derivation:
@@ -235,6 +262,8 @@ class Derivations:
 
     def _derive_factors(self, step: Step) -> tuple[Formula, ...]:
         """The factored closed form as its factors, what the paths share in front."""
+        if step.name in self.short:
+            return (self.short[step.name],)
         if step.product is not None:
             return factors_of(step.formula)
         branches = []

@@ -11,12 +11,14 @@ from backprop_cli.formula.nodes import Formula, Name, Negative
 from backprop_cli.graph.derivation import (
     LONGEST_PATH,
     PATHS,
+    factors_of,
     reused,
     reused_chain,
     reused_local,
     shown_local,
 )
 from backprop_cli.graph.derivation import Derivation as GradientDerivation
+from backprop_cli.graph.naming import slope_name
 from backprop_cli.graph.step import Step
 from backprop_cli.worksheet.composed import composed
 from backprop_cli.worksheet.document import (
@@ -58,6 +60,27 @@ def only(sheet: Sheet) -> Iterator[Block]:
             yield _given(sheet, name)
         elif name in sheet.graph.trivial_slopes:
             yield _equation(sheet, name, sheet.graph.trivial_slopes[name])
+        elif (ends := between(sheet, name)) is not None:
+            yield through(sheet, *ends)
+
+
+def between(sheet: Sheet, name: str) -> tuple[str, str] | None:
+    """`dyhat/da1` as ŷ and a₁, where the one is calculated from the other."""
+    above, _, below = name.partition("/d")
+    target, mark = above.removeprefix("d"), below[len(below.partition("[")[0]) :]
+    for end in (target + mark, target):
+        if end in sheet.graph.step and slope_name(end, below) in sheet.towards(end).graph.step:
+            return end, below
+    return None
+
+
+def through(sheet: Sheet, target: str, name: str) -> Derivation:
+    """∂target/∂q, the sum over the paths between them."""
+    derived = sheet.towards(target)
+    step = derived.graph.step[slope_name(target, name)]
+    found = derived.of(step, PATHS)
+    lines = _path_lines(found) if found.paths else _reuse_lines(sheet, step)
+    return Derivation((*lines, *number_lines(sheet, step.name, found.closed)))
 
 
 def _given(sheet: Sheet, name: str) -> Paragraph:
@@ -78,7 +101,7 @@ def derivation(sheet: Sheet, step: Step) -> Derivation:
     elif sheet.choices.form == "delta":
         lines = _delta_lines(sheet, step)
     elif _written_out(sheet, derived):
-        lines = _path_lines(derived)
+        lines = (*_path_lines(derived), *_short_line(sheet, derived))
         last = derived.closed
     else:
         lines = _reuse_lines(sheet, step)
@@ -87,13 +110,15 @@ def derivation(sheet: Sheet, step: Step) -> Derivation:
 
 def _written_out(sheet: Sheet, derived: GradientDerivation) -> bool:
     """Whether every path is written, not only the last links of them."""
-    if not derived.paths:
+    if not derived.paths or sheet.choices.form == "reuse":
         return False
     return sheet.choices.form == "chain" or sheet.symbolic or derived.count <= REUSE_PATHS
 
 
 def path_remarks(sheet: Sheet, steps: Sequence[Step]) -> Iterator[Paragraph]:
     """How many paths a derivation stands for whose paths are not written out."""
+    if sheet.choices.form == "reuse":
+        return
     counts: dict[int, list[Step]] = {}
     far: list[Step] = []
     for step in steps:
@@ -144,6 +169,23 @@ def _path_lines(derived: GradientDerivation) -> tuple[DerivationLine, ...]:
     if derived.closed != derived.local:
         lines.append(DerivationLine(None, "=", derived.closed, (Text("factored"),)))
     return tuple(lines)
+
+
+def _short_line(sheet: Sheet, derived: GradientDerivation) -> tuple[DerivationLine, ...]:
+    """Several paths of letters with L_y in front: L_y(w₇·ReLU′(z₃)·w₃ + …) · ReLU′(z₁) · x."""
+    if not sheet.symbolic or len(derived.paths) < 2:
+        return ()
+    short = sheet.abbreviated.closed(derived.step)
+    names = [
+        (name, known)
+        for known, name in sheet.abbreviated.short.items()
+        if name in factors_of(short)
+    ]
+    if not names:
+        return ()
+    ((name, known),) = names
+    label: Line = (Text("with "), Relation(name, "=", Name(known)))
+    return (DerivationLine(None, "=", short, label),)
 
 
 def _label(via: Sequence[str]) -> Line:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
+from backprop_cli.graph.naming import slope_name
 from backprop_cli.graph.step import Step, Unit
 from backprop_cli.problem.model import Network
 from backprop_cli.problem.names import NetworkNames
-from backprop_cli.worksheet.derivations import derivation, path_remarks, with_delta
+from backprop_cli.worksheet.derivations import derivation, path_remarks, through, with_delta
 from backprop_cli.worksheet.document import (
     Block,
     Callout,
@@ -93,6 +94,17 @@ def _groups(sheet: Sheet, steps: Sequence[Step]) -> Iterator[tuple[str, list[Ste
         yield title, list(group)
 
 
+def _to_the_output(sheet: Sheet, step: Step) -> Iterator[Block]:
+    """∂ŷ/∂a as a sum of paths, where there is one output that they all lead to."""
+    if len(sheet.outputs) != 1 or sheet.choices.form == "delta" or step.kind != "upstream":
+        return
+    output, name = sheet.outputs[0].of or "", step.of or ""
+    found = sheet.towards(output)
+    above = found.graph.step.get(slope_name(output, name))
+    if above is not None and found.count(above) == found.count(step) > 1:
+        yield through(sheet, output, name)
+
+
 def _derivations(sheet: Sheet, group: Sequence[Step]) -> Iterator[Block]:
     """Line by line. Samples of a batch go alike: the first one is derived."""
     batch = sheet.graph.batch
@@ -102,6 +114,8 @@ def _derivations(sheet: Sheet, group: Sequence[Step]) -> Iterator[Block]:
         if step.kind != "batch_gradient" and (step.sample in (None, batch[0]) or tied(sheet.graph))
     ]
     for step in derived:
+        if sheet.symbolic and sheet.choices.form != "reuse" and len(step.links) > 1:
+            yield from _to_the_output(sheet, step)
         yield derivation(sheet, step)
     yield from path_remarks(sheet, derived)
     if len(batch) == 1:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal, TypeAlias
 
-from backprop_cli.formula.build import names_in
+from backprop_cli.formula.build import names_in, size
 from backprop_cli.formula.evaluate import evaluate
 from backprop_cli.formula.nodes import Formula, Name, Number
 from backprop_cli.formula.spelling import (
@@ -20,7 +20,7 @@ from backprop_cli.formula.spelling import (
     Symbol,
     spell,
 )
-from backprop_cli.graph.derivation import Derivations
+from backprop_cli.graph.derivation import Derivations, towards
 from backprop_cli.graph.equations import LOSS_NAMES
 from backprop_cli.graph.step import Graph, Step
 from backprop_cli.graph.whole import Wholes
@@ -47,14 +47,14 @@ class Choices:
     """What the reader of a sheet asked for.
 
     `form`: gradients on top of earlier ones (`reuse`), written out to the loss (`chain`), with δ,
-    with matrices, or gate by gate. `only`: just these quantities. `pictures`: the network and the
+    with matrices, or gate by gate; None reuses in tables and writes few paths out in derivations. `only`: just these quantities. `pictures`: the network and the
     curves of its activations, for pages that can show them well. `composed`: each derivative as
     one formula in what is given. `record`: gate by gate, also what an autograd engine keeps.
     """
 
     symbolic: bool = False
     only: tuple[str, ...] = ()
-    form: Form = "reuse"
+    form: Form | None = None
     digits: int | None = None
     fractions: bool = False
     curve: tuple[str, float, float] | None = None
@@ -120,6 +120,41 @@ class Sheet:
     @cached_property
     def wholes(self) -> Wholes:
         return Wholes(self.graph, self.derivations)
+
+    @cached_property
+    def abbreviated(self) -> Derivations:
+        """The same with L_y for ∂L/∂ŷ, where that is a formula of its own."""
+        typed = self.graph.lettering.typed
+        short: dict[str, Formula] = {}
+        for step in self.outputs:
+            name = f"{typed(self.graph.output)}_{typed(step.of or '').removesuffix('hat')}"
+            if step.sample is None and size(step.formula) > 2 and not self.knows(name):
+                short[step.name] = Name(name)
+        return Derivations(self.graph, short)
+
+    @cached_property
+    def outputs(self) -> tuple[Step, ...]:
+        """The gradients that come from the loss and nothing else: ∂L/∂ŷ."""
+        back = self.graph.section("backward")
+        return tuple(
+            step
+            for step in back
+            if step.kind == "upstream" and all(link.upstream is None for link in step.links)
+        )
+
+    def knows(self, name: str) -> bool:
+        """Whether the sheet has a quantity of this name."""
+        return name in self.graph.step or name in self.graph.leaf
+
+    def towards(self, target: str) -> Derivations:
+        """Derivations of ∂target/∂q, for whatever `target` is calculated from."""
+        if target not in self._towards:
+            self._towards[target] = Derivations(towards(self.graph, target))
+        return self._towards[target]
+
+    @cached_property
+    def _towards(self) -> dict[str, Derivations]:
+        return {}
 
     @cached_property
     def passed_back(self) -> dict[str, Formula]:

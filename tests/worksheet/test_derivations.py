@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import time
 from fractions import Fraction
 
@@ -112,6 +113,7 @@ def test_paths_are_labelled_and_then_factored() -> None:
         "= −2(y − ŷ) · w₇ · ReLU′(z₃) · w₃ · ReLU′(z₁)",
         "− 2(y − ŷ) · w₈ · ReLU′(z₄) · w₄ · ReLU′(z₁)",
         "= −2(y − ŷ)(w₇·ReLU′(z₃)·w₃ + w₈·ReLU′(z₄)·w₄) · ReLU′(z₁) │ factored",
+        "= L_y(w₇·ReLU′(z₃)·w₃ + w₈·ReLU′(z₄)·w₄) · ReLU′(z₁) │ with L_y = ∂L/∂ŷ",
     ]
 
 
@@ -341,3 +343,80 @@ def test_derivations_of_a_batch_are_those_of_its_samples_put_together() -> None:
         "dL/dw1_1_1": "((yhat[1] - y[1])*x[1] + (yhat[2] - y[2])*x[2])/2"
     }
     assert problem(source).training.batch is None
+
+
+# ---------------------------------------------------------------- reuse, chain, L_y, ∂ŷ/∂a
+
+
+def test_reuse_goes_on_from_what_is_known() -> None:
+    sheet = "relu-regression-symbolic"
+    assert only(sheet, "dL/dw3", form="reuse") == lines(
+        """
+        ∂L/∂w₃ = ∂L/∂z₃ · ∂z₃/∂w₃
+               = ∂L/∂z₃ · a₁
+        """
+    )
+    assert only(sheet, "dL/da1", form="reuse") == lines(
+        """
+        ∂L/∂a₁ = ∂L/∂z₃ · ∂z₃/∂a₁   │ via z₃
+               + ∂L/∂z₄ · ∂z₄/∂a₁   │ via z₄
+               = ∂L/∂z₃·w₃ + ∂L/∂z₄·w₄
+        """
+    )
+    chain = only(sheet, "dL/dw3", form="chain")
+    assert chain.startswith("∂L/∂w₃ = ∂L/∂ŷ · ∂ŷ/∂a₃ · ∂a₃/∂z₃ · ∂z₃/∂w₃\n")
+    assert chain == only(sheet, "dL/dw3")  # one path is written out unasked
+
+
+def test_reuse_says_nothing_of_paths_to_write_out() -> None:
+    assert "--form chain" in only(WIDE, "dL/dw2_1_1")
+    assert "--form chain" not in only(WIDE, "dL/dw2_1_1", form="reuse")
+
+
+def test_the_loss_by_the_output_is_abbreviated_where_that_is_shorter() -> None:
+    shown = only("relu-regression-symbolic", "dL/dw1")
+    short = "= L_y(w₇·ReLU′(z₃)·w₃ + w₈·ReLU′(z₄)·w₄) · ReLU′(z₁) · x"
+    assert short in shown
+    assert "with L_y = ∂L/∂ŷ" in shown
+    assert "L_y" not in only("relu-regression-symbolic", "dL/dw3")  # one path, nothing to gather
+    assert "L_y" not in only("relu-regression-step", "dL/dw1")  # numbers follow the symbols
+
+
+def test_an_output_by_a_hidden_unit() -> None:
+    assert only("relu-regression-symbolic", "dyhat/da1") == lines(
+        """
+        ∂ŷ/∂a₁ = ∂ŷ/∂a₃ · ∂a₃/∂z₃ · ∂z₃/∂a₁   │ via a₃
+               + ∂ŷ/∂a₄ · ∂a₄/∂z₄ · ∂z₄/∂a₁   │ via a₄
+               = w₇·ReLU′(z₃)·w₃
+               + w₈·ReLU′(z₄)·w₄
+        """
+    ).replace("  via", "via")
+    # By hand: unit 3 is off (z₃ = −0.25), unit 4 is on, so 1·0·0.5 + 1·1·1.
+    assert only("relu-regression-step", "dyhat/da1").endswith("= 1")
+
+
+def test_an_output_by_a_hidden_unit_is_on_the_sheet_without_numbers() -> None:
+    shown = section(page("relu-regression-symbolic"), "Gradients")
+    assert shown.index("∂ŷ/∂a₁ = ") < shown.index("∂L/∂a₁ = ")
+    assert "∂ŷ/∂a₃ = " not in shown  # one path says nothing new
+    assert "∂ŷ/∂a₁ = " not in page("relu-regression-symbolic", form="reuse")
+
+
+def test_an_output_by_any_quantity_against_difference_quotients() -> None:
+    """∂ŷ/∂q of the 3-2-2-1 network, by central differences in the network written out here."""
+    w = [0.42, 0.72, 0.21, 0.11, 0.30, 0.65, 0.17, 0.29, 0.91, 0.08, 0.61, 0.39]
+
+    def yhat(w: list[float]) -> float:
+        x = (6, 2, 5)
+        a1 = [max(0.0, sum(w[3 * j + i] * x[i] for i in range(3)) + 0.01) for j in range(2)]
+        a2 = [
+            1 / (1 + math.exp(-(w[6 + 2 * j] * a1[0] + w[7 + 2 * j] * a1[1] + 0.05)))
+            for j in range(2)
+        ]
+        return 1 / (1 + math.exp(-(w[10] * a2[0] + w[11] * a2[1] + 0.08)))
+
+    for place, name in ((0, "w1_1_1"), (4, "w1_2_2"), (7, "w2_2_1"), (11, "w3_2_1")):
+        up, down = (w[:place] + [w[place] + h] + w[place + 1 :] for h in (1e-6, -1e-6))
+        quotient = (yhat(up) - yhat(down)) / 2e-6
+        last = only("two-hidden-layers", f"dyhat/d{name}").rpartition("≈ ")[2]
+        assert float(last) == pytest.approx(quotient, rel=2e-3)
