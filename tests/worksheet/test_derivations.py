@@ -416,7 +416,7 @@ def test_an_output_by_any_quantity_against_difference_quotients() -> None:
         return 1 / (1 + math.exp(-(w[10] * a2[0] + w[11] * a2[1] + 0.08)))
 
     for place, name in ((0, "w1_1_1"), (4, "w1_2_2"), (7, "w2_2_1"), (11, "w3_2_1")):
-        up, down = (w[:place] + [w[place] + h] + w[place + 1 :] for h in (1e-6, -1e-6))
+        up, down = ([*w[:place], w[place] + h, *w[place + 1 :]] for h in (1e-6, -1e-6))
         quotient = (yhat(up) - yhat(down)) / 2e-6
         last = only("two-hidden-layers", f"dyhat/d{name}").rpartition("≈ ")[2]
         assert float(last) == pytest.approx(quotient, rel=2e-3)
