@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import replace
 from fractions import Fraction
 from functools import cached_property
@@ -13,15 +13,16 @@ from functools import cached_property
 from backprop_cli.graph.step import Graph
 from backprop_cli.marking.answers import MOST_CHARACTERS, Answer, Submission
 from backprop_cli.marking.asked import updates_asked
+from backprop_cli.marking.evidence import Evidence, shown_ideas
 from backprop_cli.marking.expressions import ExpressionJudge, Expressions
-from backprop_cli.marking.feedback import MISSING, counted_here
+from backprop_cli.marking.feedback import FORMULA_RIGHT, MISSING, counted_here, look_again
 from backprop_cli.marking.judge import Judgement, NumberJudge
-from backprop_cli.marking.mistakes import Slips
-from backprop_cli.marking.model import AnswerResult, Head, SubmissionReport, Verdict
+from backprop_cli.marking.mistakes import Idea, Slips
+from backprop_cli.marking.model import AnswerResult, Head, Mistake, SubmissionReport, Verdict
 from backprop_cli.marking.numbers import Written, read_number
 from backprop_cli.marking.sheet import AnswerKey, Node, Structure
 from backprop_cli.marking.slips import SlipFinder
-from backprop_cli.marking.work import Work
+from backprop_cli.marking.work import Habit, Work
 from backprop_cli.problem.model import Problem
 from backprop_cli.run import solve
 
@@ -69,6 +70,8 @@ class Checker:
         self.problem = problem
         self.reveal = reveal
         self.tolerance = float(marking.tolerance if tolerance is None else tolerance)
+        self.method = float(marking.method)
+        self.charges_each = marking.repeated == "each"
         self.pass_mark = float(marking.pass_share if pass_mark is None else pass_mark)
         self.shares: dict[Verdict, float] = {
             "correct": 1.0,
@@ -116,7 +119,8 @@ class Checker:
         """The least number that makes all points whole that can be given here, at most 100."""
         points = {worth for key in self.keys for worth in key.asked.values()}
         factor = 1
-        for value in (worth * share for worth in points for share in self.shares.values()):
+        shares = (*self.shares.values(), self.method)
+        for value in (worth * share for worth in points for share in shares):
             denominator = Fraction(value).limit_denominator(100).denominator
             factor = math.lcm(factor, denominator)
         return min(factor, 100)
@@ -132,15 +136,15 @@ class Checker:
                 (),
                 submission.error,
             )
-        results: list[AnswerResult] = []
-        before: _Update | None = None
-        for place, key in enumerate(self.keys):
-            answers = submission.iterations[place] if place < len(submission.iterations) else ()
-            before = _Update(self, place, key, answers, before)
-            results.extend(before.results())
+        updates = self._judged(submission, frozenset())
+        results = _results(updates)
+        ideas = shown_ideas(update.evidence for update in updates)
+        if ideas:
+            again = _results(self._judged(submission, ideas))
+            results = max(results, again, key=_score)
         for place in range(len(self.keys), len(submission.iterations)):
             results.extend(self._beyond(place + 1, submission.iterations[place]))
-        score = sum(result.points for result in results)
+        score = _score(results)
         passed = score >= self.pass_mark * self.max_score - ROUND_OFF
         return SubmissionReport(
             submission.file,
@@ -150,6 +154,14 @@ class Checker:
             passed,
             tuple(results),
         )
+
+    def _judged(self, submission: Submission, ideas: Set[Idea]) -> list[_Update]:
+        updates: list[_Update] = []
+        for place, key in enumerate(self.keys):
+            answers = submission.iterations[place] if place < len(submission.iterations) else ()
+            before = updates[-1] if updates else None
+            updates.append(_Update(self, place, key, answers, before, ideas))
+        return updates
 
     def _beyond(self, number: int, answers: tuple[Answer, ...]) -> Iterator[AnswerResult]:
         count = len(self.keys)
@@ -170,6 +182,14 @@ class Checker:
                 cache.clear()
             found = cache[text] = read_number(text)
             return found
+
+
+def _results(updates: Sequence[_Update]) -> list[AnswerResult]:
+    return [result for update in updates for result in update.results()]
+
+
+def _score(results: Sequence[AnswerResult]) -> float:
+    return sum(result.points for result in results)
 
 
 def given_text(answer: Answer) -> str:
@@ -208,6 +228,7 @@ class _Update:
         key: AnswerKey,
         answers: tuple[Answer, ...],
         before: _Update | None,
+        ideas: Set[Idea],
     ) -> None:
         self.checker = checker
         self.key = key
@@ -220,11 +241,23 @@ class _Update:
         if before is not None:
             self._carry(before)
         self._sort(answers)
-        digits = self._digits()
-        self.judge = NumberJudge(key, self.finder, self.work, digits, self._everywhere())
+        self.charged: dict[Idea, str] | None = None
+        if not checker.charges_each:
+            self.charged = {} if before is None else before.charged
+        self.judge = NumberJudge(
+            key, self.finder, self.work, self._habit(), self.charged, ideas, self._everywhere()
+        )
         self.expressions: ExpressionJudge | None = None
         self.place = place
         self.owed: set[int] = set()  # slips in what earns no points, not paid for yet
+        self.order = sorted(key.asked.keys() | self.given.keys())
+        self.judgements = {
+            slot: self._judgement(slot, self.given[slot])
+            for slot in self.order
+            if slot in self.given
+        }
+        self.evidence = Evidence(key, self.judgements, self.numbers)
+        self.evidence.settle()
 
     def _carry(self, before: _Update) -> None:
         """Parameters and states begin where the student's own last update ended."""
@@ -278,10 +311,17 @@ class _Update:
             if expressions:
                 self.texts[slot] = tuple(expressions)
 
-    def _digits(self) -> int:
-        """How many significant digits this student writes, as a rule."""
-        styles = sorted(written.style for written in self.numbers.values() if written.style)
-        return styles[3 * len(styles) // 4] if styles else 17
+    def _habit(self) -> Habit:
+        """How this student rounds: to significant digits as a rule, or to the same decimals."""
+        numbers = [written for written in self.numbers.values() if written.style]
+        if not numbers:
+            return Habit(17)
+        styles = sorted(written.style for written in numbers)
+        digits = styles[3 * len(styles) // 4]
+        unit, times = Counter(written.unit for written in numbers).most_common(1)[0]
+        other = Counter(written.digits for written in numbers).most_common(1)[0][1]
+        decimals = len(numbers) >= FEWEST_DIFFERENT and times > max(other, 0.75 * len(numbers))
+        return Habit(digits, unit if decimals else 0.0)
 
     def _everywhere(self) -> float | None:
         """The one number that stands at most places, though it belongs at few of them."""
@@ -299,31 +339,30 @@ class _Update:
 
     def results(self) -> Iterator[AnswerResult]:
         key = self.key
-        asked, given = key.asked, self.given
-        order = asked if given.keys() == asked.keys() else sorted(asked.keys() | given.keys())
-        for slot in order:
-            answer = given.get(slot)
-            if answer is None:
+        asked, given, judgements = key.asked, self.given, self.judgements
+        for slot in self.order:
+            if slot in judgements:
+                yield self._result(slot, given[slot], judgements[slot])
+            else:
                 name = key.structure.names[slot]
                 yield AnswerResult(
                     key.number, name, "", "missing", 0.0, asked[slot], MISSING, None,
                     self._expected(slot), None,
                 )  # fmt: skip
-            else:
-                yield self._result(slot, answer)
         for place, answer in enumerate(self.strangers[:MOST_UNKNOWN]):
             yield self._stranger(answer, place < MOST_SUGGESTIONS)
 
-    def _result(self, slot: int, answer: Answer) -> AnswerResult:
+    def _judgement(self, slot: int, answer: Answer) -> Judgement:
+        if answer.problem is not None:
+            return Judgement("unreadable", f"This cannot be read: {answer.problem}.")
+        if self.key.structure.nodes[slot] is None:
+            return self._leaf(slot, answer)
+        return self._judge(slot, answer)
+
+    def _result(self, slot: int, answer: Answer, judgement: Judgement) -> AnswerResult:
         key = self.key
         node = key.structure.nodes[slot]
         points = key.asked.get(slot, 0.0)
-        if answer.problem is not None:
-            judgement = Judgement("unreadable", f"This cannot be read: {answer.problem}.")
-        elif node is None:
-            judgement = self._leaf(slot, answer)
-        else:
-            judgement = self._judge(slot, answer)
         judgement, share = self._settled(slot, node, judgement, points)
         own = judgement.own
         if self.checker.reveal and own is None and node is not None and not key.symbolic:
@@ -342,6 +381,7 @@ class _Update:
             own if self.checker.reveal else None,
             answer.line,
             answer.column,
+            judgement.same_as,
         )
 
     def _settled(
@@ -349,7 +389,9 @@ class _Update:
     ) -> tuple[Judgement, float]:
         """The share of its points an answer gets. A slip in what earns no points costs the first
         answer with points that follows from it: otherwise showing one's work would be an excuse."""
-        share = self.checker.shares.get(judgement.verdict, 0.0)
+        share = judgement.share
+        if share is None:
+            share = self.checker.shares.get(judgement.verdict, 0.0)
         if node is None:
             return judgement, share
         if not points:
@@ -400,9 +442,24 @@ class _Update:
             expressions = self.checker.expressions[self.place]
             self.expressions = ExpressionJudge(expressions, self.work, self.judge, self.texts)
         judgements = [self.expressions.judge(node, text, only=number is None) for text in texts]
-        if number is not None:
-            judgements.append(self.judge.judge(node, number))
-        return max(judgements, key=lambda each: _ORDER[each.verdict])
+        formula = max(judgements, key=lambda each: _ORDER[each.verdict])
+        if number is None:
+            return formula
+        result = self.judge.judge(node, number)
+        return self._both(node, formula, result)
+
+    def _both(self, node: Node, formula: Judgement, result: Judgement) -> Judgement:
+        """A formula and the number it came to: where one of them is right, that earns a share."""
+        method = self.checker.method
+        right = ("correct", "follow_through")
+        if formula.verdict in right and result.verdict == "wrong":
+            mistake = Mistake("formula-right", FORMULA_RIGHT)
+            return result._replace(
+                feedback=look_again(node.step, mistake), mistake=mistake, share=method
+            )
+        if result.verdict in right and formula.verdict not in right:
+            return formula._replace(share=method)
+        return max((formula, result), key=lambda each: _ORDER[each.verdict])
 
     def _leaf(self, slot: int, answer: Answer) -> Judgement:
         """A given quantity repeated: it must be what is given, and earns nothing."""

@@ -14,7 +14,7 @@ from backprop_cli.formula.build import children, names_in, size
 from backprop_cli.formula.evaluate import as_float, evaluate
 from backprop_cli.formula.nodes import Formula, Number
 from backprop_cli.formula.parse import FormulaError, parse
-from backprop_cli.marking.feedback import FOLLOWS, TRIVIAL, look_again
+from backprop_cli.marking.feedback import FOLLOWS, ONLY_HERE, TRIVIAL, look_again
 from backprop_cli.marking.judge import CORRECT, Judgement, NumberJudge
 from backprop_cli.marking.mistakes import RANK
 from backprop_cli.marking.model import Mistake
@@ -294,6 +294,8 @@ class ExpressionJudge:
         if size(formula) > LARGEST:
             return Judgement("wrong", look_again(node.step))
         judgement = self._not_equal(node, formula)
+        if judgement.right:
+            return judgement
         self.own[node.slot] = formula
         if only and not self.key.symbolic:
             self.work.settle(self._slots(formula))
@@ -320,6 +322,8 @@ class ExpressionJudge:
     def _not_equal(self, node: Node, formula: Formula) -> Judgement:
         shared = self.shared
         values = shared.values(formula, shared.points)
+        if not self.key.symbolic and same(values[:1], [shared.points[0][node.slot]]):
+            return Judgement("correct", ONLY_HERE, right=True)
         if self.own:
             own_points = self._own_values(node.slot)
             if any(parent in self._changed for parent in node.parents):
@@ -338,12 +342,6 @@ class ExpressionJudge:
         mistake = shared.explain(node, values, shared.points)
         if mistake is not None:
             return Judgement("wrong", look_again(node.step, mistake), mistake)
-        if not self.key.symbolic and same(values[:1], [shared.points[0][node.slot]]):
-            feedback = (
-                "This agrees with the sheet's numbers, but not in general; "
-                "write names instead of numbers and look again."
-            )
-            return Judgement("wrong", feedback)
         return Judgement("wrong", look_again(node.step))
 
     def _own_values(self, slot: int) -> list[list[float]]:

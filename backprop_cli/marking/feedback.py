@@ -10,12 +10,16 @@ from backprop_cli.marking.model import Mistake
 NO_DIGITS = "No digit of this tells anything; write at least two significant digits."
 TOO_COARSE = "Too few digits to tell this from a wrong value; carry more digits."
 UNCHANGED = "At these digits the change cannot be seen; write more of them."
+ZERO = "A bare 0 shows nothing; write at least one digit that is not 0."
 ROUNDED_EARLY = "Close, and the method looks right: carry more digits on the way."
 TRIVIAL = (
     "This follows from an earlier number of yours that makes the rest trivial, so it earns nothing; "
     "mend that one first."
 )
 EVERYWHERE = "The same number stands nearly everywhere, so that it follows from nothing."
+FORMULA_RIGHT = "the formula is right, but the number does not follow from it"
+MISTYPED = "one digit seems to be mistyped, or two are exchanged"
+ONLY_HERE = "Right at this sheet's numbers, but not in general."
 MISSING = "Not answered."
 FOLLOWS = "Right from your own earlier numbers."
 
@@ -62,6 +66,11 @@ def sentence(message: str) -> str:
     elif first == "a":
         message = f"A{message[1:]}"
     return f"{message}."
+
+
+def same_slip(first: str) -> str:
+    """For an answer with a slip that has cost its mark elsewhere."""
+    return f"The same slip as at {first}; it is counted there."
 
 
 def counted_here(names: Sequence[str]) -> str:

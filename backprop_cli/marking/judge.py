@@ -1,40 +1,54 @@
 """The verdict on each number, by the rules of fair marking.
 
-1. Right in itself: within the last written unit, or the tolerance, of the true value.
+1. Right in itself: the true value, rounded or cut off as written. A tolerance exists only for
+   what had to be rounded.
 2. Right from own work: what the student's own earlier numbers give, whatever was rounded on
    the way.
-3. Neither silent credit for digits that tell nothing, nor a mark lost for honest rounding.
-4. One slip costs one mark: a wrong number also tells what was used for steps not written.
-5. No follow-through where being wrong made the rest trivial.
+3. Neither credit for digits that tell nothing, nor a mark lost for honest rounding: a bare 0, or
+   a parameter that shows no change, counts where the other answers show that it was worked out.
+4. One slip costs one mark: a wrong number also tells what was used for steps not written, and
+   the same slip again is followed.
+5. No follow-through where being wrong, without a reason, made the rest trivial.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, MutableMapping, Sequence, Set
+from typing import Literal, NamedTuple, TypeAlias
 
 from backprop_cli.formula.nodes import Sum
 from backprop_cli.marking.feedback import (
     EVERYWHERE,
     FOLLOWS,
-    NO_DIGITS,
+    MISTYPED,
     ROUNDED_EARLY,
     TOO_COARSE,
     TRIVIAL,
-    UNCHANGED,
+    ZERO,
     look_again,
+    same_slip,
 )
+from backprop_cli.marking.mistakes import RANK, Idea
 from backprop_cli.marking.model import Mistake, Verdict
-from backprop_cli.marking.numbers import Written, quantum, written_the_same
+from backprop_cli.marking.numbers import (
+    Written,
+    divides,
+    is_mistyped,
+    is_short,
+    quantum,
+    written_the_same,
+)
 from backprop_cli.marking.sheet import AnswerKey, Node
-from backprop_cli.marking.slips import LOOSE, Explanation, SlipFinder, inverse
-from backprop_cli.marking.work import EASY, IMPOSSIBLE, Work
+from backprop_cli.marking.slips import CHANCE, LOOSE, Explanation, SlipFinder, inverse
+from backprop_cli.marking.work import EASY, IMPOSSIBLE, THROUGH, Habit, Work
 
 NOTHING = 1e-15
 """What a saturated unit lets through: 0 on any calculator."""
 CLOSE_SHARE = 0.03
 """A number this near is taken for the right method, rounded too early."""
+CLOSE_ALONE = 0.1
+"""The same for a gradient handed in without anything that comes before it."""
 FITS = 0.2
 """A slip that misses by this part of what the right number misses by explains the answer."""
 WIDE_SHARE = 0.25
@@ -43,26 +57,53 @@ EPS = 1e-9
 FLOAT = 1e-12
 """Floats that differ by less than this part are the same number, calculated in another order."""
 FULL_PRECISION = 8
-"""From so many digits on, rounding on the way explains nothing."""
+"""From so many digits on a number comes from a machine: rounding on the way explains nothing."""
+MACHINE = 1e-6
+"""What a machine's number may be off by, in parts of the terms it was summed from."""
+MACHINE_UNIT = 1e-9
+"""No hand writes a digit this small beside the terms that a number was summed from."""
+
+Doubt: TypeAlias = Literal["", "zero", "unchanged"]
+"""What an answer that agrees still has to be shown by other answers."""
 
 
 class Judgement(NamedTuple):
     verdict: Verdict
     feedback: str = ""
     mistake: Mistake | None = None
+    explanation: Explanation | None = None
     own: float | None = None  # what the student's own numbers give
     right: bool = False  # right in itself, so that what rests on it is no follow-through
     blank: bool = False  # the number says too little to go on with
+    doubt: Doubt = ""
+    same_as: str = ""  # where the same slip has been charged
+    candidates: Mapping[Idea, float] = {}  # ideas that may explain it, and how often by chance
+    share: float | None = None  # of the points, where it is not what the verdict earns
+
+    @property
+    def idea(self) -> Idea | None:
+        return None if self.explanation is None else self.explanation.idea
 
 
 CORRECT = Judgement("correct", right=True)
+
+
+class Reference(NamedTuple):
+    """What a number is compared with."""
+
+    value: float
+    spread: float  # what own roundings can have moved it by
+    scale: float  # what the tolerance is a part of
+    old: float | None  # the value before an update
+    short: bool  # nothing has to be rounded
+    terms: float  # the largest term that it was summed from
 
 
 class NumberJudge:
     """Judges the numbers of one submission for one update.
 
     `work` must hold every written number before the first is judged; numbers are judged in the
-    order of the sheet.
+    order of the sheet. `charged` names where each idea has cost a mark; without it each place costs one.
     """
 
     def __init__(
@@ -70,15 +111,19 @@ class NumberJudge:
         key: AnswerKey,
         finder: SlipFinder,
         work: Work,
-        digits: int,
+        habit: Habit,
+        charged: MutableMapping[Idea, str] | None,
+        accepted: Set[Idea] = frozenset(),
         everywhere: float | None = None,
     ) -> None:
         self.key = key
         self.finder = finder
         self.work = work
+        self.charged = charged
+        self.accepted = accepted  # ideas that the sheet as a whole shows
         self.everywhere = everywhere  # a number written at most places, whatever belongs there
-        self.coarse = digits < 2
-        self.digits = max(2, digits)  # how many significant digits this student writes
+        self.coarse = habit.digits < 2
+        self.habit = habit._replace(digits=max(2, habit.digits))
         self.guess: Work | None = None  # with what the student must have used
         self.true_work: Work | None = None
         self._good: list[Node] = []  # answers that were right from own work, in order
@@ -92,7 +137,10 @@ class NumberJudge:
             self._good.append(node)
             return CORRECT
         judgement = self._judge(node, given)
-        if judgement.verdict in ("correct", "follow_through"):
+        if judgement.doubt == "zero":
+            judgement = self._in_doubt(node, given, judgement)
+        good = judgement.verdict in ("correct", "follow_through")
+        if good and not judgement.doubt and not judgement.same_as:
             self._good.append(node)
         self._remember(node, given, judgement)
         return judgement
@@ -106,24 +154,34 @@ class NumberJudge:
                 work.forget(slot, given.unit)
             else:
                 work.right[slot] = judgement.right
+                if _is_whole(judgement, slot, given.value):
+                    work.unit[slot] = 0.0
         if judgement.verdict == "wrong":
-            taint = self._trivial(node, given.value, judgement.mistake)
-            for work in (self.work, self.guess):
-                if work is not None:
-                    work.tainted[slot] = taint
+            taint = self._taint(node, given.value, judgement)
+        elif judgement.verdict == "follow_through" and not judgement.same_as:
+            taint = THROUGH if any(self.work.tainted[parent] for parent in node.parents) else 0
+        else:
+            return
+        for work in (self.work, self.guess):
+            if work is not None:
+                work.tainted[slot] = taint
 
-    def _trivial(self, node: Node, value: float, mistake: Mistake | None) -> int:
-        """A factor made 0 or 1, or an activation outside its range, where the true one is not."""
+    def _taint(self, node: Node, value: float, judgement: Judgement) -> int:
+        """What a wrong number makes trivial: everything, where it is a factor made 0 or 1 or an
+        activation outside its range; what comes to nothing, where no slip is the reason for it."""
         truth = self.key.truth[node.slot]
+        explanation = judgement.explanation
+        reason = judgement.idea is not None and judgement.idea.is_reason
         if value in (0.0, 1.0) and truth not in (0.0, 1.0):
-            return EASY
-        if node.bounds is None:
-            return 0
-        low, high = node.bounds
-        # An honest slip (z for a, a lost decimal place) may leave the range as well.
-        honest = mistake is not None and mistake.code != "wrong-operand"
-        outside = not low <= value <= high and low <= truth <= high
-        return IMPOSSIBLE if outside and not honest else 0
+            exact = reason and explanation is not None and explanation.distance < NOTHING
+            return 0 if exact else EASY
+        if node.bounds is not None:
+            low, high = node.bounds
+            # An honest slip (z for a, a lost decimal place) may leave the range as well.
+            honest = judgement.mistake is not None and judgement.mistake.code != "wrong-operand"
+            if not low <= value <= high and low <= truth <= high and not honest:
+                return IMPOSSIBLE
+        return 0 if reason else THROUGH
 
     # The rules in turn
 
@@ -132,30 +190,29 @@ class NumberJudge:
         truth = key.truth[slot]
         if given.value != given.value:
             return CORRECT if truth != truth else Judgement("wrong", look_again(node.step))
-        if abs(given.value - truth) <= max(FLOAT * abs(truth), NOTHING):
-            return CORRECT
         if math.isinf(given.value):
             if given.value == truth:
                 return CORRECT
             self.work.settle(node.needs)
             follows = given.value == self.work.value(node)[0]
             return Judgement("wrong", TRIVIAL if follows else look_again(node.step))
-        # Rounding and cutting off both stay below a whole unit.
-        if abs(given.value - truth) < given.unit * (1 - EPS):
-            old = key.truth[node.base] if node.base >= 0 else None
-            judgement = self._by_digits(node, given, truth, key.scale[slot], old, key.truth)
-            if judgement is not None:
-                return judgement
+        old = key.truth[node.base] if node.base >= 0 else None
+        reference = Reference(truth, 0.0, key.scale[slot], old, key.short[slot], key.terms[slot])
+        in_itself = self._against(node, given, reference, key.truth)
+        if in_itself is not None and in_itself.doubt != "zero":
+            return in_itself
         own = None
         for work in (self.work, self.guess):
             if work is None:
                 continue
             judgement, value = self._from_work(node, given, work)
             own = value if own is None else own
-            if judgement is not None:
+            if judgement is not None and not (in_itself and judgement.doubt):
                 return judgement._replace(own=value)
+        if in_itself is not None:
+            return in_itself
         for work in (self.work, self.guess):
-            if work is None or self.digits >= FULL_PRECISION:
+            if work is None or self.habit.digits >= FULL_PRECISION:
                 continue
             judgement = self._rounded_on_the_way(node, given, work)
             if judgement is not None:
@@ -163,6 +220,107 @@ class NumberJudge:
         if self._right_without_what_is_wrong(node, given):
             return CORRECT._replace(own=own)
         return self._wrong(node, given, own)
+
+    def _against(
+        self, node: Node, given: Written, reference: Reference, v: Sequence[float]
+    ) -> Judgement | None:
+        """Whether a number is the reference as written, or within what rounding can do."""
+        value, unit, other = given.value, given.unit, reference.value
+        distance = abs(value - other)
+        if distance <= max(FLOAT * abs(other), NOTHING):
+            return self._shown(given, reference)
+        machine = given.digits >= FULL_PRECISION or unit < MACHINE_UNIT * reference.terms
+        if machine and distance <= MACHINE * reference.terms:
+            return CORRECT
+        if reference.short and reference.spread == 0:
+            # Nothing had to be rounded but what the written unit leaves out.
+            if divides(given.last, other) or not written_the_same(value, given.last, other):
+                return None
+            return self._shown(given, reference)
+        if given.digits == 0:
+            near = distance <= 0.5 * unit + reference.spread
+            return self._shown(given, reference) if near else None
+        if written_the_same(value, unit, other) or distance <= self.key.tolerance * reference.scale:
+            return self._shown(given, reference)
+        if reference.spread and distance <= (unit + reference.spread) * (1 + EPS):
+            return self._by_allowance(node, given, reference, v)
+        return None
+
+    def _shown(self, given: Written, reference: Reference) -> Judgement:
+        """An answer that agrees, and what other answers must show for it to count."""
+        value, unit = given.value, given.unit
+        if given.digits == 0 and abs(reference.value) > NOTHING:
+            return CORRECT._replace(doubt="zero", blank=reference.old is None)
+        if abs(value) == 1 <= unit and abs(reference.value) < 1:
+            return CORRECT._replace(doubt="zero")
+        old = reference.old
+        moves = old is not None and reference.scale > FLOAT * abs(old)
+        if old is not None and moves and written_the_same(value, unit, old):
+            return CORRECT._replace(doubt="unchanged")
+        return CORRECT
+
+    def _by_allowance(
+        self, node: Node, given: Written, reference: Reference, v: Sequence[float]
+    ) -> Judgement | None:
+        """Within what earlier roundings allow: never credit for what could be anything."""
+        if given.unit + reference.spread > WIDE_SHARE * reference.scale:
+            if self.coarse:
+                return None  # with one digit anything would do
+            return Judgement("imprecise", TOO_COARSE, right=True)
+        if self._hides_slip(node, given, reference, v):
+            return Judgement("imprecise", TOO_COARSE, right=True)
+        return self._shown(given, reference)
+
+    def _hides_slip(
+        self, node: Node, given: Written, reference: Reference, v: Sequence[float]
+    ) -> bool:
+        apart = self.key.tolerance * reference.scale
+        return any(
+            abs(other - reference.value) > apart
+            and written_the_same(given.value, given.unit, other)
+            for other in self.finder.structural(node, v)
+        )
+
+    def _own(self, node: Node, work: Work, own: float, spread: float) -> Reference:
+        """What follows from own numbers, to be compared with."""
+        old = work.v[node.base] if node.base >= 0 else None
+        scale = abs(own) if old is None else abs(own - old)
+        short = spread == 0 and work.short(node) and is_short(own)
+        terms = max(abs(own), self.key.terms[node.slot])
+        return Reference(own, spread, scale, old, short, terms)
+
+    def _from_work(
+        self, node: Node, given: Written, work: Work
+    ) -> tuple[Judgement | None, float | None]:
+        """Rule 2: what follows from the student's own numbers, to first order in their units."""
+        work.settle(node.needs)
+        first: float | None = None
+        for function, parents in [(node.function, node.parents), *node.others]:
+            work.settle(parents)
+            own, spread = work.evaluate(function, parents, work.unit)
+            first = own if first is None else first
+            judgement = self._against(node, given, self._own(node, work, own, spread), work.v)
+            if judgement is not None:
+                if given.value == self.everywhere and not work.right_parents(node):
+                    return Judgement("wrong", EVERYWHERE), own
+                return self._with_parents(node, work, judgement, own), own
+        return None, first
+
+    def _rounded_on_the_way(self, node: Node, given: Written, work: Work) -> Judgement | None:
+        """Steps that were not written were rounded too, as the written numbers are."""
+        unit = max(given.unit, quantum(given.value, self.habit.digits))
+        for function, parents in [(node.function, node.parents), *node.others]:
+            work.settle(parents)
+            own = function(work.v)
+            if given.digits == 0 and abs(own) > 0.5 * given.unit:
+                continue
+            spread = work.widened(node, self.habit)
+            if spread and _may_be_written(given.value, unit, own, spread):
+                reference = self._own(node, work, own, spread + unit - given.unit)
+                judgement = self._by_allowance(node, given, reference, work.v)
+                if judgement is not None:
+                    return self._with_parents(node, work, judgement, own)
+        return None
 
     def _right_without_what_is_wrong(self, node: Node, given: Written) -> bool:
         """Whether the number follows from own numbers and the right ones for those that are
@@ -176,108 +334,7 @@ class NumberJudge:
             mended.v[slot] = _to_unit(self.key.truth[slot], work.unit[slot])
             mended.right[slot] = 1
         judgement, _ = self._from_work(node, given, mended)
-        return judgement is not None and judgement.verdict == "correct"
-
-    def _by_digits(
-        self,
-        node: Node,
-        given: Written,
-        reference: float,
-        scale: float,
-        old: float | None,
-        v: Sequence[float],
-    ) -> Judgement | None:
-        """The number agrees to its last unit: is that enough to be told from something else?"""
-        value, unit = given.value, given.unit
-        if abs(value - reference) <= max(self.key.tolerance * scale, FLOAT * abs(reference)):
-            return CORRECT
-        honest = written_the_same(value, unit, reference)
-        covers_zero = unit >= abs(reference)
-        if not honest and (covers_zero or given.digits == 0):
-            return None
-        if given.digits == 0 or (covers_zero and old is None):
-            if _bare(given, reference):
-                return None
-            return Judgement("imprecise", NO_DIGITS, right=True, blank=True)
-        if old is not None:
-            change = reference - old
-            hides = any(written_the_same(value, unit, other) for other in (old, old - change))
-            if hides or (unit >= scale and not honest):
-                return Judgement("imprecise", UNCHANGED, right=True)
-            return CORRECT
-        if honest and given.digits >= 2:
-            return CORRECT
-        if self._hides_slip(node, value, unit, reference, scale, v):
-            return Judgement("imprecise", TOO_COARSE, right=True)
-        return CORRECT
-
-    def _hides_slip(
-        self,
-        node: Node,
-        value: float,
-        unit: float,
-        reference: float,
-        scale: float,
-        v: Sequence[float],
-    ) -> bool:
-        apart = self.key.tolerance * scale
-        return any(
-            abs(other - reference) > apart and written_the_same(value, unit, other)
-            for other in self.finder.structural(node, v)
-        )
-
-    def _from_work(
-        self, node: Node, given: Written, work: Work
-    ) -> tuple[Judgement | None, float | None]:
-        """Rule 2: what follows from the student's own numbers, to first order in their units."""
-        work.settle(node.needs)
-        first: float | None = None
-        definitions = [(node.function, node.parents), *node.others]
-        for function, parents in definitions:
-            work.settle(parents)
-            own, spread = work.evaluate(function, parents, work.unit)
-            first = own if first is None else first
-            old = work.v[node.base] if node.base >= 0 else None
-            scale = abs(own) if old is None else abs(own - old)
-            distance = abs(given.value - own)
-            if (
-                distance <= self.key.tolerance * scale
-                or distance < given.unit * (1 - EPS)
-                or own == given.value
-            ):
-                judgement = self._by_digits(node, given, own, scale, old, work.v)
-                if judgement is not None:
-                    if given.value == self.everywhere and not work.right_parents(node):
-                        return Judgement("wrong", EVERYWHERE), own
-                    return self._with_parents(node, work, judgement, own), own
-            elif spread and distance <= (given.unit + spread) * (1 + EPS):
-                judgement = self._by_allowance(
-                    node, given, own, given.unit + spread, scale, old, work.v
-                )
-                if judgement is not None:
-                    return self._with_parents(node, work, judgement, own), own
-        return None, first
-
-    def _by_allowance(
-        self,
-        node: Node,
-        given: Written,
-        own: float,
-        allowance: float,
-        scale: float,
-        old: float | None,
-        v: Sequence[float],
-    ) -> Judgement | None:
-        """Within what earlier roundings allow: never credit for what could be anything."""
-        if given.digits == 0:
-            return Judgement("imprecise", NO_DIGITS, right=True, blank=True)
-        if allowance > WIDE_SHARE * scale:
-            if self.coarse and not written_the_same(given.value, given.unit, own):
-                return None  # with one digit anything would do
-            return Judgement("imprecise", TOO_COARSE, right=True)
-        if self._hides_slip(node, given.value, given.unit, own, scale, v):
-            return Judgement("imprecise", TOO_COARSE, right=True)
-        return CORRECT
+        return judgement is not None and judgement.verdict == "correct" and not judgement.doubt
 
     def _pays(self, node: Node, work: Work, own: float) -> bool:
         """Rule 5: whether an earlier wrong number makes this one trivial."""
@@ -287,6 +344,8 @@ class NumberJudge:
             return False
         if IMPOSSIBLE in marks or own == 0 or not math.isfinite(own):
             return True
+        if node.base >= 0 and own == work.v[node.base]:
+            return True
         return any(tainted[slot] == EASY for slot in node.factors)
 
     def _with_parents(self, node: Node, work: Work, judgement: Judgement, own: float) -> Judgement:
@@ -295,25 +354,10 @@ class NumberJudge:
         if self._pays(node, work, own):
             return Judgement("wrong", TRIVIAL)
         if judgement.verdict == "correct":
-            return Judgement("follow_through", FOLLOWS)
+            return Judgement(
+                "follow_through", FOLLOWS, doubt=judgement.doubt, blank=judgement.blank
+            )
         return judgement._replace(right=False)
-
-    def _rounded_on_the_way(self, node: Node, given: Written, work: Work) -> Judgement | None:
-        """Steps that were not written were rounded too, to as many digits as the others."""
-        unit = max(given.unit, quantum(given.value, self.digits))
-        for function, parents in [(node.function, node.parents), *node.others]:
-            work.settle(parents)
-            own = function(work.v)
-            if _bare(given, own):
-                continue
-            spread = work.widened(node, self.digits)
-            if _may_be_written(given.value, unit, own, spread):
-                old = work.v[node.base] if node.base >= 0 else None
-                scale = abs(own) if old is None else abs(own - old)
-                judgement = self._by_allowance(node, given, own, unit + spread, scale, old, work.v)
-                if judgement is not None:
-                    return self._with_parents(node, work, judgement, own)
-        return None
 
     def _confirm(self) -> set[int]:
         """The unwritten steps that an earlier right answer shows to have been done right."""
@@ -339,28 +383,77 @@ class NumberJudge:
         return self._confirmed
 
     def _wrong(self, node: Node, given: Written, own: float | None) -> Judgement:
-        explanation = None
-        if given.digits and not _bare(given, self.key.truth[node.slot]):
-            explanation = self.finder.explain(
-                self.key,
-                node,
-                given.value,
-                given.unit,
-                self._works(),
-                self._confirm(),
-                self.digits,
-            )
+        found = self.finder.explain(
+            self.key, node, given, self._works(), self._confirm(), self.habit
+        )
+        explanation = self._mistyped(node, given, self._chosen(found), own)
         near = self._near(node, given.value, own)
         if near and (explanation is None or (explanation.rank >= LOOSE and explanation.fit > FITS)):
             return Judgement("imprecise", ROUNDED_EARLY, own=own)
+        return self._explained(node, given, explanation, own)._replace(
+            candidates=_candidates(found)
+        )
+
+    def _in_doubt(self, node: Node, given: Written, judgement: Judgement) -> Judgement:
+        """A bare 0 may also be what a slip gives."""
+        found = self.finder.explain(
+            self.key, node, given, self._works(), self._confirm(), self.habit
+        )
+        ideas = _candidates(found)
+        for each in found:
+            if each.idea in self.accepted:
+                explained = self._explained(node, given, each, judgement.own)
+                return explained._replace(candidates=ideas)
+        return judgement._replace(candidates=ideas)
+
+    def _chosen(self, found: Sequence[Explanation]) -> Explanation | None:
+        """The simplest slip: one that the sheet shows elsewhere, or that is no accident here."""
+        for each in found:
+            if each.idea in self.accepted:
+                return each
+        return next((each for each in found if each.chance <= CHANCE), None)
+
+    def _mistyped(
+        self, node: Node, given: Written, explanation: Explanation | None, own: float | None
+    ) -> Explanation | None:
+        """A slip of the pen, where what comes next was done with another number, or where no
+        simpler slip explains the number."""
+        truth = self.key.truth[node.slot]
+        if not any(is_mistyped(given, right) for right in (truth, own) if right is not None):
+            return explanation
+        work = self.work
+        uses = [
+            slot for slot in self.finder.structure.users.get(node.slot, ()) if work.written[slot]
+        ]
+        right = any(
+            written_the_same(work.v[slot], work.unit[slot], self.key.truth[slot]) for slot in uses
+        )
+        simple = explanation is not None and explanation.simple < RANK["mistyped"]
+        if not right and explanation is not None and (uses or simple):
+            return explanation
+        mistake = Mistake("mistyped", MISTYPED)
+        return Explanation(RANK["mistyped"], 0.0, mistake, node.slot, given.value)
+
+    def _explained(
+        self, node: Node, given: Written, explanation: Explanation | None, own: float | None
+    ) -> Judgement:
         self._infer(node, given, explanation)
         if explanation is None:
-            return Judgement("wrong", look_again(node.step), own=own)
+            feedback = look_again(node.step) if given.digits else ZERO
+            return Judgement("wrong", feedback, own=own)
         mistake = explanation.mistake
         if explanation.slot != node.slot:
             where = self.finder.structure.names[explanation.slot]
             mistake = mistake._replace(message=f"in {where}, on the way here: {mistake.message}")
-        return Judgement("wrong", look_again(node.step, mistake), mistake, own)
+        idea = explanation.idea
+        charged = self.charged
+        first = None if idea is None or charged is None else charged.get(idea)
+        if first is not None:
+            feedback = same_slip(first)
+            return Judgement("follow_through", feedback, mistake, explanation, own, same_as=first)
+        if idea is not None and charged is not None:
+            charged[idea] = node.name
+        return Judgement("wrong", look_again(node.step, mistake), mistake, explanation, own)
 
     def _works(self) -> list[Work]:
         works = [self.work]
@@ -373,14 +466,21 @@ class NumberJudge:
         works.append(self.true_work)
         return works
 
+    def _alone(self, node: Node) -> bool:
+        """Whether this is a gradient, and nothing that comes before it was handed in."""
+        return node.step.section == "gradient" and not self.work.begun
+
     def _near(self, node: Node, value: float, own: float | None) -> bool:
         slot = node.slot
-        if abs(value - self.key.truth[slot]) <= CLOSE_SHARE * self.key.scale[slot]:
+        share = CLOSE_ALONE if self._alone(node) else CLOSE_SHARE
+        if self.key.short[slot] and self.work.short(node):
+            return False
+        if abs(value - self.key.truth[slot]) <= share * self.key.scale[slot]:
             return True
         if own is None or not math.isfinite(own):
             return False
         scale = abs(own) if node.base < 0 else abs(own - self.work.v[node.base])
-        return abs(value - own) <= CLOSE_SHARE * scale
+        return abs(value - own) <= share * scale
 
     def _infer(self, node: Node, given: Written, explanation: Explanation | None) -> None:
         """Rule 4: what must have been used for a step that was not written."""
@@ -411,6 +511,20 @@ class NumberJudge:
         self.guess.assume(slot, value, unit)
 
 
+def _is_whole(judgement: Judgement, slot: int, value: float) -> bool:
+    """Whether a slip gives just the number written, so that nothing was rounded off it."""
+    at = judgement.explanation
+    return at is not None and at.slot == slot and at.value == value
+
+
+def _candidates(found: Sequence[Explanation]) -> dict[Idea, float]:
+    ideas: dict[Idea, float] = {}
+    for each in found:
+        if each.idea is not None:
+            ideas[each.idea] = min(each.chance, ideas.get(each.idea, 1.0))
+    return ideas
+
+
 def _to_unit(value: float, unit: float) -> float:
     """The value as one would write it whose last digit stands for `unit`."""
     return round(value / unit) * unit if unit and math.isfinite(value / unit) else value
@@ -422,8 +536,3 @@ def _may_be_written(value: float, unit: float, other: float, spread: float) -> b
     # Cutting off goes towards zero, by up to a whole unit; rounding goes by up to half of one.
     room = unit if abs(value) <= abs(other) else 0.5 * unit
     return distance <= (room + spread) * (1 + 1e-6)
-
-
-def _bare(given: Written, reference: float) -> bool:
-    """Whether a bare 0 or 1 stands for a number that is not near it: it says nothing."""
-    return abs(given.value) <= 1 <= given.unit and given.unit >= abs(reference) >= 0.01

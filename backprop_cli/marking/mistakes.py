@@ -19,6 +19,7 @@ from backprop_cli.formula.build import (
     negative,
     product,
     quotient,
+    rebuild,
     rename,
     size,
     substitute,
@@ -36,7 +37,7 @@ from backprop_cli.formula.nodes import (
     Quotient,
     Sum,
 )
-from backprop_cli.graph.step import Graph, Step
+from backprop_cli.graph.step import Graph, Kind, Step
 from backprop_cli.marking.compiled import Functions, compile_all
 from backprop_cli.marking.model import Code, Mistake
 from backprop_cli.marking.sheet import Node, Structure
@@ -45,6 +46,9 @@ from backprop_cli.rules.activations import ACTIVATIONS
 LARGEST_FORMULA = 400  # nodes; longer ones are searched only for slips of the whole
 MOST_VARIANTS = 400
 TWO = Number("2")
+TRANSPOSED = "transposed"
+NATURAL = ("ln", "log")
+LAYERWISE = frozenset(row.name for row in ACTIVATIONS.values() if row.layerwise)
 
 RANK: dict[Code, float] = {
     "sign-flipped": 1,
@@ -57,6 +61,11 @@ RANK: dict[Code, float] = {
     "sum-not-mean": 1,
     "mean-not-sum": 1,
     "decimal-slip": 3.5,
+    "softmax-diagonal": 1.5,
+    "other-rule": 2,
+    "log-base": 2,
+    "mistyped": 2.5,
+    "formula-right": 0,
     "missing-path": 3,
     "missing-factor": 3,
     "derivative-at-wrong-point": 4,
@@ -67,12 +76,25 @@ RANK: dict[Code, float] = {
 }
 
 
+class Idea(NamedTuple):
+    """What a slip is, wherever it is made: its code, and the role of what was changed."""
+
+    code: Code
+    role: str = ""
+
+    @property
+    def is_reason(self) -> bool:
+        """Whether it is a way of working, so that what follows from it was worked out."""
+        return self.code != "wrong-operand" or self.role == TRANSPOSED
+
+
 class Variant(NamedTuple):
     """A step's definition with one slip in it."""
 
     mistake: Mistake
     rank: float
     formula: Formula
+    idea: Idea
 
 
 class Made(NamedTuple):
@@ -89,11 +111,12 @@ EditKind: TypeAlias = Literal[
 
 
 class Edit(NamedTuple):
-    """One thing left out or turned round: which part it was, and the formula without it."""
+    """One thing left out or turned round: which part of what it was, and the formula without it."""
 
     kind: EditKind
     part: Formula
     formula: Formula
+    whole: Formula
 
 
 def edits(formula: Formula) -> Iterator[Edit]:
@@ -102,25 +125,27 @@ def edits(formula: Formula) -> Iterator[Edit]:
         case Sum(terms):
             for index, term in enumerate(terms):
                 rest = (*terms[:index], *terms[index + 1 :])
-                yield Edit("term", term, total(*rest))
+                yield Edit("term", term, total(*rest), formula)
                 turned = (*terms[:index], negative(term), *terms[index + 1 :])
-                yield Edit("flip", term, Sum(turned))
+                yield Edit("flip", term, Sum(turned), formula)
         case Product(factors):
             for index, factor in enumerate(factors):
-                yield Edit("factor", factor, product(*factors[:index], *factors[index + 1 :]))
+                yield Edit(
+                    "factor", factor, product(*factors[:index], *factors[index + 1 :]), formula
+                )
         case Quotient(numerator, denominator):
-            yield Edit("denominator", denominator, numerator)
+            yield Edit("denominator", denominator, numerator, formula)
         case Power(base, _):
-            yield Edit("power", formula, base)
+            yield Edit("power", formula, base, formula)
             if isinstance(base, Sum):
-                yield Edit("power", formula, negative(base))
+                yield Edit("power", formula, negative(base), formula)
         case Call(_, (argument,)):
-            yield Edit("function", formula, argument)
+            yield Edit("function", formula, argument, formula)
         case Negative(operand):
-            yield Edit("sign", operand, operand)
+            yield Edit("sign", operand, operand, formula)
         case Conditional(_, then, otherwise):
-            yield Edit("branch", then, otherwise)
-            yield Edit("branch", otherwise, then)
+            yield Edit("branch", then, otherwise, formula)
+            yield Edit("branch", otherwise, then, formula)
         case _:
             pass
     for index, child in enumerate(_parts(formula)):
@@ -244,11 +269,54 @@ class Slips:
         if step.kind == "slope":
             yield from self._of_slope(step)
         yield from self._of_updated_weights(step)
+        yield from self._of_softmax(step)
+        yield from self._of_logarithms(step)
+        if step.kind == "state":
+            yield from self._of_rule(step)
+
+    def _of_softmax(self, step: Step) -> Iterator[Variant]:
+        """Of the paths through a layer that is normalised as a whole, only the unit's own."""
+        steps = self.structure.graph.step
+        for link in step.links:
+            child = steps.get(link.child)
+            if link.slope is None or link.upstream is None or child is None or len(step.links) < 2:
+                continue
+            if child.unit == step.unit and child.rule in LAYERWISE:
+                message = f"only the path through {link.child} was taken; every output depends on {step.of}"
+                own = product(Name(link.upstream), Name(link.slope))
+                yield _variant("softmax-diagonal", message, own)
+
+    def _of_logarithms(self, step: Step) -> Iterator[Variant]:
+        if step.section not in ("forward", "loss"):
+            return
+        if not any(
+            isinstance(part, Call) and part.function in NATURAL for part in _walk(step.formula)
+        ):
+            return
+        for base in ("10", "2"):
+            message = f"the logarithm to base {base} was taken; this sheet's is the natural one"
+            other = _with_base(step.formula, Number(base))
+            yield _variant("log-base", message, other, role=base)
+
+    def _of_rule(self, step: Step) -> Iterator[Variant]:
+        """v = μv + (1 − μ)g where the rule is v = μv + g."""
+        terms = _terms(step.formula)
+        for index, term in enumerate(terms):
+            match term:
+                case Product((Name(share), Name(old))) if old in self.structure.graph.carried:
+                    rest = total(*terms[:index], *terms[index + 1 :])
+                    weighted = product(Sum((Number("1"), Negative(Name(share)))), rest)
+                    message = (
+                        f"(1 - {share}) was put in front of the gradient; this rule adds all of it"
+                    )
+                    yield _variant("other-rule", message, total(term, weighted))
 
     def _of_the_whole(self, step: Step, formula: Formula) -> Iterator[Variant]:
         # From 0 a step the wrong way is also the new value with the wrong sign: name the step.
         later = 0.25 if step.kind == "update" else 0.0
-        yield _variant("sign-flipped", "the sign is the wrong way round", negative(formula), later)
+        yield _variant(
+            "sign-flipped", "the sign is the wrong way round", negative(formula), later, _side(step)
+        )
         if self._concerns_loss(step):
             yield from self._loss_constants(step, formula)
         count = len(self.structure.graph.batch)
@@ -292,8 +360,8 @@ class Slips:
         constants.setdefault("2", TWO)
         for text, constant in constants.items():
             message = f"a factor {text} or 1/{text} of the loss was dropped or doubled"
-            yield _variant("loss-constant", message, product(constant, formula))
-            yield _variant("loss-constant", message, Quotient(formula, constant))
+            yield _variant("loss-constant", message, product(constant, formula), role="more")
+            yield _variant("loss-constant", message, Quotient(formula, constant), role="less")
 
     def _of_edit(self, step: Step, edit: Edit) -> Variant | None:
         match edit.kind:
@@ -307,12 +375,15 @@ class Slips:
                 return self._left_out_denominator(step, edit)
             case "power":
                 message = f"{_text(edit.part)} was taken without its exponent"
-                return _variant("missing-factor", message, edit.formula)
+                return _variant(
+                    "missing-factor", message, edit.formula, role=f"{_side(step)} power"
+                )
             case "function":
                 return self._left_out_function(step, edit)
             case "sign":
                 message = f"the minus sign in front of {_text(edit.part)} was left out"
-                return _variant("sign-flipped", message, edit.formula, 0.5)
+                role = f"{_side(step)} {_place(step.formula, edit.part)}"
+                return _variant("sign-flipped", message, edit.formula, 0.5, role)
             case "branch":
                 return None
 
@@ -321,18 +392,20 @@ class Slips:
         if step.kind == "update":
             if names_in(edit.part) == (step.of,):
                 message = f"only the change was given; it is added to the old value {step.of}"
-                return _variant("missing-path", message, edit.formula)
-            return _variant(
-                "missing-path", f"{text} was left out, so nothing changed", edit.formula
-            )
+                return _variant("missing-path", message, edit.formula, role="change")
+            message = f"{text} was left out, so nothing changed"
+            return _variant("missing-path", message, edit.formula, role="unchanged")
         if step.section == "forward" and self._is_bias(edit.part):
             return _variant("missing-bias", f"the bias {text} was left out", edit.formula)
         if step.links:
             for link in step.links:
                 if link.upstream is not None and link.upstream in names_in(edit.part):
                     message = f"the path through {link.child} was left out of the sum"
-                    return _variant("missing-path", message, edit.formula)
-        return _variant("missing-path", f"the term {text} was left out of the sum", edit.formula)
+                    role = f"path {_place(edit.whole, edit.part)}"
+                    return _variant("missing-path", message, edit.formula, role=role)
+        message = f"the term {text} was left out of the sum"
+        role = f"{_side(step)} {_place(edit.whole, edit.part)}"
+        return _variant("missing-path", message, edit.formula, role=role)
 
     def _is_bias(self, term: Formula) -> bool:
         names = names_in(term)
@@ -347,7 +420,8 @@ class Slips:
                 message = "the gradient was subtracted; ascent adds it"
                 return _variant("sign-flipped", message, edit.formula)
         message = f"the sign of {_text(edit.part)} is the wrong way round"
-        return _variant("sign-flipped", message, edit.formula, 0.5)
+        role = f"{_side(step)} {_place(edit.whole, edit.part)}"
+        return _variant("sign-flipped", message, edit.formula, 0.5, role)
 
     def _left_out_factor(self, step: Step, edit: Edit) -> Variant:
         text, part = _text(edit.part), edit.part
@@ -364,8 +438,10 @@ class Slips:
                 )
             if self._concerns_loss(step):
                 message = f"the factor {text} of the loss was left out"
-                return _variant("loss-constant", message, edit.formula)
-        return _variant("missing-factor", f"the factor {text} was left out", edit.formula)
+                return _variant("loss-constant", message, edit.formula, role=_change(part))
+        message = f"the factor {text} was left out"
+        role = f"{_side(step)} {_place(edit.whole, part)}"
+        return _variant("missing-factor", message, edit.formula, role=role)
 
     def _left_out_denominator(self, step: Step, edit: Edit) -> Variant:
         text = _text(edit.part)
@@ -375,8 +451,9 @@ class Slips:
                 return _variant("sum-not-mean", message, edit.formula)
             if self._concerns_loss(step):
                 message = f"the factor 1/{text} of the loss was left out"
-                return _variant("loss-constant", message, edit.formula)
-        return _variant("missing-factor", f"the division by {text} was left out", edit.formula)
+                return _variant("loss-constant", message, edit.formula, role="more")
+        message = f"the division by {text} was left out"
+        return _variant("missing-factor", message, edit.formula, role=f"{_side(step)} below")
 
     def _left_out_function(self, step: Step, edit: Edit) -> Variant | None:
         assert isinstance(edit.part, Call)
@@ -387,7 +464,7 @@ class Slips:
             return _variant("missing-activation", message, edit.formula)
         if function.endswith("'"):
             return None
-        return _variant("missing-factor", f"{function} was left out", edit.formula)
+        return _variant("missing-factor", f"{function} was left out", edit.formula, role=function)
 
     def _is_activation_slope(self, part: Formula) -> bool:
         if isinstance(part, Call):
@@ -409,7 +486,7 @@ class Slips:
         if mirrored:
             message = "the weights were taken with their two indices exchanged"
             renamed = rename(step.formula, lambda name: mirrored.get(name, name))
-            yield _variant("wrong-operand", message, renamed, -0.5)
+            yield _variant("wrong-operand", message, renamed, -0.5, TRANSPOSED)
         if step.unit is None or step.section != "forward":
             return
         for row in self.rows.get((step.unit.layer, step.sample), ()):
@@ -421,7 +498,7 @@ class Slips:
                 f"the weights of another unit were used: {row[0][0]} and so on, for {own[0][0]}"
             )
             renamed = rename(step.formula, lambda name, e=exchanged: e.get(name, name))  # type: ignore[misc]
-            yield _variant("wrong-operand", message, renamed, -0.25)
+            yield _variant("wrong-operand", message, renamed, -0.25, f"{own[0][0]}>{row[0][0]}")
 
     def _of_activation(self, step: Step) -> Iterator[Variant]:
         argument = self._argument(step)
@@ -434,9 +511,8 @@ class Slips:
             if row.layerwise or row.name in (step.rule, "identity"):
                 continue
             message = f"another activation was applied ({row.title})"
-            yield _variant(
-                "wrong-activation", message, row.call(argument), 0 if row.learns else 0.5
-            )
+            later = 0 if row.learns else 0.5
+            yield _variant("wrong-activation", message, row.call(argument), later, row.name)
 
     def _argument(self, step: Step) -> Formula | None:
         """The z of an activation step."""
@@ -462,24 +538,28 @@ class Slips:
         swapped = substitute(step.formula, {argument.name: a, a.name: argument})
         if swapped != step.formula:
             message = f"the slope was taken at {argument.name} where {a.name} belongs, or the other way round"
-            yield _variant(wrong, message, swapped)
+            yield _variant(wrong, message, swapped, role="swapped")
         at_z = substitute(step.formula, {a.name: argument})
-        yield _variant(wrong, f"{argument.name} was put in where {a.name} belongs", at_z)
+        message = f"{argument.name} was put in where {a.name} belongs"
+        yield _variant(wrong, message, at_z, role="z")
         at_a = substitute(step.formula, {argument.name: a})
-        yield _variant(wrong, f"{a.name} was put in where {argument.name} belongs", at_a)
+        message = f"{a.name} was put in where {argument.name} belongs"
+        yield _variant(wrong, message, at_a, role="a")
         message = f"the value {a.name} was used as its slope"
-        yield _variant(wrong, message, a, -1.5)
+        yield _variant(wrong, message, a, -1.5, "value")
         for inner in names_in(argument):
-            yield _variant(wrong, f"{inner} was used as the slope of {a.name}", Name(inner), 0.5)
+            message = f"{inner} was used as the slope of {a.name}"
+            yield _variant(wrong, message, Name(inner), 0.5, "argument")
         rule = ACTIVATIONS.get(child.rule or "")
         if rule is not None and not rule.layerwise:
             message = f"the slope was taken at {a.name} where {argument.name} belongs"
-            yield _variant(wrong, message, rule.slope_call(a), 0.25)
+            yield _variant(wrong, message, rule.slope_call(a), 0.25, "at the value")
             for row in ACTIVATIONS.values():
                 if row.layerwise or row is rule or not row.learns or row.name == "identity":
                     continue
                 message = f"the slope of another activation ({row.title}) was used"
-                yield _variant("wrong-activation", message, row.slope_of(argument, a), 0.5)
+                slope = row.slope_of(argument, a)
+                yield _variant("wrong-activation", message, slope, 0.5, row.name)
 
     def _of_updated_weights(self, step: Step) -> Iterator[Variant]:
         graph = self.structure.graph
@@ -501,8 +581,42 @@ class Slips:
                 yield _variant("used-updated-weights", message, substitute(step.formula, new), 0.5)
 
 
-def _variant(code: Code, message: str, formula: Formula, later: float = 0.0) -> Variant:
-    return Variant(Mistake(code, message), RANK[code] + later, formula)
+def _variant(
+    code: Code, message: str, formula: Formula, later: float = 0.0, role: str = ""
+) -> Variant:
+    return Variant(Mistake(code, message), RANK[code] + later, formula, Idea(code, role))
+
+
+_SIDES: dict[Kind, str] = {
+    "gradient": "gradient",
+    "batch_gradient": "gradient",
+    "upstream": "gradient",
+    "penalty": "gradient",
+}
+
+
+def _side(step: Step) -> str:
+    """The kind of step, as far as it makes a slip another idea."""
+    return _SIDES.get(step.kind, step.kind)
+
+
+def _place(formula: Formula, part: Formula) -> str:
+    """Which term or factor a part is: the same one elsewhere is the same idea."""
+    parts = children(formula)
+    return str(parts.index(part)) if part in parts else "within"
+
+
+def _change(factor: Formula) -> str:
+    """Whether leaving a constant factor out makes a loss larger or smaller."""
+    small = isinstance(factor, Quotient) or (isinstance(factor, Number) and factor.value < 1)
+    return "more" if small else "less"
+
+
+def _with_base(formula: Formula, base: Number) -> Formula:
+    inner = rebuild(formula, lambda part: _with_base(part, base))
+    if isinstance(inner, Call) and inner.function in NATURAL:
+        return Quotient(inner, Call("ln", (base,)))
+    return inner
 
 
 def _text(formula: Formula) -> str:

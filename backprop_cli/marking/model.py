@@ -43,6 +43,11 @@ Code: TypeAlias = Literal[
     "sum-not-mean",
     "mean-not-sum",
     "decimal-slip",
+    "log-base",
+    "other-rule",
+    "mistyped",
+    "softmax-diagonal",
+    "formula-right",
 ]
 
 
@@ -72,6 +77,7 @@ class AnswerResult(NamedTuple):
     expected_from_own_work: float | None = None
     line: int = 0
     column: int = 0
+    same_as: str = ""  # where the same slip was charged
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,19 @@ class Written(NamedTuple):
     """`-4.7e-3` is −0.0047 with a last unit of 0.0001 and 2 significant digits.
 
     `digits` counts from the first digit that is not 0 to the last written one; it is 0 where
-    nothing but zeros is written. `style` leaves out zeros that a program may have written or dropped.
+    nothing but zeros is written. The zeros at the end of `15000` count as digits, but need not be
+    meant: its unit is 1000. `style` leaves out zeros that a program may have written or dropped.
     """
 
     value: float
     unit: float
     digits: int
     style: int
+
+    @property
+    def last(self) -> float:
+        """The unit of the last digit that is written, also where it is a 0 before the point."""
+        return min(self.unit, quantum(self.value, self.digits)) if self.unit > 1 else self.unit
 
 
 _NUMBER = re.compile(r"([+\-−–]?)(\d{1,400})?(?:\.(\d{0,400}))?(?:[eE]([+\-−]?\d{1,4}))?", re.A)
@@ -66,6 +72,58 @@ def _not_finite(text: str) -> Written | None:
         text.lower()
     )
     return None if found is None else Written(found, 0.0, 1, 1)
+
+
+LONGEST_SHORT = 6
+"""A decimal of at most so many significant digits is written whole."""
+
+
+def is_short(value: float) -> bool:
+    """Whether a value is a decimal of few digits, but for what floats add at the end."""
+    if not math.isfinite(value):
+        return False
+    near = float(f"{value:.{LONGEST_SHORT}g}")
+    return abs(value - near) <= 1e-12 * abs(near)
+
+
+def divides(unit: float, value: float) -> bool:
+    """Whether a value has no digit below a unit."""
+    if unit == 0:
+        return True
+    count = value / unit
+    return abs(count - round(count)) <= 1e-6 if abs(count) < 1e15 else True
+
+
+FEWEST_TYPED = 4
+"""With fewer digits too many numbers are one digit away from another."""
+
+
+def is_mistyped(written: Written, right: float) -> bool:
+    """Whether one digit is another than that of the right number, or two are exchanged."""
+    unit = written.last
+    if written.digits < FEWEST_TYPED or not unit or not math.isfinite(right / unit):
+        return False
+    if written.value * right <= 0:
+        return False
+    count = abs(right) / unit
+    typed = str(round(abs(written.value) / unit))
+    return any(
+        _one_apart(typed.zfill(len(meant)), meant.zfill(len(typed)))
+        for meant in {str(round(count)), str(math.floor(count))}
+    )
+
+
+def _one_apart(typed: str, meant: str) -> bool:
+    places = [place for place, digit in enumerate(typed) if digit != meant[place]]
+    if meant.endswith("0") and not typed.endswith("0"):
+        return False  # nobody writes the zeros at the end of a short number
+    match places:
+        case [_]:
+            return True
+        case [one, other]:
+            return other == one + 1 and typed[one : other + 1] == meant[one : other + 1][::-1]
+        case _:
+            return False
 
 
 def quantum(value: float, digits: int) -> float:

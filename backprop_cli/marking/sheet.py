@@ -7,17 +7,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from fractions import Fraction
 from functools import cached_property
 
 from backprop_cli.formula.build import children, names_in
-from backprop_cli.formula.evaluate import as_float
-from backprop_cli.formula.nodes import Formula, Name, Product, Sum
+from backprop_cli.formula.evaluate import as_float, evaluate
+from backprop_cli.formula.nodes import (
+    Call,
+    Comparison,
+    Conditional,
+    Formula,
+    Name,
+    Negative,
+    Number,
+    Power,
+    Product,
+    Quotient,
+    Sum,
+)
 from backprop_cli.graph.step import Graph, Step
 from backprop_cli.marking.asked import asked, points_of
 from backprop_cli.marking.compiled import Function, compile_formula
 from backprop_cli.marking.names import AnswerNames
-from backprop_cli.marking.numbers import Written
+from backprop_cli.marking.numbers import Written, divides, is_short
 from backprop_cli.problem.model import Problem
 from backprop_cli.rules.activations import ACTIVATIONS
 from backprop_cli.run import Iteration
@@ -25,6 +36,8 @@ from backprop_cli.run import Iteration
 NAN = math.nan
 NOISE = 1e-13
 """A float this small beside the terms it was summed from is 0 with rounding noise."""
+WHOLE = frozenset({"relu", "leaky_relu", "identity", "max", "min", "abs", "sign", "step"})
+"""Functions that make no new decimals of short ones, with or without a prime."""
 
 
 class Node:
@@ -39,6 +52,7 @@ class Node:
         "formulas",
         "needs",
         "parents",
+        "polynomial",
         "slot",
         "slots",
         "step",
@@ -58,6 +72,7 @@ class Node:
         # An update is judged by the size of its change, so by the distance from the old value.
         self.base = slots[step.of] if step.kind == "update" and step.of in slots else -1
         self.bounds = _bounds(step)
+        self.polynomial = _is_polynomial(step.formula)
         self._function: Function | None = None
         self._others: tuple[tuple[Function, tuple[int, ...]], ...] | None = None
 
@@ -98,6 +113,29 @@ def _finite_of(written: Function, numeric: Function) -> Function:
     return function
 
 
+def _is_polynomial(formula: Formula) -> bool:
+    """Whether short decimals give short decimals: sums, products, powers, `max` and the like."""
+    match formula:
+        case Number() | Name():
+            return True
+        case Sum(parts) | Product(parts):
+            return all(map(_is_polynomial, parts))
+        case Quotient(above, Number()):
+            return _is_polynomial(above)
+        case Negative(operand):
+            return _is_polynomial(operand)
+        case Power(base, Number() as exponent):
+            return exponent.value in (0, 1, 2, 3, 4) and _is_polynomial(base)
+        case Call(function, arguments):
+            return function.rstrip("'") in WHOLE and all(map(_is_polynomial, arguments))
+        case Comparison(left, _, right):
+            return _is_polynomial(left) and _is_polynomial(right)
+        case Conditional(condition, then, otherwise):
+            return all(map(_is_polynomial, (condition, then, otherwise)))
+        case _:
+            return False
+
+
 def _factors(formula: Formula) -> set[str]:
     """The names that are multiplied with something in a formula."""
     found: set[str] = set()
@@ -108,6 +146,14 @@ def _factors(formula: Formula) -> set[str]:
             found.update(factor.name for factor in part.factors if isinstance(factor, Name))
         waiting.extend(children(part))
     return found
+
+
+def _largest_term(node: Node, v: Sequence[float]) -> float:
+    formula = node.step.formula
+    if not isinstance(formula, Sum):
+        return 0.0
+    values = (as_float(evaluate(term, lambda name: v[node.slots[name]])) for term in formula.terms)
+    return max((abs(value) for value in values if math.isfinite(value)), default=0.0)
 
 
 def _bounds(step: Step) -> tuple[float, float] | None:
@@ -164,7 +210,6 @@ class AnswerKey:
         for name in structure.names:
             value = values.get(name)
             self.truth.append(NAN if value is None else as_float(value))
-        self.exact = [isinstance(values.get(name), Fraction) for name in structure.names]
         self.symbolic = any(values.get(step.name) is None for step in structure.graph.steps)
         self.scale = [abs(value) for value in self.truth]
         for node in structure.steps:
@@ -173,17 +218,36 @@ class AnswerKey:
             elif self._is_noise(node):
                 self.truth[node.slot] = 0.0
                 self.scale[node.slot] = 0.0
-        # Where values are not finite nothing is within the tolerance but the value itself.
-        self.margin = [tolerance * s if math.isfinite(s) else 0.0 for s in self.scale]
+        # What is a short decimal all the way from the given numbers: nothing has to be rounded.
+        self.short = [is_short(value) for value in self.truth]
+        for node in structure.steps:
+            self.short[node.slot] &= node.polynomial and all(
+                self.short[parent] for parent in node.parents
+            )
+        # Where values are short or not finite nothing is within the tolerance but the value itself.
+        self.margin = [
+            tolerance * scale if math.isfinite(scale) and not short else 0.0
+            for scale, short in zip(self.scale, self.short, strict=True)
+        ]
         self.asked: dict[int, float] = {}
         if iteration.values:
             for step in asked(problem, structure.graph, values):
                 self.asked[structure.slots[step.name]] = points_of(problem.marking, step)
 
     def room(self, slot: int, written: Written) -> float:
-        """How far the number carried on may be from the one written: nothing was rounded off a
-        fraction that is written whole."""
-        return 0.0 if self.exact[slot] and written.value == self.truth[slot] else written.unit
+        """How far the number carried on may be from the one written: nothing is rounded off where
+        the right number has no more digits than the one written."""
+        if self.short[slot] and divides(written.last, self.truth[slot]):
+            return 0.0
+        return written.unit
+
+    @cached_property
+    def terms(self) -> list[float]:
+        """How large the terms are that a number is summed from: what a machine rounds to."""
+        found = [abs(value) for value in self.truth]
+        for node in self.structure.steps:
+            found[node.slot] = max(found[node.slot], _largest_term(node, self.truth))
+        return found
 
     def _is_noise(self, node: Node) -> bool:
         value = self.truth[node.slot]

@@ -1,33 +1,40 @@
 """Which known slip explains a wrong number: variants of the step, and of unwritten steps before it.
 
-Slips are looked for in the value itself, never in what the student may have meant.
+Slips are looked for in the value itself, never in what the student may have meant. One is named
+only where chance does not explain the fit: what is at least as simple is counted, at the density
+it has near the number.
 """
 
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence, Set
 from typing import NamedTuple
 
 from backprop_cli.formula.nodes import Name
-from backprop_cli.marking.mistakes import RANK, Slips, related
-from backprop_cli.marking.model import Mistake
-from backprop_cli.marking.numbers import written_the_same
+from backprop_cli.marking.mistakes import RANK, Idea, Slips, related
+from backprop_cli.marking.model import Code, Mistake
+from backprop_cli.marking.numbers import Written, written_the_same
 from backprop_cli.marking.sheet import AnswerKey, Node
-from backprop_cli.marking.work import Work
+from backprop_cli.marking.work import Habit, Work
 
 CLOSE = 1e-9
 """Relative difference of two floats that were calculated in different orders."""
 MOST_HIDDEN = 12
-UNLIKELY = 5.0
-MOST_COARSE = 0.02
-"""Slips from this rank on are not named for a number that is known to so little."""
-MOST_LOOSE = 0.05
-MOST_SLACK = 0.005
-"""Where own roundings can move a value by more than this, looking values up finds anything."""
-NOT_THE_SAME = 2.0  # added where the slip would be written with other digits
+CHANCE = 0.05
+"""What fits by accident this often is no evidence."""
+ABOUT = 3.0
+"""Candidates within this factor of a number are as likely to hit it as the one that does."""
+WINDOW = 0.5
+"""The part of a unit in which a candidate about the number hits it, rounded or cut off."""
+EMPTY = 0.3
+"""A 0 fits a slip that gives 0 this often by accident, where other gradients are right."""
+FAR = 2  # a slip so many steps away
+NEAR_RIGHT = 0.03  # is no evidence this near to the right value
+SURE = 6  # unless it gives so many digits
 LOOSE = 10.0  # added to the rank of a match that needs the allowance of own roundings
+MOST_LOOSE = 0.05
 HIDDEN = 1.0  # added where the slip sits in a step before the answer
 DEEPER = 0.1  # added for each step further away
 NOT_WRITTEN = 5.5  # added where that step is asked for: it would have been written
@@ -39,7 +46,9 @@ TRUE_PARENTS = 0.1  # added where only the true values explain it, not the stude
 class Explanation(NamedTuple):
     """A slip that explains an answer, the step it sits in and the value it gave there.
 
-    `fit` compares how far the slip misses the answer with how far the right number does.
+    `simple` is the rank without what the match itself adds to it, `near` how far off a match
+    may be in parts of the number, `fit` how far this one is in parts of what the right number is.
+    `chance` is how often something at least as simple would fit by accident.
     """
 
     rank: float
@@ -47,7 +56,11 @@ class Explanation(NamedTuple):
     mistake: Mistake
     slot: int
     value: float
+    idea: Idea | None = None
+    simple: float = 0.0
+    near: float = 0.0
     fit: float = 0.0
+    chance: float = 0.0
 
 
 class SlipFinder:
@@ -62,52 +75,22 @@ class SlipFinder:
         self,
         key: AnswerKey,
         node: Node,
-        value: float,
-        unit: float,
+        given: Written,
         works: Sequence[Work],
-        confirmed: Set[int] = frozenset(),
-        digits: int = 17,
-    ) -> Explanation | None:
-        """The simplest slip that gives `value` where the right number is another, or None.
+        confirmed: Set[int],
+        habit: Habit,
+    ) -> list[Explanation]:
+        """The slips that give this number where the right one is another, the simplest first.
 
-        It is not looked for in steps that are `confirmed` to have been done right. Steps that
-        were not written may have been rounded to `digits`.
+        They are not looked for in steps that are `confirmed` to have been done right. Steps that
+        were not written may have been rounded by the student's `habit`.
         """
         found: list[Explanation] = []
         for place, work in enumerate(works):
-            search = _Search(self, key, work, place * TRUE_PARENTS, digits)
-            hidden = work.hidden(node)[:MOST_HIDDEN]
-            search.rounded = any(slot not in key.asked for slot in hidden)
-            search.at(node, value, unit, 0.0, found)
-            for depth, slot in enumerate(hidden):
-                if slot in confirmed:
-                    continue
-                between = self.structure.nodes[slot]
-                assert between is not None
-                later = HIDDEN + DEEPER * depth
-                if slot in key.asked and not isinstance(node.step.formula, Name):
-                    later += NOT_WRITTEN
-                needed = inverse(work, node, slot, value, unit)
-                if needed is not None:
-                    search.at(between, *needed, later, found)
-                else:
-                    search.carried(node, between, value, unit, later, found)
-        if not found:
-            return None
-        best = min(found, key=lambda each: (each.rank, each.distance))
-        if best.mistake.code == "wrong-operand" and self._ambiguous(best, found):
-            general = "another value of the sheet seems to have been put in for one of its numbers"
-            return best._replace(mistake=Mistake("wrong-operand", general))
-        return best
-
-    @staticmethod
-    def _ambiguous(best: Explanation, found: Sequence[Explanation]) -> bool:
-        rivals = {
-            e.mistake.message
-            for e in found
-            if e.mistake.code == "wrong-operand" and e.rank <= best.rank + 0.2
-        }
-        return len(rivals) > 2
+            search = _Search(self, key, work, place * TRUE_PARENTS, habit)
+            search.everywhere(node, given, confirmed)
+            found += search.rated()
+        return sorted(found, key=lambda each: (each.rank, each.distance))
 
     def structural(self, node: Node, v: Sequence[float]) -> list[float]:
         """What the slips of the step itself would give, operands and stray factors left aside."""
@@ -173,130 +156,154 @@ def _through(work: Work, node: Node, slot: int) -> Callable[[float], float]:
 
 
 class _Search:
+    """The search for one number among one student's values."""
+
     def __init__(
-        self, finder: SlipFinder, key: AnswerKey, work: Work, later: float, digits: int
+        self, finder: SlipFinder, key: AnswerKey, work: Work, later: float, habit: Habit
     ) -> None:
         self.finder = finder
-        self.digits = digits
-        self.rounded = False  # whether there are steps that may have been rounded unseen
+        self.habit = habit
         self.key = key
         self.work = work
         self.later = later
+        self.found: list[Explanation] = []
+        self.trials: dict[float, float] = {}  # the rank of each number that a candidate gives
+        self.lookups: list[tuple[float, float]] = []  # ranks, and how many numbers were tried
         self._sorted: list[tuple[float, int]] | None = None
 
-    def at(
-        self, node: Node, value: float, unit: float, later: float, found: list[Explanation]
-    ) -> None:
+    def everywhere(self, node: Node, given: Written, confirmed: Set[int]) -> None:
+        """Slips in the step itself, and in the unwritten steps that it is reached through."""
+        value, unit = given.value, given.unit if given.digits else 0.0
+        levels = self.work.levels(node, MOST_HIDDEN)
+        rounded = any(slot not in self.key.asked for slot, _ in levels)
+        self.at(node, value, unit, 0.0, rounded)
+        right = self.work.value(node)[0]
+        for place, (slot, level) in enumerate(levels):
+            if slot in confirmed:
+                continue
+            doubtful = level >= FAR and given.digits < SURE
+            if doubtful and abs(value - right) <= NEAR_RIGHT * abs(right):
+                continue
+            between = self.finder.structure.nodes[slot]
+            assert between is not None
+            later = HIDDEN + DEEPER * place
+            if slot in self.key.asked and not isinstance(node.step.formula, Name):
+                later += NOT_WRITTEN
+            needed = inverse(self.work, node, slot, value, unit)
+            if needed is not None:
+                self.at(between, *needed, later, rounded)
+            else:
+                self.carried(node, between, value, unit, later)
+
+    def rated(self) -> list[Explanation]:
+        """What was found, each with how often chance would find something as simple."""
+        ranks = sorted(self.trials.values())
+        rated = []
+        for each in self.found:
+            tried = float(bisect_right(ranks, each.simple + CLOSE) - 1)
+            tried += sum(times for rank, times in self.lookups if rank <= each.simple + CLOSE)
+            chance = EMPTY if each.near == EMPTY else min(1.0, max(tried, 0.0) * each.near)
+            rated.append(each._replace(chance=chance))
+        return rated
+
+    def at(self, node: Node, value: float, unit: float, later: float, rounded: bool) -> None:
         """Slips in this step that make it come to `value`."""
         work = self.work
         work.settle(node.needs)
-        right, spread = work.value(node)
+        right = work.value(node)[0]
         if not math.isfinite(right):
             return
-        if self.rounded and self.digits < 17:
-            spread = max(spread, work.widened(node, self.digits))
         scale = abs(right - work.v[node.base]) if node.base >= 0 else abs(right)
-        apart = max(0.5 * unit, self.key.tolerance * scale)
-        near = unit * 1.001 + CLOSE * abs(value)
-        # What own roundings on the way can move a value by, in proportion.
-        slack = spread / abs(right) if right else 0.0
-        if self.rounded and self.digits < 17:
-            slack = max(slack, 5 * 10.0 ** (1 - self.digits))
-        slack = min(slack, MOST_LOOSE)
-        loose = near + min(slack, MOST_SLACK) * abs(value)
-        if abs(value - right) <= apart:
+        target = _Target(value, unit, right, max(0.5 * unit, self.key.tolerance * scale))
+        if self.key.short[node.slot]:
+            target = target._replace(apart=0.4 * min(unit, abs(value - right)))
+        if abs(value - right) <= target.apart:
             return
+        if rounded and self.habit.digits < 17 and right:
+            slack = work.widened(node, self.habit) / abs(right)
+            slack = max(slack, 5 * 10.0 ** (1 - self.habit.digits))
+            target = target._replace(slack=min(slack, MOST_LOOSE))
         later += self.later
-        self._variants(node, value, unit, near, apart, slack, right, later, found)
-        self._decimal(node, value, near, right, later, found)
-        self._decimal(node, value, loose, right, later + LOOSE, found)
-        for width, rank in ((near, later), (loose, later + LOOSE)):
-            if width <= 0.1 * abs(value):
-                self._operands(node, value, width, apart, right, rank, found)
-            if width <= 0.03 * abs(value):
-                self._extra_factor(node, value, width, apart, right, rank, found)
-            if slack > MOST_SLACK:
-                break
+        self._variants(node, target, later)
+        if not value:
+            return
+        self._decimal(node, target, later)
+        self._operands(node, target, later)
+        self._extra_factor(node, target, later)
 
-    def carried(
-        self,
-        node: Node,
-        between: Node,
-        value: float,
-        unit: float,
-        later: float,
-        found: list[Explanation],
-    ) -> None:
+    def carried(self, node: Node, between: Node, value: float, unit: float, later: float) -> None:
         """Slips in a step before that cannot be calculated back to (a unit that is off): each is
         carried on to the answer instead."""
         self.work.settle(node.needs)
         right = self.work.value(node)[0]
+        if not math.isfinite(right):
+            return
         through = _through(self.work, node, between.slot)
         made = self.finder.slips.of(between)
         self.work.settle(made.needs)
-        near = unit * 1.001 + CLOSE * abs(value)
-        apart = max(unit, self.key.tolerance * abs(right))
+        target = _Target(value, unit, right, max(unit, self.key.tolerance * abs(right)))
         for variant, other in zip(made.variants, made.functions(self.work.v), strict=True):
             result = through(other)
-            if abs(value - result) <= near and abs(result - right) > apart:
-                rank = variant.rank + later + self.later
-                found.append(
-                    Explanation(rank, abs(value - result), variant.mistake, between.slot, other)
-                )
+            if math.isfinite(result):
+                at = Explanation(0.0, 0.0, variant.mistake, between.slot, other, variant.idea)
+                self._offer(at, target, result, variant.rank + later + self.later)
 
-    def _variants(
-        self,
-        node: Node,
-        value: float,
-        unit: float,
-        near: float,
-        apart: float,
-        slack: float,
-        right: float,
-        later: float,
-        found: list[Explanation],
-    ) -> None:
+    def _offer(self, slip: Explanation, target: _Target, result: float, simple: float) -> None:
+        """A candidate: counted where it is about the number, found where it is the number."""
+        value, unit, right = target.value, target.unit, target.right
+        if abs(result - right) <= target.apart:
+            return
+        if not value:
+            if abs(result) <= CLOSE * abs(right):
+                self.found.append(slip._replace(rank=simple, simple=simple, near=EMPTY))
+            return
+        if not 1 / ABOUT < result / value < ABOUT:
+            return
+        number = float(f"{result:.9g}")
+        self.trials[number] = min(simple, self.trials.get(number, simple))
+        distance = abs(value - result)
+        if distance <= CLOSE * abs(value) or written_the_same(value, unit, result):
+            rank, near = simple, WINDOW * unit / abs(value)
+        elif target.slack and distance <= unit + target.slack * abs(result):
+            rank, near = simple + LOOSE, unit / abs(value) + target.slack
+        else:
+            return
+        fit = distance / abs(value - right)
+        self.found.append(
+            slip._replace(rank=rank, distance=distance, simple=simple, near=near, fit=fit)
+        )
+
+    def _variants(self, node: Node, target: _Target, later: float) -> None:
         made = self.finder.slips.of(node)
         self.work.settle(made.needs)
         for variant, other in zip(made.variants, made.functions(self.work.v), strict=True):
-            distance = abs(value - other)
-            if variant.rank >= UNLIKELY and near > MOST_COARSE * abs(value):
-                continue
-            if distance <= near:
-                loose = 0.0 if written_the_same(value, unit, other) else NOT_THE_SAME
-            elif slack and distance <= near + slack * abs(other):
-                loose = LOOSE
-            else:
-                continue
-            if abs(other - right) > apart:
-                rank = variant.rank + later + loose
-                fit = distance / abs(value - right)
-                found.append(Explanation(rank, distance, variant.mistake, node.slot, other, fit))
+            if math.isfinite(other):
+                slip = Explanation(0.0, 0.0, variant.mistake, node.slot, other, variant.idea)
+                self._offer(slip, target, other, variant.rank + later)
 
-    def _decimal(
-        self,
-        node: Node,
-        value: float,
-        near: float,
-        right: float,
-        later: float,
-        found: list[Explanation],
-    ) -> None:
-        if right == 0 or value == 0:
+    def _slip(
+        self, node: Node, code: Code, message: str, value: float, role: str | None
+    ) -> Explanation:
+        idea = None if role is None else Idea(code, role)
+        return Explanation(0.0, 0.0, Mistake(code, message), node.slot, value, idea)
+
+    def _decimal(self, node: Node, target: _Target, later: float) -> None:
+        right, value = target.right, target.value
+        if right == 0:
             return
         ratio = value / right
         if not 1e-6 < ratio < 1e6:
             return
         power = round(math.log10(ratio))
-        if power == 0 or abs(value - right * 10.0**power) > near:
+        if power == 0:
             return
         places = "one place" if abs(power) == 1 else f"{abs(power)} places"
         side = "right" if power > 0 else "left"
         message = (
             f"the digits are right, but the decimal point stands {places} too far to the {side}"
         )
-        mistake = Mistake("decimal-slip", message)
-        found.append(Explanation(RANK["decimal-slip"] + later, 0.0, mistake, node.slot, value))
+        slip = self._slip(node, "decimal-slip", message, value, None)
+        self._offer(slip, target, right * 10.0**power, RANK["decimal-slip"] + later)
 
     # Operands and factors: the value that would have been needed is looked up among all values.
 
@@ -309,29 +316,13 @@ class _Search:
             )
         return self._sorted
 
-    def _lookup(self, value: float, width: float) -> list[int]:
+    def _between(self, low: float, high: float) -> tuple[int, int]:
         values = self.sorted
-        start = bisect_left(values, (value - width, -1))
-        found: list[int] = []
-        for at in range(start, len(values)):
-            if values[at][0] > value + width or len(found) > 200:
-                break
-            found.append(values[at][1])
-        return found
+        return bisect_left(values, (low, -1)), bisect_left(values, (high, len(self.work.v)))
 
-    def _operands(
-        self,
-        node: Node,
-        value: float,
-        near: float,
-        apart: float,
-        right: float,
-        later: float,
-        found: list[Explanation],
-    ) -> None:
+    def _operands(self, node: Node, target: _Target, later: float) -> None:
         v = self.work.v
-        function = node.function
-        names = self.finder.structure.names
+        function, right = node.function, target.right
         for parent in node.parents:
             if parent == node.base:
                 continue
@@ -345,55 +336,43 @@ class _Search:
             if once == 0 or not math.isfinite(once) or not math.isfinite(back):
                 continue
             if abs(once - back) > 1e-9 * abs(once):
-                self._substituted(node, parent, value, near, apart, right, later, found)
+                self._each_operand(node, parent, target, later)
                 continue
             slope = once / step
-            needed = old + (value - right) / slope
-            width = near / abs(slope) + CLOSE * max(abs(needed), abs(old))
-            for other in self._lookup(needed, width):
-                affinity = self._affinity(node, parent, other)
-                if affinity is None or (affinity > 0.3 and width > 0.02 * abs(needed)):
-                    continue
-                message = f"{names[other]} was used where {names[parent]} belongs"
-                rank = RANK["wrong-operand"] + affinity + later
-                distance = abs(v[other] - needed) / (abs(needed) or 1.0)
-                found.append(
-                    Explanation(rank, distance, Mistake("wrong-operand", message), node.slot, value)
-                )
+            needed = old + (target.value - right) / slope
+            # As many others as give a number between nothing and twice this one.
+            about = abs(target.value / slope)
+            first, last = self._between(needed - about, needed + about)
+            simple = RANK["wrong-operand"] + later
+            self.lookups.append((simple, (last - first) / 2))
+            width = (target.unit + target.slack * abs(target.value)) / abs(slope)
+            width = min(width, about) + CLOSE * max(abs(needed), abs(old))
+            first, last = self._between(needed - width, needed + width)
+            for _, other in self.sorted[first : min(last, first + 200)]:
+                result = right + slope * (v[other] - old)
+                self._operand(node, parent, other, result, target, simple)
 
-    def _substituted(
-        self,
-        node: Node,
-        parent: int,
-        value: float,
-        near: float,
-        apart: float,
-        right: float,
-        later: float,
-        found: list[Explanation],
-    ) -> None:
+    def _each_operand(self, node: Node, parent: int, target: _Target, later: float) -> None:
         v = self.work.v
         old = v[parent]
-        names = self.finder.structure.names
-        for other_value, other in self.sorted:
-            affinity = self._affinity(node, parent, other)
-            if affinity is None or affinity > 0.5:
-                continue
-            v[parent] = other_value
+        for value, other in self.sorted:
+            v[parent] = value
             result = node.function(v)
             v[parent] = old
-            if abs(result - value) <= near and abs(result - right) > apart:
-                message = f"{names[other]} was used where {names[parent]} belongs"
-                rank = RANK["wrong-operand"] + affinity + later
-                found.append(
-                    Explanation(
-                        rank,
-                        abs(result - value),
-                        Mistake("wrong-operand", message),
-                        node.slot,
-                        value,
-                    )
-                )
+            if math.isfinite(result):
+                self._operand(node, parent, other, result, target, RANK["wrong-operand"] + later)
+
+    def _operand(
+        self, node: Node, parent: int, other: int, result: float, target: _Target, simple: float
+    ) -> None:
+        affinity = self._affinity(node, parent, other)
+        if affinity is None:
+            return
+        names = self.finder.structure.names
+        message = f"{names[other]} was used where {names[parent]} belongs"
+        role = f"{names[parent]}>{names[other]}" if affinity == 0 else None
+        slip = self._slip(node, "wrong-operand", message, target.value, role)
+        self._offer(slip, target, result, simple + affinity)
 
     def _affinity(self, node: Node, parent: int, other: int) -> float | None:
         """How likely one quantity is taken for another: 0 a neighbour of the same kind, 1 any
@@ -432,33 +411,28 @@ class _Search:
             return None
         return 1.0
 
-    def _extra_factor(
-        self,
-        node: Node,
-        value: float,
-        near: float,
-        apart: float,
-        right: float,
-        later: float,
-        found: list[Explanation],
-    ) -> None:
-        step = node.step
+    def _extra_factor(self, node: Node, target: _Target, later: float) -> None:
+        step, right = node.step, target.right
         if right == 0 or step.section in ("update", "loss") or step.kind in NO_PRODUCT:
             return
         v = self.work.v
-        names = self.finder.structure.names
+        structure = self.finder.structure
         for other in self.finder.related(node):
-            if not self.work.known[other]:
+            if not self.work.known[other] or not math.isfinite(v[other]):
                 continue
+            message = f"the factor {structure.names[other]} does not belong here"
+            at = structure.nodes[other]
+            kind = structure.graph.leaves[other].kind if at is None else at.step.kind
             result = right * v[other]
-            if abs(result - value) <= near and abs(result - right) > apart:
-                message = f"the factor {names[other]} does not belong here"
-                found.append(
-                    Explanation(
-                        RANK["extra-factor"] + later,
-                        abs(result - value),
-                        Mistake("extra-factor", message),
-                        node.slot,
-                        value,
-                    )
-                )
+            slip = self._slip(node, "extra-factor", message, result, f"{step.kind} {kind}")
+            self._offer(slip, target, result, RANK["extra-factor"] + later)
+
+
+class _Target(NamedTuple):
+    """The number that is to be explained, where the right one is another."""
+
+    value: float
+    unit: float
+    right: float
+    apart: float  # what is nearer to the right number than this is no other one
+    slack: float = 0.0  # what roundings on the way can move a value by, in parts of it

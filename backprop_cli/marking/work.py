@@ -4,13 +4,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
+from backprop_cli.formula.nodes import Name
 from backprop_cli.marking.compiled import Function
-from backprop_cli.marking.numbers import quantum
+from backprop_cli.marking.numbers import divides, quantum
 from backprop_cli.marking.sheet import AnswerKey, Node
 
 EASY, IMPOSSIBLE, THROUGH = 1, 2, 3
 """Marks of a number that makes what rests on it trivial, and of unwritten steps it goes through."""
+
+
+class Habit(NamedTuple):
+    """How a student rounds: to so many significant digits, or to a unit where that is seen."""
+
+    digits: int
+    unit: float = 0.0
+
+    def rounds(self, value: float) -> float:
+        """The unit that a value is rounded to on the way; 0 where nothing is rounded off it."""
+        unit = self.unit or quantum(value, self.digits)
+        return 0.0 if divides(unit, value) else unit
 
 
 class Work:
@@ -20,7 +34,7 @@ class Work:
     numbers; its unit is what their units come to, to first order.
     """
 
-    __slots__ = ("key", "known", "nodes", "right", "tainted", "unit", "v", "written")
+    __slots__ = ("begun", "key", "known", "nodes", "right", "tainted", "unit", "v", "written")
 
     def __init__(self, key: AnswerKey) -> None:
         count = len(key.truth)
@@ -32,12 +46,13 @@ class Work:
         self.known = bytearray(b"\1" * leaves + b"\0" * (count - leaves))
         self.right = bytearray(b"\1" * count)
         self.written = bytearray(count)
+        self.begun = False  # whether anything before the gradients was written
         # What rests on a number that makes the rest of the work trivial.
         self.tainted = bytearray(count)
 
     def copy(self) -> Work:
         other = Work.__new__(Work)
-        other.key, other.nodes = self.key, self.nodes
+        other.key, other.nodes, other.begun = self.key, self.nodes, self.begun
         other.v, other.unit = list(self.v), list(self.unit)
         other.known, other.right = bytearray(self.known), bytearray(self.right)
         other.written, other.tainted = bytearray(self.written), bytearray(self.tainted)
@@ -48,6 +63,15 @@ class Work:
         self.unit[slot] = unit
         self.known[slot] = 1
         self.written[slot] = 1
+        node = self.nodes[slot]
+        if node is not None and node.step.section in ("forward", "loss", "backward"):
+            self.begun = True
+
+    def short(self, node: Node) -> bool:
+        """Whether nothing had to be rounded in what this step is calculated from."""
+        if not node.polynomial or not self.key.short[node.slot]:
+            return False
+        return not any(self.unit[parent] for parent in node.parents)
 
     def forget(self, slot: int, unit: float) -> None:
         """The written number says too little: go on with what follows from the earlier ones."""
@@ -123,8 +147,8 @@ class Work:
         right = self.right
         return all(right[parent] for parent in node.parents)
 
-    def widened(self, node: Node, digits: int) -> float:
-        """Σ|∂f/∂pᵢ|·uᵢ where steps that are not asked for were rounded to `digits` on the way."""
+    def widened(self, node: Node, habit: Habit) -> float:
+        """Σ|∂f/∂pᵢ|·uᵢ where steps that are not asked for were rounded on the way."""
         units = list(self.unit)
         hidden = self.hidden(node)
         asked = self.key.asked
@@ -132,14 +156,12 @@ class Work:
             if slot < self.key.structure.leaves:
                 continue
             # What is asked for and not written was not written down and rounded either.
-            unit = (
-                0.0 if slot in asked and not self.written[slot] else quantum(self.v[slot], digits)
-            )
+            unit = 0.0 if slot in asked and not self.written[slot] else habit.rounds(self.v[slot])
             if slot in hidden:
                 at = self.nodes[slot]
                 assert at is not None
                 unit += self.evaluate(at.function, at.parents, units)[1]
-            units[slot] = max(units[slot], unit)
+                units[slot] = max(units[slot], unit)
         return self.evaluate(node.function, node.parents, units)[1]
 
     def _parents(self, slot: int) -> tuple[int, ...]:
@@ -148,18 +170,23 @@ class Work:
 
     def hidden(self, node: Node, most: int = 60) -> list[int]:
         """The steps that were not written between this one and written ones, nearest first."""
-        found: list[int] = []
-        level = list(node.parents)
-        seen = set(level)
-        while level and len(found) < most:
-            below: list[int] = []
-            for slot in level:
-                if self.written[slot] or self.nodes[slot] is None:
-                    continue
-                found.append(slot)
-                for parent in self._parents(slot):
-                    if parent not in seen:
-                        seen.add(parent)
-                        below.append(parent)
-            level = below
+        return [slot for slot, _ in self.levels(node, most)]
+
+    def levels(self, node: Node, most: int) -> list[tuple[int, int]]:
+        """The same, with how many steps away each is; a step that only hands on does not count."""
+        found: list[tuple[int, int]] = []
+        step = 0 if isinstance(node.step.formula, Name) else 1
+        waiting = [(parent, step) for parent in node.parents]
+        seen = {parent for parent, _ in waiting}
+        for slot, level in waiting:
+            at = self.nodes[slot]
+            if self.written[slot] or at is None:
+                continue
+            found.append((slot, level))
+            if len(found) >= most:
+                break
+            step = 0 if isinstance(at.step.formula, Name) else 1
+            fresh = [parent for parent in at.parents if parent not in seen]
+            seen.update(fresh)
+            waiting += [(parent, level + step) for parent in fresh]
         return found

@@ -168,6 +168,8 @@ class Marking:
     pass_share: Fraction = Fraction(1)
     follow_through: Fraction = Fraction(1)
     imprecise: Fraction = Fraction(1, 2)
+    method: Fraction = Fraction(1, 2)  # for a right formula whose number is wrong
+    repeated: Literal["once", "each"] = "once"  # what the same slip in several places costs
     tolerance: Fraction = Fraction(5, 1000)
 
 

@@ -404,6 +404,11 @@ def _marking() -> Schema:
             "pass": _described(SHARE, "The share of points that passes, 1 unless given."),
             "follow_through": _described(SHARE, "Credit for right work from a wrong value."),
             "imprecise": _described(SHARE, "Credit for a value that was rounded too early."),
+            "method": _described(SHARE, "Credit for a right formula with a wrong number."),
+            "repeated": {
+                "enum": ["once", "each"],
+                "description": "Whether the same slip costs once or wherever it is made.",
+            },
             "tolerance": {
                 "anyOf": [
                     NOT_NEGATIVE,

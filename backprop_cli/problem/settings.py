@@ -80,7 +80,16 @@ def read_rounding(top: Fields, report: Report) -> Rounding:
     )
 
 
-MARKING_KEYS = ("ask", "points", "pass", "follow_through", "imprecise", "tolerance")
+MARKING_KEYS = (
+    "ask",
+    "points",
+    "pass",
+    "follow_through",
+    "imprecise",
+    "method",
+    "repeated",
+    "tolerance",
+)
 
 
 @dataclass(frozen=True)
@@ -112,6 +121,13 @@ def read_marking(top: Fields, report: Report) -> ReadMarking:
         pass_share=_share(own, "pass", default.pass_share, report),
         follow_through=_share(own, "follow_through", default.follow_through, report),
         imprecise=_share(own, "imprecise", default.imprecise, report),
+        method=_share(own, "method", default.method, report),
+        repeated=cast(
+            Literal["once", "each"],
+            own.read(
+                "repeated", lambda one: choice(one, report, "`repeated`", ("once", "each")), "once"
+            ),
+        ),
         tolerance=_tolerance(own.get("tolerance"), default.tolerance, report),
     )
     return ReadMarking(marking, (*asked, *keys))

@@ -118,26 +118,36 @@ def test_what_is_asked_and_its_points(marking: str, score: float, most: float) -
     assert (report.score, report.max_score) == (score, most)
 
 
+ROUNDED = PROBLEM.replace("identity", "sigmoid")
+"""z is 1.25, ŷ 0.77730, L 0.024797: the outputs are no short decimals."""
+
+
+def rounded(extra: str = "", **options: Any) -> Checker:
+    return Checker(read_problem("rounded.yaml", ROUNDED + extra), **options)
+
+
 def test_shares_of_credit_and_passing() -> None:
-    slip = submission(z1_1="1.50", yhat="1.53", L="0.140", b1_1_new="0.13")
-    whole = checker().mark(slip)
-    assert verdicts(whole)["z1_1"] == "wrong"
-    assert verdicts(whole)["yhat"] == "imprecise"
-    strict = checker("marking: {follow_through: 0.5, imprecise: 0, pass: 0.5}\n").mark(slip)
-    assert strict.score < whole.score
+    slip = parse_submission("s.yaml", "answers: {z1_1: 1.50, yhat: 0.835, L: 0.0136}")
+    whole = rounded().mark(slip)
+    assert list(verdicts(whole).values())[:3] == ["wrong", "imprecise", "follow_through"]
+    strict = rounded("marking: {follow_through: 0.25, imprecise: 0, pass: 0.03}\n").mark(slip)
+    assert (whole.score, strict.score) == (1.5, 0.25)
     assert strict.passed
 
 
 def test_tolerance_and_pass_mark_from_outside() -> None:
-    near = submission(z1_1="1.27")
-    assert verdicts(checker().mark(near))["z1_1"] == "imprecise"
-    assert verdicts(checker(tolerance=0.02).mark(near))["z1_1"] == "correct"
-    assert (
-        verdicts(checker("marking: {tolerance: {relative: 0.02}}\n").mark(near))["z1_1"]
-        == "correct"
-    )
-    assert not checker().mark(near).passed
-    assert checker(pass_mark=Fraction(9, 10)).mark(near).passed
+    near = parse_submission("s.yaml", "answers: {z1_1: 1.25, yhat: 0.7900}")
+    assert verdicts(rounded().mark(near))["yhat"] == "imprecise"
+    assert verdicts(rounded(tolerance=0.02).mark(near))["yhat"] == "correct"
+    wider = rounded("marking: {tolerance: {relative: 0.02}}\n")
+    assert verdicts(wider.mark(near))["yhat"] == "correct"
+    assert not rounded().mark(near).passed
+    assert rounded(pass_mark=Fraction(1, 5)).mark(near).passed
+
+
+def test_what_is_exact_has_no_tolerance() -> None:
+    """Nothing had to be rounded on this sheet: a number that is one off is another number."""
+    assert verdicts(checker(tolerance=0.02).mark(submission(z1_1="1.26")))["z1_1"] == "wrong"
 
 
 def test_no_value_is_given_away_unless_revealed() -> None:
@@ -207,6 +217,23 @@ def test_a_name_and_its_alias_are_one_answer() -> None:
     report = checker().mark(submission(a1_1="1.25"))
     (twice,) = [a for a in report.answers if a.verdict == "unreadable"]
     assert "given twice" in twice.feedback
+
+
+def test_the_same_slip_again_is_charged_once_unless_asked_otherwise() -> None:
+    wrong_way = submission(w1_1_1_new="0.75", b1_1_new="0.375")
+    once = by_name(checker().mark(wrong_way))
+    assert [once[name].points for name in ("w1_1_1_new", "b1_1_new")] == [0, 1]
+    assert once["b1_1_new"].verdict == "follow_through"
+    assert once["b1_1_new"].same_as == "w1_1_1_new"
+    each = by_name(checker("marking: {repeated: each}\n").mark(wrong_way))
+    assert [each[name].points for name in ("w1_1_1_new", "b1_1_new")] == [0, 0]
+
+
+def test_a_right_formula_with_a_wrong_number_earns_its_method() -> None:
+    both = submission(L="(yhat - 1)^2/2 = 0.0413")
+    marked = by_name(checker("marking: {method: 0.25}\n").mark(both))["L"]
+    assert marked.mistake is not None
+    assert (marked.mistake.code, marked.points) == ("formula-right", 0.25)
 
 
 def test_an_unreadable_file_scores_nothing_with_its_reason() -> None:

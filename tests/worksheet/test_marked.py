@@ -57,5 +57,5 @@ def test_a_mark_that_is_lost_in_working_is_explained_where_it_is_lost() -> None:
 
 
 def test_a_term_is_named_as_the_sheet_writes_it() -> None:
-    page = student(NEURON, "answers: {z1_1: 0.6}")
+    page = student(NEURON, "answers: {z1_1: 0.600}")
     assert "The sign of w₁₂⁽¹⁾·x₂ is the wrong way round." in page

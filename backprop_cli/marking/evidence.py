@@ -1,0 +1,179 @@
+"""What answers show that show nothing by themselves: a bare 0, an update that changes nothing, a
+number that stands elsewhere on the sheet.
+
+An answer that agrees may have been worked out, or be what one writes who knows nothing. The other
+answers tell which.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+
+from backprop_cli.graph.step import Section
+from backprop_cli.marking.feedback import NO_DIGITS, TRIVIAL, UNCHANGED, ZERO
+from backprop_cli.marking.judge import EPS, Judgement
+from backprop_cli.marking.mistakes import Idea
+from backprop_cli.marking.numbers import Written, written_the_same
+from backprop_cli.marking.sheet import AnswerKey, Node
+from backprop_cli.marking.slips import CHANCE
+
+GRADIENTS: tuple[Section, ...] = ("backward", "gradient")
+MANY = 3
+"""So many answers that only repeat other numbers are no accident."""
+FORWARD: tuple[Section, ...] = ("forward", "loss", "backward", "gradient")
+
+
+def shown_ideas(updates: Iterable[Evidence]) -> frozenset[Idea]:
+    """The ideas that several answers show together, though not each of them by itself.
+
+    The one that explains the most answers comes first, then the one that explains the most of
+    the others.
+    """
+    judgements: list[Judgement] = []
+    places: dict[Idea, dict[int, float]] = {}
+    for evidence in updates:
+        for slot, judgement in evidence.judgements.items():
+            for idea, chance in judgement.candidates.items():
+                found = places.setdefault(idea, {})
+                found[len(judgements)] = chance if evidence.tells(slot) else 1.0
+            judgements.append(judgement)
+    shown: set[Idea] = set()
+    while places:
+        idea = max(places, key=lambda each: (len(places[each]), -sum(places[each].values())))
+        covered = places.pop(idea)
+        if len(covered) < 2:
+            break
+        if math.prod(covered.values()) <= CHANCE:
+            shown.add(idea)
+            for others in places.values():
+                for place in covered:
+                    others.pop(place, None)
+    news = any(
+        each.verdict == "wrong" and not shown.isdisjoint(each.candidates) and each.idea not in shown
+        for each in judgements
+    )
+    return frozenset(shown) if news else frozenset()
+
+
+class Evidence:
+    """The judged answers to one update, asked for what they show together."""
+
+    def __init__(
+        self,
+        key: AnswerKey,
+        judgements: dict[int, Judgement],
+        numbers: Mapping[int, Written],
+    ) -> None:
+        self.key = key
+        self.judgements = judgements
+        self.numbers = numbers
+
+    def settle(self) -> None:
+        """Replaces the judgements in doubt, and those that only repeat other numbers."""
+        for slot, judgement in list(self.judgements.items()):
+            if judgement.doubt:
+                self.judgements[slot] = self._settled(slot, judgement)
+        repeats = [
+            slot
+            for slot, judgement in self.judgements.items()
+            if judgement.verdict == "follow_through" and self._repeats(slot)
+        ]
+        if len(repeats) >= MANY and not any(map(self._worked_out, self.judgements)):
+            for slot in repeats:
+                self.judgements[slot] = Judgement("wrong", TRIVIAL)
+
+    def tells(self, slot: int) -> bool:
+        """Whether an answer can be evidence of a slip: a bare 0 only where others are none."""
+        written = self.numbers.get(slot)
+        if written is None or written.digits:
+            return True
+        return any(
+            self._is_good(node.slot)
+            for node in self._steps(GRADIENTS)
+            if node.slot in self.judgements and self.numbers.get(node.slot)
+        )
+
+    def _settled(self, slot: int, judgement: Judgement) -> Judgement:
+        node = self.key.structure.nodes[slot]
+        assert node is not None
+        if judgement.doubt == "zero":
+            able = self._with_digits(node, self.numbers[slot].unit)
+            if self._show(able) and self._is_small(slot, able):
+                return judgement
+            return judgement._replace(verdict="wrong", feedback=ZERO if able else NO_DIGITS)
+        if self._show(self._followed(node)) or self._show(self._that_change(node)):
+            return judgement
+        return judgement._replace(verdict="imprecise", feedback=UNCHANGED, share=0.0)
+
+    def _show(self, slots: list[int]) -> bool:
+        """Whether what these quantities could show is shown, and rightly."""
+        answered = [slot for slot in slots if slot in self.judgements]
+        good = sum(map(self._is_good, answered))
+        return good > 0 and 2 * good >= len(answered)
+
+    def _is_small(self, slot: int, able: list[int]) -> bool:
+        """Whether a quantity comes to 0 at the decimals that the other answers are written to."""
+        units = [self.numbers[at].unit for at in able if at in self.numbers and self._is_good(at)]
+        return not units or abs(self.key.truth[slot]) <= 0.5 * max(units) * (1 + EPS)
+
+    def _is_good(self, slot: int) -> bool:
+        judgement = self.judgements[slot]
+        written = self.numbers.get(slot)
+        right = judgement.verdict in ("correct", "follow_through") and not judgement.doubt
+        return right and (written is None or written.digits > 0)
+
+    def _steps(self, sections: tuple[Section, ...]) -> Iterator[Node]:
+        return (node for node in self.key.structure.steps if node.step.section in sections)
+
+    def _with_digits(self, node: Node, unit: float) -> list[int]:
+        """The other quantities that show a digit at these decimals."""
+        sections = GRADIENTS if node.step.section in (*GRADIENTS, "update") else FORWARD
+        return [
+            other.slot
+            for other in self._steps(sections)
+            if other is not node
+            and abs(self.key.truth[other.slot]) >= 0.5 * unit
+            and (other.slot in self.key.asked or other.slot in self.judgements)
+        ]
+
+    def _followed(self, node: Node) -> list[int]:
+        """The answers that an update follows from, through what was not answered."""
+        found: list[int] = []
+        waiting = [parent for parent in node.parents if parent != node.base]
+        for slot in waiting:
+            at = self.key.structure.nodes[slot]
+            if at is None or at.step.section not in ("gradient", "update"):
+                continue
+            if slot in self.judgements:
+                found.append(slot)
+            else:
+                waiting += [parent for parent in at.parents if parent not in waiting]
+        return found
+
+    def _that_change(self, node: Node) -> list[int]:
+        """The other updates whose change can be seen at the digits written."""
+        found = []
+        for other in self._steps(("update",)):
+            written = self.numbers.get(other.slot)
+            if other is node or other.base < 0 or written is None:
+                continue
+            truth, old = self.key.truth[other.slot], self.key.truth[other.base]
+            if truth != old and not written_the_same(old, written.unit, truth):
+                found.append(other.slot)
+        return found
+
+    # Numbers that stand elsewhere
+
+    def _worked_out(self, slot: int) -> bool:
+        """Whether an answer is right and no number that was there to be copied."""
+        return self._is_good(slot) and (slot not in self.numbers or not self._repeats(slot))
+
+    def _repeats(self, slot: int) -> bool:
+        written = self.numbers.get(slot)
+        if written is None:
+            return False
+        size = abs(written.value)
+        given = self.key.truth[: self.key.structure.leaves]
+        others = (other.value for at, other in self.numbers.items() if at != slot)
+        return size in (0.0, 1.0) or any(abs(value) == size for value in (*given, *others))
