@@ -61,11 +61,11 @@ def _solve_gradient(
     carried: dict[str, Value | None] = dict(initial)
     iterations: list[Iteration] = []
     losses = Losses()
-    looks = updates_looked_at(problem, first, updates)
+    looks = updates_looked_at(first, updates)
     flow: list[Flow] = []
 
     def record(number: int, graph: Graph, values: Values) -> None:
-        flow.append(Flow(number, layer_sizes(problem, graph, values)))
+        flow.append(Flow(number, layer_sizes(graph, values)))
 
     stop = None
     # Hand rounding has no compiled form: it goes step by step to the end.

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from backprop_cli.formula.build import names_in, substitute
 from backprop_cli.formula.evaluate import as_float, evaluate
 from backprop_cli.formula.nodes import Formula, Name
 from backprop_cli.graph.naming import derivative_name
+from backprop_cli.graph.stages import Stage, activation_of, stages
 from backprop_cli.graph.step import Step
 from backprop_cli.problem.model import Layer, Network, RuleUse
 from backprop_cli.rules.activations import ACTIVATIONS
@@ -31,8 +32,8 @@ from backprop_cli.worksheet.document import (
 )
 from backprop_cli.worksheet.given import ranges
 from backprop_cli.worksheet.numbers import shown
-from backprop_cli.worksheet.reasons import calls_in
-from backprop_cli.worksheet.sheet import NO_VALUE, Sheet, cell_of
+from backprop_cli.worksheet.reasons import MOST_NAMED, calls_in
+from backprop_cli.worksheet.sheet import NO_VALUE, Sheet, cell_of, listed
 from backprop_cli.worksheet.singular import logarithm_remarks, singular_remarks
 
 SATURATED = 0.01
@@ -196,12 +197,15 @@ def _ties(sheet: Sheet) -> Iterator[Callout]:
 def _saturated(sheet: Sheet) -> Iterator[Callout]:
     found: list[Inline] = []
     for step in sheet.graph.section("backward"):
-        rule = ACTIVATIONS.get(step.rule or "")
+        if step.kind != "slope" or step.of is None:
+            continue
+        applied = activation_of(sheet.graph.step[step.of])
+        rule = ACTIVATIONS.get(applied[0]) if applied else None
         value = sheet.value(step.name)
-        if step.kind != "slope" or rule is None or not rule.saturates or value is None:
+        if rule is None or not rule.saturates or value is None:
             continue
         own = not (rule.layerwise and len(names_in(step.formula)) > 1)
-        if own and abs(as_float(value)) < SATURATED and step.of is not None:
+        if own and abs(as_float(value)) < SATURATED:
             found += [*([Text(", ")] if found else []), Math(Name(step.of))]
     if found:
         yield Callout(
@@ -252,67 +256,84 @@ def _units_off(depth: int, off: Sequence[int]) -> str:
 
 
 def _gradient_flow(sheet: Sheet) -> Iterator[Block]:
-    """The mean size of ∂L/∂z in each layer, from the output back."""
-    network = sheet.run.problem.model
-    if not isinstance(network, Network) or len(network.layers) < 2 or not sheet.graph.losses:
+    """The mean size of ∂L/∂z in each layer or stage, from the output back."""
+    means = layer_sizes(sheet.graph, sheet.iteration.values)
+    numbers = sorted(means, reverse=True)
+    if len(numbers) < 2:
         return
-    means = layer_sizes(sheet.run.problem, sheet.graph, sheet.iteration.values)
-    layers = sorted(means, reverse=True)
-    if len(layers) < 2:
-        return
+    found = stages(sheet.graph)
     rows: list[tuple[Line, ...]] = []
-    for above, layer in zip([None, *layers], layers, strict=False):
+    for above, number in zip([None, *numbers], numbers, strict=False):
         ratio = NO_VALUE
         if above is not None and means[above] > 0:
-            ratio = cell_of(shown(means[layer] / means[above], FLOW_DIGITS))
-        label = "output" if layer == len(network.layers) else str(layer)
-        rows.append(((Text(label),), cell_of(shown(means[layer], FLOW_DIGITS)), ratio))
+            ratio = cell_of(shown(means[number] / means[above], FLOW_DIGITS))
+        size = cell_of(shown(means[number], FLOW_DIGITS))
+        rows.append((_stage_name(found[number]), size, ratio))
+    layered = found[numbers[0]].label is not None
     slope = Name(derivative_name(sheet.graph.output, "z"))
     columns = (
-        Column((Text("Layer"),)),
+        Column((Text("Layer" if layered else "z"),), wrap=True),
         Column((Text("Mean size of "), Math(slope)), align="decimal"),
         Column((Text("Share of the layer above"),), align="decimal"),
     )
     yield Heading(3, (Text("Gradient layer by layer"),))
+    if not layered:
+        yield Paragraph((Text("What an activation is applied to is a z here."),))
     yield Table(columns, tuple(rows))
-    yield from _trend(network, as_float(means[layers[0]]), as_float(means[layers[-1]]), len(layers))
+    yield from _trend(
+        found.values(), as_float(means[numbers[0]]), as_float(means[numbers[-1]]), len(numbers)
+    )
+
+
+def _stage_name(stage: Stage) -> Line:
+    """The layer, or the quantities of a stage without a name of its own."""
+    if stage.label is not None:
+        return (Text(stage.label),)
+    named = [(Math(Name(name)),) for name in stage.preactivations[:MOST_NAMED]]
+    more = len(stage.preactivations) - len(named)
+    return listed([*named, *([(Text(f"{more} more"),)] if more else [])])
 
 
 def flow_over_run(run: Run) -> Iterator[Block]:
     """The mean size of ∂L/∂z in each layer at a few updates of a long run."""
-    network = run.problem.model
     rows = [flow for flow in run.flow if len(flow.sizes) > 1]
-    if not isinstance(network, Network) or not rows:
+    if not rows:
         return
-    layers = sorted(rows[0].sizes)
-    slope = Name(derivative_name(run.iterations[0].graph.output, "z"))
+    graph = run.iterations[0].graph
+    found = stages(graph)
+    numbers = sorted(rows[0].sizes)
+    slope = Name(derivative_name(graph.output, "z"))
     yield Heading(3, (Text("Gradient layer by layer"),))
     yield Paragraph((Text("The mean size of "), Math(slope), Text(" on the way:")))
     columns = [Column((Text("Update"),), align="right")]
-    for layer in layers:
-        title = "Output" if layer == len(network.layers) else f"Layer {layer}"
-        columns.append(Column((Text(title),), align="decimal"))
+    for number in numbers:
+        label = found[number].label
+        title: Line = _stage_name(found[number])
+        if label is not None:
+            title = (Text("Output" if label == "output" else f"Layer {label}"),)
+        columns.append(Column(title, align="decimal"))
     yield Table(
         tuple(columns),
         tuple(
             (
                 (Text(str(flow.update)),),
-                *(cell_of(shown(flow.sizes[layer], FLOW_DIGITS)) for layer in layers),
+                *(cell_of(shown(flow.sizes[number], FLOW_DIGITS)) for number in numbers),
             )
             for flow in rows
         ),
     )
 
 
-def _trend(network: Network, last: float, first: float, layers: int) -> Iterator[Callout]:
+def _trend(found: Collection[Stage], last: float, first: float, layers: int) -> Iterator[Callout]:
     """Vanishing or exploding, judged by the mean factor from one layer to the one before it."""
     if layers < 3 or not (0 < last < math.inf and 0 < first < math.inf):
         return
     factor = math.exp((math.log(first) - math.log(last)) / (layers - 1))
     if factor < VANISHES:
+        steepest = ", at most ¼ for σ" if any("sigmoid" in each.rules for each in found) else ""
         text = (
             "The gradient vanishes: on its way back each layer multiplies it by its weights and"
-            f" by the slopes of its units{_steepest(network)}, and the first layers hardly learn."
+            f" by the slopes of its units{steepest}, and the first layers hardly learn."
         )
     elif factor > EXPLODES:
         text = (
@@ -323,8 +344,3 @@ def _trend(network: Network, last: float, first: float, layers: int) -> Iterator
     else:
         return
     yield Callout("warning", (Text(text),))
-
-
-def _steepest(network: Network) -> str:
-    uses = {use.name for layer in network.layers for use in layer.activations}
-    return ", at most ¼ for σ" if "sigmoid" in uses else ""

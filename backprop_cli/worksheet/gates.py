@@ -22,7 +22,6 @@ from backprop_cli.worksheet.document import (
     Block,
     Column,
     Heading,
-    Inline,
     Line,
     Math,
     Paragraph,
@@ -32,7 +31,7 @@ from backprop_cli.worksheet.document import (
 )
 from backprop_cli.worksheet.passes import step_table
 from backprop_cli.worksheet.reasons import share_reasons
-from backprop_cli.worksheet.sheet import NO_VALUE, Sheet, cell_of
+from backprop_cli.worksheet.sheet import NO_VALUE, Sheet, cell_of, listed
 
 
 def gates(sheet: Sheet) -> Iterator[Block]:
@@ -168,14 +167,7 @@ def _values(sheet: Sheet, names: Sequence[str]) -> Line:
             items.append((Math(Name(name)),))
         else:
             items.append((Relation(Name(name), written.sign, written.formula),))
-    return _listed(items)
-
-
-def _listed(items: Sequence[Line]) -> Line:
-    line: list[Inline] = []
-    for item in items:
-        line += [*([Text(", ")] if line else []), *item]
-    return tuple(line) or NO_VALUE
+    return listed(items)
 
 
 OPERATIONS: Mapping[type, str] = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal, TypeAlias
@@ -26,7 +26,7 @@ from backprop_cli.graph.step import Graph, Step
 from backprop_cli.graph.whole import Wholes
 from backprop_cli.problem.model import Network
 from backprop_cli.run import Iteration, Run, Singular, Value, singularities
-from backprop_cli.worksheet.document import DerivationLine, Line, Math, Text
+from backprop_cli.worksheet.document import DerivationLine, Inline, Line, Math, Text
 from backprop_cli.worksheet.numbers import (
     Shown,
     authored,
@@ -314,3 +314,11 @@ def spelling_of(graph: Graph, *, deltas: bool = False) -> Spelling:
         return spell(name, graph.lettering)
 
     return spelling
+
+
+def listed(items: Sequence[Line]) -> Line:
+    """Several things parted by commas; a dash for none."""
+    line: list[Inline] = []
+    for item in items:
+        line += [*([Text(", ")] if line else []), *item]
+    return tuple(line) or NO_VALUE

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from pages import page, rows
+from pages import page, rows, run
+
+from backprop_cli.worksheet.blank import answers_template
 
 
 def plain(shown: str) -> str:
@@ -223,3 +225,39 @@ def test_targets_that_are_no_probabilities() -> None:
     shown = notes(source)
     assert "∂L/∂z₁⁽¹⁾ │ ŷ₁(y₁ + y₂) − y₁" in shown
     assert "but for the sum of the targets, which is not 1 here." in shown
+
+
+@pytest.mark.parametrize("what", ["vanishing", "exploding"])
+def test_a_circuit_and_a_network_show_the_same_flow(what: str) -> None:
+    """The chain written gate by gate has the sizes and the warning of the layers."""
+    circuit, layered = page(f"{what}-gradient-by-gates"), page(f"{what}-gradient")
+    columns = [
+        [row for name, row in rows(shown.partition("Gradient layer by layer")[2]).items()][1:4]
+        for shown in (circuit, layered)
+    ]
+    assert len(columns[0]) == 3
+    assert columns[0] == columns[1]
+    warnings = [
+        " ".join(line for line in shown.splitlines() if line.startswith("┃")).partition("The ")[2]
+        for shown in (circuit, layered)
+    ]
+    assert warnings[0] == warnings[1] != ""
+
+
+def test_gates_are_asked_for() -> None:
+    template = answers_template(run("exploding-gradient-by-gates"), "csv")
+    asked = [line.partition(",")[0] for line in template.splitlines()]
+    assert {f"df9/df{gate}" for gate in range(1, 9)} <= set(asked)
+
+
+def test_saturation_is_seen_in_equations_too() -> None:
+    assert "Saturated" not in notes("""
+        equations: {z: w*x, a: "1/(1 + exp(-z))", L: (a - y)^2}
+        given: {x: 1, y: 0}
+        parameters: {w: 0.5}
+    """)
+    assert "Saturated: a." in notes("""
+        equations: {z: w*x, a: "1/(1 + exp(-z))", L: (a - y)^2}
+        given: {x: 20, y: 0}
+        parameters: {w: 0.5}
+    """)
