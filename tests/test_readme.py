@@ -167,9 +167,3 @@ def test_every_file_they_name_is_there() -> None:
             r"[`(]((?:problems|tests|backprop_cli|\.ci|\.github)/[\w./-]*)[`)]", text
         ):
             assert (ROOT / path).exists(), f"{page}: {path}"
-
-
-def test_the_workflow_shown_is_the_one_to_copy() -> None:
-    workflow = (ROOT / ".github/classroom/backprop.yml").read_text(encoding="utf-8")
-    shown = next(block.text for block in blocks("yaml") if "jobs:" in block.text)
-    assert "".join(line for line in workflow.splitlines(True) if line[0] != "#") == shown
