@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar, assert_never
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar, assert_never
 
 import typer
 
@@ -169,6 +169,8 @@ TEXT_SHOWN = 2
 """So many updates are written in full on a sheet unless --show says otherwise."""
 JSON_SHOWN = 1000
 MOST_RATES = 20
+HELP_WIDTH = 76
+"""Columns of a command's help on a page of the reference, where it stands a little to the right."""
 NAMES = "names"
 """What `explain` explains of a file."""
 
@@ -286,7 +288,7 @@ Student = Annotated[
 ]
 
 
-@app.command()
+@app.command(epilog="Example: backprop solve problems/two-hidden-layers.yaml --only dL/dw1_1_1")
 def solve(
     file: ProblemFile,
     student: Student = None,
@@ -396,11 +398,11 @@ def solve(
     deliver(rendered(solution(run, choices), chosen, output, ascii, width, paper), output)
 
 
-@app.command()
+@app.command(epilog="Example: backprop check problems/two-hidden-layers.yaml answers.yaml")
 def check(
     file: ProblemFile,
     answers: Annotated[
-        list[str], typer.Argument(metavar="ANSWERS...", help="Answer files (YAML, JSON, CSV).")
+        list[str], typer.Argument(metavar="ANSWERS", help="Answer files (YAML, JSON, CSV).")
     ],
     format: Annotated[
         ReportFormat | None, typer.Option("--format", "-f", help="What to report; text by default.")
@@ -491,7 +493,7 @@ def verdict(tally: Tally, exit_zero: bool) -> int:
     return OK if tally.passed == tally.count else NOT_PASSED
 
 
-@app.command()
+@app.command(epilog="Example: backprop worksheet problems/two-hidden-layers.yaml -o homework.html")
 def worksheet(
     file: ProblemFile,
     student: Student = None,
@@ -519,7 +521,7 @@ def worksheet(
     deliver(rendered(blank(run), chosen, output, ascii, width, paper), output)
 
 
-@app.command()
+@app.command(epilog="Example: backprop draw problems/two-hidden-layers.yaml -o network.svg")
 def draw(
     file: ProblemFile,
     student: Student = None,
@@ -559,7 +561,7 @@ def draw(
             assert_never(chosen)
 
 
-@app.command()
+@app.command(epilog="Example: backprop new --layers 3-2-1 --activation tanh,sigmoid -o new.yaml")
 def new(
     layers: Annotated[
         str | None,
@@ -652,9 +654,9 @@ def unwritten(output: Path | None, force: bool) -> None:
         raise UsageProblem(f"{escape(str(file))} is there already; --force writes over it")
 
 
-@app.command()
+@app.command(epilog="Example: backprop validate problems/*.yaml")
 def validate(
-    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Problem files.")],
+    files: Annotated[list[str], typer.Argument(metavar="FILE", help="Problem files.")],
 ) -> None:
     """Read problem files and report what is wrong with them."""
     from backprop_cli.problem.read import read as read_file
@@ -673,12 +675,12 @@ def validate(
     raise typer.Exit(WRONG_INPUT if failed else OK)
 
 
-@app.command("list")
+@app.command("list", epilog="Example: backprop list sigmoid cross_entropy adam")
 def list_rules(
     what: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[NAME]...",
+            metavar="NAME",
             help="activations, losses, optimizers, initializers, or names of rules.",
             autocompletion=completion.rules,
         ),
@@ -700,10 +702,10 @@ def list_rules(
     deliver(rendered(document, chosen, output, ascii, width, paper), output)
 
 
-@app.command()
+@app.command(epilog="Example: backprop schema -o problem.schema.json")
 def schema(
     which: Annotated[
-        Files, typer.Argument(metavar="[problem|answers]", help="Which files to describe.")
+        Files, typer.Argument(metavar="problem|answers", help="Which files to describe.")
     ] = Files.PROBLEM,
     output: Output = None,
 ) -> None:
@@ -716,10 +718,11 @@ def schema(
     deliver(json.dumps(described, indent=2, ensure_ascii=False) + "\n", output)
 
 
-@app.command("help")
+@app.command("help", epilog="Example: backprop help marking")
 def help_on(
     topic: Annotated[
-        str | None, typer.Argument(metavar="[TOPIC]", help="A page of the reference; else all.")
+        str | None,
+        typer.Argument(metavar="TOPIC", help="A page of the reference, or a command."),
     ] = None,
     ascii: Ascii = False,
     width: Width = None,
@@ -734,19 +737,19 @@ def help_on(
         document = Document("The reference", (*manual.contents(), hint), spell)
     else:
         try:
-            document = manual.page(topic, {"commands": commands_table, "exit codes": exit_codes})
+            document = manual.page(topic, command_helps(), command_tables())
         except manual.UnknownTopic as error:
             raise UsageProblem(str(error)) from None
     deliver(rendered(document, Format.TEXT, None, ascii, width), None)
 
 
-@app.command()
+@app.command(epilog="Example: backprop explain missing-path")
 def explain(
     code: Annotated[
         str, typer.Argument(metavar="CODE", help="Of a message or of a slip; or `names`.")
     ],
     file: Annotated[
-        str | None, typer.Argument(metavar="[FILE]", help="Whose names are meant.")
+        str | None, typer.Argument(metavar="FILE", help="Whose names are meant.")
     ] = None,
     ascii: Ascii = False,
     width: Width = None,
@@ -769,30 +772,51 @@ def explain(
     deliver(rendered(document, Format.TEXT, None, ascii, width), None)
 
 
-def commands_table() -> Sequence[Block]:
-    """Every command with the first sentence of its help."""
-    from backprop_cli.manual import two_columns
+def command_tables() -> Mapping[str, Callable[[], Sequence[Block]]]:
+    """What the commands say of themselves, for the pages of the reference."""
+    from backprop_cli.manual import heading, two_columns
+    from backprop_cli.worksheet.document import Listing
 
-    return [two_columns(("Command", "Does"), list(command_lines().items()))]
-
-
-def exit_codes() -> Sequence[Block]:
-    from backprop_cli.manual import two_columns
-
-    rows = [(str(code), meaning) for code, meaning in EXIT_CODES.items()]
-    return [two_columns(("Exit code", "Means"), rows)]
+    codes = [(str(code), meaning) for code, meaning in EXIT_CODES.items()]
+    return {
+        "commands": lambda: [two_columns(("Command", "Does"), list(command_lines().items()))],
+        "exit codes": lambda: [two_columns(("Exit code", "Means"), codes)],
+        "options": lambda: [
+            block
+            for name, text in command_helps().items()
+            for block in (heading(f"backprop {name}"), Listing(text))
+        ],
+    }
 
 
 def command_lines() -> dict[str, str]:
     """Every command as it is called, with what it does."""
     lines = {}
     for name, command in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
-        arguments = [each.metavar for each in command.params if each.param_type_name == "argument"]
-        lines[" ".join(["backprop", name, *arguments])] = command.help
+        words = ["backprop", name]
+        for each in command.params:
+            if each.param_type_name == "argument":
+                several = "…" if each.nargs < 0 else ""
+                words.append(
+                    each.metavar + several if each.required else f"[{each.metavar}{several}]"
+                )
+        lines[" ".join(words)] = command.help
     return lines
 
 
-@app.command()
+def command_helps() -> dict[str, str]:
+    """The help of every command, as `--help` shows it."""
+    root = typer.main.get_command(app)
+    settings: dict[str, Any] = {"resilient_parsing": True, "terminal_width": HELP_WIDTH}
+    helps = {}
+    with root.make_context("backprop", [], **settings) as context:
+        for name, command in root.commands.items():  # type: ignore[attr-defined]
+            with command.make_context(name, [], parent=context, **settings) as own:
+                helps[name] = command.get_help(own).strip()
+    return helps
+
+
+@app.command(epilog="Example: backprop verify problems/two-hidden-layers.yaml")
 def verify(
     file: ProblemFile,
     student: Student = None,

@@ -88,15 +88,26 @@ def contents() -> list[Block]:
     return [two_columns(("Topic", "What it says"), [(topic, title(topic)) for topic in TOPICS])]
 
 
-def page(topic: str, commands: Tables) -> Document:
-    """A page, its places filled by the rules and by what the commands say of themselves.
+def page(topic: str, helps: Mapping[str, str], tables: Tables) -> Document:
+    """A page with its places filled, and the help of a command of that name.
 
-    Raises UnknownTopic.
+    `helps` is the help of every command, `tables` what the commands put into places beside
+    `TABLES`. Raises UnknownTopic.
     """
-    if topic not in TOPICS:
-        close = nearest(topic, TOPICS) or f"topics are {', '.join(TOPICS)}"
-        raise UnknownTopic(f"{quote(topic)} is no topic of the reference; {close}")
-    return Document(title(topic), tuple(blocks(source(topic), {**TABLES, **commands})), spell)
+    if topic in TOPICS:
+        written = list(blocks(source(topic), {**TABLES, **tables}))
+        if topic in helps:
+            written += [heading(f"backprop {topic}"), Listing(helps[topic])]
+        return Document(title(topic), tuple(written), spell)
+    if topic in helps:
+        return Document(f"backprop {topic}", (Listing(helps[topic]),), spell)
+    close = nearest(topic, (*TOPICS, *helps)) or f"topics are {', '.join(TOPICS)}"
+    raise UnknownTopic(f"{quote(topic)} is no topic of the reference; {close}")
+
+
+def heading(text: str) -> Heading:
+    """What stands over a part of a page."""
+    return Heading(2, (Text(text),))
 
 
 def explanation(code: str) -> Document:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
+from pathlib import Path
 from typing import get_args
 
 import pytest
-from commands import ROOT, backprop
+from commands import ROOT, backprop, run_line
 from rich.cells import cell_len
 
 from backprop_cli import manual
-from backprop_cli.cli import EXIT_CODES, command_lines
+from backprop_cli.cli import EXIT_CODES, command_helps, command_lines
 from backprop_cli.marking.model import VERDICTS, Code
 from backprop_cli.worksheet.catalogue import GROUPS
 
@@ -108,6 +110,8 @@ def test_what_the_tables_know_stands_on_the_pages() -> None:
     for code, meaning in EXIT_CODES.items():
         assert f"`{code}`" in commands
         assert meaning in commands
+    for text in command_helps().values():
+        assert re.sub(r"(?m)^(?=.)", "  ", text).replace("[  ", "[") in commands
     rules = shown("rules")
     for group in GROUPS:
         for name in group.rows:
@@ -121,3 +125,25 @@ def test_a_topic_that_is_none(topic: str, said: str) -> None:
     result = backprop("help", topic)
     assert (result.code, result.text) == (2, "")
     assert said in result.complaints
+
+
+@pytest.mark.parametrize("command", command_helps())
+def test_every_command_is_a_topic(command: str) -> None:
+    helped = backprop(command, "--help", COLUMNS="78").text
+    page = shown(command, "--width", "100")
+    for line in helped.splitlines():
+        assert line.strip() in page
+
+
+@pytest.mark.parametrize("command", command_helps())
+def test_help_ends_with_an_example_that_works(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(ROOT / "problems", tmp_path / "problems")
+    perfect = tmp_path / "problems" / "answers" / "two-hidden-layers-perfect.yaml"
+    shutil.copy(perfect, tmp_path / "answers.yaml")
+    monkeypatch.chdir(tmp_path)
+    *_, last = backprop(command, "--help").text.strip().splitlines()
+    assert last.startswith(f"  Example: backprop {command} ")
+    result = run_line(last.removeprefix("  Example: "))
+    assert result.code == 0, result.complaints
