@@ -844,7 +844,7 @@ def verify(
     raise typer.Exit(OK if verified.agrees else MISMATCH)
 
 
-@app.command()
+@app.command(epilog="Example: backprop variant own.yaml --student ada")
 def variant(
     file: ProblemFile,
     student: Student = None,
@@ -950,7 +950,7 @@ def numbers_table(variants: Mapping[str, Variant], names: Mapping[str, str]) -> 
     return out.getvalue()
 
 
-@app.command()
+@app.command(epilog="Example: backprop stress own.yaml --students 20")
 def stress(
     file: ProblemFile,
     students: Annotated[

@@ -11,6 +11,7 @@ from typing import get_args
 
 import pytest
 from commands import ROOT, backprop, run_line
+from pages import lay_out
 from rich.cells import cell_len
 
 from backprop_cli import manual
@@ -139,7 +140,7 @@ def test_every_command_is_a_topic(command: str) -> None:
 def test_help_ends_with_an_example_that_works(
     command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shutil.copytree(ROOT / "problems", tmp_path / "problems")
+    lay_out(tmp_path)
     perfect = tmp_path / "problems" / "answers" / "two-hidden-layers-perfect.yaml"
     shutil.copy(perfect, tmp_path / "answers.yaml")
     monkeypatch.chdir(tmp_path)

@@ -9,26 +9,20 @@ file; one that begins with `# name.yaml` is there for the commands to use.
 from __future__ import annotations
 
 import re
-import shutil
 import sys
 import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import yaml
 from commands import ROOT, run_line
+from pages import PAGES, README, Block, blocks, lay_out
 
 from backprop_cli import load
 from backprop_cli.marking.answers import parse_submission
 from backprop_cli.problem.read import read_problem
 
-README = ROOT / "README.md"
-PAGES = {
-    path.name: path.read_text(encoding="utf-8")
-    for path in (README, *sorted((ROOT / "backprop_cli" / "pages").glob("*.md")))
-}
 EXPLAINED = ("codes.md", "slips.md")
 """Pages of mistakes: `tests/test_explain.py` runs their examples."""
 BASE = {
@@ -39,27 +33,6 @@ BASE = {
     "learning_rate": "learning_rate: 0.7",
 }
 """A problem that a few keys shown alone are put into."""
-
-
-@dataclass(frozen=True)
-class Block:
-    page: str
-    language: str
-    line: int
-    text: str
-
-    def __str__(self) -> str:
-        return f"{self.page}:{self.line}"
-
-
-def blocks(language: str) -> list[Block]:
-    fenced = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
-    return [
-        Block(page, found[1], text.count("\n", 0, found.start()) + 1, found[2])
-        for page, text in PAGES.items()
-        for found in fenced.finditer(text)
-        if found[1] == language
-    ]
 
 
 def sessions(block: Block) -> Iterator[tuple[str, list[str]]]:
@@ -93,10 +66,7 @@ def as_pattern(shown: list[str]) -> re.Pattern[str]:
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the problems and the files that the pages show."""
-    shutil.copytree(ROOT / "problems", tmp_path / "problems")
-    for block in blocks("yaml"):
-        if named := re.match(r"# ([\w.-]+\.yaml)\n", block.text):
-            (tmp_path / named[1]).write_text(block.text, encoding="utf-8")
+    lay_out(tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
