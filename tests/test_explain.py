@@ -103,8 +103,6 @@ NO_EXAMPLE = {
     "file-too-large",
     "json-syntax",
     "no-formula",
-    "no-variant",
-    "no-variants",
     "not-utf8",
     "number-too-long",
     "too-deep",

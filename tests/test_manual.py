@@ -11,7 +11,7 @@ from typing import get_args
 
 import pytest
 from commands import ROOT, backprop, run_line
-from pages import lay_out
+from reference import lay_out
 from rich.cells import cell_len
 
 from backprop_cli import manual

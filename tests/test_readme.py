@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 import yaml
 from commands import ROOT, run_line
-from pages import PAGES, README, Block, blocks, lay_out
+from reference import PAGES, README, Block, blocks, lay_out
 
 from backprop_cli import load
 from backprop_cli.marking.answers import parse_submission
