@@ -63,6 +63,7 @@ class Format(StrEnum):
     HTML = "html"
     PDF = "pdf"
     JSON = "json"
+    SYMPY = "sympy"
 
 
 ENDINGS = {
@@ -74,6 +75,7 @@ ENDINGS = {
     ".htm": Format.HTML,
     ".pdf": Format.PDF,
     ".json": Format.JSON,
+    ".py": Format.SYMPY,
 }
 
 
@@ -392,6 +394,14 @@ def solve(
         from backprop_cli.worksheet.solution_json import solution_json
 
         deliver(solution_json(run, choices), output)
+        return
+    if chosen is Format.SYMPY:
+        from backprop_cli.worksheet.solution_sympy import NoScript, solution_sympy
+
+        try:
+            deliver(solution_sympy(run, choices), output)
+        except NoScript as error:
+            raise UsageProblem(str(error)) from None
         return
     from backprop_cli.worksheet.solution import solution
 
@@ -1066,6 +1076,8 @@ def rendered(
                 raise Undeliverable(str(missing)) from None
         case Format.JSON:
             raise UsageProblem("only a solution is written as JSON")
+        case Format.SYMPY:
+            raise UsageProblem("only a solution is written as a SymPy script")
         case _:
             assert_never(format)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -188,6 +188,12 @@ class Wholes:
             return public(composition.expression(name), composition.by_symbol())
         composition = self._composition(asked)
         return public(self._derivative(name, composition), composition.by_symbol())
+
+    def down_to(self, formula: Formula, known: Collection[str]) -> Formula:
+        """The formula with every step but the known ones written out."""
+        return compose(
+            formula, {name: step for name, step in self._steps.items() if name not in known}
+        )
 
     def _derivative(self, name: str, composition: Composition) -> Any:
         return composition.derivative(self.asked[name].output, self.asked[name].variable)
