@@ -1117,7 +1117,8 @@ def only_names(run: Run, asked: Sequence[str]) -> tuple[str, ...]:
         if plain is None:
             raise UsageProblem(f"{quote(name)} is not on this worksheet{suggestion(name, known)}")
         found.append(plain)
-    return tuple(dict.fromkeys(found))
+    aliases = {alias: name for it in run.iterations for alias, name in it.graph.aliases.items()}
+    return tuple(dict.fromkeys(aliases.get(name, name) for name in found))
 
 
 def between_names(run: Run, names: AnswerNames, written: str) -> str | None:

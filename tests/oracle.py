@@ -436,10 +436,10 @@ def gradients(
 ) -> tuple[Numbers, Numbers]:
     """Values and gradients of one batch, each under its plain name.
 
-    Gradients are there for every parameter (of the batch and, where it has several samples, of
-    each), and for every intermediate quantity: found by adding a zero to it and deriving for
-    that zero. Where batch normalisation ties the samples together there are those of the batch
-    only.
+    Gradients are there for every parameter (of the batch and, where it has several samples, of the
+    loss of each), and for every intermediate quantity: found by adding a zero to it and deriving
+    for that zero. Where batch normalisation ties the samples together there are also those of the
+    batch's loss.
     """
     several = len(batch) > 1
     places = {**parameters, **made.others}
@@ -460,19 +460,21 @@ def gradients(
 
     for name, value in _autograd(of_batch, places).items():
         found[f"d{made.output}/d{name}"] = value
-    for index, sample in enumerate(batch if made.separable else ()):
+    for index, sample in enumerate(batch):
         suffix = _suffix(sample[0], batch)
         zeros = {name + suffix: 0.0 for name in made.intermediates}
 
-        def of_sample(both: Numbers, index: int = index, zeros: Numbers = zeros) -> Any:
+        def moved(both: Numbers, zeros: Numbers = zeros) -> list[Any]:
             weights = {name: both[name] for name in places}
-            shift = {name: both[name] for name in zeros}
-            return made.forward(weights, batch, floats(), shift)[1][index]
+            return made.forward(weights, batch, floats(), {name: both[name] for name in zeros})[1]
 
-        for name, value in _autograd(of_sample, {**places, **zeros}).items():
-            base = name.removesuffix(suffix) if suffix else name
-            if base != made.output and (several or base in made.intermediates):
-                found[f"d{made.output}/d{base}{suffix}"] = value
+        own = _autograd(lambda both, at=index, go=moved: go(both)[at], {**places, **zeros})
+        for name, value in own.items():
+            if name != made.output + suffix and (several or name in zeros):
+                found[f"d{made.output}{suffix}/d{name}"] = value
+        if several and not made.separable:
+            whole = _autograd(lambda both, go=moved: reduced(go(both)), {**places, **zeros})
+            found |= {f"d{made.output}/d{name}": whole[name] for name in zeros}
     return values, found
 
 

@@ -154,8 +154,8 @@ def line_fit(problem: str, slip: str = "") -> list[Paper]:
             z = write(f"z1_1[{s}]", w * x + b)
             yhat = write(f"yhat[{s}]", z)
             losses += write(f"L[{s}]", (y - yhat) ** 2 / 2)
-            for_w += write(f"dL/dw1_1_1[{s}]", (yhat - y) * x)
-            for_b += write(f"dL/db1_1[{s}]", yhat - y)
+            for_w += write(f"dL[{s}]/dw1_1_1", (yhat - y) * x)
+            for_b += write(f"dL[{s}]/db1_1", yhat - y)
         write("L", losses * share)
         here = share
         if update == 0 and slip == "sum-not-mean":

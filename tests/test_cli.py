@@ -160,6 +160,13 @@ def test_only_knows_a_name_in_every_spelling(spelled: str, name: str) -> None:
     assert [step["name"] for step in json.loads(asked.text)["steps"]] == [name]
 
 
+@pytest.mark.parametrize("asked", ["dL[2]/dw1_1_1", "dL/dw1_1_1[2]", "dL?2?/dw1_1_1"])
+def test_the_gradient_of_one_sample_by_either_name(asked: str) -> None:
+    result = backprop("solve", "problems/line-fit-full-batch.yaml", "--only", asked, "--show", 1)
+    assert "∂L[2]/∂w₁₁⁽¹⁾ = ∂L[2]/∂ŷ[2] · ∂ŷ/∂z₁⁽¹⁾[2] · ∂z₁⁽¹⁾/∂w₁₁⁽¹⁾[2]" in result.text
+    assert result.text.count("= ∂L[2]/∂ŷ[2]") == 1
+
+
 def test_validate_reports_every_file_and_goes_on(tmp_path: Path) -> None:
     wrong = tmp_path / "wrong.yaml"
     wrong.write_text("layers: 3\n", encoding="utf-8")

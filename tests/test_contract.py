@@ -140,11 +140,11 @@ def test_samples_have_their_number_in_brackets_and_the_batch_has_none() -> None:
         + NEURON.split("\n", 2)[2]
     )
     sample = {step["name"]: step["sample"] for step in solution["steps"]}
-    assert sample["z1_1[2]"] == sample["dL/dw1_1_2[2]"] == sample["x1[2]"] == 2
+    assert sample["z1_1[2]"] == sample["dL[2]/dw1_1_2"] == sample["x1[2]"] == 2
     assert sample["L"] is sample["dL/dw1_1_2"] is sample["w1_1_2_new"] is sample["b1_1"] is None
     found = values(solution)
     assert found["L"] == pytest.approx((found["L[1]"] + found["L[2]"]) / 2)
-    assert found["dL/db1_1"] == pytest.approx((found["dL/db1_1[1]"] + found["dL/db1_1[2]"]) / 2)
+    assert found["dL/db1_1"] == pytest.approx((found["dL[1]/db1_1"] + found["dL[2]/db1_1"]) / 2)
 
 
 # Names that mean something to us, to SymPy or to Python are an author's own nevertheless.

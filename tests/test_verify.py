@@ -143,7 +143,7 @@ def test_a_wrong_sample_of_a_batch_is_found(monkeypatch: pytest.MonkeyPatch) -> 
 
     def swapped(problem: Any, graph: Graph) -> Graph:
         found = right(problem, graph)
-        first, second = found.step["dL/dw2_1_1[1]"], found.step["dL/dw2_1_1[2]"]
+        first, second = found.step["dL[1]/dw2_1_1"], found.step["dL[2]/dw2_1_1"]
         other = {first.name: second.formula, second.name: first.formula}
         return replace(
             found,

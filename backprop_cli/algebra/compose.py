@@ -112,12 +112,10 @@ def derivative_size(definitions: Definitions, output: str, variable: str) -> int
 class Composition:
     """A calculation in SymPy, each quantity in terms of what is given.
 
-    `definitions` are in order of calculation. `copies` are names that stand for others: the
-    derivative by one of them leaves the others alone, and afterwards they are the same again.
+    `definitions` are in order of calculation.
     """
 
     definitions: Definitions
-    copies: Mapping[str, str]
 
     @cached_property
     def _symbols(self) -> dict[str, Any]:
@@ -150,8 +148,8 @@ class Composition:
         return known
 
     def expression(self, name: str) -> Any:
-        """A quantity in what is given alone, copies as what they stand for."""
-        return self._merged(self._expressions.get(name, self.symbol(name)))
+        """A quantity in what is given alone."""
+        return self._expressions.get(name, self.symbol(name))
 
     def parts(self, formula: Formula) -> dict[int, Any]:
         """What a formula in the names of the calculation and each of its parts comes to, in what
@@ -175,24 +173,15 @@ class Composition:
         place = self.symbol(variable)
         try:
             if variable not in defined:
-                return self._merged(sympy.diff(self._expressions.get(output, 0), place))
+                return sympy.diff(self._expressions.get(output, 0), place)
             # By a quantity on the way: what comes after it, with a symbol in its place.
             own = self._expressions[variable]
             later = self.definitions[defined.index(variable) + 1 :]
             before = {name: self._expressions[name] for name in defined[: defined.index(variable)]}
             after = self._composed(later, {**before, variable: place})
-            return self._merged(sympy.diff(after[output], place).xreplace({place: own}))
+            return sympy.diff(after[output], place).xreplace({place: own})
         except _Failed as error:
             raise TooLarge(str(error)) from None
-
-    def _merged(self, expression: Any) -> Any:
-        return expression.xreplace(
-            {
-                self.symbol(copy): self.symbol(name)
-                for copy, name in self.copies.items()
-                if copy in self._symbols
-            }
-        )
 
 
 def composed_gradient(
@@ -209,7 +198,7 @@ def composed_gradient(
     """
     if composed_size(definitions, output) * len(wrt) > largest:
         return None
-    composition = Composition(definitions, {})
+    composition = Composition(definitions)
     try:
         slopes = {name: composition.derivative(output, name) for name in wrt}
         reader = _Reader(arithmetic(DIGITS), {})

@@ -21,7 +21,7 @@ from backprop_cli.formula.notation import (
     has_superscript,
     visible,
 )
-from backprop_cli.formula.spelling import GREEK, Derivative, Glyph, Spelling, Symbol
+from backprop_cli.formula.spelling import GREEK, Derivative, Glyph, Sample, Spelling, Symbol
 
 RELATIONS: dict[Relation, str] = {
     "<": "&lt;", "<=": "≤", ">": "&gt;", ">=": "≥", "==": "=", "!=": "≠",
@@ -132,10 +132,10 @@ def _symbol(glyph: Symbol, mark: str) -> str:
     return _with_sample(text, glyph.sample)
 
 
-def _with_sample(text: str, sample: int | None) -> str:
+def _with_sample(text: str, sample: Sample | None) -> str:
     if sample is None:
         return text
-    return _mrow(text, _fenced("[", f"<mn>{sample}</mn>", "]"))
+    return _mrow(text, _fenced("[", f"<mn>{sample}</mn>" if sample != "s" else "<mi>s</mi>", "]"))
 
 
 class MathML(Printer):

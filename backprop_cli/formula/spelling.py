@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 GREEK = {
     "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ε", "zeta": "ζ",
@@ -19,6 +19,9 @@ GREEK = {
     "psi": "ψ", "omega": "ω", "Delta": "Δ", "Sigma": "Σ", "Theta": "Θ", "Omega": "Ω",
     "Gamma": "Γ", "Lambda": "Λ", "Phi": "Φ", "Psi": "Ψ", "Pi": "Π", "Xi": "Ξ",
 }  # fmt: skip
+Sample: TypeAlias = int | Literal["s"]
+"""The number of a sample, or any one of them."""
+
 LATIN = {letter: word for word, letter in GREEK.items()}
 
 
@@ -31,7 +34,7 @@ class Symbol:
     superscript: str = ""  # the layer, "2"; printed between the two characters of `fence`
     hat: bool = False
     new: bool = False  # after the update
-    sample: int | None = None
+    sample: Sample | None = None
     of: Glyph | None = None  # the quantity that an optimizer's state belongs to: v of w₁₃⁽²⁾
     fence: str = "()"  # or "[]": a^[2]
 
@@ -42,7 +45,7 @@ class Derivative:
 
     numerator: Glyph
     denominator: Glyph
-    sample: int | None = None
+    sample: Sample | None = None
     new: bool = False
 
 
@@ -100,8 +103,9 @@ class Lettering:
 PLAIN = Lettering()
 LAYERED = Lettering(layered=True)
 
-_SAMPLE = re.compile(r"(.*)\[(\d+)\]\Z", re.S)
+_SAMPLE = re.compile(r"(.*)\[(\d+|s)\]\Z", re.S)
 _DERIVATIVE = re.compile(r"d(.+?)/d(.+)\Z", re.S)
+_OF_SAMPLE = re.compile(r"d([^/]+\[(?:\d+|s)\])/d(.+)\Z", re.S)
 _LAYERED = re.compile(r"([A-Za-z]+?)(\d+)((?:_\d+)*)\Z")
 _STATE = re.compile(r"([A-Za-z]+)_([A-Za-z].*)\Z")
 _LAYERED_LETTERS = {
@@ -119,8 +123,10 @@ def spell(name: str, lettering: Lettering = PLAIN) -> Glyph:
     def again(part: str) -> Glyph:
         return spell(part, lettering)
 
+    if found := _OF_SAMPLE.match(name):  # each part has its own sample: ∂L[2]/∂ŷ[2]
+        return Derivative(again(found[1]), again(found[2]))
     if found := _SAMPLE.match(name):
-        return replace(again(found[1]), sample=int(found[2]))
+        return replace(again(found[1]), sample="s" if found[2] == "s" else int(found[2]))
     if name.endswith("_new"):
         return replace(again(name.removesuffix("_new")), new=True)
     if found := _DERIVATIVE.match(name):

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from backprop_cli.formula.build import (
+    ONE,
     ZERO,
     names_in,
     negative,
@@ -26,17 +27,16 @@ from backprop_cli.graph.naming import derivative_name, sampled, slope_name
 from backprop_cli.graph.parts import reduce_batch
 from backprop_cli.graph.penalty import slope_in_loss
 from backprop_cli.graph.slopes import Local, is_trivial, local_derivatives
-from backprop_cli.graph.step import Graph, Link, Step, Unit
+from backprop_cli.graph.step import Graph, Kind, Link, Section, Step, Unit
 from backprop_cli.problem.model import Problem
 
 
 def with_gradients(problem: Problem, graph: Graph) -> Graph:
     """The graph with local derivatives and ∂output/∂v for everything between `wrt` and the loss.
 
-    With several samples the quantities of one sample are derivatives of the *sum* of the
-    samples' losses; the batch gradient then divides by their number if the mean is asked for.
-    Without batch normalisation a sample's quantities reach only its own loss, so that they are
-    the derivatives of that loss; with it, they rightly include the way through μ and σ².
+    What reaches only the loss of one of several samples is a derivative of that loss, ∂L[2]/∂ŷ[2];
+    a parameter's batch gradient then reduces those of the samples. Where the ways of samples come
+    together before that (the statistics of batch normalisation), each has its share in L.
     """
     if not graph.losses or not graph.wrt:
         return graph
@@ -105,8 +105,16 @@ class _Backward:
             for parent in parents:
                 self.consumers[parent].append(step)
         self.locals: dict[str, Mapping[str, Local]] = {}
-        self.adjoint: dict[str, str] = {}
+        self.adjoint: dict[str, Step] = {}
         self.seeds = set(self.graph.losses)
+        several = len(self.graph.losses) > 1
+        self.mark = {name: self.graph.step[name].sample for name in self.graph.losses if several}
+        self.marked = {
+            name: mark
+            for known in (self.graph.leaf, self.graph.step)
+            for name, each in known.items()
+            if (mark := each.sample) is not None
+        }
 
     def graph_with_gradients(self) -> Graph:
         steps = [step for step in self.graph.steps if step.kind != "batch_loss"]
@@ -124,16 +132,21 @@ class _Backward:
         return replace(
             self.graph,
             steps=(*self.graph.steps, *self.slopes.values(), *self.gradients.values()),
+            aliases={
+                **self.graph.aliases,
+                **{step.alias: step.name for step in self.gradients.values() if step.alias},
+            },
             trivial_slopes=self.trivial,
         )
 
     def _add_zeros(self) -> None:
         """What the loss does not depend on has the gradient 0; the sheet says so."""
-        known = {name.partition("[")[0] for name in self.gradients}
+        known = {step.of for step in self.gradients.values()}
+        output = self.graph.output
         for name in self._wanted_in_order():
-            gradient = derivative_name(self.graph.output, name)
-            if gradient not in known:
-                self._append(Step(gradient, ZERO, "gradient", "gradient", of=name))
+            if not known.intersection((name, *self._samples_of(name))):
+                gradient = derivative_name(output, name)
+                self._append(Step(gradient, ZERO, "gradient", "gradient", of=name, over=output))
 
     def _reaching_loss(self, order: Sequence[Step]) -> set[str]:
         reached = set(self.seeds)
@@ -183,7 +196,7 @@ class _Backward:
         slope = slope_name(child.name, parent)
         if is_trivial(local.formula):
             self.trivial[slope] = local.formula
-            return Link(child.name, parent, local.formula, None, upstream)
+            return Link(child.name, parent, local.formula, None, upstream.name)
         if slope not in self.slopes:
             self.slopes[slope] = Step(
                 name=slope,
@@ -196,7 +209,7 @@ class _Backward:
                 numeric=local.numeric,
                 of=child.name,
             )
-        return Link(child.name, parent, local.formula, slope, upstream)
+        return Link(child.name, parent, local.formula, slope, upstream.name)
 
     # Gradients
 
@@ -210,23 +223,58 @@ class _Backward:
         ]
         return [link for step in consumers if (link := self._link(step, name)) is not None]
 
+    def _over(self, link: Link) -> str:
+        """The loss that a link leads down from."""
+        if link.upstream is None:
+            return link.child
+        over = self.adjoint[link.child].over
+        assert over is not None
+        return over
+
+    def _gradient(self, of: str, links: Sequence[Link], section: Section, kind: Kind) -> Step:
+        """∂L/∂of as the sum over the links: of one sample's loss if they all come from it."""
+        output, losses = self.graph.output, {self._over(link): None for link in links}
+        over = output if len(losses) > 1 else next(iter(losses))
+        if over == output and len(self.graph.losses) > 1:
+            share = reduce_batch(self.problem, [ONE], len(self.graph.losses))
+            links = [
+                link if self._over(link) == output else replace(link, weight=share)
+                for link in links
+            ]
+        name = derivative_name(over, of)
+        mark = self.mark.get(over)
+        alias = None
+        if mark is not None:
+            alias = derivative_name(output, of if of in self.marked else sampled(of, mark))
+        return Step(
+            name=name,
+            formula=total(*map(link_product, links)),
+            section=section,
+            kind=kind,
+            sample=self.marked.get(of, mark),
+            links=tuple(links),
+            of=of,
+            over=over,
+            alias=alias,
+        )
+
     def _accumulate(self, name: str, step: Step) -> None:
         links = self._links(name)
         if not links:
             return
         wanted = name.partition("[")[0] in self.graph.wrt
-        gradient = Step(
-            name=derivative_name(self.graph.output, name),
-            formula=total(*map(link_product, links)),
-            section="gradient" if wanted else "backward",
-            kind="gradient" if wanted else "upstream",
+        gradient = replace(
+            self._gradient(
+                name,
+                links,
+                "gradient" if wanted else "backward",
+                "gradient" if wanted else "upstream",
+            ),
             sample=step.sample,
             unit=step.unit,
-            links=tuple(links),
             numeric=self._numeric(links),
-            of=name,
         )
-        self.adjoint[name] = gradient.name
+        self.adjoint[name] = gradient
         self._append(self._combined(gradient, step))
 
     def _numeric(self, links: Sequence[Link]) -> Formula | None:
@@ -248,18 +296,19 @@ class _Backward:
         marks = self.graph.batch if len(self.graph.batch) > 1 else (None,)
         if leaf is None:  # it differs from sample to sample: ∂L/∂x[1], ∂L/∂x[2]
             for mark in marks:
-                self._append_gradient(sampled(name, mark), mark)
+                if links := self._links(sampled(name, mark)):
+                    self._append_gradient(sampled(name, mark), links)
             return
-        parts = []
-        for mark in marks:
-            suffix = "" if mark is None else f"[{mark}]"
-            links = self._links(name, mark)
-            if links:
-                parts.append(derivative_name(self.graph.output, name) + suffix)
-                self._append_gradient(name, mark, links)
+        own = {mark: links for mark in marks if (links := self._links(name, mark))}
+        losses = {self._over(link) for links in own.values() for link in links}
+        if len(marks) > 1 and self.graph.output in losses:  # the samples have come together before
+            self._append_gradient(name, [link for links in own.values() for link in links])
+            return
+        parts = [self._append_gradient(name, links) for links in own.values()]
         penalty = slope_in_loss(self.graph, name)
         if len(marks) > 1 and (parts or penalty != ZERO):
-            whole = reduce_batch(self.problem, [Name(part) for part in parts])
+            count = len(self.graph.losses)
+            whole = reduce_batch(self.problem, [Name(part) for part in parts], count)
             ascends = self.problem.training.direction == "ascent"
             self._append(
                 Step(
@@ -269,31 +318,17 @@ class _Backward:
                     kind="batch_gradient",
                     unit=self._unit_of(name),
                     of=name,
+                    over=self.graph.output,
                 )
             )
 
     def _append(self, gradient: Step) -> None:
         self.gradients[gradient.name] = gradient
 
-    def _append_gradient(
-        self, name: str, mark: int | None, links: Sequence[Link] | None = None
-    ) -> None:
-        links = self._links(name, mark) if links is None else links
-        if not links:
-            return
-        suffix = "" if mark is None or "[" in name else f"[{mark}]"
-        self._append(
-            Step(
-                name=derivative_name(self.graph.output, name) + suffix,
-                formula=total(*map(link_product, links)),
-                section="gradient",
-                kind="gradient",
-                sample=mark,
-                unit=self._unit_of(name),
-                links=tuple(links),
-                of=name,
-            )
-        )
+    def _append_gradient(self, name: str, links: Sequence[Link]) -> str:
+        gradient = self._gradient(name, links, "gradient", "gradient")
+        self._append(replace(gradient, unit=self._unit_of(name)))
+        return gradient.name
 
     def _unit_of(self, name: str) -> Unit | None:
         users = self.consumers.get(name, [])
@@ -303,4 +338,5 @@ class _Backward:
 def link_product(link: Link) -> Formula:
     """∂L/∂c · ∂c/∂v, with names for what has a line of its own."""
     local: Formula = Name(link.slope) if link.slope else link.local
-    return local if link.upstream is None else product(Name(link.upstream), local)
+    upstream = () if link.upstream is None else (Name(link.upstream),)
+    return product(link.weight, *upstream, local)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from backprop_cli.formula.build import children, names_in, product, put_together, size, total
+from backprop_cli.formula.build import ONE, children, names_in, product, put_together, size, total
 from backprop_cli.formula.nodes import Conditional, Formula, Name, Negative, Product
-from backprop_cli.graph.naming import slope_name
+from backprop_cli.graph.naming import derivative_name, slope_name
 from backprop_cli.graph.step import Graph, Link, Step
 
 PATHS = 32
@@ -40,8 +40,12 @@ class Path:
     def chain(self) -> Formula:
         """∂L/∂ŷ · ∂ŷ/∂z · ∂z/∂w"""
         fractions: list[Formula] = [] if self.head is None else [Name(self.head.name)]
-        fractions += [Name(slope_name(link.child, link.parent)) for link in self.links]
-        return product(*fractions)
+        return product(*self.weights, *fractions, *map(fraction, self.links))
+
+    @property
+    def weights(self) -> Iterator[Formula]:
+        """The share of its sample's loss in that of the batch."""
+        return (link.weight for link in self.links)
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,8 @@ class Derivation:
     def path_local(self, path: Path) -> Formula:
         """One path with each local derivative written out."""
         factors = [] if path.head is None else [path.head.formula]
-        return product(*factors, *(shown_local(self.graph, link) for link in path.links))
+        locals_ = (shown_local(self.graph, link) for link in path.links)
+        return product(*path.weights, *factors, *locals_)
 
     def via(self, path: Path) -> tuple[str, ...]:
         """The quantities by which a path is told from the others, going from the loss: wherever
@@ -104,19 +109,25 @@ def reused(step: Step) -> Formula:
     return total(*map(reused_chain, step.links))
 
 
+def fraction(link: Link) -> Name:
+    """∂z/∂w; ∂L[2]/∂ŷ[2] where the link starts at a loss."""
+    name = derivative_name if link.upstream is None else slope_name
+    return Name(name(link.child, link.parent))
+
+
 def reused_chain(link: Link) -> Formula:
     """∂L/∂z · ∂z/∂w, whatever ∂L/∂z is itself."""
-    local = Name(slope_name(link.child, link.parent))
-    return local if link.upstream is None else product(Name(link.upstream), local)
+    return product(*_above(link), fraction(link))
+
+
+def _above(link: Link) -> tuple[Formula, ...]:
+    """What comes in from the child of a link."""
+    return (link.weight,) if link.upstream is None else (link.weight, Name(link.upstream))
 
 
 def reused_local(graph: Graph, step: Step) -> Formula:
     """The same with the local derivatives written out."""
-    terms = []
-    for link in step.links:
-        local = shown_local(graph, link)
-        terms.append(local if link.upstream is None else product(Name(link.upstream), local))
-    return total(*terms)
+    return total(*(product(*_above(link), shown_local(graph, link)) for link in step.links))
 
 
 def shown_local(graph: Graph, link: Link) -> Formula:
@@ -268,17 +279,12 @@ class Derivations:
             return factors_of(step.formula)
         branches = []
         for link in step.links:
-            above: tuple[Formula, ...] = ()
-            if link.upstream is not None:
-                above = self._closed[link.upstream]
-            branches.append((*above, *factors_of(shown_local(self.graph, link))))
+            above = () if link.upstream is None else self._closed[link.upstream]
+            share = () if link.weight == ONE else (link.weight,)
+            branches.append((*share, *above, *factors_of(shown_local(self.graph, link))))
         if sum(size(factor) for branch in branches for factor in branch) > CLOSED_SIZE:
             branches = [
-                (
-                    *((Name(link.upstream),) if link.upstream else ()),
-                    *factors_of(shown_local(self.graph, link)),
-                )
-                for link in step.links
+                (*_above(link), *factors_of(shown_local(self.graph, link))) for link in step.links
             ]
         if len(branches) == 1:
             return branches[0]

@@ -9,9 +9,8 @@ def sampled(name: str, sample: int | None) -> str:
 
 
 def derivative_name(output: str, name: str) -> str:
-    """`dL/dz1_1`, and `dL/dz1_1[2]` for sample 2."""
-    base, bracket, sample = name.partition("[")
-    return f"d{output}/d{base}{bracket}{sample}"
+    """`dL/dw1_1_1`; of the loss of sample 2 alone `dL[2]/dz1_1[2]`, `dL[2]/dw1_1_1`."""
+    return f"d{output}/d{name}"
 
 
 def slope_name(child: str, parent: str) -> str:

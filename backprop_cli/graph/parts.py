@@ -59,11 +59,11 @@ def loss_row(use: RuleUse) -> losses.LossRule:
 
 def batch_loss(problem: Problem, name: str, sample_losses: Sequence[str]) -> Step:
     """The loss of a whole batch, from those of its samples."""
-    formula = reduce_batch(problem, [Name(each) for each in sample_losses])
+    formula = reduce_batch(problem, [Name(each) for each in sample_losses], len(sample_losses))
     return Step(name, formula, "loss", "batch_loss")
 
 
-def reduce_batch(problem: Problem, terms: Sequence[Formula]) -> Formula:
-    """Mean or sum over the samples, as `training.reduction` says."""
+def reduce_batch(problem: Problem, terms: Sequence[Formula], count: int) -> Formula:
+    """Mean or sum over the `count` samples, as `training.reduction` says."""
     whole = total(*terms)
-    return quotient(whole, number(len(terms))) if problem.training.reduction == "mean" else whole
+    return quotient(whole, number(count)) if problem.training.reduction == "mean" else whole

@@ -8,8 +8,10 @@ from fractions import Fraction
 from functools import cached_property
 from typing import Literal, TypeAlias
 
+from backprop_cli.formula.build import ONE
 from backprop_cli.formula.nodes import Formula
 from backprop_cli.formula.spelling import PLAIN, Lettering
+from backprop_cli.graph.naming import derivative_name
 
 Section: TypeAlias = Literal["given", "forward", "loss", "backward", "gradient", "update"]
 
@@ -59,7 +61,8 @@ class Link:
 
     `local` is ∂child/∂parent. Where it is worth a line of its own, `slope` names the step that
     holds it (`da2_1/dz2_1`); else it is a number or a name and is written in place.
-    `upstream` names ∂L/∂child, or is None when child is the loss itself.
+    `upstream` names ∂L/∂child, or is None when child is the loss itself. `weight` is ∂L/∂L[s] where
+    the losses of several samples come together here, the share of this sample's.
     """
 
     child: str
@@ -67,6 +70,7 @@ class Link:
     local: Formula
     slope: str | None
     upstream: str | None
+    weight: Formula = ONE
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,9 @@ class Step:
     over, in writing order. `numeric` is the same quantity in a form that is exact at extremes
     (log-loss at saturation) and is what gets evaluated; the sheet writes `formula`.
     `product` is the chain-rule product that `formula` was combined from (σ with cross-entropy).
-    `added` is the part of a loss's formula that is not its rule's: a penalty.
+    `added` is the part of a loss's formula that is not its rule's: a penalty. A gradient is the
+    derivative of the loss `over`, that of the batch or of one sample, and `alias` is another name
+    under which it is read.
     """
 
     name: str
@@ -92,6 +98,8 @@ class Step:
     product: Formula | None = None
     added: Formula | None = None
     of: str | None = None  # the parameter that a gradient, state or update belongs to
+    over: str | None = None
+    alias: str | None = None
 
 
 @dataclass(frozen=True)
@@ -127,7 +135,8 @@ class Graph:
     carried: Mapping[str, str] = field(default_factory=dict)
     penalties: tuple[Penalised, ...] = ()
     ascends: bool = False
-    aliases: Mapping[str, str] = field(default_factory=dict)  # other accepted names: a3_1 → yhat
+    # Other accepted names: a3_1 → yhat, dL/dz2_1[2] → dL[2]/dz2_1[2].
+    aliases: Mapping[str, str] = field(default_factory=dict)
     trivial_slopes: Mapping[str, Formula] = field(default_factory=dict)  # dz2_1/da1_1 → w2_1_1
 
     @cached_property
@@ -140,8 +149,33 @@ class Graph:
         return {step.name: place for place, step in enumerate(self.steps)}
 
     @cached_property
+    def derivative(self) -> Mapping[str, Step]:
+        """∂L/∂ each quantity: that of the batch's loss if there is one, else of its sample's."""
+        found: dict[str, Step] = {}
+        for step in self.steps:
+            if step.of is None or step.over is None:
+                continue
+            if step.over == self.output or step.of not in found:
+                found[step.of] = step
+        return found
+
+    @cached_property
     def leaf(self) -> Mapping[str, Leaf]:
         return {leaf.name: leaf for leaf in self.leaves}
+
+    def unmarked(self, name: str, only: int | None = None) -> str:
+        """The name without the number of its sample (if that is `only`, where it is given); what
+        tells a sample's own loss from that of the batch stays: ∂L[s]/∂w."""
+        step = self.step.get(name)
+        known = step or self.leaf.get(name)
+        mark = None if known is None else known.sample
+        if mark is None or len(self.batch) == 1 or only not in (None, mark):
+            return name
+        if name in self.losses:
+            return f"{self.output}[s]"
+        if step is not None and step.of is not None and step.over in self.losses:
+            return derivative_name(f"{self.output}[s]", self.unmarked(step.of))
+        return name.removesuffix(f"[{mark}]")
 
     def section(self, *sections: Section) -> tuple[Step, ...]:
         """The steps of some sections, in order of calculation."""

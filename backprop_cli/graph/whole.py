@@ -20,11 +20,11 @@ from backprop_cli.algebra.compose import (
     written,
 )
 from backprop_cli.algebra.expressions import public
-from backprop_cli.formula.build import ZERO, names_in, substitute, total
+from backprop_cli.formula.build import ZERO, names_in
 from backprop_cli.formula.nodes import Formula, Name
 from backprop_cli.graph.derivation import Derivations
 from backprop_cli.graph.naming import derivative_name
-from backprop_cli.graph.step import Graph, Step
+from backprop_cli.graph.step import Graph
 
 Definitions: TypeAlias = list[tuple[str, Formula]]
 
@@ -40,70 +40,47 @@ class Asked:
     wanted: bool  # of a parameter, not on the way to one
 
 
-SUM_OF_LOSSES = "sum of the losses"
-
-
 @dataclass(frozen=True)
 class Forward:
-    """The forward pass and the loss as definitions; in a batch each sample has its own copy of
-    what the samples share.
+    """The forward pass and the loss as definitions, in order of calculation."""
 
-    The gradient of one sample is that by its copies, so that what goes through the statistics of
-    batch normalisation is counted where the sheet counts it.
-    """
-
-    copies: Mapping[str, str]  # w2_1_1[3] → w2_1_1
-    steps: Definitions
+    definitions: Definitions
     saturated: bool  # the loss is worked out in its stable form, from z and past ŷ
 
-    @property
-    def definitions(self) -> Definitions:
-        return [*((copy, Name(name)) for copy, name in self.copies.items()), *self.steps]
+    @cached_property
+    def _places(self) -> Mapping[str, int]:
+        return {name: place for place, (name, _) in enumerate(self.definitions)}
+
+    def leading_to(self, *outputs: str) -> Definitions:
+        """What the outputs need: the loss of one sample, hardly anything of the others."""
+        waiting, found = list(outputs), set()
+        while waiting:
+            place = self._places.get(waiting.pop())
+            if place is not None and place not in found:
+                found.add(place)
+                waiting += names_in(self.definitions[place][1])
+        return [self.definitions[place] for place in sorted(found)]
 
 
 def forward_pass(graph: Graph, *, saturated: bool) -> Forward:
-    shared = {leaf.name for leaf in graph.leaves if leaf.sample is None}
-    copies: dict[str, str] = {}
-    steps: Definitions = []
-    for step in graph.section("forward", "loss"):
-        formula = step.numeric if saturated and step.numeric is not None else step.formula
-        if len(graph.batch) > 1 and step.sample is not None:
-            own = {name: f"{name}[{step.sample}]" for name in names_in(formula) if name in shared}
-            copies.update({copy: name for name, copy in own.items()})
-            formula = substitute(formula, {name: Name(copy) for name, copy in own.items()})
-        steps.append((step.name, formula))
-    if len(graph.losses) > 1:
-        steps.append((SUM_OF_LOSSES, total(*map(Name, graph.losses))))
-    return Forward(copies, steps, saturated)
+    steps = graph.section("forward", "loss")
+    return Forward(
+        [(step.name, (step.numeric if saturated else None) or step.formula) for step in steps],
+        saturated,
+    )
 
 
 def differentiated(graph: Graph) -> list[Asked]:
     """The gradients on the sheet, and those it leaves off because nothing leads there."""
-    several = len(graph.losses) > 1
-    of_samples = SUM_OF_LOSSES if several else graph.output
     found = []
     for step in graph.section("backward", "gradient"):
-        if step.of is None or step.kind not in ("gradient", "upstream", "batch_gradient"):
-            continue
-        wanted = step.section == "gradient"
-        if step.kind == "batch_gradient":
-            found.append(Asked(step.name, graph.output, step.of, wanted))
-        else:
-            found.append(Asked(step.name, of_samples, _variable(graph, step, several), wanted))
-    names = {asked.name for asked in found}
+        if step.of is not None and step.over is not None:
+            found.append(Asked(step.name, step.over, step.of, step.section == "gradient"))
     for name in graph.wrt:
-        gradient = derivative_name(graph.output, name)
-        if gradient not in names and name in graph.leaf:
+        if name in graph.leaf and name not in graph.derivative:
+            gradient = derivative_name(graph.output, name)
             found.append(Asked(gradient, graph.output, name, True))
     return found
-
-
-def _variable(graph: Graph, step: Step, several: bool) -> str:
-    assert step.of is not None
-    leaf = graph.leaf.get(step.of)
-    if several and leaf is not None and leaf.sample is None and step.sample is not None:
-        return f"{step.of}[{step.sample}]"
-    return step.of
 
 
 @dataclass(frozen=True)
@@ -184,7 +161,7 @@ class Wholes:
         if size > LARGEST:
             raise TooLarge(f"it would have about {size:.2g} numbers, names and signs")
         if asked is None:
-            composition = Composition(steps, {})
+            composition = Composition(steps)
             return public(composition.expression(name), composition.by_symbol())
         composition = self._composition(asked)
         return public(self._derivative(name, composition), composition.by_symbol())
@@ -199,12 +176,10 @@ class Wholes:
         return composition.derivative(self.asked[name].output, self.asked[name].variable)
 
     def _definitions(self, asked: Asked) -> Definitions:
-        # The derivative by a parameter of the whole batch moves every copy of it.
-        by_copy = asked.variable in self.forward.copies or asked.variable in self.graph.step
-        return self.forward.steps if by_copy else self.forward.definitions
+        return self.forward.leading_to(asked.output)
 
     def _composition(self, asked: Asked) -> Composition:
-        return Composition(self._definitions(asked), self.forward.copies)
+        return Composition(self._definitions(asked))
 
     def _derive(self, name: str) -> Whole:
         size = self.size(name)

@@ -46,7 +46,9 @@ def _has_no_value(step: Step, values: Values) -> bool:
 
 
 def _asks(wanted: str, step: Step) -> bool:
-    return step.section == wanted if wanted in SECTIONS else matches(wanted, step.name)
+    if wanted in SECTIONS:
+        return step.section == wanted
+    return matches(wanted, step.name) or (step.alias is not None and matches(wanted, step.alias))
 
 
 def points_of(marking: Marking, step: Step) -> float:
@@ -59,14 +61,17 @@ def points_of(marking: Marking, step: Step) -> float:
 
 
 def matches(pattern: str, name: str) -> bool:
-    """Whether a name, with or without its sample, fits a glob of `*` and `?`.
+    """Whether a name, with or without its samples, fits a glob of `*` and `?`.
 
     Brackets stand for themselves: `z1_1[2]` is sample 2.
     """
     if pattern == name:
         return True
     glob = _glob(pattern)
-    return glob.fullmatch(name) is not None or glob.fullmatch(name.partition("[")[0]) is not None
+    return glob.fullmatch(name) is not None or glob.fullmatch(_MARKS.sub("", name)) is not None
+
+
+_MARKS = re.compile(r"\[[0-9]+\]")
 
 
 @lru_cache(maxsize=1024)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from backprop_cli.diagnostics import closest
 from backprop_cli.formula.nodes import Name
@@ -14,6 +14,7 @@ from backprop_cli.graph.step import Graph
 LONGEST_NAME = 80
 CACHE_SIZE = 4096
 
+_MARK = re.compile(r"\[([0-9]+)\]")
 _PRIMES = re.compile("['’′´`]\\Z")
 _NEW = re.compile(r"[\^_]?[({]?new[)}]?(?=\Z|\[)", re.I)
 
@@ -28,14 +29,13 @@ class AnswerNames:
             self.known[name] = name
         for alias, name in graph.aliases.items():
             self.known.setdefault(alias, name)
-            base = name.partition("[")[0]
-            alias_base = alias.partition("[")[0]
-            for step in graph.steps:
-                if step.section not in ("backward", "gradient"):
-                    continue
-                renamed = _derivative_alias(step.name, base, alias_base)
-                if renamed is not None and renamed not in self.known:
-                    self.known[renamed] = step.name
+        others: dict[str, dict[str, None]] = {}
+        for alias, name in graph.aliases.items():
+            others.setdefault(_bare(name), {})[_bare(alias)] = None
+        for step in graph.section("backward", "gradient"):
+            for written in (step.name, *([step.alias] if step.alias else [])):
+                for renamed in _derivative_aliases(written, others):
+                    self.known.setdefault(renamed, step.name)
         for name in (*graph.leaf, *graph.step):  # where `y` is shown for ŷ, it means ŷ
             self.known.update(dict.fromkeys(graph.lettering.spellings(name), name))
         self._cache: dict[str, str | None] = {}
@@ -69,13 +69,9 @@ class AnswerNames:
         """In a batch of one sample `z1_1[1]`, or the sample's own number, is `z1_1`."""
         if len(self.graph.batch) != 1:
             return ()
-        base, bracket, rest = plain.partition("[")
-        if not bracket:
-            return ()
-        number, closing, behind = rest.partition("]")
-        if closing and number in ("1", str(self.graph.batch[0])):
-            return (base + behind,)
-        return ()
+        own = ("1", str(self.graph.batch[0]))
+        marks = _MARK.findall(plain)
+        return (_MARK.sub("", plain),) if marks and all(mark in own for mark in marks) else ()
 
     def _by_shown_form(self, written: str) -> str | None:
         """Names copied from the sheet as it shows them: ∂L/∂w₁₃⁽²⁾."""
@@ -88,24 +84,30 @@ class AnswerNames:
             def spelling(name: str) -> Glyph:
                 return spell(name, self.graph.lettering)
 
-            shown = {}
-            for name in self.known.values():
-                text = unicode.write(Name(name), spelling)
-                shown["".join(unicodedata.normalize("NFC", text).split())] = name
+            shown: dict[str, str] = {}
+            for other, name in self.known.items():
+                for each in {name, other}:
+                    text = unicode.write(Name(each), spelling)
+                    shown.setdefault("".join(unicodedata.normalize("NFC", text).split()), name)
             self._shown = shown
         return self._shown.get("".join(unicodedata.normalize("NFC", written).split()))
 
 
-def _derivative_alias(name: str, base: str, alias: str) -> str | None:
+def _bare(name: str) -> str:
+    """The name without its sample."""
+    return name.partition("[")[0]
+
+
+def _derivative_aliases(name: str, others: Mapping[str, Iterable[str]]) -> Iterator[str]:
     """`dL/da3_1` for `dL/dyhat`, where `a3_1` is another name of `yhat`."""
     above, slash, below = name.partition("/")
     if not slash:
-        return None
-    stem, bracket, sample = below.partition("[")
-    top = f"d{alias}" if above == f"d{base}" else above
-    bottom = f"d{alias}" if stem == f"d{base}" else stem
-    renamed = f"{top}/{bottom}{bracket}{sample}"
-    return renamed if renamed != name else None
+        return
+    for place, part in enumerate((above, below)):
+        stem, bracket, sample = part[1:].partition("[")
+        for alias in others.get(stem, ()):
+            renamed = f"d{alias}{bracket}{sample}"
+            yield f"{renamed}/{below}" if place == 0 else f"{above}/{renamed}"
 
 
 def normalised(written: str) -> str:

@@ -284,7 +284,7 @@ def check_asked(patterns: Collection[Scalar], known: Collection[str], report: Re
 
 
 def _derived(text: str, names: Collection[str]) -> bool:
-    text = re.sub(r"\[[0-9]{1,6}\]\Z", "", text)
+    text = re.sub(r"\[[0-9]{1,6}\]", "", text)
     if text in names:
         return True
     if text.endswith("_new"):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from backprop_cli.graph.naming import derivative_name
 from backprop_cli.graph.stages import stages
 from backprop_cli.graph.step import Graph
 from backprop_cli.run.model import Value, Values
@@ -22,7 +21,8 @@ def layer_sizes(graph: Graph, values: Values) -> dict[int, Value]:
     found: dict[int, list[Value]] = {}
     for number, stage in stages(graph).items():
         for name in stage.preactivations:
-            value = values.get(derivative_name(graph.output, name))
+            slope = graph.derivative.get(name)
+            value = None if slope is None else values.get(slope.name)
             if value is not None:
                 found.setdefault(number, []).append(-value if value < 0 else value)
     return {number: _mean(sizes) for number, sizes in found.items()}

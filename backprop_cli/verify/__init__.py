@@ -10,7 +10,7 @@ at random points.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from random import Random
@@ -26,7 +26,6 @@ from backprop_cli.graph.derivation import Derivations
 from backprop_cli.graph.expand import expand
 from backprop_cli.graph.step import Graph, Leaf
 from backprop_cli.graph.whole import (
-    SUM_OF_LOSSES,
     Asked,
     Definitions,
     Forward,
@@ -296,7 +295,7 @@ def _compare_at(
     if not math.isfinite(_precisely(forward.definitions, leaves)[graph.output]):
         forward = forward_pass(graph, saturated=True)  # log-loss at saturation
     asked = [each for each in differentiated(graph) if each.name not in done]
-    chosen = _affordable(asked, forward.definitions, work)
+    chosen = _affordable(asked, forward, work)
     findings.left_out += len(asked) - len(chosen)
     quotients = _quotients(chosen, forward, leaves)
     symbolic = _symbolic(chosen, forward, leaves, sympy_work, findings)
@@ -354,14 +353,21 @@ def _precisely(definitions: Definitions, values: Mapping[str, Value]) -> Mapping
     return {name: float(known[name]) for name, _ in definitions}
 
 
+def _by_output(asked: Iterable[Asked]) -> Mapping[str, list[Asked]]:
+    found: dict[str, list[Asked]] = {}
+    for each in asked:
+        found.setdefault(each.output, []).append(each)
+    return found
+
+
 def _quotients(
     chosen: Sequence[Asked], forward: Forward, leaves: Mapping[str, Value]
 ) -> dict[str, float]:
     found: dict[str, float] = {}
-    for output in dict.fromkeys(each.output for each in chosen):
-        own = [each for each in chosen if each.output == output]
+    for output, own in _by_output(chosen).items():
         names = [each.variable for each in own]
-        slopes = algebra.finite_difference(forward.definitions, output, names, leaves, DIGITS)
+        definitions = forward.leading_to(output, *names)
+        slopes = algebra.finite_difference(definitions, output, names, leaves, DIGITS)
         found.update({each.name: slopes[each.variable] for each in own})
     return found
 
@@ -375,18 +381,15 @@ def _symbolic(
 ) -> dict[str, float]:
     """SymPy's gradients by what is given, as many as the size of the composed loss allows."""
     found: dict[str, float] = {}
-    copied = {copy: leaves[name] for copy, name in forward.copies.items()}
-    for output in dict.fromkeys(each.output for each in chosen):
-        of_samples = output == SUM_OF_LOSSES
-        definitions = forward.steps if of_samples else forward.definitions
-        values = {**leaves, **copied} if of_samples else leaves
-        own = [each for each in chosen if each.output == output and each.variable in values]
+    for output, asked in _by_output(chosen).items():
+        definitions = forward.leading_to(output)
+        own = [each for each in asked if each.variable in leaves]
         composed = algebra.composed_size(definitions, output)
         own = evenly(own, work // max(1, composed))
         if not own:
             continue
         names = [each.variable for each in own]
-        slopes = algebra.composed_gradient(definitions, output, names, values, work)
+        slopes = algebra.composed_gradient(definitions, output, names, leaves, work)
         if slopes is None:
             continue
         work -= composed * len(own)
@@ -395,10 +398,12 @@ def _symbolic(
     return {name: slope for name, slope in found.items() if not math.isnan(slope)}
 
 
-def _affordable(asked: Sequence[Asked], definitions: Definitions, work: int) -> list[Asked]:
+def _affordable(asked: Sequence[Asked], forward: Forward, work: int) -> list[Asked]:
     """All of them, or as many as can be compared for so much work: those asked for first, then
     those on the way; evenly spread, so that every layer is among them."""
-    costs = _costs(asked, definitions)
+    costs: dict[str, int] = {}
+    for output, own in _by_output(asked).items():
+        costs.update(_costs(own, forward.leading_to(output)))
     chosen: set[str] = set()
     for group in ([a for a in asked if a.wanted], [a for a in asked if not a.wanted]):
         if not group:

@@ -52,6 +52,7 @@ class Arrays:
     def __init__(self, sheet: Sheet, network: Network) -> None:
         self.network = network
         self.names = NetworkNames(network, sheet.run.problem.notation)
+        self.graph = sheet.graph
         self.output = sheet.graph.output
         batch = sheet.graph.batch
         self.marks = [f"[{sample}]" for sample in batch] if len(batch) > 1 else [""]
@@ -143,14 +144,17 @@ class Arrays:
             [self.names.target(index) for index in range(1, self.network.targets + 1)]
         )
 
+    def derivative(self, name: str) -> str:
+        """∂L/∂ a quantity, where it has no line of its own as well."""
+        step = self.graph.derivative.get(name)
+        return derivative_name(self.output, name) if step is None else step.name
+
     def gradients(self, matrix: Matrix) -> Matrix:
         """∂L/∂ each entry; a missing connection stays 0."""
         return Matrix(
             tuple(
                 tuple(
-                    Name(derivative_name(self.output, entry.name))
-                    if isinstance(entry, Name)
-                    else entry
+                    Name(self.derivative(entry.name)) if isinstance(entry, Name) else entry
                     for entry in row
                 )
                 for row in matrix.rows

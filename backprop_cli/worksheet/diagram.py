@@ -9,7 +9,6 @@ from typing import Literal
 from backprop_cli.formula import plain
 from backprop_cli.formula.build import names_in
 from backprop_cli.formula.nodes import Formula, Name, Number
-from backprop_cli.graph.naming import derivative_name
 from backprop_cli.problem.model import Network
 from backprop_cli.problem.names import NetworkNames
 from backprop_cli.run import Run
@@ -35,7 +34,8 @@ def _text(sheet: Sheet, name: str) -> str:
 
 
 def _gradient(sheet: Sheet, name: str) -> str:
-    return _text(sheet, derivative_name(sheet.graph.output, name))
+    step = sheet.graph.derivative.get(name)
+    return "" if step is None else _text(sheet, step.name)
 
 
 class _Picture:

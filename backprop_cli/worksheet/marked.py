@@ -110,7 +110,7 @@ def _name(name: str, graph: Graph) -> Inline:
 
 
 _TIMES = re.compile(r"(?<=[\w)\]])\*(?=[\w(])")
-_WORD = re.compile(r"[A-Za-z][\w/]*(?:\[\d+\])?")
+_WORD = re.compile(r"[A-Za-z](?:[\w/]|\[\d+\])*")
 
 
 def _prose(words: str, graph: Graph) -> Line:

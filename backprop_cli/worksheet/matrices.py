@@ -251,7 +251,7 @@ class _Matrices:
         arrays = self.arrays
         zs = arrays.preactivations(depth)
         steps = [
-            self.sheet.graph.step.get(derivative_name(arrays.output, z.name))
+            self.sheet.graph.derivative.get(z.name)
             for row in zs.rows
             for z in row
             if isinstance(z, Name)

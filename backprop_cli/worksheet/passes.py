@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from backprop_cli.formula.build import rename
-from backprop_cli.formula.nodes import Formula, Name
+from backprop_cli.formula.nodes import Name
 from backprop_cli.graph.step import Graph, Step
 from backprop_cli.problem.model import Network
 from backprop_cli.problem.names import NetworkNames
@@ -182,25 +182,26 @@ def _numbers(sheet: Sheet, step: Step) -> Line:
     return NO_VALUE if numbers is None else (Math(numbers),)
 
 
-def unmarked(formula: Formula, mark: int) -> Formula:
-    """The formula without the number of its sample, where that is `mark`."""
-    return rename(formula, lambda name: name.removesuffix(f"[{mark}]"))
-
-
 def across(sheet: Sheet, steps: Sequence[Step], marks: Sequence[int]) -> Iterator[Block]:
     """One row a quantity, one column a sample; a few samples to a table so that it fits."""
     is_tied = tied(sheet.graph)
+    # Every sample has the same steps in the same order.
+    own = {mark: [step for step in steps if step.sample == mark] for mark in marks}
     for start in range(0, len(marks), SAMPLES_ACROSS):
         chosen = marks[start : start + SAMPLES_ACROSS]
         columns = [Column((Text("Quantity"),)), Column((Text("Formula"),), wrap=True)]
         columns += [Column((Text(f"Sample {mark}"),), align="decimal") for mark in chosen]
         rows: list[tuple[Line, ...]] = []
+        alike = zip(*(own[mark] for mark in chosen), strict=True)
+
+        def without(name: str, mark: int = chosen[0]) -> str:
+            return sheet.graph.unmarked(name, mark)
+
         for step in steps:
             if step.sample == chosen[0]:
-                base = step.name.partition("[")[0]
-                formula = unmarked(step.formula, chosen[0])
-                cells = [sheet.cell(f"{base}[{mark}]") for mark in chosen]
-                rows.append(((Math(Name(base)),), (Math(formula),), *cells))
+                cells = [sheet.cell(each.name) for each in next(alike)]
+                formula = rename(step.formula, without)
+                rows.append(((Math(Name(without(step.name))),), (Math(formula),), *cells))
             elif step.sample is None and is_tied:
                 same: Line = (Text("the same"),)
                 rest = [same for _ in chosen[1:]]

@@ -200,7 +200,7 @@ class Reasons:
 
     def _plain(self, name: str) -> str:
         """The name without a sample: what is said holds of each of them."""
-        return name.partition("[")[0]
+        return self.sheet.graph.unmarked(name)
 
     def _off(self, group: Sequence[Step]) -> Iterator[Line]:
         """z < 0: this ReLU is off and passes no gradient."""

@@ -240,7 +240,8 @@ def _slope_of_step(sheet: Sheet) -> float | None:
     for step in sheet.graph.steps:
         if step.kind != "update" or step.of is None:
             continue
-        gradient = sheet.value(derivative_name(sheet.graph.output, step.of))
+        by = sheet.graph.derivative.get(step.of)
+        gradient = None if by is None else sheet.value(by.name)
         old, new = sheet.value(step.of), sheet.value(step.name)
         if gradient is None or old is None or new is None:
             return None

@@ -132,6 +132,9 @@ def test_what_is_shown_can_be_typed(row: tuple[str, str, str]) -> None:
         ("delta1", "δ₁"),
         ("yhat2", "ŷ₂"),
         ("dL/dw2_1_3[2]", "∂L/∂w₁₃⁽²⁾[2]"),
+        ("dL[2]/dw2_1_3", "∂L[2]/∂w₁₃⁽²⁾"),
+        ("dL[2]/dyhat[2]", "∂L[2]/∂ŷ[2]"),
+        ("dL[s]/dz2_1", "∂L[s]/∂z₁⁽²⁾"),
         ("b2", "b⁽²⁾"),
     ],
 )

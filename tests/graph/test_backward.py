@@ -111,8 +111,30 @@ def test_a_batch_takes_the_mean_over_its_samples() -> None:
         loss: half_squared_error
     """
     found = going_back(source, (1, 2))
-    assert found["dL/dw1_1_1[2]"] == "dL/dz1_1[2]*x[2]"
-    assert found["dL/dw1_1_1"] == "(dL/dw1_1_1[1] + dL/dw1_1_1[2])/2"
+    assert found["dL[2]/dw1_1_1"] == "dL[2]/dz1_1[2]*x[2]"
+    assert found["dL/dw1_1_1"] == "(dL[1]/dw1_1_1 + dL[2]/dw1_1_1)/2"
+
+
+def test_what_reaches_one_loss_is_a_derivative_of_that_loss() -> None:
+    source = """
+        samples: [{inputs: [1], targets: [2]}, {inputs: [3], targets: [4]}]
+        layers: [{activation: tanh, weights: [[0.5]], batch_norm: {}}]
+        loss: half_squared_error
+        training: {reduction: REDUCTION}
+        learning_rate: 1
+    """
+    found = going_back(source.replace("REDUCTION", "mean"), (1, 2))
+    assert found["dL[1]/dzhat1_1[1]"] == "dL[1]/du1_1[1]*gamma1_1"
+    # Both samples reach the variance: half of each loss is in L.
+    assert found["dL/dvar1_1"] == (
+        "1/2*dL[1]/dzhat1_1[1]*dzhat1_1/dvar1_1[1] + 1/2*dL[2]/dzhat1_1[2]*dzhat1_1/dvar1_1[2]"
+    )
+    assert found["dL/dw1_1_1"] == "dL/dz1_1[1]*x[1] + dL/dz1_1[2]*x[2]"
+    assert found["dL/dgamma1_1"] == "(dL[1]/dgamma1_1 + dL[2]/dgamma1_1)/2"
+    summed = going_back(source.replace("REDUCTION", "sum"), (1, 2))
+    assert summed["dL/dvar1_1"] == (
+        "dL[1]/dzhat1_1[1]*dzhat1_1/dvar1_1[1] + dL[2]/dzhat1_1[2]*dzhat1_1/dvar1_1[2]"
+    )
 
 
 def test_gradients_come_output_layer_first_and_unit_by_unit() -> None:

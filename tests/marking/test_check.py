@@ -286,3 +286,34 @@ def test_more_updates_than_are_asked_for() -> None:
 )
 def test_patterns(pattern: str, name: str, fits: bool) -> None:
     assert matches(pattern, name) is fits
+
+
+IN_A_BATCH = PROBLEM.replace("inputs: [2]\ntargets: [1]\n", "") + (
+    "samples: [{inputs: [2], targets: [1]}, {inputs: [1], targets: [0]}]\n"
+)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "'dL[2]/dw1_1_1'",
+        "'dL/dw1_1_1[2]'",  # as it was called before
+        "'dL[2]/dw*'",
+    ],
+)
+def test_the_gradient_of_one_sample_is_asked_for_by_either_name(asked: str) -> None:
+    source = IN_A_BATCH + f"marking: {{ask: [{asked}], points: {{{asked}: 3}}}}\n"
+    made = Checker(read_problem("batch.yaml", source))
+    # z = 0.5·1 + 0.25, ∂L[2]/∂w = (0.75 − 0)·1
+    for name in ("dL[2]/dw1_1_1", "dL/dw1_1_1[2]", "∂L[2]/∂w₁₁⁽¹⁾"):
+        report = made.mark(parse_submission("s1.yaml", f'answers: {{"{name}": 0.75}}'))
+        assert (report.score, report.max_score) == (3, 3)
+        assert report.answers[0].name == "dL[2]/dw1_1_1"
+
+
+def test_a_pattern_without_marks_asks_for_samples_and_batch() -> None:
+    source = IN_A_BATCH + "marking: {ask: ['dL/dw*']}\n"
+    made = Checker(read_problem("batch.yaml", source))
+    report = made.mark(parse_submission("s1.yaml", "answers: {}"))
+    names = [answer.name for answer in report.answers]
+    assert names == ["dL[1]/dw1_1_1", "dL[2]/dw1_1_1", "dL/dw1_1_1"]

@@ -44,7 +44,7 @@ def test_every_sample_is_named_as_on_the_sheet() -> None:
     together = text.render(class_sheet(made.head, tally, [report], made.graph), width=100)
     for page in (alone, together):
         assert "ŷ[3]" in page
-        assert "∂L/∂w₁₁⁽¹⁾[4]" in page
+        assert "∂L[4]/∂w₁₁⁽¹⁾" in page
         assert "yhat" not in page
         assert "dL" not in page
 

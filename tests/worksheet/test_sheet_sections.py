@@ -177,8 +177,8 @@ def test_a_batch_is_worked_out_sample_by_sample_and_then_as_a_whole() -> None:
 @pytest.mark.parametrize(
     ("reduction", "formula", "numbers", "value"),
     [
-        ("mean", "(∂L/∂b₁⁽¹⁾[1] + ∂L/∂b₁⁽¹⁾[2] + ∂L/∂b₁⁽¹⁾[3])/3", "(−1 − 1 − 2)/3", "≈ −1.333"),
-        ("sum", "∂L/∂b₁⁽¹⁾[1] + ∂L/∂b₁⁽¹⁾[2] + ∂L/∂b₁⁽¹⁾[3]", "−1 − 1 − 2", "−4"),
+        ("mean", "(∂L[1]/∂b₁⁽¹⁾ + ∂L[2]/∂b₁⁽¹⁾ + ∂L[3]/∂b₁⁽¹⁾)/3", "(−1 − 1 − 2)/3", "≈ −1.333"),
+        ("sum", "∂L[1]/∂b₁⁽¹⁾ + ∂L[2]/∂b₁⁽¹⁾ + ∂L[3]/∂b₁⁽¹⁾", "−1 − 1 − 2", "−4"),
     ],
 )
 def test_the_gradient_of_a_batch_is_their_mean_or_sum(

@@ -120,7 +120,7 @@ BATCH = """
 def test_quantities_of_a_batch_belong_to_no_sample() -> None:
     data = solved(BATCH % "all")
     assert step(data, "z1_1[2]")["sample"] == 2
-    assert step(data, "dL/dw1_1_1[2]")["sample"] == 2
+    assert step(data, "dL[2]/dw1_1_1")["sample"] == 2
     for name in ("L", "dL/dw1_1_1", "w1_1_1_new", "w1_1_1"):
         assert step(data, name)["sample"] is None
 
