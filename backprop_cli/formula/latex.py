@@ -89,6 +89,8 @@ def _symbol(glyph: Symbol, mark: str) -> str:
     if glyph.hat:
         wide = len(glyph.base) > 1
         base = rf"\widehat{{{base}}}" if wide else rf"\hat{{{base}}}"
+    if glyph.tilde:
+        base = rf"\tilde{{{base}}}"
     marks = [
         *([_script(glyph.superscript).join(glyph.fence)] if glyph.superscript else []),
         *([r"\mathrm{new}"] if glyph.new else []),
@@ -221,9 +223,15 @@ def _shape(printer: Latex, operands: Sequence[Formula]) -> str:
     return rf"\underset{{{below}}}{{{printer.fit(formula, Level.ATOM)}}}"
 
 
+def _applied(printer: Latex, operands: Sequence[Formula]) -> str:
+    what, *arguments = map(printer.text, operands)
+    return rf"{what}({', '.join(arguments)})"
+
+
 _SHOWN = {
     "transpose": _transpose,
     "hadamard": _hadamard,
     "matmul": _matmul,
     "shape": _shape,
+    "applied": _applied,
 }

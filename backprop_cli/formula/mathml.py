@@ -111,6 +111,8 @@ def _symbol(glyph: Symbol, mark: str) -> str:
     text = identifier(glyph.base)
     if glyph.hat:
         text = f'<mover accent="true">{text}<mo stretchy="false">^</mo></mover>'
+    if glyph.tilde:
+        text = f'<mover accent="true">{text}<mo stretchy="false">~</mo></mover>'
     marks: list[str] = []
     if glyph.superscript:
         left, right = (f'<mo stretchy="false">{mark}</mo>' for mark in glyph.fence)
@@ -272,9 +274,15 @@ def _shape(printer: MathML, operands: Sequence[Formula]) -> str:
     return f"<munder>{written}{_mrow(below)}</munder>"
 
 
+def _applied(printer: MathML, operands: Sequence[Formula]) -> str:
+    what, *arguments = map(printer.text, operands)
+    return _mrow(what, _fenced("(", "<mo>,</mo>".join(arguments), ")"))
+
+
 _SHOWN = {
     "transpose": _transpose,
     "hadamard": _hadamard,
     "matmul": _matmul,
     "shape": _shape,
+    "applied": _applied,
 }

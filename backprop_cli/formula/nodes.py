@@ -101,9 +101,10 @@ class Matrix:
 @dataclass(frozen=True)
 class Shown:
     """Notation that only a sheet uses: `transpose`, `hadamard`, `matmul`, `shape` (a formula and
-    the `Name` of its shape under it). Never evaluated."""
+    the `Name` of its shape under it), `applied` (a name and what it is a function of). Never
+    evaluated."""
 
-    form: Literal["transpose", "hadamard", "matmul", "shape"]
+    form: Literal["transpose", "hadamard", "matmul", "shape", "applied"]
     operands: tuple[Formula, ...]
 
 

@@ -63,7 +63,7 @@ LEVELS: dict[type, Level] = {
 }
 
 Join: TypeAlias = Literal["first", "dot", "beside"]
-Form: TypeAlias = Literal["transpose", "hadamard", "matmul", "shape"]
+Form: TypeAlias = Literal["transpose", "hadamard", "matmul", "shape", "applied"]
 
 
 @dataclass(frozen=True)
@@ -173,7 +173,7 @@ class Printer(ABC):
         if isinstance(formula, Number) and formula.text.startswith("-"):
             return Level.NEGATIVE
         if isinstance(formula, Shown):
-            return Level.ATOM if formula.form in ("transpose", "shape") else Level.PRODUCT
+            return Level.PRODUCT if formula.form in ("hadamard", "matmul") else Level.ATOM
         if isinstance(formula, Name):
             return self.name_level(formula.name)
         if self.stacked and isinstance(formula, Conditional):

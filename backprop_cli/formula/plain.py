@@ -88,11 +88,17 @@ def _shape(printer: Plain, operands: Sequence[Formula]) -> str:
     return f"{printer.fit(formula, Level.ATOM)}<{visible(written).replace('×', 'x')}>"
 
 
+def _applied(printer: Plain, operands: Sequence[Formula]) -> str:
+    what, *arguments = map(printer.text, operands)
+    return f"{what}({', '.join(arguments)})"
+
+
 _SHOWN = {
     "transpose": _transpose,
     "hadamard": _hadamard,
     "matmul": _matmul,
     "shape": _shape,
+    "applied": _applied,
 }
 
 _PRINTER = Plain()

@@ -37,6 +37,7 @@ class Symbol:
     sample: Sample | None = None
     of: Glyph | None = None  # the quantity that an optimizer's state belongs to: v of w₁₃⁽²⁾
     fence: str = "()"  # or "[]": a^[2]
+    tilde: bool = False  # W̃, b̃: what linear layers come to together
 
 
 @dataclass(frozen=True)
@@ -129,6 +130,8 @@ def spell(name: str, lettering: Lettering = PLAIN) -> Glyph:
         return replace(again(found[1]), sample="s" if found[2] == "s" else int(found[2]))
     if name.endswith("_new"):
         return replace(again(name.removesuffix("_new")), new=True)
+    if name.endswith("~"):
+        return replace(_plain(name[:-1]), tilde=True)
     if found := _DERIVATIVE.match(name):
         return Derivative(again(found[1]), again(found[2]))
     if name in lettering.symbols:

@@ -76,6 +76,8 @@ def _symbol(glyph: Symbol, mark: str) -> str:
     text = word(glyph.base)
     if glyph.hat:
         text = f"hat({text})"
+    if glyph.tilde:
+        text = f"tilde({text})"
     marks = [
         *([_script(glyph.superscript)[1:-1].join(glyph.fence)] if glyph.superscript else []),
         *(['"new"'] if glyph.new else []),
@@ -182,9 +184,15 @@ def _shape(printer: Typst, operands: Sequence[Formula]) -> str:
     return f"limits({printer.fit(formula, Level.ATOM)})_({below})"
 
 
+def _applied(printer: Typst, operands: Sequence[Formula]) -> str:
+    what, *arguments = map(printer.text, operands)
+    return f"{what} ({', '.join(arguments)})"
+
+
 _SHOWN = {
     "transpose": _transpose,
     "hadamard": _hadamard,
     "matmul": _matmul,
     "shape": _shape,
+    "applied": _applied,
 }

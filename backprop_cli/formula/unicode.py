@@ -60,7 +60,7 @@ def _part(glyph: Glyph) -> str:
 
 def _symbol(glyph: Symbol) -> str:
     base = visible(glyph.base)
-    text = hatted(base) if glyph.hat else base
+    text = hatted(base) if glyph.hat else f"{base}\u0303" if glyph.tilde else base
     if glyph.subscript:
         text += subscript(glyph.subscript)
     if glyph.superscript:
@@ -182,9 +182,15 @@ def _shape(printer: Unicode, operands: Sequence[Formula]) -> str:
     return f"{printer.fit(formula, Level.ATOM)} {{{visible(written)}}}"
 
 
+def _applied(printer: Unicode, operands: Sequence[Formula]) -> str:
+    what, *arguments = map(printer.text, operands)
+    return f"{what}({', '.join(arguments)})"
+
+
 _SHOWN = {
     "transpose": _transpose,
     "hadamard": _hadamard,
     "matmul": _matmul,
     "shape": _shape,
+    "applied": _applied,
 }

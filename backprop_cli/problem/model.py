@@ -150,6 +150,7 @@ class Notation:
     index_order: Literal["to_from", "from_to"] = "to_from"
     names: Literal["indexed", "sequential"] = "indexed"
     weight_order: Literal["by_unit", "by_input"] = "by_unit"
+    gradient_order: Literal["by_unit", "weights_first"] = "by_unit"
     output_units: Literal["layered", "numbered"] = "layered"
     layer_mark: Literal["parentheses", "brackets"] = "parentheses"
     symbols: Mapping[str, str] = field(default_factory=dict)  # file name or letter → as shown

@@ -492,6 +492,12 @@ def _properties() -> dict[str, Schema]:
                     "default": "by_unit",
                     "description": "How sequential weights are counted.",
                 },
+                "gradient_order": {
+                    "enum": ["by_unit", "weights_first"],
+                    "default": "by_unit",
+                    "description": "The gradient as a vector: unit by unit, or all weights and "
+                    "then all biases.",
+                },
                 "output_units": {
                     "enum": ["layered", "numbered"],
                     "default": "layered",

@@ -41,6 +41,7 @@ NOTATION_KEYS = (
     "index_order",
     "names",
     "weight_order",
+    "gradient_order",
     "output_units",
     "layer_mark",
     "symbols",
@@ -62,6 +63,10 @@ def read_notation(top: Fields, report: Report) -> ReadNotation:
         cast(Literal["to_from", "from_to"], one_of("index_order", "to_from", "from_to")),
         cast(Literal["indexed", "sequential"], one_of("names", "indexed", "sequential")),
         cast(Literal["by_unit", "by_input"], one_of("weight_order", "by_unit", "by_input")),
+        cast(
+            Literal["by_unit", "weights_first"],
+            one_of("gradient_order", "by_unit", "weights_first"),
+        ),
         cast(Literal["layered", "numbered"], one_of("output_units", "layered", "numbered")),
         cast(Literal["parentheses", "brackets"], one_of("layer_mark", "parentheses", "brackets")),
         symbols,

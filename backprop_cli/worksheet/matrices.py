@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from backprop_cli.formula.build import names_in, negative, number, product, quotient, rebuild, total
 from backprop_cli.formula.nodes import Call, Formula, Matrix, Name, Number
 from backprop_cli.graph.naming import derivative_name, slope_name
+from backprop_cli.graph.penalty import biases
 from backprop_cli.problem.model import Network, RuleUse
 from backprop_cli.rules.activations import ACTIVATIONS
 from backprop_cli.worksheet.arrays import (
@@ -29,6 +31,7 @@ from backprop_cli.worksheet.document import (
     Text,
 )
 from backprop_cli.worksheet.gradients import gradients, slopes
+from backprop_cli.worksheet.nested import nested
 from backprop_cli.worksheet.passes import forward, loss
 from backprop_cli.worksheet.sheet import Sheet
 from backprop_cli.worksheet.updates import is_plain, moved
@@ -76,6 +79,7 @@ class _Matrices:
             if not self.arrays.merged(depth):
                 yield self._activation(depth)
         if self.sheet.first:
+            yield from nested(self.sheet)
             yield from self._augmented()
             yield from collapsed(self.sheet)
         yield from loss(self.sheet)
@@ -167,17 +171,27 @@ class _Matrices:
         return self._derivation(left, _applied(use, letter), entries, arrays.activations(depth))
 
     def _augmented(self) -> Iterator[Block]:
-        """The bias as one more column of W, met by a 1 below the activations."""
-        arrays, depth = self.arrays, self.arrays.depth
-        layer = arrays.layer(depth)
+        """The bias as one more column of W, met by a 1 below the activations, layer by layer."""
+        found = [
+            line for depth in range(1, self.arrays.depth + 1) for line in self._wide_layer(depth)
+        ]
+        if found:
+            inputs = {
+                layer.bias_input.text for layer in self.network.layers if layer.bias != "none"
+            }
+            shown = " or ".join(sorted(text.replace("-", "−") for text in inputs))
+            text = (
+                "The layers again, with the biases as one more column of the weights, multiplied by"
+                f" their input {shown} below the values:"
+            )
+            yield Paragraph((Text(text),))
+            yield from found
+
+    def _wide_layer(self, depth: int) -> Iterator[Derivation]:
+        arrays, layer = self.arrays, self.arrays.layer(depth)
         weights, below = arrays.weights(depth), arrays.activations(depth - 1)
         if layer.bias == "none" or not (fits(weights) and fits(below)):
             return
-        text = (
-            "The last layer again, with the bias as one more column of the weights, multiplied by"
-            f" its input {layer.bias_input.text.replace('-', '−')} below the values:"
-        )
-        yield Paragraph((Text(text),))
         biases = arrays.biases(depth).rows
         wide = Matrix(tuple(row + bias for row, bias in zip(weights.rows, biases, strict=True)))
         bottom = (number(layer.bias_input.value),) * arrays.samples
@@ -186,8 +200,14 @@ class _Matrices:
             shape(wide, layer.units, layer.fan_in + 1),
             shape(tall, layer.fan_in + 1, arrays.samples),
         )
-        left = shape(arrays.preactivations(depth), layer.units, arrays.samples)
-        yield Derivation((DerivationLine(left, "=", right),))
+        result = arrays.preactivations(depth)
+        left = shape(result, layer.units, arrays.samples)
+        lines = [DerivationLine(left, "=", right)]
+        if (numbers := self._numbers(matmul(wide, tall))) is not None:
+            lines.append(DerivationLine(None, "=", numbers))
+        if (line := self._result(result)) is not None:
+            lines.append(line)
+        yield Derivation(tuple(lines))
 
     # Backward
 
@@ -314,13 +334,22 @@ class _Matrices:
             return formula
         return product(quotient(Number("1"), number(samples)), formula)
 
+    @staticmethod
+    def _number(name: str) -> tuple[int, ...]:
+        """Where a parameter stands in the order of its indices: w₂ before w₁₀."""
+        return tuple(map(int, re.findall(r"\d+", name)))
+
     def _gradient_vector(self) -> Iterator[Block]:
         """All gradients in one column, and the update of all parameters in one line."""
         graph = self.sheet.graph
         if len(graph.wrt) > LONGEST_VECTOR:
             return
         yield Heading(3, (Text("All parameters at once"),))
-        slopes_of = column([Name(derivative_name(graph.output, name)) for name in graph.wrt])
+        names = list(graph.wrt)
+        if self.sheet.run.problem.notation.gradient_order == "weights_first":
+            added = biases(graph)
+            names.sort(key=lambda name: (name in added, self._number(name)))
+        slopes_of = column([Name(derivative_name(graph.output, name)) for name in names])
         lines = [DerivationLine(Name("∇L"), "=", slopes_of)]
         if (line := self._result(slopes_of)) is not None:
             lines.append(line)

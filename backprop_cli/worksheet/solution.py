@@ -15,6 +15,7 @@ from backprop_cli.worksheet import (
     given,
     gradients,
     matrices,
+    nested,
     passes,
     updates,
 )
@@ -100,9 +101,11 @@ def one_update(sheet: Sheet) -> Iterator[Block]:
             yield from updates.updates(sheet)
         case _:
             yield from passes.forward(sheet)
+            yield from nested.nested(sheet)
             yield from collapse.collapsed(sheet)
             yield from passes.outputs(sheet)
             yield from passes.loss(sheet)
+            yield from nested.nested_loss(sheet)
             yield from gradients.slopes(sheet)
             yield from gradients.gradients(sheet)
             yield from updates.updates(sheet)

@@ -1,0 +1,149 @@
+"""The network as one formula: ŷ = σ(w₂·σ(w₁·x + b₁) + b₂), or in layers, and L as a function."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+from backprop_cli.formula.build import children, names_in, put_together, size, total
+from backprop_cli.formula.nodes import Call, Formula, Name, Product, Shown, Sum
+from backprop_cli.graph.step import Graph, Step
+from backprop_cli.rules.activations import ACTIVATIONS
+from backprop_cli.worksheet.arrays import matmul
+from backprop_cli.worksheet.document import Block, Derivation, DerivationLine, Paragraph, Text
+from backprop_cli.worksheet.sheet import Sheet
+
+LONGEST = 24
+"""A nested formula with more numbers, names and signs than this is not read at a glance."""
+LONGEST_LOSS = LONGEST + 10
+MOST_PARAMETERS = 8
+MOST_LAYERS = 5
+MOST_OUTPUTS = 3
+
+
+def nested(sheet: Sheet) -> Iterator[Block]:
+    """The output in inputs and parameters alone, where activations stand in one another."""
+    if not sheet.first or len(sheet.graph.batch) > 1:
+        return
+    lines = _scalar(sheet.graph) or _in_layers(sheet.graph)
+    if lines:
+        yield Paragraph((Text("As one formula:"),))
+        yield from (Derivation((line,)) for line in lines)
+
+
+def nested_loss(sheet: Sheet) -> Iterator[Block]:
+    """The loss as a function of all parameters: L(w₁, b₁, w₂, b₂) = …"""
+    graph = sheet.graph
+    names = graph.parameters
+    if not sheet.first or len(graph.batch) > 1 or not 1 <= len(names) <= MOST_PARAMETERS:
+        return
+    if graph.output not in {step.name for step in graph.section("loss")} or not _scalar(graph):
+        return
+    whole = _whole(graph, graph.output, LONGEST_LOSS)
+    if whole is not None:
+        left = Shown("applied", (Name(graph.output), *map(Name, names)))
+        yield Paragraph((Text("As a function of the parameters:"),))
+        yield Derivation((DerivationLine(left, "=", whole),))
+
+
+def _scalar(graph: Graph) -> list[DerivationLine]:
+    """Each output of the forward pass, where every one of them is short."""
+    forward = graph.section("forward")
+    used = {name for step in forward for name in names_in(step.formula)}
+    outputs = [step.name for step in forward if step.name not in used]
+    wholes = [_whole(graph, name, LONGEST) for name in outputs[: MOST_OUTPUTS + 1]]
+    if len(outputs) > MOST_OUTPUTS or any(each is None or _calls(each) < 2 for each in wholes):
+        return []
+    return [
+        DerivationLine(Name(name), "=", whole)
+        for name, whole in zip(outputs, wholes, strict=True)
+        if whole is not None
+    ]
+
+
+def _whole(graph: Graph, name: str, most: int) -> Formula | None:
+    """A quantity with everything on the way to it put in; None where that becomes too long."""
+    known: dict[str, Formula] = {}
+    for step in graph.section("forward", "loss"):
+        written = put_together(step.formula, known)
+        if size(written) > most:
+            if step.name == name:
+                return None
+            continue  # whatever uses it becomes too long as well, unless nothing does
+        known[step.name] = written
+        if step.name == name:
+            return written if _reaches_leaves(graph, written) else None
+    return None
+
+
+def _reaches_leaves(graph: Graph, formula: Formula) -> bool:
+    if isinstance(formula, Name):
+        return formula.name not in graph.step
+    return all(_reaches_leaves(graph, part) for part in children(formula))
+
+
+def _calls(formula: Formula) -> int:
+    """How many functions of something stand in a formula."""
+    own = isinstance(formula, Call) and bool(formula.arguments)
+    return own + sum(map(_calls, children(formula)))
+
+
+# --- in layers ---
+
+
+def _in_layers(graph: Graph) -> list[DerivationLine]:
+    """σ(W⁽²⁾ σ(W⁽¹⁾ x + b⁽¹⁾) + b⁽²⁾), where every layer is of that kind and fully connected."""
+    forward = graph.section("forward")
+    if any(step.unit is None for step in forward):
+        return []
+    below = [leaf.name for leaf in graph.leaves if leaf.kind == "input"]
+    inside: Formula = Name("x")
+    layers = [list(own) for _, own in groupby(forward, lambda step: step.unit and step.unit.layer)]
+    if not 2 <= len(layers) <= MOST_LAYERS:
+        return []
+    for depth, steps in enumerate(layers, 1):
+        sums = [step for step in steps if step.kind == "preactivation"]
+        outs = [step for step in steps if step.kind == "activation"]
+        dense = _dense(graph, sums or outs, below)
+        if len(sums or outs) != len(outs) or len(sums) + len(outs) > len(steps) or dense is None:
+            return []
+        letter = matmul(Name(f"W({depth})"), inside)
+        inside = total(letter, Name(f"b({depth})")) if dense else letter
+        applied = _applied(outs, sums, inside)
+        if applied is None:
+            return []
+        inside, below = applied, [step.name for step in outs]
+    name = below[0] if len(below) == 1 else "yhat"
+    return [DerivationLine(Name(name), "=", inside)]
+
+
+def _dense(graph: Graph, sums: Sequence[Step], below: Sequence[str]) -> bool | None:
+    """Whether units that each weigh all of `below` have biases; None for any other kind."""
+    biased = set()
+    for step in sums:
+        terms = step.formula.terms if isinstance(step.formula, Sum) else (step.formula,)
+        weighed = [term for term in terms if isinstance(term, Product)]
+        rest = [term for term in terms if not isinstance(term, Product)]
+        parts = [{part.name for part in term.factors if isinstance(part, Name)} for term in weighed]
+        names = [*(part - set(graph.parameters) for part in parts)]
+        if names != [{name} for name in below] or any(len(part) != 2 for part in parts):
+            return None
+        if len(rest) > 1 or not all(
+            isinstance(term, Name) and term.name in graph.parameters for term in rest
+        ):
+            return None
+        biased.add(bool(rest))
+    return biased.pop() if len(biased) == 1 else None
+
+
+def _applied(outs: Sequence[Step], sums: Sequence[Step], inside: Formula) -> Formula | None:
+    """The activation that a whole layer has, applied; None where its units differ."""
+    rules = {step.rule for step in outs}
+    if len(rules) > 1:
+        return None
+    rule = rules.pop()
+    if not sums or rule == "identity":
+        return inside
+    if rule is None or ACTIVATIONS[rule].options:
+        return None
+    return ACTIVATIONS[rule].call(inside)
