@@ -6,11 +6,12 @@ Nothing here may print or fail: the shell would put it into the middle of the us
 from __future__ import annotations
 
 import functools
-import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import FrameType
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 Offer: TypeAlias = list[tuple[str, str]]
 """Words, each with what it means (which zsh and fish show)."""
@@ -26,6 +27,8 @@ class _TooLate(BaseException):
 @contextmanager
 def _in_time() -> Iterator[None]:
     """Ends what takes too long, where the system has a timer for it."""
+    import signal
+
     if not hasattr(signal, "setitimer"):
         yield
         return

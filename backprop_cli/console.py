@@ -87,13 +87,15 @@ def deliver(content: str | bytes, output: Path | None) -> None:
 def _save(output: Path, parts: Iterable[bytes]) -> None:
     try:
         _replace(output, parts)
-    except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: links in a circle
+    except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it cannot be written"
         raise Undeliverable(f"{escape(str(output))}: {reason}") from None
 
 
 def _replace(output: Path, parts: Iterable[bytes]) -> None:
     """A file is swapped in one go; a device or a pipe is written to as it is."""
+    with suppress(FileNotFoundError):
+        output.stat()  # says that links lead in a circle, which resolving takes in its own ways
     place = output.resolve()
     if place.exists() and not place.is_file():
         with open(place, "wb") as device:

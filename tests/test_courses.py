@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -21,6 +22,9 @@ PAGE = source("courses")
 PROBLEM = PROBLEMS / "two-hidden-layers.yaml"
 PERFECT = (PROBLEMS / "answers" / "two-hidden-layers-perfect.yaml").read_text(encoding="utf-8")
 WRONG = PERFECT.replace("z1_1:", "z1_1: 77 #")
+
+
+needs_bash = pytest.mark.skipif(shutil.which("bash") is None, reason="scripts for bash")
 
 
 def shown(language: str) -> list[str]:
@@ -44,6 +48,7 @@ def test_no_script_is_broken_on_a_terminal() -> None:
 # ------------------------------------------------------------------------------ GitHub Actions
 
 
+@needs_bash
 def test_the_workflow_annotates_and_fails_where_the_pass_mark_is_missed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -170,6 +175,7 @@ def test_the_autograder_for_classroom_50(
 # --------------------------------------------------------------------------------- Gradescope
 
 
+@needs_bash
 def test_gradescope_scripts_can_be_read() -> None:
     setup, run = shown("bash")
     for script in (setup, run):
@@ -209,6 +215,7 @@ def gradescope(tmp_path: Path, files: dict[str, str]) -> dict[str, Any]:
 CSV = "name,value\nz1_1,5.02\n"
 
 
+@needs_bash
 @pytest.mark.parametrize(
     ("name", "text", "score"),
     [
@@ -227,6 +234,7 @@ def test_an_answer_file_is_marked(
     assert result["score"] == (most if score is None else score)
 
 
+@needs_bash
 @pytest.mark.parametrize(
     "files",
     [
