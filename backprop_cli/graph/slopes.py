@@ -18,6 +18,7 @@ from backprop_cli.formula.build import (
     total,
 )
 from backprop_cli.formula.nodes import (
+    Call,
     Formula,
     Name,
     Negative,
@@ -31,6 +32,8 @@ from backprop_cli.graph.penalty import slope_in_loss
 from backprop_cli.graph.step import Graph, Step
 from backprop_cli.problem.model import Network, Problem, RuleUse
 from backprop_cli.rules import activations, losses
+from backprop_cli.rules.kinks import chosen, kinks_of, to_differentiate, with_slope_at
+from backprop_cli.rules.written import signed
 
 
 @dataclass(frozen=True)
@@ -58,25 +61,39 @@ def local_derivatives(
     if step.kind == "regularisation":
         return {name: Local(slope_in_loss(graph, name)) for name in parents}
     if step.rule is not None and step.section == "loss" and isinstance(problem.model, Network):
-        return _loss_slopes(problem.model, step, parents)
+        return _loss_slopes(problem, problem.model, step, parents)
     if step.rule is not None and isinstance(problem.model, Network):
         return _activation_slopes(problem, graph, step, parents)
     coefficients = linear_coefficients(step.formula)
     if coefficients is not None:
         return {name: Local(coefficients[name]) for name in parents}
-    return {name: Local(_derivative(step, name)) for name in parents}
+    return {name: Local(_derivative(problem, step, name)) for name in parents}
 
 
-def _derivative(step: Step, name: str) -> Formula:
+def _derivative(problem: Problem, step: Step, name: str) -> Formula:
     """SymPy's derivative; a unit that applies a known activation gets its slope as taught, and
     the step's own formula is written by its name (the slope of e^x is e^x)."""
     known = algebra.recognise(step.formula)
     if known is not None and name in names_in(known[1]):
         rule, argument = known
         inner = algebra.differentiate(argument, name)
-        return product(activations.ACTIVATIONS[rule].slope_of(argument, step.name), inner)
-    derivative = algebra.differentiate(step.formula, name)
+        row = activations.ACTIVATIONS[rule]
+        slope = _at_kinks(problem, row.slope_of(argument, step.name), rule, argument, {})
+        return product(slope, inner)
+    derivative = algebra.differentiate(to_differentiate(step.formula, problem.kinks), name)
     return _by_name(derivative, step)
+
+
+def _at_kinks(
+    problem: Problem, slope: Formula, rule: str, z: Formula, options: Mapping[str, Number]
+) -> Formula:
+    """A slope as taught, with what the file chooses at the kinks of its activation."""
+    value = chosen(problem.kinks, rule)
+    if value is not None:
+        row = activations.ACTIVATIONS[rule]
+        for kink, values in kinks_of(Call(rule, (z, *signed(row.with_options(options)).values()))):
+            slope = with_slope_at(slope, kink, values, signed({"": value})[""])
+    return slope
 
 
 def _by_name(formula: Formula, step: Step) -> Formula:
@@ -98,8 +115,10 @@ def _activation_slopes(
     row = activation_row(use)
     found = {}
     for parent in parents:
-        written = row.slope_of(parent, step.name, use.options)
-        numeric = None if is_trivial(written) else row.slope_call(parent, use.options)
+        taught = row.slope_of(parent, step.name, use.options)
+        written = _at_kinks(problem, taught, row.name, Name(parent), use.options)
+        plain = is_trivial(written) or written != taught
+        numeric = None if plain else row.slope_call(parent, use.options)
         found[parent] = Local(written, numeric)
     return found
 
@@ -129,7 +148,9 @@ def layer_outputs(graph: Graph, step: Step) -> list[Step]:
     ]
 
 
-def _loss_slopes(network: Network, step: Step, parents: Sequence[str]) -> dict[str, Local]:
+def _loss_slopes(
+    problem: Problem, network: Network, step: Step, parents: Sequence[str]
+) -> dict[str, Local]:
     assert isinstance(network.loss, RuleUse)
     row = loss_row(network.loss)
     options = network.loss.options
@@ -143,6 +164,10 @@ def _loss_slopes(network: Network, step: Step, parents: Sequence[str]) -> dict[s
         target = parent.replace("yhat", "y", 1)
         assert target in names
         formula = losses.loss_slope(row, parent, target, count, options)
+        if (value := chosen(problem.kinks, row.name)) is not None:
+            values = {"yhat": Name(parent), "y": Name(target)}
+            for kink in row.kinks:
+                formula = with_slope_at(formula, kink, values, signed({"": value})[""])
         found[parent] = Local(formula, losses.saturated_slope(row, parent, target))
     return found
 

@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Literal, TypeAlias
 
 from backprop_cli.formula.nodes import Formula, Number
+from backprop_cli.rules.kinks import Kinks
 
 Value: TypeAlias = Number | None
 """A number as the author wrote it, or None in a symbolic problem."""
@@ -234,5 +235,8 @@ class Problem:
     notation: Notation = Notation()
     rounding: Rounding = Rounding()
     marking: Marking = Marking()
+    kinks: Kinks = field(
+        default_factory=dict
+    )  # slopes where functions have none, as the file chooses
     path: str = "-"
     variants: Variants | None = None  # other numbers for each student, where the file has them

@@ -12,6 +12,7 @@ from backprop_cli.problem.network import NetworkReader
 from backprop_cli.problem.settings import (
     check_asked,
     check_parameters,
+    read_kinks,
     read_marking,
     read_notation,
     read_rounding,
@@ -34,6 +35,7 @@ COMMON_KEYS = (
     "notation",
     "rounding",
     "marking",
+    "kinks",
     "variants",
 )
 LAYER_FORM_KEYS = ("inputs", "targets", "layers", "loss", "bias_input")
@@ -105,6 +107,7 @@ def _problem(source: Source, root: Node | None, report: Report) -> Problem | Non
     notation = read_notation(top, report)
     rounding = read_rounding(top, report)
     marking = read_marking(top, report)
+    kinks = read_kinks(top, report)
     model: Network | Equations | None
     frozen: tuple[str, ...] = ()
     trainable: tuple[str, ...] | None = None
@@ -141,6 +144,7 @@ def _problem(source: Source, root: Node | None, report: Report) -> Problem | Non
         notation=notation.notation,
         rounding=rounding,
         marking=marking.marking,
+        kinks=kinks,
         path=source.path,
         variants=variants,
     )

@@ -18,6 +18,7 @@ from backprop_cli.problem.training import MOST_STEPS
 from backprop_cli.problem.variants import MOST_CHOICES, REQUIREMENTS, RULES
 from backprop_cli.problem.weights import MOST_UNITS
 from backprop_cli.rules import activations, initializers, losses, optimizers
+from backprop_cli.rules.kinks import CHOOSABLE, EXTREMES, TIES
 from backprop_cli.rules.written import ByAnyName
 
 Schema: TypeAlias = dict[str, Any]
@@ -97,6 +98,11 @@ def _name_of(row: Any, table: ByAnyName[Any]) -> Schema:
 
 def _sentence(row: Any) -> str:
     return f"{row.title}: {getattr(row, 'use', '') or row.reason}"
+
+
+def _kinked(table: ByAnyName[Any]) -> dict[str, Schema]:
+    """Other spellings of the rules whose slope at a kink may be chosen."""
+    return {table.pattern(row): NUMBER for name, row in table.items() if name in CHOOSABLE}
 
 
 def _with_options(
@@ -516,6 +522,11 @@ def _properties() -> dict[str, Schema]:
                     "additionalProperties": NAME,
                 },
             },
+        ),
+        "kinks": _object(
+            "Slopes where functions have none.",
+            {name: {"enum": list(TIES)} if name in EXTREMES else NUMBER for name in CHOOSABLE},
+            patternProperties=_kinked(activations.BY_ANY_NAME) | _kinked(losses.BY_ANY_NAME),
         ),
         "rounding": _object(
             "How numbers are written.",

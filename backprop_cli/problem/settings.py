@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal, cast
 
-from backprop_cli.diagnostics import closest, quote, there_are
+from backprop_cli.diagnostics import closest, listed, quote, there_are
+from backprop_cli.formula.nodes import Number
 from backprop_cli.problem.formulas import plain_name
 from backprop_cli.problem.model import Marking, Notation, Rounding
 from backprop_cli.problem.symbols import ReadNotation, read_symbols
@@ -24,11 +25,14 @@ from backprop_cli.problem.values import (
     fields,
     integer,
     items,
+    number,
     number_in,
     truth,
     word,
 )
 from backprop_cli.problem.yaml_tree import Node, Scalar
+from backprop_cli.rules import activations, losses
+from backprop_cli.rules.kinks import CHOOSABLE, EXTREMES, TIES, Kinks
 
 SECTIONS = ("given", "forward", "loss", "backward", "gradient", "update")
 MOST_DIGITS = 15
@@ -83,6 +87,32 @@ def read_rounding(top: Fields, report: Report) -> Rounding:
         own.read("digits", lambda one: integer(one, report, "`digits`", 1, MOST_DIGITS), 4),
         own.read("every_step", lambda one: truth(one, report, "`every_step`"), False),
     )
+
+
+def read_kinks(top: Fields, report: Report) -> Kinks:
+    """`kinks: {relu: 1, max: first}`: slopes where functions have none."""
+    node = top.get("kinks")
+    if node is None:
+        return {}
+    found: dict[str, Number | str] = {}
+    for key, value in entries(node, report, "`kinks`", "functions and slopes"):
+        rule = activations.find(key.text) or losses.find(key.text)
+        name = rule.name if rule is not None else key.text
+        what = f"the slope of {quote(key.text)} at its kink"
+        if name not in CHOOSABLE:
+            report.error(
+                "unknown-choice",
+                f"{quote(key.text)} has no kink whose slope could be chosen",
+                key,
+                report.nearest(key.text, CHOOSABLE) or f"there are {listed(list(CHOOSABLE), 20)}",
+            )
+        elif name in EXTREMES:
+            tie = choice(value, report, f"a tie in {quote(name)}", TIES)
+            if tie is not None:
+                found[name] = tie
+        elif (slope := number(value, report, what)) is not None:
+            found[name] = slope
+    return found
 
 
 MARKING_KEYS = (

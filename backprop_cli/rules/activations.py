@@ -148,7 +148,7 @@ _ROWS = (
         slope_text="1 if z > 0 else 0",
         use="hidden units, the usual choice; not for outputs unless the target cannot be negative",
         reason="A ReLU passes the gradient on where z > 0 and blocks it elsewhere.",
-        kinks=(Kink("z", "0", "ReLU has no derivative at z = 0; 0 is used there."),),
+        kinks=(Kink("z", "0", "ReLU has no derivative at z = 0", "0 is used there"),),
         low=Number("0"),
         range="a >= 0",
     ),
@@ -160,8 +160,8 @@ _ROWS = (
         use="hidden units of small networks for phones, whose numbers have few bits",
         reason="A ReLU6 passes the gradient on where 0 < z < 6 and blocks it elsewhere.",
         kinks=(
-            Kink("z", "0", "ReLU6 has no derivative at z = 0; 0 is used there."),
-            Kink("z", "6", "ReLU6 has no derivative at z = 6; 0 is used there."),
+            Kink("z", "0", "ReLU6 has no derivative at z = 0", "0 is used there"),
+            Kink("z", "6", "ReLU6 has no derivative at z = 6", "0 is used there"),
         ),
         low=Number("0"),
         high=Number("6"),
@@ -180,7 +180,8 @@ _ROWS = (
             Kink(
                 "z",
                 "0",
-                "Leaky ReLU has no derivative at z = 0; the slope of its negative side is used there.",
+                "Leaky ReLU has no derivative at z = 0",
+                "the slope of its negative side is used there",
             ),
         ),
     ),
@@ -196,7 +197,8 @@ _ROWS = (
             Kink(
                 "z",
                 "0",
-                "ELU has slopes 1 and alpha on the two sides of z = 0; alpha is used there.",
+                "ELU has slopes 1 and alpha on the two sides of z = 0",
+                "alpha is used there",
             ),
         ),
         range="a > -alpha",
@@ -243,7 +245,8 @@ _ROWS = (
             Kink(
                 "z",
                 "threshold",
-                "The step jumps at its threshold; 0 is used as its slope there too.",
+                "The step jumps at its threshold",
+                "0 is used as its slope there too",
             ),
         ),
         low=Number("0"),
@@ -260,7 +263,7 @@ _ROWS = (
         reason="The bipolar step is flat, so its slope is 0 and no gradient passes: learn with the perceptron rule.",
         aliases=("sgn", "bipolar_step", "bipolar"),
         kinks=(
-            Kink("z", "0", "The bipolar step jumps at z = 0; 0 is used as its slope there too."),
+            Kink("z", "0", "The bipolar step jumps at z = 0", "0 is used as its slope there too"),
         ),
         low=Number("-1"),
         high=Number("1"),

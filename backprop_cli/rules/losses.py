@@ -115,7 +115,9 @@ _ROWS = (
         reason="The absolute error pulls with the same force however large the error is: only its sign counts.",
         aliases=("l1", "sae"),
         kinks=(
-            Kink("yhat", "y", "The absolute error has no derivative where ŷ = y; 0 is used there."),
+            Kink(
+                "yhat", "y", "The absolute error has no derivative where ŷ = y", "0 is used there"
+            ),
         ),
     ),
     LossRule(
@@ -135,7 +137,9 @@ _ROWS = (
         use="two classes with targets −1 and 1, linear output",
         reason="Once an example is on the right side by a margin of 1 the hinge loss lets go of it.",
         kinks=(
-            Kink("y*yhat", "1", "The hinge loss has no derivative where y·ŷ = 1; 0 is used there."),
+            Kink(
+                "y*yhat", "1", "The hinge loss has no derivative where y·ŷ = 1", "0 is used there"
+            ),
         ),
         target_note="targets are −1 or 1",
     ),

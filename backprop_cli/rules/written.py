@@ -51,12 +51,22 @@ def numbers(**values: str) -> dict[str, Number]:
 class Kink:
     """Where a rule has no derivative: there `quantity` equals `at`.
 
-    `convention` says in a sentence which slope is used there.
+    `where` says so, `used` which slope is used there unless the file chooses another.
     """
 
     quantity_text: str
     at_text: str
-    convention: str
+    where: str
+    used: str
+
+    @property
+    def convention(self) -> str:
+        return f"{self.where}; {self.used}."
+
+    def chosen(self, slope: str) -> str:
+        """What a sheet says whose file chooses the slope."""
+        slope = slope.replace("-", "−")
+        return f"{self.where}; {slope} is used there, as the file chooses."
 
     @property
     def quantity(self) -> Formula:

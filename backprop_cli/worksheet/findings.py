@@ -8,12 +8,13 @@ from itertools import pairwise
 
 from backprop_cli.formula.build import names_in, substitute
 from backprop_cli.formula.evaluate import as_float, evaluate
-from backprop_cli.formula.nodes import Formula, Name
+from backprop_cli.formula.nodes import Call, Formula, Name
 from backprop_cli.graph.naming import derivative_name
 from backprop_cli.graph.stages import Stage, activation_of, stages
 from backprop_cli.graph.step import Step
 from backprop_cli.problem.model import Layer, Network, RuleUse
 from backprop_cli.rules.activations import ACTIVATIONS
+from backprop_cli.rules.kinks import EXTREMES, chosen, kinks_of
 from backprop_cli.rules.losses import LOSSES
 from backprop_cli.rules.written import Kink, signed
 from backprop_cli.run import Run, layer_sizes
@@ -135,15 +136,21 @@ def after(sheet: Sheet) -> Iterator[Block]:
 
 def _kinks(sheet: Sheet) -> Iterator[Callout]:
     """Quantities that sit where a rule has no derivative, and which slope is used there."""
+    kinks = sheet.run.problem.kinks
     found: dict[str, list[Relation]] = {}
     for step in sheet.graph.section("forward", "loss"):
-        for kink, values in _kinks_of(sheet, step):
+        for name, kink, values in _kinks_of(sheet, step):
             quantity = substitute(kink.quantity, values)
+            if any(sheet.value(part) is None for part in names_in(quantity)):
+                continue
             place = evaluate(substitute(kink.at, values), sheet.known)
             if evaluate(quantity, sheet.known) == place:
                 at = shown(place, sheet.digits, fractions=sheet.choices.fractions)
                 relation = Relation(quantity, at.sign, at.formula)
-                found.setdefault(kink.convention, []).append(relation)
+                own = chosen(kinks, name)
+                said = kink.convention if own is None else kink.chosen(own.text)
+                if relation not in found.setdefault(said, []):
+                    found[said].append(relation)
     for convention, relations in found.items():
         line: list[Inline] = []
         for relation in relations:
@@ -151,47 +158,58 @@ def _kinks(sheet: Sheet) -> Iterator[Callout]:
         yield Callout("note", (*line, Text(f": {convention}")))
 
 
-def _kinks_of(sheet: Sheet, step: Step) -> Iterator[tuple[Kink, Mapping[str, Formula]]]:
-    """The kinks of a step's rule, with the sheet's names for the rule's own."""
+def _kinks_of(sheet: Sheet, step: Step) -> Iterator[tuple[str, Kink, Mapping[str, Formula]]]:
+    """The kinks of what a step applies, by the name of the rule, with the sheet's own names."""
     model = sheet.run.problem.model
-    if step.rule is None or not isinstance(model, Network):
-        return
-    if step.rule in ACTIVATIONS and step.unit is not None:
-        use = model.layers[step.unit.layer - 1].activations[step.unit.index - 1]
-        if isinstance(use, RuleUse) and (rule := ACTIVATIONS[step.rule]).kinks:
-            options = signed(rule.with_options(use.options))
-            z = Name(names_in(step.formula)[0])
-            yield from ((kink, {**options, "z": z}) for kink in rule.kinks)
-    elif step.rule in LOSSES:
+    if step.rule is not None and step.rule in LOSSES:
         names = names_in(step.formula)
         for output in (name for name in names if name.startswith("yhat")):
             target = output.replace("yhat", "y", 1)
-            values = {"yhat": Name(output), "y": Name(target)}
-            yield from ((kink, values) for kink in LOSSES[step.rule].kinks)
+            values: dict[str, Formula] = {"yhat": Name(output), "y": Name(target)}
+            yield from ((step.rule, kink, values) for kink in LOSSES[step.rule].kinks)
+    elif step.rule is not None and step.unit is not None and isinstance(model, Network):
+        use = model.layers[step.unit.layer - 1].activations[step.unit.index - 1]
+        if isinstance(use, RuleUse):
+            z = Name(names_in(step.formula)[0])
+            options = signed(ACTIVATIONS[use.name].with_options(use.options))
+            call = Call(use.name, (z, *options.values()))
+            yield from ((use.name, kink, values) for kink, values in kinks_of(call))
+    else:
+        applied = activation_of(step)
+        calls = [Call(applied[0], (Name(applied[1]),))] if applied else []
+        for call in dict.fromkeys([*calls, *calls_in(step.formula)]):
+            yield from ((call.function, kink, values) for kink, values in kinks_of(call))
 
 
 def _ties(sheet: Sheet) -> Iterator[Callout]:
-    """max with a tie, and |0| or ReLU(0) in an author's own formula."""
+    """max or min with a tie in an author's own formula."""
+    kinks = sheet.run.problem.kinks
     for step in sheet.graph.section("forward", "loss"):
         if step.rule is not None:
             continue
         for call in calls_in(step.formula):
+            if call.function not in EXTREMES or len(call.arguments) < 2:
+                continue
             if any(sheet.value(name) is None for name in names_in(call)):
                 continue
             values = [evaluate(argument, sheet.known) for argument in call.arguments]
-            if call.function in ("max", "min") and len(values) > 1:
-                extreme = max(values) if call.function == "max" else min(values)
-                tied = values.count(extreme)
-                if tied > 1:
-                    share = "½" if tied == 2 else f"1/{tied}"
-                    text = (
-                        f" is a tie, where it has no derivative; each of the {tied} equal"
-                        f" arguments is given {share} of the gradient."
-                    )
-                    yield Callout("note", (Math(call), Text(text)))
-            elif call.function in ("abs", "relu") and values[0] == 0:
-                text = " sits on its kink, where it has no derivative; 0 is used."
+            tied = values.count(max(values) if call.function == "max" else min(values))
+            if tied > 1:
+                text = _tie(tied, str(kinks.get(call.function, "share")))
                 yield Callout("note", (Math(call), Text(text)))
+
+
+def _tie(tied: int, chosen: str) -> str:
+    if chosen == "share":
+        share = "½" if tied == 2 else f"1/{tied}"
+        return (
+            f" is a tie, where it has no derivative; each of the {tied} equal"
+            f" arguments is given {share} of the gradient."
+        )
+    return (
+        f" is a tie, where it has no derivative; the {chosen} of the {tied} equal arguments is"
+        " given all of the gradient, as the file chooses."
+    )
 
 
 def _saturated(sheet: Sheet) -> Iterator[Callout]:

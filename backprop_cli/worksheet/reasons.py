@@ -76,9 +76,13 @@ def share_reasons(sheet: Sheet) -> Iterator[Paragraph]:
     called = {call.function for step in steps for call in calls_in(step.formula)}
     for function, extreme in (("max", "largest"), ("min", "smallest")):
         if function in called:
+            chosen = sheet.run.problem.kinks.get(function, "share")
+            gets = (
+                "they then share it" if chosen == "share" else f"the {chosen} then gets all of it"
+            )
             text = (
                 f"{function} passes all of the gradient on to its {extreme} argument and none to"
-                " the others. Where arguments are equal it has no derivative: they then share it."
+                f" the others. Where arguments are equal it has no derivative: {gets}."
             )
             yield Paragraph((Text(text),))
 

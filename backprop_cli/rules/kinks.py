@@ -1,0 +1,132 @@
+"""Where functions have no derivative, and the slope that a file may choose there.
+
+`kinks: {relu: 1, max: first}` in a problem file chooses. A formula is then differentiated in a form
+that has the same values everywhere and the chosen slope at the kink: relu(z) as `1*z if z == 0 else
+relu(z)`, the first of two values that tie as `x if x >= y else y`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TypeAlias
+
+from backprop_cli.formula.build import is_number, negative, product, rebuild, substitute, total
+from backprop_cli.formula.nodes import (
+    Call,
+    Comparison,
+    Conditional,
+    Formula,
+    Number,
+    Relation,
+)
+from backprop_cli.rules.activations import ACTIVATIONS
+from backprop_cli.rules.losses import LOSSES
+from backprop_cli.rules.written import Kink, signed
+
+Kinks: TypeAlias = Mapping[str, Number | str]
+"""What a file chooses: a slope, or for max and min `first`, `last` or `share`."""
+
+EXTREMES = ("max", "min")
+TIES = ("share", "first", "last")
+
+# Of functions that are no activations, in u0, u1, ….
+_FUNCTIONS: Mapping[str, tuple[Kink, ...]] = {
+    "abs": (Kink("u0", "0", "|·| has no derivative at 0", "0 is used there"),),
+    "clip": (
+        Kink("u0", "u1", "clip has no derivative at its lower edge", "0 is used there"),
+        Kink("u0", "u2", "clip has no derivative at its upper edge", "0 is used there"),
+    ),
+    "floor": (
+        Kink(
+            "u0",
+            "floor(u0)",
+            "floor jumps at every whole number",
+            "0 is used as its slope there too",
+        ),
+    ),
+    "ceil": (
+        Kink(
+            "u0", "ceil(u0)", "ceil jumps at every whole number", "0 is used as its slope there too"
+        ),
+    ),
+}
+
+CHOOSABLE: tuple[str, ...] = (
+    *(row.name for row in ACTIVATIONS.values() if row.kinks and row.learns),
+    *(row.name for row in LOSSES.values() if row.kinks),
+    "abs",
+    "clip",
+    *EXTREMES,
+)
+"""What `kinks` may name."""
+
+
+def kinks_of(call: Call) -> Iterator[tuple[Kink, Mapping[str, Formula]]]:
+    """The kinks of a function that is called, with its arguments for the names in them."""
+    rule = ACTIVATIONS.get(call.function)
+    if rule is not None and not rule.layerwise and call.arguments:
+        names = ("z", *rule.options)
+        values = {**signed(rule.options), **dict(zip(names, call.arguments, strict=False))}
+        yield from ((kink, values) for kink in rule.kinks)
+    elif call.function in _FUNCTIONS:
+        values = {f"u{place}": argument for place, argument in enumerate(call.arguments)}
+        yield from ((kink, values) for kink in _FUNCTIONS[call.function])
+
+
+def chosen(kinks: Kinks, name: str) -> Number | None:
+    """The slope that a file chooses for a function's kinks."""
+    value = kinks.get(name)
+    return value if isinstance(value, Number) else None
+
+
+def with_slope_at(
+    slope: Formula, kink: Kink, values: Mapping[str, Formula], value: Formula
+) -> Formula:
+    """A slope as taught, with another value at the kink."""
+    quantity, at = substitute(kink.quantity, values), substitute(kink.at, values)
+    match slope:
+        case Conditional(Comparison(left, ">", right), then, otherwise) if (left, right) == (
+            quantity,
+            at,
+        ):
+            if then == value:
+                return Conditional(Comparison(left, ">=", right), then, otherwise)
+            if otherwise == value:
+                return slope
+    return Conditional(Comparison(quantity, "==", at), value, slope)
+
+
+def to_differentiate(formula: Formula, kinks: Kinks) -> Formula:
+    """The formula in the form that has the chosen slopes at its kinks."""
+    if not kinks:
+        return formula
+    formula = rebuild(formula, lambda part: to_differentiate(part, kinks))
+    if not isinstance(formula, Call) or formula.function not in kinks:
+        return formula
+    if formula.function in EXTREMES:
+        return _extreme(formula, str(kinks[formula.function]))
+    value = chosen(kinks, formula.function)
+    if value is None:
+        return formula
+    slope = signed({"": value})[""]
+    found: Formula = formula
+    for kink, values in kinks_of(formula):
+        # Every kink that has a slope at all lies where the function is equal to its argument.
+        quantity, at = substitute(kink.quantity, values), substitute(kink.at, values)
+        line = product(slope, quantity)
+        if not is_number(at, 0):
+            line = total(at, product(slope, total(quantity, negative(at))))
+        found = Conditional(Comparison(quantity, "==", at), line, found)
+    return found
+
+
+def _extreme(call: Call, tie: str) -> Formula:
+    first, *rest = call.arguments
+    if tie == "share" or not rest:
+        return call
+    other: Formula = rest[0] if len(rest) == 1 else Call(call.function, tuple(rest))
+    relation: Relation = ">" if call.function == "max" else "<"
+    if tie == "first":
+        relation = ">=" if call.function == "max" else "<="
+    beyond = other if len(rest) == 1 else _extreme(Call(call.function, tuple(rest)), tie)
+    return Conditional(Comparison(first, relation, other), first, beyond)
