@@ -166,6 +166,7 @@ class _Expansion:
                 for other in range(1, layer.units + 1)
             ]
             formula, numeric, rule = activation_formula(layer.activations[unit - 1], unit - 1, zs)
+        compared = depth == len(self.network.layers) and self.network.targets
         self.steps.append(
             Step(
                 name=name,
@@ -176,6 +177,7 @@ class _Expansion:
                 unit=Unit(depth, unit),
                 rule=rule,
                 numeric=numeric,
+                target=sampled(self.names.target(unit), mark) if compared else None,
             )
         )
 

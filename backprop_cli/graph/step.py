@@ -83,7 +83,7 @@ class Step:
     `product` is the chain-rule product that `formula` was combined from (σ with cross-entropy).
     `added` is the part of a loss's formula that is not its rule's: a penalty. A gradient is the
     derivative of the loss `over`, that of the batch or of one sample, and `alias` is another name
-    under which it is read.
+    under which it is read. An output is compared with its `target`.
     """
 
     name: str
@@ -100,6 +100,7 @@ class Step:
     of: str | None = None  # the parameter that a gradient, state or update belongs to
     over: str | None = None
     alias: str | None = None
+    target: str | None = None
 
 
 @dataclass(frozen=True)

@@ -176,6 +176,13 @@ class NetworkReader:
         wrong_loss = chosen is None and self.top.get("loss") is not None
         if chosen is None and not perceptron and not wrong_loss:
             advice = "add `loss: half_squared_error`, or another of `backprop list`"
+            if have and self._decides():
+                if not training.trains:
+                    return  # a truth table
+                advice = (
+                    "step units learn by `training: {rule: perceptron}`; without `learning_rate` "
+                    "and `training` there is a truth table"
+                )
             if have:
                 key = self.top.key("samples" if self.samples.listed else "targets")
                 self.report.error("missing-loss", "there are targets and no `loss`", key, advice)
@@ -192,6 +199,13 @@ class NetworkReader:
             if perceptron:
                 at = training.section.key("rule") if training.section else at
             self.report.error("missing-targets", f"{what} needs targets", at, advice)
+
+    def _decides(self) -> bool:
+        """Whether every output unit is a step, so that an answer is right or wrong."""
+        layers = self.layers.layers
+        return bool(layers) and all(
+            one is UNREAD or is_rule(one, "step", "sign") for one in layers[-1].activations
+        )
 
     def _numeric(self) -> bool:
         return any(

@@ -7,8 +7,6 @@ from collections.abc import Iterator, Sequence
 from backprop_cli.formula.build import rename
 from backprop_cli.formula.nodes import Name
 from backprop_cli.graph.step import Graph, Step
-from backprop_cli.problem.model import Network
-from backprop_cli.problem.names import NetworkNames
 from backprop_cli.worksheet.document import (
     Block,
     Column,
@@ -28,6 +26,8 @@ SECTIONED_SAMPLES = 3
 SAMPLES_ACROSS = 4
 LISTED_SAMPLES = 8
 """Up to so many samples a mean is written with all its numbers."""
+TRUTH_COLUMNS = 8
+"""A truth table with more z and a than these shows those of the last layer."""
 
 
 def forward(sheet: Sheet) -> Iterator[Block]:
@@ -41,24 +41,63 @@ def forward(sheet: Sheet) -> Iterator[Block]:
 
 
 def outputs(sheet: Sheet) -> Iterator[Block]:
-    """What a network without a loss answers to each of its samples: a truth table."""
-    network, batch = sheet.run.problem.model, sheet.graph.batch
-    if not isinstance(network, Network) or sheet.graph.section("loss") or len(batch) == 1:
+    """What a network without a loss answers to each of its samples: a truth table, and whether
+    the answers are right where there are targets."""
+    graph, batch = sheet.graph, sheet.graph.batch
+    marks: tuple[int | None, ...] = batch if len(batch) > 1 else (None,)
+    compared = any(step.target is not None for step in graph.steps)
+    if graph.section("loss") or not (compared or len(batch) > 1):
         return
-    names = NetworkNames(network, sheet.run.problem.notation)
-    inputs = [names.input(index) for index in range(1, network.inputs + 1)]
-    answers = [names.output(unit) for unit in range(1, network.layers[-1].units + 1)]
-    columns = [Column((Text("Sample"),))]
-    columns += [Column((Math(Name(name)),), align="decimal") for name in (*inputs, *answers)]
-    rows = tuple(
-        (
-            (Text(str(sample)),),
-            *(sheet.cell(f"{name}[{sample}]") for name in (*inputs, *answers)),
-        )
-        for sample in batch
-    )
-    yield Heading(2, (Text("Inputs and outputs"),))
-    yield Table(tuple(columns), rows)
+    by_row = [_truth_row(graph, mark, compared) for mark in marks]
+    names = [graph.unmarked(step) for step in by_row[0]]
+    if not names:
+        return
+    columns = [Column((Text("Sample"),))] if len(batch) > 1 else []
+    columns += [Column((Math(Name(name)),), align="decimal") for name in names]
+    columns += [Column((Text("Answer"),))] * compared
+    verdicts = [_right(sheet, mark) for mark in marks]
+    rows: list[tuple[Line, ...]] = []
+    for mark, row, right in zip(marks, by_row, verdicts, strict=True):
+        label: list[Line] = [] if mark is None else [(Text(str(mark)),)]
+        answer: Line = NO_VALUE if right is None else (Text("right" if right else "wrong"),)
+        rows.append((*label, *map(sheet.cell, row), *([answer] if compared else [])))
+    yield Heading(2, (Text("Truth table" if compared else "Inputs and outputs"),))
+    yield Table(tuple(columns), tuple(rows))
+    if compared and None not in verdicts and len(batch) > 1:
+        text = f"{sum(map(bool, verdicts))} of {len(batch)} samples are answered rightly."
+        yield Paragraph((Text(text),))
+
+
+def _truth_row(graph: Graph, mark: int | None, compared: bool) -> list[str]:
+    """Inputs, what is worked out from them, and the targets; of a wide network the last layer."""
+    steps = [step for step in graph.section("forward") if step.sample == mark and step.unit]
+    last = max((step.unit.layer for step in steps if step.unit), default=0)
+    kinds = ("preactivation", "activation") if compared else ("activation",)
+    steps = [step for step in steps if step.kind in kinds]
+    if not compared or len(steps) > TRUTH_COLUMNS:
+        steps = [step for step in steps if step.unit and step.unit.layer == last]
+    given = [leaf for leaf in graph.leaves if leaf.sample == mark]
+    inputs = [leaf.name for leaf in given if leaf.kind == "input"]
+    targets = [leaf.name for leaf in given if leaf.kind == "target"] if compared else []
+    return [*inputs, *(step.name for step in steps), *targets] if steps else []
+
+
+def _right(sheet: Sheet, mark: int | None) -> bool | None:
+    """Whether every output of a sample is its target; None where a number is missing."""
+    pairs = [
+        (sheet.value(step.name), sheet.value(step.target))
+        for step in sheet.graph.steps
+        if step.sample == mark and step.target is not None
+    ]
+    if any(value is None for pair in pairs for value in pair):
+        return None
+    return all(answer == target for answer, target in pairs)
+
+
+def _row_by_row(graph: Graph) -> bool:
+    """Whether a truth table is worked out, each of its few rows with the numbers put in."""
+    compared = any(step.target is not None for step in graph.steps)
+    return compared and not graph.section("loss") and len(graph.batch) <= LISTED_SAMPLES
 
 
 def loss(sheet: Sheet) -> Iterator[Block]:
@@ -115,7 +154,8 @@ def by_sample(sheet: Sheet, steps: Sequence[Step]) -> Iterator[Block]:
     if not marks or alone or woven:
         yield step_table(sheet, steps)
         return
-    if len(marks) <= SECTIONED_SAMPLES and not tied(sheet.graph):
+    few = len(marks) <= SECTIONED_SAMPLES or _row_by_row(sheet.graph)
+    if few and not tied(sheet.graph):
         for mark in marks:
             own = [step for step in steps if step.sample == mark]
             yield Paragraph((Text(f"Sample {mark}", "strong"),))

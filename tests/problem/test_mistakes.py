@@ -313,6 +313,13 @@ TABLE = [
     ),
     # loss
     (network(loss=""), "missing-loss", "targets", "add `loss:"),
+    (
+        "inputs: [1]\ntargets: [1]\nlearning_rate: 1\n"
+        "layers: [{activation: step, weights: [[1]]}]\n",
+        "missing-loss",
+        "targets",
+        "learn by `training: {rule: perceptron}`",
+    ),
     (network(loss="mean_sqared_error"), "unknown-loss", "mean_sqared_error", "`mean_squared_error`"),
     (network(loss="{name: huber, delta: 0}"), "out-of-range", "0", "greater than 0"),
     (network(loss="{name: huber, delt: 1}"), "unknown-option", "delt", "did you mean `delta`?"),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
-from pages import NEURON, lines, page, rows, section
+from pages import NEURON, PROBLEMS, lines, page, rows, section
 
 
 def test_a_whole_sheet() -> None:
@@ -99,8 +101,10 @@ def test_without_a_loss_there_is_only_a_forward_pass() -> None:
     assert all(title not in shown for title in ("Loss", "Gradients", "Update", "What the numbers"))
 
 
-def test_a_truth_table() -> None:
-    assert section(page("xor-with-hidden-layer"), "Inputs and outputs") == lines(
+def test_what_a_network_answers_where_there_are_no_targets() -> None:
+    text = (PROBLEMS / "xor-with-hidden-layer.yaml").read_text(encoding="utf-8")
+    shown = page(re.sub(r", targets: \[\d\]", "", text))
+    assert section(shown, "Inputs and outputs") == lines(
         """
         Sample │ x₁ │ x₂ │ ŷ
         ───────┼────┼────┼──
@@ -344,3 +348,55 @@ def test_a_name_and_its_number_stay_on_one_line() -> None:
     shown = section(page("two-hidden-layers", width=40), "Given")
     assert "w₂₁⁽¹⁾ = 0.72" in shown
     assert not any(row.split("│")[-1].strip().startswith(("=", "≈")) for row in shown.splitlines())
+
+
+def truth(shown: str) -> list[list[str]]:
+    """The rows of the truth table, cell by cell."""
+    lines = section(shown, "Truth table").splitlines()
+    return [
+        [cell.strip().replace("−", "-") for cell in line.split("│")]
+        for line in lines
+        if "│" in line
+    ]
+
+
+@pytest.mark.parametrize(("name", "bias", "table"), [("and", -1, "0001"), ("or", 0, "0111")])
+def test_a_step_unit_is_compared_with_a_truth_table(name: str, bias: int, table: str) -> None:
+    shown = page(f"truth-table-{name}")
+    assert truth(shown)[1:] == [
+        [str(k + 1), str(a), str(b), str(a + b + bias), y, y, "right"]
+        for k, ((a, b), y) in enumerate(zip([(0, 0), (0, 1), (1, 0), (1, 1)], table, strict=True))
+    ]
+    assert "4 of 4 samples are answered rightly." in shown
+    # Row by row with the numbers put in, and no gradient.
+    sign = "− 1" if bias else "+ 0"
+    assert f"1·1 + 1·0 {sign}" in shown
+    assert "∂" not in shown
+
+
+def test_xor_through_a_hidden_layer_row_by_row() -> None:
+    shown = page("xor-with-hidden-layer", width=100)
+    assert [row[-3:] for row in truth(shown)[1:]] == [
+        ["0", "0", "right"],
+        ["1", "1", "right"],
+        ["1", "1", "right"],
+        ["0", "0", "right"],
+    ]
+    assert "1·1 + (−1)·1 + 0" in shown
+
+
+def test_what_is_answered_wrongly_is_said() -> None:
+    """AND with the step that is on at 0 as well: (0, 1) and (1, 0) come out on."""
+    text = (PROBLEMS / "truth-table-and.yaml").read_text(encoding="utf-8")
+    shown = page(text.replace("{name: step, at_threshold: 0}", "step"))
+    assert [row[-1] for row in truth(shown)[1:]] == ["right", "wrong", "wrong", "right"]
+    assert "2 of 4 samples are answered rightly." in shown
+    one = page("""
+        inputs: [1, 0]
+        targets: [1, -1]
+        layers: [{activation: sign, weights: [[1, 1], [1, 2]], biases: [0, 0]}]
+    """)
+    assert truth(one) == [
+        ["x₁", "x₂", "z₁⁽¹⁾", "z₂⁽¹⁾", "ŷ₁", "ŷ₂", "y₁", "y₂", "Answer"],
+        ["1", "0", "1", "1", "1", "1", "1", "-1", "wrong"],
+    ]
