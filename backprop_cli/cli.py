@@ -579,9 +579,17 @@ def new(
     ] = None,
     activation: Annotated[
         str | None,
-        typer.Option("--activation", metavar="NAMES", help="One for each layer: relu,sigmoid."),
+        typer.Option(
+            "--activation",
+            metavar="NAMES",
+            help="One for each layer: relu,sigmoid.",
+            autocompletion=completion.activations,
+        ),
     ] = None,
-    loss: Annotated[str | None, typer.Option("--loss", metavar="NAME", help="Its loss.")] = None,
+    loss: Annotated[
+        str | None,
+        typer.Option("--loss", metavar="NAME", help="Its loss.", autocompletion=completion.losses),
+    ] = None,
     seed: Annotated[
         int | None,
         typer.Option("--seed", metavar="N", min=0, max=10**9, help="Draw other numbers."),
@@ -732,7 +740,11 @@ def schema(
 def help_on(
     topic: Annotated[
         str | None,
-        typer.Argument(metavar="TOPIC", help="A page of the reference, or a command."),
+        typer.Argument(
+            metavar="TOPIC",
+            help="A page of the reference, or a command.",
+            autocompletion=completion.topics,
+        ),
     ] = None,
     ascii: Ascii = False,
     width: Width = None,
@@ -756,7 +768,12 @@ def help_on(
 @app.command(epilog="Example: backprop explain missing-path")
 def explain(
     code: Annotated[
-        str, typer.Argument(metavar="CODE", help="Of a message or of a slip; or `names`.")
+        str,
+        typer.Argument(
+            metavar="CODE",
+            help="Of a message or of a slip; or `names`.",
+            autocompletion=completion.codes,
+        ),
     ],
     file: Annotated[
         str | None, typer.Argument(metavar="FILE", help="Whose names are meant.")

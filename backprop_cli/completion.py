@@ -69,6 +69,39 @@ def rules() -> Offer:
 
 
 @_quietly
+def losses() -> Offer:
+    """What `backprop new --loss` can name."""
+    from backprop_cli.rules.losses import LOSSES
+
+    return [(name, row.title) for name, row in LOSSES.items()]
+
+
+@_quietly
+def activations(incomplete: str) -> Offer:
+    """The same for `--activation`, behind the names and commas already there."""
+    from backprop_cli.rules.activations import ACTIVATIONS
+
+    before = incomplete[: incomplete.rfind(",") + 1]
+    return [(before + name, row.title) for name, row in ACTIVATIONS.items()]
+
+
+@_quietly
+def topics() -> Offer:
+    """The pages that `backprop help` shows."""
+    from backprop_cli import manual
+
+    return [(topic, manual.title(topic)) for topic in manual.TOPICS]
+
+
+@_quietly
+def codes() -> Offer:
+    """What `backprop explain` explains."""
+    from backprop_cli import manual
+
+    return [(code, "") for topic in manual.EXPLAINED for code in manual.sections(topic)]
+
+
+@_quietly
 def examples() -> Offer:
     """What `backprop new --from` can copy."""
     from backprop_cli.shipped import titles

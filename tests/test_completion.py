@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from commands import PROBLEMS, Outcome, backprop
 
-from backprop_cli import completion
+from backprop_cli import completion, manual
 from backprop_cli.rules import activations, initializers, losses, optimizers
 
 SHELLS = ("bash", "zsh", "fish")
@@ -62,6 +62,18 @@ def test_names_of_rules_and_of_their_groups() -> None:
 def test_names_of_examples() -> None:
     assert set(offered("backprop new --from ")) == {path.stem for path in PROBLEMS.glob("*.yaml")}
     assert offered("backprop new --from vanishing-gradient-") == ["vanishing-gradient-by-gates"]
+
+
+def test_what_a_new_network_may_be_made_of() -> None:
+    assert offered("backprop new --loss half") == ["half_squared_error"]
+    assert offered("backprop new --layers 2-1 --activation sigm") == ["sigmoid"]
+    assert offered("backprop new --activation relu,sigm") == ["relu,sigmoid"]
+
+
+def test_pages_and_codes() -> None:
+    assert set(offered("backprop help ")) == set(manual.TOPICS)
+    assert offered("backprop explain unknown-act") == ["unknown-activation"]
+    assert offered("backprop explain missing-p") == ["missing-path"]
 
 
 def test_names_on_the_sheet_of_the_problem_on_the_line() -> None:
