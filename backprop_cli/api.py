@@ -284,12 +284,12 @@ class Solution:
     def to_markdown(self) -> str:
         from backprop_cli.render import markdown
 
-        return markdown.render(self.document)
+        return markdown.render(self.illustrated)
 
     def to_latex(self) -> str:
         from backprop_cli.render import latex
 
-        return latex.render(self.document)
+        return latex.render(self.illustrated)
 
     def to_html(self) -> str:
         """A whole page in one file."""

@@ -386,7 +386,7 @@ def solve(
         digits=digits,
         fractions=exact,
         curve=curve_range(run, curve),
-        pictures=chosen in (Format.HTML, Format.PDF),
+        pictures=chosen is not Format.TEXT,
         composed=composed,
         record=record,
     )
@@ -528,7 +528,8 @@ def worksheet(
         deliver(answers_template(run, answer_kind(format, output)), output)
         return
     chosen = format or by_ending(output, ENDINGS, Format.TEXT)
-    deliver(rendered(blank(run), chosen, output, ascii, width, paper), output)
+    document = blank(run, pictures=chosen is not Format.TEXT)
+    deliver(rendered(document, chosen, output, ascii, width, paper), output)
 
 
 @app.command(epilog="Example: backprop draw problems/two-hidden-layers.yaml -o network.svg")
@@ -538,6 +539,9 @@ def draw(
     format: Annotated[
         Picture | None, typer.Option("--format", "-f", help="What to draw; SVG by default.")
     ] = None,
+    blank: Annotated[
+        bool, typer.Option("--blank", help="Without any numbers but the given ones.")
+    ] = False,
     output: Output = None,
     ascii: Ascii = False,
     width: Width = None,
@@ -552,7 +556,7 @@ def draw(
 
     run = solve_problem(problem, steps=1 if problem.trains else None, show=1)
     graph = run.iterations[0].graph
-    picture, spelling = diagram(run), spelling_of(graph)
+    picture, spelling = diagram(run, blank=blank), spelling_of(graph)
     match chosen:
         case Picture.SVG:
             from backprop_cli.render import svg

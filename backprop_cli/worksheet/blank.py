@@ -17,6 +17,7 @@ from backprop_cli.problem.model import Custom, Network, Problem
 from backprop_cli.rules.optimizers import OPTIMIZERS
 from backprop_cli.run import Run, batch_size, sample_count
 from backprop_cli.worksheet import given
+from backprop_cli.worksheet.diagram import MOST_DRAWN, diagram
 from backprop_cli.worksheet.document import (
     AnswerSpace,
     Block,
@@ -42,15 +43,16 @@ DERIVATION_LINES = 3
 """Room for a formula, where a number needs one line."""
 
 
-def blank(run: Run) -> Document:
-    """The sheet to hand out. What it asks for is what `check` marks."""
+def blank(run: Run, *, pictures: bool = False) -> Document:
+    """The sheet to hand out. What it asks for is what `check` marks; with `pictures` the network
+    is drawn, with the given numbers alone."""
     graph = run.iterations[0].graph
     return Document(
-        run.problem.title, tuple(_blocks(run)), spelling_of(graph), graph.lettering.typed
+        run.problem.title, tuple(_blocks(run, pictures)), spelling_of(graph), graph.lettering.typed
     )
 
 
-def _blocks(run: Run) -> Iterator[Block]:
+def _blocks(run: Run, pictures: bool) -> Iterator[Block]:
     problem = run.problem
     first = Sheet(run, run.iterations[0], DEFAULT)
     if problem.description:
@@ -58,6 +60,8 @@ def _blocks(run: Run) -> Iterator[Block]:
     yield Paragraph((Text("Name: ______________________    Date: ______________"),))
     yield Heading(2, (Text("Given"),))
     yield from given.what_is_given(first)
+    if pictures and len(first.graph.leaves) <= MOST_DRAWN:
+        yield diagram(run, blank=True)
     yield from map(Paragraph, _rules(problem, first.graph))
     for in_loss in (True, False):
         yield from penalised(first, in_loss=in_loss)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 from backprop_cli.formula import plain
@@ -15,15 +16,23 @@ from backprop_cli.run import Run
 from backprop_cli.worksheet.document import Diagram, DiagramEdge, DiagramNode
 from backprop_cli.worksheet.sheet import DEFAULT, Sheet
 
+IN_CIRCLES = "Each circle holds a value, and below it the gradient of the loss by it; the"
 MOST_LABELS = 60
 """A picture with more edges than this is drawn without names and numbers on them."""
+MOST_DRAWN = 150
+"""A network with more given quantities than this has no picture on its sheet."""
 SWEEPS = 8
 """Times the order of each column is improved."""
 
 
-def diagram(run: Run) -> Diagram:
-    """The first update of a run (its first sample, in a batch) as a picture."""
-    sheet = Sheet(run, run.iterations[0], DEFAULT)
+def diagram(run: Run, *, blank: bool = False) -> Diagram:
+    """The first update of a run (its first sample, in a batch) as a picture; a blank one has no
+    numbers but the given ones."""
+    first = run.iterations[0]
+    if blank:
+        given = {name: first.values.get(name) for name in first.graph.leaf}
+        first = replace(first, values=given)
+    sheet = Sheet(run, first, DEFAULT)
     model = run.problem.model
     return _network(sheet, model) if isinstance(model, Network) else _equations(sheet)
 
@@ -31,6 +40,11 @@ def diagram(run: Run) -> Diagram:
 def _text(sheet: Sheet, name: str) -> str:
     written = sheet.shown(name)
     return "" if written is None else plain.write(written.formula)
+
+
+def _filled(sheet: Sheet) -> bool:
+    """Whether there is more in the picture than what is given."""
+    return any(step.name in sheet.iteration.values for step in sheet.graph.steps)
 
 
 def _gradient(sheet: Sheet, name: str) -> str:
@@ -115,8 +129,8 @@ def _network(sheet: Sheet, network: Network) -> Diagram:
     return picture.finished(
         sheet.run.problem.title,
         f"A {'-'.join(map(str, sizes))} network: {_counted(network.inputs, 'input')}, then"
-        f" {_layers(sizes[1:])}. Each circle holds a value, and below it the gradient of the loss"
-        " by it; the lines carry the weights.",
+        f" {_layers(sizes[1:])}. {IN_CIRCLES if _filled(sheet) else 'The'} lines carry the"
+        " weights.",
     )
 
 
@@ -193,7 +207,7 @@ def _equations(sheet: Sheet) -> Diagram:
             0,
             "output" if is_output else "hidden",
             _text(sheet, step.name),
-            "1" if is_output and graph.wrt else _gradient(sheet, step.name),
+            "1" if is_output and graph.wrt and _filled(sheet) else _gradient(sheet, step.name),
         )
         picture.add(step.name, column[step.name], node)
         for parent in names_in(step.formula):
@@ -202,8 +216,12 @@ def _equations(sheet: Sheet) -> Diagram:
     written = "; ".join(f"{step.name} = {plain.write(step.formula)}" for step in steps[:12])
     return picture.finished(
         sheet.run.problem.title,
-        f"A graph of {len(steps)} equations: {written}. Each circle holds a value, and below it"
-        f" the gradient of {graph.output} by it.",
+        f"A graph of {len(steps)} equations: {written}."
+        + (
+            f" Each circle holds a value, and below it the gradient of {graph.output} by it."
+            if _filled(sheet)
+            else ""
+        ),
     )
 
 

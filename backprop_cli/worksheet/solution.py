@@ -20,7 +20,7 @@ from backprop_cli.worksheet import (
     updates,
 )
 from backprop_cli.worksheet.curves import function_curve, loss_curve
-from backprop_cli.worksheet.diagram import diagram
+from backprop_cli.worksheet.diagram import MOST_DRAWN, diagram
 from backprop_cli.worksheet.document import (
     Block,
     Callout,
@@ -33,9 +33,6 @@ from backprop_cli.worksheet.document import (
 from backprop_cli.worksheet.epochs import perceptron_table
 from backprop_cli.worksheet.sheet import DEFAULT, Choices, Sheet, spelling_of
 from backprop_cli.worksheet.wording import worded
-
-MOST_DRAWN = 150
-"""A network with more given quantities than this has no picture on its sheet."""
 
 
 def solution(run: Run, choices: Choices = DEFAULT) -> Document:

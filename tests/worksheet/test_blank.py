@@ -6,6 +6,7 @@ import re
 
 import pytest
 import yaml
+from commands import backprop
 from pages import NEURON, PROBLEMS, lines, problem, run
 
 from backprop_cli.marking.answers import parse_submission
@@ -204,3 +205,19 @@ def test_a_hostile_title_stays_in_the_comment() -> None:
     source = NEURON + '\n    title: "one\\nanswers: {L: 1}\\e[31m"\n'
     template = answers_template(run(source))
     assert template.splitlines()[0] == "# Answers to: one answers: {L: 1}?[31m"
+
+
+@pytest.mark.parametrize(
+    ("ending", "sign"),
+    [("html", "<svg"), ("md", "```mermaid"), ("tex", r"\begin{picture}")],
+)
+def test_the_network_is_drawn_with_the_given_numbers(ending: str, sign: str) -> None:
+    for command in ("worksheet", "solve"):
+        format = {"html": "html", "md": "markdown", "tex": "latex"}[ending]
+        found = backprop(command, "-", "--format", format, stdin=NEURON).text
+        assert sign in found
+        drawing = found.partition(sign)[2][:6000]
+        assert ("0.5987" in drawing) == (command == "solve")
+    drawn = backprop("draw", "-", "--blank", stdin=NEURON).text
+    assert "0.4" in drawn
+    assert "0.5987" not in drawn

@@ -88,3 +88,17 @@ def test_too_many_lines_go_without_names() -> None:
     )
     assert len(picture.edges) == 64
     assert all(edge.label is None for edge in picture.edges)
+
+
+@pytest.mark.parametrize("stem", SHEETS)
+def test_a_blank_one_has_no_numbers_but_the_given_ones(stem: str) -> None:
+    filled = run((PROBLEMS / f"{stem}.yaml").read_text(encoding="utf-8"))
+    given = set(filled.iterations[0].graph.leaf)
+    picture = diagram(filled, blank=True)
+    assert all(not node.gradient for node in picture.nodes)
+    for node in picture.nodes:
+        assert not node.value or plain.write(node.name) in given
+    whole = diagram(filled)
+    assert [node.name for node in picture.nodes] == [node.name for node in whole.nodes]
+    assert picture.edges == whole.edges
+    assert "holds a value" not in picture.description
