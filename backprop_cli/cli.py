@@ -703,7 +703,8 @@ def list_rules(
         list[str] | None,
         typer.Argument(
             metavar="NAME",
-            help="activations, losses, optimizers, initializers, or names of rules.",
+            help="toolbox, activations, losses, optimizers, initializers, remedies, functions,"
+            " or names of rules.",
             autocompletion=completion.rules,
         ),
     ] = None,
@@ -713,12 +714,16 @@ def list_rules(
     width: Width = None,
     paper: PaperSize = Paper.A4,
 ) -> None:
-    """The rules: activations, losses, optimizers and initializers, with slopes and curves."""
+    """The rules: activations, losses, optimizers and more, with slopes and curves."""
     from backprop_cli.worksheet.catalogue import UnknownRule, catalogue
+    from backprop_cli.worksheet.catalogue_json import catalogue_json
 
     chosen = format or by_ending(output, ENDINGS, Format.TEXT)
     try:
-        document = catalogue(tuple(what or ()))
+        if chosen is Format.JSON:
+            deliver(catalogue_json(what or ()), output)
+            return
+        document = catalogue(what or ())
     except UnknownRule as error:
         raise UsageProblem(str(error)) from None
     deliver(rendered(document, chosen, output, ascii, width, paper), output)

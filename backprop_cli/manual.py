@@ -15,7 +15,7 @@ from typing import TypeAlias
 from backprop_cli.diagnostics import nearest, quote
 from backprop_cli.formula.spelling import spell
 from backprop_cli.marking.model import Verdict
-from backprop_cli.worksheet.catalogue import GROUPS, listed
+from backprop_cli.worksheet.catalogue import GROUPS, listed, toolbox
 from backprop_cli.worksheet.document import (
     Block,
     Bullets,
@@ -220,6 +220,7 @@ def _slips() -> list[Block]:
 TABLES: Tables = {
     "verdicts": _verdicts,
     "slips": _slips,
+    "toolbox": toolbox,
     **{f"list {group.name}": partial(listed, group) for group in GROUPS},
 }
 """What stands in the places of pages, as far as rules and marking know it."""

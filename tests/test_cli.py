@@ -124,7 +124,6 @@ def test_stdin_is_a_dash() -> None:
         (["help", "answer"], "did you mean `answers`?"),
         (["explain", "unknown-activaton"], "did you mean `unknown-activation`?"),
         (["explain", "42"], "in brackets"),
-        (["list", "--format", "json"], "JSON"),
         (["worksheet", SHEET, "--format", "json"], "JSON"),
         (["draw", SHEET, "--format", "png"], "mermaid"),
         (["draw", SHEET, "--output", "net.png"], ".svg"),

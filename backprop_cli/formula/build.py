@@ -199,3 +199,8 @@ def rename(formula: Formula, new_name: Callable[[str], str]) -> Formula:
 def size(formula: Formula) -> int:
     """How many nodes the tree has."""
     return 1 + sum(map(size, children(formula)))
+
+
+def over(index: str, term: Formula) -> Formula:
+    """Σ term over an index, in rules of general form that nobody evaluates."""
+    return Call(f"sum_{index}", (term,))

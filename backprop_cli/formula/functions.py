@@ -46,6 +46,12 @@ class Function:
     definition: str = ""  # in other functions, of u0, u1, …: what high precision evaluates
     slopes: tuple[str, ...] = ()  # by u0, u1, …, where SymPy is not told otherwise
     also_a_name: bool = False  # a word that files may use for a quantity
+    arguments: tuple[str, ...] = ()  # what they are called where `z`, or `x, y`, does not do
+
+    @property
+    def title(self) -> str:
+        """As a sentence calls it."""
+        return self.name
 
     @property
     def plain(self) -> str:
@@ -454,25 +460,25 @@ def _e() -> float:
 
 
 PLAIN_FUNCTIONS = (
-    Function("pi", 0, 0, _pi, None, "π", r"\pi", "pi"),
+    Function("pi", 0, 0, _pi, None, "π", r"\pi", "pi", note="the circle's circumference over its diameter"),
     Function("e", 0, 0, _e, None, "e", "e", "e", note="the base of the natural logarithm"),
-    Function("exp", 1, 1, exp, _at(0, _ONE), *_usual("exp")),
+    Function("exp", 1, 1, exp, _at(0, _ONE), *_usual("exp"), note="e to the power z"),
     Function("ln", 1, 1, ln, _at(1, _ZERO), *_usual("ln"), aliases=("log",),
              note="the natural logarithm; `log2` and `log10` have other bases"),
     Function("log1p", 1, 1, log1p, _at(0, _ZERO), *_word("log1p"), note="ln(1 + z)"),
-    Function("sqrt", 1, 1, sqrt, _exact_sqrt, "√", r"\sqrt", "sqrt"),
-    Function("abs", 1, 1, abs, abs, *_word("abs")),
-    Function("max", 1, None, largest, _exact_max, *_usual("max")),
-    Function("min", 1, None, smallest, _exact_min, *_usual("min")),
+    Function("sqrt", 1, 1, sqrt, _exact_sqrt, "√", r"\sqrt", "sqrt", note="the square root"),
+    Function("abs", 1, 1, abs, abs, *_word("abs"), note="the size without the sign"),
+    Function("max", 1, None, largest, _exact_max, *_usual("max"), note="the largest of any number of values"),
+    Function("min", 1, None, smallest, _exact_min, *_usual("min"), note="the smallest of any number of values"),
     Function("max_share", 1, None, max_share, _exact_max_share, *_word("share of max"),
              note="share of the gradient of max that goes to the first argument"),
     Function("min_share", 1, None, min_share, _exact_min_share, *_word("share of min"),
              note="share of the gradient of min that goes to the first argument"),
-    Function("sin", 1, 1, sin, _at(0, _ZERO), *_usual("sin")),
-    Function("cos", 1, 1, cos, _at(0, _ONE), *_usual("cos")),
-    Function("tan", 1, 1, tan, _at(0, _ZERO), *_usual("tan")),
-    Function("sinh", 1, 1, sinh, _at(0, _ZERO), *_usual("sinh")),
-    Function("cosh", 1, 1, cosh, _at(0, _ONE), *_usual("cosh")),
+    Function("sin", 1, 1, sin, _at(0, _ZERO), *_usual("sin"), note="the sine of an angle in radians"),
+    Function("cos", 1, 1, cos, _at(0, _ONE), *_usual("cos"), note="the cosine"),
+    Function("tan", 1, 1, tan, _at(0, _ZERO), *_usual("tan"), note="the tangent"),
+    Function("sinh", 1, 1, sinh, _at(0, _ZERO), *_usual("sinh"), note="the hyperbolic sine"),
+    Function("cosh", 1, 1, cosh, _at(0, _ONE), *_usual("cosh"), note="the hyperbolic cosine"),
     Function("log2", 1, 1, log2, _exact_log(2), "log₂", r"\log_{2}", "log_2",
              note="to the base 2", definition="ln(u0)/ln(2)", slopes=("1/(u0*ln(2))",),
              also_a_name=True),
@@ -482,24 +488,24 @@ PLAIN_FUNCTIONS = (
     Function("exp2", 1, 1, exp2, _exact_exp2, *_word("exp2"), note="2^z",
              definition="2^u0", slopes=("exp2(u0)*ln(2)",), also_a_name=True),
     Function("asin", 1, 1, asin, _at(0, _ZERO), "arcsin", r"\arcsin", "arcsin",
-             aliases=("arcsin",), slopes=("1/sqrt(1 - u0^2)",), also_a_name=True),
+             aliases=("arcsin",), note="the angle whose sine is z", slopes=("1/sqrt(1 - u0^2)",), also_a_name=True),
     Function("acos", 1, 1, acos, _at(1, _ZERO), "arccos", r"\arccos", "arccos",
-             aliases=("arccos",), slopes=("-1/sqrt(1 - u0^2)",), also_a_name=True),
+             aliases=("arccos",), note="the angle whose cosine is z", slopes=("-1/sqrt(1 - u0^2)",), also_a_name=True),
     Function("atan", 1, 1, math.atan, _at(0, _ZERO), "arctan", r"\arctan", "arctan",
-             aliases=("arctan",), slopes=("1/(1 + u0^2)",), also_a_name=True),
+             aliases=("arctan",), note="the angle whose tangent is z", slopes=("1/(1 + u0^2)",), also_a_name=True),
     Function("atan2", 2, 2, math.atan2, None, *_word("atan2"), aliases=("arctan2",),
-             note="atan2(y, x): the angle of the point (x, y)",
+             note="the angle of the point (x, y)", arguments=("y", "x"),
              slopes=("u1/(u0^2 + u1^2)", "-u0/(u0^2 + u1^2)"), also_a_name=True),
     Function("floor", 1, 1, floor, _exact_floor, *_word("floor"),
              note="the next whole number below; its slope is 0", slopes=("0",), also_a_name=True),
     Function("ceil", 1, 1, ceil, _exact_ceil, *_word("ceil"), aliases=("ceiling",),
              note="the next whole number above; its slope is 0", slopes=("0",), also_a_name=True),
     Function("clip", 3, 3, clip, _exact_clip, *_word("clip"), aliases=("clamp",),
-             note="clip(z, low, high): z held between low and high",
+             note="z held between low and high", arguments=("z", "low", "high"),
              definition="min(max(u0, u1), u2)",
              slopes=("clip'(u0, u1, u2)", "relu'(u1 - u0)", "relu'(u0 - u2)"),
              also_a_name=True),
-    Function("erf", 1, 1, erf, _at(0, _ZERO), *_word("erf")),
+    Function("erf", 1, 1, erf, _at(0, _ZERO), *_word("erf"), note="the error function of the normal distribution"),
     Function("logsumexp", 1, None, logsumexp, None, *_word("logsumexp"),
              note="ln of the sum of exponentials"),
 )  # fmt: skip
@@ -584,6 +590,10 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType(
 """Every function by its name and by what students also call it; `row.name` is the plain name."""
 
 
+SUMS: Mapping[str, str] = {"sum_i": "ᵢ", "sum_j": "ⱼ"}
+"""A sum over an index that a rule of general form is written with: Σⱼ exp(zⱼ)."""
+
+
 def _undefined(*values: float) -> float:
     return NAN
 
@@ -594,6 +604,9 @@ def spelled(name: str) -> Function:
     of a layer whose units differ, but a sheet in matrices writes both: by their own names."""
     if name in FUNCTIONS:
         return FUNCTIONS[name]
+    if name in SUMS:
+        sign = f"Σ{SUMS[name]}"
+        return Function(name, 1, 1, _undefined, None, sign, rf"\sum_{name[-1]}", f"sum_{name[-1]}")
     letter = name.rstrip("'")
     row = Function(letter, 1, None, _undefined, None, *_word(letter))
     if len(letter) == 1:

@@ -9,10 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Literal, TypeAlias
 
-from backprop_cli.formula.build import negative, product, substitute, total
-from backprop_cli.formula.nodes import Call, Formula, Number, Quotient
+from backprop_cli.formula.build import negative, over, product, substitute, total
+from backprop_cli.formula.nodes import Call, Formula, Name, Number, Quotient
 from backprop_cli.rules.written import ByAnyName, Kink, instantiate, named, numbers, signed, written
+
+Place: TypeAlias = Literal["hidden", "regression", "two classes", "several classes", "perceptron"]
+"""Where in a network an activation belongs; all but `hidden` are kinds of output units."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,8 @@ class ActivationRule:
     saturates: bool = False  # its slope vanishes far from zero on both sides
     learns: bool = True  # False: the slope is 0 everywhere, so no gradient passes
     layerwise: bool = False  # softmax: each output depends on every z of the layer
+    also_text: str = ""  # the same in other words, options at their defaults
+    places: tuple[Place, ...] = ("hidden",)  # on a toolbox page
 
     @property
     def bounded(self) -> bool:
@@ -41,6 +47,13 @@ class ActivationRule:
     def formula(self) -> Formula:
         """The activation in `z` and its options. Softmax: of one unit among several."""
         return written(self.formula_text)
+
+    @property
+    def also(self) -> Formula | None:
+        """The same written otherwise, options at their defaults. Softmax: of unit i of a layer."""
+        if self.layerwise:
+            return SOFTMAX
+        return instantiate(self.also_text, signed(self.options)) if self.also_text else None
 
     @property
     def slope(self) -> Formula:
@@ -115,6 +128,7 @@ _ROWS = (
         use="output units for regression; in hidden units layers would collapse into one linear map",
         reason="The identity hands z on unchanged, so its slope is 1.",
         aliases=("linear", "none"),
+        places=("regression",),
     ),
     ActivationRule(
         "sigmoid",
@@ -128,6 +142,8 @@ _ROWS = (
         high=Number("1"),
         range="0 < a < 1",
         saturates=True,
+        also_text="exp(z)/(exp(z) + 1)",
+        places=("hidden", "two classes"),
     ),
     ActivationRule(
         "tanh",
@@ -140,6 +156,8 @@ _ROWS = (
         high=Number("1"),
         range="-1 < a < 1",
         saturates=True,
+        also_text="2*sigmoid(2*z) - 1",
+        places=("hidden", "two classes"),
     ),
     ActivationRule(
         "relu",
@@ -151,6 +169,7 @@ _ROWS = (
         kinks=(Kink("z", "0", "ReLU has no derivative at z = 0", "0 is used there"),),
         low=Number("0"),
         range="a >= 0",
+        also_text="max(0, z)",
     ),
     ActivationRule(
         "relu6",
@@ -166,6 +185,7 @@ _ROWS = (
         low=Number("0"),
         high=Number("6"),
         range="0 <= a <= 6",
+        also_text="min(max(0, z), 6)",
     ),
     ActivationRule(
         "leaky_relu",
@@ -184,6 +204,7 @@ _ROWS = (
                 "the slope of its negative side is used there",
             ),
         ),
+        also_text="max(slope*z, z)",
     ),
     ActivationRule(
         "elu",
@@ -202,6 +223,7 @@ _ROWS = (
             ),
         ),
         range="a > -alpha",
+        also_text="max(0, z) + min(0, alpha*(exp(z) - 1))",
     ),
     ActivationRule(
         "softplus",
@@ -222,6 +244,7 @@ _ROWS = (
         reason="By the product rule on z·σ(z), the slope of swish is a + σ(z)(1 − a).",
         aliases=("silu",),
         range="a > -0.2785",
+        also_text="z*sigmoid(z)",
     ),
     ActivationRule(
         "gelu",
@@ -253,6 +276,7 @@ _ROWS = (
         high=Number("1"),
         range="0 or 1",
         learns=False,
+        places=("perceptron",),
     ),
     ActivationRule(
         "sign",
@@ -269,6 +293,7 @@ _ROWS = (
         high=Number("1"),
         range="-1 or 1",
         learns=False,
+        places=("perceptron",),
     ),
     ActivationRule(
         "softmax",
@@ -282,6 +307,7 @@ _ROWS = (
         range="0 < a < 1, sum 1",
         saturates=True,
         layerwise=True,
+        places=("several classes",),
     ),
 )
 
@@ -302,6 +328,10 @@ def softmax_formula(j: int, zs: Sequence[Formula]) -> Formula:
     """exp(z_j)/(exp(z_1) + … + exp(z_n)), as written; j counts from 0."""
     powers = tuple(Call("exp", (z,)) for z in zs)
     return Quotient(powers[j], total(*powers))
+
+
+SOFTMAX = Quotient(Call("exp", (Name("z_i"),)), over("j", Call("exp", (Name("z_j"),))))
+"""The same with indices: exp(z_i)/Σ_j exp(z_j)."""
 
 
 def softmax_numeric(j: int, zs: Sequence[Formula]) -> Formula:

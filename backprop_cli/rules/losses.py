@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from types import MappingProxyType
+from typing import Literal
 
 from backprop_cli.formula.build import ONE, ZERO, negative, product, total
 from backprop_cli.formula.nodes import Call, Formula, Name, Number, Quotient
@@ -32,6 +33,7 @@ class LossRule:
     aliases: tuple[str, ...] = ()
     kinks: tuple[Kink, ...] = ()
     target_note: str = "targets are any numbers"
+    place: Literal["regression", "two classes", "several classes"] = "regression"
     saturated_text: str | None = None  # the slope where ŷ may be exactly 0 or 1: no 0/0
 
     @property
@@ -93,6 +95,7 @@ _ROWS = (
         aliases=("bce", "log_loss"),
         target_note="targets are 0 or 1, or probabilities between",
         saturated_text="(0 if y == 0 else -y/yhat) + (0 if y == 1 else (1 - y)/(1 - yhat))",
+        place="two classes",
     ),
     LossRule(
         "cross_entropy",
@@ -105,6 +108,7 @@ _ROWS = (
         aliases=("ce", "categorical_cross_entropy"),
         target_note="targets are one-hot or class probabilities, which sum to 1",
         saturated_text="0 if y == 0 else -y/yhat",
+        place="several classes",
     ),
     LossRule(
         "absolute_error",
@@ -142,6 +146,7 @@ _ROWS = (
             ),
         ),
         target_note="targets are −1 or 1",
+        place="two classes",
     ),
 )
 

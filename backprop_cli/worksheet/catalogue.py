@@ -13,15 +13,19 @@ from fractions import Fraction
 from typing import Any, TypeAlias
 
 from backprop_cli.diagnostics import nearest, quote
-from backprop_cli.formula.build import negative, product
+from backprop_cli.formula import functions
+from backprop_cli.formula.build import negative, over, product
 from backprop_cli.formula.evaluate import as_float, evaluate
-from backprop_cli.formula.nodes import Formula, Name, Number, Quotient
+from backprop_cli.formula.functions import Function
+from backprop_cli.formula.nodes import Call, Formula, Name, Number, Quotient
 from backprop_cli.formula.spelling import spell
-from backprop_cli.rules import activations, initializers, losses, optimizers
+from backprop_cli.rules import activations, initializers, losses, optimizers, remedies
 from backprop_cli.rules.activations import ActivationRule
 from backprop_cli.rules.initializers import InitializerRule
 from backprop_cli.rules.losses import LossRule
 from backprop_cli.rules.optimizers import OptimizerRule
+from backprop_cli.rules.remedies import RemedyRule
+from backprop_cli.rules.written import instantiate
 from backprop_cli.worksheet.document import (
     Block,
     Column,
@@ -50,6 +54,9 @@ Row: TypeAlias = Any
 """A row of the rule table that a group was made for."""
 
 
+Points: TypeAlias = tuple[tuple[float, float], ...]
+
+
 class UnknownRule(Exception):
     """A name that is neither a group nor a rule; the message says so and what may be meant."""
 
@@ -76,12 +83,15 @@ def catalogue(what: Sequence[str] = ()) -> Document:
     """
     blocks: list[Block] = []
     if not what:
+        blocks += toolbox()
         for group in GROUPS:
             blocks += listed(group)
         blocks += _sketches(SKETCHED)
         blocks.append(Paragraph(_HINT))
+    compared: list[ActivationRule] = []
     for asked in dict.fromkeys(what):
-        blocks += _asked(asked)
+        blocks += _asked(asked, compared)
+    blocks += curves(compared)
     return Document("Rules a problem file may name", tuple(blocks), spell)
 
 
@@ -93,14 +103,34 @@ _HINT: Line = (
 )
 
 
-def _asked(name: str) -> list[Block]:
+def _asked(name: str, compared: list[ActivationRule]) -> list[Block]:
+    """What is said about a group or a rule; activations are `compared`, to be drawn together."""
+    match found(name):
+        case None:
+            return toolbox()
+        case Group() as group:
+            whole = listed(group)
+            if group.name == "activations":
+                whole += _sketches(tuple(group.rows))
+            return whole
+        case rows:
+            compared += [row for _, row in rows if isinstance(row, ActivationRule)]
+            return [
+                block for group, row in rows for block in (_named(group, row), *group.details(row))
+            ]
+
+
+def found(name: str) -> Group | list[tuple[Group, Row]] | None:
+    """The group of a name, else every row of that name with its group; None for the toolbox.
+
+    Raises UnknownRule.
+    """
     plain = name.strip().lower().replace("-", "_")
+    if plain == TOOLBOX:
+        return None
     for group in GROUPS:
         if plain == group.name or plain in group.words:
-            found = listed(group)
-            if group.name == "activations":
-                found += _sketches(tuple(group.rows))
-            return found
+            return group
     rows = [(group, row) for group in GROUPS if (row := group.find(plain)) is not None]
     if not rows:
         known = [word for group in GROUPS for word in (group.name, *group.words, *group.names)]
@@ -108,7 +138,7 @@ def _asked(name: str) -> list[Block]:
         groups = ", ".join(group.name for group in GROUPS)
         hint = close or f"groups are {groups}"
         raise UnknownRule(f"{quote(name)} is neither a rule nor a group of rules; {hint}")
-    return [block for group, row in rows for block in (_named(group, row), *group.details(row))]
+    return rows
 
 
 def listed(group: Group) -> list[Block]:
@@ -117,10 +147,64 @@ def listed(group: Group) -> list[Block]:
 
 
 def _named(group: Group, row: Row) -> Heading:
-    return Heading(2, (Text(f"{row.title[:1].upper()}{row.title[1:]} ({group.title.lower()})"),))
+    return Heading(2, (Text(f"{row.title[:1].upper()}{row.title[1:]} ({group.name})"),))
+
+
+# What belongs where
+
+TOOLBOX = "toolbox"
+
+_PLACES: tuple[tuple[activations.Place, str], ...] = (
+    ("hidden", "hidden layers"),
+    ("regression", "output, for numbers (regression)"),
+    ("two classes", "output, for two classes"),
+    ("several classes", "output, for one of several classes"),
+    ("perceptron", "perceptrons, without a gradient"),
+)
+
+_UPDATES = (
+    ("all samples (gradient descent)", "w - eta*1/N*total"),
+    ("the k samples of a mini-batch", "w - eta*1/k*total"),
+    ("one sample (stochastic)", "w - eta*own"),
+)
+"""How a parameter moves, by the samples an update looks at."""
+
+
+def toolbox() -> list[Block]:
+    """What is used where, on one page."""
+    rows: list[tuple[Line, ...]] = []
+    for place, words in _PLACES:
+        fitting = [row.name for row in activations.ACTIVATIONS.values() if place in row.places]
+        losses_there = [row.name for row in losses.LOSSES.values() if row.place == place]
+        rows.append(((Text(words),), _names(fitting), _names(losses_there)))
+    own = Name("dL_i/dw")
+    terms = {"total": over("i", own), "own": own}
+    updates = [
+        ((Text(words),), (Relation(Name("w_new"), "=", instantiate(text, terms)),))
+        for words, text in _UPDATES
+    ]
+    return [
+        Heading(2, (Text("What belongs where"),)),
+        _table(("Where", "Activations", "Losses"), rows),
+        _table(("An update looks at", "Each parameter"), updates),
+    ]
+
+
+def _names(names: Sequence[str]) -> Line:
+    line: list[Inline] = []
+    for name in names:
+        line += [Text(", ")] * bool(line)
+        line.append(Text(name, "code"))
+    return tuple(line) or NOTHING
 
 
 # What the groups have in common
+
+
+def _words(text: str) -> Line:
+    """Words of a table, in which code stands between backticks."""
+    parts = enumerate(text.split("`"))
+    return tuple(Text(part, "code" if place % 2 else "plain") for place, part in parts if part)
 
 
 def _code(name: str) -> Line:
@@ -146,7 +230,7 @@ def _options(options: Mapping[str, Number | None]) -> Line:
 
 
 def _range(row: ActivationRule) -> Line:
-    return (Text(row.range.replace(">=", "≥").replace("-", "−")),)
+    return (Text(row.range.replace(">=", "≥").replace("<=", "≤").replace("-", "−")),)
 
 
 def _table(headings: Sequence[str], rows: Sequence[tuple[Line, ...]]) -> Table:
@@ -174,8 +258,8 @@ def _activations(rows: Sequence[ActivationRule]) -> Iterator[Block]:
         )
     )
     yield _table(
-        ("Name", "Formula", "Slope"),
-        [(_code(row.name), (Math(row.formula),), (Math(row.slope),)) for row in rows],
+        ("Name", "Formula", "Also", "Slope"),
+        [(_code(row.name), (Math(row.formula),), _also(row), (Math(row.slope),)) for row in rows],
     )
     yield _table(
         ("Name", "Output", "Where it belongs", "Options"),
@@ -183,19 +267,23 @@ def _activations(rows: Sequence[ActivationRule]) -> Iterator[Block]:
     )
 
 
+def _also(row: ActivationRule) -> Line:
+    return NOTHING if row.also is None else (Math(row.also),)
+
+
 def _activation(row: ActivationRule) -> Iterator[Block]:
     yield _properties(
         ("In problem files", _spellings(row)),
         ("Formula", (Relation(Name("a"), "=", row.formula),)),
+        ("Also written", _also(row)),
         ("Slope", (Relation(Name("da/dz"), "=", row.slope),)),
         ("Output", _range(row)),
         ("Where it belongs", (Text(row.use),)),
         ("Options", _options(row.options)),
     )
-    yield Paragraph((Text(row.reason),))
+    yield Paragraph(_words(row.reason))
     for kink in row.kinks:
         yield Paragraph((Text(kink.convention),))
-    yield curve(row)
 
 
 def _sketches(names: Sequence[str]) -> list[Block]:
@@ -203,26 +291,65 @@ def _sketches(names: Sequence[str]) -> list[Block]:
     return [heading, *(curve(activations.ACTIVATIONS[name]) for name in names)]
 
 
+def curves(rows: Sequence[ActivationRule]) -> list[Block]:
+    """One activation with its slope; of several the activations in one picture, then the slopes."""
+    if len(rows) < 2:
+        return [curve(row) for row in rows]
+    reach = max(_reach(row) for row in rows)
+    drawn = [(row, _values_and_slopes(row, reach)) for row in rows]
+    names = _listed_words([row.title for row in rows])
+    return [
+        Curve(
+            series=tuple(
+                Series(f"{before}{row.name}{after}", points[which]) for row, points in drawn
+            ),
+            x_label="z",
+            y_label=label,
+            title=title,
+            description=f"For z from −{reach:g} to {reach:g}: "
+            + "; ".join(f"{row.name} {_extent(points[which])}" for row, points in drawn)
+            + ".",
+        )
+        for which, before, after, label, title in (
+            (0, "", "(z)", "a", names),
+            (1, "", "′(z)", "slope", f"Slopes of {names}"),
+        )
+    ]
+
+
+def _listed_words(words: Sequence[str]) -> str:
+    *most, last = words
+    return f"{', '.join(most)} and {last}"
+
+
 def curve(row: ActivationRule) -> Curve:
     """The activation and its slope over z. Softmax: of one unit of two, the other's z held at 0."""
-    reach = 3.0
-    if row.saturates and abs(_point(row, reach)[1]) > FLAT:
-        reach = 6.0
+    reach = _reach(row)
+    values, slopes = _values_and_slopes(row, reach)
+    there = f"z from −{reach:g} to {reach:g}"
+    of_two = ", one unit of two, the other z held at 0" if row.layerwise else ""
+    return Curve(
+        series=(Series(f"a = {row.name}(z)", values), Series("slope", slopes)),
+        x_label="z",
+        y_label="a and its slope",
+        title=f"{row.title} and its slope{of_two}",
+        description=f"For {there} the output {_extent(values)} and the slope {_extent(slopes)}.",
+    )
+
+
+def _reach(row: ActivationRule) -> float:
+    """How far from 0 a curve is drawn."""
+    return 6.0 if row.saturates and abs(_point(row, 3.0)[1]) > FLAT else 3.0
+
+
+def _values_and_slopes(row: ActivationRule, reach: float) -> tuple[Points, Points]:
     values, slopes = [], []
     for place in range(POINTS):
         z = reach * (2 * place - (POINTS - 1)) / (POINTS - 1)
         a, slope = _point(row, z)
         values.append((z, a))
         slopes.append((z, slope))
-    over = f"z from −{reach:g} to {reach:g}"
-    of_two = ", one unit of two, the other z held at 0" if row.layerwise else ""
-    return Curve(
-        series=(Series(f"a = {row.name}(z)", tuple(values)), Series("slope", tuple(slopes))),
-        x_label="z",
-        y_label="a and its slope",
-        title=f"{row.title} and its slope{of_two}",
-        description=f"For {over} the output {_extent(values)} and the slope {_extent(slopes)}.",
-    )
+    return tuple(values), tuple(slopes)
 
 
 def _point(row: ActivationRule, z: float) -> tuple[float, float]:
@@ -283,7 +410,7 @@ def _loss(row: LossRule) -> Iterator[Block]:
         ("Targets", (Text(row.target_note),)),
         ("Options", _options(row.options)),
     )
-    yield Paragraph((Text(row.reason),))
+    yield Paragraph(_words(row.reason))
     for combination in losses.COMBINED.values():
         if combination.loss == row.name:
             yield Paragraph(
@@ -342,7 +469,7 @@ def _optimizer(row: OptimizerRule) -> Iterator[Block]:
         ("Options", _options(row.options)),
         ("As in", (Text(row.reference),)),
     )
-    yield Paragraph((Text(row.reason),))
+    yield Paragraph(_words(row.reason))
 
 
 # Initializers
@@ -371,6 +498,100 @@ def _initializer(row: InitializerRule) -> Iterator[Block]:
         ("For", (Text(row.use),)),
         ("Options", _options(row.options)),
     )
+
+
+# Remedies
+
+
+def _settings(row: RemedyRule) -> Iterator[tuple[Line, ...]]:
+    """How a file asks for it, and an equation on each line."""
+    for setting in row.settings:
+        key = _code(setting.key)
+        for name, formula in setting.equations.items():
+            yield key, (Relation(Name(name), "=", formula),)
+            key = (Text(""),)
+
+
+def _remedies(rows: Sequence[RemedyRule]) -> Iterator[Block]:
+    yield Paragraph(
+        (
+            Text("Penalties and clipping stand under "),
+            Text("training", "code"),
+            Text(" and change the gradient "),
+            Math(Name("g")),
+            Text(" of a parameter "),
+            Math(Name("w")),
+            Text(" before the optimizer sees it, or the loss "),
+            Math(Name("L")),
+            Text("; what stands on the left is the new value."),
+        )
+    )
+    lines: list[tuple[Line, ...]] = []
+    for row in rows:
+        name = _code(row.name)
+        for setting in _settings(row):
+            lines.append((name, *setting))
+            name = (Text(""),)
+    yield _table(("Name", "In problem files", "Equations"), lines)
+
+
+def _remedy(row: RemedyRule) -> Iterator[Block]:
+    yield _properties(("For", (Text(row.use),)), ("Also called", _names(row.aliases)))
+    yield _table(("Setting", "Equations"), list(_settings(row)))
+    yield Paragraph(_words(row.reason))
+
+
+# Functions
+
+_FUNCTIONS: Mapping[str, Function] = {
+    row.name: row
+    for row in functions.PLAIN_FUNCTIONS
+    if row.name not in ("max_share", "min_share")  # which only gradients are written with
+}
+
+
+def _functions(rows: Sequence[Function]) -> Iterator[Block]:
+    yield Paragraph(
+        (
+            Text("These may be called in formulas, and so may every activation by its name: "),
+            Text("sigmoid(z)", "code"),
+            Text(", "),
+            Text("leaky_relu(z, 0.2)", "code"),
+            Text("."),
+        )
+    )
+    yield _table(
+        ("Name", "Shown as", "Also", "What it is"),
+        [
+            (_code(row.name), (Math(called(row)),), _names(row.aliases), _meaning(row))
+            for row in rows
+        ],
+    )
+
+
+def _function(row: Function) -> Iterator[Block]:
+    yield _properties(
+        ("In formulas", (Text(", ".join((row.name, *row.aliases)), "code"),)),
+        ("Shown as", (Math(called(row)),)),
+        ("What it is", _meaning(row)),
+    )
+
+
+def called(row: Function) -> Formula:
+    """As it is written, with as many arguments as it needs; max and the like with two."""
+    usual = ((), ("z",), ("x", "y"))
+    arguments = row.arguments or usual[2 if row.most is None else row.fewest]
+    return Call(row.name, tuple(map(Name, arguments)))
+
+
+def _meaning(row: Function) -> Line:
+    return _words(row.note) if row.note else NOTHING
+
+
+def _plain_function(name: str) -> Function | None:
+    """The function of a name or alias, if it is one that is listed."""
+    row = functions.FUNCTIONS.get(name)
+    return None if row is None else _FUNCTIONS.get(row.name)
 
 
 GROUPS: tuple[Group, ...] = (
@@ -404,5 +625,25 @@ GROUPS: tuple[Group, ...] = (
         initializers.find,
         _initializers,
         _initializer,
+    ),
+    Group(
+        "remedies",
+        "Penalties, clipping, normalisation",
+        ("remedy", "penalties", "penalty"),
+        remedies.REMEDIES,
+        remedies.NAMES,
+        remedies.find,
+        _remedies,
+        _remedy,
+    ),
+    Group(
+        "functions",
+        "Functions",
+        ("function",),
+        _FUNCTIONS,
+        tuple(name for row in _FUNCTIONS.values() for name in (row.name, *row.aliases)),
+        _plain_function,
+        _functions,
+        _function,
     ),
 )

@@ -23,7 +23,7 @@ TEXTBOOK = {
 
 
 def smooth_piece(formula: Formula, point: Mapping[str, Fraction]) -> Formula:
-    """The formula without cases: the branch, the sign of |·| and the largest that hold at a point."""
+    """The formula without cases: the branch, the sign of |·|, the largest and the smallest that hold at a point."""
 
     def piece(node: Formula) -> Formula:
         match node:
@@ -34,6 +34,8 @@ def smooth_piece(formula: Formula, point: Mapping[str, Fraction]) -> Formula:
                 return piece(inner) if positive else Negative(piece(inner))
             case Call("max", parts):
                 return piece(max(parts, key=lambda part: evaluate(part, point.__getitem__)))
+            case Call("min", parts):
+                return piece(min(parts, key=lambda part: evaluate(part, point.__getitem__)))
             case _:
                 return rebuild(node, piece)
 

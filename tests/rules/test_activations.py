@@ -9,14 +9,15 @@ import pytest
 import sympy
 from pieces import expression, is_zero
 
-from backprop_cli.formula.build import names_in, rename
+from backprop_cli.formula.build import names_in, rename, total
 from backprop_cli.formula.evaluate import evaluate
 from backprop_cli.formula.functions import FUNCTIONS
-from backprop_cli.formula.nodes import Name, Number
+from backprop_cli.formula.nodes import Call, Name, Number, Quotient
 from backprop_cli.formula.plain import write
 from backprop_cli.rules.activations import (
     ACTIVATIONS,
     NAMES,
+    SOFTMAX,
     find,
     softmax_formula,
     softmax_numeric,
@@ -38,6 +39,30 @@ def test_slope_as_taught_is_the_derivative_of_the_formula(row, side):
     activation = expression(row.formula, point)
     slope = expression(row.slope, point, a=activation)
     assert is_zero(sympy.diff(activation, Z) - slope)
+
+
+@pytest.mark.parametrize("side", [Fraction(-3, 2), Fraction(3, 2), Fraction(15, 2)], ids=str)
+@pytest.mark.parametrize("row", [row for row in UNITWISE if row.also is not None], ids=named)
+def test_what_is_written_otherwise_is_the_same(row, side):
+    """Both are the same function on each side of a kink, and the same number on it."""
+    formula = row.formula_of("z")
+    assert row.also != formula
+    assert is_zero(expression(formula, {"z": side}) - expression(row.also, {"z": side}))
+    assert evaluate(formula, {"z": Fraction(0)}.__getitem__) == evaluate(
+        row.also, {"z": Fraction(0)}.__getitem__
+    )
+
+
+def test_softmax_with_indices_is_the_softmax_of_a_layer():
+    """exp(z_i)/Σ_j exp(z_j), its sum written out over three units."""
+    zs = [Name("z1"), Name("z2"), Name("z3")]
+    assert isinstance(SOFTMAX.denominator, Call)
+    assert SOFTMAX.denominator.function == "sum_j"
+    [term] = SOFTMAX.denominator.arguments
+    for unit, z in enumerate(zs):
+        above = rename(SOFTMAX.numerator, {"z_i": z.name}.__getitem__)
+        below = total(*(rename(term, {"z_j": other.name}.__getitem__) for other in zs))
+        assert write(Quotient(above, below)) == write(softmax_formula(unit, zs))
 
 
 @pytest.mark.parametrize("j", range(3))

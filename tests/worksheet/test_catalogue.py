@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+import json
 import math
+import re
 import subprocess
 import sys
+from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from backprop_cli.render import text
+from backprop_cli.formula.functions import FUNCTIONS
+from backprop_cli.render import html, latex, markdown, text, typst
 from backprop_cli.rules.activations import ACTIVATIONS
 from backprop_cli.rules.initializers import INITIALIZERS
 from backprop_cli.rules.losses import LOSSES
 from backprop_cli.rules.optimizers import OPTIMIZERS
+from backprop_cli.rules.remedies import REMEDIES
 from backprop_cli.worksheet.catalogue import UnknownRule, catalogue, curve
+from backprop_cli.worksheet.catalogue_json import catalogue_json
 from backprop_cli.worksheet.document import Curve, Document
 
+FUNCTIONS_OF_FILES = {
+    row.name
+    for row in FUNCTIONS.values()
+    if not row.name.endswith("'") and row.name not in ("max_share", "min_share")
+}
+"""What an author may call; the others only gradients are written with."""
 ROOT = Path(__file__).parent.parent.parent
 
 
@@ -30,9 +43,93 @@ def curves(document: Document) -> list[Curve]:
 
 def test_the_whole_list_has_every_rule() -> None:
     found = listed()
-    for table in (ACTIVATIONS, LOSSES, OPTIMIZERS, INITIALIZERS):
+    for table in (ACTIVATIONS, LOSSES, OPTIMIZERS, INITIALIZERS, REMEDIES, FUNCTIONS_OF_FILES):
         for name in table:
             assert name in found
+
+
+def test_what_belongs_where() -> None:
+    shown = listed("toolbox", width=250)
+    rows = {
+        first.strip(): [cell.strip().split(", ") for cell in cells]
+        for first, *cells in (line.split("│") for line in shown.splitlines())
+    }
+    hidden, _ = rows["hidden layers"]
+    assert {"sigmoid", "tanh", "relu", "leaky_relu"} <= set(hidden)
+    assert not {"identity", "softmax", "step"} & set(hidden)
+    assert rows["output, for numbers (regression)"][0] == ["identity"]
+    assert "mean_squared_error" in rows["output, for numbers (regression)"][1]
+    assert rows["output, for two classes"][0] == ["sigmoid", "tanh"]
+    assert "binary_cross_entropy" in rows["output, for two classes"][1]
+    assert rows["output, for one of several classes"] == [["softmax"], ["cross_entropy"]]
+    assert rows["perceptrons, without a gradient"][0] == ["step", "sign"]
+    assert rows["all samples (gradient descent)"] == [["w new = w − η/N·Σᵢ(∂Lᵢ/∂w)"]]
+    assert shown.partition("\n\n")[2] in listed(width=250)
+
+
+def test_every_rule_has_its_place() -> None:
+    shown = listed("toolbox", width=200)
+    for name in (*ACTIVATIONS, *LOSSES):
+        assert re.search(rf"\b{name}\b", shown), name
+
+
+@pytest.mark.parametrize(
+    ("name", "also"),
+    [
+        ("relu", "max(0, z)"),
+        ("leaky_relu", "max(0.01·z, z)"),
+        ("sigmoid", "exp(z)/(exp(z) + 1)"),
+        ("tanh", "2·σ(2·z) − 1"),
+        ("softmax", "exp(zᵢ)/Σⱼ(exp(zⱼ))"),
+    ],
+)
+def test_identities(name: str, also: str) -> None:
+    assert f"Also written     │ {also}\n" in listed(name)
+    assert also in listed("activations", width=160)
+
+
+def test_two_activations_share_a_picture() -> None:
+    document = catalogue(("sigmoid", "tanh"))
+    values, slopes = curves(document)
+    assert [each.label for each in values.series] == ["sigmoid(z)", "tanh(z)"]
+    assert [each.label for each in slopes.series] == ["sigmoid′(z)", "tanh′(z)"]
+    for row, series in zip(("sigmoid", "tanh"), values.series, strict=True):
+        alone = curve(ACTIVATIONS[row]).series[0].points
+        for z, a in series.points:
+            if any(z == there for there, _ in alone):
+                assert (z, a) in alone
+    assert values.title == "sigmoid and tanh"
+    assert len(curves(catalogue(("sigmoid",)))) == 1
+
+
+@pytest.mark.parametrize("form", [html, latex, markdown, typst], ids=lambda form: form.__name__)
+def test_the_list_in_every_format(form: Any) -> None:
+    written = form.render(catalogue())
+    for name in (*ACTIVATIONS, *LOSSES, *OPTIMIZERS, *INITIALIZERS, *REMEDIES):
+        assert name.replace("_", "") in re.sub(r"\\?_|<wbr>|\\allowbreak\{\}", "", written)
+
+
+def test_the_list_as_json() -> None:
+    rules = json.loads(catalogue_json())
+    assert rules.pop("format") == "backprop-rules/1"
+    tables: dict[str, Collection[str]] = {
+        "activations": ACTIVATIONS,
+        "losses": LOSSES,
+        "optimizers": OPTIMIZERS,
+        "initializers": INITIALIZERS,
+        "remedies": REMEDIES,
+        "functions": FUNCTIONS_OF_FILES - set(ACTIVATIONS),
+    }
+    assert {name: {row["name"] for row in rows} for name, rows in rules.items()} == {
+        name: set(table) for name, table in tables.items()
+    }
+    [relu] = json.loads(catalogue_json(("ReLU",)))["activations"]
+    assert relu["formula"]["text"] == "z if z > 0 else 0"
+    assert relu["also"] == {"text": "max(0, z)", "latex": r"\max(0, z)"}
+    assert relu["slope"]["text"] == "1 if z > 0 else 0"
+    [adam] = json.loads(catalogue_json(("adam",)))["optimizers"]
+    assert adam["options"] == {"beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8}
+    assert list(json.loads(catalogue_json(("losses", "l2")))) == ["format", "losses", "remedies"]
 
 
 def test_the_losses_with_their_slopes() -> None:
