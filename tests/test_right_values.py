@@ -15,8 +15,11 @@ import pytest
 import strategies
 
 from backprop_cli.problem.read import read_problem
+from backprop_cli.render import text
 from backprop_cli.run import solve
+from backprop_cli.worksheet.blank import blank
 from backprop_cli.worksheet.sheet import Choices
+from backprop_cli.worksheet.solution import solution
 from backprop_cli.worksheet.solution_json import solution_json
 
 
@@ -135,3 +138,78 @@ def test_kinks_and_zeros_are_decided_in_many_digits(
 ) -> None:
     (found,) = ours.updates({"equations": {"L": written}, "given": given, "with_respect_to": ["a"]})
     assert {name: found[name] for name in expected} == pytest.approx(expected, rel=1e-14, abs=0)
+
+
+def test_an_overflow_in_a_forward_pass_has_advice_that_fits() -> None:
+    source = {
+        "equations": {"p": "exp(s1)/(exp(s1) + exp(s2))", "L": "-ln(p)"},
+        "given": {"s1": 1000, "s2": 998},
+        "with_respect_to": ["s1"],
+    }
+    stop = ours.run(source).stop
+    assert stop is not None
+    assert "Subtract the largest score" in stop.message
+    assert "logsumexp" in stop.message
+    assert "learning rate" not in stop.message
+
+
+def test_an_overflow_in_training_is_the_learning_rates() -> None:
+    source = {
+        "equations": {"L": "w^4"},
+        "parameters": {"w": 10},
+        "learning_rate": 10,
+        "training": {"steps": 20},
+    }
+    stop = ours.run(source).stop
+    assert stop is not None
+    assert "A smaller learning rate" in stop.message
+
+
+def sheet(source: dict[str, Any], **options: Any) -> str:
+    problem = read_problem("problem.yaml", strategies.as_yaml(source))
+    return text.render(solution(solve(problem, **options)), width=200)
+
+
+@pytest.mark.parametrize("formula", ["ln(w)", "sqrt(w)", "1/(w + 1)", "ln(w + 1)"])
+def test_rounding_by_hand_meets_what_is_no_number(formula: str) -> None:
+    source = {
+        "equations": {"a": formula, "L": "a^2"},
+        "parameters": {"w": -1},
+        "learning_rate": 0.1,
+    }
+    assert "The run stops at update 1" in sheet(source, round_each=3)
+
+
+def test_a_whole_decimal_in_a_column_is_written_whole() -> None:
+    """8^(1/3) has left exact fractions, and −6 · 0.1 is −0.6 all the same."""
+    source = {
+        "equations": {"L": "-3*w*8^(1/3)"},
+        "parameters": {"w": 1},
+        "learning_rate": 0.1,
+    }
+    row = next(line for line in sheet(source).splitlines() if line.startswith("w  "))
+    assert [cell.strip() for cell in row.split("│")] == ["w", "1", "−6", "−0.6", "1.6"]
+
+
+def test_what_only_rounds_to_a_whole_number_is_not_shown_as_one() -> None:
+    source = {"equations": {"L": "sigmoid(z)"}, "given": {"z": 40}, "with_respect_to": ["z"]}
+    assert "≈ 1.000" in sheet(source)
+
+
+def test_given_numbers_stand_as_they_were_written() -> None:
+    source = """
+inputs: [0.10000000000000000000001]
+targets: [1.50]
+layers: [{activation: identity, weights: [[2.1470889123]], biases: [-0.0333333333333]}]
+loss: squared_error
+"""
+    run = solve(read_problem("problem.yaml", source))
+    for document in (blank(run), solution(run)):
+        page = text.render(document, width=200)
+        for number in (
+            "0.10000000000000000000001",
+            "1.50",
+            "= 2.1470889123",
+            "= −0.0333333333333",
+        ):
+            assert number in page

@@ -261,7 +261,7 @@ def diverging(**changes: Any) -> Problem:
         ("sqrt(w - 1)", "because sqrt(w - 1) is the square root of a negative number."),
         ("w^(-1)", "because w^(-1) divides by 0."),
         ("(w - 1)^(1/3)", "because (w - 1)^(1/3) is a root of a negative number."),
-        ("exp(w + 1000)", "because the numbers have left the range of floating point. A smaller"),
+        ("exp(w + 1000)", "because exp(w + 1000) is too large for floating point"),
         ("w*ln(w) + (ln(w - 1) if w < 1 else 0)", "because ln(w - 1) is the logarithm of a neg"),
     ],
 )

@@ -275,6 +275,13 @@ def precise_value(
     return evaluate_precisely(formula, lambda name: on.number(values[name]), on)
 
 
+def to_fraction(value: Precise) -> Fraction:
+    """A finite number as the fraction that it is."""
+    sign, mantissa, exponent, _ = value._mpf_
+    size = Fraction(int(mantissa)) * Fraction(2) ** int(exponent)
+    return -size if sign else size
+
+
 def finite_difference(
     definitions: Definitions,
     output: str,

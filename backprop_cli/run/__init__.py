@@ -6,12 +6,13 @@ from backprop_cli.run.batches import Builder, batch_of, batch_size, build, sampl
 from backprop_cli.run.evaluation import evaluate_steps, is_clock, leaf_values, round_to, rounded
 from backprop_cli.run.flow import layer_sizes
 from backprop_cli.run.model import Iteration, Run, Stop, Value, Values
-from backprop_cli.run.precise import Singular, singularities
+from backprop_cli.run.precise import Precisely, Singular, singularities
 from backprop_cli.run.solve import solve
 
 __all__ = [
     "Builder",
     "Iteration",
+    "Precisely",
     "Run",
     "Singular",
     "Stop",

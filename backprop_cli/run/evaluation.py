@@ -129,6 +129,10 @@ def not_finite(graph: Graph, number: int, values: Values) -> Stop:
     value = values.get(name)
     kind = "not a number" if value is None or value != value else "infinite"
     singular = singularities(graph, values).get(name)
-    why = f"{singular.output} {singular.why}" if singular else reason(graph.step[name], values)
+    why = reason(
+        graph.step[name], values, trained=number > 1 or graph.step[name].section == "update"
+    )
+    if singular is not None:
+        why = f"{singular.output} {singular.why}"
     where = f"The run stops at update {number}: " if graph.carried else ""
     return Stop("not-finite", number, f"{where}{name} is {kind}, because {why}.")

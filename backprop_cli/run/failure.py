@@ -21,14 +21,17 @@ from backprop_cli.formula.nodes import (
 from backprop_cli.graph.step import Step
 from backprop_cli.run.model import Values
 
-OUT_OF_RANGE = (
-    "the numbers have left the range of floating point."
-    " A smaller learning rate or clipping keeps the steps small"
+OUT_OF_RANGE = "the numbers have left the range of floating point"
+SMALLER_STEPS = ". A smaller learning rate or clipping keeps the steps small"
+SMALLER_SCORES = (
+    " is too large for floating point, which ends near 1.8×10³⁰⁸. Subtract the largest score from"
+    " all scores first: the shares of a softmax stay the same, and ln(Σ exp) is logsumexp"
 )
 
 
-def reason(step: Step, values: Values) -> str:
-    """A clause for the value of `step`, which is not finite though what it needs is."""
+def reason(step: Step, values: Values, *, trained: bool) -> str:
+    """A clause for the value of `step`, which is not finite though what it needs is; `trained`
+    says that updates led there."""
 
     def number(part: Formula) -> float:
         def lookup(name: str) -> float:
@@ -62,5 +65,7 @@ def reason(step: Step, values: Values) -> str:
             return f"{plain.write(power)} divides by 0"
         case Power(base, exponent) as power if number(base) < 0 and number(exponent) % 1:
             return f"{plain.write(power)} is a root of a negative number"
+        case Call("exp") as power if not trained:
+            return f"{plain.write(power)}{SMALLER_SCORES}"
         case _:
-            return OUT_OF_RANGE
+            return OUT_OF_RANGE + (SMALLER_STEPS if trained else "")

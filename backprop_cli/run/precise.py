@@ -20,10 +20,11 @@ from backprop_cli.algebra.precise import (
     arithmetic,
     evaluate_precisely,
     one_sided_slopes,
+    to_fraction,
 )
 from backprop_cli.formula.build import names_in
 from backprop_cli.formula.evaluate import as_float, evaluate
-from backprop_cli.formula.nodes import Formula, Sum
+from backprop_cli.formula.nodes import Formula, Name, Sum
 from backprop_cli.graph.step import Graph, Step
 from backprop_cli.graph.whole import Asked, Definitions, Forward, differentiated, forward_pass
 from backprop_cli.run.model import Value, Values
@@ -100,6 +101,11 @@ class Precisely:
                 return Fraction(0) if self._is_noise(terms, value) else float(value)
             before = value
         return Fraction(0)
+
+    def value(self, name: str) -> Value:
+        """The value of a name to many more digits than a float has, as a fraction."""
+        value = self._evaluate(Name(name), DIGITS[0])
+        return to_fraction(value) if _finite(value) else as_float(self.values[name] or 0)
 
     def _is_noise(self, terms: Sum, value: Precise) -> bool:
         """Whether the last bits of what earlier updates have left decide a sum."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from backprop_cli.formula.nodes import Name
+from backprop_cli.formula.nodes import Name, Number
 from backprop_cli.graph.step import Leaf, Unit
 from backprop_cli.problem.model import Equations, Network, Problem, Value
 from backprop_cli.problem.names import NetworkNames
@@ -20,9 +20,11 @@ from backprop_cli.worksheet.document import (
     Table,
     Text,
 )
-from backprop_cli.worksheet.numbers import authored
+from backprop_cli.worksheet.numbers import Shown, authored
 from backprop_cli.worksheet.sheet import NO_VALUE, Sheet, cell_of
 
+MOST_DIGITS = 30
+"""A longer number of the problem file is rounded."""
 MOST_SAMPLES = 40
 """More samples than these are not all listed."""
 
@@ -119,7 +121,13 @@ def _sample_table(sheet: Sheet) -> Iterator[Block]:
 def _cell(sheet: Sheet, value: Value) -> Line:
     if value is None:
         return NO_VALUE
-    return cell_of(authored(value, sheet.digits, fractions=sheet.choices.fractions))
+    return cell_of(_authored(sheet, value))
+
+
+def _authored(sheet: Sheet, number: Number) -> Shown:
+    """A given number as its author wrote it: the sheet can be recomputed from the sheet."""
+    digits = max(sheet.digits, MOST_DIGITS)
+    return authored(number, digits, fractions=sheet.choices.fractions)
 
 
 def _table(sheet: Sheet, *groups: Sequence[Group]) -> Iterator[Table]:
@@ -140,6 +148,8 @@ def _listed(sheet: Sheet, leaves: Sequence[Leaf]) -> Line:
         if parts:
             parts.append(Text(", "))
         written = sheet.shown(leaf.name)
+        if leaf.text is not None and sheet.value(leaf.name) == leaf.value:
+            written = _authored(sheet, Number(leaf.text))
         if written is None:
             parts.append(Math(Name(leaf.name)))
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Context, Decimal, Inexact
 from fractions import Fraction
@@ -12,7 +12,7 @@ from typing import Literal
 from backprop_cli.formula.build import names_in, substitute
 from backprop_cli.formula.evaluate import as_float, evaluate
 from backprop_cli.formula.nodes import Formula, Name, Negative, Number, Product, Quotient, Sum
-from backprop_cli.run import Value, round_to, rounded
+from backprop_cli.run import Value, rounded
 
 SMALLEST_PLAIN = -4
 """Numbers from 0.0001 on are written out; smaller ones as ×10ⁿ."""
@@ -26,6 +26,8 @@ LONGEST_FLOAT = 12
 """A float with more significant digits than these is taken for a rounded number."""
 GUARD_DIGITS = 8
 """Operands get up to so many digits more than the result that they have to reproduce."""
+MORE_DIGITS = (8, 12, 16, 24, 32)
+"""So many, where terms cancel further than floating point can tell."""
 LONG = Context(prec=40)
 """No exact decimal longer than this is ever written."""
 
@@ -146,19 +148,31 @@ def put_in(
     number_of: Callable[[str, int], Formula],
     result: Value | None,
     digits: int,
+    others: Sequence[Callable[[str, int], Formula]] = (),
+    exact: bool | None = None,
 ) -> Formula:
     """The formula with numbers for names, just long enough to reproduce the result as shown.
 
-    `number_of(name, digits)` writes a name's value with so many digits.
+    `number_of(name, digits)` writes a name's value with so many digits; `others` are asked where
+    that does not do: for fractions, for digits beyond floating point. `exact` says whether the
+    result is written whole; by default it is where it is short.
     """
     names = names_in(formula)
-    candidate = formula
+
+    def candidate(write: Callable[[str, int], Formula], extra: int) -> Formula:
+        numbers = {name: write(name, digits + extra) for name in names}
+        return without_minus_zero(substitute(formula, numbers))
+
     for extra in range(GUARD_DIGITS + 1):
-        numbers = {name: number_of(name, digits + extra) for name in names}
-        candidate = without_minus_zero(substitute(formula, numbers))
-        if result is None or reproduces(candidate, result, digits):
-            return candidate
-    return candidate
+        found = candidate(number_of, extra)
+        if result is None or reproduces(found, result, digits, exact):
+            return found
+    for write in others:
+        for extra in MORE_DIGITS:
+            longer = candidate(write, extra)
+            if result is None or reproduces(longer, result, digits, exact):
+                return longer
+    return found
 
 
 def without_minus_zero(formula: Formula) -> Formula:
@@ -183,8 +197,9 @@ def _begins_with_zero(formula: Formula) -> bool:
             return False
 
 
-def reproduces(candidate: Formula, result: Value, digits: int) -> bool:
-    """Whether someone who works out the numbers as written gets the result as written."""
+def reproduces(candidate: Formula, result: Value, digits: int, exact: bool | None = None) -> bool:
+    """Whether someone who works out the numbers as written gets the result as written, which is
+    whole or rounded."""
     if any(name in ("inf", "nan") for name in names_in(candidate)):
         return True
     if not math.isfinite(as_float(result)):
@@ -192,6 +207,9 @@ def reproduces(candidate: Formula, result: Value, digits: int) -> bool:
     got = evaluate(candidate, lambda name: math.nan)
     if not math.isfinite(as_float(got)):
         return True
-    return shown(got, digits).formula == shown(result, digits).formula or round_to(
-        got, digits
-    ) == round_to(result, digits)
+    if (
+        shown(result, digits).exact if exact is None else exact
+    ):  # to the last digit, not only to those that are rounded to
+        return shown(got, digits) == shown(result, digits)
+    same_sign = (got < 0) == (result < 0)
+    return same_sign and rounded_text(got, digits) == rounded_text(result, digits)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import cached_property
 from typing import Literal, TypeAlias
 
 from backprop_cli.formula.build import names_in, size
-from backprop_cli.formula.evaluate import evaluate
+from backprop_cli.formula.evaluate import as_float, evaluate
 from backprop_cli.formula.nodes import Formula, Name, Number
 from backprop_cli.formula.spelling import (
     GREEK,
@@ -25,16 +27,22 @@ from backprop_cli.graph.equations import LOSS_NAMES
 from backprop_cli.graph.step import Graph, Step
 from backprop_cli.graph.whole import Wholes
 from backprop_cli.problem.model import Network
-from backprop_cli.run import Iteration, Run, Singular, Value, singularities
+from backprop_cli.run import Iteration, Precisely, Run, Singular, Value, singularities
 from backprop_cli.worksheet.document import DerivationLine, Inline, Line, Math, Text
 from backprop_cli.worksheet.numbers import (
     Shown,
     authored,
+    fraction,
     put_in,
+    reproduces,
     rounded_text,
+    short_fraction,
     shown,
     signed,
 )
+
+NO_DIFFERENCE = 1e-40
+"""As a share of a value known to 50 digits."""
 
 Form: TypeAlias = Literal["reuse", "chain", "delta", "matrix", "gates"]
 
@@ -98,8 +106,10 @@ class Sheet:
 
     @property
     def digits(self) -> int:
-        """Significant digits of what is rounded."""
-        return self.choices.digits or self.run.problem.rounding.digits
+        """Significant digits of what is rounded: all that are carried where values are rounded
+        on the way."""
+        asked = self.choices.digits or self.run.problem.rounding.digits
+        return max(asked, self.run.round_each or 0)
 
     @property
     def measures_loss(self) -> bool:
@@ -203,12 +213,33 @@ class Sheet:
         if leaf is not None and leaf.text is not None and value == leaf.value:
             return authored(Number(leaf.text), digits, fractions=self.choices.fractions)
         written = shown(value, digits, fractions=self.choices.fractions)
-        if value == 0 or not written.exact or not self._rounded_by_hand(name, value):
+        if value == 0 or not math.isfinite(as_float(value)):
+            return written
+        if written.exact and isinstance(value, float) and not self._is_whole(name, value):
+            return Shown(signed(rounded_text(value, digits), value < 0), False)
+        if not written.exact or not self._rounded_by_hand(name, value):
             return written
         kept = self.run.round_each
         if self.choices.fractions or kept is None:
             return Shown(written.formula, False)
         return Shown(signed(rounded_text(value, kept), value < 0), False)
+
+    def _is_whole(self, name: str, value: float) -> bool:
+        """Whether a float is the short decimal that it looks like, as σ(40) is not 1."""
+        step = self.graph.step.get(name)
+        if step is None:
+            return True
+        if not self._inexact:
+            difference = as_float(self._precisely.value(name) - Fraction(repr(value)))
+            if abs(difference) > NO_DIFFERENCE * abs(value):
+                return False
+        return reproduces(self.put_in(step.formula, value, True), value, self.digits, True)
+
+    @cached_property
+    def _inexact(self) -> bool:
+        """Whether earlier updates have left floats, of which nobody knows the last digits."""
+        leaves = self.graph.leaves
+        return any(isinstance(self.value(leaf.name), float) for leaf in leaves)
 
     def _rounded_by_hand(self, name: str, value: Value) -> bool:
         """Whether each value is rounded before it is used, and this one was not whole."""
@@ -222,12 +253,34 @@ class Sheet:
         written = self.shown(name, digits)
         return Name(name) if written is None else written.formula
 
+    def _as_fraction(self, name: str, digits: int) -> Formula:
+        value = self.value(name)
+        if isinstance(value, Fraction) and short_fraction(value):
+            return fraction(value)
+        return self.number(name, digits)
+
+    def _in_many_digits(self, name: str, digits: int) -> Formula:
+        if self.run.round_each is not None or not isinstance(self.value(name), float):
+            return self.number(name, digits)
+        return shown(self._precisely.value(name), digits).formula
+
+    @cached_property
+    def _precisely(self) -> Precisely:
+        return Precisely(self.graph, self.iteration.values)
+
     def evaluated(self, formula: Formula) -> tuple[Value, Shown] | tuple[None, None]:
         """The value of any formula in the sheet's names, and how it is written."""
         if any(self.value(name) is None for name in names_in(formula)):
             return None, None
-        value = evaluate(formula, self.known)
+        value = evaluate(formula, self._as_written)
         return value, shown(value, self.digits, fractions=self.choices.fractions)
+
+    def _as_written(self, name: str) -> Value:
+        """The value of a name; a float that is shown as a whole decimal is that decimal."""
+        value, written = self.known(name), self.shown(name)
+        if isinstance(value, float) and math.isfinite(value) and written and written.exact:
+            return Fraction(repr(value))
+        return value
 
     def cell(self, name: str) -> Line:
         """A table cell with the value of a name."""
@@ -235,14 +288,17 @@ class Sheet:
             return NO_DERIVATIVE
         return cell_of(self.shown(name))
 
-    def put_in(self, formula: Formula, result: Value | None) -> Formula:
-        """The formula with numbers for names, long enough to reproduce the result."""
-        return put_in(formula, self.number, result, self.digits)
+    def put_in(self, formula: Formula, result: Value | None, exact: bool | None = None) -> Formula:
+        """The formula with numbers for names, long enough to reproduce the result; `exact` says
+        whether that is written whole."""
+        others = (self._as_fraction, self._in_many_digits)
+        return put_in(formula, self.number, result, self.digits, others, exact)
 
     def substituted(self, step: Step) -> Formula | None:
         """The step's formula with numbers, or None where one is missing."""
         value = self.value(step.name)
-        return None if value is None else self.put_in(step.formula, value)
+        written = self.shown(step.name)
+        return None if written is None else self.put_in(step.formula, value, written.exact)
 
 
 def number_lines(sheet: Sheet, name: str | None, formula: Formula) -> tuple[DerivationLine, ...]:
