@@ -43,7 +43,7 @@ class NetworkNames:
         """
         last = len(self.network.layers)
         hidden = self._layer(last - 1).units if last > 1 else 0
-        found: dict[str, str] = {}
+        found = {} if self._layer(last).units == 1 else {"yhat": "a"}
         for depth in (1, 2)[:last] if last <= 2 else (last,):
             layer = self._layer(depth)
             before = hidden if depth == last else 0

@@ -38,6 +38,8 @@ def gates(sheet: Sheet) -> Iterator[Block]:
     """The forward pass, then gate by gate from the output back; last the autograd record if that
     is asked for."""
     steps = [step for step in sheet.graph.section("forward", "loss") if step.kind != "batch_loss"]
+    if sheet.first:
+        yield from (Paragraph((Text(line),)) for line in RECIPE)
     yield Heading(2, (Text("Forward pass, gate by gate"),))
     yield step_table(sheet, steps)
     if not sheet.graph.losses or not sheet.graph.wrt:
@@ -51,6 +53,15 @@ def gates(sheet: Sheet) -> Iterator[Block]:
         yield Heading(2, (Text("What an autograd engine records"),))
         yield from _record(sheet, steps)
 
+
+RECIPE = (
+    "1. Take the formula apart into single operations, the gates, and name what each gives.",
+    "2. Write down each gate's local derivatives, and draw the graph: an arrow from each quantity"
+    " to the gates that use it.",
+    "3. Forward: put the numbers in, from the given quantities to the output.",
+    "4. Backward: begin with 1 at the output; at each gate multiply what comes in by the local"
+    " derivative.",
+)
 
 LOCAL_TIMES_INCOMING = (
     "Each gate multiplies the gradient that comes in from its output (incoming) by its own"

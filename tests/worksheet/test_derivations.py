@@ -79,16 +79,16 @@ def test_cross_entropy_comes_down_to_output_minus_target() -> None:
     assert (
         lines(
             """
-            ∂L/∂z₁⁽²⁾ = ∂L/∂ŷ₁ · ∂ŷ₁/∂z₁⁽²⁾
-                      = (−y₁/ŷ₁ + (1 − y₁)/(1 − ŷ₁)) · ŷ₁(1 − ŷ₁)
-                      = ŷ₁ − y₁   │ after cancelling
+            ∂L/∂z₂ = ∂L/∂a₂ · ∂a₂/∂z₂
+                   = (−y₂/a₂ + (1 − y₂)/(1 − a₂)) · a₂(1 − a₂)
+                   = a₂ − y₂   │ after cancelling
             """
         )
         in shown
     )
     # Each of the two paths is named by the output unit that it goes through.
-    assert "via z₁⁽²⁾" in shown
-    assert "via z₂⁽²⁾" in shown
+    assert "via z₂" in shown
+    assert "via z₃" in shown
 
 
 # ---------------------------------------------------------------- lines
