@@ -28,6 +28,7 @@ LEFTOVERS = (
     "backprop_cli.egg-info/SOURCES.txt",
     "backprop_cli/__pycache__/gone.cpython-311.pyc",
     "backprop_cli/rules/__pycache__/gone.cpython-311.pyc",
+    "problems/__pycache__/gone.cpython-311.pyc",
     "tests/__pycache__/gone.cpython-311.pyc",
     ".mypy_cache/x.json",
 )
@@ -127,6 +128,16 @@ def test_what_is_installed_works_without_the_clone(wheel: Path, tmp_path: Path) 
         listed = run(*command, "new", "--list", cwd=tmp_path, **environment)
         assert listed.count("│") > len(list(PROBLEMS.glob("*.yaml")))
         assert "quantities" in run(*command, "help", "names", cwd=tmp_path, **environment)
+
+
+def test_an_editable_installation_is_the_clone(tmp_path: Path) -> None:
+    clone = tree(tmp_path / "clone")
+    with zipfile.ZipFile(build("build_editable", clone, tmp_path / "dist")) as packed:
+        (path,) = (name for name in packed.namelist() if name.endswith(".pth"))
+        assert packed.read(path).decode().split() == [str(clone)]
+    command = (sys.executable, "-m", "backprop_cli", "new", "--from", "one-neuron")
+    copied = run(*command, cwd=tmp_path, PYTHONPATH=str(clone))
+    assert copied == (PROBLEMS / "one-neuron.yaml").read_text(encoding="utf-8")
 
 
 def test_both_names_are_commands_and_the_version_is_one(wheel: Path) -> None:
