@@ -575,8 +575,13 @@ def solve(
         sheet = {**values, **found}
         losses.append(values.get(made.output, math.nan))
         if trains:
-            raw = {name: found[f"d{made.output}/d{name}"] for name in learnt}
-            for name, g in remedied(raw, current, training, biases(problem, made)).items():
+            at = {**current, **_ahead(training, current, states, learnt)}
+            slopes = found
+            if at != current:
+                passed, slopes = gradients(made, at, batch, reduction)
+                _charge(problem, made, at, passed, slopes)
+            raw = {name: slopes[f"d{made.output}/d{name}"] for name in learnt}
+            for name, g in remedied(raw, at, training, biases(problem, made)).items():
                 current[name] = step(
                     training.get("optimizer", "sgd"),
                     current[name],
@@ -592,6 +597,17 @@ def solve(
         _charge(problem, made, current, values, {})
         losses.append(values[made.output])
     return Solution(updates, losses, dict(made.parameters), current)
+
+
+def _ahead(
+    training: Mapping[str, Any], w: Numbers, states: Mapping[str, Any], learnt: Iterable[str]
+) -> dict[str, float]:
+    """Where Nesterov's own rule takes the gradient: one step of the old velocity further on."""
+    spec = training.get("optimizer")
+    if not isinstance(spec, dict) or not spec.get("look_ahead"):
+        return {}
+    mu, first = float(spec.get("momentum", 0.9)), float(spec.get("initial", 0))
+    return {name: w[name] - mu * states[name].get("v", first) for name in learnt}
 
 
 def _plain_values(made: Model, w: Numbers, batch: list[Any]) -> dict[str, float]:
@@ -726,6 +742,9 @@ def step(optimizer: Any, w: float, g: float, eta: float, t: int, state: dict[str
             return w - eta * state["v"]
         case "nesterov":
             mu = o.get("momentum", 0.9)
+            if o.get("look_ahead"):
+                state["v"] = mu * state.get("v", o.get("initial", 0.0)) + eta * g
+                return w - state["v"]
             state["v"] = mu * state.get("v", 0.0) + g
             return w - eta * (g + mu * state["v"])
         case "adagrad":

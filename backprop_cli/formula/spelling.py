@@ -25,6 +25,10 @@ Sample: TypeAlias = int | Literal["s"]
 LATIN = {letter: word for word, letter in GREEK.items()}
 
 
+AHEAD = "ahead_"
+"""Begins the names of the pass at the point that an optimizer looks ahead to."""
+
+
 @dataclass(frozen=True)
 class Symbol:
     """A letter with its marks. `base` is one letter (Greek as the letter itself) or a word."""
@@ -134,6 +138,8 @@ def spell(name: str, lettering: Lettering = PLAIN) -> Glyph:
         return replace(_plain(name[:-1]), tilde=True)
     if found := _DERIVATIVE.match(name):
         return Derivative(again(found[1]), again(found[2]))
+    if name.startswith(AHEAD):
+        return replace(_plain(AHEAD.rstrip("_")), of=again(name.removeprefix(AHEAD)))
     if name in lettering.symbols:
         return _plain(lettering.symbols[name])
     glyph = lettering.layered and _layered(name, lettering)

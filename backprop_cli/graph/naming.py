@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from backprop_cli.formula.spelling import AHEAD
+
 
 def sampled(name: str, sample: int | None) -> str:
     """The name of a per-sample quantity: `z1_1[2]`, or `z1_1` in a batch of one."""
@@ -19,3 +21,8 @@ def slope_name(child: str, parent: str) -> str:
     parent_base, _, parent_sample = parent.partition("[")
     sample = child_sample or parent_sample
     return f"d{child_base}/d{parent_base}" + (f"[{sample}" if sample else "")
+
+
+def ahead_name(name: str) -> str:
+    """`ahead_w1_1_1`: a quantity of the pass at the point that an optimizer looks ahead to."""
+    return AHEAD + name

@@ -30,6 +30,7 @@ Kind: TypeAlias = Literal[
     "gradient",  # ∂L/∂(a parameter), of one sample or of the whole batch
     "batch_gradient",  # mean or sum over the samples
     "penalty",  # gradient after l1, l2 or clipping
+    "ahead",  # of the pass that finds the gradient at an optimizer's look-ahead point
     "state",  # v, s, m, … of an optimizer
     "update",  # parameter after the update
 ]

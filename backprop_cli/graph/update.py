@@ -11,14 +11,15 @@ from backprop_cli.formula.build import (
     product,
     put_together,
     quotient,
+    rename,
     total,
 )
 from backprop_cli.formula.nodes import Call, Comparison, Conditional, Formula, Name, Number, Power
 from backprop_cli.graph import penalty
-from backprop_cli.graph.naming import derivative_name
+from backprop_cli.graph.naming import ahead_name, derivative_name, slope_name
 from backprop_cli.graph.parts import leaf
 from backprop_cli.graph.slopes import linear_coefficients
-from backprop_cli.graph.step import Graph, Kind, Leaf, LeafKind, Step
+from backprop_cli.graph.step import Graph, Kind, Leaf, LeafKind, Link, Step
 from backprop_cli.problem.model import Network, Optimizer, Problem
 from backprop_cli.rules.optimizers import OPTIMIZERS
 
@@ -53,6 +54,15 @@ def _adds_gradient(optimizer: Optimizer) -> bool:
     return len(optimizer.equations) == 1 and optimizer.equations["w"] in ways
 
 
+def _ahead(step: Step, link: Link | None) -> str:
+    """The name of a step's copy in the pass at the look-ahead point."""
+    if step.of is not None and step.over is not None:
+        return derivative_name(step.over, ahead_name(step.of))
+    if link is not None:
+        return slope_name(ahead_name(link.child), ahead_name(link.parent))
+    return ahead_name(step.name)
+
+
 @dataclass
 class _Update:
     problem: Problem
@@ -79,8 +89,11 @@ class _Update:
         if self.problem.training.rule == "perceptron":
             self._perceptron()
         else:
-            gradients = self._penalised(self._clipped())
-            self._optimizer_steps(gradients)
+            optimizer = optimizer_of(self.problem)
+            known = self._known(optimizer)
+            points = self._points(optimizer, known)
+            gradients = self._penalised(self._clipped(self._slopes_at(points)), points)
+            self._optimizer_steps(optimizer, known, gradients)
         # The learning rate stands first among the constants of a sheet.
         strengths = tuple(leaf for leaf in self.graph.leaves if leaf.kind == "constant")
         given = tuple(leaf for leaf in self.graph.leaves if leaf.kind != "constant")
@@ -116,10 +129,7 @@ class _Update:
 
     # Remedies
 
-    def _clipped(self) -> dict[str, Formula]:
-        raw: dict[str, Formula] = {
-            name: Name(derivative_name(self.graph.output, name)) for name in self.trained
-        }
+    def _clipped(self, raw: dict[str, Formula]) -> dict[str, Formula]:
         clip = self.problem.training.clip
         if clip is None or not raw:
             return raw
@@ -138,12 +148,14 @@ class _Update:
         self._step(factor, Conditional(over, shrink, Number("1")), None, "penalty")
         return {name: product(Name(factor), gradient) for name, gradient in raw.items()}
 
-    def _penalised(self, gradients: Mapping[str, Formula]) -> dict[str, Formula]:
+    def _penalised(
+        self, gradients: Mapping[str, Formula], points: Mapping[str, str]
+    ) -> dict[str, Formula]:
         """The gradient that the optimizer is given: a step `g_…` where it is not the bare one."""
         found: dict[str, Formula] = {}
         for name, gradient in gradients.items():
             slopes = [
-                penalty.slope(each, Name(name))
+                penalty.slope(each, Name(points.get(name, name)))
                 for each in self.graph.penalties
                 if not each.in_loss and name in each.parameters
             ]
@@ -162,19 +174,81 @@ class _Update:
 
     # Rules
 
-    def _optimizer_steps(self, gradients: Mapping[str, Formula]) -> None:
-        optimizer = optimizer_of(self.problem)
+    def _known(self, optimizer: Optimizer) -> dict[str, dict[str, Formula]]:
+        """What the letters of the rule stand for before the update, parameter by parameter."""
         common: dict[str, Formula] = {"eta": self.eta}
         for name, option in optimizer.options.items():
             common[name] = self._constant(name, option)
-        if any("t" in names_in(formula) for formula in optimizer.equations.values()):
+        points = () if optimizer.point is None else (optimizer.point,)
+        if any("t" in names_in(formula) for formula in (*optimizer.equations.values(), *points)):
             common["t"] = self._constant("t", Number("1"), "state")
-        for parameter, gradient in gradients.items():
-            uphill = negative(gradient) if self.ascends else gradient
-            values = {**common, "w": Name(parameter), "g": uphill}
+        known: dict[str, dict[str, Formula]] = {}
+        for parameter in self.trained:
+            values = known[parameter] = {**common, "w": Name(parameter)}
             for state, start in optimizer.state.items():
                 first = optimizer.starts.get(state, {}).get(parameter, start)
                 values[state] = self._constant(f"{state}_{parameter}", first, "state")
+        return known
+
+    # The look-ahead point
+
+    def _points(
+        self, optimizer: Optimizer, known: Mapping[str, Mapping[str, Formula]]
+    ) -> dict[str, str]:
+        """A step for each parameter of the point where the gradient is taken; none where that is
+        the parameter itself."""
+        if optimizer.point is None:
+            return {}
+        return {
+            name: self._step(
+                self._fresh(ahead_name(name)), put_together(optimizer.point, values), name, "state"
+            )
+            for name, values in known.items()
+        }
+
+    def _slopes_at(self, points: Mapping[str, str]) -> dict[str, Formula]:
+        """The gradients by their names: those on the sheet, or the pass worked out once more with
+        the points in place of the parameters."""
+        names = {name: derivative_name(self.graph.output, name) for name in self.trained}
+        links = {link.slope: link for step in self.graph.steps for link in step.links}
+        moved = dict(points)
+        passed: list[Step] = []
+        for step in self.graph.steps if points else ():
+            if any(name in moved for name in names_in(step.numeric or step.formula)):
+                moved[step.name] = self._fresh(_ahead(step, links.get(step.name)))
+                passed.append(step)
+        needed = {moved.get(name) for name in names.values()}
+        copies: list[Step] = []
+        for step in reversed(passed):
+            if moved[step.name] not in needed:
+                continue
+            formula = rename(step.formula, lambda name: moved.get(name, name))
+            numeric = step.numeric and rename(step.numeric, lambda name: moved.get(name, name))
+            needed.update(names_in(formula))
+            last = step.name in names.values()
+            copies.append(
+                Step(
+                    moved[step.name],
+                    formula,
+                    "update",
+                    "penalty" if last else "ahead",
+                    sample=step.sample,
+                    numeric=numeric,
+                    of=step.of if last else None,
+                )
+            )
+        self.steps += reversed(copies)
+        return {name: Name(moved.get(slope, slope)) for name, slope in names.items()}
+
+    def _optimizer_steps(
+        self,
+        optimizer: Optimizer,
+        known: Mapping[str, Mapping[str, Formula]],
+        gradients: Mapping[str, Formula],
+    ) -> None:
+        for parameter, gradient in gradients.items():
+            uphill = negative(gradient) if self.ascends else gradient
+            values = {**known[parameter], "g": uphill}
             for name, formula in optimizer.equations.items():
                 written = put_together(formula, values)
                 if name == "w":

@@ -47,7 +47,7 @@ def _has_no_value(step: Step, values: Values) -> bool:
 
 def _asks(wanted: str, step: Step) -> bool:
     if wanted in SECTIONS:
-        return step.section == wanted
+        return step.section == wanted and step.kind != "ahead"
     return matches(wanted, step.name) or (step.alias is not None and matches(wanted, step.alias))
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from backprop_cli.graph.step import Step
+from backprop_cli.graph.step import Kind, Step
 from backprop_cli.marking.model import Mistake
 
 NO_DIGITS = "No digit of this tells anything; write at least two significant digits."
@@ -23,18 +23,20 @@ ONLY_HERE = "Right at this sheet's numbers, but not in general."
 MISSING = "Not answered."
 FOLLOWS = "Right from your own earlier numbers."
 
-_HINTS = {
+_HINTS: Mapping[Kind, str] = {
     "preactivation": "each weight times what comes in, added up, then the bias",
     "normalisation": "the mean and the variance are taken over the batch",
     "activation": "the activation of this unit's own z",
     "equation": "put the numbers into its equation one by one",
     "loss": "target and output put into the loss, with its constants",
+    "regularisation": "the strength times what every penalised weight adds, squares or sizes",
     "batch_loss": "the samples' losses, reduced as the sheet says",
     "slope": "the slope of this unit's activation, at this unit",
     "upstream": "one path for every place where the quantity is used, each a product, then the sum",
     "gradient": "the error of what uses it, times what it is multiplied with there",
     "batch_gradient": "the samples' gradients, reduced as the sheet says",
     "penalty": "the gradient, and what is added to it or how it is shortened",
+    "ahead": "the same equation as before, with the look-ahead point in place of the parameters",
     "state": "the optimizer's rule, with the old value of its state",
     "update": "old value − eta · gradient, with the gradient's own sign",
 }

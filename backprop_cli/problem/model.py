@@ -109,6 +109,8 @@ class Optimizer:
     options: Mapping[str, Number]
     starts: Mapping[str, Mapping[str, Number]] = field(default_factory=dict)
     """First values of a state that differ from parameter to parameter: state → parameter → it."""
+    point: Formula | None = None
+    """Where the gradient is taken, in `w`, the states before the update and the options."""
 
 
 @dataclass(frozen=True)

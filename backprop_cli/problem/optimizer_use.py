@@ -14,6 +14,7 @@ from backprop_cli.problem.values import (
     Report,
     entries,
     number,
+    truth,
     word,
 )
 from backprop_cli.problem.yaml_tree import Entries, Node, Scalar
@@ -56,7 +57,10 @@ def optimizer(node: Node, report: Report, named: list[Scalar]) -> Optimizer | No
             "one of your own needs `equations:`",
         )
         return None
-    own = ("name", "state", "initial")
+    own = ("name", "state", "initial", *rule.variants)
+    for key, value in found:
+        if key.text in rule.variants and truth(value, report, quote(key.text)):
+            rule = optimizers.OPTIMIZERS[rule.variants[key.text]]
     rest = [(key, value) for key, value in found if key.text not in own]
     known = {option: option for option in rule.options} | dict(rule.option_aliases)
     options = read_options(rule.name, rest, known, report)
@@ -78,7 +82,12 @@ def optimizer(node: Node, report: Report, named: list[Scalar]) -> Optimizer | No
     if rule.name == "sgd":
         return None
     return Optimizer(
-        rule.name, first.common, rule.equations, rule.with_options(options), first.starts
+        rule.name,
+        first.common,
+        rule.equations,
+        rule.with_options(options),
+        first.starts,
+        rule.point,
     )
 
 
@@ -137,6 +146,7 @@ def _own_optimizer(
     intermediates: list[str] = []
     start = len(report.problems)
     equations_key: Scalar | None = None
+    point_node: Node | None = None
     for key, value in found:
         match key.text:
             case "name":
@@ -147,6 +157,8 @@ def _own_optimizer(
                 ):
                     _own_name(state_key, "a state", report)
                     first.read(state_key.text, initial, report, named)
+            case "look_ahead":
+                point_node = value
             case "intermediates":
                 pass  # said for the reader's sake: every other equation is one
             case "equations":
@@ -167,6 +179,13 @@ def _own_optimizer(
     state = first.common
     known = {*optimizers.RESERVED, *state, *options}
     authored = {*known, *(key.text for key, _ in written)}
+    point: Formula | None = None
+    if point_node is not None:
+        point = formula(point_node, report, "`look_ahead`", {*known, *authored})
+        if point is not None:
+            inside = known - {"g"}
+            advice = "it is in `w`, `eta`, `t`, the states and the options"
+            report_undefined(point, point_node, inside, report, advice)
     for key, value in written:
         target = key.text if key.text == "w" else defined_name(key, report, "a quantity")
         read = formula(value, report, f"the equation of {quote(key.text)}", authored)
@@ -205,7 +224,7 @@ def _own_optimizer(
             equations_key,
         )
     failed = any(problem.severity == "error" for problem in report.problems[start:])
-    return None if failed else Optimizer(name, state, equations, options, first.starts)
+    return None if failed else Optimizer(name, state, equations, options, first.starts, point)
 
 
 def _own_name(key: Scalar, what: str, report: Report) -> bool:

@@ -26,6 +26,7 @@ _RANGES: Mapping[tuple[str, str], Range] = {
     ("huber", "delta"): POSITIVE,
     ("momentum", "momentum"): DECAY,
     ("nesterov", "momentum"): DECAY,
+    ("nesterov_look_ahead", "momentum"): DECAY,
     ("adagrad", "epsilon"): NOT_NEGATIVE,
     ("rmsprop", "alpha"): DECAY,
     ("rmsprop", "epsilon"): NOT_NEGATIVE,

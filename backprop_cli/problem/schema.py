@@ -164,6 +164,7 @@ def _optimizer() -> Schema:
             "name": TEXT,
             "state": state,
             "intermediates": _list(NAME),
+            "look_ahead": _described(FORMULA, "Where the gradient is taken instead of at w."),
             "equations": {
                 "type": "object",
                 "description": "In w (the parameter), g (its gradient), eta, t (the number of the "
@@ -181,7 +182,11 @@ def _optimizer() -> Schema:
             row,
             table,
             row.option_aliases,
-            {"state": state, **({"initial": initial} if len(row.state) == 1 else {})},
+            {
+                "state": state,
+                **({"initial": initial} if len(row.state) == 1 else {}),
+                **{key: {"type": "boolean", "default": False} for key in row.variants},
+            },
         )
         for row in rows
     ]

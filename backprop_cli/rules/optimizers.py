@@ -30,6 +30,12 @@ class OptimizerRule:
     options: Mapping[str, Number] = field(default_factory=dict)  # defaults
     option_aliases: Mapping[str, str] = field(default_factory=dict)
     aliases: tuple[str, ...] = ()
+    point_text: str | None = None  # where the gradient is taken, if not at `w`
+    variants: Mapping[str, str] = field(default_factory=dict)  # option that is true → another row
+
+    @property
+    def point(self) -> Formula | None:
+        return None if self.point_text is None else written(self.point_text)
 
     @property
     def equations(self) -> dict[str, Formula]:
@@ -75,6 +81,18 @@ _ROWS = (
         options=numbers(momentum="0.9"),
         option_aliases={"mu": "momentum", "beta": "momentum"},
         aliases=("nag",),
+        variants={"look_ahead": "nesterov_look_ahead"},
+    ),
+    OptimizerRule(
+        "nesterov_look_ahead",
+        "Nesterov momentum, gradient at the look-ahead point",
+        texts={"v": "momentum*v + eta*g", "w": "w - v"},
+        reason="The gradient is taken where the velocity alone would lead; v holds whole steps, learning rate and all.",
+        reference="Nesterov 1983, in the form of Sutskever et al. 2013 with the sign of v turned round",
+        state=numbers(v="0"),
+        options=numbers(momentum="0.9"),
+        option_aliases={"mu": "momentum", "beta": "momentum"},
+        point_text="w - momentum*v",
     ),
     OptimizerRule(
         "adagrad",

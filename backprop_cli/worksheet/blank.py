@@ -24,6 +24,7 @@ from backprop_cli.worksheet.document import (
     Document,
     Heading,
     Line,
+    Math,
     Paragraph,
     Relation,
     Text,
@@ -151,7 +152,10 @@ def _update_rule(problem: Problem, graph: Graph) -> Iterator[Line]:
     row = OPTIMIZERS.get(optimizer.name)
     slope = Name(derivative_name(graph.output, "w"))
     title = f"Update ({row.title if row else optimizer.name}), where "
-    yield (Text(title), Relation(Name("g"), "=", slope), Text(":"))
+    place: Line = ()
+    if optimizer.point is not None:
+        place = (Text(" at "), Math(optimizer.point))
+    yield (Text(title), Relation(Name("g"), "=", slope), *place, Text(":"))
     values: dict[str, Formula] = {}
     if problem.training.direction == "ascent":
         values["g"] = negative(Name("g"))

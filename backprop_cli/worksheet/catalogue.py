@@ -428,7 +428,12 @@ def _loss(row: LossRule) -> Iterator[Block]:
 
 
 def _equations(row: OptimizerRule) -> list[Line]:
-    return [(Relation(Name(name), "=", formula),) for name, formula in row.equations.items()]
+    lines: list[Line] = [
+        (Relation(Name(name), "=", formula),) for name, formula in row.equations.items()
+    ]
+    return (
+        lines if row.point is None else [(Math(Name("g")), Text(" at "), Math(row.point)), *lines]
+    )
 
 
 def _optimizers(rows: Sequence[OptimizerRule]) -> Iterator[Block]:

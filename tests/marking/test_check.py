@@ -317,3 +317,33 @@ def test_a_pattern_without_marks_asks_for_samples_and_batch() -> None:
     report = made.mark(parse_submission("s1.yaml", "answers: {}"))
     names = [answer.name for answer in report.answers]
     assert names == ["dL[1]/dw1_1_1", "dL[2]/dw1_1_1", "dL/dw1_1_1"]
+
+
+@pytest.mark.parametrize(
+    ("training", "name", "right", "wrong"),
+    [
+        # ½·0.1·0.5² in the loss; the hint of every kind of step is there.
+        ("{l2: {value: 0.1, in_loss: true}}", "penalty", "0.0125", "0.5"),
+        # w − 0.9·0.1, b − 0.9·0.1: at this point z = 0.41·2 + 0.16.
+        (
+            "{optimizer: {name: nesterov, look_ahead: true, initial: 0.1}}",
+            "ahead_w1_1_1",
+            "0.41",
+            "0.3",
+        ),
+    ],
+)
+def test_penalties_and_look_ahead_points_are_marked(
+    training: str, name: str, right: str, wrong: str
+) -> None:
+    made = checker(f"training: {training}\n")
+    for text, verdict in ((right, "correct"), (wrong, "wrong")):
+        report = made.mark(parse_submission("s1.yaml", f"answers: {{{name}: {text}}}"))
+        assert verdicts(report)[name] == verdict
+
+
+def test_the_pass_at_the_look_ahead_point_is_not_asked_for() -> None:
+    made = checker("training: {optimizer: {name: nesterov, look_ahead: true}}\n")
+    report = made.mark(parse_submission("s1.yaml", "answers: {}"))
+    asked = [answer.name for answer in report.answers if "ahead" in answer.name]
+    assert asked == ["ahead_w1_1_1", "ahead_b1_1", "dL/dahead_w1_1_1", "dL/dahead_b1_1"]

@@ -362,6 +362,13 @@ TABLE = [
         "leave `direction` out",
     ),
     (network(learning_rate="-0.1"), "out-of-range", "-0.1", "`training: {direction: ascent}`"),
+    (training("{optimizer: {name: nesterov, look_ahead: 1}}"), "not-true-or-false", "1", "true"),
+    (
+        training("{optimizer: {equations: {w: w - g}, look_ahead: w - g}}"),
+        "unknown-name",
+        "g",
+        "it is in `w`",
+    ),
     (training("{optimizer: {name: adam, initial: 1}}"), "unknown-option", "initial", "state: {m:"),
     (training("{optimizer: {name: sgd, initial: 1}}"), "unknown-option", "initial", "leave it out"),
     (

@@ -30,6 +30,15 @@ def momentum(w, nesterov=False, mu=0.9):
         yield w
 
 
+def looking_ahead(w, mu=0.9):
+    # Sutskever et al. 2013 with velocities counted downhill; the gradients are those at the point.
+    velocity = 0.0
+    for g in GRADIENTS:
+        velocity = mu * velocity + ETA * g
+        w -= velocity
+        yield w
+
+
 def adagrad(w, eps=1e-10):
     total = 0.0
     for g in GRADIENTS:
@@ -60,6 +69,7 @@ PUBLISHED = {
     "sgd": sgd,
     "momentum": momentum,
     "nesterov": lambda w: momentum(w, nesterov=True),
+    "nesterov_look_ahead": looking_ahead,
     "adagrad": adagrad,
     "rmsprop": rmsprop,
     "adam": adam,
@@ -88,6 +98,8 @@ def test_ten_updates_agree_with_the_published_rule(name):
 @pytest.mark.parametrize("row", OPTIMIZERS.values(), ids=list(OPTIMIZERS))
 def test_equations_use_only_what_is_defined_before_them(row):
     defined = {*RESERVED, *row.state, *row.options}
+    if row.point is not None:
+        assert set(names_in(row.point)) <= defined - {"g"}
     for name, formula in row.equations.items():
         assert set(names_in(formula)) <= defined
         defined.add(name)
