@@ -55,6 +55,21 @@ class UnknownName(KeyError):
         return str(self.args[0])
 
 
+class Values(dict[str, float | None]):
+    """Values by name. A name that is not there raises UnknownName, which says what is near."""
+
+    def __missing__(self, name: str) -> float | None:
+        raise unknown(name, self)
+
+
+def unknown(name: str, known: Iterable[str]) -> UnknownName:
+    """The error about a name that is not among those known."""
+    return UnknownName(
+        f"{quote(name)} is not on this worksheet; "
+        f"{nearest(name, known) or 'values() has every name'}"
+    )
+
+
 class TooLarge(ValueError):
     """One formula of what was asked for would be too large for SymPy."""
 
@@ -210,9 +225,7 @@ class Solution:
         solved = self._iteration(iteration)
         name = solved.graph.aliases.get(name, name)
         if name not in solved.values:
-            close = nearest(name, solved.values)
-            hint = f"; {close}" if close else ""
-            raise UnknownName(f"{quote(name)} is not on this worksheet{hint}")
+            raise unknown(name, solved.values)
         return solved.values[name]
 
     def expression(self, name: str, iteration: int = 1) -> Any:
@@ -398,5 +411,7 @@ class Marks:
         return f"<Marks: {self.score:g} of {self.max_score:g}>"
 
 
-def _floats(values: Mapping[str, Fraction | float | None]) -> dict[str, float | None]:
-    return {name: None if value is None else as_float(value) for name, value in values.items()}
+def _floats(values: Mapping[str, Fraction | float | None]) -> Values:
+    return Values(
+        {name: None if value is None else as_float(value) for name, value in values.items()}
+    )

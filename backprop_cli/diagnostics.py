@@ -83,11 +83,14 @@ class Diagnostic:
 
 
 class ProblemError(Exception):
-    """A file cannot be used. Holds every mistake found in it, and the warnings beside them."""
+    """A file cannot be used. Holds every mistake found in it, and the warnings beside them.
+
+    As text it is what the command line says: places, lines with carets, help.
+    """
 
     def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
         self.diagnostics = tuple(diagnostics)
-        super().__init__("\n".join(map(summary, self.diagnostics)))
+        super().__init__(render_all(self.diagnostics))
 
 
 def summary(diagnostic: Diagnostic) -> str:

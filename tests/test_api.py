@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import html
 import json
 import subprocess
 import sys
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 from commands import PROBLEMS, backprop
@@ -30,8 +32,60 @@ def test_values_by_name() -> None:
 def test_a_name_that_is_not_there_gets_a_suggestion() -> None:
     with pytest.raises(UnknownName, match=r"^`dL/dw3_1_9` is not .* did you mean `dL/dw3_1_"):
         solve(SHEET).value("dL/dw3_1_9")
-    with pytest.raises(KeyError):
+    with pytest.raises(KeyError, match="has every name"):
         solve(SHEET, only=["nothing"])
+
+
+@pytest.mark.parametrize("values", ["gradients", "parameters"])
+def test_so_does_a_name_that_a_mapping_lacks(values: str) -> None:
+    mapping = getattr(solve(SHEET), values)
+    first = next(iter(mapping))
+    with pytest.raises(UnknownName, match=rf"^`{first}x` is not .* did you mean `{first}`\?"):
+        mapping[f"{first}x"]
+    assert mapping.get(f"{first}x") is None
+    assert f"{first}x" not in mapping
+
+
+def test_a_problem_says_in_a_line_what_it_is() -> None:
+    assert repr(load(SHEET)) == (
+        "<Problem 'Two hidden layers, one training step': "
+        "3-2-2-1, relu, sigmoid, sigmoid, half_squared_error>"
+    )
+    assert repr(load(PROBLEMS / "xor-learnt.yaml")).endswith("4 samples, 100 updates>")
+    assert (
+        repr(load(PROBLEMS / "sigmoid-circuit.yaml"))
+        == "<Problem 'Sigmoid neuron as a circuit': g, f>"
+    )
+    long = load(
+        text=f"equations: {{{', '.join(f'a{i}: x + {i}' for i in range(50))}}}\ngiven: {{x: 1}}"
+    )
+    assert repr(long).endswith("a0, a1, a2, a3, a4, a5, …, a49>")
+
+
+@pytest.mark.parametrize("problem", sorted(PROBLEMS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_problem_is_short_in_a_notebook(problem: Path) -> None:
+    loaded = load(problem)
+    assert len(repr(loaded)) < 200
+    assert repr(loaded).count("\n") == 0
+    assert html.escape(loaded.summary) in loaded._repr_html_()
+
+
+def test_nothing_of_a_problem_acts_in_a_notebook() -> None:
+    hostile = load(
+        text='title: "<script>x</script>\\e[31m"\ninputs: [1]\n'
+        "layers: [{activation: relu, weights: [[1]]}]\ndescription: <img src=x>"
+    )
+    assert "<script" not in hostile._repr_html_()
+    assert "<img" not in hostile._repr_html_()
+    assert "\x1b" not in repr(hostile) + hostile._repr_html_()
+
+
+def test_an_error_reads_as_on_the_command_line() -> None:
+    text = "inputs: [1]\nlayers: [{activation: sigmod, weights: [[1]]}]\nlos: x\n"
+    with pytest.raises(ProblemError) as error:
+        load(text=text)
+    assert str(error.value) + "\n" == backprop("validate", "-", stdin=text).complaints
+    assert "did you mean `sigmoid`?" in str(error.value)
 
 
 def test_a_symbolic_problem_has_no_values() -> None:

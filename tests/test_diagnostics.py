@@ -159,5 +159,5 @@ def test_an_error_holds_every_mistake() -> None:
     second = Diagnostic("two", "second")
     error = ProblemError([first, second])
     assert error.diagnostics == (first, second)
-    assert str(error) == "f:1:1: error[one]: first\nerror[two]: second"
-    assert render_all(error.diagnostics).count("\n\n") == 1
+    assert str(error) == "f:1:1: error[one]: first\n  |\n1 | a\n  | ^\n\nerror[two]: second"
+    assert str(error) == render_all(error.diagnostics)

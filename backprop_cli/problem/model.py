@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import html
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Literal, TypeAlias
 
+from backprop_cli.diagnostics import escape
 from backprop_cli.formula.nodes import Formula, Number
 from backprop_cli.rules.kinks import Kinks
 
@@ -81,6 +83,18 @@ class Network:
     targets: int
     samples: tuple[Sample, ...]
 
+    @property
+    def summary(self) -> str:
+        """Sizes, activations, loss: `3-2-1, relu, sigmoid, half_squared_error`."""
+        sizes = "-".join(
+            shortened(map(str, (self.inputs, *(layer.units for layer in self.layers))))
+        )
+        names = shortened(
+            "/".join(dict.fromkeys(use.name for use in layer.activations)) for layer in self.layers
+        )
+        loss = [self.loss.name] if self.loss is not None else []
+        return ", ".join([sizes, *names, *loss, *_counted(len(self.samples), "samples")])
+
 
 @dataclass(frozen=True)
 class Equations:
@@ -92,6 +106,11 @@ class Equations:
     output: str
     with_respect_to: tuple[str, ...]
     samples: tuple[Mapping[str, Value], ...] = ()  # values per sample, beside `given`
+
+    @property
+    def summary(self) -> str:
+        """The names of what is calculated: `z, yhat, L`."""
+        return ", ".join([*shortened(self.equations), *_counted(len(self.samples), "samples")])
 
 
 @dataclass(frozen=True)
@@ -242,3 +261,32 @@ class Problem:
     )  # slopes where functions have none, as the file chooses
     path: str = "-"
     variants: Variants | None = None  # other numbers for each student, where the file has them
+
+    @property
+    def summary(self) -> str:
+        """What it is about, on one line."""
+        updates = _counted(self.training.steps, "updates") if self.trains else []
+        return ", ".join([self.model.summary, *updates])
+
+    def __repr__(self) -> str:
+        return f"<Problem {escape(self.title or self.path)!r}: {escape(self.summary)}>"
+
+    def _repr_html_(self) -> str:
+        about = f"<p>{html.escape(escape(self.description))}</p>" if self.description else ""
+        name, summary = (
+            html.escape(escape(each)) for each in (self.title or self.path, self.summary)
+        )
+        return f"<p><strong>{name}</strong>: {summary}</p>{about}"
+
+
+MOST_NAMED = 8
+
+
+def shortened(names: Iterable[str]) -> list[str]:
+    """The first of many names, and the last."""
+    every = list(names)
+    return every if len(every) <= MOST_NAMED else [*every[: MOST_NAMED - 2], "…", every[-1]]
+
+
+def _counted(count: int, what: str) -> list[str]:
+    return [f"{count} {what}"] if count > 1 else []
