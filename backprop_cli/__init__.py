@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         UnknownName,
         check,
         load,
+        practice,
         solve,
     )
 
@@ -37,6 +38,7 @@ __all__ = [
     "UnknownName",
     "check",
     "load",
+    "practice",
     "solve",
 ]
 

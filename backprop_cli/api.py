@@ -26,6 +26,7 @@ from backprop_cli.worksheet.sheet import Choices, Form
 
 if TYPE_CHECKING:
     from backprop_cli.marking.model import AnswerResult, Head, SubmissionReport
+    from backprop_cli.tutor.session import Session
 
 Answer: TypeAlias = str | float | Sequence[str | float]
 """A number, an expression, or both. Text keeps the digits as they are written."""
@@ -39,6 +40,7 @@ __all__ = [
     "UnknownName",
     "check",
     "load",
+    "practice",
     "solve",
 ]
 
@@ -190,6 +192,44 @@ def check(
         submission = read_submission(answers)
     checker = Checker(problem, tolerance=tolerance, pass_mark=pass_mark, reveal=True)
     return Marks(checker.mark(submission), checker.head, checker.graph)
+
+
+def practice(
+    problem: Problem | str | Path,
+    *,
+    only: Sequence[str] = (),
+    start: str | None = None,
+    all_steps: bool = False,
+    tries: int | None = None,
+    free: bool = False,
+    answers: str | Path | None = None,
+    student: str | None = None,
+) -> Session:
+    """A sheet to be worked question by question, without a terminal: `next`, `answer(text)`,
+    `hint()`, `why()`, `show()`, `skip()`, `back()`, `score` and `state`, the answer file so far.
+
+    `only`, `start`, `all_steps`, `tries` and `free` are those of the command; `answers` is a file
+    to go on from, and `student` whose own numbers these are. Raises ProblemError for the files.
+    """
+    from backprop_cli.tutor.session import Session
+    from backprop_cli.tutor.state import read_state
+
+    if not isinstance(problem, Problem):
+        problem = load(problem)
+    if student is not None:
+        from backprop_cli.variants.variant import Drawer
+
+        problem = Drawer(problem).variant(student).problem
+    state = None if answers is None else read_state(answers)
+    return Session(
+        problem,
+        only=only,
+        start=start,
+        all_steps=all_steps,
+        tries=tries,
+        free=free,
+        state=state,
+    )
 
 
 def _texts(answer: Answer) -> tuple[str, ...]:

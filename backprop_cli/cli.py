@@ -15,6 +15,7 @@ import typer
 
 from backprop_cli import __version__, completion
 from backprop_cli.console import (
+    Page,
     Progress,
     Undeliverable,
     complain,
@@ -878,6 +879,93 @@ def verify(
         document = verification_sheet(verified)
         deliver(rendered(document, chosen, output, ascii, width, paper), output)
     raise typer.Exit(OK if verified.agrees else MISMATCH)
+
+
+@app.command(epilog="Example: backprop practice problems/two-hidden-layers.yaml")
+def practice(
+    file: ProblemFile,
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", metavar="NAME", help="Just this quantity (repeatable, * and ?)."),
+    ] = None,
+    start: Annotated[
+        str | None, typer.Option("--from", metavar="NAME", help="Begin at this quantity.")
+    ] = None,
+    all_steps: Annotated[
+        bool, typer.Option("--all-steps", help="Ask for local derivatives too.")
+    ] = False,
+    tries: Annotated[
+        int | None,
+        typer.Option("--tries", metavar="N", min=1, max=100, help="Wrong tries before going on."),
+    ] = None,
+    free: Annotated[
+        bool, typer.Option("--free", help="Tries and values shown cost nothing.")
+    ] = False,
+    answers: Annotated[
+        Path | None,
+        typer.Option(
+            "--answers", metavar="FILE", help="Keep the answers here, and go on from them."
+        ),
+    ] = None,
+    watch: Annotated[
+        Path | None,
+        typer.Option(
+            "--watch", metavar="FILE", help="Mark this answer file at every save instead."
+        ),
+    ] = None,
+    student: Student = None,
+    random: Annotated[
+        bool, typer.Option("--random", help="One more of the same kind, with numbers of its own.")
+    ] = False,
+    ascii: Ascii = False,
+    width: Width = None,
+) -> None:
+    """A tutor: asks for one quantity after the other, with hints, and judges as `check` does."""
+    if random and student is not None:
+        raise UsageProblem("give either --student or --random")
+    if answers is not None and watch is not None:
+        raise UsageProblem("give either --answers or --watch")
+    if random:
+        import secrets
+
+        student = f"random-{secrets.randbelow(10**6)}"
+    problem = read(file, student)
+    if random:
+        complain(f"these numbers come again with --student {student}")
+    page = Page(width_of_page(width), ascii or not writes_unicode(), wants_color())
+    if watch is not None:
+        from backprop_cli.tutor.watch import watch_file
+
+        raise typer.Exit(OK if watch_file(problem, watch, write, page) else NOT_PASSED)
+    from dataclasses import replace
+
+    from backprop_cli.tutor.prompt import reader
+    from backprop_cli.tutor.session import NoSuchQuantity, Session
+    from backprop_cli.tutor.state import read_state
+    from backprop_cli.tutor.terminal import Terminal
+
+    state = read_state(answers) if answers is not None else None
+    if state is not None and student is not None and not state.student:
+        state = replace(state, student=student)
+    try:
+        session = Session(
+            problem,
+            only=only or (),
+            start=start,
+            all_steps=all_steps,
+            tries=tries,
+            free=free,
+            state=state,
+        )
+    except NoSuchQuantity as error:
+        raise UsageProblem(str(error)) from None
+
+    def save(text: str) -> None:
+        if answers is not None:
+            deliver(text, answers)
+
+    terminal = Terminal(session, write, save, page)
+    raise typer.Exit(OK if terminal.run(reader(write)) else NOT_PASSED)
 
 
 @app.command(epilog="Example: backprop variant own.yaml --student ada")

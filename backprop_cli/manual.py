@@ -39,6 +39,7 @@ TOPICS = (
     "answers",
     "marking",
     "slips",
+    "practice",
     "variants",
     "commands",
     "rules",

@@ -74,7 +74,14 @@ def backprop(
 
 
 def run_line(line: str) -> Outcome:
-    """A command as it is typed into a shell, its first word `backprop`, with * in file names."""
-    first, *words = shlex.split(line)
+    """A command as it is typed into a shell, its first word `backprop`, with * in file names;
+    what it reads may come from a `printf '…' |` in front."""
+    typed, bar, command = line.rpartition(" | ")
+    lines = ""
+    if bar:
+        printf, lines = shlex.split(typed)
+        assert printf == "printf", line
+    first, *words = shlex.split(command)
     assert first == "backprop", line
-    return backprop(*chain.from_iterable(sorted(glob(word)) or [word] for word in words))
+    files = chain.from_iterable(sorted(glob(word)) or [word] for word in words)
+    return backprop(*files, stdin=lines.replace("\\n", "\n"))

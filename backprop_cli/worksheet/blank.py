@@ -63,7 +63,7 @@ def _blocks(run: Run, pictures: bool) -> Iterator[Block]:
     yield from given.what_is_given(first)
     if pictures and len(first.graph.leaves) <= MOST_DRAWN:
         yield diagram(run, blank=True)
-    yield from map(Paragraph, _rules(problem, first.graph))
+    yield from map(Paragraph, rules(problem, first.graph))
     for in_loss in (True, False):
         yield from penalised(first, in_loss=in_loss)
     yield Paragraph((Text(_how_to_answer(problem, first)),))
@@ -90,7 +90,7 @@ def _how_to_answer(problem: Problem, sheet: Sheet) -> str:
     )
 
 
-def _rules(problem: Problem, graph: Graph) -> Iterator[Line]:
+def rules(problem: Problem, graph: Graph) -> Iterator[Line]:
     """Which activations, loss and update the sheet is about: a blank sheet has no formulas."""
     model = problem.model
     if isinstance(model, Network):

@@ -99,7 +99,7 @@ def _student(head: Head, report: SubmissionReport, graph: Graph) -> Iterator[Blo
 def _first_slip(slip: AnswerResult, graph: Graph) -> Line:
     update = f" in update {slip.iteration}" if len(graph.carried) and slip.iteration > 1 else ""
     place = (Text("The first slip is at "), _name(slip.name, graph), Text(f"{update}. "))
-    return (*place, *_prose(slip.feedback, graph))
+    return (*place, *prose(slip.feedback, graph))
 
 
 def _name(name: str, graph: Graph) -> Inline:
@@ -113,7 +113,7 @@ _TIMES = re.compile(r"(?<=[\w)\]])\*(?=[\w(])")
 _WORD = re.compile(r"[A-Za-z](?:[\w/]|\[\d+\])*")
 
 
-def _prose(words: str, graph: Graph) -> Line:
+def prose(words: str, graph: Graph) -> Line:
     """A sentence, the names of the sheet in it written as the sheet writes them."""
     words = _TIMES.sub("·", harmless(words))
     parts: list[Inline] = []
@@ -157,7 +157,7 @@ def _row(head: Head, answer: AnswerResult, graph: Graph) -> tuple[Line, ...]:
         cells.insert(2, (Text(_value(answer.expected)),))
         cells.insert(3, (Text(_value(answer.expected_from_own_work)),))
     said = answer.verdict in ("correct", "missing") or answer.feedback == FOLLOWS
-    cells.append(_prose("" if said else answer.feedback, graph))
+    cells.append(prose("" if said else answer.feedback, graph))
     return tuple(cells)
 
 

@@ -1,0 +1,118 @@
+"""Three hints for any step, from the step itself: where to look, which rule, which numbers.
+
+None of them holds the value that is asked for. A number that happens to be the same keeps its name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+from backprop_cli.formula.build import names_in, substitute
+from backprop_cli.formula.evaluate import as_float
+from backprop_cli.formula.nodes import Formula, Name, Negative, Number
+from backprop_cli.graph.step import Graph, Step
+from backprop_cli.worksheet.document import Block, Inline, Line, Math, Paragraph, Relation, Text
+from backprop_cli.worksheet.reasons import Reasons
+from backprop_cli.worksheet.sheet import Sheet
+
+LAST = 3
+MOST_LINES = 8
+"""So many unwritten quantities on the way are explained; the rest are only named."""
+ALIKE = 0.01
+"""A number within this share of the value asked for would give it away."""
+
+
+def hint(sheet: Sheet, step: Step, level: int, known: Mapping[str, str]) -> Iterator[Block]:
+    """The hint of a level from 1 to `LAST`. `known` are the student's own numbers by name, as
+    decimals, empty where only a formula was written; what is given is known too."""
+    if level <= 1:
+        yield Paragraph(_where_to_look(step))
+        return
+    lines = [*_unwritten(sheet.graph, step, known), step]
+    if level == 2:
+        for each in lines:
+            yield Paragraph((Relation(Name(each.name), "=", each.formula),))
+        return
+    put_in = _numbers(sheet, step, known)
+    for each in lines:
+        # A number alone is the answer itself, or what it is called elsewhere.
+        bare = isinstance(each.formula, Name | Negative)
+        formula = each.formula if bare else substitute(each.formula, put_in(each.formula))
+        behind = (Text(": the number that you have for that."),) if bare else ()
+        yield Paragraph((Relation(Name(each.name), "=", formula), *behind))
+
+
+def _where_to_look(step: Step) -> Line:
+    names = names_in(step.formula)
+    if not names:
+        return (Text("It depends on nothing on this sheet: look whether the loss uses it at all."),)
+    line: list[Inline] = [Math(Name(step.name)), Text(" depends on ")]
+    for place, name in enumerate(names):
+        between = "" if not place else " and " if place == len(names) - 1 else ", "
+        line += [Text(between), Math(Name(name))] if between else [Math(Name(name))]
+    return (*line, Text("."))
+
+
+def _unwritten(graph: Graph, step: Step, known: Mapping[str, str]) -> list[Step]:
+    """The steps on the way that the student has no number for, in order of calculation."""
+    found: dict[str, Step] = {}
+    waiting = [step]
+    while waiting and len(found) < MOST_LINES:
+        for name in names_in(waiting.pop(0).formula):
+            parent = graph.step.get(name)
+            if parent is not None and name not in known and name not in found:
+                found[name] = parent
+                waiting.append(parent)
+    order = {each.name: place for place, each in enumerate(graph.steps)}
+    return sorted(found.values(), key=lambda each: order[each.name])
+
+
+def _numbers(
+    sheet: Sheet, step: Step, known: Mapping[str, str]
+) -> Callable[[Formula], Mapping[str, Formula]]:
+    asked_for = sheet.value(step.name)
+
+    def gives_away(value: float) -> bool:
+        return asked_for is not None and _alike(value, as_float(asked_for))
+
+    def number(name: str) -> Formula:
+        text, value = known.get(name), sheet.value(name)
+        if text is not None:
+            if not text or gives_away(float(text)):
+                return Name(name)
+            return Negative(Number(text[1:])) if text.startswith("-") else Number(text)
+        if name not in sheet.graph.leaf or value is None or gives_away(as_float(value)):
+            return Name(name)
+        return sheet.number(name)
+
+    return lambda formula: {name: number(name) for name in names_in(formula)}
+
+
+def _alike(one: float, other: float) -> bool:
+    return abs(abs(one) - abs(other)) <= ALIKE * abs(other)
+
+
+WHY = {
+    "preactivation": "A unit adds up what comes in, each input times its weight, and then the bias.",
+    "normalisation": "Over the batch the unit is shifted to mean 0 and scaled to variance 1.",
+    "activation": "The activation function is applied to the unit's own z.",
+    "equation": "It is defined so; the numbers go in one by one.",
+    "loss": "The loss says how far the output is from the target.",
+    "batch_loss": "The loss of a batch is made of the losses of its samples.",
+    "slope": "The local derivative says how much the one moves when the other does.",
+    "upstream": "The chain rule: what comes back from each use, times the local derivative on the way.",
+    "gradient": "The chain rule: the gradient of what it goes into, times what it is multiplied by there.",
+    "batch_gradient": "The gradient of a batch is made of those of its samples.",
+    "penalty": "The gradient is what the rule of this sheet makes of it before the update.",
+    "state": "The optimizer carries this from update to update.",
+    "update": "The parameter moves against its gradient, by the learning rate times the gradient.",
+}
+
+
+def why(sheet: Sheet, step: Step) -> Iterator[Block]:
+    """The reason for a step, in a sentence; at what the sheet itself says of it, the sheet's."""
+    said = list(Reasons(sheet).of((step,)))
+    if said:
+        yield from said
+    else:
+        yield Paragraph((Text(WHY.get(step.kind, WHY["equation"])),))

@@ -1,0 +1,151 @@
+"""What a student has done so far, as one answer file that `check` marks as it stands.
+
+Beside `student` and the answers it has a section `practice` with what tries, hints and shown
+values there were; marking passes over it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from backprop_cli.diagnostics import Diagnostic, ProblemError, Source, Span
+from backprop_cli.marking.answers import Answer, Submission, read_submission
+from backprop_cli.problem.source_file import load
+from backprop_cli.problem.values import is_number
+from backprop_cli.problem.yaml_tree import Entries, Items, Node, Scalar, compose
+
+Place = tuple[int, str]
+"""A quantity of a sheet: the number of the update, and its name."""
+
+MOST_COUNTED = 1_000_000
+
+
+@dataclass(frozen=True)
+class Record:
+    """How a quantity was come by: wrong tries, hints looked at, its value shown."""
+
+    wrong: int = 0
+    hints: int = 0
+    shown: bool = False
+
+
+@dataclass(frozen=True)
+class State:
+    """Answers as typed, and how they were come by, in no particular order."""
+
+    student: str = ""
+    answers: Mapping[Place, tuple[str, ...]] = field(default_factory=dict)
+    records: Mapping[Place, Record] = field(default_factory=dict)
+
+    def with_answer(self, place: Place, texts: tuple[str, ...]) -> State:
+        return replace(self, answers={**self.answers, place: texts})
+
+    def with_record(self, place: Place, record: Record) -> State:
+        return replace(self, records={**self.records, place: record})
+
+    def submission(self, updates: int) -> Submission:
+        """The answers as marking takes them."""
+        groups: list[list[Answer]] = [[] for _ in range(updates)]
+        for (update, name), texts in self.answers.items():
+            if update <= updates:
+                groups[update - 1].append(Answer(name, texts, 0, 0))
+        return Submission("practice", self.student, tuple(map(tuple, groups)))
+
+
+def written(state: State, order: Sequence[Place]) -> str:
+    """The file, its answers in the order of the sheet."""
+    lines = [f"student: {_text(state.student)}" if state.student else "student:"]
+    updates = max((update for update, _ in order), default=1)
+    known = [place for place in order if place in state.answers]
+    known += [place for place in state.answers if place not in set(order)]
+    if updates == 1:
+        lines.append("answers:")
+        lines += [f"  {_key(place[1])}: {_value(state.answers[place])}" for place in known]
+    else:
+        lines.append("iterations:")
+        for update in range(1, updates + 1):
+            own = [place for place in known if place[0] == update]
+            lines.append("  - answers:")
+            lines += [f"      {_key(place[1])}: {_value(state.answers[place])}" for place in own]
+    if state.records:
+        lines.append("practice:")
+        for place in order:
+            if (record := state.records.get(place)) is not None:
+                shown = "true" if record.shown else "false"
+                lines.append(
+                    f"  - {{iteration: {place[0]}, name: {_text(place[1])}, wrong: {record.wrong},"
+                    f" hints: {record.hints}, shown: {shown}}}"
+                )
+    return "\n".join(lines) + "\n"
+
+
+_PLAIN_KEY = re.compile(r"[A-Za-z∂][\w/ŷ∂]*(?:\[\d+\])?(?:/[\w∂]+(?:\[\d+\])?)?\Z")
+_PLAIN_NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?\Z")
+
+
+def _key(name: str) -> str:
+    return name if _PLAIN_KEY.match(name) else _text(name)
+
+
+def _value(texts: Sequence[str]) -> str:
+    parts = [text if _PLAIN_NUMBER.match(text) else _text(text) for text in texts]
+    return parts[0] if len(parts) == 1 else f"[{', '.join(parts)}]"
+
+
+def _text(text: str) -> str:
+    """In single quotes, where nothing but the quote itself has a meaning."""
+    printable = "".join(char if char.isprintable() else " " for char in text)
+    return "'" + printable.replace("'", "''") + "'"
+
+
+def read_state(path: str | Path) -> State:
+    """What a file says; an empty state where there is no such file yet.
+
+    Raises ProblemError where it is no answer file.
+    """
+    if not Path(path).exists():
+        return State()
+    submission = read_submission(str(path))
+    if submission.error is not None:
+        span = Span(Source(str(path), ""))
+        raise ProblemError([Diagnostic("unreadable-answers", submission.error, span)])
+    answers = {
+        (update, answer.name): answer.texts
+        for update, group in enumerate(submission.iterations, 1)
+        for answer in group
+        if answer.texts
+    }
+    root, _ = compose(load(path))
+    named = _scalar(_entry(root, "student"))
+    return State(named, answers, dict(_records(_entry(root, "practice"))))
+
+
+def _entry(node: Node | None, name: str) -> Node | None:
+    if isinstance(node, Entries):
+        return next((value for key, value in node.entries if key.text == name), None)
+    return None
+
+
+def _scalar(node: Node | None) -> str:
+    return "" if not isinstance(node, Scalar) or node.null else " ".join(node.text.split())
+
+
+def _records(node: Node | None) -> list[tuple[Place, Record]]:
+    """The records that make sense; a student may have edited the file."""
+    found = []
+    for row in node.items if isinstance(node, Items) else ():
+        name, update = _scalar(_entry(row, "name")), _count(_entry(row, "iteration"))
+        if name and update:
+            wrong, hints = _count(_entry(row, "wrong")), _count(_entry(row, "hints"))
+            shown = _scalar(_entry(row, "shown")) == "true"
+            found.append(((update, name), Record(wrong, hints, shown)))
+    return found
+
+
+def _count(node: Node | None) -> int:
+    if node is None or not is_number(node) or not isinstance(node, Scalar):
+        return 0
+    return int(node.text) if node.text.isdigit() and int(node.text) < MOST_COUNTED else 0

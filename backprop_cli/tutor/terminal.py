@@ -1,0 +1,242 @@
+"""The session at a terminal, or over a pipe: a question, a line typed, what comes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from backprop_cli.console import Page
+from backprop_cli.diagnostics import escape
+from backprop_cli.formula.nodes import Name
+from backprop_cli.marking.model import Verdict
+from backprop_cli.render import text
+from backprop_cli.tutor.hints import LAST
+from backprop_cli.tutor.session import Question, Reply, Session
+from backprop_cli.worksheet import given
+from backprop_cli.worksheet.blank import SECTION_TITLES, rules
+from backprop_cli.worksheet.document import (
+    Block,
+    Bullets,
+    Callout,
+    Column,
+    Document,
+    Heading,
+    Inline,
+    Line,
+    Math,
+    Paragraph,
+    Table,
+    Text,
+)
+from backprop_cli.worksheet.marked import WORDS, points, prose
+from backprop_cli.worksheet.sheet import DEFAULT, Sheet
+
+Ask = Callable[[], str]
+"""Reads a line; raises EOFError at the end and KeyboardInterrupt when the student stops."""
+
+COMMANDS: Mapping[str, str] = {
+    "h": "a hint: where to look, then the rule, then the numbers put in",
+    "why": "the reason, in a sentence",
+    "show": "the value, without points for it",
+    "skip": "go on; an answer that is there stays",
+    "back": "to the question before",
+    "sheet": "everything so far, as a table",
+    "answers": "the answer file so far",
+    "q": "stop here; what was done is kept",
+    "?": "this list",
+}
+LONGER = {"hint": "h", "quit": "q", "help": "?", "exit": "q"}
+MOST_AGAIN = 2
+
+
+@dataclass
+class Terminal:
+    """Shows a session. `write` puts text out, `save` keeps the state after each step."""
+
+    session: Session
+    write: Callable[[str], None]
+    save: Callable[[str], None]
+    page: Page = Page()
+    heard: str = ""  # the heading that was shown last
+
+    def run(self, ask: Ask) -> bool:
+        """Ask to the end, or to where the student stops. Whether the session is passed."""
+        session = self.session
+        self._put(self._opening())
+        try:
+            while (question := session.next) is not None:
+                self._put(self._question(question))
+                line = ask().strip()
+                if line and not self._done(line):
+                    break
+                self.save(session.state)
+        except (EOFError, KeyboardInterrupt):
+            self.write("\n")
+        self.save(session.state)
+        self._put(self._ending())
+        return session.passed
+
+    def _done(self, line: str) -> bool:
+        """Carry out what was typed; False to stop."""
+        session = self.session
+        match self._command(line):
+            case None:
+                self._put(self._reply(session.answer(line)))
+            case "h":
+                self._put(self._hint())
+            case "why":
+                self._show(session.why())
+            case "show":
+                question = session.next
+                assert question is not None
+                shown = session.show()
+                self._put([Paragraph((*self._name(question), Text(f" = {shown}")))])
+            case "skip":
+                session.skip()
+            case "back":
+                session.back()
+            case "sheet":
+                self._put(self._sheet())
+            case "answers":
+                self.write(visible_lines(session.state) + "\n")
+            case "q":
+                return False
+            case _:
+                self._put(self._commands(line))
+        return True
+
+    def _command(self, line: str) -> str | None:
+        """The command that a line is: with a colon always, else unless it names a quantity."""
+        word = line.removeprefix(":").strip().lower()
+        known = word in COMMANDS or word in LONGER
+        if line.startswith(":"):
+            return LONGER.get(word, word)
+        graph = self.session.graph
+        return LONGER.get(word, word) if known and word not in {*graph.leaf, *graph.step} else None
+
+    # What is written
+
+    def _put(self, blocks: list[Block]) -> None:
+        graph = self.session.graph
+        self._show(Document("", tuple(blocks), self.session.spelling, graph.lettering.typed))
+
+    def _show(self, document: Document) -> None:
+        if document.blocks:
+            page = self.page
+            written = text.render(document, width=page.width, ascii=page.ascii, color=page.color)
+            self.write(written + "\n")
+
+    def _opening(self) -> list[Block]:
+        session = self.session
+        first = Sheet(session.run, session.run.iterations[0], DEFAULT)
+        title = Heading(1, (Text(session.problem.title),))
+        described = session.problem.description
+        return [
+            title,
+            *([Paragraph((Text(described),))] if described else []),
+            *given.what_is_given(first),
+            *map(Paragraph, rules(session.problem, first.graph)),
+            Paragraph((Text("Type each answer as a number, a formula, or both. "), Text("?", "code"),
+                       Text(" lists what else you can type."))),
+        ]  # fmt: skip
+
+    def _question(self, question: Question) -> list[Block]:
+        title = SECTION_TITLES.get(question.section, question.section.capitalize())
+        if len(self.session.run.iterations) > 1:
+            title = f"Update {question.iteration}: {title}"
+        found: list[Block] = [] if title == self.heard else [Heading(2, (Text(title),))]
+        self.heard = title
+        given_before = " = ".join(self.session.given(question))
+        kept = (Text(f"   (so far {escape(given_before)})"),) if given_before else ()
+        return [*found, Paragraph((*self._name(question), Text(" = ?"), *kept))]
+
+    def _name(self, question: Question) -> Line:
+        typed = (Text("  ("), Text(question.name, "code"), Text(")"))
+        return (Math(Name(question.name)), *(typed if not self.page.ascii else ()))
+
+    def _reply(self, reply: Reply) -> list[Block]:
+        word = (Text(WORDS[reply.verdict], "strong"),)
+        worth = ""
+        if reply.right and reply.points < reply.max_points:
+            worth = f" ({points(reply.points)} of {points(reply.max_points)})"
+        said = prose(reply.feedback, self.session.graph) if reply.feedback else ()
+        line: list[Inline] = [*word, Text(worth)]
+        if said:
+            line += [Text(". "), *said] if not worth else [Text(" "), *said]
+        if reply.right:
+            return [Paragraph(tuple(line))]
+        moved = self.session.next != reply.question
+        again = "" if moved else " Try again, or type skip to go on with your own number."
+        return [Callout("warning", (*line, Text(again)))]
+
+    def _hint(self) -> list[Block]:
+        question = self.session.next
+        assert question is not None
+        document = self.session.hint()
+        seen = self.session.record(question).hints
+        return [Paragraph((Text(f"Hint {seen} of {LAST}", "strong"),)), *document.blocks]
+
+    def _commands(self, line: str) -> list[Block]:
+        word = line.removeprefix(":").strip()
+        unknown = LONGER.get(word, word) not in COMMANDS
+        said: list[Block] = []
+        if unknown:
+            said.append(Paragraph((Text(f"There is no command {escape(word[:40])}."),)))
+        rows = tuple((Text(name, "code"), Text(f": {what}")) for name, what in COMMANDS.items())
+        colon = "Where a quantity of the sheet has that name, put a colon in front: :h."
+        return [*said, Bullets(rows), Paragraph((Text(colon),))]
+
+    def _sheet(self) -> list[Block]:
+        session = self.session
+        columns = (
+            Column((Text("Quantity"),)),
+            Column((Text("Your answer"),)),
+            Column((Text("So far"),)),
+        )
+        found = {(each.iteration, each.name): each for each in session.report.answers}
+        rows: list[tuple[Line, ...]] = []
+        for question in session.questions:
+            result = found.get(question.place)
+            given_before = " = ".join(session.given(question))
+            verdict: Verdict = "missing" if result is None else result.verdict
+            rows.append(
+                (
+                    (Math(Name(question.name)),),
+                    (Text(escape(given_before)),),
+                    (Text(WORDS[verdict]),),
+                )
+            )
+        return [Table(columns, tuple(rows))]
+
+    def _ending(self) -> list[Block]:
+        return [Heading(2, (Text("How it went"),)), *self._summary()]
+
+    def _summary(self) -> Iterator[Block]:
+        session = self.session
+        report = session.report
+        marked = sum(result.points for _, result in session.results())
+        cost = marked - session.score
+        line = f"{points(session.score)} of {points(session.max_score)} points"
+        if cost:
+            line += f"; {points(cost)} went for tries and values shown"
+        yield Paragraph((Text(line + ".", "strong"),))
+        if report.error is not None:
+            yield Callout("warning", (Text(report.error),))
+        for slip in session.slips:
+            name = (Math(Name(slip.name)), Text(": "))
+            yield Callout("warning", (*name, *prose(slip.feedback, session.graph)))
+        again = session.again(MOST_AGAIN)
+        if again:
+            named: list[Inline] = []
+            for place, question in enumerate(again):
+                named += (
+                    [Text(" and "), Math(Name(question.name))]
+                    if place
+                    else [Math(Name(question.name))]
+                )
+            yield Paragraph((Text("Worth doing once more: "), *named, Text(".")))
+
+
+def visible_lines(written: str) -> str:
+    """Several lines without anything that acts on a terminal."""
+    return "\n".join(map(escape, written.splitlines()))
