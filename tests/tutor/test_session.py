@@ -1,0 +1,252 @@
+"""The tutor without a terminal: every sheet can be worked, and help is worth what it should be."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from commands import PROBLEMS
+
+from backprop_cli import check, load, practice
+from backprop_cli.formula import plain
+from backprop_cli.formula.build import children
+from backprop_cli.formula.evaluate import as_float, evaluate
+from backprop_cli.formula.nodes import Formula, Name, Number
+from backprop_cli.formula.spelling import spell
+from backprop_cli.tutor.session import NoSuchQuantity, Session
+from backprop_cli.tutor.state import Record, State, read_state
+from backprop_cli.worksheet.document import Document, Paragraph, Relation
+
+SHEETS = sorted(PROBLEMS.glob("*.yaml"))
+NAMES = [path.stem for path in SHEETS]
+
+
+def solution_of(session: Session) -> str:
+    """What somebody who knows everything would type."""
+    question = session.next
+    assert question is not None
+    iteration = session.run.iterations[question.iteration - 1]
+    value = iteration.values[question.name]
+    if value is None:
+        return plain.write(iteration.graph.step[question.name].formula)
+    return f"{as_float(value):.12g}"
+
+
+@pytest.mark.parametrize("path", SHEETS, ids=NAMES)
+def test_every_sheet_can_be_worked_to_the_end(path: Path, tmp_path: Path) -> None:
+    session = practice(path)
+    asked = len(session.questions)
+    for _ in range(asked):
+        reply = session.answer(solution_of(session))
+        assert reply.right, (reply, solution_of)
+    assert session.next is None
+    assert session.score == session.max_score
+    assert session.passed
+    homework = tmp_path / "homework.yaml"
+    homework.write_text(session.state, encoding="utf-8")
+    marks = check(load(path), homework)
+    assert marks.error is None
+    assert marks.score == marks.max_score
+
+
+@pytest.mark.parametrize("path", SHEETS, ids=NAMES)
+def test_values_shown_earn_nothing(path: Path) -> None:
+    session = practice(path)
+    while session.next is not None:
+        session.show()
+    assert session.score == 0
+    assert session.report.score == session.report.max_score  # as answers they are right
+    free = practice(path, free=True)
+    while free.next is not None:
+        free.show()
+    assert free.score == free.max_score
+
+
+def numbers_in(document: Document) -> list[float]:
+    """The numbers of a hint, on the right of what it says."""
+    found: list[float] = []
+    for block in document.blocks:
+        assert isinstance(block, Paragraph)
+        for part in block.text:
+            waiting = [part.right] if isinstance(part, Relation) else []
+            while waiting:
+                formula = waiting.pop()
+                if isinstance(formula, Number):
+                    found.append(float(formula.text))
+                waiting.extend(children(formula))
+    return found
+
+
+@pytest.mark.parametrize("path", SHEETS, ids=NAMES)
+def test_no_hint_gives_the_value_away(path: Path) -> None:
+    """With every earlier value answered, no number of a hint is the one that is asked for.
+
+    A constant of the formula itself (the ½ of a loss) may be it by chance.
+    """
+    session = practice(path, all_steps=True)
+    while (question := session.next) is not None:
+        iteration = session.run.iterations[question.iteration - 1]
+        value = iteration.values[question.name]
+        step = iteration.graph.step[question.name]
+        own = {1.0, 0.0, 2.0, 0.5} | {
+            abs(number) for number in numbers_in(_as_document(step.formula))
+        }
+        for _ in range(3):
+            hint = session.hint()
+            if value is not None and as_float(value) not in own:
+                shown = {abs(number) for number in numbers_in(hint)} - own
+                assert abs(as_float(value)) not in shown, (question, hint)
+        session.answer(solution_of(session))
+
+
+def _as_document(formula: Formula) -> Document:
+    return Document("", (Paragraph((Relation(Name("x"), "=", formula),)),), spell)
+
+
+def test_hints_come_from_the_step() -> None:
+    session = practice(PROBLEMS / "two-hidden-layers.yaml", start="z2_1")
+    first, second, third = (session.hint() for _ in range(3))
+    assert numbers_in(first) == numbers_in(second) == []
+    assert {0.05, 0.17, 0.29} <= set(numbers_in(third))
+    assert not {5.02, 4.52} & set(numbers_in(third))  # a1_1 and a1_2 are not answered yet
+    session = practice(PROBLEMS / "two-hidden-layers.yaml")
+    for _ in range(4):
+        session.answer(solution_of(session))
+    third = [session.hint() for _ in range(3)][-1]
+    assert sorted(numbers_in(third)) == [0.05, 0.17, 0.29, 4.52, 5.02]
+
+
+def test_a_second_try_earns_half() -> None:
+    session = practice(PROBLEMS / "two-hidden-layers.yaml")
+    assert session.answer("5.2").verdict == "wrong"
+    assert session.next is not None
+    assert session.next.name == "z1_1"
+    reply = session.answer("5.02")
+    assert (reply.verdict, reply.points, reply.wrong_tries) == ("correct", 0.5, 1)
+    assert session.score == 0.5
+
+
+def test_after_so_many_tries_the_next_one_is_asked() -> None:
+    session = practice(PROBLEMS / "two-hidden-layers.yaml", tries=2)
+    session.answer("5.2")
+    session.answer("5.3")
+    assert session.next is not None
+    assert session.next.name == "z1_2"
+
+
+def test_a_slip_is_named_and_carried_on() -> None:
+    """The bias of the first unit forgotten; all the rest is right from that number."""
+    session = practice(PROBLEMS / "own-numbers.yaml", tries=1)
+    graph, values = session.run.iterations[0].graph, session.run.iterations[0].values
+    own = {leaf.name: as_float(values[leaf.name] or 0) for leaf in graph.leaves}
+    own["z1_1"] = as_float(values["z1_1"] or 0) - own["b1_1"]
+    for step in graph.steps:
+        own.setdefault(step.name, as_float(evaluate(step.formula, own.__getitem__)))
+    replies = []
+    while (question := session.next) is not None:
+        replies.append(session.answer(f"{own[question.name]:.10g}"))
+    assert replies[0].mistake is not None
+    assert replies[0].mistake.code == "missing-bias"
+    assert session.max_score - session.score == 1
+    assert session.report.score == session.score
+
+
+def test_only_and_from() -> None:
+    only = practice(PROBLEMS / "two-hidden-layers.yaml", only=["dL/dw3_*"])
+    assert [question.name for question in only.questions] == ["dL/dw3_1_1", "dL/dw3_2_1"]
+    later = practice(PROBLEMS / "two-hidden-layers.yaml", start="L")
+    assert later.next is not None
+    assert later.next.name == "L"
+    later.back()
+    assert later.next.name == "yhat"
+    with pytest.raises(NoSuchQuantity, match="did you mean"):
+        practice(PROBLEMS / "two-hidden-layers.yaml", start="dL/dw3_1_11")
+    with pytest.raises(NoSuchQuantity):
+        practice(PROBLEMS / "two-hidden-layers.yaml", only=["nothing"])
+
+
+def test_local_derivatives_if_asked() -> None:
+    names = [
+        question.name
+        for question in practice(PROBLEMS / "two-hidden-layers.yaml", all_steps=True).questions
+    ]
+    assert "dyhat/dz3_1" in names
+    assert "dL/dz3_1" in names
+    assert "dL/dz3_1" not in [
+        q.name for q in practice(PROBLEMS / "two-hidden-layers.yaml").questions
+    ]
+
+
+def test_what_took_help_is_worth_doing_again() -> None:
+    session = practice(PROBLEMS / "two-hidden-layers.yaml")
+    session.answer("5.02")
+    session.hint()
+    session.answer("4.52")
+    session.answer("1")
+    session.answer("5.02")
+    session.show()
+    assert [question.name for question in session.again()] == ["a1_2", "a1_1"]
+
+
+# --- the file it keeps ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("problem", ["two-hidden-layers", "line-fit-one-sample-at-a-time"])
+def test_a_session_goes_on_from_its_file(problem: str, tmp_path: Path) -> None:
+    homework = tmp_path / "homework.yaml"
+    session = practice(PROBLEMS / f"{problem}.yaml")
+    session.answer("99")
+    session.hint()
+    session.skip()
+    session.answer(solution_of(session))
+    homework.write_text(session.state, encoding="utf-8")
+    again = practice(PROBLEMS / f"{problem}.yaml", answers=homework)
+    assert again.state == session.state
+    assert again.next == session.next
+    assert again.score == session.score
+    assert again.record(session.questions[0]) == Record(wrong=1, hints=1)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "it's",
+        "\\frac{1}{2}",
+        'say "no"',
+        "a: b",
+        "# not a comment",
+        "- 1",
+        "[1, 2]",
+        "{a: 1}",
+        "true",
+        "1e-3",
+        "∂L/∂w",
+    ],
+)
+def test_whatever_is_typed_comes_back(text: str, tmp_path: Path) -> None:
+    session = practice(PROBLEMS / "two-hidden-layers.yaml")
+    session.answer(text)
+    homework = tmp_path / "homework.yaml"
+    homework.write_text(session.state, encoding="utf-8")
+    assert read_state(homework).answers[1, "z1_1"] == (text,)
+
+
+def test_a_hand_edited_file_is_read_for_what_makes_sense(tmp_path: Path) -> None:
+    file = tmp_path / "homework.yaml"
+    file.write_text(
+        "student: 'a b'\nanswers: {z1_1: 5.02}\npractice:\n  - 7\n  - {name: z1_1, iteration: x}\n"
+        "  - {name: z1_1, iteration: 1, wrong: -3, hints: 1e9, shown: maybe}\n",
+        encoding="utf-8",
+    )
+    state = read_state(file)
+    assert state.student == "a b"
+    assert state.records == {(1, "z1_1"): Record()}
+    assert read_state(tmp_path / "none.yaml") == State()
+
+
+def test_the_state_is_plain_yaml() -> None:
+    session = practice(PROBLEMS / "two-hidden-layers.yaml")
+    session.answer("5.02\x1b[31m\n- x")
+    assert "\x1b" not in session.state
+    assert re.search(r"^  z1_1: '5\.02 \[31m - x'$", session.state, re.M)
