@@ -881,7 +881,9 @@ def verify(
     raise typer.Exit(OK if verified.agrees else MISMATCH)
 
 
-@app.command(epilog="Example: backprop practice problems/two-hidden-layers.yaml")
+@app.command(
+    epilog="Example: backprop practice problems/two-hidden-layers.yaml --answers answers.yaml"
+)
 def practice(
     file: ProblemFile,
     only: Annotated[
