@@ -15,7 +15,6 @@ import typer
 
 from backprop_cli import __version__, completion
 from backprop_cli.console import (
-    Page,
     Progress,
     Undeliverable,
     complain,
@@ -881,9 +880,7 @@ def verify(
     raise typer.Exit(OK if verified.agrees else MISMATCH)
 
 
-@app.command(
-    epilog="Example: backprop practice problems/two-hidden-layers.yaml --answers answers.yaml"
-)
+@app.command(epilog="Example: backprop practice problems/two-hidden-layers.yaml -a answers.yaml")
 def practice(
     file: ProblemFile,
     only: Annotated[
@@ -906,7 +903,7 @@ def practice(
     answers: Annotated[
         Path | None,
         typer.Option(
-            "--answers", metavar="FILE", help="Keep the answers here, and go on from them."
+            "--answers", "-a", metavar="FILE", help="Keep the answers here, and go on from them."
         ),
     ] = None,
     watch: Annotated[
@@ -934,6 +931,8 @@ def practice(
     problem = read(file, student)
     if random:
         complain(f"these numbers come again with --student {student}")
+    from backprop_cli.tutor.page import Page
+
     page = Page(width_of_page(width), ascii or not writes_unicode(), wants_color())
     if watch is not None:
         from backprop_cli.tutor.watch import watch_file

@@ -9,7 +9,6 @@ import tempfile
 import time
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TextIO
@@ -118,15 +117,6 @@ def _umask() -> int:
     mask = os.umask(0o077)
     os.umask(mask)
     return mask
-
-
-@dataclass(frozen=True)
-class Page:
-    """How text is set where it goes: columns, plain signs or not, styles or not."""
-
-    width: int = 80
-    ascii: bool = False
-    color: bool = False
 
 
 def width_of_page(asked: int | None) -> int:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from backprop_cli.console import Page
 from backprop_cli.diagnostics import escape
 from backprop_cli.formula.nodes import Name
 from backprop_cli.marking.model import Verdict
-from backprop_cli.render import text
 from backprop_cli.tutor.hints import LAST
+from backprop_cli.tutor.page import Page
 from backprop_cli.tutor.session import Question, Reply, Session
 from backprop_cli.worksheet import given
 from backprop_cli.worksheet.blank import SECTION_TITLES, rules
@@ -122,9 +121,7 @@ class Terminal:
 
     def _show(self, document: Document) -> None:
         if document.blocks:
-            page = self.page
-            written = text.render(document, width=page.width, ascii=page.ascii, color=page.color)
-            self.write(written + "\n")
+            self.write(self.page.written(document) + "\n")
 
     def _opening(self) -> list[Block]:
         session = self.session

@@ -6,11 +6,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from backprop_cli.console import Page
 from backprop_cli.marking.answers import read_submission
 from backprop_cli.marking.check import Checker
 from backprop_cli.problem.model import Problem
-from backprop_cli.render import text
+from backprop_cli.tutor.page import Page
 from backprop_cli.worksheet.marked import marked
 
 PAUSE = 0.3
@@ -40,10 +39,7 @@ def watch_file(
                 report = checker.mark(read_submission(str(path)))
                 passed = report.passed
                 document = marked(checker.head, report, checker.graph)
-                written = text.render(
-                    document, width=page.width, ascii=page.ascii, color=page.color
-                )
-                write((CLEAR if page.color and seen else "") + written + "\n")
+                write((CLEAR if page.color and seen else "") + page.written(document) + "\n")
                 seen = now
             wait()
     except KeyboardInterrupt:

@@ -93,8 +93,8 @@ def test_hostile_lines_reach_no_terminal() -> None:
 
 
 def test_watching_marks_at_every_save(tmp_path: Path) -> None:
-    from backprop_cli.console import Page
     from backprop_cli.problem.read import read_problem
+    from backprop_cli.tutor.page import Page
     from backprop_cli.tutor.watch import watch_file
 
     homework, said = tmp_path / "homework.yaml", []

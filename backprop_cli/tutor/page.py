@@ -1,0 +1,20 @@
+"""How the tutor's text is set where it goes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from backprop_cli.render import text
+from backprop_cli.worksheet.document import Document
+
+
+@dataclass(frozen=True)
+class Page:
+    """Columns, plain signs or not, styles or not."""
+
+    width: int = 80
+    ascii: bool = False
+    color: bool = False
+
+    def written(self, document: Document) -> str:
+        return text.render(document, width=self.width, ascii=self.ascii, color=self.color)
