@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from backprop_cli import algebra
-from backprop_cli.formula.build import children, names_in, product
-from backprop_cli.formula.nodes import Formula, Quotient
+from backprop_cli.formula.build import ONE, children, names_in, product, total
+from backprop_cli.formula.nodes import Formula, Name, Quotient
 from backprop_cli.graph.parts import activation_row, loss_row
 from backprop_cli.graph.slopes import is_trivial, layer_outputs
 from backprop_cli.graph.step import Graph, Step
@@ -35,11 +35,27 @@ def _combined_by_algebra(gradient: Step, known: Mapping[str, Step]) -> Formula |
     upstream = known.get(link.upstream or "")
     if upstream is None or upstream.product is not None or is_trivial(link.local):
         return None
-    if any(above.upstream is not None for above in upstream.links):
+    terms = []
+    for above in upstream.links:
+        # A loss written in parts, L = L1 + L2: what comes from each part is a number.
+        factor = ONE if above.upstream is None else _as_number(above.upstream, known)
+        if factor is None:
+            return None
+        terms.append(product(factor, above.local))
+    written = total(*terms)
+    if not _divides_by(written, link.child):
         return None
-    if not _divides_by(upstream.formula, link.child):
-        return None
-    return algebra.combine(product(upstream.formula, link.local))
+    return algebra.combine(product(written, link.local))
+
+
+def _as_number(name: str, known: Mapping[str, Step]) -> Formula | None:
+    """A derivative that is only a number, by whatever name it is written."""
+    for _ in range(len(known)):
+        formula = known[name].formula if name in known else None
+        if not isinstance(formula, Name):
+            return formula if formula is not None and not names_in(formula) else None
+        name = formula.name
+    return None
 
 
 def _divides_by(formula: Formula, name: str) -> bool:

@@ -177,7 +177,7 @@ def _shared(sheet: Sheet) -> list[Group]:
     inputs = [
         leaf for leaf in leaves if leaf.kind == "input" and leaf.name.partition("[")[0] not in own
     ]
-    return [("Inputs", inputs)]
+    return [("Given", inputs)]  # a target or a constant among them is no input
 
 
 def _constants(sheet: Sheet) -> list[Group]:

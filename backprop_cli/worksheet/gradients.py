@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
+from backprop_cli.formula.build import names_in
+from backprop_cli.formula.nodes import Name
 from backprop_cli.graph.naming import slope_name
 from backprop_cli.graph.step import Step, Unit
 from backprop_cli.problem.model import Network
@@ -14,7 +16,9 @@ from backprop_cli.worksheet.document import (
     Block,
     Callout,
     Heading,
+    Math,
     Paragraph,
+    Relation,
     Text,
 )
 from backprop_cli.worksheet.given import shared_bias_title, unit_title
@@ -30,7 +34,26 @@ def slopes(sheet: Sheet) -> Iterator[Block]:
         return
     yield Heading(2, (Text("Local derivatives"),))
     yield from by_sample(sheet, steps)
+    yield from _in_place(sheet)
     yield from slope_reasons(sheet)
+
+
+def _in_place(sheet: Sheet) -> Iterator[Paragraph]:
+    """Which local derivatives are not listed, and why, with one of them."""
+    left_out = sheet.graph.trivial_slopes
+    if sheet.first and left_out:
+        name = next(
+            (name for name, slope in left_out.items() if names_in(slope)), next(iter(left_out))
+        )
+        yield Paragraph(
+            (
+                Text("Left out is what is only a number or a single quantity, such as "),
+                Relation(Name(name), "=", left_out[name]),
+                Text(", and is written where it is used, and the slope of "),
+                Math(Name(sheet.graph.output)),
+                Text(" itself, which stands among the gradients."),
+            )
+        )
 
 
 def gradients(sheet: Sheet) -> Iterator[Block]:

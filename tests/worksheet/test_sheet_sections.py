@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 import pytest
-from pages import NEURON, PROBLEMS, lines, page, rows, section
+from pages import NEURON, PROBLEMS, lines, page, rows, run, section
 
 
 def test_a_whole_sheet() -> None:
@@ -52,6 +53,10 @@ def test_a_whole_sheet() -> None:
         Quantity  │ Formula  │ Numbers put in     │    Value
         ──────────┼──────────┼────────────────────┼─────────
         ∂ŷ/∂z₁⁽¹⁾ │ ŷ(1 − ŷ) │ 0.5987(1 − 0.5987) │ ≈ 0.2403
+
+        Left out is what is only a number or a single quantity, such as
+        ∂z₁⁽¹⁾/∂w₁₁⁽¹⁾ = x₁, and is written where it is used, and the slope of L itself,
+        which stands among the gradients.
 
         The slope of σ can be read off its own output: a(1 − a), at most 1/4.
 
@@ -400,3 +405,40 @@ def test_what_is_answered_wrongly_is_said() -> None:
         ["x₁", "x₂", "z₁⁽¹⁾", "z₂⁽¹⁾", "ŷ₁", "ŷ₂", "y₁", "y₂", "Answer"],
         ["1", "0", "1", "1", "1", "1", "1", "-1", "wrong"],
     ]
+
+
+def test_what_equations_are_given_is_not_called_an_input() -> None:
+    source = """
+        equations: {z: w*x, L: (z - y)^2 + λ*w^2}
+        given: {x: 1, y: 2, λ: 0.1}
+        parameters: {w: 3}
+    """
+    table = rows(page(source))
+    assert table["Given"] == ["x = 1, y = 2, λ = 0.1"]
+    assert "Inputs" not in table
+
+
+@pytest.mark.parametrize(
+    ("equations", "slope"),
+    [
+        ("L1: -y ln(a)\n  L2: -(1 - y) ln(1 - a)\n  L: L1 + L2", "a − y"),
+        ("L1: -(y ln(a) + (1 - y) ln(1 - a))\n  L2: w^2\n  L: L1 + 0.1 L2", "a − y"),
+        ("L1: -(y ln(a) + (1 - y) ln(1 - a))\n  S: L1 + w\n  L: S", "a − y"),
+        ("L1: -(y ln(a) + (1 - y) ln(1 - a))\n  L: 3 L1", "3(a − y)"),
+    ],
+)
+def test_cross_entropy_written_in_parts_comes_down_to_a_minus_y(equations: str, slope: str) -> None:
+    source = f"""
+equations:
+  z: w*x
+  a: σ(z)
+  {equations}
+given: {{x: 2, y: 1}}
+parameters: {{w: 0.3}}
+"""
+    assert rows(page(source))["∂L/∂z"][0] == slope
+    value = run(source).iterations[0].values["dL/dz"]
+    factor = 3 if slope.startswith("3") else 1
+    expected = factor * (1 / (1 + math.exp(-0.6)) - 1)
+    assert value is not None
+    assert float(value) == pytest.approx(expected, rel=1e-12)
