@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar, assert_never
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, TypeVar, assert_never
 
 import typer
 
@@ -130,6 +130,14 @@ class Form(StrEnum):
     DELTA = "delta"
     MATRIX = "matrix"
     GATES = "gates"
+
+
+BLANK_FORMS: Mapping[Form, Literal["reuse", "delta", "matrix"]] = {
+    Form.REUSE: "reuse",
+    Form.DELTA: "delta",
+    Form.MATRIX: "matrix",
+}
+"""What a blank sheet has room for."""
 
 
 class HandedOut(StrEnum):
@@ -510,6 +518,10 @@ def worksheet(
     answers: Annotated[
         bool, typer.Option("--answers", help="Write the answer file to fill in instead.")
     ] = False,
+    form: Annotated[
+        Form, typer.Option("--form", help="Room for numbers, δ (delta) or matrices (matrix).")
+    ] = Form.REUSE,
+    digits: Digits = None,
     format: SheetFormat = None,
     output: Output = None,
     ascii: Ascii = False,
@@ -517,10 +529,15 @@ def worksheet(
     paper: PaperSize = Paper.A4,
 ) -> None:
     """The blank sheet to hand out, or the answer file to fill in."""
+    if form not in BLANK_FORMS:
+        raise UsageProblem("--form: a blank sheet is made for reuse, delta or matrix")
+    if answers and (digits is not None or form is not Form.REUSE):
+        raise UsageProblem("--form and --digits are of the sheet, not of an answer file")
     problem = read(file, student)
     from backprop_cli.marking.asked import updates_asked
     from backprop_cli.run import solve as solve_problem
     from backprop_cli.worksheet.blank import answers_template, blank
+    from backprop_cli.worksheet.sheet import Choices
 
     run = solve_problem(problem, show=updates_asked(problem))
     complain_of_unused(problem, [iteration.graph for iteration in run.iterations])
@@ -528,7 +545,8 @@ def worksheet(
         deliver(answers_template(run, answer_kind(format, output)), output)
         return
     chosen = format or by_ending(output, ENDINGS, Format.TEXT)
-    document = blank(run, pictures=chosen is not Format.TEXT)
+    choices = Choices(form=BLANK_FORMS[form], digits=digits, pictures=chosen is not Format.TEXT)
+    document = blank(run, choices)
     deliver(rendered(document, chosen, output, ascii, width, paper), output)
 
 

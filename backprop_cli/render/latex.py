@@ -427,13 +427,9 @@ def _answers(spaces: Sequence[AnswerSpace], spelling: Spelling) -> str:
         key = inline((Text(space.name, "code"),), spelling)
         left = f"$\\displaystyle {formula_tex(space.left, spelling)}$"
         rows.append(
-            f"\\makebox[\\bpleft][l]{{{left}}} $=$ \\rule[-2pt]{{0.45\\linewidth}}{{0.4pt}}"
-            f"\\quad {{\\small {key}}}\\par"
+            f"\\makebox[\\bpleft][l]{{{left}}} $=$ \\hrulefill\\quad {{\\small {key}}}\\par"
         )
-        rows.extend(
-            ["\\hspace*{\\bpleft} \\phantom{$=$} \\rule[-2pt]{0.45\\linewidth}{0.4pt}\\par"]
-            * (space.lines - 1)
-        )
+        rows.extend(["\\hspace*{\\bpleft} \\phantom{$=$} \\hrulefill\\par"] * (space.lines - 1))
     return (
         f"{{\\settowidth{{\\bpleft}}{{$\\displaystyle {formula_tex(widest, spelling)}$}}"
         "\\setlength{\\parskip}{1.1\\baselineskip}\n" + "\n".join(rows) + "}\n"

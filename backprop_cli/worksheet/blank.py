@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Literal, TypeAlias, assert_never
 
@@ -10,7 +11,7 @@ from backprop_cli.diagnostics import json_text
 from backprop_cli.formula.build import negative, product, put_together, quotient, total
 from backprop_cli.formula.nodes import Call, Formula, Name
 from backprop_cli.graph.naming import derivative_name
-from backprop_cli.graph.step import Graph, Step
+from backprop_cli.graph.step import Graph, Section, Step
 from backprop_cli.graph.update import optimizer_of
 from backprop_cli.marking.asked import asked, points_of, updates_asked
 from backprop_cli.problem.model import Custom, Network, Problem
@@ -29,8 +30,9 @@ from backprop_cli.worksheet.document import (
     Relation,
     Text,
 )
+from backprop_cli.worksheet.matrices import layer_matrices
 from backprop_cli.worksheet.passes import loss_title, penalised
-from backprop_cli.worksheet.sheet import DEFAULT, Sheet, spelling_of
+from backprop_cli.worksheet.sheet import DEFAULT, Choices, Sheet, spelling_of
 
 SECTION_TITLES = {
     "forward": "Forward pass",
@@ -44,50 +46,59 @@ DERIVATION_LINES = 3
 """Room for a formula, where a number needs one line."""
 
 
-def blank(run: Run, *, pictures: bool = False) -> Document:
-    """The sheet to hand out. What it asks for is what `check` marks; with `pictures` the network
-    is drawn, with the given numbers alone."""
+def blank(run: Run, choices: Choices = DEFAULT) -> Document:
+    """The sheet to hand out. What it asks for is what `check` marks, but with δ or in matrices.
+
+    Then there is room for what these forms write: δ takes up ∂L/∂a, a matrix takes up its entries.
+    """
     graph = run.iterations[0].graph
+    spelling = spelling_of(graph, deltas=choices.form in ("delta", "matrix"))
     return Document(
-        run.problem.title, tuple(_blocks(run, pictures)), spelling_of(graph), graph.lettering.typed
+        run.problem.title, tuple(_blocks(run, choices)), spelling, graph.lettering.typed
     )
 
 
-def _blocks(run: Run, pictures: bool) -> Iterator[Block]:
+def _blocks(run: Run, choices: Choices) -> Iterator[Block]:
     problem = run.problem
-    first = Sheet(run, run.iterations[0], DEFAULT)
+    first = Sheet(run, run.iterations[0], choices)
     if problem.description:
         yield Paragraph((Text(problem.description.strip()),))
-    yield Paragraph((Text("Name: ______________________    Date: ______________"),))
+    count = updates_asked(problem)
+    sheets = [Sheet(run, iteration, choices) for iteration in run.iterations[:count]]
+    rooms = [_rooms(sheet) for sheet in sheets]
+    points = f"{sum(room.points for each in rooms for room in each):g}"
+    alike = {room.points for each in rooms for room in each} == {1.0}
+    head = f"Name: ______________________    Date: ______________    Points: ______ of {points}"
+    yield Paragraph((Text(head),))
     yield Heading(2, (Text("Given"),))
     yield from given.what_is_given(first)
-    if pictures and len(first.graph.leaves) <= MOST_DRAWN:
+    if choices.pictures and len(first.graph.leaves) <= MOST_DRAWN:
         yield diagram(run, blank=True)
     yield from map(Paragraph, rules(problem, first.graph))
     for in_loss in (True, False):
         yield from penalised(first, in_loss=in_loss)
-    yield Paragraph((Text(_how_to_answer(problem, first)),))
-    count = updates_asked(problem)
+    how = _how_to_answer(problem, first)
+    worth = "Each answer is worth 1 point."
+    if not alike:
+        worth = "An answer is worth 1 point where nothing else is said."
+    yield Paragraph((Text(f"{how} {worth}"),))
     titled = count > 1 or batch_size(problem) < sample_count(problem)
-    for iteration in run.iterations[:count]:
-        sheet = Sheet(run, iteration, DEFAULT)
+    for sheet, each in zip(sheets, rooms, strict=True):
         if titled:
             yield Heading(2, (Text(given.update_title(sheet)),))
-        yield from _spaces(
-            sheet, asked(problem, iteration.graph, iteration.values), 3 if titled else 2
-        )
+        yield from _spaces(sheet, each, 3 if titled else 2)
 
 
 def _how_to_answer(problem: Problem, sheet: Sheet) -> str:
     if sheet.symbolic:
         return "Answer with formulas in the names of this sheet."
-    digits = problem.rounding.digits
     if problem.rounding.every_step:
+        digits = problem.rounding.digits
         return f"Round each value to {digits} significant digits before you use it."
-    return (
-        f"Write at least {digits} significant digits and carry on with what you wrote. Each answer"
-        " goes under the name at its right."
-    )
+    text = f"Write at least {sheet.digits} significant digits and carry on with what you wrote."
+    if sheet.choices.form in ("delta", "matrix"):
+        return text
+    return text + " In an answer file, each answer goes under the name at its right."
 
 
 def rules(problem: Problem, graph: Graph) -> Iterator[Line]:
@@ -170,28 +181,74 @@ def _update_rule(problem: Problem, graph: Graph) -> Iterator[Line]:
         yield (Text(f"The slope of the penalty on large weights {how} the gradient."),)
 
 
-def _spaces(sheet: Sheet, steps: Sequence[Step], level: Literal[2, 3]) -> Iterator[Block]:
-    titles = {**SECTION_TITLES, "loss": loss_title(sheet)}
-    if {"backward", "gradient"} <= {step.section for step in steps}:
-        titles |= dict.fromkeys(("backward", "gradient"), GOING_BACK)
-    for title, group in groupby(steps, key=lambda step: titles[step.section]):
-        yield Heading(level, (Text(title),))
-        yield from _room(sheet, list(group))
+@dataclass(frozen=True)
+class Room:
+    """What one answer is about, and what it is worth."""
+
+    section: Section
+    points: float
+    space: AnswerSpace
 
 
-def _room(sheet: Sheet, steps: Sequence[Step]) -> Iterator[Block]:
-    """Room for the answers of a section; above them what each is worth, if that is not 1 point."""
+def _rooms(sheet: Sheet) -> list[Room]:
+    """Room for all that is asked in one update, in the order of the sheet."""
+    problem = sheet.run.problem
+    wanted = asked(problem, sheet.graph, sheet.iteration.values)
     lines = DERIVATION_LINES if sheet.symbolic else 1
-    worth = [points_of(sheet.run.problem.marking, step) for step in steps]
-    said = any(points != 1 for points in worth)
-    for points, group in groupby(zip(worth, steps, strict=True), key=lambda each: each[0]):
-        alike = [step for _, step in group]
+    form = sheet.choices.form
+    within = layer_matrices(sheet) if form == "matrix" else {}
+    steps = list(wanted)
+    if form in ("delta", "matrix"):
+        names = {step.name for step in wanted} | {delta.name for delta in deltas(sheet.graph)}
+        names -= sheet.passed_back.keys()
+        steps = [step for step in sheet.graph.steps if step.name in names]
+    if within:  # a matrix of δ has the slopes in it
+        steps = [step for step in steps if step.kind != "slope"]
+    found: dict[str, Room] = {}
+    marked = {step.name for step in wanted}
+    for step in steps:
+        points = points_of(problem.marking, step) if step.name in marked else 0.0
+        key, space = step.name, AnswerSpace(Name(step.name), step.name, lines)
+        if step.name in within:
+            left, rows, columns = within[step.name]
+            key, space = left.name, AnswerSpace(left, f"{rows}×{columns}", rows * lines)
+        if key in found:
+            points += found[key].points
+        found[key] = Room(step.section, points, space)
+    return list(found.values())
+
+
+def deltas(graph: Graph) -> list[Step]:
+    """The gradients that δ stands for: those of the units' pre-activations."""
+    found = []
+    for step in graph.section("backward", "gradient"):
+        owner = graph.step.get(step.of or "")
+        if owner is not None and owner.kind == "preactivation" and step.links:
+            found.append(step)
+    return found
+
+
+def _spaces(sheet: Sheet, rooms: Sequence[Room], level: Literal[2, 3]) -> Iterator[Block]:
+    titles = {**SECTION_TITLES, "loss": loss_title(sheet)}
+    if {"backward", "gradient"} <= {room.section for room in rooms}:
+        titles |= dict.fromkeys(("backward", "gradient"), GOING_BACK)
+    for title, group in groupby(rooms, key=lambda room: titles[room.section]):
+        yield Heading(level, (Text(title),))
+        yield from _room(list(group))
+
+
+def _room(rooms: Sequence[Room]) -> Iterator[Block]:
+    """Room for the answers of a section; above them what each is worth, if that is not 1 point."""
+    said = any(room.points != 1 for room in rooms)
+    for points, group in groupby(rooms, key=lambda room: room.points):
+        alike = list(group)
+        unit = "point" if points == 1 else "points"
+        each = " each" if len(alike) > 1 else ""
+        worth = f"{points:g} {unit}{each}" if points else "On the way, without points"
         if said:
-            unit = "point" if points == 1 else "points"
-            each = " each" if len(alike) > 1 else ""
-            yield Paragraph((Text(f"{points:g} {unit}{each}"),))
-        for step in alike:
-            yield AnswerSpace(Name(step.name), step.name, lines)
+            yield Paragraph((Text(worth, "emphasis"),))
+        for room in alike:
+            yield room.space
 
 
 AnswerKind: TypeAlias = Literal["yaml", "json", "csv"]

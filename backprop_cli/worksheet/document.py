@@ -156,7 +156,7 @@ class Diagram:
 
 @dataclass(frozen=True)
 class AnswerSpace:
-    """Room to write on a blank sheet: `lines` empty lines after `left =`, `name` the answer key."""
+    """Room to write on a blank sheet: `lines` empty lines after `left =`, `name` the answer key, or the shape of a matrix."""
 
     left: Formula
     name: str

@@ -63,6 +63,30 @@ def _why_not(model: object) -> str | None:
     return None
 
 
+def layer_matrices(sheet: Sheet) -> dict[str, tuple[Name, int, int]]:
+    """The matrix that each quantity of a layer is an entry of, by its letter, and its shape; none
+    where the problem has no matrix form."""
+    network = sheet.run.problem.model
+    if not isinstance(network, Network) or _why_not(network) is not None:
+        return {}
+    arrays = Arrays(sheet, network)
+    found: dict[str, tuple[Name, int, int]] = {}
+    for depth in range(1, arrays.depth + 1):
+        zs, weights, biases = (
+            arrays.preactivations(depth), arrays.weights(depth), arrays.biases(depth),
+        )  # fmt: skip
+        for letter, matrix in (
+            (arrays.letter("z", depth), zs),
+            (arrays.letter("a", depth), arrays.activations(depth)),
+            (arrays.letter("delta", depth), arrays.gradients(zs)),
+            (Name(f"d{arrays.output}/dW({depth})"), arrays.gradients(weights)),
+            (Name(f"d{arrays.output}/db({depth})"), arrays.gradients(biases)),
+        ):
+            for entry in names_in(matrix):
+                found.setdefault(entry, (letter, len(matrix.rows), len(matrix.rows[0])))
+    return found
+
+
 class _Matrices:
     def __init__(self, sheet: Sheet, network: Network) -> None:
         self.sheet = sheet

@@ -29,7 +29,7 @@ def test_a_whole_blank_sheet() -> None:
         Untitled
         ════════
 
-        Name: ______________________ Date: ______________
+        Name: ______________________ Date: ______________ Points: ______ of 9
 
         Given
         ─────
@@ -49,8 +49,9 @@ def test_a_whole_blank_sheet() -> None:
 
         w new = w − η·g
 
-        Write at least 4 significant digits and carry on with what you wrote. Each
-        answer goes under the name at its right.
+        Write at least 4 significant digits and carry on with what you wrote. In an
+        answer file, each answer goes under the name at its right. Each answer is worth
+        1 point.
 
         Forward pass
         ────────────
@@ -221,3 +222,47 @@ def test_the_network_is_drawn_with_the_given_numbers(ending: str, sign: str) -> 
     drawn = backprop("draw", "-", "--blank", stdin=NEURON).text
     assert "0.4" in drawn
     assert "0.5987" not in drawn
+
+
+TWO_LAYERS = PROBLEMS / "two-hidden-layers.yaml"
+
+
+def spaces(*options: str) -> dict[str, str]:
+    """What stands before and behind each line to write on."""
+    shown = backprop("worksheet", TWO_LAYERS, *options).text
+    found = re.findall(r"^(\S.*?)\s*= _+(?:   (\S+))?$", shown, re.M)
+    return dict(found)
+
+
+def test_room_for_delta() -> None:
+    found = spaces("--form", "delta")
+    assert [left for left in found if left.startswith("δ")] == [
+        "δ₁⁽³⁾", "δ₁⁽²⁾", "δ₂⁽²⁾", "δ₁⁽¹⁾", "δ₂⁽¹⁾",
+    ]  # fmt: skip
+    assert not any("∂a" in left for left in found)
+    assert found["∂L/∂w₁₁⁽³⁾"] == "dL/dw3_1_1"
+
+
+def test_room_for_matrices() -> None:
+    found = spaces("--form", "matrix")
+    expected = {"z⁽¹⁾": "2×1", "δ⁽²⁾": "2×1", "∂L/∂W⁽¹⁾": "2×3", "∂L/∂b⁽³⁾": "1×1", "ŷ": "1×1"}
+    assert expected.items() <= found.items()
+    shown = backprop("worksheet", TWO_LAYERS, "--form", "matrix").text
+    assert "Points: ______ of 45" in shown  # as many as of the single entries
+    assert re.search(r"6 points\n\n∂L/∂W⁽¹⁾ = _+ +2×3\n +_+$", shown, re.M)
+    assert "answer file" not in shown
+
+
+def test_points_and_digits() -> None:
+    assert "Points: ______ of 45" in backprop("worksheet", TWO_LAYERS).text
+    assert (
+        "Write at least 6 significant digits"
+        in backprop("worksheet", TWO_LAYERS, "--digits", "6").text
+    )
+    for options in (("--form", "gates"), ("--answers", "--digits", "3")):
+        assert backprop("worksheet", TWO_LAYERS, *options).code == 2
+
+
+def test_latex_lines_go_over_the_whole_width() -> None:
+    shown = backprop("worksheet", TWO_LAYERS, "--format", "latex").text
+    assert shown.count(r"\hrulefill") == 45
