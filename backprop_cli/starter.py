@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import product
 from random import Random
 
 from backprop_cli.diagnostics import Diagnostic, ProblemError, nearest, quote
@@ -22,6 +23,8 @@ MOST_LAYERS = 20
 MOST_UNITS = 100
 MOST_WRITTEN = 40
 """A layer with more weights than this has them drawn when the file is read: nobody types them."""
+MOST_TABLED = 3
+"""With more inputs a truth table is too long to be asked for."""
 PAGE, REMARKS = 80, 34
 """Columns of a file, and the one in which remarks begin."""
 
@@ -237,27 +240,39 @@ def _written(network: Network, targets: Targets) -> str:
 
 def _lines(network: Network, targets: Targets) -> Iterator[str]:
     dice = Random(network.seed)
-    sizes = "-".join(map(str, network.sizes))
-    perceptron = network.loss is None and len(network.activations) == 1
-    trains = perceptron or network.loss is not None
+    inputs, outputs = network.sizes[0], network.sizes[-1]
+    decides = network.loss is None  # is asked yes or no, and is right or wrong
+    learns = not decides or len(network.activations) == 1
+    table = decides and inputs <= MOST_TABLED
+    about = " and the truth table of AND" if table else ", one training step" * learns
     yield f"# A network to start from. Its numbers are drawn (--seed {network.seed}): put your own in"
     yield "# their place. `backprop validate` says what is wrong with a file, and"
     yield "# `backprop solve` works it out."
-    yield f"title: A {sizes} network" + ", one training step" * trains
-    inputs = [_drawn(dice, 1, 6, 2) for _ in range(network.sizes[0])]
-    yield from _numbers("inputs: ", inputs, "a number for each input; [x1, x2] leaves it open")
-    if trains:
-        wanted = targets.of(network.sizes[-1])
-        yield from _numbers("targets: ", wanted, "what the outputs should be")
+    yield f"title: A {'-'.join(map(str, network.sizes))} network{about}"
+    if table:
+        yield from _truth_table(inputs, outputs, targets)
+    else:
+        drawn = [_drawn(dice, 1, 6, 2) for _ in range(inputs)]
+        yield from _numbers("inputs: ", drawn, "a number for each input; [x1, x2] leaves it open")
+        yield from _numbers("targets: ", targets.of(outputs), "what the outputs should be")
     yield "layers:"
     for layer, activation in enumerate(network.activations, 1):
         yield from _layer(network, layer, activation, dice)
     if network.loss is not None:
         yield _line(f"loss: {network.loss}", "`backprop list losses` shows the others")
-    if trains:
+    if learns:
         yield _line("learning_rate: 0.5", "without it there is no update")
-    if perceptron:
-        yield _line("training: {rule: perceptron}", "these units learn by their mistakes")
+    if learns and decides:
+        once = 2**inputs if table else 1
+        rule = f"training: {{rule: perceptron, steps: {6 * once}, batch: 1}}"
+        yield _line(rule, "only a mistake changes the weights")
+
+
+def _truth_table(inputs: int, outputs: int, targets: Targets) -> Iterator[str]:
+    yield _line("samples:", "what goes in, and what should come out")
+    for row in product("01", repeat=inputs):
+        wanted = targets.right if set(row) == {"1"} else targets.other
+        yield f"  - {{inputs: [{', '.join(row)}], targets: [{', '.join([wanted] * outputs)}]}}"
 
 
 def _layer(network: Network, layer: int, activation: str, dice: Random) -> Iterator[str]:

@@ -133,13 +133,22 @@ def test_what_is_left_out_is_chosen_to_fit() -> None:
     assert chosen("2-1", "step") == ("step", None)
 
 
-def test_step_units_learn_by_mistakes_or_not_at_all() -> None:
-    perceptron = network_file("2-1", "step")
-    assert yaml.safe_load(perceptron)["training"] == {"rule": "perceptron"}
-    worked_out(perceptron)
-    forward = network_file("2-2-1", "step")
-    assert not {"targets", "learning_rate", "training"} & set(yaml.safe_load(forward))
-    worked_out(forward)
+@pytest.mark.parametrize(("activation", "no"), [("step", 0), ("sign", -1)])
+def test_units_that_decide_get_a_truth_table(activation: str, no: int) -> None:
+    perceptron = network_file("2-1", activation)
+    keys = yaml.safe_load(perceptron)
+    assert [(row["inputs"], row["targets"]) for row in keys["samples"]] == [
+        ([0, 0], [no]), ([0, 1], [no]), ([1, 0], [no]), ([1, 1], [1]),
+    ]  # fmt: skip
+    assert keys["training"]["rule"] == "perceptron"
+    assert "loss" not in keys
+    learnt = worked_out(perceptron).to_text()
+    assert "4 of 4 samples are answered rightly" in learnt
+    given = network_file("3-2-2", activation)  # only a last layer has targets to learn from
+    assert not {"learning_rate", "training", "loss"} & set(yaml.safe_load(given))
+    assert "of 8 samples are answered rightly" in worked_out(given).to_text()
+    many = yaml.safe_load(network_file("4-1", activation))
+    assert len(many["inputs"]) == 4
 
 
 def test_large_layers_are_drawn_when_the_file_is_read() -> None:
