@@ -174,9 +174,7 @@ def _paragraph(lines: Sequence[str]) -> list[str]:
 def _running(lines: Sequence[str]) -> Block:
     if lines[0].startswith("|"):
         heading, _, *rows = map(_cells, lines)
-        first, *others = heading
-        columns = (Column(first), *(Column(cell, wrap=True) for cell in others))
-        return Table(columns, tuple(rows))
+        return Table(tuple(Column(cell, wrap=True) for cell in heading), tuple(rows))
     if lines[0].startswith("- "):
         items = "\n".join(lines)[2:].split("\n- ")
         return Bullets(tuple(inline(" ".join(item.split())) for item in items))

@@ -11,7 +11,7 @@ from typing import get_args
 
 import pytest
 from commands import ROOT, backprop, run_line
-from reference import lay_out
+from reference import README, Block, blocks, lay_out
 from rich.cells import cell_len
 
 from backprop_cli import manual
@@ -49,6 +49,13 @@ def test_pages_are_whole_at_any_width(topic: str) -> None:
         assert max(map(cell_len, text.splitlines())) <= width
         assert not re.search(r"^ *\{\{", text, re.M)
     assert shown(topic, "--ascii").isascii()
+
+
+@pytest.mark.parametrize("block", blocks("yaml"), ids=str)
+def test_files_stand_on_a_page_as_they_are(block: Block) -> None:
+    """Two columns to the right on a terminal of 80, so that they can be copied from there."""
+    if block.page != README.name:
+        assert max(map(cell_len, block.text.splitlines())) <= 78
 
 
 def plain_words(part: object) -> Iterator[str]:
