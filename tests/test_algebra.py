@@ -173,6 +173,19 @@ def test_functions_are_differentiated_rightly(text, x):
     )
 
 
+def test_what_stop_holds_is_a_number():
+    point = {"x": Fraction(3), "y": Fraction(2)}
+    formula = parse("x^2*stop(x*y) + stop(x) + (x + stop(floor(x/2) - x/2))*y")
+    assert float(precise_value(formula, point)) == 3**2 * 6 + 3 + (3 + (1 - 1.5)) * 2
+    # d/dx of x²·6 + 3 + (x − ½)·y at 3
+    assert float(precise_value(differentiate(formula, "x"), point)) == 2 * 3 * 6 + 2
+    assert finite_difference([("f", formula)], "f", ["x"], point)["x"] == pytest.approx(38)
+    # a stopped quantity stays where it is, however many equations lead to it
+    chain = [("q", parse("stop(x)*x")), ("f", parse("q*stop(q)"))]
+    # q = 9: df/dx = 9·stop(x) = 27
+    assert finite_difference(chain, "f", ["x"], point)["x"] == pytest.approx(27)
+
+
 # --- differentiate: what holds for every formula --------------------------------------------------
 
 NAMES = ("x", "y", "z")

@@ -111,3 +111,19 @@ def test_what_cannot_be_chosen_is_refused() -> None:
         with pytest.raises(ProblemError) as caught:
             problem(f"equations: {{L: x}}\ngiven: {{x: 1}}\nkinks: {kinks}\n")
         assert any(words in f"{one.message} {one.help}" for one in caught.value.diagnostics)
+
+
+STRAIGHT_THROUGH = """
+    equations: {q: x + stop(floor(x) - x), L: (w*q - stop(w*q) + 1)^2}
+    given: {x: 2.6}
+    parameters: {w: 0.5}
+    with_respect_to: [w, x]
+"""
+
+
+def test_no_gradient_passes_what_is_stopped() -> None:
+    # L = (w·q − 1 + 1)² with q = 2 and dq/dx = 1: dL/dw = 2·q, dL/dx = 2·w
+    assert gradient(STRAIGHT_THROUGH, "dL/dw") == 4
+    assert gradient(STRAIGHT_THROUGH, "dL/dx") == 1
+    assert verification(problem(STRAIGHT_THROUGH)).agrees
+    assert "passes no gradient back" in " ".join(page(STRAIGHT_THROUGH).split())

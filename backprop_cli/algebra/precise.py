@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any, TypeAlias, assert_never
 
 from backprop_cli.algebra.slopes import written
-from backprop_cli.formula.build import names_in
+from backprop_cli.formula.build import names_in, rebuild
 from backprop_cli.formula.functions import ROWS
 from backprop_cli.formula.nodes import (
     Call,
@@ -329,16 +329,30 @@ class _Point:
         on: Arithmetic,
     ) -> None:
         """What is defined and known exactly all the same is taken as it is known."""
-        self.definitions = definitions
+        self.definitions: list[tuple[str, Formula]] = []
         self.output = output
         self.on = on
         self.base: dict[str, Precise] = {name: on.number(value) for name, value in values.items()}
         self.users: dict[str, list[int]] = {}
-        for index, (name, formula) in enumerate(definitions):
+        self.held: dict[Formula, Name] = {}
+        for index, (name, written_out) in enumerate(definitions):
+            formula = self._hold(written_out)
+            self.definitions.append((name, formula))
             for own in names_in(formula):
                 self.users.setdefault(own, []).append(index)
             if not isinstance(values.get(name), Fraction):
                 self.base[name] = evaluate_precisely(formula, self.base.__getitem__, on)
+
+    def _hold(self, formula: Formula) -> Formula:
+        """The formula with a name for the value of what `stop` keeps as it is at this point."""
+        formula = rebuild(formula, self._hold)
+        if not (isinstance(formula, Call) and formula.function == "stop"):
+            return formula
+        if formula not in self.held:
+            name = self.held[formula] = Name(f"stop {len(self.held)}")
+            value = evaluate_precisely(formula.arguments[0], self.base.__getitem__, self.on)
+            self.base[name.name] = value
+        return self.held[formula]
 
     def moved(self, name: str, by: Precise, steps: Sequence[int]) -> Precise:
         """The output with `name` moved, where `steps` are the definitions it reaches."""

@@ -68,9 +68,17 @@ def slope_reasons(sheet: Sheet) -> Iterator[Paragraph]:
 
 
 def share_reasons(sheet: Sheet) -> Iterator[Paragraph]:
-    """Where max or min passes the gradient on, where the sheet differentiates it."""
+    """Where max or min passes the gradient on, where the sheet differentiates it, and what passes
+    none."""
     if not sheet.first:
         return
+    forward = sheet.graph.section("forward", "loss")
+    stopped = [
+        call for step in forward for call in calls_in(step.formula) if call.function == "stop"
+    ]
+    for call in dict.fromkeys(stopped):
+        text = " has the value of what it holds and passes no gradient back: it counts as a number."
+        yield Paragraph((Math(call), Text(text)))
     links = [link for step in sheet.graph.section("backward", "gradient") for link in step.links]
     steps = {sheet.graph.step[link.child] for link in links}
     called = {call.function for step in steps for call in calls_in(step.formula)}

@@ -27,6 +27,7 @@ ONE_ARGUMENT: dict[str, Callable[[mp.mpf], mp.mpf]] = {
     "acos": mp.acos,
     "atan": mp.atan,
     "floor": mp.floor,
+    "stop": lambda z: z,
     "ceil": mp.ceil,
     "sinh": mp.sinh,
     "cosh": mp.cosh,
