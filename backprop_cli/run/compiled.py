@@ -1,4 +1,4 @@
-"""Updates nobody looks at one by one: the list of equations as straight-line Python.
+"""The later updates of a run: the list of equations as straight-line Python.
 
 The source is generated from the checked tree only, once for a problem, and holds the whole
 update (forward, backward, optimizer) with one local variable a step, so that an update costs
@@ -13,14 +13,14 @@ from math import gcd
 from typing import cast
 
 from backprop_cli.formula import python
-from backprop_cli.formula.build import names_in, rename
+from backprop_cli.formula.build import ZERO, names_in, negative, rebuild, rename, total
 from backprop_cli.formula.evaluate import as_float
-from backprop_cli.formula.nodes import Formula, Name
+from backprop_cli.formula.nodes import Call, Comparison, Formula, Name, Sum
 from backprop_cli.graph.expand import expand
 from backprop_cli.graph.step import Graph
 from backprop_cli.problem.model import Problem
 from backprop_cli.run.batches import Builder, batch_of, batch_size, sample_count
-from backprop_cli.run.evaluation import clock_value, evaluate_steps, is_clock, not_finite
+from backprop_cli.run.evaluation import clock_value, evaluate_steps, is_clock, stop_if_not_finite
 from backprop_cli.run.losses import Losses
 from backprop_cli.run.model import Stop, Value, Values
 
@@ -31,6 +31,15 @@ Loop = Callable[
 """(state, batches, updates done, updates wanted, record loss) → (updates done, state)"""
 
 PROGRESS_EVERY = 20_000
+NEAR = 0.01
+"""Only so near to a kink is it asked whether a number is on it."""
+ROUNDING = 2.0**-42
+"""A sum that is no larger than this share of its terms is 0: a rounding error away from a kink is
+on it."""
+KINKED = frozenset(
+    {"relu", "relu'", "leaky_relu", "leaky_relu'", "elu'", "abs", "abs'", "step", "sign"}
+)
+"""Functions that bend or jump where their argument is 0."""
 
 
 def run_on(
@@ -67,16 +76,20 @@ def run_on(
         if progress is not None:
             progress(reached - done)
         done = reached
-        if done < goal:
-            break
-    result: dict[str, Value | None] = {**carried, **dict(zip(names, state, strict=True))}
-    if done == wanted:
-        return result, None
-    number = done + 1
-    failed = builder.update(number)
-    values = evaluate_steps(failed, {**result, **clock_value(failed, number)})
-    losses.append(values.get(failed.output))
-    return result, not_finite(failed, number, values)
+        if done == goal:
+            continue
+        # What floats cannot do, many digits may: a gradient of 0·∞ has a value after all.
+        number = done + 1
+        failed = builder.update(number)
+        before = {**carried, **dict(zip(names, state, strict=True))}
+        values = evaluate_steps(failed, {**before, **clock_value(failed, number)})
+        losses.append(values.get(failed.output))
+        stop = stop_if_not_finite(failed, number, values)
+        if stop is not None:
+            return before, stop
+        state = [as_float(_known(values[failed.carried.get(name, name)])) for name in names]
+        done = number
+    return {**carried, **dict(zip(names, state, strict=True))}, None
 
 
 def _known(value: Value | None) -> Value:
@@ -139,9 +152,15 @@ def update_source(graph: Graph, *, single: bool = False) -> str:
         *(() if single else (f"        {take}[done % count]",)),
         *(f"        {identifier(name)} = done + 1.0" for name in clocks),
     ]
-    for name, formula in _needed(graph):
+    for name, formula, decides in _settled(_needed(graph)):
         written = python.write(formula, identifier)
         lines.append(f"        {identifier(name)} = {written}")
+        if decides is not None:
+            found, size = identifier(name), python.write(decides, identifier)
+            lines.append(
+                f"        if {-NEAR} < {found} < {NEAR} and abs({found}) <= {ROUNDING}*{size}:"
+            )
+            lines.append(f"            {found} = 0.0")
     news = [identifier(graph.carried.get(name, name)) for name in state]
     if graph.losses:
         loss = identifier(graph.output)
@@ -179,6 +198,54 @@ def _all_finite(values: Sequence[float]) -> bool:
 def _tuple(names: Iterable[str]) -> str:
     parts = list(names)
     return "(" + ", ".join(parts) + ("," if len(parts) == 1 else "") + ")" if parts else "()"
+
+
+def _settled(
+    steps: Sequence[tuple[str, Formula]],
+) -> list[tuple[str, Formula, Formula | None]]:
+    """The steps, and for a sum whose sign decides something the size of its terms.
+
+    A sum inside a formula gets a line of its own, as does the difference that a comparison asks
+    for.
+    """
+    deciding: dict[str, None] = {}
+    lifted: dict[Formula, str] = {}
+
+    def lift(part: Formula, own: list[tuple[str, Formula]]) -> Formula:
+        if isinstance(part, Comparison) and part.right != ZERO:
+            part = Comparison(total(part.left, negative(part.right)), part.relation, ZERO)
+        part = rebuild(part, lambda inner: lift(inner, own))
+        if isinstance(part, Call) and part.function in KINKED:
+            first, *rest = part.arguments
+            return Call(part.function, (decide(first, own), *rest))
+        if isinstance(part, Comparison) and part.right == ZERO:
+            return Comparison(decide(part.left, own), part.relation, ZERO)
+        return part
+
+    def decide(part: Formula, own: list[tuple[str, Formula]]) -> Formula:
+        if isinstance(part, Sum) and part not in lifted:
+            lifted[part] = f"sum {len(lifted)}"
+            own.append((lifted[part], part))
+        name = Name(lifted[part]) if isinstance(part, Sum) else part
+        if isinstance(name, Name):
+            deciding[name.name] = None
+        return name
+
+    found: list[tuple[str, Formula]] = []
+    for name, formula in steps:
+        own: list[tuple[str, Formula]] = []
+        changed = lift(formula, own)
+        found += [*own, (name, changed)]
+    return [
+        (name, formula, _size(formula) if name in deciding else None) for name, formula in found
+    ]
+
+
+def _size(formula: Formula) -> Formula | None:
+    """How large the terms of a sum are together; None for what is no sum."""
+    if not isinstance(formula, Sum):
+        return None
+    return total(*(Call("abs", (term,)) for term in formula.terms))
 
 
 def _needed(graph: Graph) -> list[tuple[str, Formula]]:

@@ -1,7 +1,7 @@
 """From a problem to numbers: builds the equations of each update and evaluates them.
 
-The updates that are shown are evaluated step by step; those after them run through compiled
-straight-line code.
+The first updates are evaluated step by step, exactly as far as that goes; the later ones run
+through compiled straight-line code. How many are first the problem decides, never what is shown.
 """
 
 from __future__ import annotations
@@ -21,8 +21,13 @@ from backprop_cli.run.evaluation import (
 )
 from backprop_cli.run.flow import layer_sizes, updates_looked_at
 from backprop_cli.run.losses import Losses
-from backprop_cli.run.model import Flow, Iteration, Run, Value, Values
+from backprop_cli.run.model import Flow, Iteration, Run, Stop, Value, Values
 from backprop_cli.run.perceptron import solve_perceptron
+
+EXACT_STEPS = 5_000
+"""So many steps are evaluated exactly before compiled code takes over,"""
+EXACT_UPDATES = 3
+"""and so many updates, however large they are."""
 
 
 def solve(
@@ -68,8 +73,19 @@ def _solve_gradient(
         flow.append(Flow(number, layer_sizes(graph, values)))
 
     stop = None
-    # Hand rounding has no compiled form: it goes step by step to the end.
-    stepwise = shown if round_each is None else updates
+    stepwise = min(updates, max(EXACT_UPDATES, EXACT_STEPS // len(first.steps)))
+    if round_each is not None:  # hand rounding has no compiled form
+        stepwise = updates
+    elif None in initial.values():  # nor have formulas without numbers
+        stepwise = shown
+
+    def show(number: int, graph: Graph, values: Values, stop: Stop | None) -> None:
+        loss_after = None
+        if graph.carried and stop is None:
+            news = {old: values[new] for old, new in graph.carried.items()}
+            loss_after = loss_with(graph, {**carried, **news}, round_each)
+        iterations.append(Iteration(number, graph, values, loss_after))
+
     for number in range(1, stepwise + 1):
         graph = builder.update(number)
         values = evaluate_steps(graph, {**carried, **clock_value(graph, number)}, round_each)
@@ -81,19 +97,22 @@ def _solve_gradient(
         if number in looks:
             record(number, graph, values)
         if number <= shown:
-            loss_after = None
-            if graph.carried and stop is None:
-                loss_after = loss_with(graph, carried, round_each)
-            iterations.append(Iteration(number, graph, values, loss_after))
+            show(number, graph, values, stop)
         if stop is not None:
             break
     if stop is None and updates > stepwise and problem.trains:
+        if progress is not None and stepwise > shown:
+            progress(stepwise - shown)
 
         def look(number: int, state: Values) -> None:
             graph = builder.update(number)
-            record(number, graph, evaluate_steps(graph, {**state, **clock_value(graph, number)}))
+            values = evaluate_steps(graph, {**state, **clock_value(graph, number)})
+            if number in looks:
+                record(number, graph, values)
+            if number <= shown:
+                show(number, graph, values, stop_if_not_finite(graph, number, values))
 
-        pauses = [number for number in looks if number > stepwise]
+        pauses = sorted({*range(stepwise + 1, shown + 1), *(n for n in looks if n > stepwise)})
         carried, stop = run_on(
             problem, builder, carried, stepwise, updates, losses, progress, pauses, look
         )
