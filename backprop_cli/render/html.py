@@ -58,11 +58,12 @@ max-width:52rem;margin:0 auto;padding:1.5rem 1rem 4rem;overflow-wrap:break-word}
 .bp-scroll{overflow-x:auto;margin:1em 0}.bp-scroll:focus-visible,.bp-steps:focus-visible{outline:2px solid var(--note)}
 .bp table{border-collapse:collapse;font-variant-numeric:tabular-nums lining-nums}
 .bp caption{text-align:left;font-style:italic;color:var(--soft);padding-bottom:.35em}
-.bp th,.bp td{padding:.3em .8em .3em 0;text-align:left;vertical-align:baseline;border-bottom:1px solid var(--rule)}
+.bp th,.bp td{padding:.3em .8em .3em 0;vertical-align:baseline;border-bottom:1px solid var(--rule)}
 .bp thead th{border-bottom:2px solid var(--soft);font-family:system-ui,-apple-system,'Segoe UI',Roboto,sans-serif;font-size:.86em}
 .bp tbody th{font-weight:normal}
 .bp th,.bp td{white-space:nowrap}.bp .bp-wrap{white-space:normal;min-width:12em}
-.bp .bp-right,.bp .bp-decimal{text-align:right}
+.bp .bp-scroll tr>th,.bp .bp-scroll tr>td{text-align:left}
+.bp .bp-scroll tr>.bp-right,.bp .bp-scroll tr>.bp-decimal{text-align:right}
 .bp-num{display:inline-flex}.bp-int{text-align:right}.bp-int+span{text-align:left}.bp-num sup{line-height:0;font-size:.72em}
 .bp-steps{display:grid;grid-template-columns:max-content max-content minmax(0,max-content) minmax(max-content,1fr);
 column-gap:.5em;row-gap:.45em;margin:1em 0;padding:.25em 0;align-items:baseline;overflow-x:auto;overflow-y:hidden}
@@ -74,7 +75,6 @@ column-gap:.5em;row-gap:.45em;margin:1em 0;padding:.25em 0;align-items:baseline;
 .bp-warning{border-left-style:double;border-left-width:6px;border-left-color:var(--warn)}
 .bp-warning strong:first-child{color:var(--warn)}
 .bp figure{margin:1.4em 0;overflow-x:auto}.bp figure svg{max-width:100%;height:auto}
-@media screen{.bp figure svg{min-width:26rem}}
 .bp figcaption{color:var(--soft);font-size:.92em}
 .bp-answer{display:grid;grid-template-columns:max-content minmax(0,1fr) max-content;column-gap:.5em;row-gap:.9em;align-items:end;margin:1.2em 0}
 .bp-room{border-bottom:1px solid var(--soft);height:2.1em}.bp-key{font-size:.9em;color:var(--soft)}

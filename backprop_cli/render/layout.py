@@ -65,9 +65,11 @@ class Plan:
 
 
 HALF_HEIGHT = 25
+GRADIENT_HEIGHT = 16.0  # what is written below a node
 TOP = 44.0
 MARGIN = 16.0
 MOST_LABELS = 400  # placing them compares each with each
+MOST_BENT = 400  # so does finding a way past the nodes; with more edges all are straight
 SCALES = ((1.0, 1.0), (1.2, 1.15), (1.5, 1.3), (1.9, 1.6), (2.4, 2.0))
 TRIED = (1 / 3, 0.28, 0.38, 0.44, 0.5, 0.56, 0.62, 0.68, 0.23, 0.73, 0.78, 0.18)
 
@@ -101,7 +103,11 @@ def _plan(
     down: float,
 ) -> Plan:
     nodes = _nodes(picture, radii, sizes, across, down)
-    ways = tuple(_way(nodes, edge.start, edge.end) for edge in picture.edges)
+    straight = len(picture.edges) > MOST_BENT
+    below = [GRADIENT_HEIGHT if node.gradient else 0.0 for node in picture.nodes]
+    ways = tuple(
+        _way(nodes, below, edge.start, edge.end, straight=straight) for edge in picture.edges
+    )
     labels = tuple(_labels(picture, nodes, ways, sizes))
     right = max([node.box.right for node in nodes], default=100.0) + MARGIN
     bottom = max([node.box.bottom for node in nodes], default=TOP) + 22
@@ -155,28 +161,31 @@ def _nodes(
     )
 
 
-def _way(nodes: Sequence[Placed], start: int, end: int) -> Way:
+def _straight(first: Placed, last: Placed) -> Way:
+    begin, finish = _rim(first, last.centre), _rim(last, first.centre)
+    return begin, ((begin[0] + finish[0]) / 2, (begin[1] + finish[1]) / 2), finish
+
+
+def _way(
+    nodes: Sequence[Placed], below: Sequence[float], start: int, end: int, *, straight: bool
+) -> Way:
     """Straight where nothing is in the way, else the flattest bow that passes the other nodes."""
     first, last = nodes[start], nodes[end]
+    if straight:
+        return _straight(first, last)
     low, high = sorted((first.centre[0], last.centre[0]))
     others = [
-        Box(n.box.left - 4, n.box.top - 4, n.box.width + 8, n.box.height + 8)
-        for place, n in enumerate(nodes)
+        Box(n.box.left - 4, n.box.top - 4, n.box.width + 8, n.box.height + 8 + room)
+        for place, (n, room) in enumerate(zip(nodes, below, strict=True))
         if low <= n.centre[0] <= high and place not in (start, end)
     ]
-    straight = None
     for bow in (0, -60, 60, -100, 100, -150, 150, -210, 210, -280, 280):
         (x0, y0), (x1, y1) = first.centre, last.centre
         bend = ((x0 + x1) / 2, (y0 + y1) / 2 + bow)
-        way = (_rim(first, bend), bend, _rim(last, bend))
-        if bow == 0:
-            begin, _, finish = way
-            way = (begin, ((begin[0] + finish[0]) / 2, (begin[1] + finish[1]) / 2), finish)
-            straight = way
+        way = (_rim(first, bend), bend, _rim(last, bend)) if bow else _straight(first, last)
         if not any(_inside(at(way, step / 24), box) for step in range(25) for box in others):
             return way
-    assert straight is not None
-    return straight
+    return _straight(first, last)
 
 
 def _inside(point: Point, box: Box) -> bool:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import re
+import time
 from itertools import combinations
 from xml.etree import ElementTree
 
 import pytest
 import sheets
+from commands import backprop
 
 from backprop_cli.formula.nodes import Name
 from backprop_cli.formula.spelling import spell
@@ -192,3 +194,21 @@ def test_mermaid_is_a_flowchart_with_codes_for_special_signs() -> None:
     assert hostile.count('"') == 2 * len(labels)
     for label in labels:
         assert not set(label.replace("<br/>", "")) & set("<>`{}[]|")
+
+
+def test_a_wide_network_is_drawn_at_once() -> None:
+    """Finding a way past the nodes compares each edge with each node: 13 s for 100-40-1."""
+    inputs = ", ".join(["0.1"] * 100)
+    weights = "{init: uniform, low: -0.1, high: 0.1, seed: 1}"
+    problem = f"""
+inputs: [{inputs}]
+targets: [1]
+layers:
+  - {{activation: tanh, units: 40, weights: {weights}}}
+  - {{activation: sigmoid, units: 1, weights: {weights}}}
+loss: squared_error
+"""
+    begun = time.process_time()
+    drawn = backprop("draw", "-", stdin=problem).text
+    assert time.process_time() - begun < 5
+    assert drawn.count("<path") >= 4040
