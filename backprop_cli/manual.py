@@ -111,9 +111,16 @@ def heading(text: str) -> Heading:
     return Heading(2, (Text(text),))
 
 
+_IN_MESSAGE = re.compile(r"^(?:error|warning)\[(.*)\]:?$")
+
+
 def explanation(code: str) -> Document:
-    """The sections on a code of a message or of a slip. Raises UnknownTopic."""
+    """The section on a code of a message or of a slip, which may be copied with its `error[…]`.
+
+    Raises UnknownTopic.
+    """
     known = {name: section for topic in EXPLAINED for name, section in sections(topic).items()}
+    code = _IN_MESSAGE.sub(r"\1", code.strip()).lower().replace("_", "-")
     if code not in known:
         close = nearest(code, known) or "messages show theirs in brackets, as in error[shape]"
         raise UnknownTopic(f"{quote(code)} is no code of a message or a slip; {close}")

@@ -150,6 +150,12 @@ def test_the_example_of_a_slip_is_read_as_it_where_all_else_is_right(code: str) 
     assert "Practise: " in SLIPS[code]
 
 
+@pytest.mark.parametrize("typed", ["error[shape]", "error[shape]:", " Shape ", "warning[SHAPE]"])
+def test_a_code_may_be_copied_from_the_message(typed: str) -> None:
+    assert backprop("explain", typed).text == backprop("explain", "shape").text
+    assert backprop("explain", "missing_path").text == backprop("explain", "missing-path").text
+
+
 def test_an_explanation_as_it_is_shown() -> None:
     shown = backprop("explain", "missing-bias", "--width", "72")
     assert (shown.code, shown.complaints) == (0, "")
