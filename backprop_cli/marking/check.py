@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from fractions import Fraction
 from functools import cached_property
@@ -20,6 +20,17 @@ from backprop_cli.marking.judge import Judgement, NumberJudge
 from backprop_cli.marking.mistakes import Idea, Slips
 from backprop_cli.marking.model import AnswerResult, Head, Mistake, SubmissionReport, Verdict
 from backprop_cli.marking.numbers import Written, read_number
+from backprop_cli.marking.readings import (
+    MOST_READINGS,
+    Page,
+    Reading,
+    ReadWork,
+    Rewritings,
+    Survey,
+    carried,
+    given_under,
+    misread,
+)
 from backprop_cli.marking.sheet import AnswerKey, Node, Structure
 from backprop_cli.marking.slips import SlipFinder
 from backprop_cli.marking.work import Habit, Work
@@ -32,6 +43,8 @@ GIVEN_LENGTH = 200
 ROUND_OFF = 1e-9
 FEWEST_DIFFERENT = 4
 """A number at places where at least so many different ones belong was not worked out there."""
+MOST_TRIED = 2
+"""So many readings of a whole sheet are judged in full before the next one is looked for."""
 MOST_PARTS = 4
 """What has more parts than this between signs of equality is no answer."""
 CACHED_NUMBERS = 50_000
@@ -83,16 +96,21 @@ class Checker:
         self.keys: list[AnswerKey] = []
         self.finders: list[SlipFinder] = []
         self.expressions: list[Expressions] = []
-        structures: dict[int, tuple[Structure, SlipFinder]] = {}
+        self.rewritings: list[Rewritings] = []
+        structures: dict[int, tuple[Structure, SlipFinder, Rewritings]] = {}
         for iteration in run.iterations[:updates]:
             steps = iteration.graph.steps
             if id(steps) not in structures:
                 structure = Structure(iteration.graph)
-                structures[id(steps)] = (structure, SlipFinder(Slips(structure)))
-            structure, finder = structures[id(steps)]
+                slips = Slips(structure)
+                structures[id(steps)] = (
+                    structure, SlipFinder(slips), Rewritings(structure, slips)
+                )  # fmt: skip
+            structure, finder, rewritings = structures[id(steps)]
             key = AnswerKey(problem, structure, iteration, self.tolerance)
             self.keys.append(key)
             self.finders.append(finder)
+            self.rewritings.append(rewritings)
             self.expressions.append(Expressions(key, finder))
         self.max_score = sum(sum(key.asked.values()) for key in self.keys)
         self._numbers: dict[str, Written | None] = {}
@@ -136,12 +154,13 @@ class Checker:
                 (),
                 submission.error,
             )
-        updates = self._judged(submission, frozenset())
-        results = _results(updates)
-        ideas = shown_ideas(update.evidence for update in updates)
-        if ideas:
-            again = _results(self._judged(submission, ideas))
-            results = max(results, again, key=_score)
+        sheets = [
+            _Sheet(self, key, submission.iterations[place])
+            if place < len(submission.iterations)
+            else _Sheet(self, key, ())
+            for place, key in enumerate(self.keys)
+        ]
+        results = self._best(sheets).results
         for place in range(len(self.keys), len(submission.iterations)):
             results.extend(self._beyond(place + 1, submission.iterations[place]))
         score = _score(results)
@@ -155,13 +174,32 @@ class Checker:
             tuple(results),
         )
 
-    def _judged(self, submission: Submission, ideas: Set[Idea]) -> list[_Update]:
-        updates: list[_Update] = []
-        for place, key in enumerate(self.keys):
-            answers = submission.iterations[place] if place < len(submission.iterations) else ()
-            before = updates[-1] if updates else None
-            updates.append(_Update(self, place, key, answers, before, ideas))
-        return updates
+    def _best(self, sheets: Sequence[_Sheet]) -> _Attempt:
+        """The marks that the fewest slips explain: ideas that several answers show together, and
+        the whole sheet read another way, where two or more answers are wrong."""
+        best = self._with_ideas(sheets, ())
+        told = [reading for sheet in sheets for reading in sheet.told()]
+        for _ in range(MOST_READINGS):
+            pages = best.pages()
+            if not any(page.lost for page in pages) and not told:
+                break
+            better = None
+            for reading in Survey(pages, best.readings, told).best()[:MOST_TRIED]:
+                attempt = self._with_ideas(sheets, (*best.readings, reading))
+                if attempt.score > (better or best).score:
+                    better = attempt
+            if better is None:
+                break
+            best = better
+        return best
+
+    def _with_ideas(self, sheets: Sequence[_Sheet], readings: tuple[Reading, ...]) -> _Attempt:
+        first = _Attempt(self, sheets, readings, frozenset())
+        ideas = shown_ideas(update.evidence for update in first.updates)
+        if not ideas:
+            return first
+        again = _Attempt(self, sheets, readings, ideas)
+        return again if again.score > first.score else first
 
     def _beyond(self, number: int, answers: tuple[Answer, ...]) -> Iterator[AnswerResult]:
         count = len(self.keys)
@@ -182,10 +220,6 @@ class Checker:
                 cache.clear()
             found = cache[text] = read_number(text)
             return found
-
-
-def _results(updates: Sequence[_Update]) -> list[AnswerResult]:
-    return [result for update in updates for result in update.results()]
 
 
 def _score(results: Sequence[AnswerResult]) -> float:
@@ -218,68 +252,25 @@ def parts_of(texts: Sequence[str]) -> Iterator[str]:
             start = end + 1
 
 
-class _Update:
-    """The answers of one submission to one update."""
+class _Sheet:
+    """What was written for one update, read once."""
 
-    def __init__(
-        self,
-        checker: Checker,
-        place: int,
-        key: AnswerKey,
-        answers: tuple[Answer, ...],
-        before: _Update | None,
-        ideas: Set[Idea],
-    ) -> None:
+    def __init__(self, checker: Checker, key: AnswerKey, answers: tuple[Answer, ...]) -> None:
         self.checker = checker
         self.key = key
-        self.finder = checker.finders[place]
         self.given: dict[int, Answer] = {}
         self.numbers: dict[int, Written] = {}
         self.texts: dict[int, tuple[str, ...]] = {}
         self.strangers: list[Answer] = []
-        self.work = Work(key)
-        if before is not None:
-            self._carry(before)
         self._sort(answers)
-        self.charged: dict[Idea, str] | None = None
-        if not checker.charges_each:
-            self.charged = {} if before is None else before.charged
-        self.judge = NumberJudge(
-            key, self.finder, self.work, self._habit(), self.charged, ideas, self._everywhere()
-        )
-        self.expressions: ExpressionJudge | None = None
-        self.place = place
-        self.owed: set[int] = set()  # slips in what earns no points, not paid for yet
+        self.habit = self._habit()
+        self.everywhere = self._everywhere()
         self.order = sorted(key.asked.keys() | self.given.keys())
-        self.judgements = {
-            slot: self._judgement(slot, self.given[slot])
-            for slot in self.order
-            if slot in self.given
-        }
-        self.evidence = Evidence(key, self.judgements, self.numbers)
-        self.evidence.settle()
-
-    def _carry(self, before: _Update) -> None:
-        """Parameters and states begin where the student's own last update ended."""
-        slots = self.key.structure.slots
-        earlier = before.key.structure
-        before.work.settle(
-            earlier.slots[new] for new in earlier.graph.carried.values() if new in earlier.slots
-        )
-        for old, new in earlier.graph.carried.items():
-            slot, source = slots.get(old), earlier.slots.get(new)
-            if slot is None or source is None or slot >= self.key.structure.leaves:
-                continue
-            self.work.v[slot] = before.work.v[source]
-            self.work.unit[slot] = before.work.unit[source]
-            self.work.right[slot] = before.work.right[source]
-            self.work.tainted[slot] = before.work.tainted[source]
 
     def _sort(self, answers: tuple[Answer, ...]) -> None:
         known = self.key.known
         slots = self.key.structure.slots
         number = self.checker.number
-        write = self.work.write
         symbolic = self.key.symbolic
         leaves = self.key.structure.leaves
         for answer in answers:
@@ -307,7 +298,6 @@ class _Update:
                     self.given[slot] = answer._replace(problem="it holds two numbers")
                 else:
                     self.numbers[slot] = written
-                    write(slot, written.value, self.key.room(slot, written))
             if expressions:
                 self.texts[slot] = tuple(expressions)
 
@@ -335,12 +325,127 @@ class _Update:
         belongs = {f"{self.key.truth[slot]:.3g}" for slot in places}
         return value if len(belongs) >= FEWEST_DIFFERENT else None
 
+    def told(self) -> Iterator[Reading]:
+        """Given quantities that were written down as another number."""
+        for slot, answer in self.given.items():
+            if slot < self.key.structure.leaves and len(answer.texts) == 1:
+                written = self.checker.number(answer.texts[0])
+                if written is not None and not self.is_given(slot, written):
+                    yield misread(self.key.structure.names[slot], written.value)
+
+    def is_given(self, slot: int, written: Written) -> bool:
+        truth = self.key.truth[slot]
+        return abs(written.value - truth) <= max(written.unit / 2, 1e-12 * abs(truth))
+
+
+class _Attempt:
+    """All updates judged under one set of readings and ideas."""
+
+    def __init__(
+        self,
+        checker: Checker,
+        sheets: Sequence[_Sheet],
+        readings: tuple[Reading, ...],
+        ideas: Set[Idea],
+    ) -> None:
+        self.checker = checker
+        self.readings = readings
+        self.updates: list[_Update] = []
+        for place, sheet in enumerate(sheets):
+            before = self.updates[-1] if self.updates else None
+            self.updates.append(_Update(checker, place, sheet, before, readings, ideas))
+        self.results = [result for update in self.updates for result in update.results()]
+        self.score = _score(self.results)
+
+    def pages(self) -> list[Page]:
+        return [
+            Page(
+                update.key,
+                self.checker.rewritings[place],
+                update.sheet.numbers,
+                [
+                    slot
+                    for slot, judgement in update.judgements.items()
+                    if slot in update.sheet.numbers and judgement.verdict != "correct"
+                ],
+                sum(
+                    judgement.verdict == "wrong" or bool(judgement.same_as)
+                    for judgement in update.judgements.values()
+                ),
+                update.work,
+            )
+            for place, update in enumerate(self.updates)
+        ]
+
+
+class _Update:
+    """The answers of one submission to one update, judged."""
+
+    def __init__(
+        self,
+        checker: Checker,
+        place: int,
+        sheet: _Sheet,
+        before: _Update | None,
+        readings: tuple[Reading, ...],
+        ideas: Set[Idea],
+    ) -> None:
+        self.checker = checker
+        self.sheet = sheet
+        self.key = key = sheet.key
+        self.given, self.numbers, self.texts = sheet.given, sheet.numbers, sheet.texts
+        self.work: Work = self._begun(None if before is None else before.work, key.graph.carried)
+        self.charged: dict[Idea, str] | None = None
+        if not checker.charges_each:
+            self.charged = {} if before is None else before.charged
+        self.read: ReadWork | None = self._read_work(place, readings, before) if readings else None
+        self.judge = NumberJudge(
+            key,
+            checker.finders[place],
+            self.work,
+            sheet.habit,
+            self.charged,
+            ideas,
+            sheet.everywhere,
+            self.read,
+        )
+        self.expressions: ExpressionJudge | None = None
+        self.place = place
+        self.owed: set[int] = set()  # slips in what earns no points, not paid for yet
+        self.judgements = {
+            slot: self._judgement(slot, self.given[slot])
+            for slot in sheet.order
+            if slot in self.given
+        }
+        self.evidence = Evidence(key, self.judgements, self.numbers)
+        self.evidence.settle()
+
+    def _begun(self, before: Work | None, carried: Mapping[str, str]) -> Work:
+        """Own work with everything written; parameters and states begin where the student's own
+        last update ended."""
+        work = Work(self.key)
+        if before is not None:
+            work.carry(before, carried)
+        for slot, written in self.numbers.items():
+            work.write(slot, written.value, self.key.room(slot, written))
+        return work
+
+    def _read_work(
+        self, place: int, readings: tuple[Reading, ...], before: _Update | None
+    ) -> ReadWork:
+        rewritings = self.checker.rewritings
+        earlier = None if before is None or before.read is None else before.read.work
+        links = carried(rewritings[place - 1], readings) if place else {}
+        work = self._begun(earlier, links)
+        given = given_under(readings, self.key, self.checker.keys[0])
+        return ReadWork(work, rewritings[place], readings, list(given))
+
     # Results in the order of the sheet
 
     def results(self) -> Iterator[AnswerResult]:
         key = self.key
         asked, given, judgements = key.asked, self.given, self.judgements
-        for slot in self.order:
+        for slot in self.sheet.order:
             if slot in judgements:
                 yield self._result(slot, given[slot], judgements[slot])
             else:
@@ -349,7 +454,7 @@ class _Update:
                     key.number, name, "", "missing", 0.0, asked[slot], MISSING, None,
                     self._expected(slot), None,
                 )  # fmt: skip
-        for place, answer in enumerate(self.strangers[:MOST_UNKNOWN]):
+        for place, answer in enumerate(self.sheet.strangers[:MOST_UNKNOWN]):
             yield self._stranger(answer, place < MOST_SUGGESTIONS)
 
     def _judgement(self, slot: int, answer: Answer) -> Judgement:
@@ -467,9 +572,7 @@ class _Update:
         values = [self.checker.number(text) for text in answer.texts]
         name = self.key.structure.names[slot]
         if truth == truth and all(
-            value is not None
-            and abs(value.value - truth) <= max(value.unit / 2, 1e-12 * abs(truth))
-            for value in values
+            value is not None and self.sheet.is_given(slot, value) for value in values
         ):
             return Judgement("correct", f"{name} is given; it need not be answered.")
         return Judgement("wrong", f"{name} is given on the sheet, and it is something else there.")

@@ -14,7 +14,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, MutableMapping, Sequence, Set
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence, Set
 from typing import Literal, NamedTuple, TypeAlias
 
 from backprop_cli.formula.nodes import Sum
@@ -39,6 +39,7 @@ from backprop_cli.marking.numbers import (
     quantum,
     written_the_same,
 )
+from backprop_cli.marking.readings import ReadWork
 from backprop_cli.marking.sheet import AnswerKey, Node
 from backprop_cli.marking.slips import CHANCE, LOOSE, Explanation, SlipFinder, inverse
 from backprop_cli.marking.work import EASY, IMPOSSIBLE, THROUGH, Habit, Work
@@ -115,11 +116,13 @@ class NumberJudge:
         charged: MutableMapping[Idea, str] | None,
         accepted: Set[Idea] = frozenset(),
         everywhere: float | None = None,
+        read: ReadWork | None = None,
     ) -> None:
         self.key = key
         self.finder = finder
         self.work = work
         self.charged = charged
+        self.read = read  # own work under other readings of the sheet
         self.accepted = accepted  # ideas that the sheet as a whole shows
         self.everywhere = everywhere  # a number written at most places, whatever belongs there
         self.coarse = habit.digits < 2
@@ -145,11 +148,16 @@ class NumberJudge:
         self._remember(node, given, judgement)
         return judgement
 
+    def _own_works(self) -> Iterator[Work]:
+        yield self.work
+        if self.guess is not None:
+            yield self.guess
+        if self.read is not None:
+            yield self.read.work
+
     def _remember(self, node: Node, given: Written, judgement: Judgement) -> None:
         slot = node.slot
-        for work in (self.work, self.guess):
-            if work is None:
-                continue
+        for work in self._own_works():
             if judgement.blank:
                 work.forget(slot, given.unit)
             else:
@@ -162,9 +170,8 @@ class NumberJudge:
             taint = THROUGH if any(self.work.tainted[parent] for parent in node.parents) else 0
         else:
             return
-        for work in (self.work, self.guess):
-            if work is not None:
-                work.tainted[slot] = taint
+        for work in self._own_works():
+            work.tainted[slot] = taint
 
     def _taint(self, node: Node, value: float, judgement: Judgement) -> int:
         """What a wrong number makes trivial: everything, where it is a factor made 0 or 1 or an
@@ -202,17 +209,18 @@ class NumberJudge:
         if in_itself is not None and in_itself.doubt != "zero":
             return in_itself
         own = None
-        for work in (self.work, self.guess):
-            if work is None:
-                continue
+        for work in filter(None, (self.work, self.guess)):
             judgement, value = self._from_work(node, given, work)
             own = value if own is None else own
             if judgement is not None and not (in_itself and judgement.doubt):
                 return judgement._replace(own=value)
+        read = self._as_read(node, given, own)
+        if read is not None:
+            return read
         if in_itself is not None:
             return in_itself
-        for work in (self.work, self.guess):
-            if work is None or self.habit.digits >= FULL_PRECISION:
+        for work in filter(None, (self.work, self.guess)):
+            if self.habit.digits >= FULL_PRECISION:
                 continue
             judgement = self._rounded_on_the_way(node, given, work)
             if judgement is not None:
@@ -321,6 +329,38 @@ class NumberJudge:
                 if judgement is not None:
                     return self._with_parents(node, work, judgement, own)
         return None
+
+    def _as_read(self, node: Node, given: Written, own: float | None) -> Judgement | None:
+        """Whether the number follows under another reading of the sheet. The reading costs one
+        mark, at the first answer that shows it, or none where it is a convention."""
+        if self.read is None:
+            return None
+        at = self.read.node(node)
+        judgement, _ = self._from_work(at, given, self.read.work)
+        if judgement is None and self.habit.digits < FULL_PRECISION:
+            judgement = self._rounded_on_the_way(at, given, self.read.work)
+        if judgement is None or judgement.verdict not in ("correct", "follow_through"):
+            return None
+        behind = self.read.behind(at)
+        slips = [reading for reading in behind if reading.mistake is not None]
+        if not slips:
+            note = behind[0].note if behind else FOLLOWS
+            verdict: Verdict = "correct" if behind else "follow_through"
+            return Judgement(verdict, note, own=own, right=bool(behind))
+        charged = self.charged
+        for reading in slips:
+            idea, mistake = reading.idea, reading.mistake
+            if mistake is not None and idea is not None and (not charged or idea not in charged):
+                if charged is not None:
+                    charged[idea] = node.name
+                feedback = look_again(node.step, mistake)
+                explanation = Explanation(0.0, 0.0, mistake, node.slot, given.value, idea)
+                return Judgement("wrong", feedback, mistake, explanation, own)
+        idea = slips[0].idea
+        first = charged[idea] if charged and idea else ""
+        return Judgement(
+            "follow_through", same_slip(first), slips[0].mistake, own=own, same_as=first
+        )
 
     def _right_without_what_is_wrong(self, node: Node, given: Written) -> bool:
         """Whether the number follows from own numbers and the right ones for those that are
@@ -456,9 +496,7 @@ class NumberJudge:
         return Judgement("wrong", look_again(node.step, mistake), mistake, explanation, own)
 
     def _works(self) -> list[Work]:
-        works = [self.work]
-        if self.guess is not None:
-            works.append(self.guess)
+        works = list(self._own_works())
         if self.true_work is None:
             self.true_work = Work(self.key)
             self.true_work.known = bytearray(b"\1" * len(self.key.truth))

@@ -65,6 +65,9 @@ RANK: dict[Code, float] = {
     "other-rule": 2,
     "log-base": 2,
     "mistyped": 2.5,
+    "misread-given": 3,
+    "stale-parameters": 3,
+    "row-shift": 3,
     "formula-right": 0,
     "missing-path": 3,
     "missing-factor": 3,
@@ -222,7 +225,7 @@ class Slips:
         for step in self.structure.graph.steps:
             if step.unit is None or step.kind not in ("preactivation", "activation"):
                 continue
-            pairs = [pair for term in _terms(step.formula) if (pair := self._pair(term))]
+            pairs = [pair for term in terms_of(step.formula) if (pair := self._pair(term))]
             if pairs:
                 found.setdefault((step.unit.layer, step.sample), []).append(pairs)
         return found
@@ -300,7 +303,7 @@ class Slips:
 
     def _of_rule(self, step: Step) -> Iterator[Variant]:
         """v = μv + (1 − μ)g where the rule is v = μv + g."""
-        terms = _terms(step.formula)
+        terms = terms_of(step.formula)
         for index, term in enumerate(terms):
             match term:
                 case Product((Name(share), Name(old))) if old in self.structure.graph.carried:
@@ -490,7 +493,7 @@ class Slips:
         if step.unit is None or step.section != "forward":
             return
         for row in self.rows.get((step.unit.layer, step.sample), ()):
-            own = [pair for term in _terms(step.formula) if (pair := self._pair(term))]
+            own = [pair for term in terms_of(step.formula) if (pair := self._pair(term))]
             if len(own) < 2 or len(row) != len(own) or row == own:
                 continue
             exchanged = {mine[0]: other[0] for mine, other in zip(own, row, strict=True)}
@@ -624,7 +627,8 @@ def _text(formula: Formula) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _terms(formula: Formula) -> tuple[Formula, ...]:
+def terms_of(formula: Formula) -> tuple[Formula, ...]:
+    """The terms of a sum; anything else is one term."""
     return formula.terms if isinstance(formula, Sum) else (formula,)
 
 

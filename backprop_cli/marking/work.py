@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from backprop_cli.formula.nodes import Name
@@ -108,9 +108,8 @@ class Work:
                 if not known[parent] and parent not in needed:
                     needed.add(parent)
                     waiting.append(parent)
-        for slot in sorted(needed):
-            node = self.nodes[slot]
-            assert node is not None
+        for node in self._ordered(needed):
+            slot = node.slot
             value, spread = self.value(node)
             self.v[slot] = value
             self.unit[slot] = spread
@@ -119,6 +118,40 @@ class Work:
             if any(self.tainted[parent] for parent in node.parents):
                 easy = any(self.tainted[factor] == EASY for factor in node.factors)
                 self.tainted[slot] = IMPOSSIBLE if easy else THROUGH
+
+    def _ordered(self, slots: set[int]) -> list[Node]:
+        """The steps so that each comes after what it needs."""
+        order: list[Node] = []
+        done: set[int] = set()
+        for start in sorted(slots):
+            waiting = [start]
+            while waiting:
+                slot = waiting[-1]
+                node = self.nodes[slot]
+                assert node is not None
+                ahead = [need for need in node.needs if need in slots and need not in done]
+                if ahead and len(waiting) <= len(slots):
+                    waiting += ahead
+                    continue
+                waiting.pop()
+                if slot not in done:
+                    done.add(slot)
+                    order.append(node)
+        return order
+
+    def carry(self, before: Work, carried: Mapping[str, str]) -> None:
+        """Parameters and states begin where the last update ended."""
+        slots = self.key.structure.slots
+        earlier = before.key.structure.slots
+        before.settle(earlier[new] for new in carried.values() if new in earlier)
+        for old, new in carried.items():
+            slot, source = slots.get(old), earlier.get(new)
+            if slot is None or source is None or slot >= self.key.structure.leaves:
+                continue
+            self.v[slot] = before.v[source]
+            self.unit[slot] = before.unit[source]
+            self.right[slot] = before.right[source]
+            self.tainted[slot] = before.tainted[source]
 
     def value(self, node: Node) -> tuple[float, float]:
         """What the step comes to from own values, and Σ|∂f/∂pᵢ|·uᵢ."""

@@ -1,0 +1,501 @@
+"""A whole sheet read another way: a given number misread, indices exchanged, a row too low.
+
+A reading rewrites the equations of a sheet; one that explains many answers is better than many
+explanations that explain one each. Another convention that gives the same parameters is a
+reading as well, and costs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import pairwise
+from typing import NamedTuple
+
+from backprop_cli.formula.build import names_in, negative, product, rename, substitute, total
+from backprop_cli.formula.nodes import Formula, Name, Negative, Product, Sum
+from backprop_cli.graph.step import Step
+from backprop_cli.marking.mistakes import TRANSPOSED, Idea, Slips, terms_of
+from backprop_cli.marking.model import Mistake
+from backprop_cli.marking.numbers import Written, written_the_same
+from backprop_cli.marking.sheet import AnswerKey, Node, Structure
+from backprop_cli.marking.slips import inverse
+from backprop_cli.marking.work import Work
+
+FEWEST = 2
+"""A reading that explains fewer answers than this explains nothing else than a slip would."""
+MOST_READINGS = 3
+MOST_WRONG = 12
+"""From so many wrong answers a given number is calculated back."""
+MOST_GIVEN = 40
+SHARE = 0.5
+"""A reading must explain this part of the wrong answers that it changes."""
+ROOM = 1.5  # units that own roundings move an answer by
+TOLERANCE = 0.003
+
+
+class Reading(NamedTuple):
+    """One way to read a whole sheet. Without a mistake it is a convention, and no slip."""
+
+    kind: str
+    note: str
+    mistake: Mistake | None = None
+    given: tuple[tuple[str, float], ...] = ()  # given quantities taken for something else
+    stale: bool = False  # later updates begin with the parameters of the first
+
+    @property
+    def idea(self) -> Idea | None:
+        if self.mistake is None:
+            return None
+        if self.kind == EXCHANGED:
+            return Idea("wrong-operand", TRANSPOSED)
+        return Idea(self.mistake.code, ", ".join((self.kind, *(name for name, _ in self.given))))
+
+
+class Rewriting(NamedTuple):
+    """The steps that a reading changes, and where it keeps what the next update begins with."""
+
+    nodes: Mapping[int, Node]
+    carried: Mapping[str, str]
+
+
+EXCHANGED, NAMES, TURNED, FASTER, DOWNHILL = "exchanged", "names", "turned", "faster", "downhill"
+
+_EXCHANGED = Mistake("wrong-operand", "the weights were taken with their two indices exchanged")
+STALE = Mistake("stale-parameters", "the parameters of the first update were used again")
+ONE_LOWER = Mistake("row-shift", "the numbers stand one row too low")
+ONE_HIGHER = Mistake("row-shift", "the numbers stand one row too high")
+
+WRITTEN: tuple[Reading, ...] = (
+    Reading(NAMES, "Read with the two indices of the weights exchanged."),
+    Reading(TURNED, "Read with the error as target − output, and the step added."),
+    Reading(FASTER, "Read with the learning rate in the velocity."),
+    Reading(DOWNHILL, "Read with a velocity that points downhill, and is added."),
+    Reading(EXCHANGED, "", _EXCHANGED),
+    Reading("stale", "", STALE, stale=True),
+    *(
+        Reading(f"{section} {shift:+d}", "", ONE_LOWER if shift > 0 else ONE_HIGHER)
+        for section in ("gradient", "update", "forward")
+        for shift in (1, -1)
+    ),
+)
+"""The readings that do not depend on what a student wrote, conventions first."""
+
+
+@dataclass(frozen=True)
+class Rewritings:
+    """What the readings make of the steps of one sheet, made when they are first needed."""
+
+    structure: Structure
+    slips: Slips
+
+    def of(self, kind: str) -> Rewriting:
+        found = self._made.get(kind)
+        if found is None:
+            found = self._made[kind] = self._make(kind)
+        return found
+
+    @cached_property
+    def _made(self) -> dict[str, Rewriting]:
+        return {}
+
+    def _make(self, kind: str) -> Rewriting:
+        match kind:
+            case "names" | "exchanged":
+                return self._relabelled(self._exchanged(with_weights=kind == EXCHANGED))
+            case "turned":
+                return self._changed(self._turned)
+            case "faster":
+                return self._changed(lambda step: self._velocity(step, downhill=False))
+            case "downhill":
+                return self._changed(lambda step: self._velocity(step, downhill=True))
+            case "gradient +1" | "gradient -1" | "update +1" | "update -1":
+                section, _, shift = kind.partition(" ")
+                return self._relabelled(self._moved(section, int(shift)))
+            case "forward +1" | "forward -1":
+                section, _, shift = kind.partition(" ")
+                return self._relabelled(self._moved(section, int(shift)))
+            case _:
+                return Rewriting({}, {})
+
+    def _changed(self, change: Callable[[Step], Formula | None]) -> Rewriting:
+        formulas = {step.name: change(step) for step in self.structure.graph.steps}
+        return Rewriting(self._nodes(formulas), {})
+
+    def _nodes(self, formulas: Mapping[str, Formula | None]) -> dict[int, Node]:
+        slots, steps = self.structure.slots, self.structure.graph.step
+        return {
+            slots[name]: Node(
+                replace(steps[name], formula=formula, numeric=None, product=None), slots
+            )
+            for name, formula in formulas.items()
+            if formula is not None and formula != steps[name].formula
+        }
+
+    # Names that stand for other quantities
+
+    def _relabelled(self, labels: Mapping[str, str]) -> Rewriting:
+        """Each quantity of the sheet stands under its label."""
+        steps = self.structure.graph.step
+        quantity = {label: name for name, label in labels.items()}
+        # What has lost its label is still worked out where it is used.
+        lost = {
+            name: steps[name].formula for name in quantity if name in steps and name not in labels
+        }
+        formulas: dict[str, Formula | None] = {}
+        for step in self.structure.graph.steps:
+            formula = steps[quantity.get(step.name, step.name)].formula
+            formula = substitute(formula, {n: lost[n] for n in names_in(formula) if n in lost})
+            formulas[step.name] = rename(formula, lambda name: labels.get(name, name))
+        return Rewriting(self._nodes(formulas), labels)
+
+    def _exchanged(self, with_weights: bool) -> dict[str, str]:
+        """Each weight's mirror image; and their gradients, states and new values."""
+        mirrored = self.slips.transposed
+        labels = dict(mirrored) if with_weights else {}
+        places = {
+            (step.of, step.kind, step.sample): step.name for step in self.structure.graph.steps
+        }
+        for step in self.structure.graph.steps:
+            if step.of in mirrored and step.section in ("gradient", "update"):
+                other = places.get((mirrored[step.of], step.kind, step.sample))
+                if other is not None:
+                    labels[step.name] = other
+        return labels
+
+    def _moved(self, section: str, shift: int) -> dict[str, str]:
+        rows = [step.name for step in self.structure.graph.steps if step.section == section]
+        if shift > 0:
+            return dict(pairwise(rows))
+        return {row: above for above, row in pairwise(rows)}
+
+    # Conventions
+
+    def _turned(self, step: Step) -> Formula | None:
+        if step.kind == "update":
+            return self._stepped(step, added=True)
+        seed = any(link.upstream is None for link in step.links)
+        return negative(step.formula) if seed or step.product is not None else None
+
+    def _stepped(self, step: Step, added: bool, by: str | None = None) -> Formula | None:
+        """An update with its step added, or with what is stepped `by` alone."""
+        terms = terms_of(step.formula)
+        if len(terms) != 2 or terms[0] != Name(step.of or ""):
+            return None
+        change = Name(by) if by is not None else negative(terms[1])
+        return Sum((terms[0], change if added else negative(change)))
+
+    def _velocity(self, step: Step, downhill: bool) -> Formula | None:
+        """v = μv ± ηg, and the parameter changed by v alone."""
+        graph = self.structure.graph
+        if step.kind == "update":
+            states = [
+                name
+                for name in names_in(step.formula)
+                if (at := graph.step.get(name)) is not None and self._is_velocity(at)
+            ]
+            return self._stepped(step, downhill, states[0]) if len(states) == 1 else None
+        if not self._is_velocity(step):
+            return None
+        rate = self._rate(step)
+        first, second = terms_of(step.formula)
+        faster = product(rate, second) if rate is not None else second
+        return total(first, negative(faster) if downhill else faster)
+
+    def _is_velocity(self, step: Step) -> bool:
+        match terms_of(step.formula):
+            case (Product((_, Name(old))), Name()) if step.kind == "state":
+                return self.structure.graph.carried.get(old) == step.name
+            case _:
+                return False
+
+    def _rate(self, state: Step) -> Formula | None:
+        """What the velocity is multiplied with in the update of its parameter."""
+        for step in self.structure.graph.steps:
+            if step.kind == "update" and step.of == state.of:
+                match terms_of(step.formula):
+                    case (_, Negative(Product((rate, Name(state.name))))):
+                        return rate
+        return None
+
+
+@dataclass
+class Page:
+    """One update's sheet and what was written on it, as readings are compared with it."""
+
+    key: AnswerKey
+    rewritings: Rewritings
+    numbers: Mapping[int, Written]
+    wrong: Sequence[int]  # what is not right in itself, in the order of the sheet
+    lost: int  # how many answers cost something
+    work: Work  # the student's own values
+
+
+class Survey:
+    """Looks for readings of all the updates of one submission."""
+
+    def __init__(
+        self, pages: Sequence[Page], taken: Sequence[Reading], told: Sequence[Reading]
+    ) -> None:
+        self.pages = pages
+        self.taken = tuple(taken)
+        self.told = tuple(told)  # given numbers that the student wrote down as something else
+        self.plain = self._predicted(self.taken)
+
+    def best(self) -> list[Reading]:
+        """The readings that explain several answers that are not right, those that explain the
+        most first. Where only one answer has cost something it may still be a convention."""
+        rated = []
+        candidates = [*self.told, *WRITTEN]
+        if sum(page.lost for page in self.pages) < FEWEST:
+            candidates = [reading for reading in candidates if reading.mistake is None]
+        else:
+            candidates += self._misread()
+        for place, reading in enumerate(candidates):
+            if reading in self.taken:
+                continue
+            predicted = self._predicted((*self.taken, reading))
+            hits, changed = self._explained(predicted)
+            told = reading in self.told and hits > 0
+            if not told and (hits < FEWEST or hits < SHARE * changed):
+                continue
+            if reading.mistake is None and not self._same_parameters(predicted):
+                continue
+            rated.append((-hits, place, reading))
+        return [reading for _, _, reading in sorted(rated, key=lambda each: each[:2])]
+
+    def _predicted(self, readings: Sequence[Reading]) -> list[list[float]]:
+        """What each step comes to under these readings, from the numbers written before it."""
+        found: list[list[float]] = []
+        own: list[float] = []
+        for place, page in enumerate(self.pages):
+            v = self._beginning(place, own, readings)
+            nodes = rewritten(page.rewritings, readings)
+            predicted = list(v)
+            for node in order_of(page.key.structure, nodes):
+                value = predicted[node.slot] = node.function(v)
+                written = page.numbers.get(node.slot)
+                v[node.slot] = value if written is None else written.value
+            found.append(predicted)
+            own = v
+        return found
+
+    def _beginning(
+        self, place: int, own: Sequence[float], readings: Sequence[Reading]
+    ) -> list[float]:
+        page = self.pages[place]
+        slots = page.key.structure.slots
+        v = list(page.key.truth)
+        if place:
+            earlier = self.pages[place - 1]
+            for old, new in carried(earlier.rewritings, readings).items():
+                if old in slots and new in earlier.key.structure.slots:
+                    v[slots[old]] = own[earlier.key.structure.slots[new]]
+        for name, value in given_under(readings, page.key, self.pages[0].key):
+            v[slots[name]] = value
+        return v
+
+    def _explained(self, predicted: Sequence[Sequence[float]]) -> tuple[int, int]:
+        """How many wrong answers come out as written, and how many come out otherwise at all."""
+        hits = changed = 0
+        for page, plain, values in zip(self.pages, self.plain, predicted, strict=True):
+            for slot in page.wrong:
+                written = page.numbers.get(slot)
+                if written is None or written.digits < FEWEST:
+                    continue
+                value = values[slot]
+                if value == plain[slot] or self._agrees(page, slot, plain[slot]):
+                    continue
+                if self._agrees(page, slot, value):
+                    hits += 1
+                    changed += 1
+                else:
+                    changed += abs(value - plain[slot]) > TOLERANCE * abs(value)
+        return hits, changed
+
+    @staticmethod
+    def _agrees(page: Page, slot: int, value: float) -> bool:
+        written = page.numbers[slot]
+        node = page.key.structure.nodes[slot]
+        old = 0.0 if node is None or node.base < 0 else page.key.truth[node.base]
+        room = ROOM * written.unit + TOLERANCE * abs(value - old)
+        return abs(written.value - value) <= room or written_the_same(
+            written.value, written.unit, value
+        )
+
+    def _same_parameters(self, predicted: Sequence[Sequence[float]]) -> bool:
+        """Whether the gradients and the new parameters are the ones of this reading: only where
+        both are it is no slip."""
+        for section in ("gradient", "update"):
+            agree = differ = 0
+            for page, plain, values in zip(self.pages, self.plain, predicted, strict=True):
+                for slot in page.numbers:
+                    node = page.key.structure.nodes[slot]
+                    if node is None or node.step.section != section:
+                        continue
+                    if section == "update" or values[slot] != plain[slot]:
+                        same = self._agrees(page, slot, values[slot])
+                        agree, differ = agree + same, differ + (not same)
+            if agree <= differ and (agree or differ or section == "update"):
+                return False
+        return True
+
+    def _misread(self) -> list[Reading]:
+        """Given numbers that would make the first wrong answers come out as written."""
+        found: dict[tuple[str, float], None] = {}
+        tried = 0
+        for place, page in enumerate(self.pages):
+            for slot in page.wrong:
+                node, written = page.key.structure.nodes[slot], page.numbers.get(slot)
+                if node is None or written is None or written.digits < FEWEST:
+                    continue
+                tried += 1
+                if tried > MOST_WRONG or len(found) > MOST_GIVEN:
+                    break
+                found.update(dict.fromkeys(self._given_for(page, node, written, place == 0)))
+        return [misread(name, value) for name, value in found]
+
+    @staticmethod
+    def _given_for(
+        page: Page, node: Node, written: Written, first: bool
+    ) -> Iterator[tuple[str, float]]:
+        work, structure = page.work, page.key.structure
+        work.settle(node.needs)
+        steps = [node.slot, *(slot for slot, _ in work.levels(node, MOST_BETWEEN))]
+        nodes = [at for slot in steps if (at := structure.nodes[slot]) is not None]
+        for slot in dict.fromkeys(parent for at in nodes for parent in at.parents):
+            if slot >= structure.leaves:
+                continue
+            leaf = structure.graph.leaves[slot]
+            if leaf.kind == "state" or (leaf.kind == "parameter" and not first):
+                continue
+            needed = inverse(work, node, slot, written.value, written.unit)
+            if needed is not None:
+                value, unit = needed
+                near = _shortest(value, ROOM * unit + TOLERANCE * abs(value - work.v[slot]))
+                if near != page.key.truth[slot]:
+                    yield leaf.name, near
+
+
+MOST_BETWEEN = 6
+
+
+class ReadWork:
+    """A student's own values under readings, and which reading stands behind each of them."""
+
+    def __init__(
+        self,
+        work: Work,
+        rewritings: Rewritings,
+        readings: Sequence[Reading],
+        given: Sequence[tuple[str, float]],
+    ) -> None:
+        self.work = work
+        self.owners: dict[int, Reading] = {}
+        slots = rewritings.structure.slots
+        work.nodes = list(work.nodes)
+        for reading in readings:
+            for slot, node in rewritings.of(reading.kind).nodes.items():
+                work.nodes[slot] = node
+                self.owners[slot] = reading
+            names = [name for name, _ in reading.given]
+            if reading.stale:
+                names = [name for name, _ in given]
+            self.owners |= {slots[name]: reading for name in names if name in slots}
+        for name, value in given:
+            work.v[slots[name]] = value
+            work.unit[slots[name]] = 0.0
+
+    def node(self, node: Node) -> Node:
+        found = self.work.nodes[node.slot]
+        assert found is not None
+        return found
+
+    def behind(self, node: Node) -> list[Reading]:
+        """The readings that this step and the unwritten ones before it rest on."""
+        found: dict[Reading, None] = {}
+        waiting = [node.slot]
+        for slot in waiting:
+            if slot in self.owners:
+                found[self.owners[slot]] = None
+            at = self.work.nodes[slot]
+            if at is not None and (slot == node.slot or not self.work.written[slot]):
+                waiting += [parent for parent in at.parents if parent not in waiting]
+        return list(found)
+
+
+def misread(name: str, value: float) -> Reading:
+    """A given quantity taken for another number, throughout."""
+    message = f"{name} seems to have been taken for another number than the one that is given"
+    return Reading("given", "", Mistake("misread-given", message), ((name, value),))
+
+
+def _shortest(value: float, room: float) -> float:
+    """The decimal of the fewest digits within `room` of a value."""
+    for digits in range(1, 8):
+        near = float(f"{value:.{digits}g}")
+        if abs(near - value) <= room:
+            return near
+    return value
+
+
+def rewritten(rewritings: Rewritings, readings: Iterable[Reading]) -> dict[int, Node]:
+    """The steps of a sheet that these readings change."""
+    nodes: dict[int, Node] = {}
+    for reading in readings:
+        nodes |= rewritings.of(reading.kind).nodes
+    return nodes
+
+
+def carried(rewritings: Rewritings, readings: Iterable[Reading]) -> dict[str, str]:
+    """For each parameter and state, where the next update finds it under these readings."""
+    found = dict(rewritings.structure.graph.carried)
+    for reading in readings:
+        if reading.kind != EXCHANGED:
+            labels = rewritings.of(reading.kind).carried
+            found = {old: labels.get(new, new) for old, new in found.items()}
+    return found
+
+
+def given_under(
+    readings: Iterable[Reading], key: AnswerKey, first: AnswerKey
+) -> Iterator[tuple[str, float]]:
+    """The given numbers of one update that these readings replace."""
+    slots = key.structure.slots
+    later = key is not first
+    for reading in readings:
+        if reading.stale and later:
+            for name in key.structure.graph.parameters:
+                if name in slots and name in first.structure.slots:
+                    yield name, first.truth[first.structure.slots[name]]
+        for name, value in reading.given:
+            leaf = key.structure.graph.leaf.get(name)
+            if leaf is not None and not (later and leaf.kind == "parameter"):
+                yield name, value
+
+
+def order_of(structure: Structure, nodes: Mapping[int, Node]) -> Sequence[Node]:
+    """All steps so that each comes after what it needs."""
+    if not nodes:
+        return structure.steps
+    at = [nodes.get(slot, node) for slot, node in enumerate(structure.nodes)]
+    done = bytearray(len(at))
+    order: list[Node] = []
+    for start in structure.steps:
+        waiting = [start.slot]
+        while waiting:
+            slot = waiting[-1]
+            node = at[slot]
+            if node is None or done[slot] == 2:
+                waiting.pop()
+                continue
+            ahead = [] if done[slot] else [need for need in node.needs if done[need] == 0]
+            done[slot] = max(done[slot], 1)
+            if ahead:
+                waiting += ahead
+            else:
+                waiting.pop()
+                done[slot] = 2
+                order.append(node)
+    return order
