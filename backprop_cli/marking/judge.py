@@ -468,9 +468,11 @@ class NumberJudge:
         right = any(
             written_the_same(work.v[slot], work.unit[slot], self.key.truth[slot]) for slot in uses
         )
-        simple = explanation is not None and explanation.simple < RANK["mistyped"]
-        if not right and explanation is not None and (uses or simple):
-            return explanation
+        if not right and explanation is not None:
+            idea = explanation.idea
+            known = idea in self.accepted or (self.charged is not None and idea in self.charged)
+            if uses or known or explanation.simple < RANK["mistyped"]:
+                return explanation
         mistake = Mistake("mistyped", MISTYPED)
         return Explanation(RANK["mistyped"], 0.0, mistake, node.slot, given.value)
 

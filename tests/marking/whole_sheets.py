@@ -203,7 +203,7 @@ def without_input(step: Step, v: Values) -> float | None:
             return None
 
 
-def exchanged(made: Problem, graph: Graph) -> dict[str, str]:
+def exchanged(graph: Graph) -> dict[str, str]:
     """w1_1_2 for w1_2_1 and the other way round, with their gradients and new values."""
     swap: dict[str, str] = {}
     for name in graph.parameters:
@@ -215,10 +215,9 @@ def exchanged(made: Problem, graph: Graph) -> dict[str, str]:
     return swap
 
 
-def from_to(made: Problem, graph: Graph, formulas: bool) -> Idea:
+def from_to(graph: Graph, formulas: bool) -> Idea:
     """Weights named from-to: in what is computed, or only in how results are named."""
-    swap = exchanged(made, graph)
-    owners = {step.name: step for step in graph.steps}
+    swap = exchanged(graph)
     named = {}
     for step in graph.steps:
         if step.of in swap and step.section in ("gradient", "update"):
@@ -231,7 +230,6 @@ def from_to(made: Problem, graph: Graph, formulas: bool) -> Idea:
     given = {}
     if formulas:
         given = {name: as_float(graph.leaf[other].value or 0) for name, other in swap.items()}
-    assert owners
     return Idea(given=given, named=named)
 
 
@@ -261,18 +259,6 @@ def ideas(random: Random) -> Mapping[str, tuple[dict[str, Any], Callable[[Proble
         g = next(n for n in names_in(step.formula) if n not in ("momentum", f"v_{step.of}"))
         return 0.9 * v[f"v_{step.of}"] + (1 - 0.9) * v[g]
 
-    def rate_in_velocity(sign: int) -> Idea:
-        def change(step: Step, v: Values) -> float | None:
-            old = f"v_{step.of}"
-            if step.kind == "state":
-                g = next(n for n in names_in(step.formula) if n not in ("momentum", old))
-                return 0.9 * v[old] + sign * v["eta"] * v[g]
-            if step.kind == "update":
-                return v[step.of or ""] - sign * v[f"{old}_new"]
-            return None
-
-        return Idea(change)
-
     def sums(step: Step, v: Values) -> float | None:
         return plain(step, v) * 2
 
@@ -297,7 +283,7 @@ def ideas(random: Random) -> Mapping[str, tuple[dict[str, Any], Callable[[Proble
         "misread input": ({}, misread("input")),
         "misread weight": ({}, misread("parameter")),
         "misread target": ({}, misread("target")),
-        "indices exchanged": ({"square": True}, lambda p, g: from_to(p, g, True)),
+        "indices exchanged": ({"square": True}, lambda p, g: from_to(g, True)),
         "sums for means": (
             {"samples": 2, "steps": 2},
             always(of_kind(("batch_loss", "batch_gradient"), sums)),
@@ -307,6 +293,7 @@ def ideas(random: Random) -> Mapping[str, tuple[dict[str, Any], Callable[[Proble
             always(of_kind(("state",), other_momentum)),
         ),
         "stale": ({"steps": 2}, always(Idea(stale=True))),
+        "rows too low": ({}, always(Idea(shift=1))),
         "no bias, softmax": ({"softmax": True}, always(of_kind(("preactivation",), without_bias))),
     }
 
@@ -337,7 +324,7 @@ def conventions() -> Mapping[str, tuple[dict[str, Any], Callable[[Problem, Graph
         "error turned, update added": ({}, lambda p, g: Idea(turned_and_added)),
         "rate in the velocity": ({"momentum": True, "steps": 2}, lambda p, g: rate_in_velocity(1)),
         "velocity downhill": ({"momentum": True, "steps": 2}, lambda p, g: rate_in_velocity(-1)),
-        "names exchanged": ({"square": True}, lambda p, g: from_to(p, g, False)),
+        "names exchanged": ({"square": True}, lambda p, g: from_to(g, False)),
     }
 
 
@@ -351,7 +338,7 @@ class Count:
     lost: list[float] = field(default_factory=list)
 
 
-def marked(random: Random, kinds: list[str], show: bool = False) -> tuple[float, SubmissionReport]:
+def marked(random: Random, kinds: list[str]) -> tuple[float, SubmissionReport]:
     """One student's sheet, marked: the marks lost and the report."""
     table = {**ideas(random), **conventions()}
     fixed: dict[str, Any] = {}
