@@ -313,17 +313,22 @@ class _Sheet:
         decimals = len(numbers) >= FEWEST_DIFFERENT and times > max(other, 0.75 * len(numbers))
         return Habit(digits, unit if decimals else 0.0)
 
-    def _everywhere(self) -> float | None:
-        """The one number that stands at most places, though it belongs at few of them."""
-        values = Counter(written.value for written in self.numbers.values())
-        if not values:
-            return None
-        value, times = values.most_common(1)[0]
-        if 2 * times <= len(self.numbers):
-            return None
-        places = [slot for slot, written in self.numbers.items() if written.value == value]
-        belongs = {f"{self.key.truth[slot]:.3g}" for slot in places}
-        return value if len(belongs) >= FEWEST_DIFFERENT else None
+    def _everywhere(self) -> frozenset[float]:
+        """The numbers that stand at most places of a section, though they belong at few."""
+        sections: dict[str, dict[float, list[int]]] = {}
+        for slot, written in self.numbers.items():
+            node = self.key.structure.nodes[slot]
+            if node is not None and written.digits:
+                places = sections.setdefault(node.step.section, {})
+                places.setdefault(written.value, []).append(slot)
+        found = set()
+        for places in sections.values():
+            value, most = max(places.items(), key=lambda each: len(each[1]))
+            belongs = {f"{self.key.truth[slot]:.3g}" for slot in most}
+            all_of_it = sum(map(len, places.values()))
+            if len(belongs) >= FEWEST_DIFFERENT and 2 * len(most) > all_of_it:
+                found.add(value)
+        return frozenset(found)
 
     def told(self) -> Iterator[Reading]:
         """Given quantities that were written down as another number."""

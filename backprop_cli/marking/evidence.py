@@ -8,6 +8,7 @@ answers tell which.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 from backprop_cli.graph.step import Section
@@ -19,9 +20,8 @@ from backprop_cli.marking.sheet import AnswerKey, Node
 from backprop_cli.marking.slips import CHANCE
 
 GRADIENTS: tuple[Section, ...] = ("backward", "gradient")
-MANY = 3
-"""So many answers that only repeat other numbers are no accident."""
-FORWARD: tuple[Section, ...] = ("forward", "loss", "backward", "gradient")
+SHARE = 0.5
+"""An idea that a student has shows at this part of the wrong answers where it could."""
 
 
 def shown_ideas(updates: Iterable[Evidence]) -> frozenset[Idea]:
@@ -32,11 +32,17 @@ def shown_ideas(updates: Iterable[Evidence]) -> frozenset[Idea]:
     """
     judgements: list[Judgement] = []
     places: dict[Idea, dict[int, float]] = {}
+    tried: Counter[Idea] = Counter()
+    numbers: dict[int, Written | None] = {}
     for evidence in updates:
         for slot, judgement in evidence.judgements.items():
             for idea, chance in judgement.candidates.items():
                 found = places.setdefault(idea, {})
                 found[len(judgements)] = chance if evidence.tells(slot) else 1.0
+                written = evidence.numbers.get(slot)
+                # The same number again tells nothing new, but for a 0 where others are none.
+                numbers[len(judgements)] = written if written and written.digits else None
+            tried.update(judgement.tried)
             judgements.append(judgement)
     shown: set[Idea] = set()
     while places:
@@ -44,7 +50,8 @@ def shown_ideas(updates: Iterable[Evidence]) -> frozenset[Idea]:
         covered = places.pop(idea)
         if len(covered) < 2:
             break
-        if math.prod(covered.values()) <= CHANCE:
+        chances = {numbers[place] or place: chance for place, chance in covered.items()}
+        if math.prod(chances.values()) <= CHANCE and len(covered) >= SHARE * tried[idea]:
             shown.add(idea)
             for others in places.values():
                 for place in covered:
@@ -71,17 +78,18 @@ class Evidence:
 
     def settle(self) -> None:
         """Replaces the judgements in doubt, and those that only repeat other numbers."""
-        for slot, judgement in list(self.judgements.items()):
-            if judgement.doubt:
-                self.judgements[slot] = self._settled(slot, judgement)
         repeats = [
             slot
             for slot, judgement in self.judgements.items()
             if judgement.verdict == "follow_through" and self._repeats(slot)
         ]
-        if len(repeats) >= MANY and not any(map(self._worked_out, self.judgements)):
+        most = 2 * len(self.judgements) >= len(self.key.asked)
+        if repeats and most and not any(map(self._worked_out, self.judgements)):
             for slot in repeats:
                 self.judgements[slot] = Judgement("wrong", TRIVIAL)
+        for slot, judgement in list(self.judgements.items()):
+            if judgement.doubt:
+                self.judgements[slot] = self._settled(slot, judgement)
 
     def tells(self, slot: int) -> bool:
         """Whether an answer can be evidence of a slip: a bare 0 only where others are none."""
@@ -120,18 +128,17 @@ class Evidence:
     def _is_good(self, slot: int) -> bool:
         judgement = self.judgements[slot]
         written = self.numbers.get(slot)
-        right = judgement.verdict in ("correct", "follow_through") and not judgement.doubt
-        return right and (written is None or written.digits > 0)
+        right = judgement.verdict in ("correct", "follow_through") and not judgement.same_as
+        return right and not judgement.doubt and (written is None or written.digits > 0)
 
     def _steps(self, sections: tuple[Section, ...]) -> Iterator[Node]:
         return (node for node in self.key.structure.steps if node.step.section in sections)
 
     def _with_digits(self, node: Node, unit: float) -> list[int]:
-        """The other quantities that show a digit at these decimals."""
-        sections = GRADIENTS if node.step.section in (*GRADIENTS, "update") else FORWARD
+        """The other gradients that show a digit at these decimals."""
         return [
             other.slot
-            for other in self._steps(sections)
+            for other in self._steps(GRADIENTS)
             if other is not node
             and abs(self.key.truth[other.slot]) >= 0.5 * unit
             and (other.slot in self.key.asked or other.slot in self.judgements)

@@ -79,6 +79,7 @@ class Judgement(NamedTuple):
     doubt: Doubt = ""
     same_as: str = ""  # where the same slip has been charged
     candidates: Mapping[Idea, float] = {}  # ideas that may explain it, and how often by chance
+    tried: frozenset[Idea] = frozenset()  # ideas that would have given some number here
     share: float | None = None  # of the points, where it is not what the verdict earns
 
     @property
@@ -115,7 +116,7 @@ class NumberJudge:
         habit: Habit,
         charged: MutableMapping[Idea, str] | None,
         accepted: Set[Idea] = frozenset(),
-        everywhere: float | None = None,
+        everywhere: Set[float] = frozenset(),
         read: ReadWork | None = None,
     ) -> None:
         self.key = key
@@ -124,7 +125,7 @@ class NumberJudge:
         self.charged = charged
         self.read = read  # own work under other readings of the sheet
         self.accepted = accepted  # ideas that the sheet as a whole shows
-        self.everywhere = everywhere  # a number written at most places, whatever belongs there
+        self.everywhere = everywhere  # numbers written at most places, whatever belongs there
         self.coarse = habit.digits < 2
         self.habit = habit._replace(digits=max(2, habit.digits))
         self.guess: Work | None = None  # with what the student must have used
@@ -159,7 +160,7 @@ class NumberJudge:
         slot = node.slot
         for work in self._own_works():
             if judgement.blank:
-                work.forget(slot, given.unit)
+                work.forget(slot)
             else:
                 work.right[slot] = judgement.right
                 if _is_whole(judgement, slot, given.value):
@@ -260,7 +261,7 @@ class NumberJudge:
         if given.digits == 0 and abs(reference.value) > NOTHING:
             return CORRECT._replace(doubt="zero", blank=reference.old is None)
         if abs(value) == 1 <= unit and abs(reference.value) < 1:
-            return CORRECT._replace(doubt="zero")
+            return CORRECT._replace(doubt="zero", blank=True)
         old = reference.old
         moves = old is not None and reference.scale > FLOAT * abs(old)
         if old is not None and moves and written_the_same(value, unit, old):
@@ -271,11 +272,12 @@ class NumberJudge:
         self, node: Node, given: Written, reference: Reference, v: Sequence[float]
     ) -> Judgement | None:
         """Within what earlier roundings allow: never credit for what could be anything."""
-        if given.unit + reference.spread > WIDE_SHARE * reference.scale:
-            if self.coarse:
-                return None  # with one digit anything would do
-            return Judgement("imprecise", TOO_COARSE, right=True)
-        if self._hides_slip(node, given, reference, v):
+        wide = given.unit + reference.spread > WIDE_SHARE * reference.scale
+        if wide and (self.coarse or given.digits < 2):
+            return None  # with one digit anything would do
+        if wide or self._hides_slip(node, given, reference, v):
+            if any(self.work.tainted[parent] for parent in node.parents):
+                return None  # and so it would from a number out of nowhere
             return Judgement("imprecise", TOO_COARSE, right=True)
         return self._shown(given, reference)
 
@@ -309,7 +311,7 @@ class NumberJudge:
             first = own if first is None else first
             judgement = self._against(node, given, self._own(node, work, own, spread), work.v)
             if judgement is not None:
-                if given.value == self.everywhere and not work.right_parents(node):
+                if given.value in self.everywhere and not work.right_parents(node):
                     return Judgement("wrong", EVERYWHERE), own
                 return self._with_parents(node, work, judgement, own), own
         return None, first
@@ -390,6 +392,12 @@ class NumberJudge:
 
     def _with_parents(self, node: Node, work: Work, judgement: Judgement, own: float) -> Judgement:
         if work.right_parents(node):
+            # What was rounded to nothing on the way has still to be shown.
+            truth = self.key.truth
+            if own == 0 and truth[node.slot] != 0:
+                return judgement._replace(doubt="zero", blank=True)
+            if node.base >= 0 and own == work.v[node.base] and truth[node.slot] != truth[node.base]:
+                return judgement._replace(doubt="unchanged")
             return judgement
         if self._pays(node, work, own):
             return Judgement("wrong", TRIVIAL)
@@ -423,28 +431,38 @@ class NumberJudge:
         return self._confirmed
 
     def _wrong(self, node: Node, given: Written, own: float | None) -> Judgement:
-        found = self.finder.explain(
+        found, tried = self.finder.explain(
             self.key, node, given, self._works(), self._confirm(), self.habit
         )
+        if self._repeats(node, given):
+            found = []
         explanation = self._mistyped(node, given, self._chosen(found), own)
         near = self._near(node, given.value, own)
-        if near and (explanation is None or (explanation.rank >= LOOSE and explanation.fit > FITS)):
+        loose = explanation is None or (explanation.rank >= LOOSE and explanation.fit > FITS)
+        if near and (loose or self._alone(node)):
             return Judgement("imprecise", ROUNDED_EARLY, own=own)
         return self._explained(node, given, explanation, own)._replace(
-            candidates=_candidates(found)
+            candidates=_candidates(found), tried=tried
         )
+
+    def _repeats(self, node: Node, given: Written) -> bool:
+        """Whether a number only repeats the old parameter, or one that came out of nowhere."""
+        work = self.work
+        if node.base >= 0 and written_the_same(given.value, given.unit, work.v[node.base]):
+            return True
+        return any(work.tainted[slot] and work.v[slot] == given.value for slot in node.parents)
 
     def _in_doubt(self, node: Node, given: Written, judgement: Judgement) -> Judgement:
         """A bare 0 may also be what a slip gives."""
-        found = self.finder.explain(
+        found, tried = self.finder.explain(
             self.key, node, given, self._works(), self._confirm(), self.habit
         )
         ideas = _candidates(found)
         for each in found:
             if each.idea in self.accepted:
                 explained = self._explained(node, given, each, judgement.own)
-                return explained._replace(candidates=ideas)
-        return judgement._replace(candidates=ideas)
+                return explained._replace(candidates=ideas, tried=tried)
+        return judgement._replace(candidates=ideas, tried=tried)
 
     def _chosen(self, found: Sequence[Explanation]) -> Explanation | None:
         """The simplest slip: one that the sheet shows elsewhere, or that is no accident here."""
@@ -461,13 +479,12 @@ class NumberJudge:
         truth = self.key.truth[node.slot]
         if not any(is_mistyped(given, right) for right in (truth, own) if right is not None):
             return explanation
-        work = self.work
         uses = [
-            slot for slot in self.finder.structure.users.get(node.slot, ()) if work.written[slot]
+            slot
+            for slot in self.finder.structure.users.get(node.slot, ())
+            if self.work.written[slot]
         ]
-        right = any(
-            written_the_same(work.v[slot], work.unit[slot], self.key.truth[slot]) for slot in uses
-        )
+        right = any(map(self._goes_on_right, uses))
         if not right and explanation is not None:
             idea = explanation.idea
             known = idea in self.accepted or (self.charged is not None and idea in self.charged)
@@ -475,6 +492,16 @@ class NumberJudge:
                 return explanation
         mistake = Mistake("mistyped", MISTYPED)
         return Explanation(RANK["mistyped"], 0.0, mistake, node.slot, given.value)
+
+    def _goes_on_right(self, slot: int) -> bool:
+        """Whether a written number is the true one, and not what own numbers would give."""
+        work, node = self.work, self.work.nodes[slot]
+        assert node is not None
+        work.settle(node.needs)
+        value, unit = work.v[slot], work.unit[slot]
+        own = node.function(work.v)
+        true = written_the_same(value, unit, self.key.truth[slot])
+        return true and not written_the_same(value, unit, own)
 
     def _explained(
         self, node: Node, given: Written, explanation: Explanation | None, own: float | None

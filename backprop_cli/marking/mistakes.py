@@ -97,7 +97,7 @@ class Variant(NamedTuple):
     mistake: Mistake
     rank: float
     formula: Formula
-    idea: Idea
+    idea: Idea | None  # None for what is no way of working
 
 
 class Made(NamedTuple):
@@ -397,7 +397,7 @@ class Slips:
                 message = f"only the change was given; it is added to the old value {step.of}"
                 return _variant("missing-path", message, edit.formula, role="change")
             message = f"{text} was left out, so nothing changed"
-            return _variant("missing-path", message, edit.formula, role="unchanged")
+            return _variant("missing-path", message, edit.formula)._replace(idea=None)
         if step.section == "forward" and self._is_bias(edit.part):
             return _variant("missing-bias", f"the bias {text} was left out", edit.formula)
         if step.links:

@@ -79,18 +79,21 @@ class SlipFinder:
         works: Sequence[Work],
         confirmed: Set[int],
         habit: Habit,
-    ) -> list[Explanation]:
-        """The slips that give this number where the right one is another, the simplest first.
+    ) -> tuple[list[Explanation], frozenset[Idea]]:
+        """The slips that give this number where the right one is another, the simplest first;
+        and the ideas that give any number there.
 
         They are not looked for in steps that are `confirmed` to have been done right. Steps that
         were not written may have been rounded by the student's `habit`.
         """
         found: list[Explanation] = []
+        tried: set[Idea] = set()
         for place, work in enumerate(works):
             search = _Search(self, key, work, place * TRUE_PARENTS, habit)
             search.everywhere(node, given, confirmed)
             found += search.rated()
-        return sorted(found, key=lambda each: (each.rank, each.distance))
+            tried |= search.tried
+        return sorted(found, key=lambda each: (each.rank, each.distance)), frozenset(tried)
 
     def structural(self, node: Node, v: Sequence[float]) -> list[float]:
         """What the slips of the step itself would give, operands and stray factors left aside."""
@@ -169,11 +172,14 @@ class _Search:
         self.found: list[Explanation] = []
         self.trials: dict[float, float] = {}  # the rank of each number that a candidate gives
         self.lookups: list[tuple[float, float]] = []  # ranks, and how many numbers were tried
+        self.tried: set[Idea] = set()
+        self.whole = False  # whether numbers are short here, so that one fits in all its digits
         self._sorted: list[tuple[float, int]] | None = None
 
     def everywhere(self, node: Node, given: Written, confirmed: Set[int]) -> None:
         """Slips in the step itself, and in the unwritten steps that it is reached through."""
         value, unit = given.value, given.unit if given.digits else 0.0
+        self.whole = self.key.short[node.slot]
         levels = self.work.levels(node, MOST_HIDDEN)
         rounded = any(slot not in self.key.asked for slot, _ in levels)
         self.at(node, value, unit, 0.0, rounded)
@@ -181,7 +187,9 @@ class _Search:
         for place, (slot, level) in enumerate(levels):
             if slot in confirmed:
                 continue
-            doubtful = level >= FAR and given.digits < SURE
+            # A gradient for a weight is its unit's, but for a factor.
+            own = node.step.kind == "gradient" and not isinstance(node.step.formula, Name)
+            doubtful = level >= FAR + own and given.digits < SURE
             if doubtful and abs(value - right) <= NEAR_RIGHT * abs(right):
                 continue
             between = self.finder.structure.nodes[slot]
@@ -200,9 +208,9 @@ class _Search:
         ranks = sorted(self.trials.values())
         rated = []
         for each in self.found:
-            tried = float(bisect_right(ranks, each.simple + CLOSE) - 1)
+            tried = float(bisect_right(ranks, each.simple + CLOSE)) - self.whole
             tried += sum(times for rank, times in self.lookups if rank <= each.simple + CLOSE)
-            chance = EMPTY if each.near == EMPTY else min(1.0, max(tried, 0.0) * each.near)
+            chance = EMPTY if each.near == EMPTY else min(1.0, tried * each.near)
             rated.append(each._replace(chance=chance))
         return rated
 
@@ -221,7 +229,7 @@ class _Search:
             return
         if rounded and self.habit.digits < 17 and right:
             slack = work.widened(node, self.habit) / abs(right)
-            slack = max(slack, 5 * 10.0 ** (1 - self.habit.digits))
+            slack = max(slack, 2 * 10.0 ** (1 - self.habit.digits))
             target = target._replace(slack=min(slack, MOST_LOOSE))
         later += self.later
         self._variants(node, target, later)
@@ -253,6 +261,8 @@ class _Search:
         value, unit, right = target.value, target.unit, target.right
         if abs(result - right) <= target.apart:
             return
+        if slip.idea is not None:
+            self.tried.add(slip.idea)
         if not value:
             if abs(result) <= CLOSE * abs(right):
                 self.found.append(slip._replace(rank=simple, simple=simple, near=EMPTY))

@@ -73,12 +73,11 @@ class Work:
             return False
         return not any(self.unit[parent] for parent in node.parents)
 
-    def forget(self, slot: int, unit: float) -> None:
+    def forget(self, slot: int) -> None:
         """The written number says too little: go on with what follows from the earlier ones."""
         self.known[slot] = 0
         self.written[slot] = 0
         self.settle((slot,))
-        self.unit[slot] = max(self.unit[slot], unit)
 
     def assume(self, slot: int, value: float, unit: float) -> None:
         """The student must have used this value; what follows from it is calculated anew."""

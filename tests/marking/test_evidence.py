@@ -1,0 +1,50 @@
+"""Nothing for what shows nothing, nothing lost by honest rounding; ideas cost what they are worth.
+
+Small counts of what the scripts beside this file count.
+"""
+
+from __future__ import annotations
+
+from random import Random
+
+import knowing_nothing
+import pytest
+import simulated
+import whole_sheets
+
+from backprop_cli.problem.read import read_problem
+
+SHEETS = sorted(knowing_nothing.PROBLEMS.glob("*.yaml"), key=lambda path: path.stem)
+GUESSED = 0.08
+"""Numbers out of nowhere hit something now and then: of a few points one is more than 5 %."""
+FEW = 15
+
+
+def most(strategy: str, points: float) -> float:
+    if strategy not in knowing_nothing.GUESSES:
+        return 0.05
+    return max(GUESSED, 1 / points if points < FEW else 0.0)
+
+
+@pytest.mark.parametrize("path", SHEETS[::3], ids=lambda path: path.stem)
+def test_answers_that_show_nothing_earn_nothing_on_the_sheets_of_the_package(path: object) -> None:
+    problem = read_problem(path)  # type: ignore[arg-type]
+    for strategy, share, points in knowing_nothing.excess(problem):
+        assert share <= most(strategy, points), strategy
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_answers_that_show_nothing_earn_nothing_on_random_sheets(seed: int) -> None:
+    for problem in (
+        simulated.random_problem(Random(f"evidence-{seed}")),
+        whole_sheets.problem(Random(f"evidence-{seed}")),
+    ):
+        for strategy, share, points in knowing_nothing.excess(problem, seed):
+            assert share <= most(strategy, points), strategy
+        assert knowing_nothing.honest_loss(problem) <= 0.05
+
+
+@pytest.mark.parametrize("pair", whole_sheets.PAIRS, ids=" + ".join)
+def test_two_ideas_cost_two_marks(pair: list[str]) -> None:
+    lost = [whole_sheets.marked(Random(f"pair-{n}"), pair)[0] for n in range(3)]
+    assert sum(abs(each - 2) <= 1 for each in lost) >= 2
