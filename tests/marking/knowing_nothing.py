@@ -38,6 +38,11 @@ def _parents(key: AnswerKey, slot: int) -> list[int]:
     return list(node.parents)
 
 
+def _section(key: AnswerKey, slot: int) -> str:
+    node = key.structure.nodes[slot]
+    return "" if node is None else node.step.section
+
+
 def _old(key: AnswerKey, slot: int, before: dict[int, str]) -> float | None:
     """The value before an update, as it was written in the update before."""
     node = key.structure.nodes[slot]
@@ -216,12 +221,16 @@ def excess(problem: Problem, seed: int = 0) -> Iterator[tuple[str, float, float]
 
 
 def honest_loss(problem: Problem, places: int = 2) -> float:
-    """The share that an honest student loses who writes every number to two decimals."""
+    """The share that an honest student loses who writes every number to two decimals, on a
+    sheet with gradients that show a digit there."""
     checker = Checker(problem)
     if not checker.max_score or checker.keys[0].symbolic:
         return 0.0
     rows = []
     for key in checker.keys:
+        gradients = [slot for slot in key.asked if _section(key, slot) == "gradient"]
+        if not any(abs(key.truth[slot]) >= 0.5 * 10**-places for slot in gradients):
+            return 0.0
         rows.append(
             tuple(
                 Answer(key.structure.names[slot], (f"{key.truth[slot]:.{places}f}",), 0, 0)
