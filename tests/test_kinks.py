@@ -6,6 +6,7 @@ import pytest
 from pages import page, problem, run
 
 from backprop_cli.diagnostics import ProblemError
+from backprop_cli.problem.read import read
 from backprop_cli.render import text
 from backprop_cli.verify import verification
 from backprop_cli.verify.sheet import verification_sheet
@@ -127,3 +128,35 @@ def test_no_gradient_passes_what_is_stopped() -> None:
     assert gradient(STRAIGHT_THROUGH, "dL/dx") == 1
     assert verification(problem(STRAIGHT_THROUGH)).agrees
     assert "passes no gradient back" in " ".join(page(STRAIGHT_THROUGH).split())
+
+
+SPIKE = """
+    inputs: [2]
+    targets: [1]
+    layers:
+      - {activation: {name: spike, formula: "1 if z >= 0 else 0", slope: "1/(1 + z^2) + a"}, weights: [[0.5]]}
+      - {activation: identity, weights: [[3]]}
+    loss: squared_error
+"""
+
+
+def test_an_activation_may_have_a_slope_of_its_own() -> None:
+    # z = 1, a = 1, ŷ = 3: ∂L/∂w = −2(1 − 3)·3·(1/2 + 1)·2
+    assert gradient(SPIKE, "dL/dw1_1_1") == 4 * 3 * 1.5 * 2
+    assert verification(problem(SPIKE)).agrees
+    assert "the one that the file gives" in " ".join(page(SPIKE).split())
+
+
+@pytest.mark.parametrize(
+    ("formula", "slope", "warns"),
+    [
+        ("1/(1 + exp(-z))", "a*(1 - a)", False),
+        ("1/(1 + exp(-z))", "z*(1 - z)", True),
+        ("1 if z >= 0 else 0", "1/(1 + z^2)", True),
+        ("z^2", "2*z", False),
+    ],
+)
+def test_a_slope_that_is_no_derivative_is_warned_of(formula: str, slope: str, warns: bool) -> None:
+    layer = f'{{activation: {{formula: "{formula}", slope: "{slope}"}}, weights: [[0.5]]}}'
+    warnings = read("one.yaml", f"inputs: [2]\nlayers: [{layer}]\n")[1]
+    assert any(one.code == "own-slope" for one in warnings) == warns

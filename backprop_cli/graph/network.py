@@ -156,6 +156,7 @@ class _Expansion:
         inner = sampled(self.names.inner_a(depth, unit), mark)
         if inner != name:
             self.aliases[inner] = name
+        own_slope: Formula | None = None
         if self.names.merged(depth, unit):
             self.aliases[sampled(self.names.z(depth, unit), mark)] = name
             formula, numeric, rule = self._weighted_sum(depth, unit, mark), None, None
@@ -165,7 +166,10 @@ class _Expansion:
                 Name(sampled(self.names.of_unit(before, depth, other), mark))
                 for other in range(1, layer.units + 1)
             ]
-            formula, numeric, rule = activation_formula(layer.activations[unit - 1], unit - 1, zs)
+            use = layer.activations[unit - 1]
+            formula, numeric, rule = activation_formula(use, unit - 1, zs)
+            if isinstance(use, Custom) and use.slope is not None:
+                own_slope = substitute(use.slope, {"z": zs[unit - 1], "a": Name(name)})
         compared = depth == len(self.network.layers) and self.network.targets
         self.steps.append(
             Step(
@@ -177,6 +181,7 @@ class _Expansion:
                 unit=Unit(depth, unit),
                 rule=rule,
                 numeric=numeric,
+                own_slope=own_slope,
                 target=sampled(self.names.target(unit), mark) if compared else None,
             )
         )

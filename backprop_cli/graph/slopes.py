@@ -64,6 +64,8 @@ def local_derivatives(
         return _loss_slopes(problem, problem.model, step, parents)
     if step.rule is not None and isinstance(problem.model, Network):
         return _activation_slopes(problem, graph, step, parents)
+    if step.own_slope is not None:
+        return {name: Local(step.own_slope) for name in parents}
     coefficients = linear_coefficients(step.formula)
     if coefficients is not None:
         return {name: Local(coefficients[name]) for name in parents}

@@ -98,6 +98,7 @@ class Step:
     numeric: Formula | None = None
     product: Formula | None = None
     added: Formula | None = None
+    own_slope: Formula | None = None  # the author's own, by the one quantity in `formula`
     of: str | None = None  # the parameter that a gradient, state or update belongs to
     over: str | None = None
     alias: str | None = None

@@ -20,11 +20,11 @@ from backprop_cli.algebra.compose import (
     written,
 )
 from backprop_cli.algebra.expressions import public
-from backprop_cli.formula.build import ZERO, names_in
-from backprop_cli.formula.nodes import Formula, Name
+from backprop_cli.formula.build import ZERO, names_in, negative, product, substitute, total
+from backprop_cli.formula.nodes import Call, Formula, Name
 from backprop_cli.graph.derivation import Derivations
 from backprop_cli.graph.naming import derivative_name
-from backprop_cli.graph.step import Graph
+from backprop_cli.graph.step import Graph, Step
 
 Definitions: TypeAlias = list[tuple[str, Formula]]
 
@@ -65,9 +65,19 @@ class Forward:
 def forward_pass(graph: Graph, *, saturated: bool) -> Forward:
     steps = graph.section("forward", "loss")
     return Forward(
-        [(step.name, (step.numeric if saturated else None) or step.formula) for step in steps],
+        [(step.name, _to_measure(step, saturated)) for step in steps],
         saturated,
     )
+
+
+def _to_measure(step: Step, saturated: bool) -> Formula:
+    """The formula of a step; one whose slope is the author's own as the line of that slope."""
+    if step.own_slope is None or not (names := names_in(step.formula)):
+        return (step.numeric if saturated else None) or step.formula
+    z = Name(names[0])
+    slope = substitute(step.own_slope, {step.name: step.formula})
+    moved = total(z, negative(Call("stop", (z,))))
+    return total(Call("stop", (step.formula,)), product(Call("stop", (slope,)), moved))
 
 
 def differentiated(graph: Graph) -> list[Asked]:

@@ -21,11 +21,13 @@ class Custom:
     """An author's own activation `formula` in `z`, or loss in `y` and `yhat`.
 
     For an activation the formula is in the name `z`. For a loss it is the whole loss of one
-    sample, in the names of outputs and targets (`y1`, `yhat1`, … or `y`, `yhat`).
+    sample, in the names of outputs and targets (`y1`, `yhat1`, … or `y`, `yhat`). `slope` is the
+    author's own for an activation, in `z` and `a`; it need not be the derivative.
     """
 
     name: str
     formula: Formula
+    slope: Formula | None = None
 
 
 @dataclass(frozen=True)

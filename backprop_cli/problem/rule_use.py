@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from backprop_cli.diagnostics import escape, listed, quote
-from backprop_cli.problem.formulas import report_undefined
+from backprop_cli.formula.evaluate import as_float, evaluate
+from backprop_cli.formula.nodes import Formula
+from backprop_cli.problem.formulas import formula, report_undefined
 from backprop_cli.problem.model import Activation, Custom, RuleUse
 from backprop_cli.problem.rule_options import read_options, read_parts, refuse_options
 from backprop_cli.problem.values import (
@@ -24,7 +27,9 @@ def activation(node: Node, report: Report) -> Activation | None:
         return _named_activation(node, (), report)
     parts = read_parts(node, report, "an activation")
     if parts.formula_node is not None:
-        refuse_options(parts, report, "an activation")
+        slopes = [value for key, value in parts.rest if key.text == "slope"]
+        others = tuple(pair for pair in parts.rest if pair[0].text != "slope")
+        refuse_options(replace(parts, rest=others), report, "an activation")
         if parts.formula is None or report_undefined(
             parts.formula,
             parts.formula_node,
@@ -33,12 +38,43 @@ def activation(node: Node, report: Report) -> Activation | None:
             "the formula of an activation is in `z` alone; write other numbers out",
         ):
             return None
-        return Custom(parts.name or "g", parts.formula)
+        own = _own_slope(slopes[0], parts.formula, report) if slopes else None
+        return Custom(parts.name or "g", parts.formula, own)
     if parts.name is None:
         if isinstance(node, Entries) and parts.name_node is node:
             report.error("missing-key", "this activation has no `name`", node, "add `name:`")
         return None
     return _named_activation(parts.name_node, parts.rest, report)
+
+
+_LOOKED_AT = (-2.3, -0.7, 0.4, 1.9)  # where an author's slope is compared; no usual kink
+_APART, _AGREES = 1e-5, 1e-4
+
+
+def _own_slope(node: Node, activation: Formula, report: Report) -> Formula | None:
+    """An author's own slope in `z` and `a`, with a warning where it is no derivative."""
+    slope = formula(node, report, "the slope of an activation", ("z", "a"))
+    advice = "the slope of an activation is in `z` and its output `a`"
+    if slope is None or report_undefined(slope, node, ("z", "a"), report, advice):
+        return None
+
+    def value(of: Formula, z: float, a: float = 0.0) -> float:
+        return as_float(evaluate(of, {"z": z, "a": a}.__getitem__))
+
+    for z in _LOOKED_AT:
+        after, before = value(activation, z + _APART), value(activation, z - _APART)
+        derivative = (after - before) / (2 * _APART)
+        own = value(slope, z, value(activation, z))
+        if abs(own - derivative) > _AGREES * max(1.0, abs(derivative)):
+            report.warning(
+                "own-slope",
+                f"the slope is {own:.4g} at z = {z}, where the derivative of the formula is "
+                f"{derivative:.4g}",
+                node,
+                "the sheet uses it as it is given: a surrogate gradient may be meant",
+            )
+            break
+    return slope
 
 
 def _named_activation(

@@ -118,7 +118,11 @@ def _activation() -> Schema:
     rows = list(activations.ACTIVATIONS.values())
     own = _object(
         "An activation of your own.",
-        {"name": _described(TEXT, "How the sheet calls it."), "formula": FORMULA},
+        {
+            "name": _described(TEXT, "How the sheet calls it."),
+            "formula": FORMULA,
+            "slope": _described(FORMULA, "Its slope in z and a, where it is not the derivative."),
+        },
         required=["formula"],
     )
     return {

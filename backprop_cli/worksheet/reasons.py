@@ -64,7 +64,15 @@ def slope_reasons(sheet: Sheet) -> Iterator[Paragraph]:
     for name in rules:
         if name is not None and name in ACTIVATIONS:
             yield Paragraph((Text(ACTIVATIONS[name].reason),))
+    if any(step.own_slope is not None for step in sheet.graph.steps):
+        yield Paragraph((Text(OWN_SLOPE),))
     yield from share_reasons(sheet)
+
+
+OWN_SLOPE = (
+    "The slope of an activation of the file's own is the one that the file gives, which need not be"
+    " the derivative of its formula."
+)
 
 
 def share_reasons(sheet: Sheet) -> Iterator[Paragraph]:
