@@ -28,6 +28,7 @@ from backprop_cli.console import (
     writes_unicode,
 )
 from backprop_cli.diagnostics import ProblemError, escape, nearest, quote, render_all
+from backprop_cli.together import conflict
 
 if TYPE_CHECKING:
     from backprop_cli.graph.step import Graph
@@ -363,6 +364,26 @@ def solve(
 ) -> None:
     """The worked solution: forward, loss, gradients, update, and the loss again."""
     chosen = format or by_ending(output, ENDINGS, Format.TEXT)
+    honour(
+        chosen,
+        {
+            "--symbolic": symbolic,
+            "--composed": composed,
+            "--only": only,
+            "--form": form,
+            "--record": record,
+            "--steps": steps,
+            "--show": show,
+            "--digits": digits,
+            "--round-each": round_each,
+            "--exact": exact,
+            "--curve": curve,
+            "--lr-sweep": lr_sweep,
+        },
+        ascii,
+        width,
+        paper,
+    )
     problem = read(file, student)
     from backprop_cli.run import solve as solve_problem
     from backprop_cli.worksheet.sheet import Choices
@@ -387,13 +408,14 @@ def solve(
         run = solve_problem(
             problem, steps=steps, show=shown, round_each=round_each, progress=progress
         )
+    asked = only_names(run, only or [])
     choices = Choices(
         symbolic=symbolic,
-        only=only_names(run, only or []),
+        only=asked,
         form=form.value if form else None,
         digits=digits,
         fractions=exact,
-        curve=curve_range(run, curve),
+        curve=curve_range(run, curve, asked),
         pictures=chosen is not Format.TEXT,
         composed=composed,
         record=record,
@@ -443,6 +465,7 @@ def check(
 ) -> None:
     """Mark answer files: honest rounding costs nothing, one slip costs one mark."""
     chosen = format or by_ending(output, REPORT_ENDINGS, ReportFormat.TEXT)
+    honour(chosen, {}, ascii, width)
     if [file, *answers].count("-") > 1:
         raise UsageProblem("only one file can be read from stdin")
     problem = read(file)
@@ -533,6 +556,8 @@ def worksheet(
         raise UsageProblem("--form: a blank sheet is made for reuse, delta or matrix")
     if answers and (digits is not None or form is not Form.REUSE):
         raise UsageProblem("--form and --digits are of the sheet, not of an answer file")
+    chosen = None if answers else format or by_ending(output, ENDINGS, Format.TEXT)
+    honour(chosen, {"--answers": answers}, ascii, width, paper)
     problem = read(file, student)
     from backprop_cli.marking.asked import updates_asked
     from backprop_cli.run import solve as solve_problem
@@ -541,10 +566,9 @@ def worksheet(
 
     run = solve_problem(problem, show=updates_asked(problem))
     complain_of_unused(problem, [iteration.graph for iteration in run.iterations])
-    if answers:
+    if chosen is None:
         deliver(answers_template(run, answer_kind(format, output)), output)
         return
-    chosen = format or by_ending(output, ENDINGS, Format.TEXT)
     choices = Choices(form=BLANK_FORMS[form], digits=digits, pictures=chosen is not Format.TEXT)
     document = blank(run, choices)
     deliver(rendered(document, chosen, output, ascii, width, paper), output)
@@ -566,6 +590,7 @@ def draw(
 ) -> None:
     """The network with its values and gradients as a picture."""
     chosen = format or by_ending(output, PICTURE_ENDINGS, Picture.SVG)
+    honour(chosen, {}, ascii, width)
     problem = read(file, student)
     from backprop_cli.run import solve as solve_problem
     from backprop_cli.worksheet.diagram import diagram
@@ -681,6 +706,20 @@ def refuse(chosen: str, where: str, **options: object) -> None:
     for option, value in options.items():
         if value is not None and chosen not in where.split(" or "):
             raise UsageProblem(f"{option} belongs to {where} and means nothing with {chosen}")
+
+
+def honour(
+    format: StrEnum | None,
+    given: Mapping[str, object],
+    ascii: bool,
+    width: int | None,
+    paper: Paper = Paper.A4,
+) -> None:
+    """Refuse the options of a command that it cannot honour beside the others."""
+    layout = {"--ascii": ascii, "--width": width, "--paper": paper is not Paper.A4}
+    named = {} if format is None else {f"--format {format.value}": True}
+    if (reason := conflict({**given, **layout, **named})) is not None:
+        raise UsageProblem(reason)
 
 
 def unwritten(output: Path | None, force: bool) -> None:
@@ -1275,8 +1314,10 @@ def suggestion(name: str, known: Sequence[str] | dict[str, None]) -> str:
     return f"; {close}" if close else ""
 
 
-def curve_range(run: Run, text: str | None) -> tuple[str, float, float] | None:
-    """`x=-5:5` as (name, low, high)."""
+def curve_range(
+    run: Run, text: str | None, only: Sequence[str] = ()
+) -> tuple[str, float, float] | None:
+    """`x=-5:5` as (name, low, high); `only` are the quantities to draw, all of those by default."""
     if text is None:
         return None
     name, equals, limits = text.partition("=")
@@ -1291,6 +1332,16 @@ def curve_range(run: Run, text: str | None) -> tuple[str, float, float] | None:
     if name not in leaves:
         raise UsageProblem(
             f"{quote(name)} is not a given quantity of this worksheet{suggestion(name, leaves)}"
+        )
+    from backprop_cli.worksheet.curves import MOST_SERIES, PASSES
+
+    steps = run.iterations[0].graph.step
+    for each in only:
+        if each not in steps or steps[each].section not in PASSES:
+            raise UsageProblem(f"--curve draws what is worked out before the update, not {each}")
+    if len(only) > MOST_SERIES:
+        raise UsageProblem(
+            f"--curve draws up to {MOST_SERIES} quantities together, not {len(only)}"
         )
     return (name, *ends)
 

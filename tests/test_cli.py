@@ -166,6 +166,61 @@ def test_the_gradient_of_one_sample_by_either_name(asked: str) -> None:
     assert result.text.count("= ∂L[2]/∂ŷ[2]") == 1
 
 
+FUNCTION = PROBLEMS / "network-as-a-function.yaml"
+
+
+def test_curves_of_chosen_quantities_alone() -> None:
+    asked = [part for name in ("z1", "a1", "z3") for part in ("--only", name)]
+    shown = backprop("solve", FUNCTION, "--curve", "x=-5:5", *asked)
+    assert "z1, a1, z3 as functions of x" in shown.text
+    assert "Forward pass" not in shown.text
+    for mark, name in zip("●×▲", ("z1", "a1", "z3"), strict=True):
+        assert f"{mark} {name}" in shown.text
+        assert shown.text.count(mark) > 5  # also where curves run together
+    page = backprop("solve", FUNCTION, "--curve", "x=-5:5", *asked, "--format", "html").text
+    assert page.count("stroke-dasharray") >= 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "refused"),
+    [
+        ("solve --lr-sweep 0.1 --symbolic --digits 3", "--symbolic and --digits"),
+        *(
+            (f"solve --lr-sweep 0.1 {option}", option.partition(" ")[0])
+            for option in (
+                *("--composed", "--only L", "--form delta", "--show 2", "--exact"),
+                *("--round-each 3", "--curve x1=0:1", "--form gates --record"),
+            )
+        ),
+        ("solve --lr-sweep 0.1 --format json", "--format json"),
+        ("solve --curve x1=0:1 --format json", "--curve"),
+        ("solve --curve x1=0:1 --only L --symbolic", "--symbolic"),
+        ("solve --curve x1=0:1 --only w1_1_1_new", "--curve"),
+        ("solve --curve x1=0:1 --only *1_1*", "--curve"),
+        ("solve --format json --digits 3", "--digits"),
+        ("solve --format json --exact", "--exact"),
+        ("solve --format html --width 90", "--width"),
+        ("solve --paper letter", "--paper"),
+        ("worksheet --answers --ascii", "--ascii"),
+        ("worksheet --format latex --width 90", "--width"),
+        ("draw --width 90", "--width"),
+        ("draw --format mermaid --ascii", "--ascii"),
+    ],
+)
+def test_what_a_command_cannot_honour_is_refused(arguments: str, refused: str) -> None:
+    command, *options = arguments.split()
+    result = backprop(command, SHEET, *options)
+    assert (result.code, result.text) == (2, "")
+    assert result.complaints.startswith(f"error: {refused} ")
+
+
+def test_a_report_for_programs_has_no_width(tmp_path: Path) -> None:
+    answers = tmp_path / "a.yaml"
+    answers.write_text("answers: {z1_1: 5.02}\n", encoding="utf-8")
+    result = backprop("check", SHEET, answers, "--format", "csv", "--width", "90")
+    assert (result.code, "--width cannot be used with" in result.complaints) == (2, True)
+
+
 def test_validate_reports_every_file_and_goes_on(tmp_path: Path) -> None:
     wrong = tmp_path / "wrong.yaml"
     wrong.write_text("layers: 3\n", encoding="utf-8")

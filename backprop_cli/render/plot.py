@@ -155,7 +155,10 @@ def _marked(
 ) -> list[str]:
     markers = ASCII_MARKERS if ascii else MARKERS
     grid = [[" "] * columns for _ in range(rows)]
-    for place, one in reversed(list(enumerate(series))):
-        for x, y in _track(finite(one), columns, rows, x_range, y_range):
-            grid[y][x] = markers[place % len(markers)]
+    passing: dict[tuple[int, int], dict[str, None]] = {}
+    for place, one in enumerate(series):
+        for cell in _track(finite(one), columns, rows, x_range, y_range):
+            passing.setdefault(cell, {})[markers[place % len(markers)]] = None
+    for (x, y), those in passing.items():  # where curves run together they take turns
+        grid[y][x] = list(those)[x % len(those)]
     return ["".join(row) for row in grid]

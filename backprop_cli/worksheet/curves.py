@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 
+from backprop_cli.formula.build import names_in
 from backprop_cli.formula.evaluate import as_float
+from backprop_cli.graph.step import Graph, Section
 from backprop_cli.run import Run, batch_size, evaluate_steps, leaf_values, sample_count
 from backprop_cli.worksheet.document import Curve, Series
 from backprop_cli.worksheet.numbers import in_a_sentence
@@ -40,27 +43,40 @@ def loss_curve(run: Run) -> Curve | None:
     )
 
 
-def function_curve(run: Run, curve: tuple[str, float, float]) -> Curve:
-    """The outputs of the network over one of its given quantities, everything else held fixed.
+MOST_SERIES = 6
+"""More curves than these cannot be told apart in one picture."""
 
-    What is drawn: the last forward quantity before the loss (each output of a network), and the
-    loss itself where nothing else depends on the name.
-    """
+PASSES: tuple[Section, ...] = ("forward", "loss", "backward", "gradient")
+"""What can be drawn: all that is worked out before the update."""
+
+
+def drawn(graph: Graph) -> tuple[str, ...]:
+    """What is drawn unless the reader chooses: every output of a network, the output of equations
+    or, where that is a loss, the last forward quantity that it is worked out from."""
+    forward = graph.section("forward")
+    depth = max((step.unit.layer for step in forward if step.unit is not None), default=None)
+    if depth is not None:
+        return tuple(
+            step.name
+            for step in forward
+            if step.unit is not None and step.unit.layer == depth and step.kind == "activation"
+        )
+    output = graph.step[graph.output]
+    before = {step.name for step in forward}
+    last = before.intersection(names_in(output.formula))
+    if output.section != "loss" or not last:
+        return (output.name,)
+    return (max(last, key=[step.name for step in forward].index),)
+
+
+def function_curve(run: Run, curve: tuple[str, float, float], names: Sequence[str] = ()) -> Curve:
+    """Quantities over one of the given ones, everything else held fixed: `names`, of which there
+    are at most `MOST_SERIES`, or what `drawn` chooses."""
     name, low, high = curve
     graph = run.iterations[0].graph
-    forward = graph.section("forward") or graph.section("loss")
-    last = [step for step in forward if step.unit == forward[-1].unit]
-    if forward[-1].unit is not None:
-        depth = forward[-1].unit.layer
-        last = [
-            step
-            for step in forward
-            if step.unit and step.unit.layer == depth and step.kind == "activation"
-        ]
-    else:
-        last = [forward[-1]]
+    chosen = tuple(names) or drawn(graph)
     start = leaf_values(graph, {})
-    points: dict[str, list[tuple[float, float]]] = {step.name: [] for step in last}
+    points: dict[str, list[tuple[float, float]]] = {each: [] for each in chosen}
     for index in range(CURVE_POINTS):
         place = low + (high - low) * index / (CURVE_POINTS - 1)
         leaves = tuple(
@@ -68,28 +84,30 @@ def function_curve(run: Run, curve: tuple[str, float, float]) -> Curve:
             for leaf in graph.leaves
         )
         carried = {**start, name: Fraction(repr(place))}
-        values = evaluate_steps(
-            replace(graph, leaves=leaves), carried, sections=("forward", "loss")
-        )
-        for step in last:
-            value = values[step.name]
+        values = evaluate_steps(replace(graph, leaves=leaves), carried, sections=PASSES)
+        for each, found in points.items():
+            value = values[each]
             if value is not None and math.isfinite(as_float(value)):
-                points[step.name].append((place, as_float(value)))
+                found.append((place, as_float(value)))
     series = tuple(Series(key, tuple(found)) for key, found in points.items() if found)
     shown = ", ".join(points)
     return Curve(
         series=series,
         x_label=name,
         y_label=shown,
-        title=f"{shown} as a function of {name}",
+        title=f"{shown} as {'a function' if len(points) == 1 else 'functions'} of {name}",
         description=_described(shown, name, low, high, series),
     )
 
 
-def _described(shown: str, name: str, low: float, high: float, series: tuple[Series, ...]) -> str:
+def _described(shown: str, name: str, low: float, high: float, series: Sequence[Series]) -> str:
     ends = f"for {name} from {in_a_sentence(low)} to {in_a_sentence(high)}"
     if not series:
         return f"{shown} has no value {ends}."
-    lowest = min(y for each in series for _, y in each.points)
-    highest = max(y for each in series for _, y in each.points)
-    return f"{shown} {ends}: between {in_a_sentence(lowest)} and {in_a_sentence(highest)}."
+    spans = [
+        f"{each.label} {ends if each is series[0] else ''}: ".replace(" :", ":")
+        + f"between {in_a_sentence(min(y for _, y in each.points))}"
+        f" and {in_a_sentence(max(y for _, y in each.points))}"
+        for each in series
+    ]
+    return f"{'; '.join(spans)}."

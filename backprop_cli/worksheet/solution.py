@@ -52,6 +52,9 @@ def _introduction(run: Run, choices: Choices) -> Iterator[Block]:
 
 def _blocks(run: Run, choices: Choices) -> Iterator[Block]:
     sheets = [Sheet(run, iteration, choices) for iteration in run.iterations]
+    if choices.curve is not None and choices.only:
+        yield function_curve(run, choices.curve, choices.only)
+        return
     if choices.only:
         for sheet in sheets:
             if len(sheets) > 1:

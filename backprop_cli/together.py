@@ -1,0 +1,68 @@
+"""Which options of a command go together: what it cannot honour it refuses, and says why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+LAYOUT = ("--ascii", "--width", "--paper")
+WORK = ("--symbolic", "--composed", "--form", "--record", "--exact", "--round-each")
+
+
+@dataclass(frozen=True)
+class Apart:
+    """Options that mean nothing where all of `chosen` are given."""
+
+    chosen: tuple[str, ...]
+    refused: tuple[str, ...]
+    because: str
+
+
+DATA = "it is data for programs, without a layout"
+
+TABLE: Sequence[Apart] = (
+    Apart(
+        ("--lr-sweep",),
+        (*WORK, "--only", "--show", "--digits", "--curve", "--format json", "--format sympy"),
+        "it compares the losses of whole runs",
+    ),
+    Apart(
+        ("--curve", "--only"),
+        (*WORK, "--steps", "--show", "--digits"),
+        "only the curves of these quantities are drawn, at the beginning of the run",
+    ),
+    Apart(
+        ("--format json",),
+        ("--curve", "--digits", "--exact", "--record", *LAYOUT),
+        "its numbers are in full precision, and it has no layout",
+    ),
+    Apart(("--format sympy",), ("--curve", "--record", *LAYOUT), DATA),
+    Apart(("--answers",), LAYOUT, DATA),
+    *(
+        Apart((f"--format {name}",), LAYOUT, DATA)
+        for name in ("junit", "gradescope", "github", "classroom50", "csv")
+    ),
+    *(
+        Apart((f"--format {name}",), ("--ascii", "--width"), "they are for text")
+        for name in ("markdown", "latex", "html", "pdf", "svg", "mermaid")
+    ),
+    *(
+        Apart((f"--format {name}",), ("--paper",), "it is for pages of paper, in PDF and LaTeX")
+        for name in ("text", "markdown", "html")
+    ),
+)
+
+
+def conflict(given: Mapping[str, object]) -> str | None:
+    """What cannot be honoured among the options of a command, by the value each has; None if all
+    go together. An option that is None, False or empty is not given."""
+    there = [name for name, value in given.items() if value not in (None, False, [], ())]
+    for row in TABLE:
+        if not set(row.chosen) <= set(there):
+            continue
+        clash = [name for name in there if name in row.refused]
+        if clash:
+            *most, last = clash
+            names = f"{', '.join(most)} and {last}" if most else last
+            return f"{names} cannot be used with {' and '.join(row.chosen)}: {row.because}"
+    return None
