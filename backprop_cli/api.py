@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from backprop_cli import algebra
+from backprop_cli.algebra import expressions
 from backprop_cli.diagnostics import Diagnostic, ProblemError, nearest, quote
 from backprop_cli.formula.evaluate import as_float
 from backprop_cli.formula.nodes import Name
+from backprop_cli.graph.composed import Wholes
 from backprop_cli.graph.derivation import Derivations
 from backprop_cli.graph.step import Graph, Section
-from backprop_cli.graph.whole import Wholes
 from backprop_cli.problem.model import Problem
 from backprop_cli.problem.read import read_problem
 from backprop_cli.run import Iteration, Run
@@ -104,11 +105,11 @@ def _written_out(keys: Mapping[str, Any]) -> str:
             return {name(key): plain(each) for key, each in value.items()}
         if isinstance(value, Fraction):
             return float(value)
-        if algebra.is_expression(value):
+        if expressions.is_expression(value):
             return formula(value)
         if isinstance(value, Iterable):
             items = list(value)
-            if items and all(algebra.is_equation(item) for item in items):
+            if items and all(expressions.is_equation(item) for item in items):
                 return {name(item.lhs): plain(item.rhs) for item in items}
             return [plain(item) for item in items]
         try:
@@ -121,12 +122,12 @@ def _written_out(keys: Mapping[str, Any]) -> str:
         return "0"
 
     def formula(expression: Any) -> Any:
-        number = algebra.as_number(expression)
+        number = expressions.as_number(expression)
         if number is not None:
             return number
         try:
-            return algebra.text_of(expression)
-        except algebra.NoFormula as error:
+            return expressions.text_of(expression)
+        except expressions.NoFormula as error:
             return refused(str(error))
 
     text = json.dumps(plain(keys), ensure_ascii=False, indent=1)
@@ -276,10 +277,10 @@ class Solution:
         graph, name = self._known(name, iteration)
         step = graph.step.get(name)
         if step is None:
-            return algebra.expression_of(graph.trivial_slopes.get(name, Name(name)))
+            return expressions.expression_of(graph.trivial_slopes.get(name, Name(name)))
         if step.links:
-            return algebra.expression_of(Derivations(graph).closed(step))
-        return algebra.expression_of(step.formula)
+            return expressions.expression_of(Derivations(graph).closed(step))
+        return expressions.expression_of(step.formula)
 
     def composed(self, name: str, iteration: int = 1) -> Any:
         """A quantity as one SymPy expression in inputs and parameters alone.

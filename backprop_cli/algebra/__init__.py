@@ -9,34 +9,18 @@ from __future__ import annotations
 from backprop_cli.algebra.combine import combine, equal
 from backprop_cli.algebra.compose import TooLarge, composed_gradient, composed_size
 from backprop_cli.algebra.derivative import NotDifferentiable, differentiate
-from backprop_cli.algebra.expressions import (
-    NoFormula,
-    as_number,
-    expression_of,
-    is_equation,
-    is_expression,
-    public,
-    text_of,
-)
 from backprop_cli.algebra.precise import finite_difference, precise_value
 from backprop_cli.algebra.recognise import recognise
 
 __all__ = [
-    "NoFormula",
     "NotDifferentiable",
     "TooLarge",
-    "as_number",
     "combine",
     "composed_gradient",
     "composed_size",
     "differentiate",
     "equal",
-    "expression_of",
     "finite_difference",
-    "is_equation",
-    "is_expression",
     "precise_value",
-    "public",
     "recognise",
-    "text_of",
 ]

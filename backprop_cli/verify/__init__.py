@@ -22,6 +22,7 @@ from backprop_cli.algebra.precise import arithmetic, evaluate_precisely
 from backprop_cli.formula.build import names_in, size
 from backprop_cli.formula.evaluate import as_float
 from backprop_cli.graph.backward import with_gradients
+from backprop_cli.graph.composed import Wholes
 from backprop_cli.graph.derivation import Derivations
 from backprop_cli.graph.expand import expand
 from backprop_cli.graph.step import Graph, Leaf
@@ -29,7 +30,6 @@ from backprop_cli.graph.whole import (
     Asked,
     Definitions,
     Forward,
-    Wholes,
     differentiated,
     forward_pass,
 )

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from backprop_cli.algebra.compose import DIGITS, LARGEST_WRITTEN, POINTS, Proof
 from backprop_cli.formula.nodes import Name
 from backprop_cli.graph.step import Step
-from backprop_cli.graph.whole import Whole
 from backprop_cli.worksheet.document import (
     Block,
     Callout,
@@ -20,6 +20,9 @@ from backprop_cli.worksheet.document import (
     Text,
 )
 from backprop_cli.worksheet.sheet import Sheet, number_lines
+
+if TYPE_CHECKING:
+    from backprop_cli.graph.composed import Whole
 
 LARGEST_SHEET = 30_000
 """Numbers, names and signs in all derivatives together; what comes after is left out."""
@@ -105,6 +108,7 @@ def whole_derivatives(sheet: Sheet) -> Iterator[Block]:
         if step.sample is None and step.name in sheet.wholes.asked
     ]
     if not steps:
+        yield Callout("note", (Text("There is no gradient here to write as one formula."),))
         return
     yield Heading(2, (Text("Whole derivatives"),))
     shown, size = 0, 0

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from backprop_cli.formula.build import names_in, size
 from backprop_cli.formula.evaluate import as_float, evaluate
@@ -25,7 +25,6 @@ from backprop_cli.formula.spelling import (
 from backprop_cli.graph.derivation import Derivations, towards
 from backprop_cli.graph.equations import LOSS_NAMES
 from backprop_cli.graph.step import Graph, Step
-from backprop_cli.graph.whole import Wholes
 from backprop_cli.problem.model import Network
 from backprop_cli.run import Iteration, Precisely, Run, Singular, Value, singularities
 from backprop_cli.worksheet.document import DerivationLine, Inline, Line, Math, Text
@@ -43,6 +42,9 @@ from backprop_cli.worksheet.numbers import (
 
 NO_DIFFERENCE = 1e-40
 """As a share of a value known to 50 digits."""
+
+if TYPE_CHECKING:
+    from backprop_cli.graph.composed import Wholes
 
 Form: TypeAlias = Literal["reuse", "chain", "delta", "matrix", "gates"]
 
@@ -129,6 +131,8 @@ class Sheet:
 
     @cached_property
     def wholes(self) -> Wholes:
+        from backprop_cli.graph.composed import Wholes
+
         return Wholes(self.graph, self.derivations)
 
     @cached_property

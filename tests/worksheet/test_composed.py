@@ -16,8 +16,8 @@ from backprop_cli.formula import plain
 from backprop_cli.formula.build import names_in, product
 from backprop_cli.formula.evaluate import as_float, evaluate
 from backprop_cli.formula.nodes import Number
+from backprop_cli.graph.composed import Whole, Wholes
 from backprop_cli.graph.derivation import Derivations
-from backprop_cli.graph.whole import Whole, Wholes
 from backprop_cli.run import Run
 
 PROBLEMS = sorted((Path(__file__).parent.parent.parent / "problems").glob("*.yaml"))
@@ -162,3 +162,9 @@ learning_rate: 0.1
     assert found.formula is not None
     values = {"x[1]": 1.0, "x[2]": 3.0, "y[1]": 2.0, "y[2]": 4.0, "w": 0.5}
     assert math.isclose(as_float(evaluate(found.formula, values.__getitem__)), -18.0)
+
+
+def test_without_gradients_it_says_so() -> None:
+    path = next(path for path in PROBLEMS if path.stem == "one-neuron")
+    shown = run_line(f"backprop solve {path} --composed").text
+    assert "There is no gradient here to write as one formula." in " ".join(shown.split())
