@@ -136,8 +136,23 @@ def definitions(formulas: Iterable[Formula]) -> str:
     return "\n\n".join(written)
 
 
+_STOP = """\
+class _stop(sp.Function):
+    \"""z itself, whose derivative is taken to be 0.\"""
+
+    @classmethod
+    def eval(cls, z):
+        return z if sp.S(z).is_number else None
+
+    def fdiff(self, index=1):
+        return sp.Integer(0)
+"""
+
+
 def _define(name: str) -> str | None:
     """The source of one function; None for what SymPy has."""
+    if name == "stop":
+        return _STOP
     if name in _IN_CASES:
         arguments, cases = _IN_CASES[name]
         head, result = "@_cases\n", f"sp.Piecewise({cases})"

@@ -29,6 +29,9 @@ def solution_sympy(run: Run, choices: Choices = DEFAULT) -> str:
     """The script, ending in a line feed. Raises NoScript."""
     if run.round_each is not None:
         raise NoScript("numbers rounded at every step are not those that SymPy gets")
+    own = any(step.own_slope is not None for step in run.iterations[0].graph.steps)
+    if own or run.problem.kinks:
+        raise NoScript("SymPy knows nothing of slopes that the file says itself")
     return "".join(_Script(Sheet(run, run.iterations[0], choices)).lines())
 
 

@@ -79,6 +79,11 @@ SEVERAL: dict[str, dict[str, Any]] = {
         "given": ["x", "y"],
         "parameters": ["w", "b"],
     },
+    "no gradient through a part": {
+        "equations": {"a": "stop(w*x)*w", "L": "a^2"},
+        "given": {"x": 2},
+        "parameters": {"w": 3},
+    },
     "names that Python and SymPy have": {
         "title": "Line one\nimport os # \u202e",
         "equations": {"sp": "lambda*E + print^2*S", "L": "sp*I/N + abs1*beta + Q*η"},
@@ -134,3 +139,14 @@ def test_what_no_script_can_do() -> None:
     assert "too large" in large.complaints
     other = backprop("worksheet", PROBLEMS / "one-neuron.yaml", "-f", "sympy")
     assert other.code == 2
+
+
+def test_slopes_that_the_file_says_itself() -> None:
+    problem = {
+        "equations": {"L": "relu(w)^2"},
+        "parameters": {"w": 0.5},
+        "kinks": {"relu": 1},
+    }
+    found = backprop("solve", "-", "--format", "sympy", stdin=as_yaml(problem))
+    assert found.code == 2
+    assert "slopes that the file says itself" in found.complaints
