@@ -205,7 +205,7 @@ class _Backward:
                 kind="slope",
                 sample=child.sample,
                 unit=child.unit,
-                rule=child.rule,
+                applied=child.applied,
                 numeric=local.numeric,
                 of=child.name,
             )
@@ -285,7 +285,7 @@ class _Backward:
 
     def _combined(self, gradient: Step, step: Step) -> Step:
         """Where cross-entropy meets σ or softmax, ∂L/∂z in its simple form ŷ − y."""
-        combined = combined_slope(self.problem, self.graph, gradient, step, self.gradients)
+        combined = combined_slope(self.graph, gradient, step, self.gradients)
         if combined is None:
             return gradient
         return replace(gradient, formula=combined, product=gradient.formula, numeric=None)
@@ -331,6 +331,9 @@ class _Backward:
         return gradient.name
 
     def _unit_of(self, name: str) -> Unit | None:
+        leaf = self.graph.leaf.get(name)
+        if leaf is not None and leaf.unit is not None:
+            return leaf.unit
         users = self.consumers.get(name, [])
         return users[0].unit if users else None
 

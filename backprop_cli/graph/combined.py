@@ -7,23 +7,22 @@ from collections.abc import Mapping
 from backprop_cli import algebra
 from backprop_cli.formula.build import ONE, children, names_in, product, total
 from backprop_cli.formula.nodes import Formula, Name, Quotient
-from backprop_cli.graph.parts import activation_row, loss_row
 from backprop_cli.graph.slopes import is_trivial, layer_outputs
-from backprop_cli.graph.step import Graph, Step
-from backprop_cli.problem.model import Network, Problem, RuleUse
+from backprop_cli.graph.step import Applied, Graph, Step
 from backprop_cli.rules import losses
 
 
 def combined_slope(
-    problem: Problem, graph: Graph, gradient: Step, step: Step, known: Mapping[str, Step]
+    graph: Graph, gradient: Step, step: Step, known: Mapping[str, Step]
 ) -> Formula | None:
     """ŷ − y for the z of a σ or softmax unit under its cross-entropy, else None.
 
-    In a layered network this is a row of the table of combined rules (each proved in the tests);
-    among an author's own equations SymPy cancels the product.
+    Where the loss is a row of the table, so is what it comes to (each proved in the tests);
+    of any other SymPy cancels the product.
     """
-    if isinstance(problem.model, Network):
-        return _combined_by_table(problem.model, graph, gradient, step)
+    loss = graph.step[gradient.over or graph.output].applied
+    if loss is not None and loss.targets:
+        return _combined_by_table(graph, loss, gradient, step)
     return _combined_by_algebra(gradient, known)
 
 
@@ -64,34 +63,26 @@ def _divides_by(formula: Formula, name: str) -> bool:
     return any(_divides_by(part, name) for part in children(formula))
 
 
-def _combined_by_table(
-    network: Network, graph: Graph, gradient: Step, step: Step
-) -> Formula | None:
-    last = network.layers[-1]
-    if step.unit is None or step.unit.layer != len(network.layers) or last.batch_norm:
+def _combined_by_table(graph: Graph, loss: Applied, gradient: Step, step: Step) -> Formula | None:
+    """By the rows of the loss and of what takes `step` to its outputs, and nothing else."""
+    child = graph.step[gradient.links[0].child]
+    if child.applied is None or child.applied.targets or step.kind == "normalisation":
         return None
-    if step.kind != "preactivation" or not isinstance(network.loss, RuleUse):
-        return None
-    use = last.activations[step.unit.index - 1]
-    if not isinstance(use, RuleUse):
-        return None
-    outputs = [output.name for output in layer_outputs(graph, step)]
-    targets = [output.replace("yhat", "y", 1) for output in outputs]
-    own = step.unit.index - 1
-    return losses.combined_slope(
-        loss_row(network.loss).name,
-        activation_row(use).name,
-        outputs[own],
-        targets[own],
-        targets,
-        targets_sum_to_one=_targets_sum_to_one(network),
+    outputs = layer_outputs(graph, child)
+    own = next(
+        (each for each in outputs if each.applied and each.applied.argument == Name(step.name)),
+        None,
     )
-
-
-def _targets_sum_to_one(network: Network) -> bool:
-    """True as well where no numbers are given: then the targets are taken as class probabilities."""
-    for sample in network.samples:
-        known = [target.value for target in sample.targets if target is not None]
-        if len(known) == len(sample.targets) and sum(known) != 1:
-            return False
-    return True
+    if own is None or {link.child for link in gradient.links} != {each.name for each in outputs}:
+        return None
+    pairs = dict(zip(loss.arguments, loss.targets, strict=True))
+    if not all(Name(each.name) in pairs for each in outputs):
+        return None
+    return losses.combined_slope(
+        loss.rule,
+        child.applied.rule,
+        own.name,
+        pairs[Name(own.name)],
+        loss.targets,
+        targets_sum_to_one=loss.sum_to_one,
+    )

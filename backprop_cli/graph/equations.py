@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from backprop_cli.formula.build import rename
+from backprop_cli.formula.nodes import Formula, Name
 from backprop_cli.formula.spelling import Lettering
 from backprop_cli.graph.naming import sampled
-from backprop_cli.graph.parts import batch_loss, leaf, parameter_leaf
-from backprop_cli.graph.step import Graph, Leaf, Step
+from backprop_cli.graph.parts import batch_loss, leaf, parameter_leaf, stable_loss
+from backprop_cli.graph.recognised import in_equations, renamed
+from backprop_cli.graph.step import Applied, Graph, Leaf, Step
 from backprop_cli.problem.model import Equations, Problem
+from backprop_cli.rules import activations
 
 LOSS_NAMES = ("L", "loss", "Loss", "E", "J", "C", "cost", "error")
 """Outputs of author's equations that count as a loss even where nothing is updated."""
@@ -34,22 +38,30 @@ def expand_equations(problem: Problem, model: Equations, batch: tuple[int, ...])
     # each sample then has its whole chain to itself.
     varies = per_sample | set(model.equations)
     is_loss = problem.trains or model.output in LOSS_NAMES
+    known = frozenset(model.given) | per_sample
+    applied = in_equations(model.equations, known, model.output if is_loss else None)
+    if (loss := applied.get(model.output)) is not None and loss.targets:
+        applied[model.output] = replace(loss, sum_to_one=_sum_to_one(model, loss))
     steps: list[Step] = []
     sample_outputs: list[str] = []
     for mark in marks:
-        renamed = _renaming(varies, mark)
+        own = _renaming(varies, mark)
+        here = {own(name): renamed(each, own) for name, each in applied.items()}
         for name, formula in model.equations.items():
             last = is_loss and name == model.output
+            rule = here.get(own(name))
             steps.append(
                 Step(
-                    name=renamed(name),
-                    formula=rename(formula, renamed),
+                    name=own(name),
+                    formula=rename(formula, own),
                     section="loss" if last else "forward",
                     kind="loss" if last else "equation",
                     sample=mark,
+                    applied=rule,
+                    numeric=None if rule is None else _stable(rule, here),
                 )
             )
-        sample_outputs.append(renamed(model.output))
+        sample_outputs.append(own(model.output))
     if len(sample_outputs) > 1:
         steps.append(batch_loss(problem, model.output, sample_outputs))
     return Graph(
@@ -62,6 +74,23 @@ def expand_equations(problem: Problem, model: Equations, batch: tuple[int, ...])
         wrt=tuple(model.with_respect_to),
         lettering=Lettering(symbols=problem.notation.symbols),
     )
+
+
+def _stable(applied: Applied, outputs: Mapping[str, Applied]) -> Formula | None:
+    """What is evaluated in place of a softmax or a loss as it is written."""
+    if applied.targets:
+        return stable_loss(applied, outputs)
+    if len(applied.arguments) > 1:
+        return activations.softmax_numeric(applied.own, applied.arguments)
+    return None
+
+
+def _sum_to_one(model: Equations, loss: Applied) -> bool:
+    """Whether the targets of each sample do; what has no number is taken as a probability."""
+    names = [each.name for each in loss.targets if isinstance(each, Name)]
+    samples = model.samples or ({},)
+    found = ([{**model.given, **sample}[name] for name in names] for sample in samples)
+    return all(None in own or sum(each.value for each in own if each) == 1 for own in found)
 
 
 def _renaming(varies: set[str], mark: int | None) -> Callable[[str], str]:

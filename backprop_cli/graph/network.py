@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import assert_never
 
 from backprop_cli.formula.build import (
@@ -17,8 +17,15 @@ from backprop_cli.formula.build import (
 )
 from backprop_cli.formula.nodes import Call, Formula, Name, Number, Power
 from backprop_cli.graph.naming import sampled
-from backprop_cli.graph.parts import activation_row, batch_loss, leaf, loss_row, parameter_leaf
-from backprop_cli.graph.step import Graph, Leaf, Step, Unit
+from backprop_cli.graph.parts import (
+    activation_row,
+    batch_loss,
+    leaf,
+    loss_row,
+    parameter_leaf,
+    stable_loss,
+)
+from backprop_cli.graph.step import Applied, Graph, Leaf, Role, Step, Unit
 from backprop_cli.problem.model import Activation, Custom, Network, Problem, RuleUse, Value
 from backprop_cli.problem.names import NetworkNames
 from backprop_cli.rules import activations, losses
@@ -37,6 +44,7 @@ class _Expansion:
     leaves: list[Leaf] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
     aliases: dict[str, str] = field(default_factory=dict)
+    applied: dict[str, Applied] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.names = NetworkNames(self.network, self.problem.notation)
@@ -76,10 +84,41 @@ class _Expansion:
                 name = sampled(self.names.target(index), mark)
                 self.leaves.append(leaf(name, "target", value, mark))
         seen: set[str] = set()
-        for name, value in parameter_values(self.network, self.names):
+        for name, value, role, unit in self._parameters():
             if name not in seen:
                 seen.add(name)
-                self.leaves.append(parameter_leaf(self.problem, name, value))
+                made = parameter_leaf(self.problem, name, value)
+                self.leaves.append(replace(made, role=role, unit=unit))
+
+    def _unit(self, depth: int, unit: int) -> Unit:
+        """A unit and its heading: `Layer 1, unit 2`, `Output unit`."""
+        units = self.network.layers[depth - 1].units
+        if depth == len(self.network.layers):
+            title = "Output unit" if units == 1 else f"Output unit {unit}"
+        else:
+            title = f"Layer {depth}, unit {unit}" if units > 1 else f"Layer {depth}"
+        return Unit(depth, unit, title)
+
+    def _parameters(self) -> Iterator[tuple[str, Value, Role, Unit]]:
+        """Each parameter's name, number, role and place, unit by unit; a shared bias appears for
+        every unit, and has a place of its own behind them."""
+        names = self.names
+        for depth, layer in enumerate(self.network.layers, 1):
+            shared = Unit(depth, layer.units + 1, f"Layer {depth}, shared bias")
+            for unit in range(1, layer.units + 1):
+                place = self._unit(depth, unit)
+                for source in range(1, layer.fan_in + 1):
+                    if layer.connected[unit - 1][source - 1]:
+                        value = layer.weights[unit - 1][source - 1] if layer.weights else None
+                        yield names.weight(depth, unit, source), value, "weight", place
+                if layer.bias == "each":
+                    yield names.bias(depth, unit), layer.biases[unit - 1], "bias", place
+                elif layer.bias == "shared":
+                    yield names.bias(depth, unit), layer.biases[0], "shared bias", shared
+                if layer.batch_norm is not None:
+                    gamma, beta = layer.batch_norm.gamma, layer.batch_norm.beta
+                    yield names.gamma(depth, unit), gamma[unit - 1], "scale", place
+                    yield names.beta(depth, unit), beta[unit - 1], "shift", place
 
     def _layer(self, depth: int, marks: Sequence[int | None]) -> None:
         layer = self.network.layers[depth - 1]
@@ -118,7 +157,7 @@ class _Expansion:
                 section="forward",
                 kind="preactivation",
                 sample=mark,
-                unit=Unit(depth, unit),
+                unit=self._unit(depth, unit),
             )
         )
 
@@ -132,7 +171,7 @@ class _Expansion:
         zs = [Name(sampled(self.names.z(depth, unit), mark)) for mark in marks]
         count = number(len(marks))
         squares = [Power(total(z, negative(Name(mean))), Number("2")) for z in zs]
-        place = Unit(depth, unit)
+        place = self._unit(depth, unit)
         self.steps.append(
             Step(mean, quotient(total(*zs), count), "forward", "normalisation", unit=place)
         )
@@ -159,7 +198,7 @@ class _Expansion:
         own_slope: Formula | None = None
         if self.names.merged(depth, unit):
             self.aliases[sampled(self.names.z(depth, unit), mark)] = name
-            formula, numeric, rule = self._weighted_sum(depth, unit, mark), None, None
+            formula, numeric, applied = self._weighted_sum(depth, unit, mark), None, None
         else:
             before = "z" if layer.batch_norm is None else "u"
             zs = [
@@ -167,9 +206,11 @@ class _Expansion:
                 for other in range(1, layer.units + 1)
             ]
             use = layer.activations[unit - 1]
-            formula, numeric, rule = activation_formula(use, unit - 1, zs)
+            formula, numeric, applied = _activation(use, unit - 1, zs)
             if isinstance(use, Custom) and use.slope is not None:
                 own_slope = substitute(use.slope, {"z": zs[unit - 1], "a": Name(name)})
+        if applied is not None:
+            self.applied[name] = applied
         compared = depth == len(self.network.layers) and self.network.targets
         self.steps.append(
             Step(
@@ -178,8 +219,8 @@ class _Expansion:
                 section="forward",
                 kind="activation",
                 sample=mark,
-                unit=Unit(depth, unit),
-                rule=rule,
+                unit=self._unit(depth, unit),
+                applied=applied,
                 numeric=numeric,
                 own_slope=own_slope,
                 target=sampled(self.names.target(unit), mark) if compared else None,
@@ -208,28 +249,18 @@ class _Expansion:
         self, name: str, outputs: Sequence[str], targets: Sequence[str], mark: int | None
     ) -> Step:
         loss = self.network.loss
-        last = self.network.layers[-1]
         match loss:
             case RuleUse():
                 row = loss_row(loss)
                 formula = losses.loss_formula(row, outputs, targets, loss.options)
-                numeric = None
-                rules = {
-                    activation_row(use).name if isinstance(use, RuleUse) else ""
-                    for use in last.activations
-                }
-                if len(rules) == 1 and last.batch_norm is None:
-                    depth = len(self.network.layers)
-                    zs = [
-                        Name(sampled(self.names.z(depth, unit), mark))
-                        for unit in range(1, last.units + 1)
-                    ]
-                    ys = [Name(target) for target in targets]
-                    numeric = losses.stable(row, rules.pop(), zs, ys)
-                return Step(name, formula, "loss", "loss", mark, rule=row.name, numeric=numeric)
+                names = tuple(map(Name, outputs)), tuple(map(Name, targets))
+                sure = self.network.targets_sum_to_one
+                applied = Applied(row.name, names[0], loss.options, names[1], sum_to_one=sure)
+                numeric = stable_loss(applied, self.applied)
+                return Step(name, formula, "loss", "loss", mark, applied=applied, numeric=numeric)
             case Custom(_, formula):
-                plain = [self.names.output(unit) for unit in range(1, last.units + 1)]
-                plain += [self.names.target(unit) for unit in range(1, last.units + 1)]
+                units = range(1, self.network.layers[-1].units + 1)
+                plain = [*map(self.names.output, units), *map(self.names.target, units)]
                 renaming = dict(zip(plain, [*outputs, *targets], strict=True))
                 written = rename(formula, lambda old: renaming.get(old, old))
                 return Step(name, written, "loss", "loss", mark)
@@ -246,29 +277,11 @@ class _Expansion:
                 self.steps.append(Step(sampled(name, mark), formula, "loss", "equation", mark))
 
 
-def parameter_values(network: Network, names: NetworkNames) -> list[tuple[str, Value]]:
-    """Each parameter's name and number, unit by unit; a shared bias appears for every unit."""
-    found: list[tuple[str, Value]] = []
-    for depth, layer in enumerate(network.layers, 1):
-        for unit in range(1, layer.units + 1):
-            for source in range(1, layer.fan_in + 1):
-                if layer.connected[unit - 1][source - 1]:
-                    value = layer.weights[unit - 1][source - 1] if layer.weights else None
-                    found.append((names.weight(depth, unit, source), value))
-            if layer.bias != "none":
-                position = 0 if layer.bias == "shared" else unit - 1
-                found.append((names.bias(depth, unit), layer.biases[position]))
-            if layer.batch_norm is not None:
-                found.append((names.gamma(depth, unit), layer.batch_norm.gamma[unit - 1]))
-                found.append((names.beta(depth, unit), layer.batch_norm.beta[unit - 1]))
-    return found
-
-
-def activation_formula(
+def _activation(
     activation: Activation, index: int, zs: Sequence[Name]
-) -> tuple[Formula, Formula | None, str | None]:
+) -> tuple[Formula, Formula | None, Applied | None]:
     """What is written for unit `index` of a layer with pre-activations `zs`, what is evaluated
-    instead (or None), and the name of the rule (None for the author's own formula)."""
+    instead (or None), and the row applied (None for the author's own formula)."""
     match activation:
         case Custom(_, formula):
             return substitute(formula, {"z": zs[index]}), None, None
@@ -276,9 +289,11 @@ def activation_formula(
             row = activation_row(activation)
             if row.layerwise:
                 numeric = activations.softmax_numeric(index, zs)
-                return activations.softmax_formula(index, zs), numeric, row.name
+                applied = Applied(row.name, tuple(zs), own=index)
+                return activations.softmax_formula(index, zs), numeric, applied
+            z, applied = zs[index], Applied(row.name, (zs[index],), activation.options)
             if row.name == "identity":
-                return zs[index], None, row.name
-            return row.call(zs[index], activation.options), None, row.name
+                return z, None, applied
+            return row.call(z, activation.options), None, applied
         case _:
             assert_never(activation)

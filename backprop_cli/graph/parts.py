@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from backprop_cli.formula.build import number, quotient, total
 from backprop_cli.formula.nodes import Formula, Name
-from backprop_cli.graph.step import Graph, Leaf, LeafKind, Step
+from backprop_cli.graph.step import Applied, Graph, Leaf, LeafKind, Step
 from backprop_cli.problem.model import Problem, RuleUse, Value
 from backprop_cli.rules import activations, losses
 
@@ -55,6 +55,19 @@ def loss_row(use: RuleUse) -> losses.LossRule:
     row = losses.find(use.name)
     assert row is not None, use.name
     return row
+
+
+def stable_loss(loss: Applied, outputs: Mapping[str, Applied]) -> Formula | None:
+    """The loss in the scores of its outputs, right at extremes; None where the row has no such
+    form for what the `outputs` apply."""
+    found = [outputs.get(each.name) for each in loss.arguments if isinstance(each, Name)]
+    known = [each for each in found if each is not None]
+    if len(known) < len(found) or len({each.rule for each in known}) != 1:
+        return None
+    scores = [each.argument for each in known]
+    if len(known[0].arguments) > 1 and set(scores) != set(known[0].arguments):
+        return None
+    return losses.stable(losses.LOSSES[loss.rule], known[0].rule, scores, loss.targets)
 
 
 def batch_loss(problem: Problem, name: str, sample_losses: Sequence[str]) -> Step:

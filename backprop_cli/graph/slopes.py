@@ -27,10 +27,9 @@ from backprop_cli.formula.nodes import (
     Quotient,
     Sum,
 )
-from backprop_cli.graph.parts import activation_row, loss_row
 from backprop_cli.graph.penalty import slope_in_loss
-from backprop_cli.graph.step import Graph, Step
-from backprop_cli.problem.model import Network, Problem, RuleUse
+from backprop_cli.graph.step import Applied, Graph, Step
+from backprop_cli.problem.model import Problem
 from backprop_cli.rules import activations, losses
 from backprop_cli.rules.kinks import chosen, kinks_of, to_differentiate, with_slope_at
 from backprop_cli.rules.written import signed
@@ -60,10 +59,10 @@ def local_derivatives(
     parents = [name for name in names_in(step.formula) if name in active]
     if step.kind == "regularisation":
         return {name: Local(slope_in_loss(graph, name)) for name in parents}
-    if step.rule is not None and step.section == "loss" and isinstance(problem.model, Network):
-        return _loss_slopes(problem, problem.model, step, parents)
-    if step.rule is not None and isinstance(problem.model, Network):
-        return _activation_slopes(problem, graph, step, parents)
+    if step.applied is not None and step.applied.targets:
+        return _loss_slopes(problem, step, step.applied, parents)
+    if step.applied is not None:
+        return _activation_slopes(problem, graph, step, step.applied, parents)
     if step.own_slope is not None:
         return {name: Local(step.own_slope) for name in parents}
     coefficients = linear_coefficients(step.formula)
@@ -73,15 +72,7 @@ def local_derivatives(
 
 
 def _derivative(problem: Problem, step: Step, name: str) -> Formula:
-    """SymPy's derivative; a unit that applies a known activation gets its slope as taught, and
-    the step's own formula is written by its name (the slope of e^x is e^x)."""
-    known = algebra.recognise(step.formula)
-    if known is not None and name in names_in(known[1]):
-        rule, argument = known
-        inner = algebra.differentiate(argument, name)
-        row = activations.ACTIVATIONS[rule]
-        slope = _at_kinks(problem, row.slope_of(argument, step.name), rule, argument, {})
-        return product(slope, inner)
+    """SymPy's derivative, the step's own formula written by its name (the slope of e^x is e^x)."""
     derivative = algebra.differentiate(to_differentiate(step.formula, problem.kinks), name)
     return _by_name(derivative, step)
 
@@ -105,72 +96,75 @@ def _by_name(formula: Formula, step: Step) -> Formula:
 
 
 def _activation_slopes(
-    problem: Problem, graph: Graph, step: Step, parents: Sequence[str]
+    problem: Problem, graph: Graph, step: Step, applied: Applied, parents: Sequence[str]
 ) -> dict[str, Local]:
-    assert step.rule is not None
-    assert step.unit is not None
-    assert isinstance(problem.model, Network)
-    if step.rule == "softmax":
-        return _softmax_slopes(graph, step, parents)
-    use = problem.model.layers[step.unit.layer - 1].activations[step.unit.index - 1]
-    assert isinstance(use, RuleUse)
-    row = activation_row(use)
+    row = activations.ACTIVATIONS[applied.rule]
+    if row.layerwise:
+        return _softmax_slopes(graph, step, applied, parents)
+    z, options = applied.argument, applied.options
+    taught = row.slope_of(z, step.name, options)
+    written = _at_kinks(problem, taught, row.name, z, options)
+    exact = None if is_trivial(written) or written != taught else row.slope_call(z, options)
     found = {}
     for parent in parents:
-        taught = row.slope_of(parent, step.name, use.options)
-        written = _at_kinks(problem, taught, row.name, Name(parent), use.options)
-        plain = is_trivial(written) or written != taught
-        numeric = None if plain else row.slope_call(parent, use.options)
-        found[parent] = Local(written, numeric)
+        inner = ONE if z == Name(parent) else algebra.differentiate(z, parent)
+        found[parent] = Local(product(written, inner), exact and product(exact, inner))
     return found
 
 
-def _softmax_slopes(graph: Graph, step: Step, parents: Sequence[str]) -> dict[str, Local]:
+def _softmax_slopes(
+    graph: Graph, step: Step, applied: Applied, parents: Sequence[str]
+) -> dict[str, Local]:
     """Every output of a softmax depends on every z of its layer: the full Jacobian."""
-    assert isinstance(step.formula, Quotient)
-    zs = names_in(step.formula.denominator)
     outputs = [Name(output.name) for output in layer_outputs(graph, step)]
-    own = next(index for index, output in enumerate(outputs) if output.name == step.name)
     return {
-        parent: Local(activations.softmax_slope(own, zs.index(parent), outputs))
+        parent: Local(
+            activations.softmax_slope(applied.own, applied.arguments.index(Name(parent)), outputs)
+        )
         for parent in parents
     }
 
 
 def layer_outputs(graph: Graph, step: Step) -> list[Step]:
-    """The activations of the step's layer for its sample, unit by unit."""
-    return [
-        other
+    """The steps that apply the same row to the same scores: the outputs of a softmax, in order."""
+    assert step.applied is not None
+    found = {
+        other.applied.own: other
         for other in graph.steps
-        if other.kind == "activation"
-        and other.sample == step.sample
-        and other.unit is not None
-        and step.unit is not None
-        and other.unit.layer == step.unit.layer
-    ]
+        if other.applied is not None
+        and other.section in ("forward", "loss")
+        and other.rule == step.rule
+        and other.applied.arguments == step.applied.arguments
+    }
+    return [found[own] for own in sorted(found)]
 
 
 def _loss_slopes(
-    problem: Problem, network: Network, step: Step, parents: Sequence[str]
+    problem: Problem, step: Step, applied: Applied, parents: Sequence[str]
 ) -> dict[str, Local]:
-    assert isinstance(network.loss, RuleUse)
-    row = loss_row(network.loss)
-    options = network.loss.options
-    names = names_in(step.formula)
-    count = network.layers[-1].units
+    row = losses.LOSSES[applied.rule]
+    target = dict(zip(applied.arguments, applied.targets, strict=True))
+    own = losses.loss_formula(row, applied.arguments, applied.targets, applied.options)
+    as_taught = step.formula == (own if step.added is None else total(own, step.added))
     added = {} if step.added is None else linear_coefficients(step.added) or {}
     found = {parent: Local(added[parent]) for parent in parents if parent in added}
     for parent in parents:
         if parent in added:
             continue
-        target = parent.replace("yhat", "y", 1)
-        assert target in names
-        formula = losses.loss_slope(row, parent, target, count, options)
+        name = Name(parent)
+        if name not in target:  # a target itself, where the file asks for its derivative
+            found[parent] = Local(_derivative(problem, step, parent))
+            continue
+        numeric = losses.saturated_slope(row, name, target[name])
+        if not as_taught:  # the slope of what the author wrote: (ŷ − y)² gives 2(ŷ − y)
+            found[parent] = Local(_derivative(problem, step, parent), numeric)
+            continue
+        formula = losses.loss_slope(row, name, target[name], len(target), applied.options)
         if (value := chosen(problem.kinks, row.name)) is not None:
-            values = {"yhat": Name(parent), "y": Name(target)}
             for kink in row.kinks:
+                values = {"yhat": name, "y": target[name]}
                 formula = with_slope_at(formula, kink, values, signed({"": value})[""])
-        found[parent] = Local(formula, losses.saturated_slope(row, parent, target))
+        found[parent] = Local(formula, numeric)
     return found
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from backprop_cli import algebra
 from backprop_cli.formula.build import names_in
 from backprop_cli.formula.nodes import Name
 from backprop_cli.graph.step import Graph, Step
@@ -67,12 +66,7 @@ def _is_preactivation(graph: Graph, step: Step) -> bool:
 
 def activation_of(step: Step) -> tuple[str, str] | None:
     """The rule that a step applies, and the quantity that it is applied to."""
-    if step.kind == "activation":
-        names = names_in(step.formula)
-        return None if step.rule is None or not names else (step.rule, names[0])
-    if step.kind not in ("equation", "loss"):
+    applied = step.applied
+    if applied is None or applied.targets or not isinstance(applied.argument, Name):
         return None
-    known = algebra.recognise(step.formula)
-    if known is None or not isinstance(known[1], Name):
-        return None
-    return known[0], known[1].name
+    return applied.rule, applied.argument.name

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Literal, TypeAlias
 
 from backprop_cli.formula.build import ONE
-from backprop_cli.formula.nodes import Formula
+from backprop_cli.formula.nodes import Formula, Number
 from backprop_cli.formula.spelling import PLAIN, Lettering
 from backprop_cli.graph.naming import derivative_name
 
@@ -36,12 +36,40 @@ Kind: TypeAlias = Literal[
 ]
 
 
+Role: TypeAlias = Literal["weight", "bias", "shared bias", "scale", "shift"]
+"""What a parameter is for; a threshold is a bias with the input −1."""
+
+
 @dataclass(frozen=True)
 class Unit:
-    """Where a quantity stands in a layered network; layers and units count from 1."""
+    """The group that a quantity is shown under, in their order: where it stands in a layered
+    network (layers and units count from 1), and what a heading calls that."""
 
     layer: int
     index: int
+    title: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True)
+class Applied:
+    """A row of the tables at work.
+
+    An activation is applied to its one argument; one of a whole layer (softmax) to the scores of
+    all units, of which the step has number `own` (from 0). A loss compares `arguments` with
+    `targets`, one by one.
+    """
+
+    rule: str
+    arguments: tuple[Formula, ...]
+    options: Mapping[str, Number] = field(default_factory=dict, hash=False)
+    targets: tuple[Formula, ...] = ()
+    own: int = 0
+    sum_to_one: bool = False  # the targets of a loss do, in every sample of the file
+
+    @property
+    def argument(self) -> Formula:
+        """What the step's own value is calculated from: its z."""
+        return self.arguments[self.own]
 
 
 @dataclass(frozen=True)
@@ -54,6 +82,8 @@ class Leaf:
     sample: int | None = None
     trainable: bool = False
     text: str | None = None  # the digits as the author wrote them
+    role: Role | None = None  # of a parameter, where that is known
+    unit: Unit | None = None  # the group that a parameter is shown under
 
 
 @dataclass(frozen=True)
@@ -84,7 +114,8 @@ class Step:
     `product` is the chain-rule product that `formula` was combined from (σ with cross-entropy).
     `added` is the part of a loss's formula that is not its rule's: a penalty. A gradient is the
     derivative of the loss `over`, that of the batch or of one sample, and `alias` is another name
-    under which it is read. An output is compared with its `target`.
+    under which it is read. An output is compared with its `target`. What the step applies of the tables
+    is `applied`, whoever wrote it; a slope carries what its child applies.
     """
 
     name: str
@@ -93,7 +124,7 @@ class Step:
     kind: Kind
     sample: int | None = None
     unit: Unit | None = None
-    rule: str | None = None
+    applied: Applied | None = None
     links: tuple[Link, ...] = ()
     numeric: Formula | None = None
     product: Formula | None = None
@@ -103,6 +134,11 @@ class Step:
     over: str | None = None
     alias: str | None = None
     target: str | None = None
+
+    @property
+    def rule(self) -> str | None:
+        """The name of the row that the step applies."""
+        return None if self.applied is None else self.applied.rule
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from backprop_cli.graph.naming import ahead_name, derivative_name, slope_name
 from backprop_cli.graph.parts import leaf
 from backprop_cli.graph.slopes import linear_coefficients
 from backprop_cli.graph.step import Graph, Kind, Leaf, LeafKind, Link, Step
-from backprop_cli.problem.model import Network, Optimizer, Problem
+from backprop_cli.problem.model import Optimizer, Problem
 from backprop_cli.rules.optimizers import OPTIMIZERS
 
 TWO = Number("2")
@@ -267,34 +267,30 @@ class _Update:
 
     def _perceptron(self) -> None:
         """w ← w + η(t − y)x for what enters the output units; one sample at a time."""
-        network = self.problem.model
-        assert isinstance(network, Network)
-        outputs = [
-            step
-            for step in self.graph.steps
-            if step.kind == "preactivation"
-            and step.unit is not None
-            and step.unit.layer == len(network.layers)
-        ]
-        for step in outputs:
-            assert step.unit is not None
-            suffix = "" if len(outputs) == 1 else str(step.unit.index)
-            entering = linear_coefficients(step.formula) or {}
+        for output in self.graph.steps:
+            if output.target is None:
+                continue
+            error = next(
+                step for step in self.graph.section("loss") if output.name in names_in(step.formula)
+            )
+            names = output.name, output.target, error.name
+            z = output if output.applied is None else self.graph.step[names_in(output.formula)[0]]
+            entering = linear_coefficients(z.formula) or {}
             for parameter, source in entering.items():
                 if parameter not in self.trained:
                     continue
-                formula = perceptron_rule(self.problem, parameter, self.eta, source, suffix)
+                formula = perceptron_rule(self.problem, parameter, self.eta, source, names)
                 new = self._step(self._fresh(f"{parameter}_new"), formula, parameter, "update")
                 self.carried[parameter] = new
 
 
 def perceptron_rule(
-    problem: Problem, weight: str, eta: Formula, source: Formula, suffix: str
+    problem: Problem, weight: str, eta: Formula, source: Formula, names: tuple[str, str, str]
 ) -> Formula:
-    """w + η(t − y)x with the error t − y named e; or w + ηtx on a mistake only."""
+    """w + η(t − y)x with the error t − y named e; or w + ηtx on a mistake only. `names` are those
+    of the output, its target and its error."""
+    output, target, error = map(Name, names)
     if problem.training.perceptron_update == "error":
-        return total(Name(weight), product(eta, Name(f"e{suffix}"), source))
-    target = Name(f"y{suffix}")
+        return total(Name(weight), product(eta, error, source))
     moved = total(Name(weight), product(eta, target, source))
-    mistake = Comparison(Name(f"yhat{suffix}"), "!=", target)
-    return Conditional(mistake, moved, Name(weight))
+    return Conditional(Comparison(output, "!=", target), moved, Name(weight))

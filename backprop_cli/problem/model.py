@@ -6,6 +6,7 @@ import html
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cached_property
 from typing import Literal, TypeAlias
 
 from backprop_cli.diagnostics import escape
@@ -84,6 +85,14 @@ class Network:
     inputs: int
     targets: int
     samples: tuple[Sample, ...]
+
+    @cached_property
+    def targets_sum_to_one(self) -> bool:
+        """Whether those of each sample do; what has no number is taken as a class probability."""
+        return all(
+            None in sample.targets or sum(each.value for each in sample.targets if each) == 1
+            for sample in self.samples
+        )
 
     @property
     def summary(self) -> str:

@@ -174,14 +174,14 @@ def _share(numerator: int, m: int) -> Formula:
 
 def loss_formula(
     rule: LossRule,
-    outputs: Sequence[str],
-    targets: Sequence[str],
+    outputs: Sequence[Formula | str],
+    targets: Sequence[Formula | str],
     options: Mapping[str, Number] = _NO_OPTIONS,
 ) -> Formula:
     """The loss of one sample as written: `1/2*((y1 - yhat1)^2 + (y2 - yhat2)^2)`."""
     values = signed(rule.with_options(options))
     terms = [
-        instantiate(rule.term_text, {**values, "y": Name(target), "yhat": Name(output)})
+        instantiate(rule.term_text, {**values, "y": named(target), "yhat": named(output)})
         for output, target in zip(outputs, targets, strict=True)
     ]
     factor: Formula = rule.factor or (_share(1, len(terms)) if rule.per_output else ONE)

@@ -9,7 +9,7 @@ from backprop_cli.graph.backward import with_gradients
 from backprop_cli.graph.expand import expand
 from backprop_cli.graph.step import Graph
 from backprop_cli.graph.update import with_updates
-from backprop_cli.problem.model import Equations, Network, Problem
+from backprop_cli.problem.model import Problem
 
 
 def build(problem: Problem, batch: Sequence[int]) -> Graph:
@@ -18,11 +18,8 @@ def build(problem: Problem, batch: Sequence[int]) -> Graph:
 
 
 def sample_count(problem: Problem) -> int:
-    match problem.model:
-        case Network(samples=samples):
-            return max(1, len(samples))
-        case Equations(samples=equation_samples):
-            return max(1, len(equation_samples))
+    """How many samples the file has; one where it lists none."""
+    return max(1, len(problem.model.samples))
 
 
 def batch_size(problem: Problem) -> int:

@@ -21,6 +21,7 @@ from backprop_cli.algebra.compose import Proof
 from backprop_cli.algebra.precise import arithmetic, evaluate_precisely
 from backprop_cli.formula.build import names_in, size
 from backprop_cli.formula.evaluate import as_float
+from backprop_cli.formula.nodes import Name
 from backprop_cli.graph.backward import with_gradients
 from backprop_cli.graph.composed import Wholes
 from backprop_cli.graph.derivation import Derivations
@@ -33,7 +34,7 @@ from backprop_cli.graph.whole import (
     differentiated,
     forward_pass,
 )
-from backprop_cli.problem.model import Custom, Network, Problem, RuleUse
+from backprop_cli.problem.model import Problem
 from backprop_cli.run import (
     Value,
     batch_of,
@@ -171,7 +172,7 @@ def compare(problem: Problem) -> Findings:
         if all(asked.name in done for asked in differentiated(graph)):
             continue
         for point in range(1, POINTS + 1):
-            found = _random_place(problem, graph, point)
+            found = _random_place(graph, point)
             if found is None:
                 findings.undefined += 1
             else:
@@ -217,12 +218,12 @@ def _place(label: str, graph: Graph) -> Place:
     return Place(label, graph, {name: value for name, value in values.items() if value is not None})
 
 
-def _random_place(problem: Problem, graph: Graph, point: int) -> Place | None:
+def _random_place(graph: Graph, point: int) -> Place | None:
     """Seeded random numbers for what has none, at which the loss and its gradients are finite."""
     random = Random(point)
     for attempt in range(ATTEMPTS):
         low = Fraction(1, 10) if attempt % 2 else Fraction(-3, 2)  # logarithms want positive ones
-        targets = _random_targets(problem, graph, random)
+        targets = _random_targets(graph, random)
         leaves = tuple(
             leaf
             if leaf.value is not None
@@ -239,34 +240,23 @@ def _draw(random: Random, low: Fraction, high: Fraction) -> Fraction:
     return low + (high - low) * Fraction(random.randrange(1, 1000), 1000)
 
 
-def _random_targets(problem: Problem, graph: Graph, random: Random) -> dict[str, Fraction]:
-    """Targets that the loss is meant for: probabilities for cross-entropy, ±1 for hinge."""
-    loss = problem.model.loss if isinstance(problem.model, Network) else None
-    if loss is None or isinstance(loss, Custom):
-        return {}
-    kind = RULES_OF_TARGETS.get(_canonical(loss))
-    if kind is None:
-        return {}
+def _random_targets(graph: Graph, random: Random) -> dict[str, Fraction]:
+    """Targets that the losses are meant for: probabilities for cross-entropy, ±1 for hinge."""
     found: dict[str, Fraction] = {}
-    missing = [leaf for leaf in graph.leaves if leaf.kind == "target" and leaf.value is None]
-    for sample in dict.fromkeys(leaf.sample for leaf in missing):
-        own = [leaf for leaf in missing if leaf.sample == sample]
-        found.update(_targets(kind, own, random))
+    for step in graph.section("loss"):
+        kind = KINDS_OF_TARGETS.get(step.rule or "")
+        if step.applied is not None and kind is not None:
+            names = [each.name for each in step.applied.targets if isinstance(each, Name)]
+            own = [graph.leaf[name] for name in names if graph.leaf[name].value is None]
+            found.update(_targets(kind, own, random))
     return found
 
 
-RULES_OF_TARGETS = {
+KINDS_OF_TARGETS = {
     "binary_cross_entropy": "probabilities",
     "cross_entropy": "distribution",
     "hinge": "signs",
 }
-
-
-def _canonical(loss: RuleUse) -> str:
-    from backprop_cli.rules.losses import find
-
-    row = find(loss.name)
-    return loss.name if row is None else row.name
 
 
 def _targets(kind: str, leaves: Sequence[Leaf], random: Random) -> dict[str, Fraction]:

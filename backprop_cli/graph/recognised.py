@@ -1,0 +1,154 @@
+"""What an author's equation applies of the tables, recognised from its formula.
+
+An activation is met as a call or in one of the ways it is written out; a loss by its values: it is
+a row's if it comes to the same at many points, however its terms are arranged.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from functools import lru_cache
+
+from backprop_cli import algebra
+from backprop_cli.formula.build import children, names_in, rename
+from backprop_cli.formula.evaluate import Value, as_float, evaluate
+from backprop_cli.formula.nodes import Call, Formula, Name, Negative, Number, Power, Quotient, Sum
+from backprop_cli.graph.step import Applied
+from backprop_cli.rules.activations import ACTIVATIONS
+from backprop_cli.rules.losses import LOSSES, LossRule, loss_formula
+
+POINTS = 12
+CLOSE = 1e-12
+MOST_OUTPUTS = 16
+"""A loss of more outputs is not compared with the table."""
+
+
+def renamed(applied: Applied, new_name: Callable[[str], str]) -> Applied:
+    """The same of other quantities."""
+    return replace(
+        applied,
+        arguments=tuple(rename(each, new_name) for each in applied.arguments),
+        targets=tuple(rename(each, new_name) for each in applied.targets),
+    )
+
+
+def in_equations(
+    equations: Mapping[str, Formula], given: frozenset[str], loss: str | None
+) -> dict[str, Applied]:
+    """What each equation applies: `given` holds what may be a target, `loss` is the equation that
+    is one. A softmax is one only where all of its outputs are there."""
+    found: dict[str, Applied] = {}
+    for name, formula in equations.items():
+        applied = None
+        if name == loss:
+            targets = tuple(each for each in names_in(formula) if each in given)
+            outputs = tuple(each for each in names_in(formula) if each in equations)
+            applied = _as_loss(formula, outputs, targets)
+        applied = applied or _as_activation(formula)
+        if applied is not None:
+            found[name] = applied
+    units: dict[tuple[Formula, ...], set[int]] = {}
+    for applied in found.values():
+        units.setdefault(applied.arguments, set()).add(applied.own)
+    return {
+        name: applied
+        for name, applied in found.items()
+        if applied.targets or len(units[applied.arguments]) == len(applied.arguments)
+    }
+
+
+@lru_cache(maxsize=4096)
+def _as_activation(formula: Formula) -> Applied | None:
+    if isinstance(formula, Call) and formula.function in ACTIVATIONS:
+        row = ACTIVATIONS[formula.function]
+        argument, *others = formula.arguments
+        values = [_number(each) for each in others]
+        if row.layerwise or None in values or not names_in(argument):
+            return None
+        options = {name: v for name, v in zip(row.options, values, strict=False) if v is not None}
+        return Applied(row.name, (argument,), options)
+    if (softmax := _as_softmax(formula)) is not None:
+        return softmax
+    known = algebra.recognise(formula)
+    if known is None or not names_in(known[1]):
+        return None
+    return Applied(known[0], (known[1],))
+
+
+def _number(formula: Formula) -> Number | None:
+    match formula:
+        case Number():
+            return formula
+        case Negative(Number(text)):
+            return Number(f"-{text}")
+        case _:
+            return None
+
+
+def _as_softmax(formula: Formula) -> Applied | None:
+    """e^z₁/(e^z₁ + e^z₂ + …), each z a quantity of its own."""
+    if not isinstance(formula, Quotient) or not isinstance(formula.denominator, Sum):
+        return None
+    own, *scores = map(_exponent, (formula.numerator, *formula.denominator.terms))
+    zs = tuple(score for score in scores if score is not None)
+    if own is None or own not in zs or len(set(zs)) != len(scores):
+        return None
+    return Applied("softmax", zs, own=zs.index(own))
+
+
+def _exponent(formula: Formula) -> Name | None:
+    match formula:
+        case Call("exp", (Name() as z,)) | Power(Name("e"), Name() as z):
+            return z
+        case _:
+            return None
+
+
+@lru_cache(maxsize=256)
+def _as_loss(
+    formula: Formula, outputs: tuple[str, ...], targets: tuple[str, ...]
+) -> Applied | None:
+    if len(outputs) != len(targets) or not 0 < len(outputs) <= MOST_OUTPUTS:
+        return None
+    if {*outputs, *targets} != set(names_in(formula)):
+        return None
+    for row in LOSSES.values():
+        for options in _options(row, formula):
+            candidate = loss_formula(row, outputs, targets, options)
+            if _same(formula, candidate, (*outputs, *targets)):
+                names = tuple(map(Name, outputs)), tuple(map(Name, targets))
+                return Applied(row.name, names[0], options, names[1])
+    return None
+
+
+def _options(row: LossRule, formula: Formula) -> Iterator[dict[str, Number]]:
+    """The defaults; each number of the formula where the row has an option."""
+    yield {}
+    for option in row.options:
+        yield from ({option: number} for number in dict.fromkeys(_numbers_in(formula)))
+
+
+def _numbers_in(formula: Formula) -> Iterator[Number]:
+    if isinstance(formula, Number):
+        yield formula
+    for part in children(formula):
+        yield from _numbers_in(part)
+
+
+def _same(formula: Formula, other: Formula, names: tuple[str, ...]) -> bool:
+    """Whether two formulas have the same values: between 0 and 1, where logarithms are at home,
+    and further out."""
+    for point in range(POINTS):
+        low, high = (0.0, 1.0) if point % 2 else (-3.0, 3.0)
+        values: dict[str, Value] = {
+            name: low + (high - low) * math.modf((point + 1) * math.sqrt(place + 2))[0]
+            for place, name in enumerate(names)
+        }
+        one, two = (as_float(evaluate(each, values.__getitem__)) for each in (formula, other))
+        if not (math.isnan(one) and math.isnan(two)) and not math.isclose(
+            one, two, rel_tol=CLOSE, abs_tol=CLOSE
+        ):
+            return False
+    return True
