@@ -1,0 +1,138 @@
+"""Problem files: begin one, check it, describe them to an editor."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from backprop_cli import completion
+from backprop_cli.cli.app import OK, WRONG_INPUT, UsageProblem, app
+from backprop_cli.cli.formats import ENDINGS, Files, Format
+from backprop_cli.cli.options import Ascii, Output, Width
+from backprop_cli.cli.shared import by_ending, only_one, refuse, rendered
+from backprop_cli.console import complain, deliver, file_of, write
+from backprop_cli.diagnostics import ProblemError, escape, quote, render_all
+
+
+@app.command(epilog="Example: backprop new --layers 3-2-1 --activation tanh,sigmoid -o new.yaml")
+def new(
+    layers: Annotated[
+        str | None,
+        typer.Option("--layers", metavar="SIZES", help="A network: 3-2-2-1, inputs first."),
+    ] = None,
+    activation: Annotated[
+        str | None,
+        typer.Option(
+            "--activation",
+            metavar="NAMES",
+            help="One for each layer: relu,sigmoid.",
+            autocompletion=completion.activations,
+        ),
+    ] = None,
+    loss: Annotated[
+        str | None,
+        typer.Option("--loss", metavar="NAME", help="Its loss.", autocompletion=completion.losses),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option("--seed", metavar="N", min=0, max=10**9, help="Draw other numbers."),
+    ] = None,
+    equations: Annotated[
+        bool, typer.Option("--equations", help="Equations instead of layers.")
+    ] = False,
+    example: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="NAME",
+            help="A copy of a shipped example.",
+            autocompletion=completion.examples,
+        ),
+    ] = None,
+    list_examples: Annotated[bool, typer.Option("--list", help="The shipped examples.")] = False,
+    output: Output = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Write over a file that is there.")
+    ] = False,
+    ascii: Ascii = False,
+    width: Width = None,
+) -> None:
+    """A problem file to start from: a network, a circuit, or a shipped example."""
+    wanted = {
+        "--layers": layers is not None,
+        "--equations": equations,
+        "--from": example is not None,
+        "--list": list_examples,
+    }
+    chosen = only_one(wanted)
+    refuse(chosen, "--layers", **{"--activation": activation, "--loss": loss})
+    refuse(chosen, "--layers or --equations", **{"--seed": seed})
+    refuse(chosen, "--list", **{"--ascii": ascii or None, "--width": width})
+    from backprop_cli import shipped, starter
+
+    try:
+        if list_examples:
+            format = by_ending(output, ENDINGS, Format.TEXT)
+            deliver(rendered(shipped.contents(), format, output, ascii, width), output)
+            return
+        unwritten(output, force)
+        if example is not None:
+            text = shipped.text(example)
+        elif layers is not None:
+            text = starter.network_file(layers, activation, loss, seed)
+        else:
+            text = starter.circuit_file(seed)
+    except (shipped.NoSuchExample, starter.CannotWrite) as error:
+        raise UsageProblem(str(error)) from None
+    deliver(text, output)
+
+
+def unwritten(output: Path | None, force: bool) -> None:
+    """A problem file goes where none is yet."""
+    file = file_of(output)
+    if file is None:
+        return
+    if file.suffix.lower() not in (".yaml", ".yml"):
+        raise UsageProblem(f"a problem file is YAML: name it *.yaml, not {quote(file.name)}")
+    if os.path.lexists(file) and not force:
+        raise UsageProblem(f"{escape(str(file))} is there already; --force writes over it")
+
+
+@app.command(epilog="Example: backprop validate problems/*.yaml")
+def validate(
+    files: Annotated[list[str], typer.Argument(metavar="FILE", help="Problem files.")],
+) -> None:
+    """Read problem files and report what is wrong with them."""
+    from backprop_cli.problem.read import read as read_file
+
+    failed = False
+    for file in files:
+        try:
+            _, warnings = read_file(file)
+        except ProblemError as error:
+            failed = True
+            complain(render_all(error.diagnostics))
+        else:
+            if warnings:
+                complain(render_all(warnings))
+            write(f"{escape(file)}: ok\n")
+    raise typer.Exit(WRONG_INPUT if failed else OK)
+
+
+@app.command(epilog="Example: backprop schema -o problem.schema.json")
+def schema(
+    which: Annotated[
+        Files, typer.Argument(metavar="problem|answers", help="Which files to describe.")
+    ] = Files.PROBLEM,
+    output: Output = None,
+) -> None:
+    """JSON Schema of problem and answer files, for editors."""
+    import json
+
+    from backprop_cli.problem.schema import answers_schema, problem_schema
+
+    described = problem_schema() if which is Files.PROBLEM else answers_schema()
+    deliver(json.dumps(described, indent=2, ensure_ascii=False) + "\n", output)

@@ -1,0 +1,163 @@
+"""Look up: the rules, the reference, the meaning of a message."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from backprop_cli import completion
+from backprop_cli.cli.app import EXIT_CODES, UsageProblem, app
+from backprop_cli.cli.formats import ENDINGS, Format, Paper
+from backprop_cli.cli.options import Ascii, Output, PaperSize, SheetFormat, Width
+from backprop_cli.cli.shared import by_ending, read, rendered
+from backprop_cli.console import deliver
+
+if TYPE_CHECKING:
+    from backprop_cli.worksheet.document import Block
+
+
+HELP_WIDTH = 76
+"""Columns of a command's help on a page of the reference, where it stands a little to the right."""
+NAMES = "names"
+"""What `explain` explains of a file."""
+
+
+@app.command("list", epilog="Example: backprop list sigmoid cross_entropy adam")
+def list_rules(
+    what: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="NAME",
+            help="toolbox, activations, losses, optimizers, initializers, remedies, functions,"
+            " or names of rules.",
+            autocompletion=completion.rules,
+        ),
+    ] = None,
+    format: SheetFormat = None,
+    output: Output = None,
+    ascii: Ascii = False,
+    width: Width = None,
+    paper: PaperSize = Paper.A4,
+) -> None:
+    """The rules: activations, losses, optimizers and more, with slopes and curves."""
+    from backprop_cli.worksheet.catalogue import UnknownRule, catalogue
+    from backprop_cli.worksheet.catalogue_json import catalogue_json
+
+    chosen = format or by_ending(output, ENDINGS, Format.TEXT)
+    try:
+        if chosen is Format.JSON:
+            deliver(catalogue_json(what or ()), output)
+            return
+        document = catalogue(what or ())
+    except UnknownRule as error:
+        raise UsageProblem(str(error)) from None
+    deliver(rendered(document, chosen, output, ascii, width, paper), output)
+
+
+@app.command("help", epilog="Example: backprop help marking")
+def help_on(
+    topic: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="TOPIC",
+            help="A page of the reference, or a command.",
+            autocompletion=completion.topics,
+        ),
+    ] = None,
+    ascii: Ascii = False,
+    width: Width = None,
+) -> None:
+    """The reference, a page for each topic: files, names, marking, JSON, and more."""
+    from backprop_cli import manual
+    from backprop_cli.formula.spelling import spell
+    from backprop_cli.worksheet.document import Document, Paragraph
+
+    if topic is None:
+        hint = Paragraph(manual.inline("`backprop help names` shows one of these pages."))
+        document = Document("The reference", (*manual.contents(), hint), spell)
+    else:
+        try:
+            document = manual.page(topic, command_helps(), command_tables())
+        except manual.UnknownTopic as error:
+            raise UsageProblem(str(error)) from None
+    deliver(rendered(document, Format.TEXT, None, ascii, width), None)
+
+
+@app.command(epilog="Example: backprop explain missing-path")
+def explain(
+    code: Annotated[
+        str,
+        typer.Argument(
+            metavar="CODE",
+            help="Of a message or of a slip; or `names`.",
+            autocompletion=completion.codes,
+        ),
+    ],
+    file: Annotated[
+        str | None, typer.Argument(metavar="FILE", help="Whose names are meant.")
+    ] = None,
+    ascii: Ascii = False,
+    width: Width = None,
+) -> None:
+    """What a message or a slip means, with an example and the remedy; `names FILE`: its names."""
+    from backprop_cli import manual
+
+    if code == NAMES and file is not None:
+        from backprop_cli.run import solve as solve_problem
+        from backprop_cli.worksheet.names import names_sheet
+
+        document = names_sheet(solve_problem(read(file), steps=None, show=1))
+    elif code == NAMES or file is not None:
+        raise UsageProblem("names belong to a file: `backprop explain names FILE`")
+    else:
+        try:
+            document = manual.explanation(code)
+        except manual.UnknownTopic as error:
+            raise UsageProblem(str(error)) from None
+    deliver(rendered(document, Format.TEXT, None, ascii, width), None)
+
+
+def command_tables() -> Mapping[str, Callable[[], Sequence[Block]]]:
+    """What the commands say of themselves, for the pages of the reference."""
+    from backprop_cli.manual import heading, two_columns
+    from backprop_cli.worksheet.document import Listing
+
+    codes = [(str(code), meaning) for code, meaning in EXIT_CODES.items()]
+    return {
+        "commands": lambda: [two_columns(("Command", "Does"), list(command_lines().items()))],
+        "exit codes": lambda: [two_columns(("Exit code", "Means"), codes)],
+        "options": lambda: [
+            block
+            for name, text in command_helps().items()
+            for block in (heading(f"backprop {name}"), Listing(text))
+        ],
+    }
+
+
+def command_lines() -> dict[str, str]:
+    """Every command as it is called, with what it does."""
+    lines = {}
+    for name, command in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
+        words = ["backprop", name]
+        for each in command.params:
+            if each.param_type_name == "argument":
+                several = "…" if each.nargs < 0 else ""
+                words.append(
+                    each.metavar + several if each.required else f"[{each.metavar}{several}]"
+                )
+        lines[" ".join(words)] = command.help
+    return lines
+
+
+def command_helps() -> dict[str, str]:
+    """The help of every command, as `--help` shows it."""
+    root = typer.main.get_command(app)
+    settings: dict[str, Any] = {"resilient_parsing": True, "terminal_width": HELP_WIDTH}
+    helps = {}
+    with root.make_context("backprop", [], **settings) as context:
+        for name, command in root.commands.items():  # type: ignore[attr-defined]
+            with command.make_context(name, [], parent=context, **settings) as own:
+                helps[name] = command.get_help(own).strip()
+    return helps

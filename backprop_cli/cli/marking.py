@@ -1,0 +1,213 @@
+"""Mark: answer files, or a student at the keyboard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from backprop_cli.cli.app import NOT_PASSED, OK, WRONG_INPUT, UsageProblem, app
+from backprop_cli.cli.formats import REPORT_ENDINGS, Format, ReportFormat
+from backprop_cli.cli.options import Ascii, Output, ProblemFile, Student, Width
+from backprop_cli.cli.shared import by_ending, complain_of_unused, honour, read, rendered
+from backprop_cli.console import (
+    Progress,
+    complain,
+    deliver,
+    deliver_stream,
+    wants_color,
+    width_of_page,
+    write,
+    writes_unicode,
+)
+from backprop_cli.diagnostics import escape
+
+if TYPE_CHECKING:
+    from backprop_cli.marking.answers import Submission
+    from backprop_cli.marking.check import Checker
+    from backprop_cli.marking.model import SubmissionReport
+    from backprop_cli.marking.reports.tally import Tally
+    from backprop_cli.worksheet.document import Document
+
+
+CLASS_ROWS = 2000
+"""So many submissions have a line of their own in the text report of a class."""
+
+
+@app.command(epilog="Example: backprop check problems/two-hidden-layers.yaml answers.yaml")
+def check(
+    file: ProblemFile,
+    answers: Annotated[
+        list[str], typer.Argument(metavar="ANSWERS", help="Answer files (YAML, JSON, CSV).")
+    ],
+    format: Annotated[
+        ReportFormat | None, typer.Option("--format", "-f", help="What to report; text by default.")
+    ] = None,
+    output: Output = None,
+    pass_mark: Annotated[
+        float | None,
+        typer.Option("--pass-mark", metavar="SHARE", min=0, max=1, help="Share of points to pass."),
+    ] = None,
+    tolerance: Annotated[
+        float | None,
+        typer.Option("--tolerance", metavar="SHARE", min=0, max=0.5, help="Relative tolerance."),
+    ] = None,
+    reveal: Annotated[bool, typer.Option("--reveal", help="Show the right values.")] = False,
+    exit_zero: Annotated[
+        bool, typer.Option("--exit-zero", help="Exit with 0 whatever the marks are.")
+    ] = False,
+    ascii: Ascii = False,
+    width: Width = None,
+) -> None:
+    """Mark answer files: honest rounding costs nothing, one slip costs one mark."""
+    chosen = format or by_ending(output, REPORT_ENDINGS, ReportFormat.TEXT)
+    honour(chosen, {}, ascii, width)
+    if [file, *answers].count("-") > 1:
+        raise UsageProblem("only one file can be read from stdin")
+    problem = read(file)
+    from backprop_cli.marking.answers import read_submission
+    from backprop_cli.marking.check import Checker
+    from backprop_cli.marking.reports import REPORTS
+    from backprop_cli.marking.reports.tally import Tally
+
+    checker = Checker(problem, tolerance=tolerance, pass_mark=pass_mark, reveal=reveal)
+    complain_of_unused(problem, [checker.graph])
+    tally = Tally()
+    with Progress("submissions marked") as progress:
+        reports = tally.watch(marked_files(checker, answers, read_submission, progress))
+        if chosen is ReportFormat.TEXT:
+            document = marking_document(checker, reports, tally)
+            deliver(rendered(document, Format.TEXT, output, ascii, width), output)
+        else:
+            deliver_stream(REPORTS[chosen.value](checker.head, reports), output)
+    raise typer.Exit(verdict(tally, exit_zero))
+
+
+def marked_files(
+    checker: Checker,
+    files: Sequence[str],
+    read_file: Callable[[str], Submission],
+    progress: Progress,
+) -> Iterator[SubmissionReport]:
+    """The reports on answer files, one at a time; what is wrong with a file is in its report."""
+    for file in files:
+        report = checker.mark(read_file(file))
+        if report.error is not None:
+            complain(f"{escape(file)}: error[unreadable-answers]: {escape(report.error)}")
+        progress(1)
+        yield report
+
+
+def marking_document(
+    checker: Checker, reports: Iterator[SubmissionReport], tally: Tally
+) -> Document:
+    """One student's answers in full, or a class at a glance."""
+    from backprop_cli.worksheet.marked import class_sheet, marked
+
+    first = list(islice(reports, CLASS_ROWS))
+    for _ in reports:
+        pass  # counted by the tally as they go by
+    if tally.count == 1:
+        return marked(checker.head, first[0], checker.graph)
+    return class_sheet(checker.head, tally, first, checker.graph)
+
+
+def verdict(tally: Tally, exit_zero: bool) -> int:
+    """2 where no answer file could be read, 1 where a pass mark is missed."""
+    if exit_zero:  # a grader wants the report, which says all this
+        return OK
+    if tally.errors == tally.count:
+        return WRONG_INPUT
+    return OK if tally.passed == tally.count else NOT_PASSED
+
+
+@app.command(epilog="Example: backprop practice problems/two-hidden-layers.yaml -a answers.yaml")
+def practice(
+    file: ProblemFile,
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", metavar="NAME", help="Just this quantity (repeatable, * and ?)."),
+    ] = None,
+    start: Annotated[
+        str | None, typer.Option("--from", metavar="NAME", help="Begin at this quantity.")
+    ] = None,
+    all_steps: Annotated[
+        bool, typer.Option("--all-steps", help="Ask for local derivatives too.")
+    ] = False,
+    tries: Annotated[
+        int | None,
+        typer.Option("--tries", metavar="N", min=1, max=100, help="Wrong tries before going on."),
+    ] = None,
+    free: Annotated[
+        bool, typer.Option("--free", help="Tries and values shown cost nothing.")
+    ] = False,
+    answers: Annotated[
+        Path | None,
+        typer.Option(
+            "--answers", "-a", metavar="FILE", help="Keep the answers here, and go on from them."
+        ),
+    ] = None,
+    watch: Annotated[
+        Path | None,
+        typer.Option(
+            "--watch", metavar="FILE", help="Mark this answer file at every save instead."
+        ),
+    ] = None,
+    student: Student = None,
+    random: Annotated[
+        bool, typer.Option("--random", help="One more of the same kind, with numbers of its own.")
+    ] = False,
+    ascii: Ascii = False,
+    width: Width = None,
+) -> None:
+    """A tutor: asks for one quantity after the other, with hints, and judges as `check` does."""
+    if random and student is not None:
+        raise UsageProblem("give either --student or --random")
+    if answers is not None and watch is not None:
+        raise UsageProblem("give either --answers or --watch")
+    if random:
+        import secrets
+
+        student = f"random-{secrets.randbelow(10**6)}"
+    problem = read(file, student)
+    if random:
+        complain(f"these numbers come again with --student {student}")
+    from backprop_cli.tutor.page import Page
+
+    page = Page(width_of_page(width), ascii or not writes_unicode(), wants_color())
+    if watch is not None:
+        from backprop_cli.tutor.watch import watch_file
+
+        raise typer.Exit(OK if watch_file(problem, watch, write, page) else NOT_PASSED)
+    from dataclasses import replace
+
+    from backprop_cli.tutor.prompt import reader
+    from backprop_cli.tutor.session import NoSuchQuantity, Session
+    from backprop_cli.tutor.state import read_state
+    from backprop_cli.tutor.terminal import Terminal
+
+    state = read_state(answers) if answers is not None else None
+    if state is not None and student is not None and not state.student:
+        state = replace(state, student=student)
+    try:
+        session = Session(
+            problem,
+            only=only or (),
+            start=start,
+            all_steps=all_steps,
+            tries=tries,
+            free=free,
+            state=state,
+        )
+    except NoSuchQuantity as error:
+        raise UsageProblem(str(error)) from None
+
+    def save(text: str) -> None:
+        if answers is not None:
+            deliver(text, answers)
+
+    terminal = Terminal(session, write, save, page)
+    raise typer.Exit(OK if terminal.run(reader(write)) else NOT_PASSED)

@@ -1,0 +1,349 @@
+"""Solve: the worked solution, its verification, its picture."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, assert_never
+
+import typer
+
+from backprop_cli import completion
+from backprop_cli.cli.app import MISMATCH, OK, UsageProblem, app
+from backprop_cli.cli.formats import ENDINGS, PICTURE_ENDINGS, Form, Format, Paper, Picture
+from backprop_cli.cli.options import (
+    Ascii,
+    Digits,
+    Output,
+    PaperSize,
+    ProblemFile,
+    SheetFormat,
+    Student,
+    Width,
+)
+from backprop_cli.cli.shared import TEXT_SHOWN, by_ending, honour, read, rendered, suggestion
+from backprop_cli.console import Progress, deliver
+from backprop_cli.diagnostics import quote
+
+if TYPE_CHECKING:
+    from backprop_cli.marking.names import AnswerNames
+    from backprop_cli.run import Run
+
+
+JSON_SHOWN = 1000
+MOST_RATES = 20
+
+
+@app.command(epilog="Example: backprop solve problems/two-hidden-layers.yaml --only dL/dw1_1_1")
+def solve(
+    file: ProblemFile,
+    student: Student = None,
+    symbolic: Annotated[
+        bool, typer.Option("--symbolic", help="Write out each derivation.")
+    ] = False,
+    composed: Annotated[
+        bool,
+        typer.Option("--composed", help="Each derivative as one formula in what is given."),
+    ] = False,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--only",
+            metavar="NAME",
+            help="Just this quantity (repeatable).",
+            autocompletion=completion.quantities,
+        ),
+    ] = None,
+    form: Annotated[Form | None, typer.Option("--form", help="How gradients are written.")] = None,
+    record: Annotated[
+        bool,
+        typer.Option("--record", help="With --form gates: what an autograd engine records."),
+    ] = False,
+    steps: Annotated[
+        int | None,
+        typer.Option("--steps", metavar="N", min=1, max=1_000_000, help="Number of updates."),
+    ] = None,
+    show: Annotated[
+        int | None,
+        typer.Option("--show", metavar="K", min=1, max=100_000, help="Updates written in full."),
+    ] = None,
+    digits: Digits = None,
+    round_each: Annotated[
+        int | None,
+        typer.Option(
+            "--round-each",
+            metavar="N",
+            min=1,
+            max=15,
+            help="Round every value to N significant digits before it is used, as by hand.",
+        ),
+    ] = None,
+    exact: Annotated[bool, typer.Option("--exact", help="Fractions where they exist.")] = False,
+    curve: Annotated[
+        str | None,
+        typer.Option(
+            "--curve", metavar="NAME=LOW:HIGH", help="Draw the output over a quantity: x=-5:5."
+        ),
+    ] = None,
+    lr_sweep: Annotated[
+        str | None,
+        typer.Option(
+            "--lr-sweep", metavar="RATES", help="Losses for several learning rates: 0.1,0.5,1."
+        ),
+    ] = None,
+    format: SheetFormat = None,
+    output: Output = None,
+    ascii: Ascii = False,
+    width: Width = None,
+    paper: PaperSize = Paper.A4,
+) -> None:
+    """The worked solution: forward, loss, gradients, update, and the loss again."""
+    chosen = format or by_ending(output, ENDINGS, Format.TEXT)
+    honour(
+        chosen,
+        {
+            "--symbolic": symbolic,
+            "--composed": composed,
+            "--only": only,
+            "--form": form,
+            "--record": record,
+            "--steps": steps,
+            "--show": show,
+            "--digits": digits,
+            "--round-each": round_each,
+            "--exact": exact,
+            "--curve": curve,
+            "--lr-sweep": lr_sweep,
+        },
+        ascii,
+        width,
+        paper,
+    )
+    problem = read(file, student)
+    from backprop_cli.run import solve as solve_problem
+    from backprop_cli.worksheet.sheet import Choices
+
+    if steps is not None and lr_sweep is None and not problem.trains:
+        raise UsageProblem("--steps: without a learning_rate this problem has no updates")
+    if lr_sweep is not None:
+        learning_rates = rates(lr_sweep)
+        from backprop_cli.worksheet.sweep import sweep
+
+        document = sweep(problem, learning_rates, steps)
+        deliver(rendered(document, chosen, output, ascii, width, paper), output)
+        return
+    if record and form is not Form.GATES:
+        raise UsageProblem("--record: the record is kept gate by gate, so it needs --form gates")
+    if form is Form.GATES:
+        from backprop_cli.graph.gates import split_into_gates
+
+        problem = split_into_gates(problem)
+    shown = show or (JSON_SHOWN if chosen is Format.JSON else TEXT_SHOWN)
+    with Progress("updates done") as progress:
+        run = solve_problem(
+            problem, steps=steps, show=shown, round_each=round_each, progress=progress
+        )
+    asked = only_names(run, only or [])
+    choices = Choices(
+        symbolic=symbolic,
+        only=asked,
+        form=form.value if form else None,
+        digits=digits,
+        fractions=exact,
+        curve=curve_range(run, curve, asked),
+        pictures=chosen is not Format.TEXT,
+        composed=composed,
+        record=record,
+    )
+    if chosen is Format.JSON:
+        from backprop_cli.worksheet.solution_json import solution_json
+
+        deliver(solution_json(run, choices), output)
+        return
+    if chosen is Format.SYMPY:
+        from backprop_cli.worksheet.solution_sympy import NoScript, solution_sympy
+
+        try:
+            deliver(solution_sympy(run, choices), output)
+        except NoScript as error:
+            raise UsageProblem(str(error)) from None
+        return
+    from backprop_cli.worksheet.solution import solution
+
+    deliver(rendered(solution(run, choices), chosen, output, ascii, width, paper), output)
+
+
+@app.command(epilog="Example: backprop verify problems/two-hidden-layers.yaml")
+def verify(
+    file: ProblemFile,
+    student: Student = None,
+    format: SheetFormat = None,
+    output: Output = None,
+    ascii: Ascii = False,
+    width: Width = None,
+    paper: PaperSize = Paper.A4,
+) -> None:
+    """Check every gradient against finite differences and the composed loss."""
+    chosen = format or by_ending(output, ENDINGS, Format.TEXT)
+    problem = read(file, student)
+    from backprop_cli.verify import verification
+
+    verified = verification(problem)
+    if chosen is Format.JSON:
+        from backprop_cli.verify.report import verification_json
+
+        deliver(verification_json(verified), output)
+    else:
+        from backprop_cli.verify.sheet import verification_sheet
+
+        document = verification_sheet(verified)
+        deliver(rendered(document, chosen, output, ascii, width, paper), output)
+    raise typer.Exit(OK if verified.agrees else MISMATCH)
+
+
+@app.command(epilog="Example: backprop draw problems/two-hidden-layers.yaml -o network.svg")
+def draw(
+    file: ProblemFile,
+    student: Student = None,
+    format: Annotated[
+        Picture | None, typer.Option("--format", "-f", help="What to draw; SVG by default.")
+    ] = None,
+    blank: Annotated[
+        bool, typer.Option("--blank", help="Without any numbers but the given ones.")
+    ] = False,
+    output: Output = None,
+    ascii: Ascii = False,
+    width: Width = None,
+) -> None:
+    """The network with its values and gradients as a picture."""
+    chosen = format or by_ending(output, PICTURE_ENDINGS, Picture.SVG)
+    honour(chosen, {}, ascii, width)
+    problem = read(file, student)
+    from backprop_cli.run import solve as solve_problem
+    from backprop_cli.worksheet.diagram import diagram
+    from backprop_cli.worksheet.document import Document
+    from backprop_cli.worksheet.sheet import spelling_of
+
+    run = solve_problem(problem, steps=1 if problem.trains else None, show=1)
+    graph = run.iterations[0].graph
+    picture, spelling = diagram(run, blank=blank), spelling_of(graph)
+    match chosen:
+        case Picture.SVG:
+            from backprop_cli.render import svg
+
+            deliver(svg.diagram(picture, spelling), output)
+        case Picture.MERMAID:
+            from backprop_cli.render import mermaid
+
+            deliver(mermaid.diagram(picture, spelling), output)
+        case Picture.TEXT:
+            document = Document(
+                "", (picture,), spelling, graph.lettering.typed
+            )  # the picture has the title
+            deliver(rendered(document, Format.TEXT, output, ascii, width), output)
+        case _:
+            assert_never(chosen)
+
+
+def only_names(run: Run, asked: Sequence[str]) -> tuple[str, ...]:
+    """The names asked for, each known on the sheet; they may be spelled as in answer files, and
+    `*` and `?` stand for any letters and any one, as in `marking`."""
+    if not asked:
+        return ()
+    from backprop_cli.marking.asked import matches
+    from backprop_cli.marking.names import AnswerNames, normalised
+    from backprop_cli.worksheet.derivations import known_names
+    from backprop_cli.worksheet.sheet import Choices, Sheet
+
+    known: dict[str, None] = {}
+    for iteration in run.iterations:
+        known.update(dict.fromkeys(known_names(Sheet(run, iteration, Choices()))))
+    sheets = [AnswerNames(iteration.graph) for iteration in run.iterations]
+    lettering = run.iterations[0].graph.lettering
+    shown = {form: name for name in known for form in lettering.spellings(name)}
+    found: list[str] = []
+    for name in asked:
+        fitting = []
+        if set("*?") & set(name):
+            fitting = [each for each in known if matches(name, each)]
+            fitting = fitting or [known for form, known in shown.items() if matches(name, form)]
+        if fitting:
+            found += fitting
+            continue
+        written = normalised(name)
+        spellings = (
+            *(shown.get(name), shown.get(written), name, written),
+            *(sheet.find(name) for sheet in sheets),
+        )
+        plain = next((spelling for spelling in spellings if spelling in known), None)
+        plain = plain or between_names(run, sheets[0], written)
+        if plain is None:
+            raise UsageProblem(f"{quote(name)} is not on this worksheet{suggestion(name, known)}")
+        found.append(plain)
+    aliases = {alias: name for it in run.iterations for alias, name in it.graph.aliases.items()}
+    return tuple(dict.fromkeys(aliases.get(name, name) for name in found))
+
+
+def between_names(run: Run, names: AnswerNames, written: str) -> str | None:
+    """`dyhat/da1`: one calculated quantity by another that it comes from, in the sheet's names."""
+    from backprop_cli.graph.naming import slope_name
+    from backprop_cli.worksheet.derivations import between
+    from backprop_cli.worksheet.sheet import Choices, Sheet
+
+    above, _, below = written.removeprefix("d").partition("/d")
+    bare, bracket, sample = below.partition("[")
+    target = names.find(above) or names.find(above + bracket + sample)
+    quantity = names.find(below) or names.find(bare)
+    if target is None or quantity is None:
+        return None
+    name = slope_name(target, quantity)
+    return name if between(Sheet(run, run.iterations[0], Choices()), name) else None
+
+
+def curve_range(
+    run: Run, text: str | None, only: Sequence[str] = ()
+) -> tuple[str, float, float] | None:
+    """`x=-5:5` as (name, low, high); `only` are the quantities to draw, all of those by default."""
+    if text is None:
+        return None
+    name, equals, limits = text.partition("=")
+    low, colon, high = limits.partition(":")
+    leaves = dict.fromkeys(run.iterations[0].graph.leaf)
+    try:
+        ends = (float(low), float(high)) if equals and colon else None
+    except ValueError:
+        ends = None
+    if ends is None or not all(abs(end) < 1e12 for end in ends) or ends[0] >= ends[1]:
+        raise UsageProblem(f"--curve takes NAME=LOW:HIGH, as in x=-5:5, not {quote(text)}")
+    if name not in leaves:
+        raise UsageProblem(
+            f"{quote(name)} is not a given quantity of this worksheet{suggestion(name, leaves)}"
+        )
+    from backprop_cli.worksheet.curves import MOST_SERIES, PASSES
+
+    steps = run.iterations[0].graph.step
+    for each in only:
+        if each not in steps or steps[each].section not in PASSES:
+            raise UsageProblem(f"--curve draws what is worked out before the update, not {each}")
+    if len(only) > MOST_SERIES:
+        raise UsageProblem(
+            f"--curve draws up to {MOST_SERIES} quantities together, not {len(only)}"
+        )
+    return (name, *ends)
+
+
+def rates(text: str) -> list[str]:
+    """`0.1,0.5,1` as the learning rates, digits as written."""
+    parts = [part.strip() for part in text.split(",")]
+    for part in parts:
+        written = part.isascii() and "_" not in part and len(part) <= 20
+        try:
+            good = written and 0 < float(part) < math.inf
+        except ValueError:
+            good = False
+        if not good or len(parts) > MOST_RATES:
+            raise UsageProblem(
+                f"--lr-sweep takes up to {MOST_RATES} positive numbers, as in 0.1,0.5,1,"
+                f" not {quote(text)}"
+            )
+    return parts
