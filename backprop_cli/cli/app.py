@@ -10,16 +10,12 @@ from backprop_cli import __version__
 from backprop_cli.console import write
 
 OK, NOT_PASSED, WRONG_INPUT, MISMATCH = 0, 1, 2, 3
-
-
 EXIT_CODES = {
     OK: "done; `check`: all passed",
     NOT_PASSED: "`check` found the pass mark not reached, or one file of several unreadable",
     WRONG_INPUT: "a file or the usage is wrong",
     MISMATCH: "`verify` found a mismatch",
 }
-
-
 INTERRUPTED = 130
 
 
