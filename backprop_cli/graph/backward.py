@@ -146,7 +146,8 @@ class _Backward:
         for name in self._wanted_in_order():
             if not known.intersection((name, *self._samples_of(name))):
                 gradient = derivative_name(output, name)
-                self._append(Step(gradient, ZERO, "gradient", "gradient", of=name, over=output))
+                zero = Step(gradient, ZERO, "gradient", "gradient", of=name, over=output)
+                self._append(replace(zero, unit=self._unit_of(name)))
 
     def _reaching_loss(self, order: Sequence[Step]) -> set[str]:
         reached = set(self.seeds)

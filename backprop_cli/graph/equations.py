@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from backprop_cli.formula.build import rename
-from backprop_cli.formula.nodes import Formula, Name
-from backprop_cli.formula.spelling import Lettering
+from backprop_cli.formula.build import names_in, rename
+from backprop_cli.formula.nodes import Formula, Name, Negative, Product, Sum
+from backprop_cli.formula.spelling import Lettering, spell
 from backprop_cli.graph.naming import sampled
 from backprop_cli.graph.parts import batch_loss, leaf, parameter_leaf, stable_loss
 from backprop_cli.graph.recognised import in_equations, renamed
-from backprop_cli.graph.step import Applied, Graph, Leaf, Step
-from backprop_cli.problem.model import Equations, Problem
+from backprop_cli.graph.step import Applied, Graph, Leaf, Role, Step
+from backprop_cli.problem.model import Equations, Problem, Value
 from backprop_cli.rules import activations
 
 LOSS_NAMES = ("L", "loss", "Loss", "E", "J", "C", "cost", "error")
@@ -26,14 +26,15 @@ def expand_equations(problem: Problem, model: Equations, batch: tuple[int, ...])
     leaves: list[Leaf] = []
     for name, value in model.given.items():
         if name not in per_sample:
-            leaves.append(leaf(name, "input", value))
+            leaves.append(replace(leaf(name, "input", value), title="Given"))
     if model.samples:
         for position, mark in zip(batch, marks, strict=True):
             for name, value in {**model.given, **model.samples[position - 1]}.items():
                 if name in per_sample:
-                    leaves.append(leaf(sampled(name, mark), "input", value, mark))
+                    made = leaf(sampled(name, mark), "input", value, mark)
+                    leaves.append(replace(made, title="Sample"))
     for name, value in model.parameters.items():
-        leaves.append(parameter_leaf(problem, name, value))
+        leaves.append(replace(parameter_leaf(problem, name, value), title="Parameters"))
     # In a batch every equation is written out for every sample, also one that no sample changes:
     # each sample then has its whole chain to itself.
     varies = per_sample | set(model.equations)
@@ -65,7 +66,7 @@ def expand_equations(problem: Problem, model: Equations, batch: tuple[int, ...])
     if len(sample_outputs) > 1:
         steps.append(batch_loss(problem, model.output, sample_outputs))
     return Graph(
-        leaves=tuple(leaves),
+        leaves=_with_roles(leaves, steps),
         steps=tuple(steps),
         output=model.output,
         losses=tuple(sample_outputs),
@@ -73,7 +74,42 @@ def expand_equations(problem: Problem, model: Equations, batch: tuple[int, ...])
         parameters=tuple(model.parameters),
         wrt=tuple(model.with_respect_to),
         lettering=Lettering(symbols=problem.notation.symbols),
+        is_loss=model.output in LOSS_NAMES,
     )
+
+
+BIAS_LETTERS = ("b", "bias")
+
+
+def equation_samples(model: Equations) -> list[Mapping[str, Value]]:
+    """The values that differ from sample to sample, by plain name."""
+    own = dict.fromkeys(name for sample in model.samples for name in sample)
+    return [
+        {name: sample.get(name, model.given.get(name)) for name in own} for sample in model.samples
+    ]
+
+
+def _with_roles(leaves: Sequence[Leaf], steps: Sequence[Step]) -> tuple[Leaf, ...]:
+    """A parameter that only weighs is a weight; one that is only ever added beside weighted terms,
+    and has a bias's letter, is a bias. An author's `w0` stays what he calls it."""
+    roles: dict[str, set[Role | None]] = {}
+    names = {leaf.name for leaf in leaves if leaf.kind == "parameter"}
+    for step in steps:
+        terms = step.formula.terms if isinstance(step.formula, Sum) else (step.formula,)
+        bare = [term.operand if isinstance(term, Negative) else term for term in terms]
+        weighed = {
+            name
+            for term in bare
+            if isinstance(term, Product) and all(isinstance(each, Name) for each in term.factors)
+            for name in names_in(term)
+        }
+        for name in names.intersection(names_in(step.formula)):
+            lettered = getattr(spell(name), "base", "") in BIAS_LETTERS
+            alone = lettered and weighed & names and bare.count(Name(name)) == 1
+            role: Role | None = "weight" if name in weighed else "bias" if alone else None
+            roles.setdefault(name, set()).add(role)
+    only = {name: own.pop() for name, own in roles.items() if len(own) == 1}
+    return tuple(replace(leaf, role=only.get(leaf.name)) for leaf in leaves)
 
 
 def _stable(applied: Applied, outputs: Mapping[str, Applied]) -> Formula | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import assert_never
 
@@ -29,6 +29,18 @@ from backprop_cli.graph.step import Applied, Graph, Leaf, Role, Step, Unit
 from backprop_cli.problem.model import Activation, Custom, Network, Problem, RuleUse, Value
 from backprop_cli.problem.names import NetworkNames
 from backprop_cli.rules import activations, losses
+
+
+def network_samples(problem: Problem, network: Network) -> list[Mapping[str, Value]]:
+    """The values of every sample, by plain name."""
+    names = NetworkNames(network, problem.notation)
+    return [
+        {
+            **{names.input(i): value for i, value in enumerate(sample.inputs, 1)},
+            **{names.target(i): value for i, value in enumerate(sample.targets, 1)},
+        }
+        for sample in network.samples
+    ]
 
 
 def expand_network(problem: Problem, network: Network, batch: tuple[int, ...]) -> Graph:
@@ -77,18 +89,21 @@ class _Expansion:
         for position, mark in zip(self.batch, self.marks, strict=True):
             sample = self.network.samples[position - 1]
             for index, value in enumerate(sample.inputs, 1):
-                self.leaves.append(
-                    leaf(sampled(self.names.input(index), mark), "input", value, mark)
-                )
+                name = sampled(self.names.input(index), mark)
+                self.leaves.append(replace(leaf(name, "input", value, mark), title="Inputs"))
             for index, value in enumerate(sample.targets, 1):
                 name = sampled(self.names.target(index), mark)
-                self.leaves.append(leaf(name, "target", value, mark))
+                self.leaves.append(replace(leaf(name, "target", value, mark), title="Targets"))
         seen: set[str] = set()
         for name, value, role, unit in self._parameters():
             if name not in seen:
                 seen.add(name)
+                layer = self.network.layers[unit.layer - 1]
+                drawn = layer.initialised if role == "weight" else None
                 made = parameter_leaf(self.problem, name, value)
-                self.leaves.append(replace(made, role=role, unit=unit))
+                self.leaves.append(
+                    replace(made, role=role, unit=unit, title=unit.title, drawn=drawn)
+                )
 
     def _unit(self, depth: int, unit: int) -> Unit:
         """A unit and its heading: `Layer 1, unit 2`, `Output unit`."""
@@ -196,6 +211,7 @@ class _Expansion:
         if inner != name:
             self.aliases[inner] = name
         own_slope: Formula | None = None
+        use = layer.activations[unit - 1]
         if self.names.merged(depth, unit):
             self.aliases[sampled(self.names.z(depth, unit), mark)] = name
             formula, numeric, applied = self._weighted_sum(depth, unit, mark), None, None
@@ -205,7 +221,6 @@ class _Expansion:
                 Name(sampled(self.names.of_unit(before, depth, other), mark))
                 for other in range(1, layer.units + 1)
             ]
-            use = layer.activations[unit - 1]
             formula, numeric, applied = _activation(use, unit - 1, zs)
             if isinstance(use, Custom) and use.slope is not None:
                 own_slope = substitute(use.slope, {"z": zs[unit - 1], "a": Name(name)})
@@ -222,6 +237,7 @@ class _Expansion:
                 unit=self._unit(depth, unit),
                 applied=applied,
                 numeric=numeric,
+                called="" if applied else use.name,
                 own_slope=own_slope,
                 target=sampled(self.names.target(unit), mark) if compared else None,
             )
@@ -263,7 +279,7 @@ class _Expansion:
                 plain = [*map(self.names.output, units), *map(self.names.target, units)]
                 renaming = dict(zip(plain, [*outputs, *targets], strict=True))
                 written = rename(formula, lambda old: renaming.get(old, old))
-                return Step(name, written, "loss", "loss", mark)
+                return Step(name, written, "loss", "loss", mark, called=loss.name)
             case _:
                 raise AssertionError("a network without a loss has no loss step")
 

@@ -144,8 +144,6 @@ def _loss_slopes(
 ) -> dict[str, Local]:
     row = losses.LOSSES[applied.rule]
     target = dict(zip(applied.arguments, applied.targets, strict=True))
-    own = losses.loss_formula(row, applied.arguments, applied.targets, applied.options)
-    as_taught = step.formula == (own if step.added is None else total(own, step.added))
     added = {} if step.added is None else linear_coefficients(step.added) or {}
     found = {parent: Local(added[parent]) for parent in parents if parent in added}
     for parent in parents:
@@ -156,7 +154,7 @@ def _loss_slopes(
             found[parent] = Local(_derivative(problem, step, parent))
             continue
         numeric = losses.saturated_slope(row, name, target[name])
-        if not as_taught:  # the slope of what the author wrote: (ŷ − y)² gives 2(ŷ − y)
+        if not applied.taught:  # the slope of what the author wrote: (ŷ − y)² gives 2(ŷ − y)
             found[parent] = Local(_derivative(problem, step, parent), numeric)
             continue
         formula = losses.loss_slope(row, name, target[name], len(target), applied.options)

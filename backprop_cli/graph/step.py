@@ -65,6 +65,7 @@ class Applied:
     targets: tuple[Formula, ...] = ()
     own: int = 0
     sum_to_one: bool = False  # the targets of a loss do, in every sample of the file
+    taught: bool = True  # written as the table writes it, so that the slope is as taught too
 
     @property
     def argument(self) -> Formula:
@@ -84,6 +85,8 @@ class Leaf:
     text: str | None = None  # the digits as the author wrote them
     role: Role | None = None  # of a parameter, where that is known
     unit: Unit | None = None  # the group that a parameter is shown under
+    title: str = ""  # what that group is called among what is given
+    drawn: str | None = None  # how its number was drawn: "uniform, low −0.1, high 0.1, seed 7"
 
 
 @dataclass(frozen=True)
@@ -129,6 +132,7 @@ class Step:
     numeric: Formula | None = None
     product: Formula | None = None
     added: Formula | None = None
+    called: str = ""  # what the file calls a rule of its own
     own_slope: Formula | None = None  # the author's own, by the one quantity in `formula`
     of: str | None = None  # the parameter that a gradient, state or update belongs to
     over: str | None = None
@@ -174,6 +178,7 @@ class Graph:
     carried: Mapping[str, str] = field(default_factory=dict)
     penalties: tuple[Penalised, ...] = ()
     ascends: bool = False
+    is_loss: bool = True  # by its name; an author's equations may be about any function
     # Other accepted names: a3_1 → yhat, dL/dz2_1[2] → dL[2]/dz2_1[2].
     aliases: Mapping[str, str] = field(default_factory=dict)
     trivial_slopes: Mapping[str, Formula] = field(default_factory=dict)  # dz2_1/da1_1 → w2_1_1
@@ -197,6 +202,12 @@ class Graph:
             if step.over == self.output or step.of not in found:
                 found[step.of] = step
         return found
+
+    @cached_property
+    def units(self) -> tuple[Unit, ...]:
+        """The groups that the forward pass is shown in, in order; none in equations."""
+        units = (step.unit for step in self.steps if step.section == "forward")
+        return tuple(dict.fromkeys(unit for unit in units if unit is not None))
 
     @cached_property
     def leaf(self) -> Mapping[str, Leaf]:

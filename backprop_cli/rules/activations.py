@@ -76,8 +76,12 @@ class ActivationRule:
         self, z: Formula | str, options: Mapping[str, Number] = MappingProxyType({})
     ) -> Formula:
         """The formula written out for a sheet's own z, options as numbers."""
-        values = {**signed(self.with_options(options)), "z": named(z)}
-        return instantiate(_text(self, self.formula_text, values), values)
+        return self.formula_with({**signed(self.with_options(options)), "z": named(z)})
+
+    def formula_with(self, values: Mapping[str, Formula]) -> Formula:
+        """The formula with anything for z and for options; the defaults fill in the rest."""
+        every = {**signed(self.options), **values}
+        return instantiate(_text(self, self.formula_text, every), every)
 
     def slope_of(
         self,

@@ -8,13 +8,21 @@ from itertools import groupby
 from typing import Literal, TypeAlias, assert_never
 
 from backprop_cli.diagnostics import json_text
-from backprop_cli.formula.build import negative, product, put_together, quotient, total
-from backprop_cli.formula.nodes import Call, Formula, Name
+from backprop_cli.formula.build import (
+    names_in,
+    negative,
+    product,
+    put_together,
+    rename,
+    substitute,
+    total,
+)
+from backprop_cli.formula.nodes import Formula, Name
 from backprop_cli.graph.naming import derivative_name
 from backprop_cli.graph.step import Graph, Section, Step
 from backprop_cli.graph.update import optimizer_of
 from backprop_cli.marking.asked import asked, points_of, updates_asked
-from backprop_cli.problem.model import Custom, Network, Problem
+from backprop_cli.problem.model import Problem
 from backprop_cli.rules.optimizers import OPTIMIZERS
 from backprop_cli.run import Run, batch_size, sample_count
 from backprop_cli.worksheet import given
@@ -103,30 +111,12 @@ def _how_to_answer(problem: Problem, sheet: Sheet) -> str:
 
 def rules(problem: Problem, graph: Graph) -> Iterator[Line]:
     """Which activations, loss and update the sheet is about: a blank sheet has no formulas."""
-    model = problem.model
-    if isinstance(model, Network):
-        yield (Text(f"Activations: {_activations(model)}."),)
-        own = {use.name: use for layer in model.layers for use in layer.activations}
-        for use in own.values():
-            if isinstance(use, Custom):
-                yield (Text(f"{use.name}: "), Relation(Name("a"), "=", use.formula))
-        epsilons = [layer.batch_norm.epsilon for layer in model.layers if layer.batch_norm]
-        if epsilons:
-            spread = Call("sqrt", (total(Name("var"), epsilons[0]),))
-            deviation = total(Name("z"), negative(Name("mu")))
-            yield (
-                Text("Before the activation, with mean μ and variance var over the batch: "),
-                Relation(Name("zhat"), "=", quotient(deviation, spread)),
-                Text(", "),
-                Relation(Name("u"), "=", total(product(Name("gamma"), Name("zhat")), Name("beta"))),
-            )
-        if model.loss is not None and graph.losses:
-            loss = graph.step[graph.losses[0]]
-            named = f"Loss ({model.loss.name.replace('_', ' ')}): "
-            yield (Text(named), Relation(Name(loss.name), "=", loss.formula))
+    if graph.units:
+        yield from _layer_rules(graph)
     else:
-        for name, formula in model.equations.items():
-            yield (Relation(Name(name), "=", formula),)
+        for step in graph.section("forward", "loss"):
+            if step.sample in (None, graph.batch[0]) and step.kind in ("equation", "loss"):
+                yield (_of_any_sample(step),)
     if len(graph.losses) > 1:
         word = problem.training.reduction
         also = "" if graph.step[graph.output].added is None else ", and the penalty"
@@ -137,13 +127,53 @@ def rules(problem: Problem, graph: Graph) -> Iterator[Line]:
     yield from _update_rule(problem, graph)
 
 
-def _activations(network: Network) -> str:
-    words = []
-    for depth, layer in enumerate(network.layers, 1):
-        names = list(dict.fromkeys(use.name.replace("_", " ") for use in layer.activations))
-        place = "output layer" if depth == len(network.layers) else f"layer {depth}"
-        words.append(f"{place}: {', '.join(names)}")
-    return "; ".join(words)
+def _of_any_sample(step: Step) -> Relation:
+    """A step without the number of its sample."""
+    mark = f"[{step.sample}]"
+    bare = rename(step.formula, lambda name: name.removesuffix(mark))
+    return Relation(Name(step.name.removesuffix(mark)), "=", bare)
+
+
+def _layer_rules(graph: Graph) -> Iterator[Line]:
+    steps = [step for step in graph.section("forward") if step.unit is not None]
+    layers: dict[int, dict[str, None]] = {}
+    own: dict[str, Step] = {}
+    for step in steps:
+        if step.kind == "activation" and step.unit is not None:
+            name = step.rule or step.called
+            layers.setdefault(step.unit.layer, {})[name.replace("_", " ")] = None
+            if step.called and len(names_in(step.formula)) == 1:
+                own.setdefault(step.called, step)
+    words = [
+        f"{'output layer' if depth == max(layers) else f'layer {depth}'}: {', '.join(names)}"
+        for depth, names in layers.items()
+    ]
+    yield (Text(f"Activations: {'; '.join(words)}."),)
+    for called, step in own.items():
+        (z,) = names_in(step.formula)
+        yield (
+            Text(f"{called}: "),
+            Relation(Name("a"), "=", substitute(step.formula, {z: Name("z")})),
+        )
+    normalised = [step for step in steps if step.kind == "normalisation"]
+    if normalised:
+        hat, scaled = normalised[2:4]
+        yield (
+            Text("Before the activation, with mean μ and variance var over the batch: "),
+            _in_letters("zhat", hat, "z", "mu", "var"),
+            Text(", "),
+            _in_letters("u", scaled, "gamma", "zhat", "beta"),
+        )
+    if graph.losses:
+        loss = graph.step[graph.losses[0]]
+        named = (loss.rule or loss.called).replace("_", " ")
+        yield (Text(f"Loss ({named}): "), Relation(Name(loss.name), "=", loss.formula))
+
+
+def _in_letters(name: str, step: Step, *letters: str) -> Relation:
+    """A step of any unit, its quantities by their letters alone."""
+    names = dict(zip(names_in(step.formula), letters, strict=True))
+    return Relation(Name(name), "=", rename(step.formula, lambda old: names[old]))
 
 
 def _update_rule(problem: Problem, graph: Graph) -> Iterator[Line]:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from itertools import pairwise
+from fractions import Fraction
 
-from backprop_cli.formula.build import names_in, substitute
+from backprop_cli.formula.build import ZERO, names_in, substitute
+from backprop_cli.formula.build import number as literal
 from backprop_cli.formula.evaluate import as_float, evaluate
 from backprop_cli.formula.nodes import Call, Formula, Name
 from backprop_cli.graph.naming import derivative_name
+from backprop_cli.graph.slopes import linear_coefficients
 from backprop_cli.graph.stages import Stage, activation_of, stages
-from backprop_cli.graph.step import Step
-from backprop_cli.problem.model import Layer, Network, RuleUse
+from backprop_cli.graph.step import Graph, Step, Unit
 from backprop_cli.rules.activations import ACTIVATIONS
 from backprop_cli.rules.kinks import EXTREMES, chosen, kinks_of
 from backprop_cli.rules.losses import LOSSES
@@ -47,63 +48,92 @@ FLOW_DIGITS = 3
 
 def before(sheet: Sheet) -> Iterator[Block]:
     """What can be said of the problem before any number is worked out."""
-    network = sheet.run.problem.model
-    if not isinstance(network, Network):
-        return
     drawn: dict[str, list[int]] = {}
-    for depth, layer in enumerate(network.layers, 1):
-        if layer.initialised is not None:
-            drawn.setdefault(layer.initialised, []).append(depth)
+    for leaf in sheet.graph.leaves:
+        if leaf.drawn is not None and leaf.unit is not None:
+            depths = drawn.setdefault(leaf.drawn, [])
+            if leaf.unit.layer not in depths:
+                depths.append(leaf.unit.layer)
     for how, depths in drawn.items():
         which = f"Layer {depths[0]} is" if len(depths) == 1 else f"Layers {ranges(depths)} are"
         yield Callout("note", (Text(f"{which} initialised: {how}."),))
     if sheet.graph.losses:
-        yield from _twins(network)
-        yield from _nothing_learns(sheet, network)
+        yield from _twins(sheet)
+        yield from _nothing_learns(sheet)
 
 
-def _twins(network: Network) -> Iterator[Callout]:
+def _twins(sheet: Sheet) -> Iterator[Callout]:
     """Units with the same weights in and out stay the same for ever."""
-    for depth, (layer, above) in enumerate(pairwise(network.layers), 1):
-        if layer.units > 1 and _all_alike(layer) and _treats_alike(above):
-            yield Callout(
-                "warning",
-                (
-                    Text(
-                        f"All units of layer {depth} have the same weights, in and out. They compute"
-                        " the same value, get the same gradient and stay identical for ever: the"
-                        " layer works like a single unit. Different (random) starting weights break"
-                        " this symmetry."
-                    ),
-                ),
-            )
+    for twins in alike(sheet.graph):
+        if not _treated_alike(sheet.graph, twins):
+            continue
+        unit = sheet.graph.step[twins[0]].unit
+        who: Line
+        if unit is None:
+            who = (*listed([(Math(Name(sheet.graph.unmarked(name))),) for name in twins]), HAVE)
+            like = "together they work"
+        elif len(twins) == sum(each.layer == unit.layer for each in sheet.graph.units):
+            who, like = (Text(f"All units of layer {unit.layer} have"),), "the layer works"
+        else:
+            continue
+        text = (
+            " the same weights, in and out. They compute the same value, get the same gradient and"
+            f" stay identical for ever: {like} like a single unit. Different (random) starting"
+            " weights break this symmetry."
+        )
+        yield Callout("warning", (*who, Text(text)))
 
 
-def _all_alike(layer: Layer) -> bool:
-    if layer.weights is None:
-        return False
-    rows = {_values(row) for row in layer.weights}
-    biases = {*_values(layer.biases)} if layer.bias == "each" else {None}
-    return len(rows) == len(biases) == 1 and all(
-        use == layer.activations[0] for use in layer.activations
-    )
+HAVE = Text(" have")
 
 
-def _treats_alike(layer: Layer) -> bool:
-    """Whether every unit of a layer gives all its inputs the same weight."""
-    if layer.weights is None:
-        return False
-    return all(len(set(_values(row))) == 1 for row in layer.weights)
+def alike(graph: Graph) -> Iterator[list[str]]:
+    """Activations of the first sample that apply the same rule to the same numbers, because the
+    parameters they use start with the same values."""
+    same: dict[Formula, str] = {}
+    first: dict[str, Formula] = {}
+    groups: dict[str, list[str]] = {}
+    for step in graph.section("forward"):
+        if step.sample not in (None, graph.batch[0]):
+            continue
+        known = substitute(_valued(graph, step.formula), first)
+        own = same.setdefault(known, step.name)
+        first[step.name] = Name(own)
+        if activation_of(step) is not None:
+            groups.setdefault(own, []).append(step.name)
+    yield from (names for names in groups.values() if len(names) > 1)
 
 
-def _values(row: Sequence[object]) -> tuple[object, ...]:
-    return tuple(getattr(entry, "value", None) for entry in row)
+def _valued(graph: Graph, formula: Formula) -> Formula:
+    """The formula with numbers for the parameters in it, where they have any."""
+    values = {
+        name: literal(graph.leaf[name].value or Fraction(0))
+        for name in names_in(formula)
+        if name in graph.leaf
+        and graph.leaf[name].kind == "parameter"
+        and graph.leaf[name].value is not None
+    }
+    return substitute(formula, values)
 
 
-def _nothing_learns(sheet: Sheet, network: Network) -> Iterator[Callout]:
+def _treated_alike(graph: Graph, names: Sequence[str]) -> bool:
+    """Whether whatever uses one of some quantities uses all of them, with the same weight."""
+    for step in graph.section("forward", "loss"):
+        if step.kind == "batch_loss" or not {*names_in(step.formula)}.intersection(names):
+            continue
+        coefficients = linear_coefficients(step.formula)
+        if coefficients is None:
+            return False
+        weights = {_valued(graph, coefficients.get(name, ZERO)) for name in names}
+        if len(weights) > 1:
+            return False
+    return True
+
+
+def _nothing_learns(sheet: Sheet) -> Iterator[Callout]:
     if sheet.run.problem.training.rule == "perceptron":
         return
-    uses = {use.name for layer in network.layers for use in layer.activations}
+    uses = {step.rule or "" for step in sheet.graph.section("forward")}
     flat = sorted(name for name in uses if name in ACTIVATIONS and not ACTIVATIONS[name].learns)
     if flat:
         yield Callout(
@@ -160,32 +190,25 @@ def _kinks(sheet: Sheet) -> Iterator[Callout]:
 
 def _kinks_of(sheet: Sheet, step: Step) -> Iterator[tuple[str, Kink, Mapping[str, Formula]]]:
     """The kinks of what a step applies, by the name of the rule, with the sheet's own names."""
-    model = sheet.run.problem.model
-    if step.rule is not None and step.rule in LOSSES:
-        names = names_in(step.formula)
-        for output in (name for name in names if name.startswith("yhat")):
-            target = output.replace("yhat", "y", 1)
-            values: dict[str, Formula] = {"yhat": Name(output), "y": Name(target)}
-            yield from ((step.rule, kink, values) for kink in LOSSES[step.rule].kinks)
-    elif step.rule is not None and step.unit is not None and isinstance(model, Network):
-        use = model.layers[step.unit.layer - 1].activations[step.unit.index - 1]
-        if isinstance(use, RuleUse):
-            z = Name(names_in(step.formula)[0])
-            options = signed(ACTIVATIONS[use.name].with_options(use.options))
-            call = Call(use.name, (z, *options.values()))
-            yield from ((use.name, kink, values) for kink, values in kinks_of(call))
-    else:
-        applied = activation_of(step)
-        calls = [Call(applied[0], (Name(applied[1]),))] if applied else []
-        for call in dict.fromkeys([*calls, *calls_in(step.formula)]):
-            yield from ((call.function, kink, values) for kink, values in kinks_of(call))
+    applied = step.applied
+    if applied is not None and applied.targets:
+        for output, target in zip(applied.arguments, applied.targets, strict=True):
+            values = {"yhat": output, "y": target}
+            yield from ((applied.rule, kink, values) for kink in LOSSES[applied.rule].kinks)
+        return
+    calls = list(calls_in(step.formula))
+    if applied is not None:
+        options = signed(ACTIVATIONS[applied.rule].with_options(applied.options))
+        calls.insert(0, Call(applied.rule, (applied.argument, *options.values())))
+    for call in dict.fromkeys(calls):
+        yield from ((call.function, kink, values) for kink, values in kinks_of(call))
 
 
 def _ties(sheet: Sheet) -> Iterator[Callout]:
     """max or min with a tie in an author's own formula."""
     kinks = sheet.run.problem.kinks
     for step in sheet.graph.section("forward", "loss"):
-        if step.rule is not None:
+        if step.applied is not None and step.applied.targets:
             continue
         for call in calls_in(step.formula):
             if call.function not in EXTREMES or len(call.arguments) < 2:
@@ -241,21 +264,23 @@ def _saturated(sheet: Sheet) -> Iterator[Callout]:
 
 def _dead(sheet: Sheet) -> Iterator[Callout]:
     """ReLU units that are off for every sample of the batch."""
-    network = sheet.run.problem.model
-    if not isinstance(network, Network):
-        return
-    on: dict[int, dict[int, bool]] = {}
+    on: dict[Unit | str, bool] = {}
     for step in sheet.graph.section("forward"):
-        if step.rule == "relu" and step.unit is not None:
-            z = sheet.value(names_in(step.formula)[0])
-            units = on.setdefault(step.unit.layer, {})
-            units[step.unit.index] = units.get(step.unit.index, False) or z is None or z >= 0
-    for depth, units in on.items():
-        off = [unit for unit, lives in units.items() if not lives]
-        every = len(off) == network.layers[depth - 1].units
-        if off:
-            text = _whole_layer_off(depth) if every and len(off) > 1 else _units_off(depth, off)
-            yield Callout("warning", (Text(text),))
+        if step.rule == "relu" and (applied := activation_of(step)) is not None:
+            z = sheet.value(applied[1])
+            unit = step.unit or sheet.graph.unmarked(step.name)
+            on[unit] = on.get(unit, False) or z is None or z >= 0
+    off = [unit for unit, lives in on.items() if not lives]
+    if named := [(Math(Name(unit)),) for unit in off if isinstance(unit, str)]:
+        which = "The ReLU " if len(named) == 1 else "The ReLUs "
+        how = "is off (z < 0) and passes" if len(named) == 1 else "are off (z < 0) and pass"
+        yield Callout("warning", (Text(which), *listed(named), Text(f" {how} no gradient.")))
+    layers = {unit.layer: None for unit in off if isinstance(unit, Unit)}
+    for depth in layers:
+        units = [unit.index for unit in off if isinstance(unit, Unit) and unit.layer == depth]
+        every = len(units) == sum(unit.layer == depth for unit in sheet.graph.units)
+        text = _whole_layer_off(depth) if every and len(units) > 1 else _units_off(depth, units)
+        yield Callout("warning", (Text(text),))
 
 
 def _whole_layer_off(depth: int) -> str:

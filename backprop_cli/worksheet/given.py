@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from backprop_cli.formula.nodes import Name, Number
-from backprop_cli.graph.step import Leaf, Unit
-from backprop_cli.problem.model import Equations, Network, Problem, Value
-from backprop_cli.problem.names import NetworkNames
+from backprop_cli.graph.expand import all_samples
+from backprop_cli.graph.step import Leaf
+from backprop_cli.run import sample_count
 from backprop_cli.worksheet.document import (
     Block,
     Column,
@@ -41,18 +41,21 @@ def given(sheet: Sheet) -> Iterator[Block]:
 
 def what_is_given(sheet: Sheet) -> Iterator[Block]:
     """Tables of the samples, where there are several, and of everything else."""
+    own = _differing(sheet)
     samples = all_samples(sheet.run.problem)
     listed = len(samples) > 1 and any(value for sample in samples for value in sample.values())
     if listed:
         yield from _sample_table(sheet)
-    own = [] if listed else _of_samples(sheet)
-    yield from _table(sheet, own, _shared(sheet), _parameters(sheet), _constants(sheet))
+    names = {leaf.name for leaf in own}
+    alike = [leaf for leaf in _inputs(sheet) if leaf.name not in names]
+    given = _groups([*([] if listed else own), *alike])
+    yield from _table(sheet, given, _parameters(sheet), _constants(sheet))
 
 
 def changed(sheet: Sheet) -> Iterator[Block]:
     """What a later update begins with: its sample, if it is a single one, and the parameters."""
-    alone = len(sheet.graph.batch) == 1 and len(all_samples(sheet.run.problem)) > 1
-    yield from _table(sheet, _of_samples(sheet) if alone else [], _parameters(sheet))
+    alone = len(sheet.graph.batch) == 1 and sample_count(sheet.run.problem) > 1
+    yield from _table(sheet, _groups(_differing(sheet)) if alone else [], _parameters(sheet))
 
 
 def final(sheet: Sheet) -> Iterator[Block]:
@@ -73,25 +76,6 @@ def carried(sheet: Sheet) -> str:
         f"Full precision is carried. Results marked ≈ are rounded to {sheet.digits} significant"
         " digits; the numbers put in have as many as it takes to reproduce them."
     )
-
-
-def all_samples(problem: Problem) -> list[Mapping[str, Value]]:
-    """The values that differ from sample to sample, by plain name."""
-    match problem.model:
-        case Network() as network:
-            names = NetworkNames(network, problem.notation)
-            return [
-                {
-                    **{names.input(i): value for i, value in enumerate(sample.inputs, 1)},
-                    **{names.target(i): value for i, value in enumerate(sample.targets, 1)},
-                }
-                for sample in network.samples
-            ]
-        case Equations(samples=samples, given=shared):
-            own = dict.fromkeys(name for sample in samples for name in sample)
-            return [
-                {name: sample.get(name, shared.get(name)) for name in own} for sample in samples
-            ]
 
 
 def _sample_table(sheet: Sheet) -> Iterator[Block]:
@@ -118,7 +102,7 @@ def _sample_table(sheet: Sheet) -> Iterator[Block]:
         )
 
 
-def _cell(sheet: Sheet, value: Value) -> Line:
+def _cell(sheet: Sheet, value: Number | None) -> Line:
     if value is None:
         return NO_VALUE
     return cell_of(_authored(sheet, value))
@@ -157,27 +141,22 @@ def _listed(sheet: Sheet, leaves: Sequence[Leaf]) -> Line:
     return tuple(parts)
 
 
-def _differing(sheet: Sheet) -> set[str]:
-    """The names of what each sample has for itself."""
-    return {name for sample in all_samples(sheet.run.problem) for name in sample}
+def _inputs(sheet: Sheet) -> list[Leaf]:
+    return [leaf for leaf in sheet.graph.leaves if leaf.kind in ("input", "target")]
 
 
-def _of_samples(sheet: Sheet) -> list[Group]:
-    """Inputs and targets of the batch."""
-    own = _differing(sheet)
-    leaves = [leaf for leaf in sheet.graph.leaves if leaf.name.partition("[")[0] in own]
-    inputs = [leaf for leaf in leaves if leaf.kind == "input"]
-    label = "Inputs" if isinstance(sheet.run.problem.model, Network) else "Sample"
-    return [(label, inputs), ("Targets", [leaf for leaf in leaves if leaf.kind == "target"])]
+def _differing(sheet: Sheet) -> list[Leaf]:
+    """What each sample has for itself."""
+    names = {name for sample in all_samples(sheet.run.problem)[:1] for name in sample}
+    return [leaf for leaf in _inputs(sheet) if leaf.name.partition("[")[0] in names]
 
 
-def _shared(sheet: Sheet) -> list[Group]:
-    """What an author's equations are given for all samples alike."""
-    leaves, own = sheet.graph.leaves, _differing(sheet)
-    inputs = [
-        leaf for leaf in leaves if leaf.kind == "input" and leaf.name.partition("[")[0] not in own
-    ]
-    return [("Given", inputs)]  # a target or a constant among them is no input
+def _groups(leaves: Sequence[Leaf]) -> list[Group]:
+    """The quantities under the titles that they are shown under."""
+    found: dict[str, list[Leaf]] = {}
+    for leaf in leaves:
+        found.setdefault(leaf.title, []).append(leaf)
+    return list(found.items())
 
 
 def _constants(sheet: Sheet) -> list[Group]:
@@ -188,55 +167,17 @@ def _constants(sheet: Sheet) -> list[Group]:
 
 def _parameters(sheet: Sheet) -> list[Group]:
     """The parameters unit by unit, and last what the optimizer keeps."""
-    states = [leaf for leaf in sheet.graph.leaves if leaf.kind == "state"]
-    match sheet.run.problem.model:
-        case Network() as network:
-            groups = _by_unit(sheet, network)
-        case Equations():
-            leaves = [leaf for leaf in sheet.graph.leaves if leaf.kind == "parameter"]
-            groups = [("Parameters", leaves)]
-    return [*groups, ("Optimizer state", states)]
-
-
-def _by_unit(sheet: Sheet, network: Network) -> list[Group]:
-    names = NetworkNames(network, sheet.run.problem.notation)
-    groups: list[Group] = []
-    for depth, layer in enumerate(network.layers, 1):
-        for unit in range(1, layer.units + 1):
-            found = [
-                names.weight(depth, unit, source)
-                for source in range(1, layer.fan_in + 1)
-                if layer.connected[unit - 1][source - 1]
-            ]
-            if layer.bias == "each":
-                found.append(names.bias(depth, unit))
-            if layer.batch_norm is not None:
-                found += [names.gamma(depth, unit), names.beta(depth, unit)]
-            leaves = [sheet.graph.leaf[name] for name in found]
-            groups.append((unit_title(network, Unit(depth, unit)), leaves))
-        if layer.bias == "shared":
-            shared = [sheet.graph.leaf[names.bias(depth, 1)]]
-            groups.append((shared_bias_title(depth), shared))
-    return groups
-
-
-def unit_title(network: Network, place: Unit) -> str:
-    """What a heading calls a unit: `Layer 1, unit 2`, `Output unit`."""
-    units = network.layers[place.layer - 1].units
-    if place.layer == len(network.layers):
-        return "Output unit" if units == 1 else f"Output unit {place.index}"
-    return f"Layer {place.layer}, unit {place.index}" if units > 1 else f"Layer {place.layer}"
-
-
-def shared_bias_title(depth: int) -> str:
-    """What a heading calls the one bias of a layer."""
-    return f"Layer {depth}, shared bias"
+    leaves = sheet.graph.leaves
+    parameters = [leaf for leaf in leaves if leaf.kind == "parameter"]
+    parameters.sort(key=lambda leaf: (leaf.unit.layer, leaf.unit.index) if leaf.unit else (0, 0))
+    states = [leaf for leaf in leaves if leaf.kind == "state"]
+    return [*_groups(parameters), ("Optimizer state", states)]
 
 
 def update_title(sheet: Sheet) -> str:
     """`Update 2: samples 3–4`"""
     title = f"Update {sheet.iteration.number}"
-    if len(all_samples(sheet.run.problem)) <= 1:
+    if sample_count(sheet.run.problem) <= 1:
         return title
     plural = "s" if len(sheet.graph.batch) > 1 else ""
     return f"{title}: sample{plural} {ranges(sheet.graph.batch)}"

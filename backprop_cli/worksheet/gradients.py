@@ -8,9 +8,7 @@ from itertools import groupby
 from backprop_cli.formula.build import names_in
 from backprop_cli.formula.nodes import Name
 from backprop_cli.graph.naming import slope_name
-from backprop_cli.graph.step import Step, Unit
-from backprop_cli.problem.model import Network
-from backprop_cli.problem.names import NetworkNames
+from backprop_cli.graph.step import Step
 from backprop_cli.worksheet.derivations import derivation, path_remarks, through, with_delta
 from backprop_cli.worksheet.document import (
     Block,
@@ -21,7 +19,6 @@ from backprop_cli.worksheet.document import (
     Relation,
     Text,
 )
-from backprop_cli.worksheet.given import shared_bias_title, unit_title
 from backprop_cli.worksheet.passes import by_sample, step_table, tied
 from backprop_cli.worksheet.reasons import Reasons, share_reasons, slope_reasons
 from backprop_cli.worksheet.sheet import Sheet
@@ -68,7 +65,7 @@ def gradients(sheet: Sheet) -> Iterator[Block]:
     yield Heading(2, (Text("Gradients"),))
     if sheet.choices.form == "delta":
         steps = [with_delta(sheet, step) for step in steps if step.name not in sheet.passed_back]
-        if sheet.first and isinstance(sheet.run.problem.model, Network):
+        if sheet.first and sheet.graph.units:
             yield Paragraph((Text(DELTA),))
         elif sheet.first:
             yield Callout("note", (Text(NO_DELTA),))
@@ -93,28 +90,15 @@ NO_DELTA = "There is no δ here: it is a unit's, and equations have no units."
 
 
 def _groups(sheet: Sheet, steps: Sequence[Step]) -> Iterator[tuple[str, list[Step]]]:
-    """The steps of each unit together, and of a bias that a layer shares; author's equations
-    stay in one group."""
-    network = sheet.run.problem.model
-    if not isinstance(network, Network):
-        yield "", list(steps)
-        return
-    names = NetworkNames(network, sheet.run.problem.notation)
-    shared = {
-        names.bias(depth, 1): Unit(depth, layer.units + 1)
-        for depth, layer in enumerate(network.layers, 1)
-        if layer.bias == "shared" and layer.units > 1
-    }
+    """The steps of each unit together, and of a bias that a layer shares; what belongs to none
+    stays in one group."""
 
     def key(step: Step) -> tuple[int, int]:
-        unit = shared.get(step.of or "") or step.unit or Unit(len(network.layers), 1)
-        return (-unit.layer, unit.index)
+        return (-step.unit.layer, step.unit.index) if step.unit else (0, 0)
 
-    for (depth, index), group in groupby(sorted(steps, key=key), key):
-        unit = Unit(-depth, index)
-        is_shared = unit in shared.values()
-        title = shared_bias_title(unit.layer) if is_shared else unit_title(network, unit)
-        yield title, list(group)
+    for _, group in groupby(sorted(steps, key=key), key):
+        own = list(group)
+        yield own[0].unit.title if own[0].unit else "", own
 
 
 def _to_the_output(sheet: Sheet, step: Step) -> Iterator[Block]:

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 
 from backprop_cli.formula.build import ONE, ZERO, children, names_in, negative
 from backprop_cli.formula.nodes import Call, Formula, Name
+from backprop_cli.graph.stages import activation_of
 from backprop_cli.graph.step import Link, Step
-from backprop_cli.problem.model import Network, RuleUse
 from backprop_cli.rules import losses
-from backprop_cli.rules.activations import ACTIVATIONS, ActivationRule
+from backprop_cli.rules.activations import ACTIVATIONS
 from backprop_cli.worksheet.catalogue import curve
 from backprop_cli.worksheet.document import Block, Inline, Line, Math, Paragraph, Relation, Text
 from backprop_cli.worksheet.sheet import Sheet
@@ -22,30 +22,26 @@ def function_reasons(sheet: Sheet) -> Iterator[Block]:
     """What each activation function on the sheet is, at its first use."""
     if not sheet.first:
         return
-    model = sheet.run.problem.model
-    drawn: dict[str, ActivationRule] = {}
-    if isinstance(model, Network):
-        uses = [use for layer in model.layers for use in layer.activations]
-        heads: dict[Formula, Formula] = {}
-        for use in uses:
-            if isinstance(use, RuleUse) and use.name not in ("identity", "softmax"):
-                rule = drawn[use.name] = ACTIVATIONS[use.name]
-                heads[rule.call("z", use.options)] = rule.formula_of("z", use.options)
-    else:
-        drawn = {call.function: ACTIVATIONS[call.function] for call in _activations_in(sheet)}
-        heads = {rule.call("z"): rule.formula_of("z") for rule in drawn.values()}
+    calls = [
+        call
+        for step in sheet.graph.section("forward", "loss")
+        for call in calls_in(step.formula)
+        if call.function in ACTIVATIONS
+    ]
+    heads: dict[Formula, Formula] = {}
+    for call in calls:
+        rule = ACTIVATIONS[call.function]
+        values = dict(zip(("z", *rule.options), (Name("z"), *call.arguments[1:]), strict=False))
+        heads[Call(call.function, tuple(values.values()))] = rule.formula_with(values)
     for head, formula in heads.items():
         yield Paragraph((Relation(head, "=", formula),))
     if sheet.choices.pictures:
-        yield from map(curve, drawn.values())
-
-
-def _activations_in(sheet: Sheet) -> Iterator[Call]:
-    """Activations with default options that an author's equations call by name."""
-    for step in sheet.graph.section("forward", "loss"):
-        for call in calls_in(step.formula):
-            if call.function in ACTIVATIONS and len(call.arguments) == 1:
-                yield call
+        yield from map(
+            curve,
+            {
+                ACTIVATIONS[call.function].name: ACTIVATIONS[call.function] for call in calls
+            }.values(),
+        )
 
 
 def calls_in(formula: Formula) -> Iterator[Call]:
@@ -128,8 +124,8 @@ class Reasons:
     def _general(self, step: Step) -> Iterator[tuple[str, Line]]:
         if step.product is not None:
             yield "combined", (Text(self._combined(step)),)
-        elif any(link.upstream is None for link in step.links):
-            yield from self._loss()
+        elif direct := [link for link in step.links if link.upstream is None]:
+            yield from self._loss(direct[0])
         elif step.kind == "upstream" and len(step.links) > 1:
             owner = self.sheet.graph.step.get(step.of or "")
             if owner is not None and owner.kind == "normalisation":
@@ -141,24 +137,22 @@ class Reasons:
         elif self._is_added(step):
             yield from self._bias(step)
 
-    def _loss(self) -> Iterator[tuple[str, Line]]:
+    def _loss(self, link: Link) -> Iterator[tuple[str, Line]]:
         """Why the slope of the loss is what it is, unless it cancels in the next step."""
-        model = self.sheet.run.problem.model
-        if isinstance(model, Network) and isinstance(model.loss, RuleUse):
-            name = model.loss.name
-            if not any(loss == name for loss, _ in losses.COMBINED):
-                yield "loss", (Text(losses.LOSSES[name].reason),)
+        loss = self.sheet.graph.step[link.child].applied
+        if loss is None or not loss.targets or not loss.taught:
+            return
+        if not any(rule == loss.rule for rule, _ in losses.COMBINED):
+            yield "loss", (Text(losses.LOSSES[loss.rule].reason),)
 
     def _combined(self, step: Step) -> str:
         """Why ∂L/∂z is so simple where cross-entropy meets its activation."""
-        model = self.sheet.run.problem.model
-        if not isinstance(model, Network) or not isinstance(model.loss, RuleUse):
+        graph = self.sheet.graph
+        loss = graph.step[step.over or graph.output].rule
+        row = losses.COMBINED.get((loss or "", graph.step[step.links[0].child].rule or ""))
+        if row is None:
             return "The fractions of the cross-entropy's slope and the slope of the unit cancel."
-        assert step.unit is not None
-        use = model.layers[step.unit.layer - 1].activations[step.unit.index - 1]
-        if len(names_in(step.formula)) > 2:
-            return UNNORMALISED
-        return losses.COMBINED[model.loss.name, use.name].reason
+        return row.reason if len(names_in(step.formula)) <= 2 else UNNORMALISED
 
     def _paths(self, step: Step) -> Line:
         assert step.of is not None
@@ -190,7 +184,8 @@ class Reasons:
     def _bias(self, step: Step) -> Iterator[tuple[str, Line]]:
         link = step.links[0]
         upstream = Math(Name(self._plain(link.upstream or "")))
-        layered = isinstance(self.sheet.run.problem.model, Network)
+        leaf = self.sheet.graph.leaf[step.of or ""]
+        bias = leaf.role is not None
         if len(step.links) > 1:
             if len({link.local for link in step.links}) == 1:
                 yield (
@@ -201,13 +196,13 @@ class Reasons:
                         Text(" each of them."),
                     ),
                 )
-        elif link.local == ONE and layered:
+        elif link.local == ONE and bias:
             text = "A bias always has the input 1, so its gradient is "
             yield "bias", (Text(text), upstream, Text(" itself."))
-        elif link.local == negative(ONE) and layered:
+        elif link.local == negative(ONE) and bias:
             text = "A threshold always has the input −1, so its gradient is "
             yield "bias", (Text(text), upstream, Text(" with the opposite sign."))
-        elif layered:
+        elif bias:
             input_text: Line = (Text("A bias here has the input "), Math(link.local))
             yield "bias", (*input_text, Text(", so its gradient is that times "), upstream, STOP)
         elif link.local == ONE:
@@ -228,12 +223,11 @@ class Reasons:
         samples: dict[str, list[int]] = {}
         for step in group:
             owner = self.sheet.graph.step.get(step.of or "")
-            if step.kind != "upstream" or owner is None or owner.kind != "preactivation":
+            if step.kind != "upstream" or owner is None:
                 continue
             z = self.sheet.value(owner.name)
-            users = [link.child for link in step.links]
-            is_relu = any(self.sheet.graph.step[user].rule == "relu" for user in users)
-            if is_relu and z is not None and z < 0:
+            users = [activation_of(self.sheet.graph.step[link.child]) for link in step.links]
+            if ("relu", owner.name) in users and z is not None and z < 0:
                 samples.setdefault(self._plain(owner.name), []).append(owner.sample or batch[0])
         for name, those in samples.items():
             relation = Relation(Name(name), "<", ZERO)

@@ -23,9 +23,7 @@ from backprop_cli.formula.spelling import (
     spell,
 )
 from backprop_cli.graph.derivation import Derivations, towards
-from backprop_cli.graph.equations import LOSS_NAMES
 from backprop_cli.graph.step import Graph, Step
-from backprop_cli.problem.model import Network
 from backprop_cli.run import Iteration, Precisely, Run, Singular, Value, singularities
 from backprop_cli.worksheet.document import DerivationLine, Inline, Line, Math, Text
 from backprop_cli.worksheet.numbers import (
@@ -116,8 +114,7 @@ class Sheet:
     @property
     def measures_loss(self) -> bool:
         """Whether what is minimised is a loss by its name, not just some function."""
-        model = self.run.problem.model
-        return isinstance(model, Network) or self.graph.output in LOSS_NAMES
+        return self.graph.is_loss
 
     @cached_property
     def symbolic(self) -> bool:
