@@ -50,6 +50,8 @@ CLOSE_SHARE = 0.03
 """A number this near is taken for the right method, rounded too early."""
 CLOSE_ALONE = 0.1
 """The same for a gradient handed in without anything that comes before it."""
+MOST_ROUNDED = 4.0
+"""Roundings add up to more than they do to first order, but for so much."""
 FITS = 0.2
 """A slip that misses by this part of what the right number misses by explains the answer."""
 WIDE_SHARE = 0.25
@@ -318,6 +320,9 @@ class NumberJudge:
 
     def _rounded_on_the_way(self, node: Node, given: Written, work: Work) -> Judgement | None:
         """Steps that were not written were rounded too, as the written numbers are."""
+        slot = node.slot
+        if self.key.short[slot] and divides(given.last, self.key.truth[slot]):
+            return None  # written as one writes what is exact
         unit = max(given.unit, quantum(given.value, self.habit.digits))
         for function, parents in [(node.function, node.parents), *node.others]:
             work.settle(parents)
@@ -437,6 +442,8 @@ class NumberJudge:
         if self._repeats(node, given):
             found = []
         explanation = self._mistyped(node, given, self._chosen(found), own)
+        if self._alone(node) and self._may_be_rounded(node, given):
+            explanation = None
         near = self._near(node, given.value, own)
         loose = explanation is None or (explanation.rank >= LOOSE and explanation.fit > FITS)
         if near and (loose or self._alone(node)):
@@ -480,28 +487,27 @@ class NumberJudge:
         if not any(is_mistyped(given, right) for right in (truth, own) if right is not None):
             return explanation
         uses = [
-            slot
+            self._goes_on(slot)
             for slot in self.finder.structure.users.get(node.slot, ())
             if self.work.written[slot]
         ]
-        right = any(map(self._goes_on_right, uses))
-        if not right and explanation is not None:
+        if "right" not in uses and explanation is not None:
             idea = explanation.idea
             known = idea in self.accepted or (self.charged is not None and idea in self.charged)
-            if uses or known or explanation.simple < RANK["mistyped"]:
+            if "own" in uses or known or explanation.simple < RANK["mistyped"]:
                 return explanation
         mistake = Mistake("mistyped", MISTYPED)
         return Explanation(RANK["mistyped"], 0.0, mistake, node.slot, given.value)
 
-    def _goes_on_right(self, slot: int) -> bool:
-        """Whether a written number is the true one, and not what own numbers would give."""
+    def _goes_on(self, slot: int) -> Literal["right", "own", ""]:
+        """Whether a written number follows from what is right, or from what was written before."""
         work, node = self.work, self.work.nodes[slot]
         assert node is not None
         work.settle(node.needs)
         value, unit = work.v[slot], work.unit[slot]
-        own = node.function(work.v)
         true = written_the_same(value, unit, self.key.truth[slot])
-        return true and not written_the_same(value, unit, own)
+        own = written_the_same(value, unit, node.function(work.v))
+        return "" if true == own else "right" if true else "own"
 
     def _explained(
         self, node: Node, given: Written, explanation: Explanation | None, own: float | None
@@ -536,6 +542,15 @@ class NumberJudge:
     def _alone(self, node: Node) -> bool:
         """Whether this is a gradient, and nothing that comes before it was handed in."""
         return node.step.section == "gradient" and not self.work.begun
+
+    def _may_be_rounded(self, node: Node, given: Written) -> bool:
+        """Whether rounding each step on the way as this number is rounded can have led to it."""
+        if self.key.short[node.slot] or given.digits >= FULL_PRECISION:
+            return False
+        work = self._works()[-1]
+        habits = (Habit(max(2, given.digits)), Habit(2, given.unit))
+        spread = max(work.widened(node, habit) for habit in habits)
+        return abs(given.value - self.key.truth[node.slot]) <= MOST_ROUNDED * spread
 
     def _near(self, node: Node, value: float, own: float | None) -> bool:
         slot = node.slot

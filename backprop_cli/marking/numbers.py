@@ -107,9 +107,11 @@ def is_mistyped(written: Written, right: float) -> bool:
         return False
     count = abs(right) / unit
     typed = str(round(abs(written.value) / unit))
+    # Of what is not exact the last digit is what roundings on the way have made of it.
+    near = 0 if is_short(right) else 2
     return any(
         _one_apart(typed.zfill(len(meant)), meant.zfill(len(typed)))
-        for meant in {str(round(count)), str(math.floor(count))}
+        for meant in map(str, range(max(round(count) - near, 0), round(count) + near + 1))
     )
 
 

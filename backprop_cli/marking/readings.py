@@ -245,10 +245,12 @@ class Survey:
 
     def best(self) -> list[Reading]:
         """The readings that explain several answers that are not right, those that explain the
-        most first. Where only one answer has cost something it may still be a convention."""
+        most first. Where only one answer has cost something, or nothing before the gradients was
+        handed in, it may still be a convention."""
         rated = []
         candidates = [*self.told, *WRITTEN]
-        if sum(page.lost for page in self.pages) < FEWEST:
+        begun = any(page.work.begun for page in self.pages)
+        if sum(page.lost for page in self.pages) < FEWEST or not begun:
             candidates = [reading for reading in candidates if reading.mistake is None]
         else:
             candidates += self._misread()

@@ -10,6 +10,7 @@ from random import Random
 import knowing_nothing
 import pytest
 import simulated
+import single_numbers
 import whole_sheets
 
 from backprop_cli.problem.read import read_problem
@@ -48,3 +49,24 @@ def test_answers_that_show_nothing_earn_nothing_on_random_sheets(seed: int) -> N
 def test_two_ideas_cost_two_marks(pair: list[str]) -> None:
     lost = [whole_sheets.marked(Random(f"pair-{n}"), pair)[0] for n in range(3)]
     assert sum(abs(each - 2) <= 1 for each in lost) >= 2
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_an_integer_that_is_one_off_is_wrong(seed: int) -> None:
+    tried, missed = single_numbers.one_off(Random(f"test-{seed}"))
+    assert tried
+    assert missed == []
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_mistyped_digit_costs_one_mark_and_accuses_nobody(seed: int) -> None:
+    lost, slip, story = single_numbers.mistyped(Random(f"test-{seed}"))
+    assert lost <= 1, story
+    assert slip in ("", "mistyped"), story
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_gradients_alone_accuse_nobody(seed: int) -> None:
+    report, off = single_numbers.gradients_only(Random(f"test-{seed}"))
+    assert [answer for answer in report.answers if answer.mistake] == []
+    assert [far for far, verdict in off if far <= 0.1 and verdict == "wrong"] == []

@@ -1,0 +1,202 @@
+"""What marking makes of single numbers: `python tests/marking/single_numbers.py [sheets]`.
+
+- Integers one off, on sheets where everything is exact: all wrong, alone and on a full sheet.
+- One mistyped digit in a perfect sheet: one mark, and no slip is named that it is not.
+- Gradients only, rounded on the way to two or three digits or decimals: nobody is accused, and
+  what is within 10 % of the truth is not wrong.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Callable
+from decimal import ROUND_HALF_UP, Decimal
+from pathlib import Path
+from random import Random
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+import simulated
+import whole_sheets
+import yaml
+
+from backprop_cli.formula.evaluate import as_float, evaluate
+from backprop_cli.marking.answers import Answer, Submission
+from backprop_cli.marking.check import Checker
+from backprop_cli.marking.model import SubmissionReport
+from backprop_cli.problem.model import Problem
+from backprop_cli.problem.read import read_problem
+
+
+def submission(answers: dict[str, str]) -> Submission:
+    rows = tuple(Answer(name, (text,), 0, 0) for name, text in answers.items())
+    return Submission("student.yaml", "student", (rows,))
+
+
+# Exact sheets
+
+
+def exact_problem(random: Random) -> Problem:
+    """Integers all the way: a circuit of sums, products and `max`, or a network of ReLUs."""
+    if random.random() < 0.5:
+        names = ["x", "y", "z"]
+        equations: dict[str, str] = {}
+        for place in range(random.randint(2, 4)):
+            one, other = random.sample(names, 2)
+            form = random.choice(("{} + {}", "{}*{}", "max({}, {})", "{} - {}", "2*{} + {}"))
+            equations[f"q{place}"] = form.format(one, other)
+            names.append(f"q{place}")
+        given = dict(zip("xyz", random.sample([*range(-9, 0), *range(1, 10)], 3), strict=True))
+        data: dict[str, Any] = {"equations": equations, "given": given}
+    else:
+        units = random.randint(1, 2)
+        data = {
+            "inputs": [random.randint(1, 5), random.randint(-4, -1)],
+            "targets": [random.randint(-3, 9)],
+            "layers": [
+                {
+                    "activation": "relu",
+                    "weights": [
+                        [random.randint(1, 4), random.randint(-3, 3)] for _ in range(units)
+                    ],
+                    "biases": [random.randint(-2, 2) for _ in range(units)],
+                },
+                {
+                    "activation": "identity",
+                    "weights": [[random.randint(1, 3) for _ in range(units)]],
+                },
+            ],
+            "loss": "squared_error",
+            "learning_rate": 1,
+        }
+    return read_problem("exact.yaml", yaml.safe_dump({"title": "Exact", **data}))
+
+
+def one_off(random: Random) -> tuple[int, list[str]]:
+    """How many integers of a sheet were written one off, and those not called wrong."""
+    problem = exact_problem(random)
+    checker = Checker(problem)
+    key = checker.keys[0]
+    names = key.structure.names
+    right = {
+        names[slot]: f"{key.truth[slot]:.0f}"
+        for slot in key.asked
+        if key.truth[slot] == round(key.truth[slot])
+    }
+    tried, missed = 0, []
+    for name, text in right.items():
+        other = str(int(text) + random.choice((1, -1)))
+        for answers in ({name: other}, {**right, name: other}):
+            tried += 1
+            report = checker.mark(submission(answers))
+            verdict = next(a.verdict for a in report.answers if a.name == name)
+            if verdict != "wrong":
+                missed.append(f"{name}: {other} for {text}, {len(answers)} answers: {verdict}")
+    return tried, missed
+
+
+# A mistyped digit
+
+
+def mistyped(random: Random) -> tuple[float, str, str]:
+    """Marks lost by one mistyped digit in a perfect sheet, the slip named there, what was typed."""
+    problem = whole_sheets.problem(random)
+    update = simulated.first_update(problem)
+    hand = random.choice((simulated.Hand(4), simulated.Hand(5)))
+    answers = simulated.work_out(update, hand).answers(update.graph)
+    name = random.choice(list(answers))
+    text = answers[name]
+    places = [place for place, letter in enumerate(text) if letter.isdigit()]
+    first = next(place for place in places if text[place] != "0")
+    place = random.choice([place for place in places if place >= first])
+    digit = random.choice([d for d in "123456789" if d != text[place]])
+    typed = text[:place] + digit + text[place + 1 :]
+    report = Checker(problem).mark(submission({**answers, name: typed}))
+    found = next(a for a in report.answers if a.name == name)
+    others = sum(a.max_points - a.points for a in report.answers if a.name != name)
+    code = found.mistake.code if found.mistake else ""
+    own = found.max_points - found.points
+    return (
+        own + others,
+        code,
+        f"{name}: {typed} for {text}: {found.verdict} {code}, others {others}",
+    )
+
+
+# Gradients only
+
+Rounding = Callable[[float], str]
+
+
+def significant(digits: int) -> Rounding:
+    return simulated.Hand(digits).text
+
+
+def decimals(places: int) -> Rounding:
+    unit = Decimal(1).scaleb(-places)
+    return lambda value: str(Decimal(repr(value)).quantize(unit, ROUND_HALF_UP))
+
+
+ROUNDINGS: tuple[Rounding, ...] = (significant(2), significant(3), decimals(2), decimals(3))
+
+
+def gradients_only(random: Random) -> tuple[SubmissionReport, list[tuple[float, str]]]:
+    """The report on gradients rounded at each step on the way, and how far off each is."""
+    problem = random.choice((simulated.random_problem, whole_sheets.problem))(random)
+    update = simulated.first_update(problem)
+    rounding = random.choice(ROUNDINGS)
+    values = {leaf.name: as_float(update.values[leaf.name] or 0) for leaf in update.graph.leaves}
+    texts = {}
+    for step in update.graph.steps:
+        value = as_float(evaluate(step.formula, values.__getitem__))
+        texts[step.name] = rounding(value) if value == value and abs(value) < 1e9 else "1"
+        values[step.name] = float(texts[step.name])
+    names = [step.name for step in update.graph.steps if step.section == "gradient"]
+    checker = Checker(problem)
+    report = checker.mark(submission({name: texts[name] for name in names}))
+    key = checker.keys[0]
+    off = []
+    for answer in report.answers:
+        if answer.name in names:
+            slot = key.structure.slots[answer.name]
+            truth = key.truth[slot]
+            zero = not float(texts[answer.name])
+            far = abs(values[answer.name] - truth) / abs(truth) if truth and not zero else 1.0
+            off.append((far if not key.short[slot] else 1.0, answer.verdict))
+    return report, off
+
+
+def main(sheets: int) -> int:
+    tried, missed = 0, []
+    for number in range(sheets):
+        some, others = one_off(Random(f"off-{number}"))
+        tried, missed = tried + some, missed + others
+    print(f"integers one off: {tried} written, {len(missed)} not wrong", *missed[:5], sep="\n  ")
+
+    lost, named, wrong = Counter[float](), Counter[str](), []
+    for number in range(sheets):
+        marks, code, story = mistyped(Random(f"typed-{number}"))
+        lost[marks] += 1
+        named[code] += 1
+        if code not in ("", "mistyped") or marks > 1:
+            wrong.append(story)
+    print(f"one mistyped digit: lost {dict(lost)}, named {dict(named)}", *wrong[:8], sep="\n  ")
+
+    accused, near, near_wrong = [], 0, 0
+    for number in range(sheets):
+        report, off = gradients_only(Random(f"only-{number}"))
+        accused += [a for a in report.answers if a.mistake is not None]
+        near += sum(far <= 0.1 for far, _ in off)
+        near_wrong += sum(far <= 0.1 and verdict == "wrong" for far, verdict in off)
+    print(
+        f"gradients only: {len(accused)} accused; {near_wrong} of {near} within 10 % wrong",
+        *(f"{a.name} = {a.given}: {a.mistake}" for a in accused[:8]),
+        sep="\n  ",
+    )
+    bad = len(missed) + len(accused) + (near_wrong > 0.01 * near) + (len(wrong) > 0.01 * sheets)
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 500))
