@@ -32,7 +32,7 @@ from backprop_cli.marking.readings import (
     misread,
 )
 from backprop_cli.marking.sheet import AnswerKey, Node, Structure
-from backprop_cli.marking.slips import SlipFinder
+from backprop_cli.marking.slips import Budget, SlipFinder
 from backprop_cli.marking.work import Habit, Work
 from backprop_cli.problem.model import Problem
 from backprop_cli.run import solve
@@ -356,9 +356,10 @@ class _Attempt:
         self.checker = checker
         self.readings = readings
         self.updates: list[_Update] = []
+        budget = Budget()
         for place, sheet in enumerate(sheets):
             before = self.updates[-1] if self.updates else None
-            self.updates.append(_Update(checker, place, sheet, before, readings, ideas))
+            self.updates.append(_Update(checker, place, sheet, before, readings, ideas, budget))
         self.results = [result for update in self.updates for result in update.results()]
         self.score = _score(self.results)
 
@@ -394,6 +395,7 @@ class _Update:
         before: _Update | None,
         readings: tuple[Reading, ...],
         ideas: Set[Idea],
+        budget: Budget,
     ) -> None:
         self.checker = checker
         self.sheet = sheet
@@ -410,6 +412,7 @@ class _Update:
             self.work,
             sheet.habit,
             self.charged,
+            budget,
             ideas,
             sheet.everywhere,
             self.read,

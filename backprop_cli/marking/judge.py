@@ -41,7 +41,7 @@ from backprop_cli.marking.numbers import (
 )
 from backprop_cli.marking.readings import ReadWork
 from backprop_cli.marking.sheet import AnswerKey, Node
-from backprop_cli.marking.slips import CHANCE, LOOSE, Explanation, SlipFinder, inverse
+from backprop_cli.marking.slips import CHANCE, LOOSE, Budget, Explanation, SlipFinder, inverse
 from backprop_cli.marking.work import EASY, IMPOSSIBLE, THROUGH, Habit, Work
 
 NOTHING = 1e-15
@@ -117,6 +117,7 @@ class NumberJudge:
         work: Work,
         habit: Habit,
         charged: MutableMapping[Idea, str] | None,
+        budget: Budget,
         accepted: Set[Idea] = frozenset(),
         everywhere: Set[float] = frozenset(),
         read: ReadWork | None = None,
@@ -125,6 +126,7 @@ class NumberJudge:
         self.finder = finder
         self.work = work
         self.charged = charged
+        self.budget = budget
         self.read = read  # own work under other readings of the sheet
         self.accepted = accepted  # ideas that the sheet as a whole shows
         self.everywhere = everywhere  # numbers written at most places, whatever belongs there
@@ -437,7 +439,7 @@ class NumberJudge:
 
     def _wrong(self, node: Node, given: Written, own: float | None) -> Judgement:
         found, tried = self.finder.explain(
-            self.key, node, given, self._works(), self._confirm(), self.habit
+            self.key, node, given, self._works(), self._confirm(), self.habit, self.budget
         )
         if self._repeats(node, given):
             found = []
@@ -462,7 +464,7 @@ class NumberJudge:
     def _in_doubt(self, node: Node, given: Written, judgement: Judgement) -> Judgement:
         """A bare 0 may also be what a slip gives."""
         found, tried = self.finder.explain(
-            self.key, node, given, self._works(), self._confirm(), self.habit
+            self.key, node, given, self._works(), self._confirm(), self.habit, self.budget
         )
         ideas = _candidates(found)
         for each in found:

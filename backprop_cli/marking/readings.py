@@ -26,9 +26,10 @@ from backprop_cli.marking.work import Work
 FEWEST = 2
 """A reading that explains fewer answers than this explains nothing else than a slip would."""
 MOST_READINGS = 3
-MOST_WRONG = 12
+MOST_WRONG = 8
 """From so many wrong answers a given number is calculated back."""
-MOST_GIVEN = 40
+MOST_GIVEN = 24
+MOST_ORDERS = 500
 SHARE = 0.5
 """A reading must explain this part of the wrong answers that it changes."""
 ROOM = 1.5  # units that own roundings move an answer by
@@ -95,6 +96,22 @@ class Rewritings:
         if found is None:
             found = self._made[kind] = self._make(kind)
         return found
+
+    def order(self, kinds: tuple[str, ...]) -> Sequence[Node]:
+        """All steps as these readings have them, each after what it needs."""
+        found = self._orders.get(kinds)
+        if found is None:
+            if len(self._orders) >= MOST_ORDERS:
+                self._orders.clear()
+            nodes: dict[int, Node] = {}
+            for kind in kinds:
+                nodes |= self.of(kind).nodes
+            found = self._orders[kinds] = order_of(self.structure, nodes)
+        return found
+
+    @cached_property
+    def _orders(self) -> dict[tuple[str, ...], Sequence[Node]]:
+        return {}
 
     @cached_property
     def _made(self) -> dict[str, Rewriting]:
@@ -273,9 +290,8 @@ class Survey:
         own: list[float] = []
         for place, page in enumerate(self.pages):
             v = self._beginning(place, own, readings)
-            nodes = rewritten(page.rewritings, readings)
             predicted = list(v)
-            for node in order_of(page.key.structure, nodes):
+            for node in page.rewritings.order(tuple(reading.kind for reading in readings)):
                 value = predicted[node.slot] = node.function(v)
                 written = page.numbers.get(node.slot)
                 v[node.slot] = value if written is None else written.value
@@ -440,14 +456,6 @@ def _shortest(value: float, room: float) -> float:
         if abs(near - value) <= room:
             return near
     return value
-
-
-def rewritten(rewritings: Rewritings, readings: Iterable[Reading]) -> dict[int, Node]:
-    """The steps of a sheet that these readings change."""
-    nodes: dict[int, Node] = {}
-    for reading in readings:
-        nodes |= rewritings.of(reading.kind).nodes
-    return nodes
 
 
 def carried(rewritings: Rewritings, readings: Iterable[Reading]) -> dict[str, str]:

@@ -181,7 +181,7 @@ class Structure:
         self.nodes: list[Node | None] = [None] * self.leaves
         self.nodes += [Node(step, self.slots) for step in graph.steps]
 
-    @property
+    @cached_property
     def steps(self) -> list[Node]:
         return [node for node in self.nodes if node is not None]
 

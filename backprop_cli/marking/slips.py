@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from backprop_cli.formula.nodes import Name
 from backprop_cli.marking.mistakes import RANK, Idea, Slips, related
-from backprop_cli.marking.model import Code, Mistake
+from backprop_cli.marking.model import Mistake
 from backprop_cli.marking.numbers import Written, written_the_same
 from backprop_cli.marking.sheet import AnswerKey, Node
 from backprop_cli.marking.work import Habit, Work
@@ -30,6 +30,9 @@ WINDOW = 0.5
 """The part of a unit in which a candidate about the number hits it, rounded or cut off."""
 EMPTY = 0.3
 """A 0 fits a slip that gives 0 this often by accident, where other gradients are right."""
+MOST_SEARCHES = 150
+"""Steps that are searched for one submission besides those with a number of their own."""
+NEIGHBOUR = 0.5
 FAR = 2  # a slip so many steps away
 NEAR_RIGHT = 0.03  # is no evidence this near to the right value
 SURE = 6  # unless it gives so many digits
@@ -63,6 +66,22 @@ class Explanation(NamedTuple):
     chance: float = 0.0
 
 
+class Budget:
+    """How many steps may still be searched in one submission, beyond those that were written.
+
+    It is counted, not timed: the same answers get the same marks.
+    """
+
+    def __init__(self, left: int = MOST_SEARCHES) -> None:
+        self.left = left
+
+    def spend(self) -> bool:
+        if self.left:
+            self.left -= 1
+            return True
+        return False
+
+
 class SlipFinder:
     """Looks for slips on one sheet; what does not depend on a student is kept."""
 
@@ -70,6 +89,74 @@ class SlipFinder:
         self.slips = slips
         self.structure = slips.structure
         self.related = related(self.structure)
+        self._strays: dict[int, tuple[tuple[int, Mistake, Idea], ...]] = {}
+        self._neighbours: dict[tuple[int, int], tuple[tuple[int, float], ...]] = {}
+
+    def strays(self, node: Node) -> tuple[tuple[int, Mistake, Idea], ...]:
+        """The quantities that may stand as a factor too many in a step."""
+        found = self._strays.get(node.slot)
+        if found is None:
+            structure = self.structure
+            rows = []
+            for other in self.related(node):
+                at = structure.nodes[other]
+                kind = structure.graph.leaves[other].kind if at is None else at.step.kind
+                message = f"the factor {structure.names[other]} does not belong here"
+                idea = Idea("extra-factor", f"{node.step.kind} {kind}")
+                rows.append((other, Mistake("extra-factor", message), idea))
+            found = self._strays[node.slot] = tuple(rows)
+        return found
+
+    def neighbours(self, node: Node, parent: int) -> tuple[tuple[int, float], ...]:
+        """The quantities that are easily taken for a parent of a step."""
+        place = (node.slot, parent)
+        found = self._neighbours.get(place)
+        if found is None:
+            rows = (
+                (other, affinity)
+                for other in range(len(self.structure.names))
+                if (affinity := self.affinity(node, parent, other)) is not None
+                and affinity <= NEIGHBOUR
+            )
+            found = self._neighbours[place] = tuple(rows)
+        return found
+
+    def affinity(self, node: Node, parent: int, other: int) -> float | None:
+        """How likely one quantity is taken for another: 0 a neighbour of the same kind, 1 any
+        other; None for what cannot be."""
+        structure = self.structure
+        if other in (parent, node.slot):
+            return None
+        sample = node.step.sample
+        first, second = structure.nodes[parent], structure.nodes[other]
+        if first is not None and first.step.section == "update":
+            # Nothing of the network is taken for the factor of a clip or an optimizer's state.
+            same = second is not None and first.step.kind == second.step.kind
+            return 0.0 if same else None
+        if (first is None) != (second is None):
+            return self._other_kind(other, sample)
+        if first is not None and second is not None:
+            if sample is not None and second.step.sample not in (None, sample):
+                return None
+            same = first.step.kind == second.step.kind
+            return 0.0 if same else self._other_kind(other, sample)
+        mine = structure.graph.leaves[parent]
+        its = structure.graph.leaves[other]
+        if mine.kind == its.kind:
+            if mine.kind == "input" and sample is not None and its.sample not in (None, sample):
+                return 0.4
+            return 0.0
+        return self._other_kind(other, sample)
+
+    def _other_kind(self, other: int, sample: int | None) -> float | None:
+        structure = self.structure
+        node = structure.nodes[other]
+        its = node.step.sample if node is not None else structure.graph.leaves[other].sample
+        if its is not None and sample is not None and its != sample:
+            return None
+        if node is not None and node.step.section in ("update", "gradient"):
+            return None
+        return 1.0
 
     def explain(
         self,
@@ -79,6 +166,7 @@ class SlipFinder:
         works: Sequence[Work],
         confirmed: Set[int],
         habit: Habit,
+        budget: Budget,
     ) -> tuple[list[Explanation], frozenset[Idea]]:
         """The slips that give this number where the right one is another, the simplest first;
         and the ideas that give any number there.
@@ -89,7 +177,9 @@ class SlipFinder:
         found: list[Explanation] = []
         tried: set[Idea] = set()
         for place, work in enumerate(works):
-            search = _Search(self, key, work, place * TRUE_PARENTS, habit)
+            if place and not budget.left:
+                break
+            search = _Search(self, key, work, place * TRUE_PARENTS, habit, budget)
             search.everywhere(node, given, confirmed)
             found += search.rated()
             tried |= search.tried
@@ -162,8 +252,16 @@ class _Search:
     """The search for one number among one student's values."""
 
     def __init__(
-        self, finder: SlipFinder, key: AnswerKey, work: Work, later: float, habit: Habit
+        self,
+        finder: SlipFinder,
+        key: AnswerKey,
+        work: Work,
+        later: float,
+        habit: Habit,
+        budget: Budget,
     ) -> None:
+        self.budget = budget
+        self.slack = 0.0  # what roundings on the way can move the number by, in parts of it
         self.finder = finder
         self.habit = habit
         self.key = key
@@ -181,12 +279,20 @@ class _Search:
         value, unit = given.value, given.unit if given.digits else 0.0
         self.whole = self.key.short[node.slot]
         levels = self.work.levels(node, MOST_HIDDEN)
+        self.work.settle(node.needs)
+        right = node.function(self.work.v)
         rounded = any(slot not in self.key.asked for slot, _ in levels)
-        self.at(node, value, unit, 0.0, rounded)
-        right = self.work.value(node)[0]
+        if rounded and self.habit.digits < 17 and right and math.isfinite(right):
+            slack = self.work.widened(node, self.habit) / abs(right)
+            self.slack = min(max(slack, 2 * 10.0 ** (1 - self.habit.digits)), MOST_LOOSE)
+        self.at(node, value, unit, 0.0)
+        if any(each.rank <= HIDDEN + 1 for each in self.rated_surely()):
+            return
         for place, (slot, level) in enumerate(levels):
             if slot in confirmed:
                 continue
+            if not self.budget.spend():
+                break
             # A gradient for a weight is its unit's, but for a factor.
             own = node.step.kind == "gradient" and not isinstance(node.step.formula, Name)
             doubtful = level >= FAR + own and given.digits < SURE
@@ -199,9 +305,13 @@ class _Search:
                 later += NOT_WRITTEN
             needed = inverse(self.work, node, slot, value, unit)
             if needed is not None:
-                self.at(between, *needed, later, rounded)
+                self.at(between, *needed, later)
             else:
                 self.carried(node, between, value, unit, later)
+
+    def rated_surely(self) -> list[Explanation]:
+        """What chance does not explain so far."""
+        return [each for each in self.rated() if each.chance <= CHANCE] if self.found else []
 
     def rated(self) -> list[Explanation]:
         """What was found, each with how often chance would find something as simple."""
@@ -214,11 +324,11 @@ class _Search:
             rated.append(each._replace(chance=chance))
         return rated
 
-    def at(self, node: Node, value: float, unit: float, later: float, rounded: bool) -> None:
+    def at(self, node: Node, value: float, unit: float, later: float) -> None:
         """Slips in this step that make it come to `value`."""
         work = self.work
         work.settle(node.needs)
-        right = work.value(node)[0]
+        right = node.function(work.v)
         if not math.isfinite(right):
             return
         scale = abs(right - work.v[node.base]) if node.base >= 0 else abs(right)
@@ -227,17 +337,15 @@ class _Search:
             target = target._replace(apart=0.4 * min(unit, abs(value - right)))
         if abs(value - right) <= target.apart:
             return
-        if rounded and self.habit.digits < 17 and right:
-            slack = work.widened(node, self.habit) / abs(right)
-            slack = max(slack, 2 * 10.0 ** (1 - self.habit.digits))
-            target = target._replace(slack=min(slack, MOST_LOOSE))
+        target = target._replace(slack=self.slack)
         later += self.later
         self._variants(node, target, later)
         if not value:
             return
         self._decimal(node, target, later)
-        self._operands(node, target, later)
         self._extra_factor(node, target, later)
+        if self.budget.left:
+            self._operands(node, target, later)
 
     def carried(self, node: Node, between: Node, value: float, unit: float, later: float) -> None:
         """Slips in a step before that cannot be calculated back to (a unit that is off): each is
@@ -252,50 +360,53 @@ class _Search:
         target = _Target(value, unit, right, max(unit, self.key.tolerance * abs(right)))
         for variant, other in zip(made.variants, made.functions(self.work.v), strict=True):
             result = through(other)
-            if math.isfinite(result):
-                at = Explanation(0.0, 0.0, variant.mistake, between.slot, other, variant.idea)
-                self._offer(at, target, result, variant.rank + later + self.later)
+            slip = (variant.mistake, variant.idea)
+            rank = variant.rank + later + self.later
+            self._offer(slip, (between.slot, other), target, result, rank)
 
-    def _offer(self, slip: Explanation, target: _Target, result: float, simple: float) -> None:
+    def _offer(
+        self,
+        slip: tuple[Mistake, Idea | None],
+        at: tuple[int, float],
+        target: _Target,
+        result: float,
+        simple: float,
+    ) -> None:
         """A candidate: counted where it is about the number, found where it is the number."""
         value, unit, right = target.value, target.unit, target.right
-        if abs(result - right) <= target.apart:
-            return
-        if slip.idea is not None:
-            self.tried.add(slip.idea)
         if not value:
-            if abs(result) <= CLOSE * abs(right):
-                self.found.append(slip._replace(rank=simple, simple=simple, near=EMPTY))
+            if abs(result) <= CLOSE * abs(right) and abs(right) > target.apart:
+                self.found.append(Explanation(simple, 0.0, slip[0], *at, slip[1], simple, EMPTY))
             return
-        if not 1 / ABOUT < result / value < ABOUT:
+        ratio = result / value
+        if not 1 / ABOUT < ratio < ABOUT or abs(result - right) <= target.apart:
             return
-        number = float(f"{result:.9g}")
-        self.trials[number] = min(simple, self.trials.get(number, simple))
+        if slip[1] is not None:
+            self.tried.add(slip[1])
+        number = round(ratio, 9)
+        before = self.trials.get(number)
+        if before is None or simple < before:
+            self.trials[number] = simple
         distance = abs(value - result)
+        if distance > unit + target.slack * abs(result):
+            return
         if distance <= CLOSE * abs(value) or written_the_same(value, unit, result):
             rank, near = simple, WINDOW * unit / abs(value)
-        elif target.slack and distance <= unit + target.slack * abs(result):
+        elif target.slack:
             rank, near = simple + LOOSE, unit / abs(value) + target.slack
         else:
             return
         fit = distance / abs(value - right)
-        self.found.append(
-            slip._replace(rank=rank, distance=distance, simple=simple, near=near, fit=fit)
-        )
+        self.found.append(Explanation(rank, distance, slip[0], *at, slip[1], simple, near, fit))
 
     def _variants(self, node: Node, target: _Target, later: float) -> None:
         made = self.finder.slips.of(node)
         self.work.settle(made.needs)
+        slot, offer = node.slot, self._offer
         for variant, other in zip(made.variants, made.functions(self.work.v), strict=True):
-            if math.isfinite(other):
-                slip = Explanation(0.0, 0.0, variant.mistake, node.slot, other, variant.idea)
-                self._offer(slip, target, other, variant.rank + later)
-
-    def _slip(
-        self, node: Node, code: Code, message: str, value: float, role: str | None
-    ) -> Explanation:
-        idea = None if role is None else Idea(code, role)
-        return Explanation(0.0, 0.0, Mistake(code, message), node.slot, value, idea)
+            offer(
+                (variant.mistake, variant.idea), (slot, other), target, other, variant.rank + later
+            )
 
     def _decimal(self, node: Node, target: _Target, later: float) -> None:
         right, value = target.right, target.value
@@ -312,8 +423,9 @@ class _Search:
         message = (
             f"the digits are right, but the decimal point stands {places} too far to the {side}"
         )
-        slip = self._slip(node, "decimal-slip", message, value, None)
-        self._offer(slip, target, right * 10.0**power, RANK["decimal-slip"] + later)
+        slip = (Mistake("decimal-slip", message), None)
+        rank = RANK["decimal-slip"] + later
+        self._offer(slip, (node.slot, value), target, right * 10.0**power, rank)
 
     # Operands and factors: the value that would have been needed is looked up among all values.
 
@@ -359,83 +471,50 @@ class _Search:
             width = min(width, about) + CLOSE * max(abs(needed), abs(old))
             first, last = self._between(needed - width, needed + width)
             for _, other in self.sorted[first : min(last, first + 200)]:
-                result = right + slope * (v[other] - old)
-                self._operand(node, parent, other, result, target, simple)
+                affinity = self.finder.affinity(node, parent, other)
+                if affinity is not None:
+                    result = right + slope * (v[other] - old)
+                    rank = simple + affinity
+                    self._operand(node, parent, other, result, target, rank, affinity)
 
     def _each_operand(self, node: Node, parent: int, target: _Target, later: float) -> None:
-        v = self.work.v
+        v, known = self.work.v, self.work.known
         old = v[parent]
-        for value, other in self.sorted:
-            v[parent] = value
+        for other, affinity in self.finder.neighbours(node, parent):
+            if not known[other]:
+                continue
+            v[parent] = v[other]
             result = node.function(v)
             v[parent] = old
-            if math.isfinite(result):
-                self._operand(node, parent, other, result, target, RANK["wrong-operand"] + later)
+            rank = RANK["wrong-operand"] + affinity + later
+            self._operand(node, parent, other, result, target, rank, affinity)
 
     def _operand(
-        self, node: Node, parent: int, other: int, result: float, target: _Target, simple: float
+        self,
+        node: Node,
+        parent: int,
+        other: int,
+        result: float,
+        target: _Target,
+        rank: float,
+        affinity: float,
     ) -> None:
-        affinity = self._affinity(node, parent, other)
-        if affinity is None:
-            return
         names = self.finder.structure.names
         message = f"{names[other]} was used where {names[parent]} belongs"
-        role = f"{names[parent]}>{names[other]}" if affinity == 0 else None
-        slip = self._slip(node, "wrong-operand", message, target.value, role)
-        self._offer(slip, target, result, simple + affinity)
-
-    def _affinity(self, node: Node, parent: int, other: int) -> float | None:
-        """How likely one quantity is taken for another: 0 a neighbour of the same kind, 1 any
-        other; None for what cannot be."""
-        structure = self.finder.structure
-        if other in (parent, node.slot):
-            return None
-        sample = node.step.sample
-        first, second = structure.nodes[parent], structure.nodes[other]
-        if first is not None and first.step.section == "update":
-            # Nothing of the network is taken for the factor of a clip or an optimizer's state.
-            same = second is not None and first.step.kind == second.step.kind
-            return 0.0 if same else None
-        if (first is None) != (second is None):
-            return self._other_kind(other, sample)
-        if first is not None and second is not None:
-            if sample is not None and second.step.sample not in (None, sample):
-                return None
-            same = first.step.kind == second.step.kind
-            return 0.0 if same else self._other_kind(other, sample)
-        mine = structure.graph.leaves[parent]
-        its = structure.graph.leaves[other]
-        if mine.kind == its.kind:
-            if mine.kind == "input" and sample is not None and its.sample not in (None, sample):
-                return 0.4
-            return 0.0
-        return self._other_kind(other, sample)
-
-    def _other_kind(self, other: int, sample: int | None) -> float | None:
-        structure = self.finder.structure
-        node = structure.nodes[other]
-        its = node.step.sample if node is not None else structure.graph.leaves[other].sample
-        if its is not None and sample is not None and its != sample:
-            return None
-        if node is not None and node.step.section in ("update", "gradient"):
-            return None
-        return 1.0
+        idea = Idea("wrong-operand", f"{names[parent]}>{names[other]}") if affinity == 0 else None
+        slip = (Mistake("wrong-operand", message), idea)
+        self._offer(slip, (node.slot, target.value), target, result, rank)
 
     def _extra_factor(self, node: Node, target: _Target, later: float) -> None:
         step, right = node.step, target.right
         if right == 0 or step.section in ("update", "loss") or step.kind in NO_PRODUCT:
             return
-        v = self.work.v
-        structure = self.finder.structure
-        for other in self.finder.related(node):
-            if not self.work.known[other] or not math.isfinite(v[other]):
-                continue
-            message = f"the factor {structure.names[other]} does not belong here"
-            at = structure.nodes[other]
-            kind = structure.graph.leaves[other].kind if at is None else at.step.kind
-            result = right * v[other]
-            slip = self._slip(node, "extra-factor", message, result, f"{step.kind} {kind}")
-            self._offer(slip, target, result, RANK["extra-factor"] + later)
+        v, known = self.work.v, self.work.known
+        rank = RANK["extra-factor"] + later
+        for other, mistake, idea in self.finder.strays(node):
+            if known[other]:
+                result = right * v[other]
+                self._offer((mistake, idea), (node.slot, result), target, result, rank)
 
 
 class _Target(NamedTuple):

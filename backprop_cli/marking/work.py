@@ -11,6 +11,8 @@ from backprop_cli.marking.compiled import Function
 from backprop_cli.marking.numbers import divides, quantum
 from backprop_cli.marking.sheet import AnswerKey, Node
 
+MOST_HIDDEN = 60
+"""So many unwritten steps before a number are looked at."""
 EASY, IMPOSSIBLE, THROUGH = 1, 2, 3
 """Marks of a number that makes what rests on it trivial, and of unwritten steps it goes through."""
 
@@ -34,7 +36,18 @@ class Work:
     numbers; its unit is what their units come to, to first order.
     """
 
-    __slots__ = ("begun", "key", "known", "nodes", "right", "tainted", "unit", "v", "written")
+    __slots__ = (
+        "_levels",
+        "begun",
+        "key",
+        "known",
+        "nodes",
+        "right",
+        "tainted",
+        "unit",
+        "v",
+        "written",
+    )
 
     def __init__(self, key: AnswerKey) -> None:
         count = len(key.truth)
@@ -46,6 +59,7 @@ class Work:
         self.known = bytearray(b"\1" * leaves + b"\0" * (count - leaves))
         self.right = bytearray(b"\1" * count)
         self.written = bytearray(count)
+        self._levels: dict[int, list[tuple[int, int]]] = {}
         self.begun = False  # whether anything before the gradients was written
         # What rests on a number that makes the rest of the work trivial.
         self.tainted = bytearray(count)
@@ -53,6 +67,7 @@ class Work:
     def copy(self) -> Work:
         other = Work.__new__(Work)
         other.key, other.nodes, other.begun = self.key, self.nodes, self.begun
+        other._levels = {}
         other.v, other.unit = list(self.v), list(self.unit)
         other.known, other.right = bytearray(self.known), bytearray(self.right)
         other.written, other.tainted = bytearray(self.written), bytearray(self.tainted)
@@ -63,6 +78,7 @@ class Work:
         self.unit[slot] = unit
         self.known[slot] = 1
         self.written[slot] = 1
+        self._levels.clear()
         node = self.nodes[slot]
         if node is not None and node.step.section in ("forward", "loss", "backward"):
             self.begun = True
@@ -77,6 +93,7 @@ class Work:
         """The written number says too little: go on with what follows from the earlier ones."""
         self.known[slot] = 0
         self.written[slot] = 0
+        self._levels.clear()
         self.settle((slot,))
 
     def assume(self, slot: int, value: float, unit: float) -> None:
@@ -200,12 +217,18 @@ class Work:
         node = self.nodes[slot]
         return () if node is None else node.parents
 
-    def hidden(self, node: Node, most: int = 60) -> list[int]:
+    def hidden(self, node: Node, most: int = MOST_HIDDEN) -> list[int]:
         """The steps that were not written between this one and written ones, nearest first."""
         return [slot for slot, _ in self.levels(node, most)]
 
-    def levels(self, node: Node, most: int) -> list[tuple[int, int]]:
+    def levels(self, node: Node, most: int = MOST_HIDDEN) -> list[tuple[int, int]]:
         """The same, with how many steps away each is; a step that only hands on does not count."""
+        found = self._levels.get(node.slot)
+        if found is None:
+            found = self._levels[node.slot] = self._search(node)
+        return found[:most]
+
+    def _search(self, node: Node) -> list[tuple[int, int]]:
         found: list[tuple[int, int]] = []
         step = 0 if isinstance(node.step.formula, Name) else 1
         waiting = [(parent, step) for parent in node.parents]
@@ -215,7 +238,7 @@ class Work:
             if self.written[slot] or at is None:
                 continue
             found.append((slot, level))
-            if len(found) >= most:
+            if len(found) >= MOST_HIDDEN:
                 break
             step = 0 if isinstance(at.step.formula, Name) else 1
             fresh = [parent for parent in at.parents if parent not in seen]
