@@ -7,7 +7,7 @@ more time than a right one.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 
 from backprop_cli.formula.build import children, names_in, size
@@ -16,8 +16,6 @@ from backprop_cli.formula.nodes import Formula, Number
 from backprop_cli.formula.parse import FormulaError, parse
 from backprop_cli.marking.feedback import FOLLOWS, ONLY_HERE, TRIVIAL, look_again
 from backprop_cli.marking.judge import CORRECT, Judgement, NumberJudge
-from backprop_cli.marking.mistakes import RANK
-from backprop_cli.marking.model import Mistake
 from backprop_cli.marking.numbers import Written, read_number
 from backprop_cli.marking.points import points, same
 from backprop_cli.marking.sheet import AnswerKey, Node
@@ -25,9 +23,8 @@ from backprop_cli.marking.slips import SlipFinder
 from backprop_cli.marking.work import Work
 
 CACHE_SIZE = 5000
-MOST_ANCESTORS = 40
-MOST_CANDIDATES = 150
-DEEPER = 0.3
+FEW_POINTS = 5
+"""Where a slip is looked for in a wrong expression."""
 LARGEST = 600
 """In a wrong expression with more nodes than this no slip is looked for."""
 
@@ -105,154 +102,6 @@ class Expressions:
         slots, known = self.key.structure.slots, self.key.known
         return next((name for name in names_in(formula) if slots[known[name]] in later), None)
 
-    # Slips
-
-    def explain(
-        self, node: Node, values: Sequence[float], points: Sequence[list[float]]
-    ) -> Mistake | None:
-        """The simplest slip, here or in a step before, that makes the quantity these values."""
-        found: list[tuple[float, Mistake]] = []
-        right = [node.function(v) for v in points]
-        found += self._at(node, values, right, points, lambda v: v, 0.0)
-        for depth, between in self._ancestors(node):
-            found += self._below(node, between, values, points, DEEPER * depth)
-        if not found:
-            return None
-        return min(found, key=lambda each: each[0])[1]
-
-    def _ancestors(self, node: Node) -> list[tuple[int, Node]]:
-        found: list[tuple[int, Node]] = []
-        level = list(node.parents)
-        seen = set(level)
-        depth = 1
-        while level and len(found) < MOST_ANCESTORS:
-            below: list[int] = []
-            for slot in level:
-                at = self.key.structure.nodes[slot]
-                if at is None:
-                    continue
-                found.append((depth, at))
-                fresh = [parent for parent in at.parents if parent not in seen]
-                seen.update(fresh)
-                below.extend(fresh)
-            level = below
-            depth += 1
-        return found[:MOST_ANCESTORS]
-
-    def _at(
-        self,
-        node: Node,
-        values: Sequence[float],
-        right: Sequence[float],
-        points: Sequence[list[float]],
-        through: Callable[[list[float]], list[float]],
-        later: float,
-    ) -> list[tuple[float, Mistake]]:
-        """Slips in the step itself: its variants, a stray factor, another operand."""
-        found: list[tuple[float, Mistake]] = []
-        made = self.finder.slips.of(node)
-        rows = [made.functions(v) for v in points]
-        for place, variant in enumerate(made.variants):
-            column = [row[place] for row in rows]
-            if same(column, values) and not same(column, right):
-                found.append((variant.rank + later, variant.mistake))
-        names = self.finder.structure.names
-        if node.step.section not in ("update", "loss") and node.step.kind != "slope":
-            for other in self.finder.related(node):
-                column = [here * v[other] for here, v in zip(right, points, strict=True)]
-                if same(column, values) and not same(column, right):
-                    mistake = Mistake(
-                        "extra-factor", f"the factor {names[other]} does not belong here"
-                    )
-                    found.append((RANK["extra-factor"] + later, mistake))
-        found += self._operands(node, values, right, points, later)
-        return found
-
-    def _operands(
-        self,
-        node: Node,
-        values: Sequence[float],
-        right: Sequence[float],
-        points: Sequence[list[float]],
-        later: float,
-    ) -> list[tuple[float, Mistake]]:
-        names = self.finder.structure.names
-        first = points[-1]
-        target = values[-1]
-        candidates = [slot for slot in range(len(first)) if slot not in self.later(node.slot)]
-        for parent in node.parents:
-            for other in candidates[:MOST_CANDIDATES]:
-                if other == parent:
-                    continue
-                if not same([self._with(node, first, parent, other)], [target]):
-                    continue
-                column = [self._with(node, v, parent, other) for v in points]
-                if same(column, values) and not same(column, right):
-                    message = f"{names[other]} was used where {names[parent]} belongs"
-                    return [(RANK["wrong-operand"] + later, Mistake("wrong-operand", message))]
-        return []
-
-    @staticmethod
-    def _with(node: Node, v: list[float], parent: int, other: int) -> float:
-        old = v[parent]
-        v[parent] = v[other]
-        value = node.function(v)
-        v[parent] = old
-        return value
-
-    def _below(
-        self,
-        node: Node,
-        between: Node,
-        values: Sequence[float],
-        points: Sequence[list[float]],
-        later: float,
-    ) -> list[tuple[float, Mistake]]:
-        """Slips in a step before: its variants, carried on to this one."""
-        structure = self.key.structure
-        users = self.later(between.slot)
-        path = [
-            at
-            for slot in sorted(users)
-            if slot <= node.slot
-            and slot != between.slot
-            and (at := structure.nodes[slot]) is not None
-        ]
-        if node not in path:
-            return []
-        made = self.finder.slips.of(between)
-        first = points[-1]
-        found = []
-        for place, other in enumerate(made.functions(first)):
-            if not same([_carried(first, between.slot, other, path)], [values[-1]]):
-                continue
-            column = [_carried(v, between.slot, made.functions(v)[place], path) for v in points]
-            if same(column, values) and not same(column, [node.function(v) for v in points]):
-                variant = made.variants[place]
-                message = f"in {between.name}, on the way here: {variant.mistake.message}"
-                found.append((variant.rank + later, variant.mistake._replace(message=message)))
-        names = structure.names
-        for stray in self.finder.related(between):
-            other = first[between.slot] * first[stray]
-            if stray in users or not same(
-                [_carried(first, between.slot, other, path)], [values[-1]]
-            ):
-                continue
-            column = [_carried(v, between.slot, v[between.slot] * v[stray], path) for v in points]
-            if same(column, values) and not same(column, [node.function(v) for v in points]):
-                message = f"in {between.name}, on the way here: the factor {names[stray]} does not belong here"
-                found.append((RANK["extra-factor"] + later, Mistake("extra-factor", message)))
-        return found
-
-
-def _carried(v: Sequence[float], slot: int, value: float, path: Sequence[Node]) -> float:
-    """What the last step of a path comes to when an earlier one has another value."""
-    moved = list(v)
-    moved[slot] = value
-    for node in path:
-        moved[node.slot] = node.function(moved)
-    return moved[path[-1].slot]
-
 
 class ExpressionJudge:
     """Judges the expressions of one submission for one update, in the order of the sheet."""
@@ -321,28 +170,49 @@ class ExpressionJudge:
 
     def _not_equal(self, node: Node, formula: Formula) -> Judgement:
         shared = self.shared
-        values = shared.values(formula, shared.points)
-        if not self.key.symbolic and same(values[:1], [shared.points[0][node.slot]]):
+        points = shared.points
+        if not self.key.symbolic and same(
+            [shared.value(formula, points[0])], [points[0][node.slot]]
+        ):
             return Judgement("correct", ONLY_HERE, right=True)
+        values = shared.values(formula, points[-FEW_POINTS:])
         if self.own:
             own_points = self._own_values(node.slot)
             if any(parent in self._changed for parent in node.parents):
-                own = [node.function(v) for v in own_points]
-                if same(values, own) or same(shared.values(formula, own_points), own):
-                    truth = [v[node.slot] for v in shared.points]
-                    if not any(own) and any(truth):
+                if self._follows(node, formula, own_points):
+                    degenerate = not any(node.function(v) for v in own_points)
+                    if degenerate and any(v[node.slot] for v in points):
                         return Judgement("wrong", TRIVIAL)
                     return Judgement("follow_through", FOLLOWS)
-                mistake = shared.explain(node, values, own_points)
-                if mistake is not None:
-                    return Judgement("wrong", look_again(node.step, mistake), mistake)
+                found = self._explained(node, values, own_points)
+                if found is not None:
+                    return found
         if not names_in(formula):
             feedback = "This sheet has no numbers, so the answer is an expression in its names."
             return Judgement("wrong", feedback)
-        mistake = shared.explain(node, values, shared.points)
-        if mistake is not None:
-            return Judgement("wrong", look_again(node.step, mistake), mistake)
-        return Judgement("wrong", look_again(node.step))
+        found = self._explained(node, values, points)
+        return found or Judgement("wrong", look_again(node.step))
+
+    def _explained(
+        self, node: Node, values: Sequence[float], points: Sequence[list[float]]
+    ) -> Judgement | None:
+        numbers = self.numbers
+        explanation = numbers.finder.explain_values(
+            self.key, node, values, points[-FEW_POINTS:], numbers.budget
+        )
+        return None if explanation is None else numbers.charge(node, explanation)
+
+    def _follows(self, node: Node, formula: Formula, own_points: Sequence[list[float]]) -> bool:
+        """Whether an expression is what own expressions give, in names of the sheet or worked out
+        with them."""
+        shared = self.shared
+        for places in (shared.points, own_points):
+            some = [shared.value(formula, places[-1])]
+            if same(some, [node.function(own_points[-1])]):
+                own = [node.function(v) for v in own_points]
+                if same(shared.values(formula, places), own):
+                    return True
+        return False
 
     def _own_values(self, slot: int) -> list[list[float]]:
         """All quantities before `slot` as the student's own expressions make them."""

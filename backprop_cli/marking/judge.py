@@ -518,12 +518,14 @@ class NumberJudge:
         if explanation is None:
             feedback = look_again(node.step) if given.digits else ZERO
             return Judgement("wrong", feedback, own=own)
-        mistake = explanation.mistake
+        return self.charge(node, explanation, own)
+
+    def charge(self, node: Node, explanation: Explanation, own: float | None = None) -> Judgement:
+        """A wrong answer with its slip, which costs a mark where it is made first."""
+        mistake, idea, charged = explanation.mistake, explanation.idea, self.charged
         if explanation.slot != node.slot:
             where = self.finder.structure.names[explanation.slot]
             mistake = mistake._replace(message=f"in {where}, on the way here: {mistake.message}")
-        idea = explanation.idea
-        charged = self.charged
         first = None if idea is None or charged is None else charged.get(idea)
         if first is not None:
             feedback = same_slip(first)

@@ -33,6 +33,9 @@ EMPTY = 0.3
 MOST_SEARCHES = 150
 """Steps that are searched for one submission besides those with a number of their own."""
 NEIGHBOUR = 0.5
+POINTS = 2
+"""A slip that gives an expression's value at so many random points gives the expression."""
+EXACT = 1e-8
 FAR = 2  # a slip so many steps away
 NEAR_RIGHT = 0.03  # is no evidence this near to the right value
 SURE = 6  # unless it gives so many digits
@@ -184,6 +187,37 @@ class SlipFinder:
             found += search.rated()
             tried |= search.tried
         return sorted(found, key=lambda each: (each.rank, each.distance)), frozenset(tried)
+
+    def explain_values(
+        self,
+        key: AnswerKey,
+        node: Node,
+        values: Sequence[float],
+        points: Sequence[list[float]],
+        budget: Budget,
+    ) -> Explanation | None:
+        """The simplest slip that gives these values of an expression, one at each point."""
+        agreed: dict[tuple[int, Mistake], Explanation] | None = None
+        looked = 0
+        for value, v in zip(reversed(values), reversed(points), strict=True):
+            right = node.function(v)
+            if not math.isfinite(value) or not value or not math.isfinite(right) or value == right:
+                continue
+            work = Work(key)
+            work.v, work.known = list(v), bytearray(b"\1" * len(v))
+            search = _Search(self, key, work, 0.0, Habit(17), budget)
+            search.everywhere(node, Written(value, EXACT * abs(value), 17, 17), frozenset())
+            found = {(each.slot, each.mistake): each for each in search.found}
+            if agreed is None:
+                agreed = found
+            else:
+                agreed = {place: each for place, each in agreed.items() if place in found}
+            looked += 1
+            if looked == POINTS or not agreed:
+                break
+        if not agreed:
+            return None
+        return min(agreed.values(), key=lambda each: each.rank)
 
     def structural(self, node: Node, v: Sequence[float]) -> list[float]:
         """What the slips of the step itself would give, operands and stray factors left aside."""
