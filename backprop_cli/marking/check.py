@@ -13,7 +13,7 @@ from functools import cached_property
 from backprop_cli.graph.step import Graph
 from backprop_cli.marking.answers import MOST_CHARACTERS, Answer, Submission
 from backprop_cli.marking.asked import updates_asked
-from backprop_cli.marking.evidence import Evidence, shown_ideas
+from backprop_cli.marking.evidence import Evidence, accidental, shown_ideas
 from backprop_cli.marking.expressions import ExpressionJudge, Expressions
 from backprop_cli.marking.feedback import FORMULA_RIGHT, MISSING, counted_here, look_again
 from backprop_cli.marking.judge import Judgement, NumberJudge
@@ -360,6 +360,9 @@ class _Attempt:
         for place, sheet in enumerate(sheets):
             before = self.updates[-1] if self.updates else None
             self.updates.append(_Update(checker, place, sheet, before, readings, ideas, budget))
+        accidents = accidental([update.evidence for update in self.updates])
+        for update in self.updates:
+            update.evidence.charge_each(accidents)
         self.results = [result for update in self.updates for result in update.results()]
         self.score = _score(self.results)
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 
 from backprop_cli.graph.step import Section
-from backprop_cli.marking.feedback import NO_DIGITS, TRIVIAL, UNCHANGED, ZERO
+from backprop_cli.marking.feedback import NO_DIGITS, TRIVIAL, UNCHANGED, ZERO, look_again
 from backprop_cli.marking.judge import EPS, Judgement
 from backprop_cli.marking.mistakes import Idea
 from backprop_cli.marking.numbers import Written, written_the_same
@@ -20,6 +20,8 @@ from backprop_cli.marking.sheet import AnswerKey, Node
 from backprop_cli.marking.slips import CHANCE
 
 GRADIENTS: tuple[Section, ...] = ("backward", "gradient")
+FEW = 0.3
+"""An idea that shows at a smaller part of these places is none."""
 SHARE = 0.5
 """An idea that a student has shows at this part of the wrong answers where it could."""
 
@@ -63,6 +65,18 @@ def shown_ideas(updates: Iterable[Evidence]) -> frozenset[Idea]:
     return frozenset(shown) if news else frozenset()
 
 
+def accidental(updates: Sequence[Evidence]) -> frozenset[Idea]:
+    """Ideas that answers were followed from though they show at few places where they could."""
+    hits: Counter[Idea] = Counter()
+    tried: Counter[Idea] = Counter()
+    for evidence in updates:
+        for judgement in evidence.judgements.values():
+            tried.update(judgement.tried)
+            if judgement.idea is not None:
+                hits[judgement.idea] += 1
+    return frozenset(idea for idea, times in hits.items() if times < FEW * tried[idea])
+
+
 class Evidence:
     """The judged answers to one update, asked for what they show together."""
 
@@ -90,6 +104,17 @@ class Evidence:
         for slot, judgement in list(self.judgements.items()):
             if judgement.doubt:
                 self.judgements[slot] = self._settled(slot, judgement)
+
+    def charge_each(self, ideas: Set[Idea]) -> None:
+        """What was followed from these ideas is wrong each time."""
+        for slot, judgement in self.judgements.items():
+            if judgement.same_as and judgement.idea in ideas:
+                node = self.key.structure.nodes[slot]
+                assert node is not None
+                feedback = look_again(node.step, judgement.mistake)
+                self.judgements[slot] = judgement._replace(
+                    verdict="wrong", feedback=feedback, same_as=""
+                )
 
     def tells(self, slot: int) -> bool:
         """Whether an answer can be evidence of a slip: a bare 0 only where others are none."""

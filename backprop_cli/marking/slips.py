@@ -32,6 +32,8 @@ EMPTY = 0.3
 """A 0 fits a slip that gives 0 this often by accident, where other gradients are right."""
 MOST_SEARCHES = 150
 """Steps that are searched for one submission besides those with a number of their own."""
+SIMPLE = 4.0
+"""Slips of this rank are seen at a glance where numbers are short."""
 NEIGHBOUR = 0.5
 POINTS = 2
 """A slip that gives an expression's value at so many random points gives the expression."""
@@ -44,6 +46,7 @@ MOST_LOOSE = 0.05
 HIDDEN = 1.0  # added where the slip sits in a step before the answer
 DEEPER = 0.1  # added for each step further away
 NOT_WRITTEN = 5.5  # added where that step is asked for: it would have been written
+GRADIENTS = ("upstream", "gradient", "batch_gradient", "penalty")
 NO_PRODUCT = ("preactivation", "activation", "normalisation", "slope")
 """Where nobody multiplies by one thing too many."""
 TRUE_PARENTS = 0.1  # added where only the true values explain it, not the student's own
@@ -92,10 +95,10 @@ class SlipFinder:
         self.slips = slips
         self.structure = slips.structure
         self.related = related(self.structure)
-        self._strays: dict[int, tuple[tuple[int, Mistake, Idea], ...]] = {}
+        self._strays: dict[int, tuple[tuple[int, Mistake, Idea | None], ...]] = {}
         self._neighbours: dict[tuple[int, int], tuple[tuple[int, float], ...]] = {}
 
-    def strays(self, node: Node) -> tuple[tuple[int, Mistake, Idea], ...]:
+    def strays(self, node: Node) -> tuple[tuple[int, Mistake, Idea | None], ...]:
         """The quantities that may stand as a factor too many in a step."""
         found = self._strays.get(node.slot)
         if found is None:
@@ -105,7 +108,9 @@ class SlipFinder:
                 at = structure.nodes[other]
                 kind = structure.graph.leaves[other].kind if at is None else at.step.kind
                 message = f"the factor {structure.names[other]} does not belong here"
-                idea = Idea("extra-factor", f"{node.step.kind} {kind}")
+                # To multiply by any gradient of many is no idea.
+                known = kind not in GRADIENTS
+                idea = Idea("extra-factor", f"{node.step.kind} {kind}") if known else None
                 rows.append((other, Mistake("extra-factor", message), idea))
             found = self._strays[node.slot] = tuple(rows)
         return found
@@ -352,7 +357,8 @@ class _Search:
         ranks = sorted(self.trials.values())
         rated = []
         for each in self.found:
-            tried = float(bisect_right(ranks, each.simple + CLOSE)) - self.whole
+            tried = float(bisect_right(ranks, each.simple + CLOSE))
+            tried -= self.whole and each.simple <= SIMPLE
             tried += sum(times for rank, times in self.lookups if rank <= each.simple + CLOSE)
             chance = EMPTY if each.near == EMPTY else min(1.0, tried * each.near)
             rated.append(each._replace(chance=chance))
@@ -422,7 +428,7 @@ class _Search:
         if before is None or simple < before:
             self.trials[number] = simple
         distance = abs(value - result)
-        if distance > unit + target.slack * abs(result):
+        if distance > unit + target.slack * abs(result) + CLOSE * abs(value):
             return
         if distance <= CLOSE * abs(value) or written_the_same(value, unit, result):
             rank, near = simple, WINDOW * unit / abs(value)
