@@ -120,14 +120,16 @@ def _activation(name: str) -> str:
     """The name of an activation as the table has it, an alias among others given."""
     rule = activations.find(_plain(name))
     if rule is None:
-        raise CannotWrite(_unknown("activation", name, activations.ACTIVATIONS, activations.NAMES))
+        raise CannotWrite(
+            _unknown("activation", name, activations.ACTIVATIONS, activations.BY_ANY_NAME)
+        )
     return rule.name
 
 
 def _loss(name: str) -> str:
     rule = losses.find(_plain(name))
     if rule is None:
-        raise CannotWrite(_unknown("loss", name, losses.LOSSES, losses.NAMES))
+        raise CannotWrite(_unknown("loss", name, losses.LOSSES, losses.BY_ANY_NAME))
     return rule.name
 
 

@@ -10,6 +10,8 @@ import os
 
 from hypothesis import HealthCheck, settings
 
+import backprop_cli.rules.activations  # noqa: F401 - formulas may call every activation
+
 settings.register_profile(
     "steady",
     derandomize=True,

@@ -10,8 +10,10 @@ from typing import Any
 
 from backprop_cli.algebra.bridge import Beyond, from_sympy, piecewise, to_sympy
 from backprop_cli.algebra.precise import precise_value
-from backprop_cli.algebra.slopes import function_classes
+from backprop_cli.algebra.slopes import SYMPYS, function_classes
 from backprop_cli.formula.build import children, names_in, rebuild, rename, size
+from backprop_cli.formula.defined import defined, variables
+from backprop_cli.formula.functions import derived, functions
 from backprop_cli.formula.nodes import (
     Call,
     Comparison,
@@ -146,69 +148,46 @@ def _refuted(a: Formula, b: Formula) -> bool:
     return False
 
 
-@lru_cache(maxsize=1)
+@derived
 def meanings() -> Mapping[str, Callable[..., Any]]:
     """Every function by what it means to SymPy: σ as 1/(1 + e^−z), ReLU as two cases."""
     import sympy
 
-    exp, log, half = sympy.exp, sympy.log, sympy.Rational(1, 2)
-
-    def cases(z: Any, above: Any, otherwise: Any) -> Any:
-        return sympy.Piecewise((above, z > 0), (otherwise, True))
-
-    def sigmoid(z: Any) -> Any:
-        return 1 / (1 + exp(-z))
-
-    def normal(z: Any) -> Any:
-        return half * (1 + sympy.erf(z / sympy.sqrt(2)))
-
-    def bell(z: Any) -> Any:
-        return exp(-(z**2) / 2) / sympy.sqrt(2 * sympy.pi)
-
-    def step(z: Any, threshold: Any = sympy.S.Zero, at_threshold: Any = sympy.S.One) -> Any:
-        return sympy.Piecewise((1, z > threshold), (0, z < threshold), (at_threshold, True))
+    exp, log = sympy.exp, sympy.log
 
     def sign(z: Any, at_zero: Any = sympy.S.One) -> Any:
         return sympy.Piecewise((1, z > 0), (-1, z < 0), (at_zero, True))
 
-    def sigmoid_slope(z: Any) -> Any:
-        return exp(-z) / (1 + exp(-z)) ** 2
-
-    hundredth = sympy.Rational(1, 100)
-    known: dict[str, Callable[..., Any]] = {
-        name: function_classes()[name]
-        for name in ("exp", "ln", "log", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "erf")
+    known: dict[str, Callable[..., Any]] = {name: function_classes()[name] for name in SYMPYS}
+    known |= {
+        "log": log,
+        "log1p": lambda z: log(1 + z),
+        "expm1": lambda z: exp(z) - 1,
+        "erfc": lambda z: 1 - sympy.erf(z),
+        "abs": sympy.Abs,
+        "abs'": sympy.sign,
+        "max": sympy.Max,
+        "min": sympy.Min,
+        "logsumexp": lambda *zs: log(sympy.Add(*map(exp, zs))),
+        "tanh": sympy.tanh,
+        "sign": sign,
     }
-    known.update(
-        {
-            "log1p": lambda z: log(1 + z),
-            "abs": sympy.Abs,
-            "abs'": sympy.sign,
-            "max": sympy.Max,
-            "min": sympy.Min,
-            "logsumexp": lambda *zs: log(sympy.Add(*map(exp, zs))),
-            "identity": lambda z: z,
-            "identity'": lambda z: sympy.S.One,
-            "sigmoid": sigmoid,
-            "sigmoid'": sigmoid_slope,
-            "tanh": sympy.tanh,
-            "tanh'": lambda z: 1 - sympy.tanh(z) ** 2,
-            "relu": lambda z: cases(z, z, 0),
-            "relu'": lambda z: cases(z, 1, 0),
-            "leaky_relu": lambda z, slope=hundredth: cases(z, z, slope * z),
-            "leaky_relu'": lambda z, slope=hundredth: cases(z, 1, slope),
-            "elu": lambda z, alpha=sympy.S.One: cases(z, z, alpha * (exp(z) - 1)),
-            "elu'": lambda z, alpha=sympy.S.One: cases(z, 1, alpha * exp(z)),
-            "softplus": lambda z: log(1 + exp(z)),
-            "softplus'": sigmoid,
-            "swish": lambda z: z * sigmoid(z),
-            "swish'": lambda z: sigmoid(z) + z * sigmoid_slope(z),
-            "gelu": lambda z: z * normal(z),
-            "gelu'": lambda z: normal(z) + z * bell(z),
-            "step": step,
-            "step'": lambda z, *options: sympy.S.Zero,
-            "sign": sign,
-            "sign'": lambda z, *options: sympy.S.Zero,
-        }
-    )
+    return with_defined(known)
+
+
+def with_defined(known: dict[str, Callable[..., Any]]) -> Mapping[str, Callable[..., Any]]:
+    """Functions of SymPy expressions, and beside them all that are defined by others."""
+
+    def by_definition(function: str) -> Callable[..., Any]:
+        def value(*arguments: Any) -> Any:
+            definition = defined(function, len(arguments))
+            assert definition is not None, function
+            at = dict(zip(variables(len(arguments)), arguments, strict=True))
+            return piecewise(to_sympy(definition, at.__getitem__, known))
+
+        return value
+
+    for row in functions():
+        if row.name not in known and row.definition:
+            known[row.name] = by_definition(row.name)
     return known

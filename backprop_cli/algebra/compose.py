@@ -7,14 +7,14 @@ left alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property, lru_cache
+from functools import cached_property
 from random import Random
 from typing import Any, Literal, TypeAlias
 
-from backprop_cli.algebra.bridge import Beyond, choice, from_sympy, to_sympy
+from backprop_cli.algebra.bridge import Beyond, from_sympy, to_sympy
 from backprop_cli.algebra.precise import (
     COMPARE,
     Arithmetic,
@@ -22,8 +22,10 @@ from backprop_cli.algebra.precise import (
     Precise,
     arithmetic,
 )
-from backprop_cli.algebra.slopes import function_classes
+from backprop_cli.algebra.slopes import function_classes, read_off, slope_of_definition
 from backprop_cli.formula.build import children, product, rebuild, size, substitute, total
+from backprop_cli.formula.defined import variables
+from backprop_cli.formula.functions import FUNCTIONS
 from backprop_cli.formula.nodes import (
     Call,
     Comparison,
@@ -278,19 +280,17 @@ def _at_points(left: Any, right: Any) -> Proof:
     return "open"
 
 
-def _taught_slope(function: str) -> Callable[[Any], Any]:
-    return lambda z: function_classes(taught=True)[function](z).fdiff()
-
-
-_PRIMES: Mapping[str, Callable[..., Any]] = {
-    "relu'": lambda z: choice(">")(z, 0, 1, 0),
-    "leaky_relu'": lambda z, slope=0.01: choice(">")(z, 0, 1, slope),
-    "elu'": lambda z, alpha=1: choice(">")(z, 0, 1, alpha * function_classes()["exp"](z)),
-    "sigmoid'": _taught_slope("sigmoid"),
-    "tanh'": _taught_slope("tanh"),
-    "softplus'": _taught_slope("softplus"),
-}
-"""What a slope stands for that steps write out."""
+def _meant(slope: Any) -> Any:
+    """What a slope stands for that steps write out; None for what is none."""
+    name = type(slope).__name__
+    if not name.endswith("'") or name not in FUNCTIONS:
+        return None
+    arity = len(slope.args)
+    formula = read_off(name[:-1], arity) or slope_of_definition(name[:-1], arity)
+    if formula is None:
+        return None
+    at = dict(zip(variables(arity), slope.args, strict=True))
+    return to_sympy(formula, at.__getitem__, function_classes(taught=True))
 
 
 class Hiding:
@@ -315,9 +315,8 @@ class Hiding:
 
         if node.is_Symbol or node.is_Number:
             return node
-        meant = _PRIMES.get(type(node).__name__)
-        if meant is not None and not self.primes:
-            return self.hidden(meant(*node.args))
+        if not self.primes and (meant := _meant(node)) is not None:
+            return self.hidden(meant)
         if node.is_Add or node.is_Mul or (node.is_Pow and node.exp.is_Rational):
             return node.func(*map(self.hidden, node.args))
         if isinstance(node, sympy.exp):  # e^(−2z) is (e^z)^(−2)
@@ -348,24 +347,14 @@ def compose(formula: Formula, definitions: Mapping[str, Formula]) -> Formula:
                 return product(*map(whole, factors))
             case Sum(terms):
                 return total(*map(whole, terms))
-            case Call(function, (argument,)) if function in _taught():
-                return substitute(_taught()[function], {"z": whole(argument)})
+            case Call(function, (argument,)) if function.endswith("'") and (
+                slope := read_off(function[:-1], 1)
+            ):
+                return substitute(slope, {variables(1)[0]: whole(argument)})
             case _:
                 return rebuild(part, whole)
 
     return whole(formula)
-
-
-@lru_cache(maxsize=1)
-def _taught() -> Mapping[str, Formula]:
-    from backprop_cli.formula.parse import parse
-
-    slopes = {
-        "sigmoid'": "sigmoid(z)*(1 - sigmoid(z))",
-        "tanh'": "1 - tanh(z)^2",
-        "softplus'": "sigmoid(z)",
-    }
-    return {function: parse(text) for function, text in slopes.items()}
 
 
 def written(expression: Any, like: Formula, composition: Composition) -> Formula:

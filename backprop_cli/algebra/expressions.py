@@ -14,10 +14,10 @@ from functools import lru_cache
 from typing import Any
 
 from backprop_cli.algebra.bridge import Beyond, choice, from_sympy, piecewise, to_sympy
-from backprop_cli.algebra.combine import meanings
-from backprop_cli.algebra.slopes import function_classes, written
+from backprop_cli.algebra.combine import meanings, with_defined
+from backprop_cli.algebra.slopes import function_classes
 from backprop_cli.formula import plain
-from backprop_cli.formula.functions import FUNCTIONS
+from backprop_cli.formula.functions import FUNCTIONS, derived, functions
 from backprop_cli.formula.nodes import Formula, Name
 
 LARGEST = 20_000
@@ -47,34 +47,21 @@ def public(expression: Any, names: Mapping[Any, str]) -> Any:
     return piecewise(expression).xreplace(named)
 
 
-@lru_cache(maxsize=1)
+@derived
 def public_functions() -> Mapping[str, Callable[..., Any]]:
     """Every function in SymPy's own terms."""
     import sympy
 
-    half = {"ceil": sympy.ceiling}
-    known: dict[str, Callable[..., Any]] = dict(meanings())
-    sigmoid = _sigmoid()
-    known |= {"sigmoid": sigmoid, "sigmoid'": lambda z: sigmoid(z) * (1 - sigmoid(z))}
-    known |= {"softplus'": sigmoid, "swish": lambda z: z * sigmoid(z)}
-    known["swish'"] = lambda z: sigmoid(z) + z * sigmoid(z) * (1 - sigmoid(z))
+    known: dict[str, Callable[..., Any]] = {
+        name: meaning for name, meaning in meanings().items() if not FUNCTIONS[name].of
+    }
+    known |= {"sigmoid": _sigmoid(), "ceil": sympy.ceiling}
     known |= {"max_share": _share(sympy.Lt), "min_share": _share(sympy.Gt)}
-    for name, row in FUNCTIONS.items():
-        if row.name in known:
-            known.setdefault(name, known[row.name])
-        elif row.definition:
-            known[name] = _defined(row.definition, known)
-        elif row.fewest:
-            known[name] = half.get(row.name) or getattr(sympy, row.name)
-    return known
-
-
-def _defined(definition: str, functions: Mapping[str, Callable[..., Any]]) -> Callable[..., Any]:
-    def function(*arguments: Any) -> Any:
-        values = {f"u{index}": argument for index, argument in enumerate(arguments)}
-        return piecewise(to_sympy(written(definition), values.__getitem__, functions))
-
-    return function
+    for row in functions():
+        if row.name not in known and not row.definition and row.fewest:
+            known[row.name] = getattr(sympy, row.name)
+    with_defined(known)
+    return known | {name: known[row.name] for name, row in FUNCTIONS.items() if row.name in known}
 
 
 def _share(beats: Any) -> Callable[..., Any]:

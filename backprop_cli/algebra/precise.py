@@ -11,9 +11,9 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any, TypeAlias, assert_never
 
-from backprop_cli.algebra.slopes import written
 from backprop_cli.formula.build import names_in, rebuild
-from backprop_cli.formula.functions import ROWS
+from backprop_cli.formula.defined import defined, variables
+from backprop_cli.formula.functions import derived, functions
 from backprop_cli.formula.nodes import (
     Call,
     Comparison,
@@ -114,47 +114,28 @@ def arithmetic(digits: int) -> Arithmetic:
     return Arithmetic(context)
 
 
-@lru_cache(maxsize=8)
+@derived
 def _functions(on: Arithmetic) -> Mapping[str, Callable[..., Precise]]:
     mp, exp, ln = on.mp, on.exp, on.ln
-    zero, one = mp.zero, mp.one
-
-    def sigmoid(z: Precise) -> Precise:
-        return one / (one + exp(-z))
-
-    def sigmoid_slope(z: Precise) -> Precise:
-        return sigmoid(z) * sigmoid(-z)
-
-    def tanh(z: Precise) -> Precise:
-        return 2 * sigmoid(2 * z) - 1
-
-    def normal(z: Precise) -> Precise:
-        return mp.erfc(-z / mp.sqrt(2)) / 2 if abs(z) < _LARGEST_EXPONENT else mp.mpf(z > 0)
-
-    def bell(z: Precise) -> Precise:
-        return exp(-z * z / 2) / mp.sqrt(2 * mp.pi)
+    one = mp.one
 
     def logsumexp(*values: Precise) -> Precise:
         top = max(values)
         return top if mp.isinf(top) else top + ln(sum(exp(value - top) for value in values))
 
-    def step(z: Precise, threshold: Precise = zero, at_threshold: Precise = one) -> Precise:
-        return at_threshold if z == threshold else mp.mpf(z > threshold)
-
     def sign(z: Precise, at_zero: Precise = one) -> Precise:
         return at_zero if z == 0 else mp.sign(z)
 
-    hundredth = one / 100
     table: dict[str, Callable[..., Precise]] = {
         "pi": lambda: +mp.pi,
         "e": lambda: +mp.e,
         "exp": exp,
         "ln": ln,
         "log": ln,
-        "log1p": lambda z: ln(1 + z),
+        "log1p": lambda z: mp.log1p(z) if z > -1 else ln(1 + z),
+        "expm1": lambda z: mp.expm1(z) if abs(z) < _LARGEST_EXPONENT else exp(z) - 1,
         "sqrt": lambda z: mp.sqrt(z) if z >= 0 else mp.nan,
         "abs": abs,
-        "abs'": mp.sign,
         "max": max,
         "min": min,
         "max_share": on.share,
@@ -164,46 +145,32 @@ def _functions(on: Arithmetic) -> Mapping[str, Callable[..., Precise]]:
         "tan": lambda z: on.angle(mp.tan, z),
         "sinh": lambda z: (exp(z) - exp(-z)) / 2,
         "cosh": lambda z: (exp(z) + exp(-z)) / 2,
-        "erf": lambda z: 2 * normal(z * mp.sqrt(2)) - 1,
+        "tanh": lambda z: mp.tanh(z) if abs(z) < _LARGEST_EXPONENT else mp.sign(z),
+        "erf": lambda z: mp.erf(z) if abs(z) < _LARGEST_EXPONENT else mp.sign(z),
+        "erfc": lambda z: mp.erfc(z) if abs(z) < _LARGEST_EXPONENT else 1 - mp.sign(z),
         "logsumexp": logsumexp,
-        "identity": lambda z: z,
-        "identity'": lambda z: one,
-        "sigmoid": sigmoid,
-        "sigmoid'": sigmoid_slope,
-        "tanh": tanh,
-        "tanh'": lambda z: 4 * sigmoid_slope(2 * z),
-        "relu": lambda z: z if z > 0 else zero,
-        "relu'": lambda z: mp.mpf(z > 0),
-        "leaky_relu": lambda z, slope=hundredth: z if z > 0 else slope * z,
-        "leaky_relu'": lambda z, slope=hundredth: one if z > 0 else slope,
-        "elu": lambda z, alpha=one: z if z > 0 else alpha * (exp(z) - 1),
-        "elu'": lambda z, alpha=one: one if z > 0 else alpha * exp(z),
-        "softplus": lambda z: logsumexp(zero, z),
-        "softplus'": sigmoid,
-        "swish": lambda z: z * sigmoid(z),
-        "swish'": lambda z: sigmoid(z) + z * sigmoid_slope(z),
-        "gelu": lambda z: z * normal(z),
-        "gelu'": lambda z: normal(z) + z * bell(z),
         "asin": lambda z: mp.asin(z) if abs(z) <= 1 else mp.nan,
         "acos": lambda z: mp.acos(z) if abs(z) <= 1 else mp.nan,
         "atan": mp.atan,
         "atan2": mp.atan2,
         "floor": mp.floor,
         "ceil": mp.ceil,
-        "step": step,
-        "step'": lambda z, *options: zero,
         "sign": sign,
-        "sign'": lambda z, *options: zero,
     }
 
-    def defined(definition: Formula) -> Callable[..., Precise]:
+    def from_definition(function: str) -> Callable[..., Precise]:
         def value(*arguments: Precise) -> Precise:
-            at = {f"u{place}": argument for place, argument in enumerate(arguments)}
+            definition = defined(function, len(arguments), "stable")
+            assert definition is not None, function
+            at = dict(zip(variables(len(arguments)), arguments, strict=True))
             return evaluate_precisely(definition, at.__getitem__, on)
 
         return value
 
-    return table | {row.name: defined(written(row.definition)) for row in ROWS if row.definition}
+    return {
+        row.name: table[row.name] if row.name in table else from_definition(row.name)
+        for row in functions()
+    } | {"log": ln}
 
 
 COMPARE: Mapping[str, Callable[[Precise, Precise], bool]] = {

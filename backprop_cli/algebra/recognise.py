@@ -6,10 +6,11 @@ Callers then write the slope as it is taught, a(1 − a), instead of the derivat
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from itertools import permutations
 
 from backprop_cli.formula.build import children
+from backprop_cli.formula.defined import read
+from backprop_cli.formula.functions import FUNCTIONS, Function, derived, functions
 from backprop_cli.formula.nodes import (
     Call,
     Comparison,
@@ -24,31 +25,11 @@ from backprop_cli.formula.nodes import (
     Sum,
 )
 
-_FORMS: tuple[tuple[str, str], ...] = (
-    ("sigmoid", "1/(1 + exp(-z))"),
-    ("sigmoid", "1/(1 + e^(-z))"),
-    ("sigmoid", "exp(z)/(1 + exp(z))"),
-    ("sigmoid", "e^z/(1 + e^z)"),
-    ("tanh", "(exp(z) - exp(-z))/(exp(z) + exp(-z))"),
-    ("tanh", "(e^z - e^(-z))/(e^z + e^(-z))"),
-    ("tanh", "2*sigmoid(2*z) - 1"),
-    ("tanh", "(exp(2*z) - 1)/(exp(2*z) + 1)"),
-    ("relu", "z if z > 0 else 0"),
-    ("relu", "z if z >= 0 else 0"),
-    ("softplus", "ln(1 + exp(z))"),
-    ("swish", "z*sigmoid(z)"),
-    ("swish", "z/(1 + exp(-z))"),
-)
-# max(0, z) is no ReLU here: at its tie each gets ½, at a ReLU's kink the slope is 0. For the same
-# reason z ≥ 0 is one only because both give the value 0 at 0 and the sheet states the convention.
-
-_CALLS = frozenset({"sigmoid", "tanh", "relu", "softplus", "swish", "gelu", "elu", "leaky_relu"})
-
 
 def recognise(formula: Formula) -> tuple[str, Formula] | None:
     """The activation that the whole formula applies, and what to; None if it is none."""
     match formula:
-        case Call(function, (argument,)) if function in _CALLS:
+        case Call(function, (argument,)) if _is_activation(FUNCTIONS.get(function)):
             return function, argument
         case Quotient() | Sum() | Call("ln" | "log", _) | Product() | Conditional():
             for rule, form in _forms():
@@ -60,11 +41,22 @@ def recognise(formula: Formula) -> tuple[str, Formula] | None:
             return None
 
 
-@lru_cache(maxsize=1)
-def _forms() -> tuple[tuple[str, Formula], ...]:
-    from backprop_cli.formula.parse import parse
+def _is_activation(row: Function | None) -> bool:
+    """Whether a function has a slope that is taught, and more than 0 or 1."""
+    if row is None or row.of or row.slopes == ("0",) or row.arguments[:1] != ("z",):
+        return False
+    return row.name + "'" in FUNCTIONS and row.definition not in ("", "z")
 
-    return tuple((rule, parse(text)) for rule, text in _FORMS)
+
+@derived
+def _forms() -> tuple[tuple[str, Formula], ...]:
+    """The ways in which the activations are written, of u0, options at their defaults."""
+    return tuple(
+        (row.name, read(row.name, text, 1))
+        for row in functions()
+        if row.fewest == 1 and _is_activation(row)
+        for text in (row.definition, *row.forms)
+    )
 
 
 def _match(form: Formula, formula: Formula, bound: Formula | None) -> tuple[Formula | None] | None:
@@ -73,7 +65,7 @@ def _match(form: Formula, formula: Formula, bound: Formula | None) -> tuple[Form
     Terms and factors may come in any order; there are at most three of them in a form.
     """
     match form, formula:
-        case Name("z"), _:
+        case Name("u0"), _:
             return (formula,) if bound is None or bound == formula else None
         case Number(), Number():
             return (bound,) if form.value == formula.value else None
@@ -101,7 +93,7 @@ def _match_negated(
     operand: Formula, formula: Formula, bound: Formula | None
 ) -> tuple[Formula | None] | None:
     """−z against what is written without a leading minus: z is then the opposite of it."""
-    if operand != Name("z"):
+    if operand != Name("u0"):
         return None
     opposite = opposite_of(formula)
     if opposite is None or (bound is not None and bound != opposite):

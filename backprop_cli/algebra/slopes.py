@@ -1,4 +1,4 @@
-"""The slope of every function of the closed list, derived by SymPy and kept as a formula.
+"""The slope of every function of the closed list, as a formula.
 
 Functions that a student meets as activations differentiate to their primed forms (σ′, ReLU′), so
 that no Heaviside step and no ½ at a kink comes up; `max` and `min` to the share of their winner.
@@ -7,118 +7,59 @@ that no Heaviside step and no ½ at a kink comes up; `max` and `min` to the shar
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any
 
-from backprop_cli.formula.functions import FUNCTIONS, ROWS
+from backprop_cli.formula.build import names_in, negative, total
+from backprop_cli.formula.defined import defined, read, variables
+from backprop_cli.formula.functions import FUNCTIONS, derived, functions
 from backprop_cli.formula.nodes import Call, Formula, Name
 from backprop_cli.formula.parse import parse
 
+SYMPYS = ("exp", "ln", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "erf")
+"""Functions that are SymPy's own here."""
 
-@lru_cache(maxsize=2)
+
+@derived
 def function_classes(*, taught: bool = False) -> dict[str, Any]:
     """SymPy's own functions where it has them, else opaque ones with our slopes.
 
     With `taught` a slope is what is taught, σ(1 − σ) and 1 − tanh², not σ′ and tanh′.
     """
     import sympy
-    from sympy.core.function import ArgumentIndexError
 
     classes: dict[str, Any] = {
-        name: getattr(sympy, "log" if name == "ln" else name)
-        for name in ("exp", "ln", "log", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "erf")
+        name: getattr(sympy, "log" if name == "ln" else name) for name in SYMPYS
     }
+    classes["log"] = classes["ln"]
 
-    def opaque(name: str, *slopes: Any) -> None:
-        """`slopes[i]` gives the slope by argument i; the last one serves all further arguments."""
+    def fdiff(self: Any, argindex: int = 1) -> Any:
+        from backprop_cli.algebra.bridge import to_sympy
 
-        def fdiff(self: Any, argindex: int = 1) -> Any:
-            if not slopes:
-                raise ArgumentIndexError(self, argindex)
-            return slopes[min(argindex, len(slopes)) - 1](self, argindex - 1)
+        name, arity = type(self).__name__, len(self.args)
+        slope = read_off(name, arity) if taught else None
+        slope = slope or function_slope(name, arity, argindex - 1)
+        if slope is None:
+            raise sympy.core.function.ArgumentIndexError(self, argindex)
+        at = dict(zip(variables(arity), self.args, strict=True))
+        return to_sympy(slope, at.__getitem__, classes)
 
-        classes[name] = type(name, (sympy.Function,), {"fdiff": fdiff, "nargs": None})
-
-    def zero(self: Any, index: int) -> Any:
-        return sympy.S.Zero
-
-    def one(self: Any, index: int) -> Any:
-        return sympy.S.One
-
-    def primed(self: Any, index: int) -> Any:
-        return classes[type(self).__name__ + "'"](*self.args)
-
-    def share(self: Any, index: int) -> Any:
-        if len(self.args) == 2:
-            text = _EXTREME_SLOPES[type(self).__name__][index]
-            return _written_slope(classes, text, self, index)
-        rest = self.args[:index] + self.args[index + 1 :]
-        return classes[type(self).__name__ + "_share"](self.args[index], *rest)
-
-    def call(name: str, *arguments: Any) -> Any:
-        return classes[name](*arguments)
-
-    opaque("identity", one)
-    opaque("identity'", zero)
-    opaque("relu", primed)
-    opaque("relu'", zero)
-    opaque("leaky_relu", primed, lambda self, _: call("min", self.args[0], sympy.S.Zero))
-    opaque("leaky_relu'", zero, lambda self, _: 1 - call("relu'", self.args[0]))
-    opaque("elu", primed, lambda self, _: sympy.exp(call("min", self.args[0], sympy.S.Zero)) - 1)
-    opaque(
-        "elu'",
-        lambda self, _: (1 - call("relu'", self.args[0])) * self,
-        lambda self, _: (
-            (1 - call("relu'", self.args[0])) * sympy.exp(call("min", self.args[0], sympy.S.Zero))
-        ),
-    )
-    for name in ("step", "sign"):
-        opaque(name, zero)
-        opaque(name + "'", zero)
-    opaque("abs", primed)
-    opaque("abs'", zero)
-    opaque("max", share)
-    opaque("min", share)
-    opaque("max_share", zero)
-    opaque("min_share", zero)
-    opaque("log1p", lambda self, _: 1 / (1 + self.args[0]))
-    opaque("logsumexp", lambda self, index: sympy.exp(self.args[index] - self))
-
-    def sigmoid_bend(z: Any) -> Any:
-        return call("sigmoid'", z) * (1 - 2 * call("sigmoid", z))
-
-    opaque("sigmoid", (lambda self, _: self * (1 - self)) if taught else primed)
-    opaque("sigmoid'", lambda self, _: sigmoid_bend(self.args[0]))
-    opaque("tanh", (lambda self, _: 1 - self**2) if taught else primed)
-    opaque("tanh'", lambda self, _: -2 * call("tanh", self.args[0]) * self)
-    opaque("softplus", (lambda self, _: call("sigmoid", self.args[0])) if taught else primed)
-    opaque("softplus'", lambda self, _: call("sigmoid'", self.args[0]))
-    opaque("swish", primed)
-    opaque(
-        "swish'",
-        lambda self, _: (
-            2 * call("sigmoid'", self.args[0]) + self.args[0] * sigmoid_bend(self.args[0])
-        ),
-    )
-    opaque("gelu", primed)
-    opaque(
-        "gelu'",
-        lambda self, _: (
-            (2 - self.args[0] ** 2) * sympy.exp(-(self.args[0] ** 2) / 2) / sympy.sqrt(2 * sympy.pi)
-        ),
-    )
-    for row in ROWS:
-        if row.slopes:
-            opaque(row.name, *(partial(_written_slope, classes, text) for text in row.slopes))
+    for row in functions():
+        if row.name not in classes and not row.constant:
+            classes[row.name] = type(row.name, (sympy.Function,), {"fdiff": fdiff, "nargs": None})
     return classes
 
 
-def _written_slope(classes: Mapping[str, Any], text: str, call: Any, index: int) -> Any:
-    """The slope that a row of the table writes down, at the arguments of this call."""
-    from backprop_cli.algebra.bridge import to_sympy
-
-    at = {f"u{place}": argument for place, argument in enumerate(call.args)}
-    return to_sympy(written(text), at.__getitem__, classes)
+@derived
+def read_off(function: str, arity: int) -> Formula | None:
+    """A slope that is read off the value, σ(1 − σ), or is another function: what is written for f′
+    where a formula is composed. None where f′ says more."""
+    row = FUNCTIONS.get(function + "'")
+    if row is None or not row.definition:
+        return None
+    slope = written(row.definition)
+    short = set(names_in(slope)) == {"a"} or (isinstance(slope, Call) and slope.arguments)
+    return defined(row.name, arity) if short else None
 
 
 @lru_cache(maxsize=128)
@@ -139,24 +80,34 @@ def _extreme_slope(function: str, arity: int, index: int) -> Formula:
     """Of more than two values: the share of ∂L/∂max that goes to one, written first."""
     if arity == 2:
         return written(_EXTREME_SLOPES[function][index])
-    names = [Name(f"u{at}") for at in range(arity)]
+    names = [Name(own) for own in variables(arity)]
     return Call(f"{function}_share", (names.pop(index), *names))
 
 
-@lru_cache(maxsize=512)
+@derived
 def function_slope(function: str, arity: int, index: int) -> Formula | None:
     """The slope of a function by its argument `index`, in the names u0, u1, …; None without one."""
-    import sympy
-
-    from backprop_cli.algebra.bridge import from_sympy
-
-    if function in FUNCTIONS and (slopes := FUNCTIONS[function].slopes):
-        return written(slopes[min(index, len(slopes) - 1)])
+    row = FUNCTIONS.get(function)
+    if row is None:
+        return None
+    arguments = tuple(map(Name, variables(arity)))
+    if row.slopes:
+        return read(row.name, row.slopes[min(index, len(row.slopes) - 1)], arity)
     if function in _EXTREME_SLOPES:
         return _extreme_slope(function, arity, index)
-    found = function_classes().get(function)
-    if found is None:
+    if function == "logsumexp":
+        return Call("exp", (total(arguments[index], negative(Call(function, arguments))),))
+    if index == 0 and function + "'" in FUNCTIONS:
+        return Call(function + "'", arguments)
+    return slope_of_definition(function, arity, index)
+
+
+@derived
+def slope_of_definition(function: str, arity: int, index: int = 0) -> Formula | None:
+    """The same derived from what the function is defined by, if it is."""
+    definition = defined(function, arity)
+    if definition is None:
         return None
-    arguments = sympy.symbols([f"u{at}" for at in range(arity)])
-    slope = sympy.diff(found(*arguments), arguments[index])
-    return from_sympy(slope, {symbol: Name(symbol.name) for symbol in arguments})
+    from backprop_cli.algebra.derivative import differentiate  # which asks for slopes
+
+    return differentiate(definition, variables(arity)[index])

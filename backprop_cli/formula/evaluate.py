@@ -96,6 +96,8 @@ def quotient(above: Value, below: Value) -> Value:
         # Only a float has a negative zero.
         negative = math.copysign(1.0, below) < 0 if isinstance(below, float) else False
         return -INF if (above < 0) != negative else INF
+    if above == 0 and type(above) is Fraction and below == below:
+        return above  # exactly 0, whatever the other may be
     return bounded(above / below)
 
 
@@ -193,12 +195,17 @@ def _evaluate_product(formula: Product, lookup: Lookup, again: Again | None) -> 
     factors = iter(formula.factors)
     factor = next(factors)
     result = _RULES[type(factor)](factor, lookup, again)
+    nothing = result == 0 and type(result) is Fraction
     for factor in factors:
-        result = result * _RULES[type(factor)](factor, lookup, again)
+        value = _RULES[type(factor)](factor, lookup, again)
+        nothing = nothing or (value == 0 and type(value) is Fraction)
+        result = result * value
         if type(result) is Fraction and result.denominator.bit_length() > 4 * BITS:
             result = as_float(result)
     if type(result) is Fraction:
         return bounded(result)
+    if nothing and result == result:
+        return _ZERO  # 0 times what is not rational is exactly 0 all the same
     return result if result == result else _limit(formula, lookup)
 
 

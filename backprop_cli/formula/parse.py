@@ -23,7 +23,7 @@ from typing import Literal, TypeAlias, TypeGuard, cast
 from backprop_cli.diagnostics import closest, escape, quote
 from backprop_cli.formula.build import children
 from backprop_cli.formula.characters import Characters, plain_characters
-from backprop_cli.formula.functions import FUNCTIONS, ROWS
+from backprop_cli.formula.functions import FUNCTIONS, functions
 from backprop_cli.formula.nodes import (
     Call,
     Comparison,
@@ -468,7 +468,7 @@ class Reader:
 
     def unknown_function(self, run: re.Match[str]) -> FormulaError:
         word, end = self._primed(run)
-        known = [row.name for row in ROWS]
+        known = [row.name for row in functions()]
         if self.known is not None:
             known += self.known.in_order
         elif self.names is not None:

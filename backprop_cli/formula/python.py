@@ -9,10 +9,12 @@ names all begin with `f_`.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import assert_never
 
+from backprop_cli.formula.build import children, names_in, negative, size
 from backprop_cli.formula.evaluate import (
     as_float,
     evaluate,
@@ -20,7 +22,7 @@ from backprop_cli.formula.evaluate import (
     is_logarithm,
     quotient,
 )
-from backprop_cli.formula.functions import FUNCTIONS, ROWS
+from backprop_cli.formula.functions import FUNCTIONS, derived
 from backprop_cli.formula.nodes import (
     Call,
     Comparison,
@@ -33,10 +35,13 @@ from backprop_cli.formula.nodes import (
     Power,
     Product,
     Quotient,
+    Relation,
     Shown,
     Sum,
 )
 
+LARGEST_EXPONENT = 700  # of e: a little larger and it is out of range
+LONGEST_INLINE = 20  # nodes
 LARGEST_PRODUCT = 4  # x^4 is written x*x*x*x
 LONGEST_CHAIN = 50  # a chain of operators is a nest for Python's compiler, a tuple is not
 
@@ -56,9 +61,8 @@ def _identifier(function: str) -> str:
     return "f_" + function.replace("'", "_slope")
 
 
-HELPERS: Mapping[str, Callable[..., float] | float] = MappingProxyType(
-    {_identifier(row.name): row.numeric for row in ROWS}
-    | {
+_HELPERS: Mapping[str, object] = MappingProxyType(
+    {
         "f_divide": divide,
         "f_power": float_power,
         "f_times_logarithm": times_logarithm,
@@ -69,14 +73,30 @@ HELPERS: Mapping[str, Callable[..., float] | float] = MappingProxyType(
         "f_nan": math.nan,
     }
 )
-"""What generated source needs around it; the caller executes it with these as globals."""
+
+
+def scope(source: str) -> dict[str, object]:
+    """What generated source needs around it: the globals that it is executed with."""
+    found: dict[str, object] = {}
+    for word in set(re.findall(r"\bf_\w+", source)):
+        name = word[2:].removesuffix("_slope") + "'" * word.endswith("_slope")
+        if word in _HELPERS:
+            found[word] = _HELPERS[word]
+        elif name in FUNCTIONS:
+            found[word] = FUNCTIONS[name].numeric
+    return found
 
 
 def write(formula: Formula, identifier: Callable[[str], str]) -> str:
     """An expression in brackets (or an atom) for `formula`, names through `identifier`."""
+    return _write(formula, identifier, ())
+
+
+def _write(formula: Formula, identifier: Callable[[str], str], small: tuple[Formula, ...]) -> str:
+    """`small`: what is known not to be too large for the exponential function."""
 
     def go(part: Formula) -> str:
-        return write(part, identifier)
+        return _write(part, identifier, small)
 
     match formula:
         case Number():
@@ -93,16 +113,66 @@ def write(formula: Formula, identifier: Callable[[str], str]) -> str:
             return f"(-{go(operand)})"
         case Power(base, exponent):
             return _power(base, exponent, go)
+        case Call("exp", (argument,)) if argument in small or _is_minus_size(argument):
+            return f"f_math_exp({go(argument)})"
         case Call(function, arguments):
-            return _call(FUNCTIONS[function].name, [go(argument) for argument in arguments])
+            written = [go(argument) for argument in arguments]
+            name = FUNCTIONS[function].name
+            return _inline(name, written) or f"{_identifier(name)}({', '.join(written)})"
         case Comparison():
             return f"(1.0 if {_condition(formula, go)} else 0.0)"
         case Conditional(condition, then, otherwise):
-            return f"({go(then)} if {_condition(condition, go)} else {go(otherwise)})"
+            here, there = (
+                _write(part, identifier, (*small, *_small(condition, holds)))
+                for part, holds in ((then, True), (otherwise, False))
+            )
+            return f"({here} if {_condition(condition, go)} else {there})"
         case Matrix() | Shown():
             raise TypeError("a matrix is only shown, never evaluated")
         case _:
             assert_never(formula)
+
+
+def _small(condition: Comparison, holds: bool) -> tuple[Formula, ...]:
+    """What cannot be large where a comparison with a number holds, or does not."""
+    left, right = condition.left, condition.right
+    if names_in(right) or condition.relation in ("==", "!="):
+        return ()
+    bound = as_float(evaluate(right, _no_names))
+    if (condition.relation in (">", ">=")) == holds:
+        return (negative(left),) if bound >= -LARGEST_EXPONENT else ()
+    return (left,) if bound <= LARGEST_EXPONENT else ()
+
+
+def _is_minus_size(formula: Formula) -> bool:
+    return (
+        isinstance(formula, Negative)
+        and isinstance(formula.operand, Call)
+        and formula.operand.function == "abs"
+    )
+
+
+def _is_positive(formula: Formula) -> bool:
+    """Whether a denominator such as 1 + exp(z) is sure not to be 0."""
+    match formula:
+        case Number():
+            return formula.value > 0
+        case Sum(terms):
+            return any(map(_is_positive, terms)) and all(map(_is_not_negative, terms))
+        case Power(base, Number("2")):
+            return _is_positive(base)
+        case _:
+            return False
+
+
+def _is_not_negative(formula: Formula) -> bool:
+    match formula:
+        case Number():
+            return formula.value >= 0
+        case Call("exp" | "sqrt" | "abs", _):
+            return True
+        case _:
+            return False
 
 
 def literal(value: float) -> str:
@@ -143,7 +213,9 @@ def _product(factors: Sequence[Formula], go: _Go) -> str:
 
 
 def _quotient(numerator: Formula, denominator: Formula, go: _Go) -> str:
-    if isinstance(denominator, Number) and as_float(evaluate(denominator, _no_names)) != 0:
+    if _is_positive(denominator) and (
+        not isinstance(denominator, Number) or as_float(evaluate(denominator, _no_names)) != 0
+    ):
         return f"({go(numerator)}/{go(denominator)})"
     return f"f_divide({go(numerator)}, {go(denominator)})"
 
@@ -167,21 +239,64 @@ def once(written: str) -> tuple[str, str]:
     return f"({TEMPORARY} := {written})", TEMPORARY
 
 
-_INLINE: Mapping[str, str] = {
-    # {z} is evaluated first; below −700 the exponential of −z would overflow.
-    "sigmoid": "(1.0/(1.0 + f_math_exp(-{again})) if {z} > -700.0 else f_math_exp({again}))",
-    "relu": "(0.0 if {z} <= 0.0 else {again})",
-    "relu'": "(1.0 if {z} > 0.0 else 0.0)",
-    "identity": "{z}",
-    "abs": "abs({z})",
-}
+def _inline(function: str, arguments: Sequence[str]) -> str | None:
+    """A short definition written out, which saves a call. None where a call is what is needed."""
+    body = _short(function) if len(arguments) == 1 else None
+    if body is None:
+        return f"abs({arguments[0]})" if function == "abs" else None
+    [written] = arguments
+    if written.isidentifier() or isinstance(body, Name):
+        return _write(body, lambda _: written, ())
+    if not isinstance(body, Conditional):
+        return None
+    # What is compared is evaluated first.
+    first, again = once(written)
+    return _write(body, lambda _: again, ()).replace(f" if {again} ", f" if {first} ", 1)
 
 
-def _call(function: str, arguments: Sequence[str]) -> str:
-    if len(arguments) == 1 and function in _INLINE:
-        first, again = once(arguments[0])
-        return _INLINE[function].format(z=first, again=again)
-    return f"{_identifier(function)}({', '.join(arguments)})"
+@derived
+def _short(function: str) -> Formula | None:
+    """The definition of a function of u0 where it is short, defined by functions that are not, and
+    nan where u0 is (a slope need not be: then the loss is)."""
+    from backprop_cli.formula.defined import defined
+
+    row = FUNCTIONS[function]
+    body = (
+        None
+        if row.primitive is not None
+        else defined(function, 1, "stable")
+        if row.fewest == 1
+        else None
+    )
+    if body is None or size(body) > LONGEST_INLINE or not _is_plain(body):
+        return None
+    if isinstance(body, Conditional):
+        condition = body.condition
+        if condition.left != Name("u0") or not isinstance(condition.right, Number | Negative):
+            return None
+        if not names_in(body.otherwise) and names_in(body.then):
+            opposite = Comparison(condition.left, _OPPOSITE[condition.relation], condition.right)
+            body = Conditional(opposite, body.otherwise, body.then)
+        strict = bool(names_in(body.otherwise))
+    else:
+        strict = bool(names_in(body))
+    return body if strict or row.of else None
+
+
+_OPPOSITE: Mapping[Relation, Relation] = {
+    ">": "<=", "<=": ">", "<": ">=", ">=": "<", "==": "!=", "!=": "==",
+}  # fmt: skip
+
+
+def _is_plain(formula: Formula) -> bool:
+    """Whether a definition is written out without further bindings."""
+    match formula:
+        case Call(function, _) if FUNCTIONS[function].primitive is None:
+            return False
+        case Power():
+            return False
+        case _:
+            return all(map(_is_plain, children(formula)))
 
 
 def _condition(comparison: Comparison, go: _Go) -> str:

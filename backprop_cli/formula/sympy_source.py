@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import assert_never
 
 from backprop_cli.formula.build import children, names_in
+from backprop_cli.formula.defined import defined, variables
 from backprop_cli.formula.functions import FUNCTIONS
 from backprop_cli.formula.nodes import (
     Call,
@@ -47,43 +48,19 @@ def _share_of(loses: str) -> str:
     return f"(0, {beaten}), (sp.Integer(1)/(1 + {ties}), True)"
 
 
-_HUNDREDTH = 'sp.Rational("0.01")'
-
 _DEFINED: Mapping[str, tuple[str, str]] = {
-    "identity": ("z", "z"),
-    "identity'": ("z", "sp.Integer(1)"),
     "log1p": ("z", "sp.log(1 + z)"),
     "logsumexp": ("*zs", "sp.log(sum(map(sp.exp, zs)))"),
-    "sigmoid": ("z", "1/(1 + sp.exp(-z))"),
-    "sigmoid'": ("z", "sp.exp(-z)/(1 + sp.exp(-z))**2"),
-    "tanh'": ("z", "1 - sp.tanh(z)**2"),
-    "softplus": ("z", "sp.log(1 + sp.exp(z))"),
-    "softplus'": ("z", "1/(1 + sp.exp(-z))"),
-    "swish": ("z", "z/(1 + sp.exp(-z))"),
-    "swish'": ("z", "1/(1 + sp.exp(-z)) + z*sp.exp(-z)/(1 + sp.exp(-z))**2"),
-    "gelu": ("z", "z*(1 + sp.erf(z/sp.sqrt(2)))/2"),
-    "gelu'": ("z", "(1 + sp.erf(z/sp.sqrt(2)))/2 + z*sp.exp(-z**2/2)/sp.sqrt(2*sp.pi)"),
-    "step'": ("z, *options", "sp.Integer(0)"),
-    "sign'": ("z, *options", "sp.Integer(0)"),
+    "expm1": ("z", "sp.exp(z) - 1"),
+    "erfc": ("z", "1 - sp.erf(z)"),
     "max": ("*zs", "reduce(_larger, zs)"),
     "min": ("*zs", "reduce(_smaller, zs)"),
 }
 """Each function by its arguments and what it returns."""
 
 _IN_CASES: Mapping[str, tuple[str, str]] = {
-    "relu": ("z", "(z, z > 0), (0, True)"),
-    "relu'": ("z", "(1, z > 0), (0, True)"),
-    "leaky_relu": (f"z, slope={_HUNDREDTH}", "(z, z > 0), (slope*z, True)"),
-    "leaky_relu'": (f"z, slope={_HUNDREDTH}", "(1, z > 0), (slope, True)"),
-    "elu": ("z, alpha=1", "(z, z > 0), (alpha*(sp.exp(z) - 1), True)"),
-    "elu'": ("z, alpha=1", "(1, z > 0), (alpha*sp.exp(z), True)"),
-    "step": (
-        "z, threshold=0, at_threshold=1",
-        "(1, z > threshold), (0, z < threshold), (at_threshold, True)",
-    ),
     "sign": ("z, at_zero=1", "(1, z > 0), (-1, z < 0), (at_zero, True)"),
     "abs": ("z", "(z, z > 0), (-z, z < 0), (0, True)"),
-    "abs'": ("z", "(1, z > 0), (-1, z < 0), (0, True)"),
     "larger": ("z, other", "(z, z > other), (other, z < other), ((z + other)/2, True)"),
     "smaller": ("z, other", "(z, z < other), (other, z > other), ((z + other)/2, True)"),
     "max_share": ("z, *others", _share_of("Lt")),
@@ -128,8 +105,8 @@ def definitions(formulas: Iterable[Formula]) -> str:
             wanted.add(f"if{formula.condition.relation}")
         if isinstance(formula, Call) and (name := _row(formula.function)) not in wanted:
             wanted |= {name, _NEEDS.get(name, name)}
-            if name not in _DEFINED and (definition := FUNCTIONS[name].definition):
-                waiting.append(_parsed(definition))
+            if not _is_known(name) and (definition := defined(name, _most(name))):
+                waiting.append(definition)
     written = [text for name in sorted(wanted) if (text := _define(name))]
     if wanted & _IN_CASES.keys():
         written.insert(0, _CASES)
@@ -158,18 +135,23 @@ def _define(name: str) -> str | None:
         head, result = "@_cases\n", f"sp.Piecewise({cases})"
     elif name in _DEFINED:
         head, (arguments, result) = "", _DEFINED[name]
-    elif name not in _SYMPYS and (definition := FUNCTIONS[name].definition):
-        arguments = ", ".join(f"u{index}" for index in range(FUNCTIONS[name].fewest))
-        head, result = "", write(_parsed(definition), lambda own: own)
+    elif name not in _SYMPYS and (definition := defined(name, _most(name))):
+        names, defaults = variables(_most(name)), FUNCTIONS[name].defaults
+        own = dict(zip(reversed(names), map(_number, reversed(defaults)), strict=False))
+        arguments = ", ".join(f"{each}={own[each]}" if each in own else each for each in names)
+        head, result = "", write(definition, str)
     else:
         return None
     return f"{head}def {_function(name)}({arguments}):\n    return {result}\n"
 
 
-def _parsed(text: str) -> Formula:
-    from backprop_cli.formula.parse import parse
+def _is_known(name: str) -> bool:
+    return name in _DEFINED or name in _IN_CASES or name in _SYMPYS
 
-    return parse(text)
+
+def _most(name: str) -> int:
+    row = FUNCTIONS[name]
+    return row.fewest if row.most is None else row.most
 
 
 def _row(function: str) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from random import Random
 
 from backprop_cli.formula.build import children
+from backprop_cli.formula.defined import bends
 from backprop_cli.formula.nodes import Call, Conditional, Formula
 from backprop_cli.graph.step import Leaf
 from backprop_cli.marking.compiled import Function, compile_formula
@@ -20,9 +21,6 @@ SEED = 1986
 DRAWS = 48
 FEWEST = 9
 MOST = 24
-KINKED = frozenset(
-    {"relu", "leaky_relu", "elu", "abs", "sign", "step", "relu'", "leaky_relu'", "elu'", "abs'"}
-)
 
 
 def points(key: AnswerKey) -> list[list[float]]:
@@ -97,8 +95,8 @@ def _sides(structure: Structure) -> list[Function]:
         waiting = [node.step.formula]
         while waiting:
             part = waiting.pop()
-            if isinstance(part, Call) and part.function in KINKED:
-                found[part.arguments[0]] = None
+            if isinstance(part, Call):
+                found.update(dict.fromkeys(bends(part)))
             elif isinstance(part, Conditional):
                 found[part.condition] = None
             waiting.extend(children(part))

@@ -6,8 +6,9 @@ from backprop_cli.formula.nodes import Number
 from backprop_cli.problem.layer_place import LayerPlace
 from backprop_cli.problem.model import BatchNorm
 from backprop_cli.problem.samples import counted
-from backprop_cli.problem.values import NOT_NEGATIVE, fields, items, number, number_in, truth
+from backprop_cli.problem.values import fields, items, number, number_in, truth
 from backprop_cli.problem.yaml_tree import Items, Node, Scalar
+from backprop_cli.rules.written import NOT_NEGATIVE
 
 EPSILON = Number("1e-5")
 

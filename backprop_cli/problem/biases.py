@@ -12,8 +12,9 @@ from backprop_cli.problem.initializer_use import initializer
 from backprop_cli.problem.layer_place import LayerPlace, NamedCell
 from backprop_cli.problem.model import Value
 from backprop_cli.problem.samples import counted
-from backprop_cli.problem.values import NOT_ZERO, Report, decimal_comma, number, number_in
+from backprop_cli.problem.values import Report, decimal_comma, number, number_in
 from backprop_cli.problem.yaml_tree import Entries, Items, Node, Scalar
+from backprop_cli.rules.written import NOT_ZERO
 
 Bias: TypeAlias = Literal["each", "shared", "none"]
 

@@ -118,15 +118,10 @@ def plain_name(text: str) -> str:
 
 def is_function(name: str) -> bool:
     """Whether a name is so much a function's that no quantity may have it."""
-    return name in _FUNCTION_NAMES
-
-
-_FUNCTION_NAMES = frozenset(
-    name
-    for row in FUNCTIONS.values()
-    if not (row.constant or row.also_a_name)
-    for name in (row.name, *row.aliases)
-) | {"if", "else"}
+    row = FUNCTIONS.get(name)
+    if row is None:
+        return name in ("if", "else")
+    return not (row.constant or row.also_a_name)
 
 
 def report_undefined(

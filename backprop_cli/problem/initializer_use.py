@@ -67,7 +67,7 @@ def initializer(node: Node, report: Report, what: str, default_seed: int) -> Ini
             "unknown-initializer",
             f"{quote(name)} is not an initializer",
             given["init"],
-            report.nearest(name, initializers.NAMES)
+            report.nearest(name, initializers.BY_ANY_NAME)
             or f"there are {listed(list(initializers.INITIALIZERS))}",
         )
     seed, decimals = default_seed, initializers.DECIMALS
@@ -78,7 +78,7 @@ def initializer(node: Node, report: Report, what: str, default_seed: int) -> Ini
     if rule is None:
         return None
     rest = [(key, value) for key, value in found if key.text not in ("init", "seed", "digits")]
-    options = read_options(rule.name, rest, {o: o for o in rule.options}, report)
+    options = read_options(rule.name, rest, {o: o for o in rule.options}, rule.ranges, report)
     for option, default in rule.options.items():
         if option not in options:
             if default is None:

@@ -9,12 +9,11 @@ from backprop_cli.diagnostics import listed, quote
 from backprop_cli.formula.nodes import Formula, Number
 from backprop_cli.problem.formulas import defined_name, formula, plain_name, report_undefined
 from backprop_cli.problem.model import Optimizer
-from backprop_cli.problem.rule_options import read_options
+from backprop_cli.problem.rule_options import read_options, with_variant
 from backprop_cli.problem.values import (
     Report,
     entries,
     number,
-    truth,
     word,
 )
 from backprop_cli.problem.yaml_tree import Entries, Node, Scalar
@@ -52,18 +51,15 @@ def optimizer(node: Node, report: Report, named: list[Scalar]) -> Optimizer | No
             "unknown-optimizer",
             f"{quote(name)} is not an optimizer",
             name_node,
-            report.nearest(name, optimizers.NAMES)
+            report.nearest(name, optimizers.BY_ANY_NAME)
             or f"there are {listed(list(optimizers.OPTIMIZERS), 20)}; "
             "one of your own needs `equations:`",
         )
         return None
-    own = ("name", "state", "initial", *rule.variants)
-    for key, value in found:
-        if key.text in rule.variants and truth(value, report, quote(key.text)):
-            rule = optimizers.OPTIMIZERS[rule.variants[key.text]]
-    rest = [(key, value) for key, value in found if key.text not in own]
+    rule, found = with_variant(rule, optimizers.OPTIMIZERS, found, report)
+    rest = [(key, value) for key, value in found if key.text not in ("name", "state", "initial")]
     known = {option: option for option in rule.options} | dict(rule.option_aliases)
-    options = read_options(rule.name, rest, known, report)
+    options = read_options(rule.name, rest, known, rule.ranges, report)
     first = _FirstValues(dict(rule.state))
     for key, value in found:
         if key.text == "state":

@@ -4,51 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 from backprop_cli.diagnostics import listed, quote
 from backprop_cli.formula.nodes import Formula, Number
 from backprop_cli.problem.formulas import formula
 from backprop_cli.problem.values import (
-    DECAY,
-    NOT_NEGATIVE,
-    POSITIVE,
-    Range,
     Report,
     entries,
     number,
     number_in,
+    truth,
     word,
 )
 from backprop_cli.problem.yaml_tree import Node, Scalar
+from backprop_cli.rules.written import Range
 
-# What an option must be, wherever it is not just any number.
-_RANGES: Mapping[tuple[str, str], Range] = {
-    ("huber", "delta"): POSITIVE,
-    ("momentum", "momentum"): DECAY,
-    ("nesterov", "momentum"): DECAY,
-    ("nesterov_look_ahead", "momentum"): DECAY,
-    ("adagrad", "epsilon"): NOT_NEGATIVE,
-    ("rmsprop", "alpha"): DECAY,
-    ("rmsprop", "epsilon"): NOT_NEGATIVE,
-    ("adam", "beta1"): DECAY,
-    ("adam", "beta2"): DECAY,
-    ("adam", "epsilon"): NOT_NEGATIVE,
-    ("adamw", "beta1"): DECAY,
-    ("adamw", "beta2"): DECAY,
-    ("adamw", "epsilon"): NOT_NEGATIVE,
-    ("adamw", "weight_decay"): NOT_NEGATIVE,
-    ("normal", "std"): NOT_NEGATIVE,
-    ("xavier", "gain"): POSITIVE,
-}
+
+class _Rule(Protocol):
+    @property
+    def variants(self) -> Mapping[str, str]: ...
+
+
+R = TypeVar("R", bound=_Rule)
 
 
 def read_options(
     rule: str,
     found: Sequence[tuple[Scalar, Node]],
     known: Mapping[str, str],
+    ranges: Mapping[str, Range],
     report: Report,
 ) -> dict[str, Number]:
-    """The options of a rule; `known` maps each accepted key to the option it means."""
+    """The options of a rule; `known` maps each accepted key to the option it means,
+    `ranges` an option to what it must be, if not just any number."""
     options: dict[str, Number] = {}
     for key, node in found:
         name = known.get(key.text)
@@ -63,7 +52,7 @@ def read_options(
             )
             continue
         what = f"{quote(key.text)} of {quote(rule)}"
-        allowed = _RANGES.get((rule, name))
+        allowed = ranges.get(name)
         if name in options:
             report.error("duplicate-key", f"{what} is given twice", key, "keep one of them")
         elif value := (
@@ -71,6 +60,19 @@ def read_options(
         ):
             options[name] = value
     return options
+
+
+def with_variant(
+    rule: R, rows: Mapping[str, R], found: Sequence[tuple[Scalar, Node]], report: Report
+) -> tuple[R, tuple[tuple[Scalar, Node], ...]]:
+    """The row that is meant where `{name: nesterov, look_ahead: true}` means one of its own, and
+    the keys that are left."""
+    rest = tuple((key, value) for key, value in found if key.text not in rule.variants)
+    chosen = rule
+    for key, value in found:
+        if key.text in rule.variants and truth(value, report, quote(key.text)):
+            chosen = rows[rule.variants[key.text]]
+    return chosen, rest
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from backprop_cli.formula.evaluate import as_float, evaluate
 from backprop_cli.formula.nodes import Formula
 from backprop_cli.problem.formulas import formula, report_undefined
 from backprop_cli.problem.model import Activation, Custom, RuleUse
-from backprop_cli.problem.rule_options import read_options, read_parts, refuse_options
+from backprop_cli.problem.rule_options import read_options, read_parts, refuse_options, with_variant
 from backprop_cli.problem.values import (
     Report,
     word,
@@ -90,11 +90,13 @@ def _named_activation(
             f"{quote(name)} is not an activation",
             node,
             _as_formula(name, activations.BY_ANY_NAME)
-            or report.nearest(name, activations.NAMES)
+            or report.nearest(name, activations.BY_ANY_NAME)
             or f"there are {listed(list(activations.ACTIVATIONS), 20)}, or a formula of your own",
         )
         return None
-    return RuleUse(rule.name, read_options(rule.name, rest, {o: o for o in rule.options}, report))
+    rule, rest = with_variant(rule, activations.ACTIVATIONS, rest, report)
+    known = {option: option for option in rule.options}
+    return RuleUse(rule.name, read_options(rule.name, rest, known, rule.ranges, report))
 
 
 _CALLED = re.compile(r"([\w ]+)\(([^()]*)\)\Z")
@@ -155,8 +157,9 @@ def loss(
             f"{quote(name)} is not a loss",
             name_node,
             _as_formula(name, losses.BY_ANY_NAME)
-            or report.nearest(name, losses.NAMES)
+            or report.nearest(name, losses.BY_ANY_NAME)
             or f"there are {listed(list(losses.LOSSES), 20)}, or {{formula: …}}",
         )
         return None
-    return RuleUse(rule.name, read_options(rule.name, rest, {o: o for o in rule.options}, report))
+    known = {option: option for option in rule.options}
+    return RuleUse(rule.name, read_options(rule.name, rest, known, rule.ranges, report))

@@ -18,7 +18,7 @@ from backprop_cli.problem.training import MOST_STEPS
 from backprop_cli.problem.variants import MOST_CHOICES, REQUIREMENTS, RULES
 from backprop_cli.problem.weights import MOST_UNITS
 from backprop_cli.rules import activations, initializers, losses, optimizers
-from backprop_cli.rules.kinks import CHOOSABLE, EXTREMES, TIES
+from backprop_cli.rules.kinks import EXTREMES, TIES, choosable
 from backprop_cli.rules.written import ByAnyName
 
 Schema: TypeAlias = dict[str, Any]
@@ -102,7 +102,7 @@ def _sentence(row: Any) -> str:
 
 def _kinked(table: ByAnyName[Any]) -> dict[str, Schema]:
     """Other spellings of the rules whose slope at a kink may be chosen."""
-    return {table.pattern(row): NUMBER for name, row in table.items() if name in CHOOSABLE}
+    return {table.pattern(row): NUMBER for name, row in table.items() if name in choosable()}
 
 
 def _with_options(
@@ -126,8 +126,17 @@ def _activation() -> Schema:
         required=["formula"],
     )
     return {
-        "anyOf": [_choice(rows, table), *(_with_options(row, table, {}, {}) for row in rows), own]
+        "anyOf": [
+            _choice(rows, table),
+            *(_with_options(row, table, {}, _either(row)) for row in rows),
+            own,
+        ]
     }
+
+
+def _either(row: Any) -> dict[str, Schema]:
+    """Options that are true or false, for which another row stands."""
+    return {key: {"type": "boolean", "default": False} for key in row.variants}
 
 
 def _loss() -> Schema:
@@ -189,7 +198,7 @@ def _optimizer() -> Schema:
             {
                 "state": state,
                 **({"initial": initial} if len(row.state) == 1 else {}),
-                **{key: {"type": "boolean", "default": False} for key in row.variants},
+                **_either(row),
             },
         )
         for row in rows
@@ -534,7 +543,7 @@ def _properties() -> dict[str, Schema]:
         ),
         "kinks": _object(
             "Slopes where functions have none.",
-            {name: {"enum": list(TIES)} if name in EXTREMES else NUMBER for name in CHOOSABLE},
+            {name: {"enum": list(TIES)} if name in EXTREMES else NUMBER for name in choosable()},
             patternProperties=_kinked(activations.BY_ANY_NAME) | _kinked(losses.BY_ANY_NAME),
         ),
         "rounding": _object(

@@ -14,11 +14,7 @@ from backprop_cli.problem.formulas import plain_name
 from backprop_cli.problem.model import Marking, Notation, Rounding
 from backprop_cli.problem.symbols import ReadNotation, read_symbols
 from backprop_cli.problem.values import (
-    DECAY,
-    NOT_NEGATIVE,
-    SHARE,
     Fields,
-    Range,
     Report,
     choice,
     entries,
@@ -32,7 +28,8 @@ from backprop_cli.problem.values import (
 )
 from backprop_cli.problem.yaml_tree import Node, Scalar
 from backprop_cli.rules import activations, losses
-from backprop_cli.rules.kinks import CHOOSABLE, EXTREMES, TIES, Kinks
+from backprop_cli.rules.kinks import EXTREMES, TIES, Kinks, choosable
+from backprop_cli.rules.written import DECAY, NOT_NEGATIVE, SHARE, Range
 
 SECTIONS = ("given", "forward", "loss", "backward", "gradient", "update")
 MOST_DIGITS = 15
@@ -99,12 +96,12 @@ def read_kinks(top: Fields, report: Report) -> Kinks:
         rule = activations.find(key.text) or losses.find(key.text)
         name = rule.name if rule is not None else key.text
         what = f"the slope of {quote(key.text)} at its kink"
-        if name not in CHOOSABLE:
+        if name not in choosable():
             report.error(
                 "unknown-choice",
                 f"{quote(key.text)} has no kink whose slope could be chosen",
                 key,
-                report.nearest(key.text, CHOOSABLE) or f"there are {listed(list(CHOOSABLE), 20)}",
+                report.nearest(key.text, choosable()) or f"there are {listed(choosable(), 20)}",
             )
         elif name in EXTREMES:
             tie = choice(value, report, f"a tie in {quote(name)}", TIES)

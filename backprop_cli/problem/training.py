@@ -11,8 +11,6 @@ from backprop_cli.problem.model import Clip, Penalty, Training, Value
 from backprop_cli.problem.optimizer_use import optimizer
 from backprop_cli.problem.samples import counted
 from backprop_cli.problem.values import (
-    NOT_NEGATIVE,
-    POSITIVE,
     Fields,
     Report,
     choice,
@@ -22,6 +20,7 @@ from backprop_cli.problem.values import (
     truth,
 )
 from backprop_cli.problem.yaml_tree import Entries, Node, Scalar
+from backprop_cli.rules.written import NOT_NEGATIVE, POSITIVE
 
 MOST_STEPS = 1_000_000
 

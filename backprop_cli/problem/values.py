@@ -9,7 +9,6 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from fractions import Fraction
 from typing import TypeVar
 
 from backprop_cli.diagnostics import (
@@ -24,6 +23,7 @@ from backprop_cli.diagnostics import (
 )
 from backprop_cli.formula.nodes import Number
 from backprop_cli.problem.yaml_tree import Entries, Items, Node, Scalar
+from backprop_cli.rules.written import Range
 
 T = TypeVar("T")
 
@@ -233,21 +233,6 @@ def integer(
         )
         return None
     return int(value.value)
-
-
-@dataclass(frozen=True)
-class Range:
-    """What a number must be: "positive", "at least 0 and less than 1"."""
-
-    words: str
-    holds: Callable[[Fraction], bool]
-
-
-POSITIVE = Range("greater than 0", lambda value: value > 0)
-NOT_NEGATIVE = Range("0 or more", lambda value: value >= 0)
-DECAY = Range("at least 0 and less than 1", lambda value: 0 <= value < 1)
-SHARE = Range("from 0 to 1", lambda value: 0 <= value <= 1)
-NOT_ZERO = Range("other than 0", lambda value: value != 0)
 
 
 def number_in(

@@ -29,7 +29,6 @@ from backprop_cli.problem.model import (
 from backprop_cli.problem.names import NetworkNames
 from backprop_cli.problem.settings import is_pattern, matcher
 from backprop_cli.problem.values import (
-    POSITIVE,
     Fields,
     Report,
     choice,
@@ -44,6 +43,7 @@ from backprop_cli.problem.values import (
     word,
 )
 from backprop_cli.problem.yaml_tree import Entries, Items, Node, Scalar
+from backprop_cli.rules.written import POSITIVE
 
 RULES = 1
 """The newest version of the requirements. An older one stays what it was: a sheet handed out

@@ -1,19 +1,31 @@
 """The activations: one row each. Everything else about an activation follows from its row.
 
 `formula` is in `z` and the row's options; `slope` is its derivative as it is taught, in `z`,
-the options and `a`, the unit's own output. A test proves each slope from its formula.
+the options and `a`, the unit's own output. A test proves each slope from its formula. Where one of
+them overflows or loses its digits, `stable` and `stable_slope` say the same in another form.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Literal, TypeAlias
 
 from backprop_cli.formula.build import negative, over, product, substitute, total
+from backprop_cli.formula.functions import FUNCTIONS, Function, define, slope_of, spelling
 from backprop_cli.formula.nodes import Call, Formula, Name, Number, Quotient
-from backprop_cli.rules.written import ByAnyName, Kink, instantiate, named, numbers, signed, written
+from backprop_cli.rules.written import (
+    POSITIVE,
+    ByAnyName,
+    Kink,
+    Range,
+    instantiate,
+    named,
+    numbers,
+    signed,
+    written,
+)
 
 Place: TypeAlias = Literal["hidden", "regression", "two classes", "several classes", "perceptron"]
 """Where in a network an activation belongs; all but `hidden` are kinds of output units."""
@@ -28,7 +40,14 @@ class ActivationRule:
     use: str  # where it belongs: hidden or output units, classification or regression
     reason: str  # why its slope is what it is, in a sentence
     options: Mapping[str, Number] = field(default_factory=dict)  # defaults
+    ranges: Mapping[str, Range] = field(default_factory=dict)  # of options, if not any number
+    variants: Mapping[str, str] = field(default_factory=dict)  # option that is true → another row
     aliases: tuple[str, ...] = ()
+    calls: tuple[str, ...] = ()  # what formulas call it beside its name
+    symbol: str = ""  # how it is written before (z), if not by its name
+    stable: str = ""
+    stable_slope: str = ""
+    forms: tuple[str, ...] = ()  # other ways in which authors write the formula
     kinks: tuple[Kink, ...] = ()
     low: Number | None = None  # bounds of the output, where it has any
     high: Number | None = None
@@ -38,6 +57,8 @@ class ActivationRule:
     layerwise: bool = False  # softmax: each output depends on every z of the layer
     also_text: str = ""  # the same in other words, options at their defaults
     places: tuple[Place, ...] = ("hidden",)  # on a toolbox page
+    slope_calls: tuple[str, ...] = ()  # how notes write its slope without a prime: dRL(z)
+    also_a_name: bool = False  # a word that files may use for a quantity
 
     @property
     def bounded(self) -> bool:
@@ -67,6 +88,45 @@ class ActivationRule:
         Softmax is no function of one z; its slope is written in its outputs only.
         """
         return self.slope if self.layerwise else self.slope_call("z", {})
+
+    @property
+    def functions(self) -> tuple[Function, ...]:
+        """f and f′ as formulas may call them."""
+        if self.layerwise:
+            return ()
+        own = Function(
+            self.name,
+            1,
+            1 + len(self.options),
+            None,
+            None,
+            *spelling(self.symbol or self.name),
+            aliases=self.calls,
+            note=self._signature if self.options else "",
+            definition=self.formula_text,
+            stable=self.stable,
+            slopes=() if self.learns else ("0",),
+            bends=tuple((kink.quantity_text, kink.at_text) for kink in self.kinks),
+            forms=self.forms,
+            arguments=("z", *self.options),
+            defaults=tuple(option.text for option in self.options.values()),
+            also_a_name=self.also_a_name,
+        )
+        known = FUNCTIONS.get(self.name)
+        if known is not None and known.primitive is not None:  # tanh is on every calculator
+            own = replace(known, arguments=("z",), definition=self.formula_text, forms=self.forms)
+        slope = slope_of(
+            own,
+            most=1 + len(self.options),
+            definition=self.slope_text,
+            stable=self.stable_slope,
+        )
+        return own, replace(slope, aliases=(*slope.aliases, *self.slope_calls))
+
+    @property
+    def _signature(self) -> str:
+        options = ", ".join(f"{name} = {option.text}" for name, option in self.options.items())
+        return f"{self.name}(z, {options})"
 
     def with_options(self, options: Mapping[str, Number]) -> dict[str, Number]:
         """Every option's value, the defaults filled in."""
@@ -133,6 +193,8 @@ _ROWS = (
         reason="The identity hands z on unchanged, so its slope is 1.",
         aliases=("linear", "none"),
         places=("regression",),
+        symbol="id",
+        calls=("linear", "id"),
     ),
     ActivationRule(
         "sigmoid",
@@ -148,6 +210,14 @@ _ROWS = (
         saturates=True,
         also_text="exp(z)/(exp(z) + 1)",
         places=("hidden", "two classes"),
+        symbol="σ",
+        calls=("sigma", "σ", "Sigmoid", "sig", "logistic"),
+        slope_calls=("dsigmoid",),
+        # Below −700 exp(−z) is out of range.
+        stable="1/(1 + exp(-z)) if z > -700 else exp(z)",
+        # a(1 − a) would lose all digits where a is next to 1.
+        stable_slope="exp(-abs(z))/(1 + exp(-abs(z)))^2",
+        forms=("1/(1 + e^(-z))", "exp(z)/(1 + exp(z))", "e^z/(1 + e^z)"),
     ),
     ActivationRule(
         "tanh",
@@ -162,6 +232,12 @@ _ROWS = (
         saturates=True,
         also_text="2*sigmoid(2*z) - 1",
         places=("hidden", "two classes"),
+        stable_slope="4*sigmoid'(2*z)",
+        forms=(
+            "(e^z - e^(-z))/(e^z + e^(-z))",
+            "2*sigmoid(2*z) - 1",
+            "(exp(2*z) - 1)/(exp(2*z) + 1)",
+        ),
     ),
     ActivationRule(
         "relu",
@@ -174,6 +250,11 @@ _ROWS = (
         low=Number("0"),
         range="a >= 0",
         also_text="max(0, z)",
+        symbol="ReLU",
+        calls=("ReLU", "Relu", "RELU"),
+        slope_calls=("dReLU", "dRelu", "drelu", "dRL"),
+        # max(0, z) is none: at its tie each gets ½, at a ReLU's kink the slope is 0.
+        forms=("z if z >= 0 else 0",),
     ),
     ActivationRule(
         "relu6",
@@ -190,6 +271,9 @@ _ROWS = (
         high=Number("6"),
         range="0 <= a <= 6",
         also_text="min(max(0, z), 6)",
+        symbol="ReLU6",
+        calls=("ReLU6", "Relu6"),
+        also_a_name=True,
     ),
     ActivationRule(
         "leaky_relu",
@@ -209,6 +293,8 @@ _ROWS = (
             ),
         ),
         also_text="max(slope*z, z)",
+        symbol="LeakyReLU",
+        calls=("LeakyReLU", "leakyrelu", "lrelu"),
     ),
     ActivationRule(
         "elu",
@@ -228,6 +314,10 @@ _ROWS = (
         ),
         range="a > -alpha",
         also_text="max(0, z) + min(0, alpha*(exp(z) - 1))",
+        symbol="ELU",
+        calls=("ELU",),
+        stable="z if z > 0 else alpha*expm1(z)",
+        stable_slope="1 if z > 0 else alpha*exp(z)",
     ),
     ActivationRule(
         "softplus",
@@ -238,6 +328,8 @@ _ROWS = (
         reason="The slope of softplus is the sigmoid.",
         low=Number("0"),
         range="a > 0",
+        calls=("Softplus",),
+        stable="(z if z > 0 else 0) + log1p(exp(-abs(z)))",
     ),
     ActivationRule(
         "swish",
@@ -249,6 +341,10 @@ _ROWS = (
         aliases=("silu",),
         range="a > -0.2785",
         also_text="z*sigmoid(z)",
+        calls=("silu", "SiLU", "Swish"),
+        stable="0 if z < -800 else z*sigmoid(z)",
+        stable_slope="sigmoid(z) + (z*sigmoid'(z) if abs(z) < 800 else 0)",
+        forms=("z*sigmoid(z)",),
     ),
     ActivationRule(
         "gelu",
@@ -258,6 +354,88 @@ _ROWS = (
         use="hidden units of transformers",
         reason="GELU is z·Φ(z), so its slope is Φ(z) + z·φ(z) with the normal distribution Φ and its density φ.",
         range="a > -0.17",
+        symbol="GELU",
+        calls=("GELU",),
+        variants={"approximate": "gelu_tanh"},
+        stable="0 if z < -40 else z*erfc(-z/sqrt(2))/2",
+        stable_slope="erfc(-z/sqrt(2))/2 + (z*exp(-z^2/2)/sqrt(2*pi) if abs(z) < 40 else 0)",
+    ),
+    ActivationRule(
+        "gelu_tanh",
+        "GELU by tanh",
+        formula_text="1/2*z*(1 + tanh(sqrt(2/pi)*(z + 0.044715*z^3)))",
+        slope_text="1/2*(1 + tanh(sqrt(2/pi)*(z + 0.044715*z^3)))"
+        " + 1/2*z*tanh'(sqrt(2/pi)*(z + 0.044715*z^3))*sqrt(2/pi)*(1 + 0.134145*z^2)",
+        use="hidden units of transformers, where the error function is too slow",
+        reason="The bracket is nearly 2Φ(z), so the slope is nearly that of GELU: product rule, then the chain rule on tanh.",
+        aliases=("gelu_approximate", "gelu_new"),
+        symbol="GELUtanh",
+        stable="0 if z < -40 else z*sigmoid(2*sqrt(2/pi)*(z + 0.044715*z^3))",
+        stable_slope="sigmoid(2*sqrt(2/pi)*(z + 0.044715*z^3))"
+        " + (2*z*sigmoid'(2*sqrt(2/pi)*(z + 0.044715*z^3))*sqrt(2/pi)*(1 + 0.134145*z^2)"
+        " if abs(z) < 40 else 0)",
+        range="a > -0.171",
+        also_a_name=True,
+    ),
+    ActivationRule(
+        "mish",
+        "Mish",
+        formula_text="z*tanh(ln(1 + exp(z)))",
+        slope_text="tanh(softplus(z)) + z*sigmoid(z)*(1 - tanh(softplus(z))^2)",
+        use="hidden units of deep networks",
+        reason="By the product rule on z·tanh(softplus(z)): the slope of tanh is 1 − tanh², that of softplus is σ.",
+        calls=("Mish",),
+        also_a_name=True,
+        stable="0 if z < -800 else z*tanh(softplus(z))",
+        stable_slope="tanh(softplus(z)) + (z*sigmoid(z)*tanh'(softplus(z)) if abs(z) < 800 else 0)",
+        forms=("z*tanh(softplus(z))",),
+        range="a > -0.309",
+        also_text="z*tanh(softplus(z))",
+    ),
+    ActivationRule(
+        "selu",
+        "SELU",
+        formula_text="scale*z if z > 0 else scale*alpha*(exp(z) - 1)",
+        slope_text="scale if z > 0 else a + scale*alpha",
+        use="hidden units of deep networks without normalisation",
+        reason="SELU is an ELU times a factor, both chosen so that layers keep mean 0 and variance 1.",
+        options=numbers(alpha="1.6732632423543772", scale="1.0507009873554805"),
+        ranges={"alpha": POSITIVE, "scale": POSITIVE},
+        symbol="SELU",
+        calls=("SELU",),
+        also_a_name=True,
+        stable="scale*z if z > 0 else scale*alpha*expm1(z)",
+        stable_slope="scale if z > 0 else scale*alpha*exp(z)",
+        kinks=(
+            Kink(
+                "z",
+                "0",
+                "SELU has slopes scale and scale·alpha on the two sides of z = 0",
+                "scale·alpha is used there",
+            ),
+        ),
+        range="a > -scale*alpha",
+        also_text="scale*(max(0, z) + min(0, alpha*(exp(z) - 1)))",
+    ),
+    ActivationRule(
+        "hard_sigmoid",
+        "hard sigmoid",
+        formula_text="0 if z <= -3 else (z/6 + 1/2 if z < 3 else 1)",
+        slope_text="0 if z <= -3 else (1/6 if z < 3 else 0)",
+        use="gates and yes/no units of small networks: a sigmoid without the exponential function",
+        reason="Between −3 and 3 the hard sigmoid is a straight line of slope 1/6, beyond it is flat.",
+        aliases=("hardsigmoid",),
+        calls=("hardsigmoid", "HardSigmoid", "Hardsigmoid"),
+        symbol="hardsigmoid",
+        also_a_name=True,
+        kinks=(
+            Kink("z", "-3", "The hard sigmoid has no derivative at z = −3", "0 is used there"),
+            Kink("z", "3", "The hard sigmoid has no derivative at z = 3", "0 is used there"),
+        ),
+        low=Number("0"),
+        high=Number("1"),
+        range="0 <= a <= 1",
+        also_text="min(max(z/6 + 1/2, 0), 1)",
     ),
     ActivationRule(
         "step",
@@ -281,6 +459,7 @@ _ROWS = (
         range="0 or 1",
         learns=False,
         places=("perceptron",),
+        calls=("heaviside",),
     ),
     ActivationRule(
         "sign",
@@ -315,17 +494,22 @@ _ROWS = (
     ),
 )
 
-ACTIVATIONS: Mapping[str, ActivationRule] = MappingProxyType({row.name: row for row in _ROWS})
+BY_ANY_NAME: ByAnyName[ActivationRule] = ByAnyName(())
 
-BY_ANY_NAME = ByAnyName(_ROWS)
-
-NAMES: tuple[str, ...] = tuple(BY_ANY_NAME)
-"""Every accepted name, aliases among them (for suggestions)."""
+ACTIVATIONS: Mapping[str, ActivationRule] = MappingProxyType(BY_ANY_NAME.rows)
 
 
-def find(name: str) -> ActivationRule | None:
-    """The row of a name or alias, however it is spelled."""
-    return BY_ANY_NAME.find(name)
+def add(*rows: ActivationRule) -> None:
+    """Rows for the table; formulas may call them from now on."""
+    for row in rows:
+        BY_ANY_NAME.add(row)
+        define(*row.functions)
+
+
+add(*_ROWS)
+
+find = BY_ANY_NAME.find
+"""The row of a name or alias, however it is spelled."""
 
 
 def softmax_formula(j: int, zs: Sequence[Formula]) -> Formula:

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 from backprop_cli.formula.nodes import Number
-from backprop_cli.rules.written import ByAnyName, numbers
+from backprop_cli.rules.written import NOT_NEGATIVE, POSITIVE, ByAnyName, Range, numbers
 
 Options: TypeAlias = Mapping[str, float]
 Draw: TypeAlias = Callable[[Random, int, int, Options], float]
@@ -33,6 +33,7 @@ class InitializerRule:
     use: str
     draw: Draw
     options: Mapping[str, Number | None] = field(default_factory=dict)  # None: must be given
+    ranges: Mapping[str, Range] = field(default_factory=dict)  # of options, if not any number
     random: bool = True  # False: every value is the same and no seed is needed
     aliases: tuple[str, ...] = ()
 
@@ -69,6 +70,7 @@ _ROWS = (
         use="small values around zero",
         draw=lambda random, _in, _out, options: _normal(random, options["mean"], options["std"]),
         options=numbers(mean="0", std="0.1"),
+        ranges={"std": NOT_NEGATIVE},
         aliases=("gaussian",),
     ),
     InitializerRule(
@@ -78,6 +80,7 @@ _ROWS = (
         use="sigmoid and tanh layers: keeps the size of values and gradients from layer to layer",
         draw=_xavier,
         options=numbers(gain="1"),
+        ranges={"gain": POSITIVE},
         aliases=("glorot",),
     ),
     InitializerRule(
@@ -108,17 +111,14 @@ _ROWS = (
     ),
 )
 
-INITIALIZERS: Mapping[str, InitializerRule] = MappingProxyType({row.name: row for row in _ROWS})
 
 BY_ANY_NAME = ByAnyName(_ROWS)
 
-NAMES: tuple[str, ...] = tuple(BY_ANY_NAME)
-"""Every accepted name, aliases among them (for suggestions)."""
+INITIALIZERS: Mapping[str, InitializerRule] = MappingProxyType(BY_ANY_NAME.rows)
 
 
-def find(name: str) -> InitializerRule | None:
-    """The row of a name or alias, however it is spelled."""
-    return BY_ANY_NAME.find(name)
+find = BY_ANY_NAME.find
+"""The row of a name or alias, however it is spelled."""
 
 
 def draws(

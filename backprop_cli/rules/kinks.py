@@ -51,14 +51,16 @@ _FUNCTIONS: Mapping[str, tuple[Kink, ...]] = {
     ),
 }
 
-CHOOSABLE: tuple[str, ...] = (
-    *(row.name for row in ACTIVATIONS.values() if row.kinks and row.learns),
-    *(row.name for row in LOSSES.values() if row.kinks),
-    "abs",
-    "clip",
-    *EXTREMES,
-)
-"""What `kinks` may name."""
+
+def choosable() -> tuple[str, ...]:
+    """What `kinks` may name."""
+    return (
+        *(row.name for row in ACTIVATIONS.values() if row.kinks and row.learns),
+        *(row.name for row in LOSSES.values() if row.kinks),
+        "abs",
+        "clip",
+        *EXTREMES,
+    )
 
 
 def kinks_of(call: Call) -> Iterator[tuple[Kink, Mapping[str, Formula]]]:

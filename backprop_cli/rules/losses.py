@@ -14,7 +14,17 @@ from typing import Literal
 
 from backprop_cli.formula.build import ONE, ZERO, negative, product, total
 from backprop_cli.formula.nodes import Call, Formula, Name, Number, Quotient
-from backprop_cli.rules.written import ByAnyName, Kink, instantiate, named, numbers, signed, written
+from backprop_cli.rules.written import (
+    POSITIVE,
+    ByAnyName,
+    Kink,
+    Range,
+    instantiate,
+    named,
+    numbers,
+    signed,
+    written,
+)
 
 
 @dataclass(frozen=True)
@@ -30,6 +40,7 @@ class LossRule:
     per_output: bool = False  # the sum is divided by the number of outputs
     slope_factor: int = 1  # number in front of the slope, divided by m where `per_output`
     options: Mapping[str, Number] = field(default_factory=dict)
+    ranges: Mapping[str, Range] = field(default_factory=dict)  # of options, if not any number
     aliases: tuple[str, ...] = ()
     kinks: tuple[Kink, ...] = ()
     target_note: str = "targets are any numbers"
@@ -132,6 +143,7 @@ _ROWS = (
         use="regression with outliers",
         reason="Within delta the Huber loss is half the squared error, beyond it grows with constant slope.",
         options=numbers(delta="1"),
+        ranges={"delta": POSITIVE},
     ),
     LossRule(
         "hinge",
@@ -150,19 +162,17 @@ _ROWS = (
     ),
 )
 
-LOSSES: Mapping[str, LossRule] = MappingProxyType({row.name: row for row in _ROWS})
 
 BY_ANY_NAME = ByAnyName(_ROWS, behind="loss")
 
-NAMES: tuple[str, ...] = tuple(BY_ANY_NAME)
-"""Every accepted name, aliases among them (for suggestions)."""
+LOSSES: Mapping[str, LossRule] = MappingProxyType(BY_ANY_NAME.rows)
+
 
 _NO_OPTIONS: Mapping[str, Number] = MappingProxyType({})
 
 
-def find(name: str) -> LossRule | None:
-    """The row of a name or alias, however it is spelled."""
-    return BY_ANY_NAME.find(name)
+find = BY_ANY_NAME.find
+"""The row of a name or alias, however it is spelled."""
 
 
 def _share(numerator: int, m: int) -> Formula:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from backprop_cli.formula.nodes import Formula, Number
-from backprop_cli.rules.written import ByAnyName, numbers, written
+from backprop_cli.rules.written import DECAY, NOT_NEGATIVE, ByAnyName, Range, numbers, written
 
 RESERVED = ("w", "g", "eta", "t")
 """Names that an optimizer's equations find already defined."""
@@ -28,6 +28,7 @@ class OptimizerRule:
     reference: str
     state: Mapping[str, Number] = field(default_factory=dict)  # initial values
     options: Mapping[str, Number] = field(default_factory=dict)  # defaults
+    ranges: Mapping[str, Range] = field(default_factory=dict)  # of options, if not any number
     option_aliases: Mapping[str, str] = field(default_factory=dict)
     aliases: tuple[str, ...] = ()
     point_text: str | None = None  # where the gradient is taken, if not at `w`
@@ -69,6 +70,7 @@ _ROWS = (
         reference="torch.optim.SGD with momentum and no dampening: the learning rate multiplies v, not g",
         state=numbers(v="0"),
         options=numbers(momentum="0.9"),
+        ranges={"momentum": DECAY},
         option_aliases={"mu": "momentum", "beta": "momentum"},
     ),
     OptimizerRule(
@@ -79,6 +81,7 @@ _ROWS = (
         reference="torch.optim.SGD with momentum and nesterov=True",
         state=numbers(v="0"),
         options=numbers(momentum="0.9"),
+        ranges={"momentum": DECAY},
         option_aliases={"mu": "momentum", "beta": "momentum"},
         aliases=("nag",),
         variants={"look_ahead": "nesterov_look_ahead"},
@@ -91,6 +94,7 @@ _ROWS = (
         reference="Nesterov 1983, in the form of Sutskever et al. 2013 with the sign of v turned round",
         state=numbers(v="0"),
         options=numbers(momentum="0.9"),
+        ranges={"momentum": DECAY},
         option_aliases={"mu": "momentum", "beta": "momentum"},
         point_text="w - momentum*v",
     ),
@@ -102,6 +106,7 @@ _ROWS = (
         reference="torch.optim.Adagrad without decay of the learning rate: epsilon stands outside the root",
         state=numbers(s="0"),
         options=numbers(epsilon="1e-10"),
+        ranges={"epsilon": NOT_NEGATIVE},
         option_aliases={"eps": "epsilon"},
     ),
     OptimizerRule(
@@ -112,6 +117,7 @@ _ROWS = (
         reference="torch.optim.RMSprop, not centred, without momentum: epsilon stands outside the root",
         state=numbers(s="0"),
         options=numbers(alpha="0.99", epsilon="1e-8"),
+        ranges={"alpha": DECAY, "epsilon": NOT_NEGATIVE},
         option_aliases={"eps": "epsilon", "rho": "alpha", "beta": "alpha"},
     ),
     OptimizerRule(
@@ -128,6 +134,7 @@ _ROWS = (
         reference="torch.optim.Adam: epsilon stands outside the root, after the correction",
         state=numbers(m="0", v="0"),
         options=numbers(beta1="0.9", beta2="0.999", epsilon="1e-8"),
+        ranges={"beta1": DECAY, "beta2": DECAY, "epsilon": NOT_NEGATIVE},
         option_aliases={"eps": "epsilon"},
     ),
     OptimizerRule(
@@ -144,18 +151,21 @@ _ROWS = (
         reference="torch.optim.AdamW: the decay is applied to the parameter, not added to the gradient",
         state=numbers(m="0", v="0"),
         options=numbers(beta1="0.9", beta2="0.999", epsilon="1e-8", weight_decay="0.01"),
+        ranges={
+            "beta1": DECAY,
+            "beta2": DECAY,
+            "epsilon": NOT_NEGATIVE,
+            "weight_decay": NOT_NEGATIVE,
+        },
         option_aliases={"eps": "epsilon", "decay": "weight_decay"},
     ),
 )
 
-OPTIMIZERS: Mapping[str, OptimizerRule] = MappingProxyType({row.name: row for row in _ROWS})
 
 BY_ANY_NAME = ByAnyName(_ROWS)
 
-NAMES: tuple[str, ...] = tuple(BY_ANY_NAME)
-"""Every accepted name, aliases among them (for suggestions)."""
+OPTIMIZERS: Mapping[str, OptimizerRule] = MappingProxyType(BY_ANY_NAME.rows)
 
 
-def find(name: str) -> OptimizerRule | None:
-    """The row of a name or alias, however it is spelled."""
-    return BY_ANY_NAME.find(name)
+find = BY_ANY_NAME.find
+"""The row of a name or alias, however it is spelled."""

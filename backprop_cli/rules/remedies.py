@@ -114,11 +114,10 @@ _ROWS = (
     ),
 )
 
-REMEDIES: Mapping[str, RemedyRule] = MappingProxyType({row.name: row for row in _ROWS})
 BY_ANY_NAME = ByAnyName(_ROWS)
-NAMES: tuple[str, ...] = tuple(BY_ANY_NAME)
+
+REMEDIES: Mapping[str, RemedyRule] = MappingProxyType(BY_ANY_NAME.rows)
 
 
-def find(name: str) -> RemedyRule | None:
-    """The row of a name or alias, however it is spelled."""
-    return BY_ANY_NAME.find(name)
+find = BY_ANY_NAME.find
+"""The row of a name or alias, however it is spelled."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import lru_cache
 from typing import Protocol, TypeVar
 
@@ -45,6 +46,21 @@ def signed(options: Mapping[str, Number]) -> dict[str, Formula]:
 
 def numbers(**values: str) -> dict[str, Number]:
     return {name: Number(text) for name, text in values.items()}
+
+
+@dataclass(frozen=True)
+class Range:
+    """What a number must be: "positive", "at least 0 and less than 1"."""
+
+    words: str
+    holds: Callable[[Fraction], bool]
+
+
+POSITIVE = Range("greater than 0", lambda value: value > 0)
+NOT_NEGATIVE = Range("0 or more", lambda value: value >= 0)
+DECAY = Range("at least 0 and less than 1", lambda value: 0 <= value < 1)
+SHARE = Range("from 0 to 1", lambda value: 0 <= value <= 1)
+NOT_ZERO = Range("other than 0", lambda value: value != 0)
 
 
 @dataclass(frozen=True)
@@ -92,13 +108,22 @@ _BETWEEN = " _-"  # what may stand between the words of a name
 
 
 class ByAnyName(dict[str, R]):
-    """A table's rows by name and alias. `find` also takes them as programs and people spell them:
-    `LeakyReLU`, `MSE`, `cross-entropy`; a word such as `Loss` may stand behind."""
+    """A table's rows by name and alias, `rows` by name alone. `find` also takes them as programs
+    and people spell them: `LeakyReLU`, `MSE`, `cross-entropy`; a word such as `Loss` may stand
+    behind."""
 
     def __init__(self, rows: Iterable[R], behind: str = "") -> None:
-        super().__init__({name: row for row in rows for name in (row.name, *row.aliases)})
+        super().__init__()
         self.behind = behind
-        self.folded = {fold(name): row for name, row in self.items()}
+        self.rows: dict[str, R] = {}
+        self.folded: dict[str, R] = {}
+        for row in rows:
+            self.add(row)
+
+    def add(self, row: R) -> None:
+        self.rows[row.name] = row
+        for name in (row.name, *row.aliases):
+            self[name] = self.folded[fold(name)] = row
 
     def find(self, name: str) -> R | None:
         if name in self:

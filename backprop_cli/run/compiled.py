@@ -14,6 +14,7 @@ from typing import cast
 
 from backprop_cli.formula import python
 from backprop_cli.formula.build import ZERO, names_in, negative, rebuild, rename, total
+from backprop_cli.formula.defined import bends
 from backprop_cli.formula.evaluate import as_float
 from backprop_cli.formula.nodes import Call, Comparison, Formula, Name, Sum
 from backprop_cli.graph.expand import expand
@@ -36,10 +37,6 @@ NEAR = 0.01
 ROUNDING = 2.0**-42
 """A sum that is no larger than this share of its terms is 0: a rounding error away from a kink is
 on it."""
-KINKED = frozenset(
-    {"relu", "relu'", "leaky_relu", "leaky_relu'", "elu'", "abs", "abs'", "step", "sign"}
-)
-"""Functions that bend or jump where their argument is 0."""
 
 
 def run_on(
@@ -122,7 +119,7 @@ def _cycle(problem: Problem) -> list[Graph]:
 def compile_updates(graph: Graph, *, single: bool = False) -> Loop:
     """The loop over updates of one graph as a Python function; `single`: there is one batch."""
     source = update_source(graph, single=single)
-    scope: dict[str, object] = {**python.HELPERS, "f_all_finite": _all_finite}
+    scope = {**python.scope(source), "f_all_finite": _all_finite}
     exec(compile(source, "<update>", "exec"), scope)  # generated from the checked tree only
     return cast(Loop, scope["updates"])
 
@@ -215,7 +212,7 @@ def _settled(
         if isinstance(part, Comparison) and part.right != ZERO:
             part = Comparison(total(part.left, negative(part.right)), part.relation, ZERO)
         part = rebuild(part, lambda inner: lift(inner, own))
-        if isinstance(part, Call) and part.function in KINKED:
+        if isinstance(part, Call) and part.arguments and part.arguments[0] in bends(part):
             first, *rest = part.arguments
             return Call(part.function, (decide(first, own), *rest))
         if isinstance(part, Comparison) and part.right == ZERO:

@@ -7,7 +7,7 @@ there. SymPy is not needed for it: the slopes are those of the tables.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, TypeAlias
@@ -69,7 +69,7 @@ class Group:
     title: str
     words: tuple[str, ...]  # what it may be asked for by, beside its name
     rows: Mapping[str, Row]
-    names: tuple[str, ...]  # of its rows, aliases among them
+    names: Collection[str]  # of its rows, aliases among them
     find: Callable[[str], Row | None]
     overview: Callable[[Sequence[Row]], Iterator[Block]]
     details: Callable[[Row], Iterator[Block]]
@@ -551,7 +551,9 @@ def _remedy(row: RemedyRule) -> Iterator[Block]:
 _FUNCTIONS: Mapping[str, Function] = {
     row.name: row
     for row in functions.PLAIN_FUNCTIONS
-    if row.name not in ("max_share", "min_share")  # which only gradients are written with
+    # Activations have a list of their own; with the others only gradients are written.
+    if row.name not in activations.ACTIVATIONS
+    and row.name not in ("max_share", "min_share", "abs'", "clip'")
 }
 
 
@@ -605,18 +607,27 @@ GROUPS: tuple[Group, ...] = (
         "Activations",
         ("activation",),
         activations.ACTIVATIONS,
-        activations.NAMES,
+        activations.BY_ANY_NAME,
         activations.find,
         _activations,
         _activation,
     ),
-    Group("losses", "Losses", ("loss",), losses.LOSSES, losses.NAMES, losses.find, _losses, _loss),
+    Group(
+        "losses",
+        "Losses",
+        ("loss",),
+        losses.LOSSES,
+        losses.BY_ANY_NAME,
+        losses.find,
+        _losses,
+        _loss,
+    ),
     Group(
         "optimizers",
         "Optimizers",
         ("optimizer", "optimisers", "optimiser"),
         optimizers.OPTIMIZERS,
-        optimizers.NAMES,
+        optimizers.BY_ANY_NAME,
         optimizers.find,
         _optimizers,
         _optimizer,
@@ -626,7 +637,7 @@ GROUPS: tuple[Group, ...] = (
         "Initializers",
         ("initializer", "initialisers", "initialiser"),
         initializers.INITIALIZERS,
-        initializers.NAMES,
+        initializers.BY_ANY_NAME,
         initializers.find,
         _initializers,
         _initializer,
@@ -636,7 +647,7 @@ GROUPS: tuple[Group, ...] = (
         "Penalties, clipping, normalisation",
         ("remedy", "penalties", "penalty"),
         remedies.REMEDIES,
-        remedies.NAMES,
+        remedies.BY_ANY_NAME,
         remedies.find,
         _remedies,
         _remedy,

@@ -17,7 +17,7 @@ from backprop_cli.formula.parse import parse
 
 def run(formula: Formula, values: dict[str, float]) -> float:
     source = python.write(formula, lambda name: "q_" + name)
-    found = eval(source, dict(python.HELPERS), {"q_" + name: v for name, v in values.items()})
+    found = eval(source, python.scope(source), {"q_" + name: v for name, v in values.items()})
     return float(found)
 
 

@@ -141,11 +141,11 @@ def test_what_the_schema_refuses_the_reader_refuses(text: str) -> None:
 @pytest.mark.parametrize(
     ("names", "text"),
     [
-        (activations.NAMES, NETWORK.replace("sigmoid", "{}")),
-        (losses.NAMES, NETWORK.replace("half_squared_error", "{}")),
-        (optimizers.NAMES, NETWORK + "learning_rate: 1\ntraining: {{optimizer: {}}}\n"),
+        (activations.BY_ANY_NAME, NETWORK.replace("sigmoid", "{}")),
+        (losses.BY_ANY_NAME, NETWORK.replace("half_squared_error", "{}")),
+        (optimizers.BY_ANY_NAME, NETWORK + "learning_rate: 1\ntraining: {{optimizer: {}}}\n"),
         (
-            [name for name in initializers.NAMES if name != "constant"],
+            [name for name in initializers.BY_ANY_NAME if name != "constant"],
             one_layer("{{units: 1, activation: relu, weights: {{init: {}}}}}"),
         ),
     ],

@@ -18,6 +18,9 @@ TEXTBOOK = {
     "ln": sympy.log,
     "sqrt": sympy.sqrt,
     "erf": sympy.erf,
+    "tanh": sympy.tanh,
+    "tanh'": lambda z: 1 - sympy.tanh(z) ** 2,
+    "softplus": lambda z: sympy.log(1 + sympy.exp(z)),
     "sigmoid": lambda z: 1 / (1 + sympy.exp(-z)),
 }
 

@@ -16,7 +16,7 @@ from backprop_cli.formula.nodes import Call, Name, Number, Quotient
 from backprop_cli.formula.plain import write
 from backprop_cli.rules.activations import (
     ACTIVATIONS,
-    NAMES,
+    BY_ANY_NAME,
     SOFTMAX,
     find,
     softmax_formula,
@@ -91,6 +91,15 @@ IN_MPMATH = {
     "softplus": lambda z: mpmath.log1p(mpmath.exp(z)),
     "swish": lambda z: z * logistic(z),
     "gelu": lambda z: z * mpmath.ncdf(z),
+    "gelu_tanh": lambda z: (
+        z / 2 * (1 + mpmath.tanh(mpmath.sqrt(2 / mpmath.pi) * (z + mpmath.mpf("0.044715") * z**3)))
+    ),
+    "mish": lambda z: z * mpmath.tanh(mpmath.log1p(mpmath.exp(z))),
+    "selu": lambda z: (
+        mpmath.mpf("1.0507009873554805")
+        * (z if z > 0 else mpmath.mpf("1.6732632423543772") * mpmath.expm1(z))
+    ),
+    "hard_sigmoid": lambda z: min(max(z / 6 + mpmath.mpf(1) / 2, mpmath.mpf(0)), mpmath.mpf(1)),
     "step": lambda z: mpmath.mpf(z >= 0),
     "sign": lambda z: mpmath.mpf(1 if z >= 0 else -1),
 }
@@ -151,7 +160,7 @@ def test_every_name_of_the_manual_is_found():
     listed = "identity linear sigmoid tanh relu leaky_relu elu softplus swish silu gelu step sign softmax"
     for name in listed.split():
         assert find(name) is not None
-        assert name in NAMES
+        assert name in BY_ANY_NAME
     assert find("linear") is find("identity")
     assert find("silu") is find("swish")
     assert find("sigmod") is None

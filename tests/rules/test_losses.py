@@ -15,9 +15,9 @@ from backprop_cli.formula.nodes import Name, Number
 from backprop_cli.formula.plain import write
 from backprop_cli.rules.activations import softmax_formula
 from backprop_cli.rules.losses import (
+    BY_ANY_NAME,
     COMBINED,
     LOSSES,
-    NAMES,
     combined_slope,
     find,
     loss_formula,
@@ -226,6 +226,6 @@ def test_every_name_of_the_manual_is_found():
     )
     for name in listed.split():
         assert find(name) is LOSSES[name]
-        assert name in NAMES
+        assert name in BY_ANY_NAME
     assert find("mse") is LOSSES["mean_squared_error"]
     assert find("accuracy") is None
