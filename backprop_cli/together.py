@@ -1,11 +1,14 @@
-"""Which options of a command go together: what it cannot honour it refuses, and says why."""
+"""Which options of a command go together: what it cannot honour it refuses, and says why.
+
+Refused is what would be missed in the result. Options of the layout (`--ascii`, `--width`,
+`--paper`) that a format has no use for are let pass: scripts give them whatever the format.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-LAYOUT = ("--ascii", "--width", "--paper")
 WORK = ("--symbolic", "--composed", "--form", "--record", "--exact", "--round-each")
 
 
@@ -17,8 +20,6 @@ class Apart:
     refused: tuple[str, ...]
     because: str
 
-
-DATA = "it is data for programs, without a layout"
 
 TABLE: Sequence[Apart] = (
     Apart(
@@ -33,23 +34,10 @@ TABLE: Sequence[Apart] = (
     ),
     Apart(
         ("--format json",),
-        ("--curve", "--digits", "--exact", "--record", *LAYOUT),
-        "its numbers are in full precision, and it has no layout",
+        ("--curve", "--digits", "--exact", "--record"),
+        "its numbers are in full precision, and it has no pictures",
     ),
-    Apart(("--format sympy",), ("--curve", "--record", *LAYOUT), DATA),
-    Apart(("--answers",), LAYOUT, DATA),
-    *(
-        Apart((f"--format {name}",), LAYOUT, DATA)
-        for name in ("junit", "gradescope", "github", "classroom50", "csv")
-    ),
-    *(
-        Apart((f"--format {name}",), ("--ascii", "--width"), "they are for text")
-        for name in ("markdown", "latex", "html", "pdf", "svg", "mermaid")
-    ),
-    *(
-        Apart((f"--format {name}",), ("--paper",), "it is for pages of paper, in PDF and LaTeX")
-        for name in ("text", "markdown", "html")
-    ),
+    Apart(("--format sympy",), ("--curve", "--record"), "it is a script without pictures"),
 )
 
 

@@ -194,7 +194,6 @@ def test_equations(seed: str) -> None:
         (["--layers", "2-1", "--activation", "step", "--loss", "hinge"], "leave --loss out"),
         (["--equations", "--loss", "hinge"], "--loss belongs to --layers"),
         (["--from", "one-neuron", "--seed", "2"], "--seed belongs to --layers or --equations"),
-        (["--layers", "2-1", "--width", "80"], "--width belongs to --list"),
         (["--from", "two-hiden-layers"], "did you mean `two-hidden-layers`?"),
         (["--from", "../pyproject"], "`../pyproject` is no shipped example"),
     ],

@@ -70,7 +70,6 @@ def new(
     chosen = only_one(wanted)
     refuse(chosen, "--layers", **{"--activation": activation, "--loss": loss})
     refuse(chosen, "--layers or --equations", **{"--seed": seed})
-    refuse(chosen, "--list", **{"--ascii": ascii or None, "--width": width})
     from backprop_cli import shipped, starter
 
     try:

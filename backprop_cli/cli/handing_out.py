@@ -69,7 +69,7 @@ def worksheet(
     if answers and (digits is not None or form is not Form.REUSE):
         raise UsageProblem("--form and --digits are of the sheet, not of an answer file")
     chosen = None if answers else format or by_ending(output, ENDINGS, Format.TEXT)
-    honour(chosen, {"--answers": answers}, ascii, width, paper)
+    honour(chosen, {"--digits": digits})
     problem = read(file, student)
     from backprop_cli.marking.asked import updates_asked
     from backprop_cli.run import solve as solve_problem
@@ -80,6 +80,11 @@ def worksheet(
     complain_of_unused(problem, [iteration.graph for iteration in run.iterations])
     if chosen is None:
         deliver(answers_template(run, answer_kind(format, output)), output)
+        return
+    if chosen is Format.JSON:
+        from backprop_cli.worksheet.blank_json import blank_json
+
+        deliver(blank_json(run), output)
         return
     choices = Choices(form=BLANK_FORMS[form], digits=digits, pictures=chosen is not Format.TEXT)
     document = blank(run, choices)

@@ -12,7 +12,7 @@ import typer
 from backprop_cli.cli.app import NOT_PASSED, OK, WRONG_INPUT, UsageProblem, app
 from backprop_cli.cli.formats import REPORT_ENDINGS, Format, ReportFormat
 from backprop_cli.cli.options import Ascii, Output, ProblemFile, Student, Width
-from backprop_cli.cli.shared import by_ending, complain_of_unused, honour, read, rendered
+from backprop_cli.cli.shared import by_ending, complain_of_unused, read, rendered
 from backprop_cli.console import (
     Progress,
     complain,
@@ -64,7 +64,6 @@ def check(
 ) -> None:
     """Mark answer files: honest rounding costs nothing, one slip costs one mark."""
     chosen = format or by_ending(output, REPORT_ENDINGS, ReportFormat.TEXT)
-    honour(chosen, {}, ascii, width)
     if [file, *answers].count("-") > 1:
         raise UsageProblem("only one file can be read from stdin")
     problem = read(file)

@@ -82,17 +82,10 @@ def refuse(chosen: str, where: str, **options: object) -> None:
             raise UsageProblem(f"{option} belongs to {where} and means nothing with {chosen}")
 
 
-def honour(
-    format: StrEnum | None,
-    given: Mapping[str, object],
-    ascii: bool,
-    width: int | None,
-    paper: Paper = Paper.A4,
-) -> None:
+def honour(format: StrEnum | None, given: Mapping[str, object]) -> None:
     """Refuse the options of a command that it cannot honour beside the others."""
-    layout = {"--ascii": ascii, "--width": width, "--paper": paper is not Paper.A4}
     named = {} if format is None else {f"--format {format.value}": True}
-    if (reason := conflict({**given, **layout, **named})) is not None:
+    if (reason := conflict({**given, **named})) is not None:
         raise UsageProblem(reason)
 
 
@@ -136,7 +129,7 @@ def rendered(
             except pdf.PdfUnavailable as missing:
                 raise Undeliverable(str(missing)) from None
         case Format.JSON:
-            raise UsageProblem("only a solution is written as JSON")
+            raise UsageProblem("this is not written as JSON")
         case Format.SYMPY:
             raise UsageProblem("only a solution is written as a SymPy script")
         case _:

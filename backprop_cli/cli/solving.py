@@ -115,9 +115,6 @@ def solve(
             "--curve": curve,
             "--lr-sweep": lr_sweep,
         },
-        ascii,
-        width,
-        paper,
     )
     problem = read(file, student)
     from backprop_cli.run import solve as solve_problem
@@ -217,7 +214,6 @@ def draw(
 ) -> None:
     """The network with its values and gradients as a picture."""
     chosen = format or by_ending(output, PICTURE_ENDINGS, Picture.SVG)
-    honour(chosen, {}, ascii, width)
     problem = read(file, student)
     from backprop_cli.run import solve as solve_problem
     from backprop_cli.worksheet.diagram import diagram
