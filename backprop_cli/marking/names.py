@@ -1,22 +1,46 @@
-"""From a name as a student writes it to the quantity on the sheet."""
+"""From a name as a student writes it to the quantity on the sheet.
+
+First the sheet's own spellings; then the name is taken apart (letter, layer, indices, hat, prime)
+and compared with how the sheet itself writes its quantities. One that fits is meant.
+"""
 
 from __future__ import annotations
 
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+from typing import NamedTuple
 
 from backprop_cli.diagnostics import closest
-from backprop_cli.formula.nodes import Name
-from backprop_cli.formula.spelling import LATIN, Glyph, spell
+from backprop_cli.formula.characters import plain_characters
+from backprop_cli.formula.nodes import Formula, Name
+from backprop_cli.formula.spelling import LATIN, Glyph, Symbol, spell
 from backprop_cli.graph.step import Graph
+from backprop_cli.marking.handwriting import cleaned, from_latex
 
-LONGEST_NAME = 80
+LONGEST_NAME = 120
 CACHE_SIZE = 4096
+MOST_FITTING = 6
 
 _MARK = re.compile(r"\[([0-9]+)\]")
 _PRIMES = re.compile("['’′´`]\\Z")
 _NEW = re.compile(r"[\^_]?[({]?new[)}]?(?=\Z|\[)", re.I)
+
+
+class Found(NamedTuple):
+    """The quantities that a name fits. `change`: Δw, which is a gradient to some and the change
+    of w to others."""
+
+    names: tuple[str, ...] = ()
+    change: bool = False
+
+    @property
+    def one(self) -> str | None:
+        return self.names[0] if len(self.names) == 1 and not self.change else None
+
+
+NOTHING = Found()
 
 
 class AnswerNames:
@@ -39,10 +63,15 @@ class AnswerNames:
         for name in (*graph.leaf, *graph.step):  # where `y` is shown for ŷ, it means ŷ
             self.known.update(dict.fromkeys(graph.lettering.spellings(name), name))
         self._cache: dict[str, str | None] = {}
+        self._taken_apart: dict[str, Found] = {}
         self._shown: Mapping[str, str] | None = None
 
     def find(self, written: str) -> str | None:
-        """The sheet's name for what is written, or None."""
+        """The sheet's name for what is written, or None where none or several fit."""
+        return self.exactly(written) or self.look(written).one
+
+    def exactly(self, written: str) -> str | None:
+        """The sheet's name for one of its own spellings."""
         found = self.known.get(written)
         if found is not None:
             return found
@@ -53,6 +82,36 @@ class AnswerNames:
                 self._cache.clear()
             self._cache[written] = self._search(written)
         return self._cache[written]
+
+    def look(self, written: str) -> Found:
+        """What a name fits that is none of the sheet's own spellings."""
+        if len(written) > LONGEST_NAME:
+            return NOTHING
+        if written not in self._taken_apart:
+            if len(self._taken_apart) >= CACHE_SIZE:
+                self._taken_apart.clear()
+            self._taken_apart[written] = self._apart.look(written)
+        return self._taken_apart[written]
+
+    @cached_property
+    def _apart(self) -> _Apart:
+        return _Apart(self)
+
+    @cached_property
+    def locals(self) -> Mapping[str, Formula]:
+        """Local derivatives that are written in place and are no steps: ∂z₁/∂a₁ = w₁₁."""
+        found = dict(self.graph.trivial_slopes)
+        for step in self.graph.steps:
+            for link in step.links:
+                if link.upstream is not None or link.slope is None:
+                    found.setdefault(f"d{link.child}/d{link.parent}", link.local)
+        others: dict[str, list[str]] = {}
+        for alias, name in self.graph.aliases.items():
+            others.setdefault(name, []).append(alias)
+        for name, formula in list(found.items()):
+            for renamed in _derivative_aliases(name, others):
+                found.setdefault(renamed, formula)
+        return {name: formula for name, formula in found.items() if name not in self.known}
 
     def nearest(self, written: str) -> list[str]:
         plain = normalised(written[:LONGEST_NAME])
@@ -91,6 +150,233 @@ class AnswerNames:
                     shown.setdefault("".join(unicodedata.normalize("NFC", text).split()), name)
             self._shown = shown
         return self._shown.get("".join(unicodedata.normalize("NFC", written).split()))
+
+
+class _Written(NamedTuple):
+    """A letter with its marks, as it was typed. `layer` is None where none is set apart."""
+
+    base: str
+    hat: bool
+    layer: str | None
+    groups: tuple[str, ...]
+    sample: int | None = None
+
+
+_LOSSES = frozenset({"l", "e", "j", "c", "loss", "cost", "error"})
+_RATES = frozenset({"alpha", "lr", "eta", "rate", "learning_rate", "learningrate", "epsilon"})
+_LETTERS = re.compile(r"(?:hat[_({ ]*(?=[A-Za-z]))?([A-Za-z]+)")
+_SUPER = re.compile(r"\^([({\[]{0,2})(\d{1,6})([)}\]]{0,2})")
+_INDEX = re.compile(r"_?([({\[]{0,2})(\d{1,6}(?:[,_]\d{1,6}){0,3})([)}\]]{0,2})")
+_HAT = re.compile(r"_?hat|\^(?=\Z|_|\d)")
+_NEW_BEFORE = re.compile(r"(?:new|updated|neu)(?:[_ ]+|(?=[({\[]))", re.I)
+_NEXT = r"(?:new|updated|upd|next|neu|t\+1|k\+1|n\+1|\+)"
+_NEW_AFTER = re.compile(
+    rf"(?:[_^]?(?:\(\{{?{_NEXT}\}}?\)|\{{\(?{_NEXT}\)?\}}|\[{_NEXT}\])|(?<![({{\[])[_^]?{_NEXT}"
+    r"|['’′´`*]|\^[({]?['’′][)}]?)\Z",
+    re.I,
+)
+_NEW_INSIDE = re.compile(r"[_^,]?(?:\(new\)|\{\(?new\)?\}|new)(?=[_^\d}])", re.I)
+_LOSS_ABOVE = re.compile(r"d_?(?P<above>L|E|J|C|loss|cost|error)(?:/d_?|_d_?|d|_by_d|/)", re.I)
+_GRADIENT = re.compile(r"(?:grad(?:ient)?(?:_?of)?|d|g)_?[({\[]?", re.I)
+_CHANGE = re.compile(r"(?:Delta_?|delta_?(?=[a-z])|D_?(?=[a-z]))")
+_QUOTIENT = re.compile(r"d_?([^/]+)/d_?([^/]+)\Z")
+_OPEN = {"(": ")", "{": "}", "[": "]"}
+
+
+class _Apart:
+    """The quantities of a sheet by their letters and marks."""
+
+    def __init__(self, names: AnswerNames) -> None:
+        self.names = names
+        self.graph = names.graph
+        self.index: dict[tuple[str, ...], dict[str, None]] = {}
+        new = set(self.graph.carried.values())
+        for written, name in names.known.items():
+            if name not in new and "/" not in written:
+                self._enter(written, name)
+
+    def _enter(self, written: str, name: str) -> None:
+        glyph = spell(written, self.graph.lettering)
+        if not isinstance(glyph, Symbol) or glyph.of is not None:
+            return
+        groups = tuple(re.findall(r"\d+", written.partition("[")[0]))
+        base, layer = LATIN.get(glyph.base, glyph.base), glyph.superscript
+        below, hat = glyph.subscript.replace(",", ""), "^" if glyph.hat else ""
+        for key in (
+            ("groups", base, hat, *groups),
+            ("joined", base, hat, "".join(groups)),
+            ("shown", base, hat, layer, below),
+            *([("below", base, hat, below), ("layer", base, hat, layer)] if layer else []),
+            ("letter", base, hat),
+        ):
+            self.index.setdefault(key, {})[name] = None
+            self.index.setdefault((f"{key[0]}*", base.lower(), *key[2:]), {})[name] = None
+
+    def look(self, written: str) -> Found:
+        spaced = _plain(written)
+        text = "".join(spaced.split())
+        if not text or not text.isascii():
+            return NOTHING
+        bare, new = _without_new(spaced)
+        if new:
+            found = self._symbol(bare)
+            after = [self.graph.carried[name] for name in found if name in self.graph.carried]
+            return Found(tuple(dict.fromkeys(after)))
+        if change := _CHANGE.match(text):
+            found = self._gradients(text[change.end() :])
+            if found:
+                return Found(found, change=True)
+        return Found(
+            self._symbol(text)
+            or self._derivative(text)
+            or self._delta(text)
+            or self._word(text.lower())
+        )
+
+    def _symbol(self, text: str) -> tuple[str, ...]:
+        for written in _read(text):
+            for kind, base, *rest in _keys(written):
+                for key in ((kind, base, *rest), (f"{kind}*", base.lower(), *rest)):
+                    names = dict(self.index.get(key, {}))
+                    if kind == "below":
+                        # z2 may be of unit 2, or of layer 2 where that has a single unit.
+                        layer = self.index.get((key[0].replace("below", "layer"), *key[1:]), {})
+                        names |= layer if len(layer) == 1 else {}
+                    if found := self._of_sample(names, written.sample):
+                        return found
+        return ()
+
+    def _of_sample(self, names: Iterable[str], sample: int | None) -> tuple[str, ...]:
+        if sample is None:
+            whole = tuple(name for name in names if "[" not in name)
+            return (whole or tuple(names))[:MOST_FITTING]
+        return tuple(name for name in names if name.endswith(f"[{sample}]"))
+
+    def _derivative(self, text: str) -> tuple[str, ...]:
+        if loss := _LOSS_ABOVE.match(text):
+            below = text[loss.end() :]
+            if found := self._gradients(below):
+                return found
+        if parts := _QUOTIENT.match(text):
+            above, below = self._symbol(parts[1]), self._symbol(parts[2])
+            names = [
+                self.names.known.get(name, name)
+                for one in above
+                for other in below
+                for name in (f"d{one}/d{other}",)
+                if name in self.names.known or name in self.names.locals
+            ]
+            return tuple(dict.fromkeys(names))
+        if (gradient := _GRADIENT.match(text)) and gradient.end() < len(text):
+            below = text[gradient.end() :]
+            if opening := _OPEN.get(gradient[0][-1]):
+                below = below.removesuffix(opening)
+            return self._gradients(below)
+        return ()
+
+    def _gradients(self, below: str) -> tuple[str, ...]:
+        """∂L/∂ what is written."""
+        derivative = self.graph.derivative
+        found = []
+        for name in self._symbol(below):
+            sample = self.names.known.get(f"d{self.graph.output}/d{name}")
+            if sample is not None:
+                found.append(sample)
+            elif name in derivative:
+                found.append(derivative[name].name)
+        return tuple(dict.fromkeys(found))
+
+    def _delta(self, text: str) -> tuple[str, ...]:
+        """δ of a unit is ∂L/∂z."""
+        if text[:5].lower() != "delta":
+            return ()
+        rest = text[5:]
+        return self._gradients(f"z{rest}")
+
+    def _word(self, text: str) -> tuple[str, ...]:
+        if text in _LOSSES and self.graph.output in self.graph.step:
+            return (self.graph.output,)
+        if text in _RATES and "eta" in self.graph.leaf:
+            return ("eta",)
+        return ()
+
+
+def _plain(written: str) -> str:
+    """The name in plain characters, its spaces kept."""
+    text = plain_characters(from_latex(cleaned(written)).replace("∇", "grad_")).text
+    return text.replace("⁽", "").replace("⁾", "").strip()
+
+
+def _without_new(spaced: str) -> tuple[str, bool]:
+    """The name of the old value where that of the new one was written: `new w`, `w'`, `w_new`."""
+    before = _NEW_BEFORE.match(spaced)
+    text = "".join(spaced[before.end() :].split()) if before else "".join(spaced.split())
+    if before and text:
+        return text, True
+    for pattern in (_NEW_AFTER, _NEW_INSIDE):
+        if (found := pattern.search(text)) and found.start() > 0:
+            return text[: found.start()] + text[found.end() :], True
+    return text, False
+
+
+def _read(text: str) -> Iterator[_Written]:
+    """The letter and marks of a name; a number in brackets at its end may be the sample."""
+    if (marked := re.fullmatch(r"(.+)\[(\d{1,6})\]", text)) and (whole := _marks(marked[1])):
+        yield whole._replace(sample=int(marked[2]))
+    if whole := _marks(text):
+        yield whole
+
+
+def _marks(text: str) -> _Written | None:
+    found = _LETTERS.match(text)
+    if found is None:
+        return None
+    base = found[1]
+    hat = found.start(1) > 0
+    if len(base) > 3 and base.lower().endswith("hat"):
+        base, hat = base[:-3], True
+    layer: str | None = None
+    groups: list[str] = []
+    place = found.end()
+    if text[place - len(text) :][:1] == ")" and "(" in found[0]:
+        place += 1
+    while place < len(text):
+        if above := _SUPER.match(text, place):
+            if layer is not None or not _fits(above[1], above[3]):
+                return None
+            layer, place = above[2], above.end()
+        elif index := _INDEX.match(text, place):
+            if not _fits(index[1], index[3]):
+                return None
+            groups += index[2].replace("_", ",").split(",")
+            place = index.end()
+        elif not hat and (mark := _HAT.match(text, place)):
+            hat, place = True, mark.end()
+        else:
+            return None
+    return _Written(base, hat, layer, tuple(groups))
+
+
+def _fits(opening: str, closing: str) -> bool:
+    return "".join(_OPEN[sign] for sign in reversed(opening)) == closing
+
+
+def _keys(written: _Written) -> Iterator[tuple[str, ...]]:
+    """What the sheet's quantities are compared with, the closest reading first."""
+    base, hat = written.base, "^" if written.hat else ""
+    joined = "".join(written.groups)
+    if written.layer is not None:
+        yield ("shown", base, hat, written.layer, joined)
+        if not joined:
+            yield ("layer", base, hat, written.layer)
+        return
+    if joined:
+        yield ("groups", base, hat, *written.groups)
+        yield ("joined", base, hat, joined)
+        yield ("below", base, hat, joined)
+    else:
+        yield ("joined", base, hat, "")
+        yield ("letter", base, hat)
 
 
 def _bare(name: str) -> str:
