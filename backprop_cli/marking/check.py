@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from fractions import Fraction
 from functools import cached_property
 
+from backprop_cli.formula.nodes import Formula
 from backprop_cli.graph.step import Graph
 from backprop_cli.marking.answers import MOST_CHARACTERS, Answer, Submission
 from backprop_cli.marking.asked import updates_asked
 from backprop_cli.marking.evidence import Evidence, accidental, shown_ideas
 from backprop_cli.marking.expressions import ExpressionJudge, Expressions
-from backprop_cli.marking.feedback import FORMULA_RIGHT, MISSING, counted_here, look_again
+from backprop_cli.marking.feedback import (
+    CHANGE,
+    FORMULA_RIGHT,
+    LOCAL,
+    MISSING,
+    counted_here,
+    look_again,
+)
 from backprop_cli.marking.judge import Judgement, NumberJudge
 from backprop_cli.marking.mistakes import Idea, Slips
 from backprop_cli.marking.model import AnswerResult, Head, Mistake, SubmissionReport, Verdict
@@ -33,6 +40,7 @@ from backprop_cli.marking.readings import (
 )
 from backprop_cli.marking.sheet import AnswerKey, Node, Structure
 from backprop_cli.marking.slips import Budget, SlipFinder
+from backprop_cli.marking.texts import Commas, commas_of, parts_of
 from backprop_cli.marking.work import Habit, Work
 from backprop_cli.problem.model import Problem
 from backprop_cli.run import solve
@@ -45,8 +53,6 @@ FEWEST_DIFFERENT = 4
 """A number at places where at least so many different ones belong was not worked out there."""
 MOST_TRIED = 2
 """So many readings of a whole sheet are judged in full before the next one is looked for."""
-MOST_PARTS = 4
-"""What has more parts than this between signs of equality is no answer."""
 CACHED_NUMBERS = 50_000
 
 
@@ -154,12 +160,10 @@ class Checker:
                 (),
                 submission.error,
             )
-        sheets = [
-            _Sheet(self, key, submission.iterations[place])
-            if place < len(submission.iterations)
-            else _Sheet(self, key, ())
-            for place, key in enumerate(self.keys)
-        ]
+        written = [*submission.iterations, *[()] * len(self.keys)]
+        texts = [text for answers in written for answer in answers for text in answer.texts]
+        commas: Commas = commas_of(texts) if any("," in text for text in texts) else ""
+        sheets = [_Sheet(self, place, written[place], commas) for place, _ in enumerate(self.keys)]
         results = self._best(sheets).results
         for place in range(len(self.keys), len(submission.iterations)):
             results.extend(self._beyond(place + 1, submission.iterations[place]))
@@ -232,52 +236,43 @@ def given_text(answer: Answer) -> str:
     return text if len(text) <= GIVEN_LENGTH else text[:GIVEN_LENGTH] + "…"
 
 
-_EQUALS = re.compile(r"(?<![<>=!])=(?!=)|≈|^\s*~")
-
-
-def parts_of(texts: Sequence[str]) -> Iterator[str]:
-    """`tanh(0.23) = 0.226` is an expression and a number, and `≈ 0.226` just the number.
-
-    Each part keeps its column, for messages.
-    """
-    for text in texts:
-        ends = [*(found.end() - 1 for found in _EQUALS.finditer(text)), len(text)]
-        if not 1 < len(ends) <= MOST_PARTS or not text.strip(" =≈~"):
-            yield text
-            continue
-        start = 0
-        for end in ends:
-            if text[start:end].strip():
-                yield " " * start + text[start:end]
-            start = end + 1
-
-
 class _Sheet:
     """What was written for one update, read once."""
 
-    def __init__(self, checker: Checker, key: AnswerKey, answers: tuple[Answer, ...]) -> None:
+    def __init__(
+        self, checker: Checker, place: int, answers: tuple[Answer, ...], commas: Commas
+    ) -> None:
         self.checker = checker
-        self.key = key
+        self.key = checker.keys[place]
+        self.expressions = checker.expressions[place]
+        self.commas = commas
+        self.typed: dict[int, str] = {}  # names that are not the sheet's own spelling
+        self.read_as: dict[int, str] = {}  # what was taken for something that it does not look like
+        self.extras: list[tuple[Answer, str, Formula]] = []  # right or wrong, and not on the sheet
         self.given: dict[int, Answer] = {}
         self.numbers: dict[int, Written] = {}
+        self.stated: dict[int, Written] = {}  # of given quantities, written down again
         self.texts: dict[int, tuple[str, ...]] = {}
         self.strangers: list[Answer] = []
         self._sort(answers)
         self.habit = self._habit()
         self.everywhere = self._everywhere()
-        self.order = sorted(key.asked.keys() | self.given.keys())
+        self.order = sorted(self.key.asked.keys() | self.given.keys())
 
     def _sort(self, answers: tuple[Answer, ...]) -> None:
-        known = self.key.known
+        names = self.key.names
         slots = self.key.structure.slots
-        number = self.checker.number
-        symbolic = self.key.symbolic
-        leaves = self.key.structure.leaves
         for answer in answers:
-            name = known.get(answer.name) or self.key.names.find(answer.name)
+            name = names.exactly(answer.name)
             if name is None:
-                self.strangers.append(answer)
-                continue
+                name = names.look(answer.name).one
+                if name is not None and name in names.locals:
+                    self.extras.append((answer, name, names.locals[name]))
+                    continue
+                if name is None:
+                    self.strangers.append(answer)
+                    continue
+                self.typed.setdefault(slots[name], answer.name)
             slot = slots[name]
             if slot in self.given:
                 first = self.given[slot]
@@ -287,19 +282,40 @@ class _Sheet:
                 self.texts.pop(slot, None)
                 continue
             self.given[slot] = answer
-            if answer.problem is not None or slot < leaves:
-                continue
-            expressions = []
-            for text in parts_of(answer.texts):
-                written = None if symbolic else number(text.strip())
-                if written is None:
-                    expressions.append(text)
-                elif slot in self.numbers:
-                    self.given[slot] = answer._replace(problem="it holds two numbers")
-                else:
-                    self.numbers[slot] = written
-            if expressions:
-                self.texts[slot] = tuple(expressions)
+            if answer.problem is None:
+                self._read(slot, answer)
+
+    def _read(self, slot: int, answer: Answer) -> None:
+        """The numbers and expressions in one answer."""
+        node = self.key.structure.nodes[slot]
+        symbolic = self.key.symbolic
+        numbers = self.stated if node is None else self.numbers
+        expressions = []
+        read_as: list[str] = []
+        texts = list(parts_of(answer.texts))
+        if len(texts) > 1:  # `z1_1 = 0.855` under z1_1
+            own = self.key.structure.names[slot]
+            texts = [text for text in texts if self.key.names.find(text.strip()) != own] or texts
+        for text in texts:
+            written = None if symbolic else self.checker.number(text.strip())
+            if written is None and len(text) <= MOST_CHARACTERS:
+                unit = None if node is None or node.step.unit is None else node.step.unit.index
+                found = self.expressions.reader.read(text, self.commas, symbolic, unit)
+                if found.question:
+                    self.given[slot] = answer._replace(problem=found.question)
+                    return
+                written, text = found.number, found.expression or text
+                read_as += [found.read_as] if found.read_as else []
+            if written is None:
+                expressions.append(text)
+            elif slot in numbers:
+                self.given[slot] = answer._replace(problem="it holds two numbers")
+            else:
+                numbers[slot] = written
+        if expressions:
+            self.texts[slot] = tuple(expressions)
+        if read_as:
+            self.read_as[slot] = " = ".join(read_as)
 
     def _habit(self) -> Habit:
         """How this student rounds: to significant digits as a rule, or to the same decimals."""
@@ -332,11 +348,9 @@ class _Sheet:
 
     def told(self) -> Iterator[Reading]:
         """Given quantities that were written down as another number."""
-        for slot, answer in self.given.items():
-            if slot < self.key.structure.leaves and len(answer.texts) == 1:
-                written = self.checker.number(answer.texts[0])
-                if written is not None and not self.is_given(slot, written):
-                    yield misread(self.key.structure.names[slot], written.value)
+        for slot, written in self.stated.items():
+            if not self.is_given(slot, written):
+                yield misread(self.key.structure.names[slot], written.value)
 
     def is_given(self, slot: int, written: Written) -> bool:
         truth = self.key.truth[slot]
@@ -465,6 +479,8 @@ class _Update:
                     key.number, name, "", "missing", 0.0, asked[slot], MISSING, None,
                     self._expected(slot), None,
                 )  # fmt: skip
+        for answer, name, formula in self.sheet.extras[:MOST_UNKNOWN]:
+            yield self._extra(answer, name, formula)
         for place, answer in enumerate(self.sheet.strangers[:MOST_UNKNOWN]):
             yield self._stranger(answer, place < MOST_SUGGESTIONS)
 
@@ -498,6 +514,8 @@ class _Update:
             answer.line,
             answer.column,
             judgement.same_as,
+            self.sheet.typed.get(slot, ""),
+            self.sheet.read_as.get(slot, ""),
         )
 
     def _settled(
@@ -580,19 +598,32 @@ class _Update:
     def _leaf(self, slot: int, answer: Answer) -> Judgement:
         """A given quantity repeated: it must be what is given, and earns nothing."""
         truth = self.key.truth[slot]
-        values = [self.checker.number(text) for text in answer.texts]
         name = self.key.structure.names[slot]
-        if truth == truth and all(
-            value is not None and self.sheet.is_given(slot, value) for value in values
-        ):
+        written = self.sheet.stated.get(slot)
+        if truth == truth and written is not None and self.sheet.is_given(slot, written):
             return Judgement("correct", f"{name} is given; it need not be answered.")
         return Judgement("wrong", f"{name} is given on the sheet, and it is something else there.")
 
+    def _extra(self, answer: Answer, name: str, formula: Formula) -> AnswerResult:
+        """A local derivative that the sheet writes in place: right or wrong, without points."""
+        right = self.sheet.expressions.agrees(answer.texts, formula, self.sheet.commas)
+        return AnswerResult(
+            self.key.number, name, given_text(answer), "correct" if right else "wrong", 0.0, 0.0,
+            "" if right else LOCAL, line=answer.line, column=answer.column,
+            typed="" if answer.name == name else answer.name,
+        )  # fmt: skip
+
     def _stranger(self, answer: Answer, suggest: bool) -> AnswerResult:
-        feedback = "There is no such name on this sheet."
-        nearest = self.key.names.nearest(answer.name) if suggest else []
-        if nearest:
-            feedback += f" Did you mean {' or '.join(nearest)}?"
+        fitting = self.key.names.look(answer.name)
+        if fitting.change:
+            feedback = CHANGE.format(gradient=" or ".join(fitting.names))
+        elif fitting.names:
+            feedback = f"This can be {' or '.join(fitting.names)}; write the one you mean."
+        else:
+            feedback = "There is no such name on this sheet."
+            nearest = self.key.names.nearest(answer.name) if suggest else []
+            if nearest:
+                feedback += f" Did you mean {' or '.join(nearest)}?"
         return AnswerResult(
             self.key.number, answer.name, given_text(answer), "unknown", 0.0, 0.0, feedback,
             line=answer.line, column=answer.column,

@@ -10,16 +10,17 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 
-from backprop_cli.formula.build import children, names_in, size
+from backprop_cli.formula.build import children, names_in, rebuild, size
 from backprop_cli.formula.evaluate import as_float, evaluate
-from backprop_cli.formula.nodes import Formula, Number
+from backprop_cli.formula.nodes import Formula, Name, Number
 from backprop_cli.formula.parse import FormulaError, parse
 from backprop_cli.marking.feedback import FOLLOWS, ONLY_HERE, TRIVIAL, look_again
 from backprop_cli.marking.judge import CORRECT, Judgement, NumberJudge
-from backprop_cli.marking.numbers import Written, read_number
+from backprop_cli.marking.numbers import Written, read_number, written_the_same
 from backprop_cli.marking.points import points, same
 from backprop_cli.marking.sheet import AnswerKey, Node
 from backprop_cli.marking.slips import SlipFinder
+from backprop_cli.marking.texts import Commas, TextReader, parts_of
 from backprop_cli.marking.work import Work
 
 CACHE_SIZE = 5000
@@ -45,7 +46,11 @@ class Expressions:
 
     @cached_property
     def names(self) -> frozenset[str]:
-        return frozenset(self.key.known)
+        return frozenset((*self.key.known, *self.key.names.locals))
+
+    @cached_property
+    def reader(self) -> TextReader:
+        return TextReader(self.key.names, self.parsed)
 
     def parsed(self, text: str) -> Formula | str:
         """The formula a text writes, or why it cannot be read."""
@@ -57,10 +62,40 @@ class Expressions:
 
     def _parse(self, text: str) -> Formula | str:
         try:
-            return parse(text, known=self.names)
+            return self._in_place(parse(text, known=self.names))
         except FormulaError as error:
             help = f" ({error.help})" if error.help else ""
             return f"Column {error.column + 1}: {error.message}{help}."
+
+    def _in_place(self, formula: Formula) -> Formula:
+        """Local derivatives that are no steps of the sheet as what they are: ∂z₁/∂a₁ is w₁₁."""
+        local = self.key.names.locals
+        if local.keys().isdisjoint(names_in(formula)):
+            return formula
+        if isinstance(formula, Name):
+            return local.get(formula.name, formula)
+        return rebuild(formula, self._in_place)
+
+    def agrees(self, texts: Sequence[str], right: Formula, commas: Commas) -> bool:
+        """Whether every number and expression in an answer is a given formula."""
+        for text in parts_of(texts):
+            number = read_number(text.strip())
+            if number is None:
+                found = self.reader.read(text, commas, self.key.symbolic, None)
+                number, text = found.number, found.expression or text
+            if number is not None:
+                if not written_the_same(
+                    number.value, number.unit, self.value(right, self.key.truth)
+                ):
+                    return False
+                continue
+            formula = self.parsed(text)
+            if isinstance(formula, str):
+                return False
+            points = self.points if names_in(formula) or self.key.symbolic else self.points[:1]
+            if not same(self.values(formula, points), self.values(right, points)):
+                return False
+        return True
 
     def is_equal(self, node: Node, text: str, formula: Formula) -> bool:
         """Whether the expression is the quantity, at every point."""
@@ -275,8 +310,6 @@ def _numbers(formula: Formula) -> list[Number]:
 
 
 def _moved(formula: Formula, number: Number, written: Written) -> Formula:
-    from backprop_cli.formula.build import rebuild
-
     if formula is number:
         return Number(repr(abs(written.value + written.unit)))
     return rebuild(formula, lambda part: _moved(part, number, written))

@@ -21,6 +21,11 @@ FORMULA_RIGHT = "the formula is right, but the number does not follow from it"
 MISTYPED = "one digit seems to be mistyped, or two are exchanged"
 ONLY_HERE = "Right at this sheet's numbers, but not in general."
 MISSING = "Not answered."
+LOCAL = "Look again at this local derivative: one quantity by another that stands in its formula."
+CHANGE = (
+    "To some this is a gradient, to others the change of a parameter. Write {gradient} for the "
+    "gradient, or the new value of the parameter."
+)
 FOLLOWS = "Right from your own earlier numbers."
 
 _HINTS: Mapping[Kind, str] = {

@@ -49,7 +49,7 @@ _WORDS |= {word: word for word in ("exp", "ln", "log", "max", "min", "sin", "cos
 _FRACTION = re.compile(r"\\[dt]?frac\s*(?=\{)|\\[dt]?frac\s*(\d)\s*(\d)")
 _ROOT = re.compile(r"\\sqrt\s*(?=\{)")
 _DERIVED = re.compile(
-    r"\s*(?:\\partial|∂|d|\\mathrm\{d\}|\\text\{d\})\s*(?![a-z]{3})(?=[\\A-Za-zŷ])"
+    r"\s*(?:(?:\\partial|∂|\\mathrm\{d\}|\\text\{d\})\s*|d\s*(?![a-z]{3}))(?=[\\A-Za-zŷ])"
 )
 
 

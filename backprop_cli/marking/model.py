@@ -81,6 +81,8 @@ class AnswerResult(NamedTuple):
     line: int = 0
     column: int = 0
     same_as: str = ""  # where the same slip was charged
+    typed: str = ""  # the name as it was typed, where it is not the sheet's own spelling
+    read_as: str = ""  # how the text was read, where it does not look like that
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,7 @@ class SubmissionReport:
     passed: bool
     answers: tuple[AnswerResult, ...] = ()
     error: str | None = None
+    remarks: tuple[str, ...] = ()  # about the file as a whole: how it was repaired
 
     @property
     def first_slip(self) -> AnswerResult | None:

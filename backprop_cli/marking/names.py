@@ -219,8 +219,8 @@ class _Apart:
             return NOTHING
         bare, new = _without_new(spaced)
         if new:
-            found = self._symbol(bare)
-            after = [self.graph.carried[name] for name in found if name in self.graph.carried]
+            old = self._symbol(bare)
+            after = [self.graph.carried[name] for name in old if name in self.graph.carried]
             return Found(tuple(dict.fromkeys(after)))
         if change := _CHANGE.match(text):
             found = self._gradients(text[change.end() :])
@@ -253,10 +253,9 @@ class _Apart:
         return tuple(name for name in names if name.endswith(f"[{sample}]"))
 
     def _derivative(self, text: str) -> tuple[str, ...]:
-        if loss := _LOSS_ABOVE.match(text):
-            below = text[loss.end() :]
-            if found := self._gradients(below):
-                return found
+        loss = _LOSS_ABOVE.match(text)
+        if loss and (found := self._gradients(text[loss.end() :])):
+            return found
         if parts := _QUOTIENT.match(text):
             above, below = self._symbol(parts[1]), self._symbol(parts[2])
             names = [
@@ -268,10 +267,8 @@ class _Apart:
             ]
             return tuple(dict.fromkeys(names))
         if (gradient := _GRADIENT.match(text)) and gradient.end() < len(text):
-            below = text[gradient.end() :]
-            if opening := _OPEN.get(gradient[0][-1]):
-                below = below.removesuffix(opening)
-            return self._gradients(below)
+            rest = text[gradient.end() :]
+            return self._gradients(rest.removesuffix(_OPEN.get(gradient[0][-1], "")))
         return ()
 
     def _gradients(self, below: str) -> tuple[str, ...]:

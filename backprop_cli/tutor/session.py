@@ -15,9 +15,10 @@ from backprop_cli.formula import plain
 from backprop_cli.formula.spelling import Spelling
 from backprop_cli.graph.step import Graph, Section, Step
 from backprop_cli.marking.asked import asked, matches, updates_asked
-from backprop_cli.marking.check import Checker, parts_of
+from backprop_cli.marking.check import Checker
 from backprop_cli.marking.model import AnswerResult, Mistake, SubmissionReport, Verdict
 from backprop_cli.marking.numbers import read_number
+from backprop_cli.marking.texts import parts_of
 from backprop_cli.problem.model import Problem
 from backprop_cli.run import Iteration, Run, solve
 from backprop_cli.tutor import hints

@@ -10,7 +10,7 @@ from backprop_cli.formula.nodes import Name
 from backprop_cli.graph.step import Graph
 from backprop_cli.marking.feedback import FOLLOWS
 from backprop_cli.marking.model import VERDICTS, AnswerResult, Head, SubmissionReport, Verdict
-from backprop_cli.marking.reports.common import harmless
+from backprop_cli.marking.reports.common import all_judged, as_read, harmless, notices, remark
 from backprop_cli.marking.reports.tally import Tally
 from backprop_cli.worksheet.document import (
     Block,
@@ -74,6 +74,11 @@ def _student(head: Head, report: SubmissionReport, graph: Graph) -> Iterator[Blo
         yield Paragraph(who)
         yield Callout("warning", (Text(harmless(f"The file cannot be marked: {report.error}.")),))
         return
+    for notice in notices(report):
+        yield Callout("warning", prose(notice, graph))
+    slip = report.first_slip
+    if slip is not None:
+        yield Callout("warning", _first_slip(slip, graph))
     yield Paragraph(
         (
             Text(harmless(report.student), "strong"),
@@ -83,10 +88,7 @@ def _student(head: Head, report: SubmissionReport, graph: Graph) -> Iterator[Blo
             ),
         )
     )
-    slip = report.first_slip
-    if slip is not None:
-        yield Callout("warning", _first_slip(slip, graph))
-    elif report.passed:
+    if slip is None and report.passed and all_judged(report):
         yield Callout("note", (Text("No slip found. Well done."),))
     updates = [list(group) for _, group in groupby(report.answers, lambda each: each.iteration)]
     for answers in updates:
@@ -157,7 +159,7 @@ def _row(head: Head, answer: AnswerResult, graph: Graph) -> tuple[Line, ...]:
         cells.insert(2, (Text(_value(answer.expected)),))
         cells.insert(3, (Text(_value(answer.expected_from_own_work)),))
     said = answer.verdict in ("correct", "missing") or answer.feedback == FOLLOWS
-    cells.append(prose("" if said else answer.feedback, graph))
+    cells.append(prose(as_read(answer) if said else remark(answer), graph))
     return tuple(cells)
 
 

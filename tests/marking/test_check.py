@@ -67,7 +67,7 @@ def test_missing_answers_and_names_beyond_the_sheet() -> None:
 
 def test_unknown_names_come_with_the_nearest() -> None:
     (answer,) = [
-        a for a in checker().mark(submission(dL__dw1_1="3")).answers if a.verdict == "unknown"
+        a for a in checker().mark(submission(dL__dw1_1_2="3")).answers if a.verdict == "unknown"
     ]
     assert "dL/dw1_1_1" in answer.feedback
 

@@ -99,6 +99,9 @@ ANSWER: dict[str, Any] = {
         "expected_from_own_work": {"type": ["number", "string", "null"]},
         "mistake": {"anyOf": [{"type": "null"}, MISTAKE]},
         "feedback": {"type": "string"},
+        "typed": {"type": "string"},
+        "read_as": {"type": "string"},
+        "same_as": {"type": "string"},
     },
     "required": [
         "iteration",

@@ -31,9 +31,51 @@ def plain(value: float) -> str:
     return f"{number(round(value, 6))}"
 
 
+def all_judged(report: SubmissionReport) -> bool:
+    """Whether every answer was read and is on the sheet, so that "no slip" can be said."""
+    return not any(map(_unread, report.answers))
+
+
+def _unread(answer: AnswerResult) -> bool:
+    return answer.verdict in ("unreadable", "unknown")
+
+
 def passes(answer: AnswerResult) -> bool:
     """Whether a program is told that an answer is right: it is, and it has its points."""
     return answer.verdict in PASSING and (answer.points > 0 or not answer.max_points)
+
+
+MOST_NOTICES = 12
+
+
+def notices(report: SubmissionReport) -> list[str]:
+    """What can be repaired at once, or was read otherwise than it looks, each with its place."""
+    found = list(report.remarks)
+    told = sorted(report.answers, key=lambda each: (not _unread(each), each.iteration, each.line))
+    found += [notice for answer in told if (notice := _notice(answer))]
+    more = len(found) - MOST_NOTICES
+    return [*found[:MOST_NOTICES], f"And {more} more."] if more > 1 else found
+
+
+def _notice(answer: AnswerResult) -> str:
+    where = f"Line {answer.line}: " if answer.line else ""
+    name = answer.typed or answer.name
+    if _unread(answer):
+        given = f" ({answer.given})" if answer.verdict == "unreadable" and answer.given else ""
+        return f"{where}{name}{given} is {answer.verdict}. {answer.feedback}"
+    if answer.read_as:
+        return f"{where}{answer.given} under {name} was read as {answer.read_as}."
+    return ""
+
+
+def as_read(answer: AnswerResult) -> str:
+    """Which quantity a name was taken for, where it is not the sheet's own spelling."""
+    return f"{answer.typed} was read as {answer.name}." if answer.typed else ""
+
+
+def remark(answer: AnswerResult) -> str:
+    """Feedback, behind how the name was read."""
+    return " ".join(filter(None, (as_read(answer), answer.feedback)))
 
 
 def label(answer: AnswerResult, updates: int) -> str:
@@ -48,4 +90,5 @@ def updates(report: SubmissionReport) -> int:
 def sentence(answer: AnswerResult) -> str:
     """Verdict and feedback in one line."""
     verdict = answer.verdict.replace("_", " ")
-    return harmless(f"{verdict}: {answer.feedback}" if answer.feedback else verdict)
+    words = remark(answer)
+    return harmless(f"{verdict}: {words}" if words else verdict)

@@ -13,6 +13,7 @@ from backprop_cli.marking.model import Head, SubmissionReport
 from backprop_cli.marking.reports.common import (
     harmless,
     label,
+    notices,
     number,
     passes,
     plain,
@@ -30,11 +31,17 @@ def write(head: Head, reports: Iterable[SubmissionReport]) -> Iterator[str]:
         if report.error is not None:
             lines.append(f"{who}the file cannot be marked: {report.error}")
         else:
+            lines += notices(report) if len(marked) == 1 else []
+            slip = report.first_slip
+            if slip is not None:
+                lines.append(f"{who}the first slip is at {slip.name}: {slip.feedback.rstrip('.')}")
             lines.append(f"{who}{plain(report.score)} of {plain(report.max_score)} points")
         tests += _tests(report, who)
+    if len(marked) >= 20:
+        lines = [f"{len(marked)} submissions"]
     result = {
         "score": number(round(sum(report.score for report in marked), 6)),
-        "output": harmless("; ".join(lines) if len(lines) < 20 else f"{len(lines)} submissions"),
+        "output": "\n".join(map(harmless, lines)),
         "output_format": "text",
         "visibility": "visible",
         "stdout_visibility": "hidden",

@@ -58,6 +58,10 @@ def _answer(head: Head, answer: AnswerResult) -> dict[str, Any]:
     written["expected_from_own_work"] = _value(answer.expected_from_own_work)
     written["mistake"] = mistake and {"code": mistake.code, "message": mistake.message}
     written["feedback"] = answer.feedback
+    # How it was read, where that is not obvious, and where its slip was charged.
+    for key in ("typed", "read_as", "same_as"):
+        if text := getattr(answer, key):
+            written[key] = text
     return written
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 
 from backprop_cli.marking.model import AnswerResult, Head, SubmissionReport
-from backprop_cli.marking.reports.common import harmless, label, plain, updates
+from backprop_cli.marking.reports.common import harmless, label, notices, plain, remark, updates
 from backprop_cli.marking.reports.tally import Tally
 
 MOST_SLIPS = 10
@@ -40,6 +40,11 @@ def write(head: Head, reports: Iterable[SubmissionReport]) -> Iterator[str]:
 def submission(report: SubmissionReport) -> Iterator[str]:
     """One student: score, first slip, a row per answer."""
     verdict = "passed" if report.passed else "not passed"
+    for notice in notices(report):
+        yield f"{text(notice)}\n\n"
+    slip = report.first_slip
+    if slip is not None:
+        yield f"The first slip is at {code(slip.name)}: {text(slip.feedback)}\n\n"
     yield (
         f"**{text(report.student)}**: {plain(report.score)} of {plain(report.max_score)} points, "
         f"{verdict}.\n\n"
@@ -47,9 +52,6 @@ def submission(report: SubmissionReport) -> Iterator[str]:
     if report.error is not None:
         yield f"The file cannot be marked: {text(report.error)}\n"
         return
-    slip = report.first_slip
-    if slip is not None:
-        yield f"The first slip is at {code(slip.name)}: {text(slip.feedback)}\n\n"
     yield "| quantity | given | verdict | points | remark |\n|---|---|---|---:|---|\n"
     several = updates(report)
     for answer in report.answers:
@@ -61,7 +63,7 @@ def _row(answer: AnswerResult, several: int) -> str:
     points = f"{plain(answer.points)}/{plain(answer.max_points)}"
     return (
         f"| {code(label(answer, several))} | {given} | {SIGNS[answer.verdict]} | {points} | "
-        f"{text(answer.feedback)} |\n"
+        f"{text(remark(answer))} |\n"
     )
 
 
