@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Literal, TypeAlias
 
-from backprop_cli.formula.build import number, product, total
+from backprop_cli.formula.build import product, total
+from backprop_cli.formula.evaluate import evaluate
 from backprop_cli.formula.nodes import Formula, Matrix, Name
-from backprop_cli.problem.model import Network, RuleUse
+from backprop_cli.graph.views import Views
 from backprop_cli.run import Value
-from backprop_cli.worksheet.arrays import Arrays, column, fits, matmul
+from backprop_cli.worksheet.arrays import column, fits, matmul
 from backprop_cli.worksheet.document import (
     Block,
     Derivation,
@@ -31,12 +32,16 @@ MOST_WRITTEN = 5
 
 def collapsed(sheet: Sheet) -> Iterator[Block]:
     """Where every unit is linear: ŷ = W̃x + b̃ derived, with numbers if there are any."""
-    network = sheet.run.problem.model
-    if not isinstance(network, Network) or not _is_linear(network) or not sheet.first:
+    arrays = sheet.arrays
+    if isinstance(arrays, str):
+        return
+    layers = arrays.layers
+    plain = all(layer.linear and not layer.added for layer in layers)
+    if len(layers) < 2 or not plain or not sheet.first:
         return
     yield Heading(3, (Text("All units are linear: the layers collapse"),))
     yield Paragraph((Text(COLLAPSE),))
-    yield from _Collapse(sheet, network).derivations()
+    yield from _Collapse(sheet, arrays).derivations()
 
 
 COLLAPSE = (
@@ -45,29 +50,21 @@ COLLAPSE = (
 )
 
 
-def _is_linear(network: Network) -> bool:
-    uses = [use for layer in network.layers for use in layer.activations]
-    return (
-        len(network.layers) > 1
-        and all(isinstance(use, RuleUse) and use.name == "identity" for use in uses)
-        and not any(layer.batch_norm for layer in network.layers)
-    )
-
-
 class _Collapse:
-    def __init__(self, sheet: Sheet, network: Network) -> None:
+    def __init__(self, sheet: Sheet, arrays: Views) -> None:
         self.sheet = sheet
-        self.arrays = Arrays(sheet, network)
-        self.depth = self.arrays.depth
-        depths = range(1, self.depth + 1)
-        self.biased = [depth for depth in depths if self.arrays.layer(depth).bias != "none"]
+        self.arrays = arrays
+        self.layer = {layer.depth: layer for layer in arrays.layers}
+        self.depth = len(self.layer)
+        self.biases = {layer.depth: layer.biases for layer in arrays.layers if layer.biases}
+        self.biased = list(self.biases)
 
     def derivations(self) -> Iterator[Derivation]:
         if self.depth <= MOST_WRITTEN:
             yield self._letters()
         if self.sheet.symbolic:
             return
-        weights = [self._values(self.arrays.weights(depth)) for depth in self._from_above(0)]
+        weights = [self._values(self.layer[depth].weights.entries) for depth in self._from_above(0)]
         products = [weights[0]]  # of the last layer, of the last two, …
         for below in weights[1:]:
             products.append(_times(products[-1], below))
@@ -88,35 +85,33 @@ class _Collapse:
 
     def _letters(self) -> Derivation:
         """ŷ = W⁽²⁾(W⁽¹⁾x + b⁽¹⁾) + b⁽²⁾ = W⁽²⁾W⁽¹⁾x + W⁽²⁾b⁽¹⁾ + b⁽²⁾ = W̃x + b̃."""
-        x = self.arrays.letter("a", 0)
+        x = self.arrays.inputs.name
         rights = [self._put_in(self.depth, inner) for inner in self._from_above(-1)[1:]]
         rights.append(total(self._weighed(0, x), *map(self._offset_letters, self.biased)))
         whole = matmul(Name("W~"), x)
         rights.append(total(whole, Name("b~")) if self.biased else whole)
         first, *others = rights
-        left = self.arrays.letter("a", self.depth)
+        left = self.layer[self.depth].a.name
         lines = [DerivationLine(None, "=", right) for right in others]
         return Derivation((DerivationLine(left, "=", first), *lines))
 
     def _put_in(self, depth: int, inner: int) -> Formula:
         """a of a layer in the values of layer `inner`, everything between put in."""
         above = depth - 1
-        below = self.arrays.letter("a", above) if above == inner else self._put_in(above, inner)
-        weighed = matmul(self.arrays.letter("W", depth), below)
+        below = self.layer[depth].below.name if above == inner else self._put_in(above, inner)
+        weighed = matmul(self.layer[depth].weights.name, below)
         return total(weighed, self._bias(depth)) if depth in self.biased else weighed
 
     def _bias(self, depth: int) -> Formula:
-        factor = self.arrays.layer(depth).bias_input
-        return product(number(factor.value), self.arrays.letter("b", depth))
+        return product(self.layer[depth].bias_input, self.biases[depth].name)
 
     def _weighed(self, depth: int, what: Formula) -> Formula:
         """The weights of all layers above one, times what comes from there."""
-        letters = [self.arrays.letter("W", above) for above in self._from_above(depth)]
+        letters = [self.layer[above].weights.name for above in self._from_above(depth)]
         return matmul(*letters, what) if letters else what
 
     def _offset_letters(self, depth: int) -> Formula:
-        factor = number(self.arrays.layer(depth).bias_input.value)
-        return product(factor, self._weighed(depth, self.arrays.letter("b", depth)))
+        return product(self.layer[depth].bias_input, self._weighed(depth, self.biases[depth].name))
 
     # Numbers
 
@@ -128,8 +123,8 @@ class _Collapse:
 
     def _biases(self, depth: int) -> Numbers:
         """b of a layer times the input that it has (−1 for thresholds)."""
-        factor = self.arrays.layer(depth).bias_input.value
-        return [[b * factor] for (b,) in self._values(self.arrays.biases(depth))]
+        factor = evaluate(self.layer[depth].bias_input, self.sheet.known)
+        return [[b * factor] for (b,) in self._values(self.biases[depth].entries)]
 
     def _offsets(self, products: Sequence[Numbers]) -> list[Numbers]:
         """What the biases of each layer come to at the output."""
@@ -150,9 +145,12 @@ class _Collapse:
         exact = all(self._shown(each).exact for rows in matrices for row in rows for each in row)
         return "=" if exact else "≈"
 
+    def _of_any_sample(self, entry: Formula) -> Formula:
+        return Name(self.sheet.graph.unmarked(entry.name)) if isinstance(entry, Name) else entry
+
     def _multiplied(self, weights: Sequence[Numbers], products: Sequence[Numbers]) -> Derivation:
         """W̃ = W⁽³⁾W⁽²⁾W⁽¹⁾, multiplied out from the left."""
-        letters = [self.arrays.letter("W", depth) for depth in self._from_above(0)]
+        letters = [self.layer[depth].weights.name for depth in self._from_above(0)]
         lines = [DerivationLine(Name("W~"), "=", matmul(*letters))]
         for done, first in enumerate(products, 1):
             rest = weights[done:]
@@ -182,9 +180,10 @@ class _Collapse:
 
     def _one_map(self, weights: Numbers, offset: Numbers) -> Derivation:
         """The outputs in the inputs, by numbers alone."""
-        names, units = self.arrays.names, range(1, self.arrays.units(self.depth) + 1)
-        left = column([Name(names.a(self.depth, unit)) for unit in units])
-        inputs = column([Name(names.input(i)) for i in range(1, self.arrays.units(0) + 1)])
+        left, inputs = (
+            column([self._of_any_sample(row[0]) for row in view.entries.rows])
+            for view in (self.layer[self.depth].a, self.arrays.inputs)
+        )
         right = total(matmul(self._matrix(weights), inputs), self._matrix(offset))
         return Derivation((DerivationLine(left, self._sign(weights, offset), right),))
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from backprop_cli.formula import plain
 from backprop_cli.formula.build import names_in
-from backprop_cli.formula.nodes import Formula, Name, Number
-from backprop_cli.problem.model import Network
-from backprop_cli.problem.names import NetworkNames
+from backprop_cli.formula.nodes import Formula, Name
+from backprop_cli.graph.views import View, Views
 from backprop_cli.run import Run
 from backprop_cli.worksheet.document import Diagram, DiagramEdge, DiagramNode
 from backprop_cli.worksheet.sheet import DEFAULT, Sheet
+
+Kind: TypeAlias = Literal["input", "hidden", "output", "loss", "parameter"]
 
 IN_CIRCLES = "Each circle holds a value, and below it the gradient of the loss by it; the"
 MOST_LABELS = 60
@@ -33,8 +34,8 @@ def diagram(run: Run, *, blank: bool = False) -> Diagram:
         given = {name: first.values.get(name) for name in first.graph.leaf}
         first = replace(first, values=given)
     sheet = Sheet(run, first, DEFAULT)
-    model = run.problem.model
-    return _network(sheet, model) if isinstance(model, Network) else _equations(sheet)
+    arrays = sheet.arrays
+    return _equations(sheet) if isinstance(arrays, str) else _network(sheet, arrays)
 
 
 def _text(sheet: Sheet, name: str) -> str:
@@ -89,46 +90,47 @@ class _Picture:
         return Diagram(tuple(placed.values()), edges, title, description)
 
 
-def _network(sheet: Sheet, network: Network) -> Diagram:
-    names = NetworkNames(network, sheet.run.problem.notation)
-    batch = sheet.graph.batch
-    mark = f"[{batch[0]}]" if len(batch) > 1 else ""
+def _network(sheet: Sheet, arrays: Views) -> Diagram:
     picture = _Picture()
-    for index in range(1, network.inputs + 1):
-        name = names.input(index) + mark
-        picture.add(name, 0, DiagramNode(Name(name), 0, 0, "input", _text(sheet, name)))
-    below = [names.input(index) + mark for index in range(1, network.inputs + 1)]
-    for depth, layer in enumerate(network.layers, 1):
-        units = [names.a(depth, unit) + mark for unit in range(1, layer.units + 1)]
-        last = depth == len(network.layers)
+
+    def row(view: View) -> list[str]:
+        return [entries[0].name for entries in view.entries.rows if isinstance(entries[0], Name)]
+
+    def node(name: str, column: int, kind: Kind, gradient: str = "") -> None:
+        text = _text(sheet, name)
+        picture.add(name, column, DiagramNode(Name(name), 0, 0, kind, text, gradient))
+
+    for name in row(arrays.inputs):
+        node(name, 0, "input")
+    for layer in arrays.layers:
+        depth, units = layer.depth, row(layer.a)
         for name in units:
-            gradient = _gradient(sheet, name)
-            kind: Literal["output", "hidden"] = "output" if last else "hidden"
-            picture.add(
-                name,
-                depth,
-                DiagramNode(Name(name), 0, 0, kind, _text(sheet, name), gradient),
-            )
-        for unit, name in enumerate(units, 1):
-            for source, start in enumerate(below, 1):
-                if layer.connected[unit - 1][source - 1]:
-                    weight = names.weight(depth, unit, source)
-                    picture.edges.append((start, name, Name(weight), _text(sheet, weight)))
-        if layer.bias != "none":
+            kind: Kind = "output" if layer is arrays.layers[-1] else "hidden"
+            node(name, depth, kind, _gradient(sheet, name))
+        for name, weights in zip(units, layer.weights.entries.rows, strict=True):
+            for start, weight in zip(row(layer.below), weights, strict=True):
+                if isinstance(weight, Name):
+                    picture.edges.append((start, name, weight, _text(sheet, weight.name)))
+        for view in layer.added:
+            picture.edges += [(s, e, None, "") for s, e in zip(row(view), units, strict=True)]
+        if layer.biases is not None:
             constant = f"1 of layer {depth}"
-            one = Number(layer.bias_input.text.removeprefix("-"))
-            sign = plain.write(one) if layer.bias_input.value > 0 else f"-{plain.write(one)}"
-            picture.add(constant, depth - 1, DiagramNode(Name(sign), 0, 0, "parameter"))
-            for unit, name in enumerate(units, 1):
-                bias = names.bias(depth, unit)
+            sign = Name(plain.write(layer.bias_input))
+            picture.add(constant, depth - 1, DiagramNode(sign, 0, 0, "parameter"))
+            for name, bias in zip(units, row(layer.biases), strict=True):
                 picture.edges.append((constant, name, Name(bias), _text(sheet, bias)))
-        below = units
     if sheet.graph.losses:
-        _loss_node(sheet, network, names, picture, below, mark)
-    sizes = [network.inputs, *(layer.units for layer in network.layers)]
+        loss = sheet.graph.losses[0]
+        last = arrays.layers[-1]
+        node(loss, last.depth + 1, "loss")
+        picture.edges += [(output, loss, None, "") for output in row(last.a)]
+        for target in row(arrays.targets) if arrays.targets else ():
+            node(target, last.depth, "input")
+            picture.edges.append((target, loss, None, ""))
+    sizes = [arrays.inputs.shape[0], *(layer.a.shape[0] for layer in arrays.layers)]
     return picture.finished(
         sheet.run.problem.title,
-        f"A {'-'.join(map(str, sizes))} network: {_counted(network.inputs, 'input')}, then"
+        f"A {'-'.join(map(str, sizes))} network: {_counted(sizes[0], 'input')}, then"
         f" {_layers(sizes[1:])}. {IN_CIRCLES if _filled(sheet) else 'The'} lines carry the"
         " weights.",
     )
@@ -144,26 +146,6 @@ def _layers(units: Sequence[int]) -> str:
         return f"a layer of {_counted(units[0], 'unit')}"
     *first, last = map(str, units)
     return f"layers of {', '.join(first)} and {last} units"
-
-
-def _loss_node(
-    sheet: Sheet,
-    network: Network,
-    names: NetworkNames,
-    picture: _Picture,
-    outputs: list[str],
-    mark: str,
-) -> None:
-    depth = len(network.layers)
-    loss = sheet.graph.losses[0]
-    picture.add(loss, depth + 1, DiagramNode(Name(loss), 0, 0, "loss", _text(sheet, loss)))
-    for output in outputs:
-        picture.edges.append((output, loss, None, ""))
-    for index in range(1, network.targets + 1):
-        target = names.target(index) + mark
-        node = DiagramNode(Name(target), 0, 0, "input", _text(sheet, target))
-        picture.add(target, depth, node)
-        picture.edges.append((target, loss, None, ""))
 
 
 def _equations(sheet: Sheet) -> Diagram:
@@ -186,9 +168,7 @@ def _equations(sheet: Sheet) -> Diagram:
             consumers[name] = min(consumers.get(name, len(column) + 1), column[step.name])
     for leaf in graph.leaves:
         if leaf.name in used:
-            kind: Literal["parameter", "input"] = (
-                "parameter" if leaf.kind == "parameter" else "input"
-            )
+            kind: Kind = "parameter" if leaf.kind == "parameter" else "input"
             # A leaf stands just before what first uses it, so that its line is short.
             node = DiagramNode(
                 Name(leaf.name),

@@ -5,21 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from backprop_cli.formula import plain
 from backprop_cli.formula.build import names_in, negative, number, product, quotient, rebuild, total
 from backprop_cli.formula.nodes import Call, Formula, Matrix, Name, Number
 from backprop_cli.graph.naming import derivative_name, slope_name
 from backprop_cli.graph.penalty import biases
-from backprop_cli.problem.model import Network, RuleUse
+from backprop_cli.graph.views import LayerViews, View, Views
 from backprop_cli.rules.activations import ACTIVATIONS
-from backprop_cli.worksheet.arrays import (
-    Arrays,
-    column,
-    fits,
-    hadamard,
-    matmul,
-    shape,
-    transpose,
-)
+from backprop_cli.worksheet.arrays import column, fits, hadamard, matmul, shape, transpose
+from backprop_cli.worksheet.arrays import gradients as slopes_of
 from backprop_cli.worksheet.collapse import collapsed
 from backprop_cli.worksheet.document import (
     Block,
@@ -42,66 +36,68 @@ LONGEST_VECTOR = 20
 
 def matrices(sheet: Sheet) -> Iterator[Block]:
     """The whole pass in matrices, where the problem has layers that matrices can say."""
-    network = sheet.run.problem.model
-    reason = _why_not(network)
-    if reason is None and isinstance(network, Network):
-        yield from _Matrices(sheet, network).blocks()
+    found = arrays_of(sheet)
+    if isinstance(found, Views):
+        yield from _Matrices(sheet, found).blocks()
         return
     if sheet.first:
-        yield Callout("note", (Text(f"There is no matrix form here: {reason}."),))
+        yield Callout("note", (Text(f"There is no matrix form here: {found}."),))
     yield from forward(sheet)
     yield from loss(sheet)
     yield from slopes(sheet)
     yield from gradients(sheet)
 
 
-def _why_not(model: object) -> str | None:
-    if not isinstance(model, Network):
-        return "equations have no layers"
-    if any(layer.batch_norm for layer in model.layers):
+def arrays_of(sheet: Sheet) -> Views | str:
+    """The arrays in which the whole pass is written, or why it is not."""
+    found = sheet.arrays
+    if isinstance(found, Views) and any(layer.normalised for layer in found.layers):
         return "batch normalisation ties the samples together"
-    return None
+    return found
 
 
 def layer_matrices(sheet: Sheet) -> dict[str, tuple[Name, int, int]]:
     """The matrix that each quantity of a layer is an entry of, by its letter, and its shape; none
     where the problem has no matrix form."""
-    network = sheet.run.problem.model
-    if not isinstance(network, Network) or _why_not(network) is not None:
-        return {}
-    arrays = Arrays(sheet, network)
+    graph, arrays = sheet.graph, arrays_of(sheet)
     found: dict[str, tuple[Name, int, int]] = {}
-    for depth in range(1, arrays.depth + 1):
-        zs, weights, biases = (
-            arrays.preactivations(depth), arrays.weights(depth), arrays.biases(depth),
-        )  # fmt: skip
-        for letter, matrix in (
-            (arrays.letter("z", depth), zs),
-            (arrays.letter("a", depth), arrays.activations(depth)),
-            (arrays.letter("delta", depth), arrays.gradients(zs)),
-            (Name(f"d{arrays.output}/dW({depth})"), arrays.gradients(weights)),
-            (Name(f"d{arrays.output}/db({depth})"), arrays.gradients(biases)),
-        ):
+    for layer in arrays.layers if isinstance(arrays, Views) else ():
+        written = [(layer.z.name, layer.z.entries), (layer.a.name, layer.a.entries)]
+        written.append((_delta_of(layer), slopes_of(graph, layer.z.entries)))
+        for view in (layer.weights, layer.biases):
+            if view is not None:
+                left = Name(derivative_name(graph.output, view.name.name))
+                written.append((left, slopes_of(graph, view.entries)))
+        for letter, matrix in written:
             for entry in names_in(matrix):
                 found.setdefault(entry, (letter, len(matrix.rows), len(matrix.rows[0])))
     return found
 
 
+def _delta_of(layer: LayerViews) -> Name:
+    return Name(f"delta({layer.depth})")
+
+
 class _Matrices:
-    def __init__(self, sheet: Sheet, network: Network) -> None:
+    def __init__(self, sheet: Sheet, arrays: Views) -> None:
         self.sheet = sheet
-        self.network = network
-        self.arrays = Arrays(sheet, network)
+        self.graph = sheet.graph
+        self.arrays = arrays
+        self.layers = arrays.layers
+        self.samples = arrays.inputs.shape[1]
+        known = [arrays.inputs]
+        for layer in self.layers:
+            known += [layer.weights, layer.z, layer.a, *([layer.biases] if layer.biases else [])]
+        self.view = {view.name: view for view in known}
 
     def blocks(self) -> Iterator[Block]:
-        depths = range(1, self.arrays.depth + 1)
         yield Heading(2, (Text("Forward pass in matrices"),))
-        if self.arrays.samples > 1 and self.sheet.first:
+        if self.samples > 1 and self.sheet.first:
             yield Paragraph((Text("Each column is a sample; a bias is added to every column."),))
-        for depth in depths:
-            yield self._preactivation(depth)
-            if not self.arrays.merged(depth):
-                yield self._activation(depth)
+        for layer in self.layers:
+            yield self._equation(layer.z, shapes=True)
+            if not layer.merged:
+                yield self._equation(layer.a, shapes=False)
         if self.sheet.first:
             yield from nested(self.sheet)
             yield from self._augmented()
@@ -112,13 +108,13 @@ class _Matrices:
             yield Heading(2, (Text("Backward pass in matrices"),))
             if self.sheet.first:
                 yield Paragraph((Text(DELTA),))
-                if any(self.arrays.connections(depth) for depth in depths):
+                if any(layer.connections for layer in self.layers):
                     yield Paragraph((Text(MISSING),))
-            for depth in reversed(depths):
-                yield Heading(3, (Text(f"Layer {depth}"),))
-                yield self._delta(depth)
-                yield self._weight_gradients(depth)
-                yield from self._bias_gradients(depth)
+            for layer in reversed(self.layers):
+                yield Heading(3, (Text(f"Layer {layer.depth}"),))
+                yield self._delta(layer)
+                yield self._weight_gradients(layer)
+                yield from self._bias_gradients(layer)
             yield from self._gradient_vector()
 
     # Numbers
@@ -164,45 +160,33 @@ class _Matrices:
 
     # Forward
 
-    def _preactivation(self, depth: int) -> Derivation:
-        arrays, layer = self.arrays, self.arrays.layer(depth)
-        units, inputs, samples = layer.units, layer.fan_in, arrays.samples
-        weights, below = arrays.weights(depth), arrays.activations(depth - 1)
-        letters: list[Formula] = [
-            matmul(
-                shape(arrays.letter("W", depth), units, inputs),
-                shape(arrays.letter("a", depth - 1), inputs, samples),
-            )
-        ]
-        entries: list[Formula] = [matmul(weights, below)]
-        if layer.bias != "none":
-            factor = number(layer.bias_input.value)
-            letters.append(product(factor, shape(arrays.letter("b", depth), units, 1)))
-            entries.append(product(factor, arrays.biases(depth)))
-        small = fits(weights) and fits(below)
-        return self._derivation(
-            arrays.letter("z", depth),
-            total(*letters),
-            total(*entries) if small else None,
-            arrays.preactivations(depth),
-        )
+    def _shaped(self, formula: Formula) -> Formula:
+        """Every array of a formula with its shape under it."""
+        if isinstance(formula, Name) and formula in self.view:
+            return shape(formula, *self.view[formula].shape)
+        return rebuild(formula, self._shaped)
 
-    def _activation(self, depth: int) -> Derivation:
-        arrays, use = self.arrays, self.arrays.rule(depth)
-        zs, letter = arrays.preactivations(depth), arrays.letter("z", depth)
-        entries = _applied(use, zs) if use is not None and fits(zs) else None
-        left = arrays.letter("a", depth)
-        return self._derivation(left, _applied(use, letter), entries, arrays.activations(depth))
+    def _entries(self, formula: Formula) -> Formula | None:
+        """The formula entry by entry; None where an array is too large for that."""
+        large = any(not fits(self.view[Name(n)].entries) for n in names_in(formula))
+
+        def put(part: Formula) -> Formula:
+            return self.view[part].entries if isinstance(part, Name) else rebuild(part, put)
+
+        return None if large else put(formula)
+
+    def _equation(self, view: View, *, shapes: bool) -> Derivation:
+        assert view.equation is not None
+        letters = self._shaped(view.equation) if shapes else view.equation
+        of_any = isinstance(view.equation, Call) and view.equation.function == "g"
+        entries = None if of_any else self._entries(view.equation)
+        return self._derivation(view.name, letters, entries, view.entries)
 
     def _augmented(self) -> Iterator[Block]:
         """The bias as one more column of W, met by a 1 below the activations, layer by layer."""
-        found = [
-            line for depth in range(1, self.arrays.depth + 1) for line in self._wide_layer(depth)
-        ]
+        found = [line for layer in self.layers for line in self._wide_layer(layer)]
         if found:
-            inputs = {
-                layer.bias_input.text for layer in self.network.layers if layer.bias != "none"
-            }
+            inputs = {plain.write(layer.bias_input) for layer in self.layers if layer.biases}
             shown = " or ".join(sorted(text.replace("-", "−") for text in inputs))
             text = (
                 "The layers again, with the biases as one more column of the weights, multiplied by"
@@ -211,74 +195,73 @@ class _Matrices:
             yield Paragraph((Text(text),))
             yield from found
 
-    def _wide_layer(self, depth: int) -> Iterator[Derivation]:
-        arrays, layer = self.arrays, self.arrays.layer(depth)
-        weights, below = arrays.weights(depth), arrays.activations(depth - 1)
-        if layer.bias == "none" or not (fits(weights) and fits(below)):
+    def _wide_layer(self, layer: LayerViews) -> Iterator[Derivation]:
+        weights, below = layer.weights.entries, layer.below.entries
+        if layer.biases is None or layer.added or not (fits(weights) and fits(below)):
             return
-        biases = arrays.biases(depth).rows
+        biases = layer.biases.entries.rows
         wide = Matrix(tuple(row + bias for row, bias in zip(weights.rows, biases, strict=True)))
-        bottom = (number(layer.bias_input.value),) * arrays.samples
-        tall = Matrix((*below.rows, bottom))
-        right = matmul(
-            shape(wide, layer.units, layer.fan_in + 1),
-            shape(tall, layer.fan_in + 1, arrays.samples),
-        )
-        result = arrays.preactivations(depth)
-        left = shape(result, layer.units, arrays.samples)
+        tall = Matrix((*below.rows, (layer.bias_input,) * self.samples))
+        units, inputs = layer.weights.shape
+        right = matmul(shape(wide, units, inputs + 1), shape(tall, inputs + 1, self.samples))
+        left = shape(layer.z.entries, units, self.samples)
         lines = [DerivationLine(left, "=", right)]
         if (numbers := self._numbers(matmul(wide, tall))) is not None:
             lines.append(DerivationLine(None, "=", numbers))
-        if (line := self._result(result)) is not None:
+        if (line := self._result(layer.z.entries)) is not None:
             lines.append(line)
         yield Derivation(tuple(lines))
 
     # Backward
 
-    def _delta(self, depth: int) -> Derivation:
+    def _deltas(self, layer: LayerViews) -> Matrix:
+        return slopes_of(self.graph, layer.z.entries)
+
+    def _delta(self, layer: LayerViews) -> Derivation:
         """δ of a layer: what comes back from above, times the slopes."""
-        arrays = self.arrays
-        deltas = arrays.gradients(arrays.preactivations(depth))
-        left = arrays.letter("delta", depth)
-        if depth == arrays.depth and (cancelled := self._cancelled(depth)) is not None:
+        deltas, left = self._deltas(layer), _delta_of(layer)
+        if layer is self.layers[-1] and (cancelled := self._cancelled(layer)) is not None:
             short, whole = cancelled
             return self._derivation(left, short, whole if fits(deltas) else None, deltas)
-        upstream, entries_above = self._from_above(depth)
-        use, units = arrays.rule(depth), arrays.units(depth)
-        if arrays.merged(depth) or (use is not None and use.name == "identity"):
+        upstream, entries_above = self._from_above(layer)
+        units = layer.z.shape[0]
+        if layer.linear:
             return self._derivation(left, upstream, entries_above, deltas)
-        if use is not None and ACTIVATIONS[use.name].layerwise:
-            jacobian = shape(transpose(Name(f"J({depth})")), units, units)
+        if layer.applied is not None and ACTIVATIONS[layer.applied.rule].layerwise:
+            jacobian = shape(transpose(Name(f"J({layer.depth})")), units, units)
             return self._derivation(left, matmul(jacobian, upstream), None, deltas)
-        slope = shape(_slope_of(use, arrays.letter("z", depth)), units, arrays.samples)
-        entries = entries_above and hadamard(entries_above, self._slopes(depth))
+        slope = shape(layer.slope(layer.z.name), units, self.samples)
+        entries = entries_above and hadamard(entries_above, self._slopes(layer))
         return self._derivation(left, hadamard(upstream, slope), entries, deltas)
 
-    def _from_above(self, depth: int) -> tuple[Formula, Formula | None]:
-        """∂L/∂a of a layer, by letters and entry by entry."""
-        arrays = self.arrays
-        units, samples = arrays.units(depth), arrays.samples
-        if depth == arrays.depth:
-            letter = Name(derivative_name(arrays.output, "yhat"))
-            entries = arrays.gradients(arrays.activations(depth))
-            return shape(letter, units, samples), entries if fits(entries) else None
-        above = arrays.units(depth + 1)
-        letters = matmul(
-            shape(transpose(arrays.letter("W", depth + 1)), units, above),
-            shape(arrays.letter("delta", depth + 1), above, samples),
-        )
-        weights = arrays.weights(depth + 1)
-        deltas = arrays.gradients(arrays.preactivations(depth + 1))
-        small = fits(weights) and fits(deltas)
-        return letters, matmul(transpose(weights), deltas) if small else None
+    def _from_above(self, layer: LayerViews) -> tuple[Formula, Formula | None]:
+        """∂L/∂a of a layer, by letters and entry by entry: what every layer that uses it sends."""
+        letters: list[Formula] = []
+        entries: list[Formula | None] = []
+        if layer is self.layers[-1]:
+            letter = Name(derivative_name(self.graph.output, "yhat"))
+            letters.append(shape(letter, *layer.a.shape))
+            own = slopes_of(self.graph, layer.a.entries)
+            entries.append(own if fits(own) else None)
+        for above in self.layers:
+            weights, deltas = above.weights, self._deltas(above)
+            delta = shape(_delta_of(above), *above.z.shape)
+            small = fits(weights.entries) and fits(deltas)
+            if above.below is layer.a:
+                rows, columns = weights.shape
+                letters.append(matmul(shape(transpose(weights.name), columns, rows), delta))
+                entries.append(matmul(transpose(weights.entries), deltas) if small else None)
+            if layer.a in above.added:
+                letters.append(delta)
+                entries.append(deltas if small else None)
+        written = [each for each in entries if each is not None]
+        return total(*letters), total(*written) if len(written) == len(entries) else None
 
-    def _slopes(self, depth: int) -> Matrix:
-        zs = self.arrays.preactivations(depth)
-        values = self.arrays.activations(depth)
+    def _slopes(self, layer: LayerViews) -> Matrix:
         return Matrix(
             tuple(
                 tuple(self._slope(a, z) for a, z in zip(row_a, row_z, strict=True))
-                for row_a, row_z in zip(values.rows, zs.rows, strict=True)
+                for row_a, row_z in zip(layer.a.entries.rows, layer.z.entries.rows, strict=True)
             )
         )
 
@@ -290,70 +273,61 @@ class _Matrices:
             return Name(name)
         return self.sheet.graph.trivial_slopes.get(name, Number("1"))
 
-    def _cancelled(self, depth: int) -> tuple[Formula, Formula] | None:
+    def _cancelled(self, layer: LayerViews) -> tuple[Formula, Formula] | None:
         """ŷ − y where cross-entropy meets its activation."""
-        arrays = self.arrays
-        zs = arrays.preactivations(depth)
-        steps = [
-            self.sheet.graph.derivative.get(z.name)
-            for row in zs.rows
-            for z in row
-            if isinstance(z, Name)
-        ]
-        outputs, targets = arrays.activations(depth), arrays.targets()
-        plain = [
+        steps = [self.graph.derivative.get(name) for name in names_in(layer.z.entries)]
+        targets = self.arrays.targets
+        if targets is None or any(step is None or step.product is None for step in steps):
+            return None
+        outputs = layer.a.entries
+        differences = [
             total(output, negative(target))
-            for row, other in zip(outputs.rows, targets.rows, strict=True)
+            for row, other in zip(outputs.rows, targets.entries.rows, strict=True)
             for output, target in zip(row, other, strict=True)
         ]
-        if any(step is None or step.product is None for step in steps):
+        if [step.formula for step in steps if step is not None] != differences:
             return None
-        if [step.formula for step in steps if step is not None] != plain:
-            return None
-        letters = total(arrays.letter("a", depth), negative(Name("y")))
-        return letters, total(outputs, negative(targets))
+        letters = total(layer.a.name, negative(targets.name))
+        return letters, total(outputs, negative(targets.entries))
 
-    def _weight_gradients(self, depth: int) -> Derivation:
-        arrays = self.arrays
-        units, inputs, samples = arrays.units(depth), arrays.units(depth - 1), arrays.samples
-        deltas = arrays.gradients(arrays.preactivations(depth))
-        below = arrays.activations(depth - 1)
-        weights = arrays.gradients(arrays.weights(depth))
+    def _weight_gradients(self, layer: LayerViews) -> Derivation:
+        units, inputs = layer.weights.shape
+        deltas, below = self._deltas(layer), layer.below.entries
+        weights = slopes_of(self.graph, layer.weights.entries)
         letters = matmul(
-            shape(arrays.letter("delta", depth), units, samples),
-            shape(transpose(arrays.letter("a", depth - 1)), samples, inputs),
+            shape(_delta_of(layer), units, self.samples),
+            shape(transpose(layer.below.name), self.samples, inputs),
         )
         entries = matmul(deltas, transpose(below))
-        if (connections := arrays.connections(depth)) is not None:
-            letters = hadamard(letters, shape(Name(f"M({depth})"), units, inputs))
+        if (connections := layer.connections) is not None:
+            letters = hadamard(letters, shape(Name(f"M({layer.depth})"), units, inputs))
             entries = hadamard(entries, connections)
         small = fits(deltas) and fits(below) and fits(weights)
-        left = Name(derivative_name(arrays.output, f"W({depth})"))
+        left = Name(derivative_name(self.graph.output, layer.weights.name.name))
         written_out = self._averaged(entries) if small else None
         return self._derivation(left, self._averaged(letters), written_out, weights)
 
-    def _bias_gradients(self, depth: int) -> Iterator[Derivation]:
-        arrays, layer = self.arrays, self.arrays.layer(depth)
-        if layer.bias == "none":
+    def _bias_gradients(self, layer: LayerViews) -> Iterator[Derivation]:
+        if layer.biases is None:
             return
-        units, samples = layer.units, arrays.samples
-        delta = shape(arrays.letter("delta", depth), units, samples)
-        left = Name(derivative_name(arrays.output, f"b({depth})"))
+        units = layer.z.shape[0]
+        delta = shape(_delta_of(layer), units, self.samples)
+        left = Name(derivative_name(self.graph.output, layer.biases.name.name))
         parts: list[Formula] = []
-        biases = arrays.gradients(arrays.biases(depth))
-        if layer.bias == "shared":  # summed over the units: a row of ones in front
+        biases = slopes_of(self.graph, layer.biases.entries)
+        if layer.shared:  # summed over the units: a row of ones in front
             parts.append(shape(transpose(Name("1")), 1, units))
             biases = Matrix(biases.rows[:1])
         parts.append(delta)
-        if samples > 1:  # and over the samples: a column of ones behind
-            parts.append(shape(Name("1"), samples, 1))
+        if self.samples > 1:  # and over the samples: a column of ones behind
+            parts.append(shape(Name("1"), self.samples, 1))
         letters: Formula = matmul(*parts) if len(parts) > 1 else delta
-        whole = product(number(layer.bias_input.value), self._averaged(letters))
+        whole = product(layer.bias_input, self._averaged(letters))
         yield self._derivation(left, whole, None, biases)
 
     def _averaged(self, formula: Formula) -> Formula:
         """Divided by the number of samples, where the batch takes the mean."""
-        samples = self.arrays.samples
+        samples = self.samples
         if samples == 1 or self.sheet.run.problem.training.reduction == "sum":
             return formula
         return product(quotient(Number("1"), number(samples)), formula)
@@ -373,9 +347,9 @@ class _Matrices:
         if self.sheet.run.problem.notation.gradient_order == "weights_first":
             added = biases(graph)
             names.sort(key=lambda name: (name in added, self._number(name)))
-        slopes_of = column([Name(derivative_name(graph.output, name)) for name in names])
-        lines = [DerivationLine(Name("∇L"), "=", slopes_of)]
-        if (line := self._result(slopes_of)) is not None:
+        every = column([Name(derivative_name(graph.output, name)) for name in names])
+        lines = [DerivationLine(Name("∇L"), "=", every)]
+        if (line := self._result(every)) is not None:
             lines.append(line)
         yield Derivation(tuple(lines))
         if graph.carried and is_plain(graph):
@@ -392,16 +366,3 @@ DELTA = (
 MISSING = (
     "M has a 1 for every connection and a 0 where there is none: what is not there has no gradient."
 )
-
-
-def _applied(use: RuleUse | None, inside: Formula) -> Formula:
-    """σ(z) of a letter or a matrix; the identity leaves it as it is, g stands for anything."""
-    if use is None:
-        return Call("g", (inside,))
-    return inside if use.name == "identity" else ACTIVATIONS[use.name].call(inside, use.options)
-
-
-def _slope_of(use: RuleUse | None, z: Formula) -> Formula:
-    if use is None:
-        return Call("g'", (z,))
-    return ACTIVATIONS[use.name].slope_call(z, use.options)

@@ -24,6 +24,7 @@ from backprop_cli.formula.spelling import (
 )
 from backprop_cli.graph.derivation import Derivations, towards
 from backprop_cli.graph.step import Graph, Step
+from backprop_cli.graph.views import Views, views
 from backprop_cli.run import Iteration, Precisely, Run, Singular, Value, singularities
 from backprop_cli.worksheet.document import DerivationLine, Inline, Line, Math, Text
 from backprop_cli.worksheet.numbers import (
@@ -142,6 +143,11 @@ class Sheet:
             if step.sample is None and size(step.formula) > 2 and not self.knows(name):
                 short[step.name] = Name(name)
         return Derivations(self.graph, short)
+
+    @cached_property
+    def arrays(self) -> Views | str:
+        """The arrays that the sheet's layers are written in, or why there are none."""
+        return views(self.graph)
 
     @cached_property
     def outputs(self) -> tuple[Step, ...]:
