@@ -44,13 +44,15 @@ class Answer(NamedTuple):
 class Submission:
     """One student's file. `iterations` holds the answers update by update.
 
-    With `error` set the file could not be read and holds no answers.
+    With `error` set the file could not be read and holds no answers. `remarks` say how it was
+    mended where it is not as it should be.
     """
 
     file: str
     student: str
     iterations: tuple[tuple[Answer, ...], ...] = ()
     error: str | None = None
+    remarks: tuple[str, ...] = ()
 
 
 def read_submission(path: str | Path) -> Submission:
@@ -94,7 +96,97 @@ def parse_submission(file: str, data: bytes | str) -> Submission:
         return _parse_csv(file, text)
     if kind == "yaml" and (quick := _quick_yaml(file, text)) is not None:
         return quick
-    return _parse_tree(file, text, kind)
+    found = _parse_tree(file, _with_backslashes(text), kind)
+    return found if found.error is None else _by_lines(file, text, found.error) or found
+
+
+_QUOTED = re.compile(r'"(?:[^"\\\n]|\\.){0,4000}"')
+_MEANT = re.compile(
+    r'\\(?!["\\/]|u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}(?![0-9A-Za-z])|[nt0](?![A-Za-z]))|\\\\(?=[A-Za-z])'
+)
+
+
+def _with_backslashes(text: str) -> str:
+    """A backslash in quotes begins a word of LaTeX: `"\\times"` is no tab before `imes`."""
+    if "\\" not in text or '"' not in text:
+        return text
+    return _QUOTED.sub(
+        lambda found: _MEANT.sub(lambda _: "\\\\", found[0]) if "\\" in found[0] else found[0], text
+    )
+
+
+# Line by line: what is left of a file that is no YAML. One bad line costs nothing but itself.
+
+_LINE = re.compile(
+    r" *(?P<bullet>-\s+)?(?P<name>[^\s:=≈→#{}\[\]-][^:=≈→#]{0,118}?)\s*(?::=|:(?=\s|\Z)|[=≈→≅])\s*(?P<value>.*)"
+)
+_SPECIAL = frozenset("&*!|>@`%{")
+_HEADS = frozenset({"student", "answers", "iterations", "practice"})
+
+
+def _by_lines(file: str, text: str, reason: str) -> Submission | None:
+    """The answers on the lines that can be read, or None where that is no answer file either."""
+    groups: list[list[Answer]] = []
+    seen: dict[str, int] = {}
+    student = section = ""
+    good = bad = 0
+    for number, whole in enumerate(text.replace("\r\n", "\n").split("\n"), 1):
+        line = whole.replace("\t", "    ").partition(" #")[0].rstrip()
+        line = line.removesuffix(",")
+        if not line.strip("{}[] -.") or line.lstrip().startswith("#"):
+            continue
+        if not line.isprintable() or good + bad > MOST_ANSWERS or len(groups) > MOST_ITERATIONS:
+            return None
+        found = _LINE.fullmatch(line)
+        top = not line.startswith((" ", "-")) or text[:1] == "{"
+        name = "" if found is None else found["name"].strip("\"'").strip()
+        value = "" if found is None else found["value"].strip()
+        if top and name in _HEADS:
+            if name == "student":
+                student = " ".join(value.strip("\"'").split())[:STUDENT_LENGTH]
+            elif value.strip("{[ "):
+                return None
+            section = name
+            if name == "answers":
+                groups.append([])
+                seen = {}
+            continue
+        if section == "practice":
+            if not top:
+                continue
+            section = ""
+        if (found and found["bullet"] and section == "iterations") or not groups:
+            groups.append([])
+            seen = {}
+        at = len(line) - len(value) + 1
+        if found is None or value[:1] in _SPECIAL or ": " in value:
+            bad += 1
+            problem = "an answer is written as `name: value`"
+            name = name or line.strip()[:STUDENT_LENGTH]
+            groups[-1].append(Answer(name, (value,) if value else (), number, at, problem))
+            continue
+        if not value or value in _NULLS:
+            continue
+        if name in seen:
+            groups[-1][seen[name]] = _twice(groups[-1][seen[name]], number)
+            continue
+        good += 1
+        seen[name] = len(groups[-1])
+        value = value[1:-1] if value[0] == value[-1] and value[0] in "\"'" else value
+        texts = tuple(filter(None, (part.strip("\"' ") for part in _listed(value)[:4])))
+        if texts:
+            groups[-1].append(
+                Answer(name, tuple(t[: MOST_CHARACTERS + 1] for t in texts), number, at)
+            )
+    if good + bad > MOST_ANSWERS or (good <= bad and not (good and section)):
+        return None
+    remark = f"The file was read line by line: {reason.rstrip('.')}."
+    answers = tuple(map(tuple, groups))
+    return Submission(file, student or student_of(file), answers, None, (remark,) if bad else ())
+
+
+def _listed(value: str) -> list[str]:
+    return value[1:-1].split(", ") if value[:1] == "[" and value[-1:] == "]" else [value]
 
 
 def _kind(file: str, text: str) -> str:
@@ -258,10 +350,22 @@ def _submission(file: str, root: Node | None, twice: list[Diagnostic]) -> Submis
         if not node.null:
             student = " ".join(node.text.split())[:STUDENT_LENGTH] or student
     reader = _TreeReader(root, twice)
+    outside = [
+        (key, node)
+        for key, node in root.entries
+        if key.text not in _HEADS and key.text not in _ABOUT and isinstance(node, Scalar | Items)
+    ]
+    remarks: tuple[str, ...] = ()
     if "answers" in top and "iterations" in top:
         raise _place(top["iterations"][0], "give either `answers` or `iterations`, not both")
     if "answers" in top:
-        iterations: tuple[tuple[Answer, ...], ...] = (reader.mapping(top["answers"][1]),)
+        inside = reader.mapping(top["answers"][1])
+        added = reader.mapping(Entries(root.span, tuple(outside)))
+        iterations: tuple[tuple[Answer, ...], ...] = ((*inside, *added),)
+        if added:
+            where = f"Line {added[0].line}"
+            where += f" to {added[-1].line} stand" if len(added) > 1 else " stands"
+            remarks = (f"{where} outside `answers:` and was read all the same.",)
     elif "iterations" in top:
         node = top["iterations"][1]
         if not isinstance(node, Items):
@@ -269,14 +373,28 @@ def _submission(file: str, root: Node | None, twice: list[Diagnostic]) -> Submis
         if len(node.items) > MOST_ITERATIONS:
             raise _place(node, f"more than {MOST_ITERATIONS} updates")
         iterations = tuple(reader.mapping(item, "answers") for item in node.items)
-    elif all(isinstance(node, Scalar | Items) for _, node in root.entries):
+        remarks = tuple(
+            f"Line {key.span.line}: {key.text[:STUDENT_LENGTH]} belongs to no update; it was not read."
+            for key, _ in outside
+        )
+    elif all(
+        isinstance(node, Scalar | Items) for key, node in root.entries if key.text != "practice"
+    ):
         # Names and values without `answers:` round them: it is clear what is meant.
-        entries = tuple(entry for entry in root.entries if entry[0].text != "student")
+        entries = tuple(entry for entry in root.entries if entry[0].text not in _HEADS)
         iterations = (reader.mapping(Entries(root.span, entries)),)
     else:
         known = ", ".join(quote(key.text) for key, _ in root.entries[:4])
         raise _place(root, f"there is no `answers:` here, only {known}")
-    return Submission(file, student, iterations)
+    return Submission(file, student, iterations, None, remarks[:MOST_REMARKS])
+
+
+MOST_REMARKS = 20
+_ABOUT = frozenset(
+    {"problem", "title", "name", "date", "course", "email", "id", "group", "team", "author",
+     "comment", "comments", "note", "notes", "format", "version"}
+)  # fmt: skip
+"""What may stand above the answers, about the file."""
 
 
 class _TreeReader:
@@ -303,7 +421,7 @@ class _TreeReader:
         if inner is not None and len(node.entries) == 1 and node.entries[0][0].text == inner:
             return self.mapping(node.entries[0][1])
         found = []
-        for key, value in node.entries:
+        for key, value in _with_commas(node):
             answer = self.answer(key, value)
             if answer is not None:
                 line = self.twice.get(key.span.start or 0)
@@ -340,6 +458,34 @@ class _TreeReader:
         if any(len(text) > MOST_CHARACTERS for text in texts):
             texts = [text[: MOST_CHARACTERS + 1] for text in texts]
         return Answer(name, tuple(texts), line, column)
+
+
+def _with_commas(node: Entries) -> Iterator[tuple[Scalar, Node]]:
+    """`{z1_1: 0,855}` has a decimal comma, and no key 855 without a value."""
+    waiting: tuple[Scalar, Node] | None = None
+    for key, value in node.entries:
+        if (
+            waiting is not None
+            and node.flow
+            and isinstance(value, Scalar)
+            and value.null
+            and isinstance(waiting[1], Scalar)
+            and _HALVES.fullmatch(f"{waiting[1].text},{key.text}")
+            and key.span.start == (waiting[1].span.end or 0) + 1
+        ):
+            name, whole = waiting
+            assert isinstance(whole, Scalar)
+            joined = Scalar(whole.span, f"{whole.text},{key.text}", plain=True)
+            waiting = (name, joined)
+            continue
+        if waiting is not None:
+            yield waiting
+        waiting = (key, value)
+    if waiting is not None:
+        yield waiting
+
+
+_HALVES = re.compile(r"[-+−]?\d{1,40},\d{1,40}(?:[eE][-+]?\d{1,4})?")
 
 
 def _keys(node: Node) -> Iterator[tuple[int, str]]:
@@ -407,13 +553,24 @@ def _parse_csv(file: str, text: str) -> Submission:
         return _spoilt(file, f"this is not CSV: {escape(str(error))}")
     if not groups and not text.strip():
         return _spoilt(file, "the file is empty")
+    for group in groups.values():
+        group[:] = _rejoined(group)
     last = max(groups, default=1)
     return Submission(file, student, tuple(tuple(groups.get(n, ())) for n in range(1, last + 1)))
 
 
+def _rejoined(answers: list[Answer]) -> list[Answer]:
+    """Decimal commas in a file whose cells commas part: `z1_1,0,855` in every row."""
+    if all(len(a.texts) == 2 and _HALVES.fullmatch(",".join(a.texts)) for a in answers):
+        return [answer._replace(texts=(",".join(answer.texts),)) for answer in answers]
+    return answers
+
+
 def _csv_rows(text: str) -> Iterator[tuple[int, list[str]]]:
-    first = text.split("\n", 1)[0]
-    delimiter = ";" if ";" in first and "," not in first else "," if "," in first else "\t"
+    first = next((line for line in text.split("\n") if line.strip()), "")
+    lines = [line for line in text.split("\n")[:200] if line.strip() and line[:1] != "#"]
+    semicolons = bool(lines) and all(";" in line for line in lines)
+    delimiter = ";" if semicolons else "," if "," in first else "\t"
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
     before = 0
     for row in reader:

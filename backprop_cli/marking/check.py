@@ -159,6 +159,7 @@ class Checker:
                 False,
                 (),
                 submission.error,
+                submission.remarks,
             )
         written = [*submission.iterations, *[()] * len(self.keys)]
         texts = [text for answers in written for answer in answers for text in answer.texts]
@@ -176,6 +177,7 @@ class Checker:
             self.max_score,
             passed,
             tuple(results),
+            remarks=submission.remarks,
         )
 
     def _best(self, sheets: Sequence[_Sheet]) -> _Attempt:
@@ -615,7 +617,9 @@ class _Update:
 
     def _stranger(self, answer: Answer, suggest: bool) -> AnswerResult:
         fitting = self.key.names.look(answer.name)
-        if fitting.change:
+        if answer.problem is not None:
+            feedback = f"This cannot be read: {answer.problem}."
+        elif fitting.change:
             feedback = CHANGE.format(gradient=" or ".join(fitting.names))
         elif fitting.names:
             feedback = f"This can be {' or '.join(fitting.names)}; write the one you mean."
@@ -625,7 +629,8 @@ class _Update:
             if nearest:
                 feedback += f" Did you mean {' or '.join(nearest)}?"
         return AnswerResult(
-            self.key.number, answer.name, given_text(answer), "unknown", 0.0, 0.0, feedback,
+            self.key.number, answer.name, given_text(answer),
+            "unknown" if answer.problem is None else "unreadable", 0.0, 0.0, feedback,
             line=answer.line, column=answer.column,
         )  # fmt: skip
 

@@ -196,3 +196,44 @@ def test_any_text_is_read_or_refused(text: str) -> None:
 def test_any_json_value_is_read_or_refused(value: object) -> None:
     found = parse_submission("x.json", json.dumps({"answers": value}))
     assert found.error is not None or len(found.iterations) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("answers: {z1_1: 0,855, L: -0,5}", {"z1_1": "0,855", "L": "-0,5"}),
+        ("answers:\n  z: 5.02\n  a = 4.52\n  L: 0.7\n", {"z": "5.02", "a": "4.52", "L": "0.7"}),
+        ("z = 5.02\na ≈ 4.52\n", {"z": "5.02", "a": "4.52"}),
+        ("answers:\nz: 5.02\nL: 1\n", {"z": "5.02", "L": "1"}),
+        ("answers:\n  z: 5.02\nL: 1\n", {"z": "5.02", "L": "1"}),
+        ("answers:\n\tz: 5.02\n\tL: 1\n", {"z": "5.02", "L": "1"}),
+        ("answers:\n  z: 5.02\n    L: 1\n", {"z": "5.02", "L": "1"}),
+        ("answers:\n  z: *5.02\n  L: 1\n  a: 2\n", {"z": "*5.02", "L": "1", "a": "2"}),
+        ("answers:\n  z: 1: 2\n  L: 1\n", {"z": "1: 2", "L": "1"}),
+        ('answers:\n  z: "\\frac{1}{2} \\times 3"\n', {"z": "\\frac{1}{2} \\times 3"}),
+        ('answers:\n  z: "\\sigma(z) \\neq \\rho"\n', {"z": "\\sigma(z) \\neq \\rho"}),
+        ("practice:\n  z: {tries: 2}\nanswers:\n  z: 4\n", {"z": "4"}),
+        ("answers:\n  z: 4\npractice:\n  z: {tries: 2}\n", {"z": "4"}),
+    ],
+)
+def test_a_person_can_read_it(text: str, read: dict[str, str]) -> None:
+    found = parse_submission("x.yaml", text)
+    assert found.error is None
+    assert {answer.name: " ".join(answer.texts) for answer in found.iterations[0]} == read
+
+
+def test_lines_that_cannot_be_read_say_where_they_stand() -> None:
+    found = parse_submission("x.yaml", "answers:\n  z: *5\n  L: 1\n  nothing at all\n  a: 2\n")
+    problems = [(a.name, a.line) for a in found.iterations[0] if a.problem]
+    assert problems == [("z", 2), ("nothing at all", 4)]
+    assert "line 2" in found.remarks[0]
+
+
+def test_backslashes_in_json_are_latex() -> None:
+    found = parse_submission("x.json", '{"answers": {"z": "\\frac{1}{2}\\times\\u0031\\n"}}')
+    assert found.iterations[0][0].texts == ("\\frac{1}{2}\\times1",)
+
+
+@pytest.mark.parametrize("text", ["z;0,855\nL;0,5\n", "z,0,855\nL,0,5\n", "name;value\nz;0,855\n"])
+def test_decimal_commas_in_csv(text: str) -> None:
+    assert parse_submission("x.csv", text).iterations[0][0].texts == ("0,855",)
