@@ -12,7 +12,8 @@ from backprop_cli.graph.naming import sampled
 from backprop_cli.graph.parts import batch_loss, leaf, parameter_leaf, stable_loss
 from backprop_cli.graph.recognised import in_equations, renamed
 from backprop_cli.graph.step import Applied, Graph, Leaf, Role, Step
-from backprop_cli.problem.model import Equations, Problem, Value
+from backprop_cli.problem.forms import Equations, Value
+from backprop_cli.problem.model import Problem
 from backprop_cli.rules import activations
 
 LOSS_NAMES = ("L", "loss", "Loss", "E", "J", "C", "cost", "error")

@@ -13,7 +13,8 @@ from backprop_cli.graph.equations import equation_samples, expand_equations
 from backprop_cli.graph.network import expand_network, network_samples
 from backprop_cli.graph.penalty import with_penalties
 from backprop_cli.graph.step import Graph
-from backprop_cli.problem.model import Equations, Network, Problem, Value
+from backprop_cli.problem.forms import Equations, Network, Value
+from backprop_cli.problem.model import Problem
 
 
 def all_samples(problem: Problem) -> list[Mapping[str, Value]]:

@@ -15,7 +15,8 @@ from backprop_cli.formula.nodes import (
     Product,
     Sum,
 )
-from backprop_cli.problem.model import Equations, Problem
+from backprop_cli.problem.forms import Equations
+from backprop_cli.problem.model import Problem
 
 
 def split_into_gates(problem: Problem) -> Problem:

@@ -26,7 +26,8 @@ from backprop_cli.graph.parts import (
     stable_loss,
 )
 from backprop_cli.graph.step import Applied, Graph, Leaf, Role, Step, Unit
-from backprop_cli.problem.model import Activation, Custom, Network, Problem, RuleUse, Value
+from backprop_cli.problem.forms import Activation, Custom, Network, RuleUse, Value
+from backprop_cli.problem.model import Problem
 from backprop_cli.problem.names import NetworkNames
 from backprop_cli.rules import activations, losses
 

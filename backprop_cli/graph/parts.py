@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from backprop_cli.formula.build import number, quotient, total
 from backprop_cli.formula.nodes import Formula, Name
 from backprop_cli.graph.step import Applied, Graph, Leaf, LeafKind, Step
-from backprop_cli.problem.model import Problem, RuleUse, Value
+from backprop_cli.problem.forms import RuleUse, Value
+from backprop_cli.problem.model import Problem
 from backprop_cli.rules import activations, losses
 
 

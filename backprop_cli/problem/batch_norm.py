@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from backprop_cli.formula.nodes import Number
+from backprop_cli.problem.forms import BatchNorm
 from backprop_cli.problem.layer_place import LayerPlace
-from backprop_cli.problem.model import BatchNorm
 from backprop_cli.problem.samples import counted
 from backprop_cli.problem.values import fields, items, number, number_in, truth
 from backprop_cli.problem.yaml_tree import Items, Node, Scalar

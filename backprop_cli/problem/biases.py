@@ -8,9 +8,9 @@ from typing import Literal, TypeAlias
 
 from backprop_cli.diagnostics import quote
 from backprop_cli.formula.nodes import Number
+from backprop_cli.problem.forms import Value
 from backprop_cli.problem.initializer_use import initializer
 from backprop_cli.problem.layer_place import LayerPlace, NamedCell
-from backprop_cli.problem.model import Value
 from backprop_cli.problem.samples import counted
 from backprop_cli.problem.values import Report, decimal_comma, number, number_in
 from backprop_cli.problem.yaml_tree import Entries, Items, Node, Scalar

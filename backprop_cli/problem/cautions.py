@@ -5,8 +5,8 @@ from __future__ import annotations
 from fractions import Fraction
 
 from backprop_cli.diagnostics import listed, quote
+from backprop_cli.problem.forms import Layer, Network, RuleUse, Value
 from backprop_cli.problem.layers import ReadLayers
-from backprop_cli.problem.model import Layer, Network, RuleUse, Value
 from backprop_cli.problem.names import NetworkNames
 from backprop_cli.problem.samples import Samples
 from backprop_cli.problem.unit_activations import is_rule

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from backprop_cli.diagnostics import listed, quote, there_are
 from backprop_cli.formula.build import names_in
 from backprop_cli.formula.nodes import Formula
+from backprop_cli.problem.forms import Equations, Value
 from backprop_cli.problem.formulas import defined_name, formula, plain_name, report_undefined
-from backprop_cli.problem.model import Equations, Value
 from backprop_cli.problem.samples import MOST_SAMPLES
 from backprop_cli.problem.settings import names_of
 from backprop_cli.problem.training import ReadTraining

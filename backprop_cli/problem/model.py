@@ -3,125 +3,15 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import cached_property
 from typing import Literal, TypeAlias
 
 from backprop_cli.diagnostics import escape
 from backprop_cli.formula.nodes import Formula, Number
+from backprop_cli.problem.forms import Equations, Network, Value, counted
 from backprop_cli.rules.kinks import Kinks
-
-Value: TypeAlias = Number | None
-"""A number as the author wrote it, or None in a symbolic problem."""
-
-
-@dataclass(frozen=True)
-class Custom:
-    """An author's own activation `formula` in `z`, or loss in `y` and `yhat`.
-
-    For an activation the formula is in the name `z`. For a loss it is the whole loss of one
-    sample, in the names of outputs and targets (`y1`, `yhat1`, … or `y`, `yhat`). `slope` is the
-    author's own for an activation, in `z` and `a`; it need not be the derivative.
-    """
-
-    name: str
-    formula: Formula
-    slope: Formula | None = None
-
-
-@dataclass(frozen=True)
-class RuleUse:
-    """A row of a rule table with the options set in the file: leaky_relu with slope 0.01."""
-
-    name: str
-    options: Mapping[str, Number] = field(default_factory=dict)
-
-
-Activation: TypeAlias = RuleUse | Custom
-Loss: TypeAlias = RuleUse | Custom
-
-
-@dataclass(frozen=True)
-class Layer:
-    """One layer: `weights[j][i]` into unit j from input i.
-
-    `weights` is None in a symbolic layer (every connection there). An entry is `ABSENT` where
-    the file says `null`: no connection.
-    """
-
-    units: int
-    fan_in: int
-    activations: tuple[Activation, ...]  # one per unit
-    weights: tuple[tuple[Value, ...], ...] | None
-    connected: tuple[tuple[bool, ...], ...]  # same shape, False where there is no connection
-    bias: Literal["each", "shared", "none"]
-    biases: tuple[Value, ...]  # one per unit, or one if shared, or none
-    bias_input: Number = Number("1")
-    batch_norm: BatchNorm | None = None
-    initialised: str | None = None  # "uniform, low −0.1, high 0.1, seed 7" when drawn
-
-
-@dataclass(frozen=True)
-class BatchNorm:
-    epsilon: Number
-    gamma: tuple[Number, ...]  # one per unit, default 1
-    beta: tuple[Number, ...]  # one per unit, default 0
-
-
-@dataclass(frozen=True)
-class Sample:
-    inputs: tuple[Value, ...]
-    targets: tuple[Value, ...]
-
-
-@dataclass(frozen=True)
-class Network:
-    """The layers form. `samples` holds one entry with None values when no numbers are given."""
-
-    layers: tuple[Layer, ...]
-    loss: Loss | None  # None: forward pass only (no targets), or the perceptron rule
-    inputs: int
-    targets: int
-    samples: tuple[Sample, ...]
-
-    @cached_property
-    def targets_sum_to_one(self) -> bool:
-        """Whether those of each sample do; what has no number is taken as a class probability."""
-        return all(
-            None in sample.targets or sum(each.value for each in sample.targets if each) == 1
-            for sample in self.samples
-        )
-
-    @property
-    def summary(self) -> str:
-        """Sizes, activations, loss: `3-2-1, relu, sigmoid, half_squared_error`."""
-        sizes = "-".join(
-            shortened(map(str, (self.inputs, *(layer.units for layer in self.layers))))
-        )
-        names = shortened(
-            "/".join(dict.fromkeys(use.name for use in layer.activations)) for layer in self.layers
-        )
-        loss = [self.loss.name] if self.loss is not None else []
-        return ", ".join([sizes, *names, *loss, *_counted(len(self.samples), "samples")])
-
-
-@dataclass(frozen=True)
-class Equations:
-    """The equations form: the author's own names throughout."""
-
-    equations: Mapping[str, Formula]  # in order of calculation (a file may list them in any order)
-    given: Mapping[str, Value]
-    parameters: Mapping[str, Value]
-    output: str
-    with_respect_to: tuple[str, ...]
-    samples: tuple[Mapping[str, Value], ...] = ()  # values per sample, beside `given`
-
-    @property
-    def summary(self) -> str:
-        """The names of what is calculated: `z, yhat, L`."""
-        return ", ".join([*shortened(self.equations), *_counted(len(self.samples), "samples")])
 
 
 @dataclass(frozen=True)
@@ -274,9 +164,14 @@ class Problem:
     variants: Variants | None = None  # other numbers for each student, where the file has them
 
     @property
+    def sample_count(self) -> int:
+        """How many samples the file has; one where it lists none."""
+        return max(1, len(self.model.samples))
+
+    @property
     def summary(self) -> str:
         """What it is about, on one line."""
-        updates = _counted(self.training.steps, "updates") if self.trains else []
+        updates = counted(self.training.steps, "updates") if self.trains else []
         return ", ".join([self.model.summary, *updates])
 
     def __repr__(self) -> str:
@@ -288,16 +183,3 @@ class Problem:
             html.escape(escape(each)) for each in (self.title or self.path, self.summary)
         )
         return f"<p><strong>{name}</strong>: {summary}</p>{about}"
-
-
-MOST_NAMED = 8
-
-
-def shortened(names: Iterable[str]) -> list[str]:
-    """The first of many names, and the last."""
-    every = list(names)
-    return every if len(every) <= MOST_NAMED else [*every[: MOST_NAMED - 2], "…", every[-1]]
-
-
-def _counted(count: int, what: str) -> list[str]:
-    return [f"{count} {what}"] if count > 1 else []

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from backprop_cli.formula.spelling import Lettering
-from backprop_cli.problem.model import Layer, Network, Notation, RuleUse
+from backprop_cli.problem.forms import Layer, Network, RuleUse
+from backprop_cli.problem.model import Notation
 
 
 @dataclass(frozen=True)

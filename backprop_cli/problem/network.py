@@ -9,14 +9,10 @@ from backprop_cli.diagnostics import listed, quote
 from backprop_cli.formula.nodes import Number
 from backprop_cli.problem.biases import read_bias_input
 from backprop_cli.problem.cautions import warn
+from backprop_cli.problem.forms import Loss, Network
 from backprop_cli.problem.frozen import frozen_and_trainable
 from backprop_cli.problem.layers import ReadLayers, read_layers
-from backprop_cli.problem.model import (
-    Loss,
-    Network,
-    Notation,
-    Training,
-)
+from backprop_cli.problem.model import Notation, Training
 from backprop_cli.problem.names import NetworkNames
 from backprop_cli.problem.rule_use import loss
 from backprop_cli.problem.samples import Samples, counted, read_samples

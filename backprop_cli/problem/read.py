@@ -6,8 +6,9 @@ from pathlib import Path
 
 from backprop_cli.diagnostics import Diagnostic, ProblemError, Source, Span
 from backprop_cli.problem.equations import check_updates, read_equations
+from backprop_cli.problem.forms import Equations, Network
 from backprop_cli.problem.frozen import refuse_both, top_lists
-from backprop_cli.problem.model import Equations, Network, Problem
+from backprop_cli.problem.model import Problem
 from backprop_cli.problem.network import NetworkReader
 from backprop_cli.problem.settings import (
     check_asked,

@@ -9,8 +9,8 @@ from dataclasses import replace
 from backprop_cli.diagnostics import escape, listed, quote
 from backprop_cli.formula.evaluate import as_float, evaluate
 from backprop_cli.formula.nodes import Formula
+from backprop_cli.problem.forms import Activation, Custom, RuleUse
 from backprop_cli.problem.formulas import formula, report_undefined
-from backprop_cli.problem.model import Activation, Custom, RuleUse
 from backprop_cli.problem.rule_options import read_options, read_parts, refuse_options, with_variant
 from backprop_cli.problem.values import (
     Report,

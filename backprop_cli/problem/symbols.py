@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from backprop_cli.diagnostics import quote
 from backprop_cli.formula.spelling import Lettering, spell
+from backprop_cli.problem.forms import Equations, Network
 from backprop_cli.problem.formulas import defined_name, plain_name
-from backprop_cli.problem.model import Equations, Network, Notation, Training
+from backprop_cli.problem.model import Notation, Training
 from backprop_cli.problem.names import NetworkNames
 from backprop_cli.problem.values import Report, entries, word
 from backprop_cli.problem.yaml_tree import Node, Scalar

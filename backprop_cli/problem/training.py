@@ -7,7 +7,8 @@ from typing import Literal
 
 from backprop_cli.diagnostics import quote
 from backprop_cli.formula.nodes import Number
-from backprop_cli.problem.model import Clip, Penalty, Training, Value
+from backprop_cli.problem.forms import Value
+from backprop_cli.problem.model import Clip, Penalty, Training
 from backprop_cli.problem.optimizer_use import optimizer
 from backprop_cli.problem.samples import counted
 from backprop_cli.problem.values import (

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from backprop_cli.formula.nodes import Number
+from backprop_cli.problem.forms import Activation, Custom, RuleUse
 from backprop_cli.problem.layer_place import LayerPlace
-from backprop_cli.problem.model import Activation, Custom, RuleUse
 from backprop_cli.problem.rule_use import activation
 from backprop_cli.problem.samples import counted
 from backprop_cli.problem.values import Fields

@@ -14,18 +14,9 @@ from fractions import Fraction
 from typing import cast, get_args
 
 from backprop_cli.diagnostics import listed, quote
+from backprop_cli.problem.forms import Equations, Network
 from backprop_cli.problem.formulas import plain_name
-from backprop_cli.problem.model import (
-    Cell,
-    Choice,
-    Draw,
-    Equations,
-    Network,
-    Notation,
-    OneHot,
-    Requirement,
-    Variants,
-)
+from backprop_cli.problem.model import Cell, Choice, Draw, Notation, OneHot, Requirement, Variants
 from backprop_cli.problem.names import NetworkNames
 from backprop_cli.problem.settings import is_pattern, matcher
 from backprop_cli.problem.values import (

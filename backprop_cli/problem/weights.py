@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from backprop_cli.problem.forms import Value
 from backprop_cli.problem.layer_place import LayerPlace, NamedCell
-from backprop_cli.problem.model import Value
 from backprop_cli.problem.samples import counted
 from backprop_cli.problem.values import decimal_comma, items, number
 from backprop_cli.problem.yaml_tree import Items, Node, Scalar

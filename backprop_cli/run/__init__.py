@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backprop_cli.run.batches import Builder, batch_of, batch_size, build, sample_count
+from backprop_cli.run.batches import Builder, batch_of, batch_size, build
 from backprop_cli.run.evaluation import evaluate_steps, is_clock, leaf_values, round_to, rounded
 from backprop_cli.run.flow import layer_sizes
 from backprop_cli.run.model import Iteration, Run, Stop, Value, Values
@@ -27,7 +27,6 @@ __all__ = [
     "leaf_values",
     "round_to",
     "rounded",
-    "sample_count",
     "singularities",
     "solve",
 ]

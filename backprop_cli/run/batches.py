@@ -17,22 +17,17 @@ def build(problem: Problem, batch: Sequence[int]) -> Graph:
     return with_updates(problem, with_gradients(problem, expand(problem, batch)))
 
 
-def sample_count(problem: Problem) -> int:
-    """How many samples the file has; one where it lists none."""
-    return max(1, len(problem.model.samples))
-
-
 def batch_size(problem: Problem) -> int:
     """Samples per update; the perceptron rule looks at one at a time."""
     if problem.training.rule == "perceptron":
         return 1
-    count = sample_count(problem)
+    count = problem.sample_count
     return count if problem.training.batch is None else min(problem.training.batch, count)
 
 
 def batch_of(problem: Problem, update: int) -> tuple[int, ...]:
     """The samples of update number `update` (from 1): taken in order, wrapping round."""
-    size, count = batch_size(problem), sample_count(problem)
+    size, count = batch_size(problem), problem.sample_count
     return tuple((size * (update - 1) + place) % count + 1 for place in range(size))
 
 

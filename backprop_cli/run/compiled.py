@@ -20,7 +20,7 @@ from backprop_cli.formula.nodes import Call, Comparison, Formula, Name, Sum
 from backprop_cli.graph.expand import expand
 from backprop_cli.graph.step import Graph
 from backprop_cli.problem.model import Problem
-from backprop_cli.run.batches import Builder, batch_of, batch_size, sample_count
+from backprop_cli.run.batches import Builder, batch_of, batch_size
 from backprop_cli.run.evaluation import clock_value, evaluate_steps, is_clock, stop_if_not_finite
 from backprop_cli.run.losses import Losses
 from backprop_cli.run.model import Stop, Value, Values
@@ -111,7 +111,7 @@ def _given(graph: Graph) -> tuple[float, ...]:
 
 def _cycle(problem: Problem) -> list[Graph]:
     """The batches until they repeat. Only their leaves are looked at."""
-    size, count = batch_size(problem), sample_count(problem)
+    size, count = batch_size(problem), problem.sample_count
     repeats = count // gcd(size, count)
     return [expand(problem, batch_of(problem, update)) for update in range(1, repeats + 1)]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from backprop_cli.formula.evaluate import as_float
 from backprop_cli.problem.model import Problem
-from backprop_cli.run.batches import Builder, sample_count
+from backprop_cli.run.batches import Builder
 from backprop_cli.run.evaluation import evaluate_steps, initial_values
 from backprop_cli.run.model import Iteration, Run, Stop, Value
 
@@ -21,7 +21,7 @@ def solve_perceptron(problem: Problem, steps: int | None, show: int | None) -> R
     the start of an epoch mean that it would go on for ever (fractions are exact, so that
     returning means returning). `steps` presents exactly so many samples instead.
     """
-    count = sample_count(problem)
+    count = problem.sample_count
     wanted = steps if steps is not None else problem.training.steps
     fixed = wanted > 1 or steps is not None
     limit = wanted if fixed else MAXIMUM_EPOCHS * count

@@ -16,7 +16,7 @@ from backprop_cli.graph.naming import sampled
 from backprop_cli.graph.step import Graph, Leaf
 from backprop_cli.marking.asked import asked, updates_asked
 from backprop_cli.problem.model import Problem
-from backprop_cli.run.batches import Builder, sample_count
+from backprop_cli.run.batches import Builder
 from backprop_cli.run.evaluation import (
     clock_value,
     evaluate_steps,
@@ -68,7 +68,7 @@ class Sheet:
             (graph, tuple(step.name for step in asked(problem, graph)), tables[id(graph.steps)])
             for graph in graphs
         ]
-        self.several = sample_count(problem) > 1
+        self.several = problem.sample_count > 1
 
     def worked_out(
         self, numbers: Mapping[str, Fraction], arithmetic: Arithmetic

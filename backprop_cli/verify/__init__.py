@@ -40,7 +40,6 @@ from backprop_cli.run import (
     batch_of,
     batch_size,
     evaluate_steps,
-    sample_count,
     singularities,
 )
 
@@ -203,7 +202,7 @@ def _prove(label: str, graph: Graph, findings: Findings) -> Iterator[str]:
 
 def _batches(problem: Problem, findings: Findings) -> Iterator[tuple[str, Graph]]:
     """Each batch until they repeat, and what it is called."""
-    count, wide = sample_count(problem), batch_size(problem)
+    count, wide = problem.sample_count, batch_size(problem)
     repeats = count // math.gcd(wide, count)
     batches = [batch_of(problem, update) for update in range(1, repeats + 1)]
     findings.batches_left_out = max(0, len(batches) - BATCHES)

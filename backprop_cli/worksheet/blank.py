@@ -24,7 +24,7 @@ from backprop_cli.graph.update import optimizer_of
 from backprop_cli.marking.asked import asked, points_of, updates_asked
 from backprop_cli.problem.model import Problem
 from backprop_cli.rules.optimizers import OPTIMIZERS
-from backprop_cli.run import Run, batch_size, sample_count
+from backprop_cli.run import Run, batch_size
 from backprop_cli.worksheet import given
 from backprop_cli.worksheet.diagram import MOST_DRAWN, diagram
 from backprop_cli.worksheet.document import (
@@ -90,7 +90,7 @@ def _blocks(run: Run, choices: Choices) -> Iterator[Block]:
     if not alike:
         worth = "An answer is worth 1 point where nothing else is said."
     yield Paragraph((Text(f"{how} {worth}"),))
-    titled = count > 1 or batch_size(problem) < sample_count(problem)
+    titled = count > 1 or batch_size(problem) < problem.sample_count
     for sheet, each in zip(sheets, rooms, strict=True):
         if titled:
             yield Heading(2, (Text(given.update_title(sheet)),))

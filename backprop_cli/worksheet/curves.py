@@ -10,7 +10,7 @@ from fractions import Fraction
 from backprop_cli.formula.build import names_in
 from backprop_cli.formula.evaluate import as_float
 from backprop_cli.graph.step import Graph, Section
-from backprop_cli.run import Run, batch_size, evaluate_steps, leaf_values, sample_count
+from backprop_cli.run import Run, batch_size, evaluate_steps, leaf_values
 from backprop_cli.worksheet.document import Curve, Series
 from backprop_cli.worksheet.numbers import in_a_sentence
 
@@ -39,7 +39,7 @@ def loss_curve(run: Run) -> Curve | None:
         y_label="loss",
         title="Loss over the run",
         description=f"The loss {trend} {change} in {run.updates} updates."
-        + (OWN_SAMPLES if batch_size(run.problem) < sample_count(run.problem) else ""),
+        + (OWN_SAMPLES if batch_size(run.problem) < run.problem.sample_count else ""),
     )
 
 

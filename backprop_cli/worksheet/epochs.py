@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from backprop_cli.formula.nodes import Name
 from backprop_cli.graph.step import Graph
-from backprop_cli.run import Builder, Iteration, Run, evaluate_steps, sample_count
+from backprop_cli.run import Builder, Iteration, Run, evaluate_steps
 from backprop_cli.worksheet.document import (
     Block,
     Column,
@@ -28,7 +28,7 @@ def perceptron_table(run: Run, choices: Choices) -> Iterator[Block]:
         *(step.name for step in graph.section("forward", "loss")),
     ]
     news = list(graph.carried.values())
-    count = sample_count(run.problem)
+    count = run.problem.sample_count
     yield Heading(2, (Text("All presentations"),))
     yield Paragraph((Text("The weights are those after the presentation."),))
     columns = [Column((Text("Epoch"),)), Column((Text("Sample"),))]
@@ -47,7 +47,7 @@ def perceptron_table(run: Run, choices: Choices) -> Iterator[Block]:
 def truth_table(run: Run, choices: Choices) -> Iterator[Block]:
     """What the final weights answer to every sample."""
     builder = Builder(run.problem)
-    count = sample_count(run.problem)
+    count = run.problem.sample_count
     yield Heading(3, (Text("What it answers now"),))
     rows: list[tuple[Line, ...]] = []
     wrong = 0

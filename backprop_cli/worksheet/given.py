@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from backprop_cli.formula.nodes import Name, Number
 from backprop_cli.graph.expand import all_samples
 from backprop_cli.graph.step import Leaf
-from backprop_cli.run import sample_count
 from backprop_cli.worksheet.document import (
     Block,
     Column,
@@ -54,7 +53,7 @@ def what_is_given(sheet: Sheet) -> Iterator[Block]:
 
 def changed(sheet: Sheet) -> Iterator[Block]:
     """What a later update begins with: its sample, if it is a single one, and the parameters."""
-    alone = len(sheet.graph.batch) == 1 and sample_count(sheet.run.problem) > 1
+    alone = len(sheet.graph.batch) == 1 and sheet.run.problem.sample_count > 1
     yield from _table(sheet, _groups(_differing(sheet)) if alone else [], _parameters(sheet))
 
 
@@ -177,7 +176,7 @@ def _parameters(sheet: Sheet) -> list[Group]:
 def update_title(sheet: Sheet) -> str:
     """`Update 2: samples 3–4`"""
     title = f"Update {sheet.iteration.number}"
-    if sample_count(sheet.run.problem) <= 1:
+    if sheet.run.problem.sample_count <= 1:
         return title
     plural = "s" if len(sheet.graph.batch) > 1 else ""
     return f"{title}: sample{plural} {ranges(sheet.graph.batch)}"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from backprop_cli.formula.evaluate import as_float
 from backprop_cli.formula.nodes import Formula, Name, Number
 from backprop_cli.problem.model import Problem
-from backprop_cli.run import Run, Value, sample_count, solve
+from backprop_cli.run import Run, Value, solve
 from backprop_cli.worksheet.curves import LOSS_POINTS
 from backprop_cli.worksheet.document import (
     Block,
@@ -114,7 +114,7 @@ def _refusal(text: str) -> Callout:
 
 def _introduction(run: Run) -> str:
     text = "The same problem from the same start, once with each learning rate."
-    if sample_count(run.problem) > len(run.iterations[0].graph.batch):
+    if run.problem.sample_count > len(run.iterations[0].graph.batch):
         text += " Each loss is that of the batch which the next update uses."
     return text
 

@@ -21,7 +21,6 @@ from backprop_cli.run import (
     evaluate_steps,
     is_clock,
     round_to,
-    sample_count,
 )
 from backprop_cli.worksheet.document import (
     Block,
@@ -267,7 +266,7 @@ def loss_table(run: Run, choices: Choices) -> Iterator[Block]:
     last = len(run.losses) - 1
     count = min(LOSS_ROWS, last)
     chosen = sorted({round(place * last / count) for place in range(count + 1)}) if count else [0]
-    changing = batch_size(run.problem) < sample_count(run.problem)
+    changing = batch_size(run.problem) < run.problem.sample_count
     output = run.iterations[0].graph.output
     columns = [Column((Text("When"),))]
     columns += [Column((Text("Samples"),))] * changing
@@ -290,7 +289,7 @@ def loss_table(run: Run, choices: Choices) -> Iterator[Block]:
 
 def _over_all_samples(run: Run, digits: int) -> Iterator[Paragraph]:
     """Losses of different samples do not compare; what counts is the loss over all of them."""
-    count = sample_count(run.problem)
+    count = run.problem.sample_count
     if count > MOST_EVALUATED:
         return
     graph = expand(run.problem, range(1, count + 1))

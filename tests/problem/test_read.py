@@ -10,20 +10,8 @@ import pytest
 
 from backprop_cli.formula.nodes import Call, Name, Number, Power
 from backprop_cli.formula.parse import parse
-from backprop_cli.problem.model import (
-    Clip,
-    Custom,
-    Equations,
-    Marking,
-    Network,
-    Notation,
-    Penalty,
-    Problem,
-    Rounding,
-    RuleUse,
-    Sample,
-    Training,
-)
+from backprop_cli.problem.forms import Custom, Equations, Network, RuleUse, Sample
+from backprop_cli.problem.model import Clip, Marking, Notation, Penalty, Problem, Rounding, Training
 from backprop_cli.problem.read import read, read_problem
 from backprop_cli.rules.optimizers import OPTIMIZERS
 
