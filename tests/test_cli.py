@@ -626,19 +626,29 @@ def test_the_module_is_the_command() -> None:
         ["schema"],
         ["help", "rules"],
         ["validate", str(SHEET)],
+        ["solve", str(SHEET), "--only", "L", "--digits", "5", "--form", "delta", "--width", "60"],
+        ["worksheet", str(SHEET), "--output", os.devnull],
     ],
     ids=" ".join,
 )
-def test_light_commands_do_not_load_sympy(arguments: list[str]) -> None:
+def test_light_commands_load_nothing_heavy(arguments: list[str]) -> None:
     watched = (
         "import sys; from backprop_cli.cli import outcome; code = outcome(sys.argv[1:]);"
-        "heavy = {'sympy', 'mpmath', 'numpy'} & set(sys.modules);"
+        "heavy = {'sympy', 'mpmath', 'numpy', 'pydantic'} & set(sys.modules);"
         "sys.exit(str(sorted(heavy)) if heavy else code)"
     )
     done = subprocess.run(
         [sys.executable, "-c", watched, *arguments], capture_output=True, cwd=ROOT, timeout=60
     )
     assert (done.stderr.decode(), done.returncode) == ("", 0)
+
+
+def test_the_help_tells_the_commands_apart_by_group() -> None:
+    shown = backprop("--help").text
+    assert max(map(len, shown.splitlines())) <= 80
+    headings = [line for line in shown.splitlines() if line.endswith(":") and line[0] != " "]
+    assert headings == ["Options:", "Solve:", "Hand out:", "Mark:", "Look up:", "Problem files:"]
+    assert "..." not in shown.partition("Options:")[2]  # every sentence is whole
 
 
 def test_the_same_problem_gives_the_same_bytes() -> None:

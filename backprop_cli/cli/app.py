@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import inspect
+from collections.abc import Callable
+from itertools import groupby
+from types import NoneType
+from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from backprop_cli import __version__
 from backprop_cli.console import write
+
+Run = TypeVar("Run", bound=Callable[..., Any])
 
 OK, NOT_PASSED, WRONG_INPUT, MISMATCH = 0, 1, 2, 3
 EXIT_CODES = {
@@ -19,14 +26,104 @@ EXIT_CODES = {
 INTERRUPTED = 130
 
 
+SOLVE, HAND_OUT, MARK, LOOK_UP, FILES = GROUPS = (
+    "Solve",
+    "Hand out",
+    "Mark",
+    "Look up",
+    "Problem files",
+)
+"""The groups of commands, in the order of the help."""
+
+
+class Commands(TyperGroup):
+    """The commands, told apart by group in the help, each with its whole sentence."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        in_order = sorted(self.commands, key=lambda name: GROUPS.index(self._group_of(name)))
+        self.commands = {name: self.commands[name] for name in in_order}
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        for param in self.get_params(ctx):
+            take_plainly(param, None)
+        return super().parse_args(ctx, args)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        column = max(map(len, self.commands))
+        for group, names in groupby(self.commands, self._group_of):
+            with formatter.section(group):
+                formatter.write_dl(
+                    [(f"{name:{column}}", self.commands[name].help) for name in names]
+                )
+
+    def _group_of(self, name: str) -> str:
+        return str(self.commands[name].rich_help_panel)  # type: ignore[attr-defined]
+
+
+class Command(TyperCommand):
+    """A command that takes plain values as they are: typer loads a library of validation for each,
+    which takes longer than most of the commands. What is not plain, or wrong, is left to typer."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        assert self.callback is not None
+        hints = get_type_hints(inspect.unwrap(self.callback), include_extras=True)
+        for param in self.get_params(ctx):
+            take_plainly(param, hints.get(str(param.name)))
+        return super().parse_args(ctx, args)
+
+
+def take_plainly(param: Any, hint: Any) -> None:
+    """Let a parameter take words as values of the annotated type without typer's machinery."""
+    by_typer = param.process_value
+    declared, limits = (None, None) if hint is None else get_args(hint)
+    kind = next((each for each in get_args(declared) if each is not NoneType), declared)
+    if get_origin(declared) is list:
+        kind = declared
+
+    def process_value(ctx: Any, value: Any) -> Any:
+        if value in (None, ()) and (ctx.resilient_parsing or not param.required):
+            return None
+        if kind is None or param.callback is not None:
+            return by_typer(ctx, value)
+        try:
+            return _plain(kind, limits, value)
+        except (TypeError, ValueError):
+            return by_typer(ctx, value)
+
+    param.process_value = process_value
+
+
+def _plain(kind: Any, limits: Any, value: Any) -> Any:
+    """The value that a word stands for. Raises TypeError or ValueError if that is not plain."""
+    if get_origin(kind) is list and value:
+        return [_plain(get_args(kind)[0], limits, each) for each in value]
+    if not isinstance(value, kind | str):
+        raise TypeError
+    plain = value if isinstance(value, kind) else kind(value)
+    if (
+        isinstance(plain, int | float)
+        and limits.min is not None
+        and not limits.min <= plain <= limits.max
+    ):
+        raise ValueError
+    return plain
+
+
 app = typer.Typer(
     name="backprop",
+    cls=Commands,
     help="Solve, explain and mark backpropagation worksheets.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # plain help is ready in half the time
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def command(group: str, example: str, name: str | None = None) -> Callable[[Run], Run]:
+    """A command of a group, with an example of its use."""
+    return app.command(name, cls=Command, epilog=f"Example: {example}", rich_help_panel=group)
 
 
 class UsageProblem(Exception):

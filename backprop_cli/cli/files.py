@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from backprop_cli import completion
-from backprop_cli.cli.app import OK, WRONG_INPUT, UsageProblem, app
+from backprop_cli.cli.app import FILES, OK, WRONG_INPUT, UsageProblem, command
 from backprop_cli.cli.formats import ENDINGS, Files, Format
 from backprop_cli.cli.options import Ascii, Output, Width
 from backprop_cli.cli.shared import by_ending, only_one, refuse, rendered
@@ -17,7 +17,7 @@ from backprop_cli.console import complain, deliver, file_of, write
 from backprop_cli.diagnostics import ProblemError, escape, quote, render_all
 
 
-@app.command(epilog="Example: backprop new --layers 3-2-1 --activation tanh,sigmoid -o new.yaml")
+@command(FILES, "backprop new --layers 3-2-1 --activation tanh,sigmoid -o new.yaml")
 def new(
     layers: Annotated[
         str | None,
@@ -100,7 +100,7 @@ def unwritten(output: Path | None, force: bool) -> None:
         raise UsageProblem(f"{escape(str(file))} is there already; --force writes over it")
 
 
-@app.command(epilog="Example: backprop validate problems/*.yaml")
+@command(FILES, "backprop validate problems/*.yaml")
 def validate(
     files: Annotated[list[str], typer.Argument(metavar="FILE", help="Problem files.")],
 ) -> None:
@@ -121,7 +121,7 @@ def validate(
     raise typer.Exit(WRONG_INPUT if failed else OK)
 
 
-@app.command(epilog="Example: backprop schema -o problem.schema.json")
+@command(FILES, "backprop schema -o problem.schema.json")
 def schema(
     which: Annotated[
         Files, typer.Argument(metavar="problem|answers", help="Which files to describe.")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from backprop_cli.cli.app import UsageProblem, app
+from backprop_cli.cli.app import HAND_OUT, UsageProblem, command
 from backprop_cli.cli.formats import (
     ANSWER_ENDINGS,
     BLANK_FORMS,
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from backprop_cli.worksheet.blank import AnswerKind
 
 
-@app.command(epilog="Example: backprop worksheet problems/two-hidden-layers.yaml -o homework.html")
+@command(HAND_OUT, "backprop worksheet problems/two-hidden-layers.yaml -o homework.html")
 def worksheet(
     file: ProblemFile,
     student: Student = None,
@@ -102,7 +102,7 @@ def answer_kind(format: Format | None, output: Path | None) -> AnswerKind:
     return ANSWER_ENDINGS.get(ending, "yaml")
 
 
-@app.command(epilog="Example: backprop variant own.yaml --student ada")
+@command(HAND_OUT, "backprop variant own.yaml --student ada")
 def variant(
     file: ProblemFile,
     student: Student = None,
@@ -208,7 +208,7 @@ def numbers_table(variants: Mapping[str, Variant], names: Mapping[str, str]) -> 
     return out.getvalue()
 
 
-@app.command(epilog="Example: backprop stress own.yaml --students 20")
+@command(HAND_OUT, "backprop stress own.yaml --students 20")
 def stress(
     file: ProblemFile,
     students: Annotated[

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from backprop_cli import completion
-from backprop_cli.cli.app import EXIT_CODES, UsageProblem, app
+from backprop_cli.cli.app import EXIT_CODES, LOOK_UP, UsageProblem, app, command
 from backprop_cli.cli.formats import ENDINGS, Format, Paper
 from backprop_cli.cli.options import Ascii, Output, PaperSize, SheetFormat, Width
 from backprop_cli.cli.shared import by_ending, read, rendered
@@ -24,7 +24,7 @@ NAMES = "names"
 """What `explain` explains of a file."""
 
 
-@app.command("list", epilog="Example: backprop list sigmoid cross_entropy adam")
+@command(LOOK_UP, "backprop list sigmoid cross_entropy adam", name="list")
 def list_rules(
     what: Annotated[
         list[str] | None,
@@ -56,7 +56,7 @@ def list_rules(
     deliver(rendered(document, chosen, output, ascii, width, paper), output)
 
 
-@app.command("help", epilog="Example: backprop help marking")
+@command(LOOK_UP, "backprop help marking", name="help")
 def help_on(
     topic: Annotated[
         str | None,
@@ -85,7 +85,7 @@ def help_on(
     deliver(rendered(document, Format.TEXT, None, ascii, width), None)
 
 
-@app.command(epilog="Example: backprop explain missing-path")
+@command(LOOK_UP, "backprop explain missing-path")
 def explain(
     code: Annotated[
         str,
@@ -139,15 +139,15 @@ def command_tables() -> Mapping[str, Callable[[], Sequence[Block]]]:
 def command_lines() -> dict[str, str]:
     """Every command as it is called, with what it does."""
     lines = {}
-    for name, command in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
+    for name, each in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
         words = ["backprop", name]
-        for each in command.params:
-            if each.param_type_name == "argument":
-                several = "…" if each.nargs < 0 else ""
+        for param in each.params:
+            if param.param_type_name == "argument":
+                several = "…" if param.nargs < 0 else ""
                 words.append(
-                    each.metavar + several if each.required else f"[{each.metavar}{several}]"
+                    param.metavar + several if param.required else f"[{param.metavar}{several}]"
                 )
-        lines[" ".join(words)] = command.help
+        lines[" ".join(words)] = each.help
     return lines
 
 
@@ -157,7 +157,7 @@ def command_helps() -> dict[str, str]:
     settings: dict[str, Any] = {"resilient_parsing": True, "terminal_width": HELP_WIDTH}
     helps = {}
     with root.make_context("backprop", [], **settings) as context:
-        for name, command in root.commands.items():  # type: ignore[attr-defined]
-            with command.make_context(name, [], parent=context, **settings) as own:
-                helps[name] = command.get_help(own).strip()
+        for name, each in root.commands.items():  # type: ignore[attr-defined]
+            with each.make_context(name, [], parent=context, **settings) as own:
+                helps[name] = each.get_help(own).strip()
     return helps

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from backprop_cli.cli.app import NOT_PASSED, OK, WRONG_INPUT, UsageProblem, app
+from backprop_cli.cli.app import MARK, NOT_PASSED, OK, WRONG_INPUT, UsageProblem, command
 from backprop_cli.cli.formats import REPORT_ENDINGS, Format, ReportFormat
 from backprop_cli.cli.options import Ascii, Output, ProblemFile, Student, Width
 from backprop_cli.cli.shared import by_ending, complain_of_unused, read, rendered
@@ -37,7 +37,7 @@ CLASS_ROWS = 2000
 """So many submissions have a line of their own in the text report of a class."""
 
 
-@app.command(epilog="Example: backprop check problems/two-hidden-layers.yaml answers.yaml")
+@command(MARK, "backprop check problems/two-hidden-layers.yaml answers.yaml")
 def check(
     file: ProblemFile,
     answers: Annotated[
@@ -123,7 +123,7 @@ def verdict(tally: Tally, exit_zero: bool) -> int:
     return OK if tally.passed == tally.count else NOT_PASSED
 
 
-@app.command(epilog="Example: backprop practice problems/two-hidden-layers.yaml -a answers.yaml")
+@command(MARK, "backprop practice problems/two-hidden-layers.yaml -a answers.yaml")
 def practice(
     file: ProblemFile,
     only: Annotated[

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, assert_never
 import typer
 
 from backprop_cli import completion
-from backprop_cli.cli.app import MISMATCH, OK, UsageProblem, app
+from backprop_cli.cli.app import MISMATCH, OK, SOLVE, UsageProblem, command
 from backprop_cli.cli.formats import ENDINGS, PICTURE_ENDINGS, Form, Format, Paper, Picture
 from backprop_cli.cli.options import (
     Ascii,
@@ -34,7 +34,7 @@ JSON_SHOWN = 1000
 MOST_RATES = 20
 
 
-@app.command(epilog="Example: backprop solve problems/two-hidden-layers.yaml --only dL/dw1_1_1")
+@command(SOLVE, "backprop solve problems/two-hidden-layers.yaml --only dL/dw1_1_1")
 def solve(
     file: ProblemFile,
     student: Student = None,
@@ -170,7 +170,7 @@ def solve(
     deliver(rendered(solution(run, choices), chosen, output, ascii, width, paper), output)
 
 
-@app.command(epilog="Example: backprop verify problems/two-hidden-layers.yaml")
+@command(SOLVE, "backprop verify problems/two-hidden-layers.yaml")
 def verify(
     file: ProblemFile,
     student: Student = None,
@@ -198,7 +198,7 @@ def verify(
     raise typer.Exit(OK if verified.agrees else MISMATCH)
 
 
-@app.command(epilog="Example: backprop draw problems/two-hidden-layers.yaml -o network.svg")
+@command(SOLVE, "backprop draw problems/two-hidden-layers.yaml -o network.svg")
 def draw(
     file: ProblemFile,
     student: Student = None,
