@@ -18,7 +18,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from itertools import pairwise
-from typing import Literal, TypeAlias, TypeGuard, cast
+from typing import ClassVar, Literal, TypeAlias, TypeGuard, cast
 
 from backprop_cli.diagnostics import closest, escape, quote
 from backprop_cli.formula.build import children
@@ -157,10 +157,7 @@ def parse(
     answers) only those names exist; they may hold `/`, `[`, `]` and `'`. `constants` makes `e`
     and `pi` numbers where they are no names. Raises FormulaError.
     """
-    if len(text) > limits.bytes or len(text.encode("utf-8", "surrogatepass")) > limits.bytes:
-        raise FormulaError(
-            f"the formula is longer than {limits.bytes} bytes", limits.bytes, 1, "write it shorter"
-        )
+    refuse_long(text, limits)
     characters = plain_characters(text)
     reader = Reader(
         characters,
@@ -177,8 +174,15 @@ def parse(
         if nested is None:
             raise
         formula = nested
-    _refuse_tall(formula, limits)
+    refuse_tall(formula, limits)
     return formula
+
+
+def refuse_long(text: str, limits: Limits) -> None:
+    if len(text) > limits.bytes or len(text.encode("utf-8", "surrogatepass")) > limits.bytes:
+        raise FormulaError(
+            f"the formula is longer than {limits.bytes} bytes", limits.bytes, 1, "write it shorter"
+        )
 
 
 def _with_bars_in_bars(
@@ -195,7 +199,7 @@ def _with_bars_in_bars(
         return None  # the error of the first reading is the plainer one
 
 
-def _refuse_tall(formula: Formula, limits: Limits) -> None:
+def refuse_tall(formula: Formula, limits: Limits) -> None:
     """`1/1/1/…` has no brackets and still makes a deep tree: nobody after us may recurse far."""
     tallest = 4 * limits.depth
     waiting = [(formula, 1)]
@@ -230,6 +234,11 @@ class Reader:
     names: frozenset[str] | None
     constants: bool
     limits: Limits
+    operator: ClassVar[re.Pattern[str]] = _OPERATOR
+
+    def is_function(self, word: str) -> bool:
+        """Whether a word before brackets is a function."""
+        return is_function(word)
 
     @property
     def text(self) -> str:
@@ -251,7 +260,7 @@ class Reader:
                 token = self.number(number)
             elif char.isascii() and (char.isalpha() or char == "_"):
                 token = self.word(index)
-            elif operator := _OPERATOR.match(text, index):
+            elif operator := self.operator.match(text, index):
                 sign = operator[0]
                 token = Token("operator", "^" if sign == "**" else sign, index, operator.end())
             else:
@@ -318,7 +327,11 @@ class Reader:
         token = self.known_word(run) if self.known is not None else self.free_word(run)
         if token is None:
             return self.function_word(run)
-        if token.kind == "name" and is_function(token.value) and self._opens_bracket(token.end):
+        if (
+            token.kind == "name"
+            and self.is_function(token.value)
+            and self._opens_bracket(token.end)
+        ):
             name = token.value
             raise self.error(
                 f"{quote(name + '(…)')} could be the function or the quantity {quote(name)} times "
@@ -428,7 +441,7 @@ class Reader:
     def _reads_as_function(self, run: re.Match[str]) -> bool:
         """Whether a word (with its primes) is a function where it stands."""
         word, end = self._primed(run)
-        if not is_function(word):
+        if not self.is_function(word):
             return False
         if self._opens_bracket(end):
             return True
@@ -446,7 +459,7 @@ class Reader:
         word, end = self._primed(run)
         if word in FUNCTIONS:
             return Token("function", FUNCTIONS[word].name, run.start(), end)
-        if is_function(word):
+        if self.is_function(word):
             return Token("function", word, run.start(), end)
         if run[0] in FUNCTIONS and FUNCTIONS[run[0]].constant:
             return Token("function", FUNCTIONS[run[0]].name, run.start(), run.end())

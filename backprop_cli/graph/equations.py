@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
+from backprop_cli.arrays.array import View
 from backprop_cli.formula.build import names_in, rename
 from backprop_cli.formula.nodes import Formula, Name, Negative, Product, Sum
 from backprop_cli.formula.spelling import Lettering, spell
@@ -76,7 +77,20 @@ def expand_equations(problem: Problem, model: Equations, batch: tuple[int, ...])
         wrt=tuple(model.with_respect_to),
         lettering=Lettering(symbols=problem.notation.symbols),
         is_loss=model.output in LOSS_NAMES,
+        arrays=_arrays(model, varies, marks),
     )
+
+
+def _arrays(model: Equations, varies: set[str], marks: tuple[int | None, ...]) -> tuple[View, ...]:
+    """The arrays of every sample; what no sample changes is there once."""
+    found: dict[str, View] = {}
+    for mark in marks:
+        own = _renaming(varies, mark)
+        for view in model.arrays:
+            entries = tuple(rename(entry, own) for entry in view.entries)
+            name = view.name if entries == view.entries else sampled(view.name, mark)
+            found.setdefault(name, replace(view, name=name, entries=entries))
+    return tuple(found.values())
 
 
 BIAS_LETTERS = ("b", "bias")

@@ -8,6 +8,7 @@ from fractions import Fraction
 from functools import cached_property
 from typing import Literal, TypeAlias
 
+from backprop_cli.arrays.array import View
 from backprop_cli.formula.build import ONE
 from backprop_cli.formula.nodes import Formula, Number
 from backprop_cli.formula.spelling import PLAIN, Lettering
@@ -181,6 +182,7 @@ class Graph:
     is_loss: bool = True  # by its name; an author's equations may be about any function
     # Other accepted names: a3_1 → yhat, dL/dz2_1[2] → dL[2]/dz2_1[2].
     aliases: Mapping[str, str] = field(default_factory=dict)
+    arrays: tuple[View, ...] = ()  # what is shown and answered as vectors and matrices
     trivial_slopes: Mapping[str, Formula] = field(default_factory=dict)  # dz2_1/da1_1 → w2_1_1
 
     @cached_property

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from backprop_cli.arrays.array import shape_text
 from backprop_cli.diagnostics import listed, quote, there_are
 from backprop_cli.formula.build import names_in
 from backprop_cli.formula.nodes import Formula
+from backprop_cli.problem.array_equations import ArrayEquations, WrittenOut
+from backprop_cli.problem.array_values import has_arrays
 from backprop_cli.problem.forms import Equations, Value
 from backprop_cli.problem.formulas import defined_name, formula, plain_name, report_undefined
 from backprop_cli.problem.samples import MOST_SAMPLES
@@ -58,25 +61,33 @@ class ReadEquations:
     places: Mapping[str, Node]  # every name, with the key that defines it
     parameters: tuple[str, ...]
     samples: int | None
+    arrays: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """The names of the entries of each array."""
 
 
 def read_equations(top: Fields, report: Report) -> ReadEquations:
     names = _Names()
-    given = _leaves(top, "given", names, report)
-    parameters = _leaves(top, "parameters", names, report)
-    samples = _samples(top.get("samples"), names, report)
-    written = _written(top, names, report)
+    arrays = ArrayEquations(top, report) if has_arrays(top) else None
+    given = _leaves(top, "given", names, report, arrays)
+    parameters = _leaves(top, "parameters", names, report, arrays)
+    samples = _samples(top.get("samples"), names, report, arrays)
+    written = _written(top, names, report, arrays)
     start = len(report.problems)
     known = tuple(names.places)
     defined = set(known)
     advice = _undeclared_help(top)
     sound = True
+    before = {} if arrays is None else arrays.first_rows()
     for right, node in written.values():
-        if right is None or report_undefined(right, node, defined, report, advice):
+        if right is None or report_undefined(right, node, defined, report, advice, before):
             sound = False
     order = _order(written, report) if written else None
     leaves = [name for name, (section, _) in names.places.items() if section != "equations"]
     output = _output(top, written, report)
+    if arrays is not None:
+        if order is not None and output is not None and not report.failed:
+            _unused(names, written, output, report)
+        return _with_arrays(top, report, arrays, names, order if sound else None, output, samples)
     wrt_default = tuple(parameters) or tuple(leaves)
     wrt = wrt_default
     asked = top.get("with_respect_to")
@@ -111,13 +122,89 @@ def read_equations(top: Fields, report: Report) -> ReadEquations:
     return ReadEquations(model, places, tuple(parameters), count)
 
 
+def _with_arrays(
+    top: Fields,
+    report: Report,
+    arrays: ArrayEquations,
+    names: _Names,
+    order: list[str] | None,
+    output: str | None,
+    samples: list[Mapping[str, Value]],
+) -> ReadEquations:
+    """The rest of reading where there are arrays: everything becomes single numbers."""
+    sections: dict[str, list[str]] = {"given": [], "samples": [], "parameters": []}
+    for name, (section, _) in names.places.items():
+        if section in sections:
+            sections[section].append(name)
+    out: WrittenOut | None = None
+    if order is not None and not report.failed:
+        out = arrays.write_out(order, sections["parameters"])
+    count = len(samples) if top.get("samples") is not None else 1
+    places = {name: place for name, (_, place) in names.places.items()}
+    if out is None or output is None:
+        return ReadEquations(None, places, tuple(sections["parameters"]), count or None)
+    if shape := out.shapes[output]:
+        report.error(
+            "shape",
+            f"the output {quote(output)} is {shape_text(shape)}, and only a single number can be "
+            "differentiated",
+            names.places[output][1],
+            f"add an equation that makes one of it, such as `L: sum({output})`",
+        )
+    for name, own in out.entries.items():
+        node = places.get(name, top.key("equations"))
+        places.update(dict.fromkeys(own, node))
+    flat = {
+        section: {entry: out.values[entry] for name in own for entry in out.entries[name]}
+        for section, own in sections.items()
+    }
+    leaves = [
+        entry
+        for section in ("given", "samples")
+        for name in sections[section]
+        if name not in out.structural
+        for entry in out.entries[name]
+    ]
+    wrt = tuple(flat["parameters"]) or tuple(leaves)
+    asked = top.get("with_respect_to")
+    if asked is not None:
+        known = dict.fromkeys([*out.entries, *places, *out.equations])
+        wrt = names_of(asked, report, "`with_respect_to`", known, out.entries)
+        if output in wrt:
+            report.error(
+                "unknown-name",
+                f"`with_respect_to` names the output {quote(output)} itself",
+                asked,
+            )
+    elif not wrt:
+        report.error(
+            "missing-key",
+            "nothing is given, so there is nothing to differentiate with respect to",
+            top.key("equations"),
+            _undeclared_help(top),
+        )
+    parameters = tuple(flat["parameters"])
+    if report.failed:
+        return ReadEquations(None, places, parameters, count or None, out.entries)
+    model = Equations(
+        out.equations, flat["given"], flat["parameters"], output, wrt, tuple(samples), out.views
+    )
+    return ReadEquations(model, places, parameters, count, out.entries)
+
+
 def _undeclared_help(top: Fields) -> str:
     if top.get("given") is None and top.get("parameters") is None and top.get("samples") is None:
         return "say what is given: `given: {x: 1}`, or `given: [x]` for a sheet without numbers"
     return "add it under `given` or `parameters`, or write an equation for it"
 
 
-def _leaves(top: Fields, section: str, names: _Names, report: Report) -> dict[str, Value]:
+def _leaves(
+    top: Fields,
+    section: str,
+    names: _Names,
+    report: Report,
+    arrays: ArrayEquations | None = None,
+) -> dict[str, Value]:
     """`{x: 1, t: null}`, or a list of names without numbers."""
     node = top.get(section)
     found: dict[str, Value] = {}
@@ -141,14 +228,9 @@ def _leaves(top: Fields, section: str, names: _Names, report: Report) -> dict[st
         what = "a parameter" if section == "parameters" else "a given quantity"
         name = defined_name(key, report, what)
         read = None
-        if isinstance(value, Items):
-            report.error(
-                "not-a-number",
-                f"{quote(key.text)} must be a number, not a list",
-                value,
-                "a quantity is a single number: give each its own name, as in "
-                f"{quote(key.text + '1')}, {quote(key.text + '2')}",
-            )
+        if arrays is not None:
+            if name is None or not arrays.leaf(key, value, name):
+                continue
         elif value is not None:
             read = number_or_null(value, report, quote(key.text))
         if name is not None and names.define(name, section, key, report):
@@ -156,7 +238,9 @@ def _leaves(top: Fields, section: str, names: _Names, report: Report) -> dict[st
     return found
 
 
-def _samples(node: Node | None, names: _Names, report: Report) -> list[Mapping[str, Value]]:
+def _samples(
+    node: Node | None, names: _Names, report: Report, arrays: ArrayEquations | None = None
+) -> list[Mapping[str, Value]]:
     """`[{x: 1, y: 0}, …]`; every sample has the same names."""
     if node is None:
         return []
@@ -171,7 +255,7 @@ def _samples(node: Node | None, names: _Names, report: Report) -> list[Mapping[s
         )
         return []
     found: list[Mapping[str, Value]] = []
-    first: dict[str, Value] | None = None
+    first: dict[str, None] | None = None
     for index, row in enumerate(rows, 1):
         if not isinstance(row, Entries):
             kind = "a list" if isinstance(row, Items) else "a single value"
@@ -180,6 +264,7 @@ def _samples(node: Node | None, names: _Names, report: Report) -> list[Mapping[s
             )
             continue
         sample: dict[str, Value] = {}
+        seen: dict[str, None] = {}
         for key, value in row.entries:
             name = key.text
             if first is None:
@@ -198,10 +283,15 @@ def _samples(node: Node | None, names: _Names, report: Report) -> list[Mapping[s
                         report.nearest(name, first) or "every sample has the same names",
                     )
                     continue
+            if arrays is not None:
+                sample.update(arrays.of_sample(name, value, index))
+                seen[name] = None
+                continue
             sample[name] = number_or_null(value, report, f"{quote(name)} of sample {index}")
+            seen[name] = None
         if first is None:
-            first = sample
-        elif missing := [name for name in first if name not in sample]:
+            first = seen
+        elif missing := [name for name in first if name not in seen]:
             report.error("missing-key", f"sample {index} has no {listed(missing)}", row)
         found.append(sample)
     return found
@@ -210,7 +300,9 @@ def _samples(node: Node | None, names: _Names, report: Report) -> list[Mapping[s
 Written = dict[str, tuple[Formula | None, Node]]
 
 
-def _written(top: Fields, names: _Names, report: Report) -> Written:
+def _written(
+    top: Fields, names: _Names, report: Report, arrays: ArrayEquations | None = None
+) -> Written:
     node = top.get("equations")
     found: Written = {}
     if node is None:
@@ -242,12 +334,27 @@ def _written(top: Fields, names: _Names, report: Report) -> Written:
         return found
     if isinstance(node, Entries) and not pairs:
         report.error("missing-value", "`equations` is empty", node, "f: x*y")
+    if arrays is not None:
+        return _array_equations(pairs, names, report, arrays)
     named = [(defined_name(key, report, "an equation"), key, value) for key, value in pairs]
     authored = {*names.places, *(name for name, _, _ in named if name is not None)}
     for name, key, value in named:
         right = formula(value, report, f"the equation of {quote(key.text)}", authored)
         if name is not None and names.define(name, "equations", key, report):
             found[name] = (right, value)
+    return found
+
+
+def _array_equations(
+    pairs: tuple[tuple[Scalar, Node], ...], names: _Names, report: Report, arrays: ArrayEquations
+) -> Written:
+    found: Written = {}
+    defined = [
+        each for each in arrays.keys(pairs) if names.define(each[0], "equations", each[1], report)
+    ]
+    authored = frozenset(names.places)
+    for name, key, value in defined:
+        found[name] = (arrays.formula(name, key, value, authored), value)
     return found
 
 

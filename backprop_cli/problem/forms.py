@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, TypeAlias
 
+from backprop_cli.arrays.array import View
 from backprop_cli.formula.nodes import Formula, Number
 
 Value: TypeAlias = Number | None
@@ -117,6 +118,7 @@ class Equations:
     output: str
     with_respect_to: tuple[str, ...]
     samples: tuple[Mapping[str, Value], ...] = ()  # values per sample, beside `given`
+    arrays: tuple[View, ...] = ()  # what of it is vectors and matrices
 
     @property
     def summary(self) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from backprop_cli.diagnostics import listed
 from backprop_cli.problem.layers import ReadLayers
@@ -13,14 +14,18 @@ from backprop_cli.problem.yaml_tree import Node, Scalar
 
 
 def top_lists(
-    top: Fields, parameters: Iterable[str], report: Report
+    top: Fields,
+    parameters: Iterable[str],
+    report: Report,
+    groups: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> tuple[tuple[str, ...], tuple[str, ...] | None]:
-    """The two lists of the whole file; None where there is no `trainable`."""
+    """The two lists of the whole file; None where there is no `trainable`. `groups` are names that
+    stand for several parameters."""
     known = dict.fromkeys(parameters)
     frozen, trainable = top.get("frozen"), top.get("trainable")
     return (
-        () if frozen is None else names_of(frozen, report, "`frozen`", known),
-        None if trainable is None else names_of(trainable, report, "`trainable`", known),
+        () if frozen is None else names_of(frozen, report, "`frozen`", known, groups),
+        None if trainable is None else names_of(trainable, report, "`trainable`", known, groups),
     )
 
 

@@ -40,7 +40,15 @@ COMMON_KEYS = (
     "variants",
 )
 LAYER_FORM_KEYS = ("inputs", "targets", "layers", "loss", "bias_input")
-EQUATION_FORM_KEYS = ("equations", "given", "parameters", "output", "with_respect_to")
+EQUATION_FORM_KEYS = (
+    "equations",
+    "given",
+    "parameters",
+    "shapes",
+    "index",
+    "output",
+    "with_respect_to",
+)
 
 
 def read_problem(path: str | Path, text: str | None = None) -> Problem:
@@ -124,7 +132,7 @@ def _problem(source: Source, root: Node | None, report: Report) -> Problem | Non
         _gradient_rule_only(training, report)
         check_updates(read, training, top, report)
         model, names = read.model, tuple(read.places)
-        frozen, trainable = top_lists(top, read.parameters, report)
+        frozen, trainable = top_lists(top, read.parameters, report, read.arrays)
         refuse_both(frozen, trainable, top, report)
         check_parameters(training.named, read.parameters, report)
     check_asked(marking.patterns, names, report)

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
+from backprop_cli.arrays.array import MOST_LEVELS
 from backprop_cli.formula.nodes import Number
+from backprop_cli.problem.array_values import MOST_VALUES as MOST_VALUES_OF_ARRAYS
 from backprop_cli.problem.layers import MOST_LAYERS
 from backprop_cli.problem.read import EQUATION_FORM_KEYS, LAYER_FORM_KEYS
 from backprop_cli.problem.samples import MOST_SAMPLES, MOST_VALUES
@@ -447,12 +449,32 @@ def _leaves(description: str) -> Schema:
     return {
         "description": description + " Without numbers: a list of names, or null for a value.",
         "anyOf": [
-            {"type": "object", "additionalProperties": NUMBER_OR_NULL},
+            {"type": "object", "additionalProperties": _reference("array")},
             _list(NAME),
             NAME,
             {"type": "null"},
         ],
     }
+
+
+def _array() -> Schema:
+    """A number, or lists in lists of them, or how such an array is drawn."""
+    entry: Schema = {"anyOf": [NUMBER_OR_NULL, {"enum": ["-inf", "-.inf"]}]}
+    levels: list[Schema] = [NUMBER_OR_NULL]
+    for _ in range(MOST_LEVELS):
+        entry = {"type": "array", "minItems": 1, "items": entry}
+        levels.append(entry)
+    drawn: Schema = {
+        "type": "object",
+        "required": ["init", "shape"],
+        "properties": {"init": {"type": "string"}, "shape": _shape(), "seed": {"type": "integer"}},
+    }
+    return {"anyOf": [*levels, drawn]}
+
+
+def _shape() -> Schema:
+    size: Schema = {"type": "integer", "minimum": 1, "maximum": MOST_VALUES_OF_ARRAYS}
+    return {"anyOf": [size, {**_list(size, MOST_LEVELS), "minItems": 1}]}
 
 
 def _properties() -> dict[str, Schema]:
@@ -486,6 +508,17 @@ def _properties() -> dict[str, Schema]:
         },
         "given": _leaves("Inputs, targets and whatever else is not learned."),
         "parameters": _leaves("What is learned."),
+        "shapes": {
+            "type": "object",
+            "additionalProperties": _shape(),
+            "description": "Arrays without numbers: {W: [2, 3]}.",
+        },
+        "index": {
+            "type": "object",
+            "maxProperties": 1,
+            "additionalProperties": {"type": "string"},
+            "description": "Time: {t: 1..3} makes h_t one equation for each t.",
+        },
         "output": _described(NAME, "What is differentiated; the last equation unless given."),
         "with_respect_to": _reference(
             "names", "What it is differentiated by; the parameters unless given."
@@ -654,6 +687,7 @@ def problem_schema() -> Schema:
             "loss": _loss(),
             "optimizer": _optimizer(),
             "initializer": _initializer(),
+            "array": _array(),
             "layer": _layer(),
             "training": _training(),
             "marking": _marking(),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from types import MappingProxyType
 from typing import Literal, cast
 
 from backprop_cli.diagnostics import closest, listed, quote, there_are
@@ -243,8 +244,15 @@ def _at(name: str, part: str, place: int) -> bool:
     )
 
 
-def names_of(node: Node, report: Report, what: str, known: Collection[str]) -> tuple[str, ...]:
-    """The known names that a list of names and globs stands for, in the order of the list."""
+def names_of(
+    node: Node,
+    report: Report,
+    what: str,
+    known: Collection[str],
+    groups: Mapping[str, Sequence[str]] = MappingProxyType({}),
+) -> tuple[str, ...]:
+    """The known names that a list of names and globs stands for, in the order of the list; the
+    name of a group stands for all of its names."""
     cells = (node,) if isinstance(node, Scalar) else items(node, report, what, "names") or ()
     if len(cells) > MOST_PATTERNS:
         report.error("too-large", f"{what} may list {MOST_PATTERNS:,} names", node)
@@ -256,14 +264,19 @@ def names_of(node: Node, report: Report, what: str, known: Collection[str]) -> t
         if text is None:
             continue
         text = text.strip()
-        if (name := plain_name(text)) in known:
+        if (name := plain_name(text)) in groups:
+            found.update(dict.fromkeys(groups[name]))
+            continue
+        if name in known:
             found[name] = None
             continue
         if is_pattern(text) and len(text) <= LONGEST_PATTERN and work < MOST_COMPARISONS:
             work += len(known)
             fits = matcher(text)
             if matching := [name for name in known if fits(name)]:
-                found.update(dict.fromkeys(matching))
+                found.update(
+                    dict.fromkeys(each for name in matching for each in groups.get(name, (name,)))
+                )
                 continue
         report.error(
             "unknown-name",

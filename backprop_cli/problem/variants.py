@@ -300,7 +300,16 @@ def _cell(name: str, section: str, node: Node | None, sample: int | None = None)
 def _named(node: Node | None, section: str, sample: int | None) -> Iterator[Cell]:
     if isinstance(node, Entries):
         for key, value in node.entries:
-            yield from _cell(plain_name(key.text.strip()), section, value, sample)
+            yield from _entries_of(plain_name(key.text.strip()), section, value, sample)
+
+
+def _entries_of(name: str, section: str, node: Node, sample: int | None) -> Iterator[Cell]:
+    """A number, or the entries of an array: `W_1_2`."""
+    if isinstance(node, Items):
+        for index, item in enumerate(node.items, 1):
+            yield from _entries_of(f"{name}_{index}", section, item, sample)
+    else:
+        yield from _cell(name, section, node, sample)
 
 
 def _samples(top: Fields) -> Iterator[tuple[int | None, Node]]:

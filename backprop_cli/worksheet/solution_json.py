@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,7 +12,8 @@ from backprop_cli.diagnostics import json_text
 from backprop_cli.formula import latex, plain
 from backprop_cli.formula.build import names_in
 from backprop_cli.formula.evaluate import as_float
-from backprop_cli.formula.nodes import Formula, Name
+from backprop_cli.formula.nodes import Formula, Name, Number
+from backprop_cli.graph.array_views import all_views
 from backprop_cli.graph.step import Step
 from backprop_cli.run import Run, Value
 from backprop_cli.worksheet.sheet import DEFAULT, Choices, Sheet, spelling_of
@@ -35,6 +36,8 @@ def solution_data(run: Run, choices: Choices = DEFAULT) -> dict[str, Any]:
         "losses": [number(value) for value in run.losses],
         "parameters": {"initial": _numbers(run.initial), "final": _numbers(run.final)},
     }
+    if arrays := _arrays(run):
+        data["arrays"] = arrays
     if run.stop is not None:
         data["stopped"] = {
             "reason": run.stop.reason,
@@ -42,6 +45,43 @@ def solution_data(run: Run, choices: Choices = DEFAULT) -> dict[str, Any]:
             "message": run.stop.message,
         }
     return data
+
+
+def _arrays(run: Run) -> list[dict[str, Any]]:
+    """Each array by the names of its entries, which the steps explain; null where there is none,
+    a number (or "-inf") where nothing is calculated."""
+    found: dict[str, dict[str, Any]] = {}
+    for iteration in run.iterations:
+        for view in all_views(iteration.graph):
+            if view.name not in found:
+                found[view.name] = {
+                    "name": view.name,
+                    "shape": list(view.shape),
+                    "equation": view.text
+                    or (None if view.equation is None else plain.write(view.equation)),
+                    "entries": nested([_entry(each) for each in view.entries], view.shape),
+                }
+    return list(found.values())
+
+
+def _entry(entry: Formula) -> str | float | None:
+    match entry:
+        case Name(name):
+            return name or None
+        case Number():
+            return float(entry.value)
+        case _:
+            return plain.write(entry)
+
+
+def nested(entries: Sequence[Any], shape: Sequence[int]) -> Any:
+    """Lists in lists from a flat list, the last axis running fastest."""
+    if not shape:
+        return entries[0]
+    if len(shape) == 1:
+        return list(entries)
+    size = len(entries) // shape[0]
+    return [nested(entries[at * size : (at + 1) * size], shape[1:]) for at in range(shape[0])]
 
 
 def number(value: Value | None) -> float | int | str | None:

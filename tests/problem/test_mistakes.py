@@ -453,7 +453,7 @@ TABLE = [
     (circuit(equations="{f(x): w*x}"), "bad-name", "f(x)", "write `f` alone"),
     (circuit(given="x = 1, y = 2"), "bad-name", "x = 1, y = 2", "{x: 1, y: 0}"),
     (circuit(given="x=1"), "bad-name", "x=1", "write `{x: 1}`"),
-    (circuit(given="{x: [1, 2]}"), "not-a-number", "[1, 2]", "give each its own name"),
+    (circuit(given="{x: [1, 2]}"), "shape", "f", "such as `L: sum(f)`"),
     (circuit(equations="{f: w^T x}"), "unknown-name", "T", "`w1*x1 + w2*x2`"),
     (circuit(equations="{f: w*x*relu}"), "unknown-name", "relu", "`relu(x)`"),
     (circuit(equations="{f: e(w*x)}"), "bad-formula", "e", "`exp(…)` for the power"),

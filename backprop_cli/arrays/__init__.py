@@ -1,0 +1,1 @@
+"""Arrays: equations between vectors and matrices, written out as equations between numbers."""

@@ -1,0 +1,102 @@
+"""Arrays of formulas, their names and their shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product as combinations
+from math import prod
+from typing import TypeAlias
+
+from backprop_cli.formula.nodes import Formula, Name, Negative
+
+Shape: TypeAlias = tuple[int, ...]
+
+MOST_LEVELS = 4
+MINUS_INFINITY = Negative(Name("inf"))
+"""What a mask adds to scores that do not count. It is only ever dropped: no step holds it."""
+
+
+class ArrayError(Exception):
+    """Why arrays cannot be put together so; `at` is the part of the formula that is meant."""
+
+    def __init__(self, message: str, help: str | None = None, at: Formula | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.help = help
+        self.at = at
+
+
+@dataclass(frozen=True)
+class Array:
+    """Formulas in rows, the last axis running fastest; a single number has the shape `()`.
+
+    `weight` bounds the number of nodes of any entry. `row` is a vector lying down: uᵀ.
+    """
+
+    shape: Shape
+    entries: tuple[Formula, ...]
+    weight: int = 1
+    row: bool = False
+
+    @property
+    def scalar(self) -> Formula:
+        return self.entries[0]
+
+    def at(self, place: Sequence[int]) -> Formula:
+        """The entry at a place, counted from 0."""
+        return self.entries[offset(self.shape, place)]
+
+
+@dataclass(frozen=True)
+class View:
+    """An array of a sheet: the names of its entries in rows (or what stands where nothing is
+    calculated: 0, −∞), and the equation of the whole where there is one.
+
+    `text` is that equation as the author wrote it.
+    """
+
+    name: str
+    shape: Shape
+    entries: tuple[Formula, ...]
+    equation: Formula | None = None
+    text: str | None = None
+
+
+def offset(shape: Shape, place: Sequence[int]) -> int:
+    found = 0
+    for size, index in zip(shape, place, strict=True):
+        found = found * size + index
+    return found
+
+
+def places(shape: Shape) -> Iterator[tuple[int, ...]]:
+    """Every place in an array, counted from 0, row by row."""
+    return combinations(*map(range, shape))
+
+
+def entry_name(name: str, place: Sequence[int]) -> str:
+    """`W_1_2` for the place (0, 1) of W."""
+    return "_".join([name, *(str(index + 1) for index in place)])
+
+
+def entry_names(name: str, shape: Shape) -> list[str]:
+    return [entry_name(name, place) for place in places(shape)]
+
+
+def named(name: str, shape: Shape) -> Array:
+    """The array whose entries are quantities of their own."""
+    return Array(shape, tuple(map(Name, entry_names(name, shape))))
+
+
+def shape_text(shape: Shape) -> str:
+    """`2×3`; "of length 3" for a vector; "a number"."""
+    if not shape:
+        return "a single number"
+    if len(shape) == 1:
+        return f"a vector of {shape[0]}"
+    return "×".join(map(str, shape))
+
+
+def count(shape: Shape) -> int:
+    return prod(shape)

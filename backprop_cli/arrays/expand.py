@@ -1,0 +1,274 @@
+"""Array equations evaluated over formulas: what each entry is, in names of other entries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import assert_never
+
+from backprop_cli.arrays.array import (
+    MINUS_INFINITY,
+    Array,
+    ArrayError,
+    Shape,
+    offset,
+    places,
+    shape_text,
+)
+from backprop_cli.arrays.language import BESIDE, INDEX, KEYWORD, SLICE
+from backprop_cli.arrays.operations import (
+    OPERATIONS,
+    Arguments,
+    added,
+    called,
+    elementwise,
+    finite,
+    matmul,
+    over,
+    times,
+    transpose,
+)
+from backprop_cli.arrays.workshop import HEAVY, Workshop
+from backprop_cli.diagnostics import quote
+from backprop_cli.formula.build import is_number, names_in, negative, rebuild
+from backprop_cli.formula.nodes import (
+    Call,
+    Comparison,
+    Conditional,
+    Formula,
+    Matrix,
+    Name,
+    Negative,
+    Number,
+    Power,
+    Product,
+    Quotient,
+    Shown,
+    Sum,
+)
+
+
+@dataclass
+class Expansion:
+    """`known` are the arrays above; `numbers` what is given by name, for lists of indices."""
+
+    shop: Workshop
+    known: dict[str, Array] = field(default_factory=dict)
+    numbers: Mapping[str, Sequence[Number | None]] = field(default_factory=dict)
+
+    def write(self, name: str, equation: Formula, text: str | None) -> Shape:
+        """Write an equation out. Raises ArrayError, with the part of it that is meant."""
+        self.shop.own = name
+        value = self.value(equation)
+        if not value.shape and value.scalar == MINUS_INFINITY:
+            raise ArrayError("this is minus infinity whatever the numbers are")
+        self.shop.write(name, value, equation, text)
+        self.known[name] = Array(value.shape, self.shop.views[-1].entries)
+        return value.shape
+
+    def value(self, formula: Formula) -> Array:
+        """The array that a formula comes to."""
+        try:
+            return self._value(formula)
+        except ArrayError as error:
+            if error.at is None:
+                error.at = formula
+            raise
+
+    def _value(self, formula: Formula) -> Array:
+        match formula:
+            case Number():
+                return Array((), (formula,))
+            case Name(name):
+                return self.known[name]
+            case Sum(terms):
+                return self._together(terms, added)
+            case Product((one, other)) | Shown("hadamard", (one, other)):
+                return self._together((one, other), times)
+            case Call(function, parts) if function == BESIDE:
+                return self._beside(*parts)
+            case Shown("matmul", (one, other)):
+                return matmul(self.shop, self._factor(one), self._factor(other))
+            case Shown("transpose", (operand,)):
+                return transpose(self.shop, self.value(operand))
+            case Quotient(one, other):
+                return self._together((one, other), over)
+            case Negative(operand):
+                return self._together((operand,), lambda entry: _minus(entry))
+            case Power(base, exponent):
+                return self._power(base, exponent)
+            case Comparison(left, relation, right):
+                return self._together(
+                    (left, right), lambda one, other: Comparison(one, relation, other)
+                )
+            case Conditional(condition, then, otherwise):
+                return self._together((condition, then, otherwise), _conditional)
+            case Call(function, parts) if function == INDEX:
+                return self._entries(parts[0], parts[1:])
+            case Call(function, parts) if function in OPERATIONS:
+                return self._operation(function, parts)
+            case Call(function, parts):
+                return self._together(parts, lambda *entries: called(function, *entries))
+            case Product() | Matrix() | Shown():
+                raise TypeError("not a formula that is read")
+            case _:
+                assert_never(formula)
+
+    def _together(self, parts: Sequence[Formula], entry: Callable[..., Formula]) -> Array:
+        if not parts:
+            return Array((), (entry(),))
+        return self._combined(parts, [self.value(part) for part in parts], entry)
+
+    def _combined(
+        self, parts: Sequence[Formula], values: Sequence[Array], entry: Callable[..., Formula]
+    ) -> Array:
+        most = max(len(value.entries) for value in values)
+        values = [
+            self.shop.named(value, "part", part)
+            if value.weight > HEAVY and len(value.entries) < most
+            else value
+            for part, value in zip(parts, values, strict=True)
+        ]
+        return elementwise(self.shop, values, entry)
+
+    def _factor(self, formula: Formula) -> Array:
+        """A factor of `@`, named where its entries are too much to be written again and again."""
+        return self.shop.light(self.value(formula), formula, HEAVY)
+
+    def _beside(self, one: Formula, other: Formula) -> Array:
+        """`2 A`, `A(1 - A)`; `W x` of two arrays could mean two things."""
+        left, right = self.value(one), self.value(other)
+        if left.shape and right.shape and not _expression_of(one, other):
+            raise ArrayError(
+                "two arrays side by side could be multiplied as matrices or entry by entry",
+                "write `W @ x` for the matrix product, `W * x` for entry by entry",
+            )
+        return self._combined((one, other), (left, right), times)
+
+    def _power(self, base: Formula, exponent: Formula) -> Array:
+        def entry(one: Formula, other: Formula) -> Formula:
+            finite(one, other)
+            return one if is_number(other, 1) else Power(one, other)
+
+        return self._together((base, exponent), entry)
+
+    def _operation(self, name: str, parts: Sequence[Formula]) -> Array:
+        row = OPERATIONS[name]
+        keywords: dict[str, Array] = {}
+        written: list[Formula] = []
+        for part in parts:
+            match part:
+                case Call(function, (value,)) if function.endswith(KEYWORD):
+                    keywords[function.removesuffix(KEYWORD)] = self.value(value)
+                case _:
+                    written.append(part)
+        values = tuple(self.value(part) for part in written)
+        return row.apply(self.shop, Arguments(values, tuple(written), keywords))
+
+    # --- entries ---
+
+    def _entries(self, base: Formula, places_: Sequence[Formula]) -> Array:
+        value = self.value(base)
+        if not value.shape:
+            raise ArrayError(
+                "a single number has no entries",
+                "write `*` if a product is meant",
+            )
+        if len(places_) > len(value.shape):
+            raise ArrayError(
+                f"this has {len(places_)} places, and the array is {shape_text(value.shape)}"
+            )
+        chosen: list[list[int]] = []
+        kept: list[int] = []
+        for axis, size in enumerate(value.shape):
+            spec = places_[axis] if axis < len(places_) else Call(SLICE, ())
+            indices, single = self._indices(spec, size, axis)
+            chosen.append(indices)
+            if not single:
+                kept.append(len(indices))
+        shape = tuple(kept)
+        sizes = tuple(map(len, chosen))
+        entries = tuple(
+            value.entries[
+                offset(value.shape, [own[at] for own, at in zip(chosen, place, strict=True)])
+            ]
+            for place in places(sizes)
+        )
+        return Array(shape, entries, value.weight)
+
+    def _indices(self, spec: Formula, size: int, axis: int) -> tuple[list[int], bool]:
+        """Counted from 0; whether it is one place, which takes the axis away."""
+        match spec:
+            case Call(function, ()) if function == SLICE:
+                return list(range(size)), False
+            case Call(function, (low, high)) if function == SLICE:
+                first, last = self._place(low, size, axis), self._place(high, size, axis)
+                if first > last:
+                    raise ArrayError(
+                        "this range is empty: its ends are in the wrong order", at=spec
+                    )
+                return list(range(first, last + 1)), False
+            case Name(name) if name in self.numbers and self.known[name].shape:
+                if len(self.known[name].shape) != 1:
+                    raise ArrayError(f"{quote(name)} must be one list of places", at=spec)
+                return [self._checked(each, size, axis, spec) for each in self.numbers[name]], False
+            case _:
+                return [self._place(spec, size, axis)], True
+
+    def _place(self, formula: Formula, size: int, axis: int) -> int:
+        match formula:
+            case Number():
+                return self._checked(formula, size, axis, formula)
+            case Negative(Number(text)):
+                return self._checked(Number(f"-{text}"), size, axis, formula)
+            case Name(name) if name in self.numbers and not self.known[name].shape:
+                return self._checked(self.numbers[name][0], size, axis, formula)
+            case _:
+                raise ArrayError(
+                    "a place in an array is a whole number, a range like `1:2`, or a given list",
+                    at=formula,
+                )
+
+    def _checked(self, value: Number | None, size: int, axis: int, at: Formula) -> int:
+        if value is None or value.value.denominator != 1:
+            raise ArrayError("a place in an array is a whole number", at=at)
+        found = int(value.value)
+        if found == 0:
+            raise ArrayError(
+                "there is no entry 0: entries are counted from 1, as on paper",
+                "the first is `[1]`",
+                at,
+            )
+        if not 1 <= found <= size:
+            what = ("row", "column")[axis] if axis < 2 else f"place on level {axis + 1}"
+            raise ArrayError(
+                f"there is no {what} {found}: there are {size}",
+                None if found > 0 else "places are counted from the front, from 1",
+                at,
+            )
+        return found - 1
+
+
+def _minus(entry: Formula) -> Formula:
+    finite(entry)
+    return negative(entry)
+
+
+def _conditional(condition: Formula, then: Formula, otherwise: Formula) -> Formula:
+    finite(then, otherwise)
+    assert isinstance(condition, Comparison)
+    return Conditional(condition, then, otherwise)
+
+
+def _expression_of(one: Formula, other: Formula) -> bool:
+    """`A(1 - A)`: the second factor is a bracket that has the first in it."""
+    return not isinstance(other, Name) and isinstance(one, Name) and one.name in names_in(other)
+
+
+def tidy(formula: Formula) -> Formula:
+    """The equation as it is shown: what stood side by side is a product again."""
+    match formula:
+        case Call(function, parts) if function == BESIDE:
+            return Product(tuple(map(tidy, parts)))
+        case _:
+            return rebuild(formula, tidy)

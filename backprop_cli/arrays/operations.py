@@ -1,0 +1,794 @@
+"""Operations on arrays, one row each: how it is called, and what its entries are in numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from backprop_cli.arrays.array import (
+    MINUS_INFINITY,
+    Array,
+    ArrayError,
+    Shape,
+    count,
+    places,
+    shape_text,
+)
+from backprop_cli.arrays.workshop import Workshop, broadcast, spread
+from backprop_cli.formula.build import (
+    ONE,
+    ZERO,
+    is_number,
+    negative,
+    number,
+    product,
+    quotient,
+    total,
+)
+from backprop_cli.formula.nodes import (
+    Call,
+    Comparison,
+    Conditional,
+    Formula,
+    Negative,
+    Number,
+    Power,
+)
+
+KEYWORDS = frozenset({"axis", "keepdims", "stride", "padding", "epsilon", "size"})
+TWO = Number("2")
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """What an operation is applied to: arrays in order, by keyword, and as they are written."""
+
+    values: tuple[Array, ...]
+    written: tuple[Formula, ...]
+    keywords: Mapping[str, Array]
+
+    def whole(self, place: int | str, default: int, low: int = 0) -> int:
+        """A whole number among the arguments."""
+        if isinstance(place, str):
+            value = self.keywords.get(place)
+        else:
+            value = self.values[place] if place < len(self.values) else None
+        if value is None:
+            return default
+        found = _whole(value)
+        if found is None or found < low:
+            what = f"`{place}`" if isinstance(place, str) else "this"
+            raise ArrayError(f"{what} must be a whole number from {low}")
+        return found
+
+
+Apply: TypeAlias = Callable[[Workshop, Arguments], Array]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A row: `signature` is how it is called, `note` what it does, `backward` how a gradient
+    goes back through C = the operation of A (and B)."""
+
+    name: str
+    signature: str
+    note: str
+    backward: str
+    apply: Apply
+    fewest: int = 1
+    most: int | None = 1
+    keywords: tuple[str, ...] = ()
+
+
+def _whole(value: Array) -> int | None:
+    match value:
+        case Array((), (Number() as found,)) if found.value.denominator == 1:
+            return int(found.value)
+        case Array((), (Negative(Number() as found),)) if found.value.denominator == 1:
+            return -int(found.value)
+        case _:
+            return None
+
+
+def elementwise(
+    shop: Workshop, values: Sequence[Array], entry: Callable[..., Formula], parts: int = 1
+) -> Array:
+    shape = broadcast(*(value.shape for value in values))
+    at = [spread(value, shape) for value in values]
+    weight = sum(value.weight for value in values) + parts
+    return shop.array(shape, lambda place: entry(*(each(place) for each in at)), weight)
+
+
+def finite(*entries: Formula) -> None:
+    """Refuse minus infinity where it cannot be dropped."""
+    if MINUS_INFINITY in entries:
+        raise ArrayError(
+            "minus infinity can only be added to scores, under softmax, logsumexp or max",
+            "write `softmax(S + M)` with the mask M",
+        )
+
+
+def added(*entries: Formula) -> Formula:
+    return MINUS_INFINITY if MINUS_INFINITY in entries else total(*entries)
+
+
+def times(one: Formula, other: Formula) -> Formula:
+    finite(one, other)
+    return product(one, other)
+
+
+def over(one: Formula, other: Formula) -> Formula:
+    finite(one, other)
+    return quotient(one, other)
+
+
+def called(function: str, *entries: Formula) -> Formula:
+    finite(*entries)
+    return Call(function, entries)
+
+
+# --- products -------------------------------------------------------------------------------------
+
+
+def matmul(shop: Workshop, one: Array, other: Array) -> Array:
+    """`@`: a vector is a column, and what comes out as a column of one's product is a vector."""
+    for value in (one, other):
+        if len(value.shape) not in (1, 2):
+            raise ArrayError(
+                f"`@` multiplies matrices and vectors, and this is {shape_text(value.shape)}",
+                "write `*` for a single number" if not value.shape else "take one matrix of it",
+            )
+    left: Shape = one.shape if len(one.shape) == 2 else (one.shape[0], 1)
+    right: Shape = other.shape if len(other.shape) == 2 else (other.shape[0], 1)
+    if left[1] != right[0]:
+        raise ArrayError(
+            f"{_matrix(one.shape, left)} @ {_matrix(other.shape, right)}: the first has "
+            f"{left[1]} column{'s' * (left[1] != 1)}, the second {right[0]} row"
+            f"{'s' * (right[0] != 1)}",
+            _products(one, other, left, right),
+        )
+    rows, inner, columns = left[0], left[1], right[1]
+    weight = inner * (one.weight + other.weight + 1) + 1
+    shop.charge(rows * columns, weight)
+    entries = []
+    for row in range(rows):
+        for column in range(columns):
+            terms = [
+                times(one.entries[row * inner + k], other.entries[k * columns + column])
+                for k in range(inner)
+            ]
+            entries.append(total(*terms))
+    shape: Shape = (rows, columns)
+    if rows == columns == 1 and len(one.shape) == 2:
+        shape = () if len(other.shape) == 2 or one.row else (1,)
+    elif len(other.shape) == 1 and columns == 1:
+        shape = (rows,)
+    return Array(shape, tuple(entries), weight)
+
+
+def _matrix(shape: Shape, seen: Shape) -> str:
+    return shape_text(shape) + (f" ({seen[0]}×1)" if len(shape) == 1 else "")
+
+
+def _products(one: Array, other: Array, left: Shape, right: Shape) -> str:
+    ways = []
+    if left[0] == right[0]:
+        ways.append("`A^T @ B`")
+    if left[1] == right[1]:
+        ways.append("`A @ B^T`")
+    if right[1] == left[0]:
+        ways.append("`B @ A`")
+    fit = " or ".join(ways)
+    return f"{fit} would fit" if fit else f"the second needs {left[1]} rows"
+
+
+def transpose(shop: Workshop, value: Array) -> Array:
+    if len(value.shape) == 1:
+        return Array((1, value.shape[0]), value.entries, value.weight, row=True)
+    if len(value.shape) != 2:
+        raise ArrayError(
+            f"only a matrix or a vector has a transpose, and this is {shape_text(value.shape)}"
+        )
+    rows, columns = value.shape
+    return Array(
+        (columns, rows),
+        tuple(
+            value.entries[row * columns + column]
+            for column in range(columns)
+            for row in range(rows)
+        ),
+        value.weight,
+    )
+
+
+def _outer(shop: Workshop, given: Arguments) -> Array:
+    one, other = given.values
+    _vectors("outer", one, other)
+    return shop.array(
+        (*one.shape, *other.shape),
+        lambda place: times(one.entries[place[0]], other.entries[place[1]]),
+        one.weight + other.weight + 1,
+    )
+
+
+def _vectors(name: str, *values: Array) -> None:
+    for value in values:
+        if len(value.shape) != 1:
+            raise ArrayError(f"`{name}` takes vectors, and this is {shape_text(value.shape)}")
+
+
+def _dot(shop: Workshop, given: Arguments) -> Array:
+    one, other = given.values
+    _vectors("dot", one, other)
+    if one.shape != other.shape:
+        raise ArrayError(
+            f"`dot` takes vectors of one length: these have {one.shape[0]} and {other.shape[0]}"
+        )
+    weight = count(one.shape) * (one.weight + other.weight + 1)
+    pairs = zip(one.entries, other.entries, strict=True)
+    return shop.array((), lambda _: total(*(times(u, v) for u, v in pairs)), weight)
+
+
+def _trace(shop: Workshop, given: Arguments) -> Array:
+    (value,) = given.values
+    if len(value.shape) != 2 or value.shape[0] != value.shape[1]:
+        raise ArrayError(f"`trace` takes a square matrix, and this is {shape_text(value.shape)}")
+    size = value.shape[0]
+    return shop.array(
+        (), lambda _: total(*(value.at((k, k)) for k in range(size))), size * value.weight + 1
+    )
+
+
+# --- along an axis --------------------------------------------------------------------------------
+
+
+def _axis(given: Arguments, shape: Shape, default: int | None = None) -> int | None:
+    value = given.keywords.get("axis")
+    if value is None:
+        return default
+    found = _whole(value)
+    if found is None or not -len(shape) <= found < len(shape):
+        raise ArrayError(
+            f"`axis` counts the levels of the array, and {shape_text(shape)} has "
+            + (f"0 to {len(shape) - 1}" if shape else "none"),
+            "axis=0 goes down the rows, axis=1 along each row, axis=-1 is the last",
+        )
+    return found % len(shape)
+
+
+@dataclass(frozen=True)
+class _Lines:
+    """An array as the lines along one axis, or one line of everything."""
+
+    shape: Shape  # of what is left
+    kept: Shape  # the same with the axis kept as 1
+    lines: tuple[tuple[int, ...], ...]  # offsets of the entries of each line
+
+
+def _lines(shape: Shape, axis: int | None) -> _Lines:
+    if axis is None:
+        return _Lines((), (1,) * len(shape), (tuple(range(count(shape))),))
+    rest = shape[:axis] + shape[axis + 1 :]
+    found: dict[tuple[int, ...], list[int]] = {}
+    for at, place in enumerate(places(shape)):
+        found.setdefault(place[:axis] + place[axis + 1 :], []).append(at)
+    kept = (*shape[:axis], 1, *shape[axis + 1 :])
+    return _Lines(rest, kept, tuple(map(tuple, found.values())))
+
+
+def _several(shop: Workshop, name: str, given: Arguments) -> Array:
+    """One array, or several single numbers in its place: `mean(a, b, c)`."""
+    if len(given.values) == 1:
+        return given.values[0]
+    if any(value.shape for value in given.values):
+        raise ArrayError(
+            f"`{name}` is of one array, or of several single numbers",
+            f"write `{name}(A, axis=0)` for an axis",
+        )
+    return Array(
+        (len(given.values),),
+        tuple(value.scalar for value in given.values),
+        max(value.weight for value in given.values),
+    )
+
+
+def _reduction(
+    name: str, entry: Callable[[Sequence[Formula]], Formula], twice: bool = False
+) -> Apply:
+    """Each line along the axis becomes one number. `twice` says that entries are used more than
+    once, and so should be names."""
+
+    def apply(shop: Workshop, given: Arguments) -> Array:
+        value = _several(shop, name, given)
+        axis = _axis(given, value.shape)
+        if twice:
+            value = shop.light(value, given.written[0])
+        return _reduce(shop, value, axis, entry, bool(given.whole("keepdims", 0)))
+
+    return apply
+
+
+def _reduce(
+    shop: Workshop,
+    value: Array,
+    axis: int | None,
+    entry: Callable[[Sequence[Formula]], Formula],
+    keep: bool,
+) -> Array:
+    lines = _lines(value.shape, axis)
+    weight = len(lines.lines[0]) * (value.weight + 2) + 2
+    shop.charge(len(lines.lines), weight)
+    entries = tuple(entry([value.entries[at] for at in line]) for line in lines.lines)
+    return Array(lines.kept if keep else lines.shape, entries, weight)
+
+
+def _sum(entries: Sequence[Formula]) -> Formula:
+    finite(*entries)
+    return total(*entries)
+
+
+def _mean(entries: Sequence[Formula]) -> Formula:
+    return quotient(_sum(entries), number(len(entries)))
+
+
+def _norm(entries: Sequence[Formula]) -> Formula:
+    finite(*entries)
+    return Call("sqrt", (total(*(Power(entry, TWO) for entry in entries)),))
+
+
+def _extreme(name: str) -> Callable[[Sequence[Formula]], Formula]:
+    def entry(entries: Sequence[Formula]) -> Formula:
+        if name == "min":
+            finite(*entries)
+        real = [each for each in entries if each != MINUS_INFINITY]
+        if not real:
+            return MINUS_INFINITY
+        return real[0] if len(real) == 1 else Call(name, tuple(real))
+
+    return entry
+
+
+def _logsumexp(entries: Sequence[Formula]) -> Formula:
+    real = tuple(each for each in entries if each != MINUS_INFINITY)
+    if not real:
+        return MINUS_INFINITY
+    return real[0] if len(real) == 1 else Call("logsumexp", real)
+
+
+def _extreme_of(name: str) -> Apply:
+    """`max(A, axis=…)` of the entries; `max(A, 0)` entry by entry."""
+    reduced = _reduction(name, _extreme(name))
+
+    def apply(shop: Workshop, given: Arguments) -> Array:
+        if len(given.values) == 1:
+            return reduced(shop, given)
+        if given.keywords:
+            raise ArrayError(f"`{name}` of several is entry by entry and has no axis")
+        return elementwise(shop, given.values, lambda *entries: called(name, *entries))
+
+    return apply
+
+
+def _varied(root: bool) -> Apply:
+    def apply(shop: Workshop, given: Arguments) -> Array:
+        value = _several(shop, "var", given)
+        axis, keep = _axis(given, value.shape), bool(given.whole("keepdims", 0))
+        lines, found = _variance(shop, value, axis, given.written[0])
+        if root:
+            found = Array(
+                found.shape, tuple(Call("sqrt", (e,)) for e in found.entries), found.weight
+            )
+        return Array(lines.kept if keep else lines.shape, found.entries, found.weight)
+
+    return apply
+
+
+def _variance(
+    shop: Workshop, value: Array, axis: int | None, equation: Formula
+) -> tuple[_Lines, Array]:
+    """The mean square distance from the mean, which gets a name: it is used in every term."""
+    value = shop.light(value, equation)
+    mean = shop.named(_reduce(shop, value, axis, _mean, False), "mean", Call("mean", (equation,)))
+    return _spread(shop, value, axis, mean)
+
+
+def _spread(shop: Workshop, value: Array, axis: int | None, mean: Array) -> tuple[_Lines, Array]:
+    lines = _lines(value.shape, axis)
+    shop.charge(len(lines.lines), 6 * len(lines.lines[0]))
+    entries = tuple(
+        quotient(
+            total(*(Power(total(value.entries[at], negative(own)), TWO) for at in line)),
+            number(len(line)),
+        )
+        for line, own in zip(lines.lines, mean.entries, strict=True)
+    )
+    return lines, Array(lines.shape, entries, 6 * len(lines.lines[0]))
+
+
+def _along(
+    name: str, entry: Callable[[Formula, Sequence[Formula]], Formula], suffix: str = ""
+) -> Apply:
+    """Each entry becomes a function of itself and its whole line."""
+
+    def apply(shop: Workshop, given: Arguments) -> Array:
+        (value,) = given.values
+        if not value.shape:
+            raise ArrayError(f"`{name}` is of a vector or of the rows of a matrix")
+        axis = _axis(given, value.shape, len(value.shape) - 1)
+        value = shop.light(value, given.written[0])
+        lines = _lines(value.shape, axis)
+        length = len(lines.lines[0])
+        shop.charge(count(value.shape), 3 * length)
+        entries: dict[int, Formula] = {}
+        for line in lines.lines:
+            row = [value.entries[at] for at in line]
+            if all(each == MINUS_INFINITY for each in row):
+                raise ArrayError(f"a whole line of `{name}` is masked: nothing is left to share")
+            for at in line:
+                entries[at] = entry(value.entries[at], row)
+        return Array(
+            value.shape, tuple(entries[at] for at in range(count(value.shape))), 3 * length
+        )
+
+    return apply
+
+
+def _share(own: Formula, row: Sequence[Formula]) -> Formula:
+    if own == MINUS_INFINITY:
+        return ZERO
+    parts = tuple(Call("exp", (each,)) for each in row if each != MINUS_INFINITY)
+    return ONE if len(parts) == 1 else quotient(Call("exp", (own,)), total(*parts))
+
+
+def _log_share(own: Formula, row: Sequence[Formula]) -> Formula:
+    if own == MINUS_INFINITY:
+        return MINUS_INFINITY
+    found = _logsumexp(row)
+    return ZERO if found == own else total(own, negative(found))
+
+
+def _cross_entropy(shop: Workshop, given: Arguments) -> Array:
+    shares, targets = given.values
+    if shares.shape != targets.shape or len(shares.shape) not in (1, 2):
+        raise ArrayError(
+            "`cross_entropy(P, Y)` compares rows of probabilities with rows of the same length: "
+            f"these are {shape_text(shares.shape)} and {shape_text(targets.shape)}"
+        )
+    shares = shop.light(shares, given.written[0])
+    rows = shares.shape[0] if len(shares.shape) == 2 else 1
+    terms = [
+        product(target, Call("ln", (share,)))
+        for share, target in zip(shares.entries, targets.entries, strict=True)
+        if not (is_number(target, 0) or is_number(share, 0))
+    ]
+    weight = count(shares.shape) * (4 + targets.weight)
+    found = quotient(negative(total(*terms)), number(rows))
+    return shop.array((), lambda _: found, weight)
+
+
+# --- normalisation --------------------------------------------------------------------------------
+
+
+def _normalised(name: str, rows: bool) -> Apply:
+    """(A − mean)/√(var + ε), then γ and β: over each row (layer) or down each column (batch)."""
+
+    def apply(shop: Workshop, given: Arguments) -> Array:
+        value, *factors = given.values
+        if len(value.shape) not in ((1, 2) if rows else (2,)):
+            raise ArrayError(
+                f"`{name}` takes {'a vector or ' if rows else ''}a matrix, and this is "
+                f"{shape_text(value.shape)}"
+            )
+        epsilon: Formula = Number("1e-5")
+        if len(factors) == 3:
+            epsilon = factors.pop().scalar
+        if "epsilon" in given.keywords:
+            epsilon = given.keywords["epsilon"].scalar
+        for factor in factors:
+            if factor.shape not in ((), value.shape[-1:]):
+                raise ArrayError(
+                    f"γ and β of `{name}` have an entry for each column: {value.shape[-1]}, and "
+                    f"this is {shape_text(factor.shape)}"
+                )
+        written = given.written[0]
+        value = shop.light(value, written)
+        axis = len(value.shape) - 1 if rows else 0
+        mean = shop.named(
+            _reduce(shop, value, axis, _mean, False), "mean", Call("mean", (written,))
+        )
+        lines, spread_ = _spread(shop, value, axis, mean)
+        variance = shop.named(spread_, "var", Call("var", (written,)))
+        line_of = {at: line for line, each in enumerate(lines.lines) for at in each}
+        hat = shop.named(
+            Array(
+                value.shape,
+                tuple(
+                    quotient(
+                        total(entry, negative(mean.entries[line_of[at]])),
+                        Call("sqrt", (total(variance.entries[line_of[at]], epsilon),)),
+                    )
+                    for at, entry in enumerate(value.entries)
+                ),
+                8,
+            ),
+            "hat",
+            Call("normalised", (written,)),
+        )
+        scaled = hat if not factors else elementwise(shop, (factors[0], hat), times)
+        return scaled if len(factors) < 2 else elementwise(shop, (scaled, factors[1]), added)
+
+    return apply
+
+
+# --- form -----------------------------------------------------------------------------------------
+
+
+def _concat(shop: Workshop, given: Arguments) -> Array:
+    values = [
+        value if value.shape else Array((1,), value.entries, value.weight) for value in given.values
+    ]
+    first = values[0].shape
+    axis = _axis(given, first, 0) or 0
+    for value in values[1:]:
+        same = len(value.shape) == len(first) and all(
+            size == other
+            for place, (size, other) in enumerate(zip(value.shape, first, strict=True))
+            if place != axis
+        )
+        if not same:
+            raise ArrayError(
+                f"{shape_text(first)} and {shape_text(value.shape)} cannot be joined along axis "
+                f"{axis}: everything else must be alike"
+            )
+    if axis == 0:
+        entries = tuple(entry for value in values for entry in value.entries)
+        shape = (sum(value.shape[0] for value in values), *first[1:])
+        return Array(shape, entries, max(value.weight for value in values))
+    length = sum(value.shape[axis] for value in values)
+    shape = (*first[:axis], length, *first[axis + 1 :])
+
+    def entry(place: tuple[int, ...]) -> Formula:
+        at = place[axis]
+        for value in values:
+            if at < value.shape[axis]:
+                return value.at((*place[:axis], at, *place[axis + 1 :]))
+            at -= value.shape[axis]
+        raise IndexError
+
+    return Array(shape, tuple(map(entry, places(shape))), max(value.weight for value in values))
+
+
+def _stack(shop: Workshop, given: Arguments) -> Array:
+    """Arrays of one shape as the rows of a larger one."""
+    first = given.values[0].shape
+    if any(value.shape != first for value in given.values):
+        raise ArrayError("rows of different shapes make no array")
+    entries = tuple(entry for value in given.values for entry in value.entries)
+    return Array((len(given.values), *first), entries, max(v.weight for v in given.values))
+
+
+def _sizes(given: Arguments, start: int) -> Shape:
+    found = tuple(given.whole(place, 1, 1) for place in range(start, len(given.values)))
+    if len(found) > 4 or count(found) > 10_000:
+        raise ArrayError("an array has up to four levels and 10,000 entries here")
+    return found
+
+
+def _reshape(shop: Workshop, given: Arguments) -> Array:
+    value, shape = given.values[0], _sizes(given, 1)
+    if count(shape) != count(value.shape):
+        raise ArrayError(
+            f"{shape_text(value.shape)} has {count(value.shape)} entries, and {shape_text(shape)} "
+            f"would have {count(shape)}"
+        )
+    return Array(shape, value.entries, value.weight)
+
+
+def _flatten(shop: Workshop, given: Arguments) -> Array:
+    (value,) = given.values
+    return Array((count(value.shape),), value.entries, value.weight)
+
+
+def _filled(entry: Callable[[tuple[int, ...]], Formula], square: bool = False) -> Apply:
+    def apply(shop: Workshop, given: Arguments) -> Array:
+        shape = _sizes(given, 0)
+        shape = shape * 2 if square else shape
+        return shop.array(shape, entry, 1)
+
+    return apply
+
+
+def _causal_mask(shop: Workshop, given: Arguments) -> Array:
+    (value,) = given.values
+    shape = value.shape
+    if not shape and (size := _whole(value)) is not None and 0 < size <= 100:
+        shape = (size, size)
+    if len(shape) != 2:
+        raise ArrayError("`causal_mask` is of a matrix of scores, a row for each query")
+    return shop.array(shape, lambda at: MINUS_INFINITY if at[1] > at[0] else ZERO, 1)
+
+
+def _dropout(shop: Workshop, given: Arguments) -> Array:
+    value, mask, keep = given.values
+    return elementwise(shop, (value, mask, keep), lambda a, m, k: over(times(a, m), k), parts=2)
+
+
+def _where(shop: Workshop, given: Arguments) -> Array:
+    def entry(condition: Formula, then: Formula, otherwise: Formula) -> Formula:
+        finite(condition, then, otherwise)
+        if not isinstance(condition, Comparison):
+            condition = Comparison(condition, "!=", ZERO)
+        return Conditional(condition, then, otherwise)
+
+    return elementwise(shop, given.values, entry, parts=3)
+
+
+# --- images ---------------------------------------------------------------------------------------
+
+
+def _strided(given: Arguments, place: int, default: int = 1) -> int:
+    return given.whole("stride" if "stride" in given.keywords else place, default, 1)
+
+
+def _convolved(levels: int) -> Apply:
+    """Cross-correlation, over one axis or two; channels stand before them."""
+
+    def apply(shop: Workshop, given: Arguments) -> Array:
+        image, kernel = given.values[:2]
+        stride = _strided(given, 2)
+        padding = given.whole("padding" if "padding" in given.keywords else 3, 0)
+        name = f"conv{levels}d"
+        sizes, window = image.shape[-levels:], kernel.shape[-levels:]
+        channels = image.shape[:-levels]
+        if len(image.shape) not in (levels, levels + 1) or len(kernel.shape) < levels:
+            raise ArrayError(
+                f"`{name}` takes {'a signal' if levels == 1 else 'an image'} of {levels} or "
+                f"{levels + 1} levels and kernels, and these are {shape_text(image.shape)} and "
+                f"{shape_text(kernel.shape)}"
+            )
+        front = kernel.shape[:-levels]
+        if channels:
+            if front[-1:] != channels or len(front) > 2:
+                raise ArrayError(
+                    f"there are {channels[0]} input channels, so a kernel needs "
+                    f"{shape_text((channels[0], *window))}, or several of them",
+                )
+            outputs: Shape = front[:-1]
+        else:
+            if len(front) > 1 and front[1:] != (1,):
+                raise ArrayError(
+                    f"the kernels have {front[1]} input channels, and the image has none"
+                )
+            outputs = front[:1]
+        out = tuple(
+            (size + 2 * padding - width) // stride + 1
+            for size, width in zip(sizes, window, strict=True)
+        )
+        if any(width > size + 2 * padding for size, width in zip(sizes, window, strict=True)):
+            raise ArrayError(
+                f"the window {shape_text(window)} is larger than {shape_text(sizes)}"
+                + (f" with {padding} around it" if padding else ""),
+            )
+        inner = [(*channel, *at) for channel in places(channels) for at in places(window)]
+
+        def entry(place: tuple[int, ...]) -> Formula:
+            output, corner = place[: len(outputs)], place[len(outputs) :]
+            terms = []
+            for each in inner:
+                channel, at = each[: len(channels)], each[len(channels) :]
+                pixel = tuple(
+                    start * stride + step - padding for start, step in zip(corner, at, strict=True)
+                )
+                if all(0 <= index < size for index, size in zip(pixel, sizes, strict=True)):
+                    place_in_kernel = (*output, *channel, *at)
+                    if len(place_in_kernel) < len(kernel.shape):
+                        place_in_kernel = (*output, 0, *at)
+                    terms.append(times(kernel.at(place_in_kernel), image.at((*channel, *pixel))))
+            return total(*terms)
+
+        return shop.array(
+            (*outputs, *out), entry, len(inner) * (image.weight + kernel.weight + 1) + 1
+        )
+
+    return apply
+
+
+def _pooled(name: str, entry: Callable[[Sequence[Formula]], Formula]) -> Apply:
+    def apply(shop: Workshop, given: Arguments) -> Array:
+        image = given.values[0]
+        size = given.whole("size" if "size" in given.keywords else 1, 2, 1)
+        stride = _strided(given, 2, size)
+        if not image.shape:
+            raise ArrayError(f"`{name}` takes a signal or an image")
+        levels = min(2, len(image.shape))
+        sizes, channels = image.shape[-levels:], image.shape[:-levels]
+        if any(size > each for each in sizes):
+            raise ArrayError(f"the window of {size} is larger than {shape_text(sizes)}")
+        out = tuple((each - size) // stride + 1 for each in sizes)
+        image = shop.light(image, given.written[0])
+
+        def pooled(place: tuple[int, ...]) -> Formula:
+            channel, corner = place[: len(channels)], place[len(channels) :]
+            return entry(
+                [
+                    image.at(
+                        (*channel, *(c * stride + s for c, s in zip(corner, step, strict=True)))
+                    )
+                    for step in places((size,) * levels)
+                ]
+            )
+
+        return shop.array((*channels, *out), pooled, size**levels * 2)
+
+    return apply
+
+
+def _transposed(shop: Workshop, given: Arguments) -> Array:
+    return transpose(shop, given.values[0])
+
+
+_REDUCED = ("axis", "keepdims")
+
+ROWS: tuple[Operation, ...] = (
+    Operation("transpose", "transpose(A)", "rows become columns; also written A^T or Aᵀ",
+              "∂L/∂A = (∂L/∂C)ᵀ", _transposed),
+    Operation("sum", "sum(A, axis=…, keepdims=false)", "of all entries, or along an axis",
+              "each entry that was added gets the whole of ∂L/∂C", _reduction("sum", _sum), 1, None, _REDUCED),
+    Operation("mean", "mean(A, axis=…, keepdims=false)", "of all entries, or along an axis",
+              "each of the n entries gets ∂L/∂C / n", _reduction("mean", _mean), 1, None, _REDUCED),
+    Operation("var", "var(A, axis=…, keepdims=false)", "mean square distance from the mean (divided by n)",
+              "∂L/∂A = ∂L/∂C · 2(A − mean)/n", _varied(False), 1, None, _REDUCED),
+    Operation("std", "std(A, axis=…, keepdims=false)", "the square root of the variance",
+              "∂L/∂A = ∂L/∂C · (A − mean)/(n·std)", _varied(True), 1, None, _REDUCED),
+    Operation("max", "max(A, axis=…, keepdims=false)", "the largest entry; `max(A, 0)` is entry by entry",
+              "only the largest entry gets ∂L/∂C", _extreme_of("max"), 1, None, _REDUCED),
+    Operation("min", "min(A, axis=…, keepdims=false)", "the smallest entry; `min(A, 0)` is entry by entry",
+              "only the smallest entry gets ∂L/∂C", _extreme_of("min"), 1, None, _REDUCED),
+    Operation("norm", "norm(A, axis=…, keepdims=false)", "the root of the sum of squares",
+              "∂L/∂A = ∂L/∂C · A/norm", _reduction("norm", _norm), 1, None, _REDUCED),
+    Operation("logsumexp", "logsumexp(A, axis=…, keepdims=false)", "ln of the sum of exponentials",
+              "∂L/∂A = ∂L/∂C · softmax(A)", _reduction("logsumexp", _logsumexp), 1, None, _REDUCED),
+    Operation("softmax", "softmax(A, axis=-1)", "exponentials divided by their sum, row by row",
+              "∂L/∂A = P ⊙ (∂L/∂P − rowsum(∂L/∂P ⊙ P))", _along("softmax", _share), 1, 1, ("axis",)),
+    Operation("log_softmax", "log_softmax(A, axis=-1)", "ln of softmax, row by row",
+              "∂L/∂A = ∂L/∂C − softmax(A) ⊙ rowsum(∂L/∂C)", _along("log_softmax", _log_share), 1, 1, ("axis",)),
+    Operation("cross_entropy", "cross_entropy(P, Y)", "−Σ Y ln P of each row, the mean over the rows",
+              "∂L/∂P = −Y/(P·N); after softmax ∂L/∂A = (P − Y)/N", _cross_entropy, 2, 2),
+    Operation("outer", "outer(u, v)", "u vᵀ: every entry of u times every entry of v",
+              "∂L/∂u = ∂L/∂C v, ∂L/∂v = (∂L/∂C)ᵀ u", _outer, 2, 2),
+    Operation("dot", "dot(u, v)", "Σ u v", "∂L/∂u = ∂L/∂C · v, ∂L/∂v = ∂L/∂C · u", _dot, 2, 2),
+    Operation("trace", "trace(A)", "the sum of the diagonal", "∂L/∂A = ∂L/∂C on the diagonal, else 0", _trace),
+    Operation("concat", "concat(A, B, …, axis=0)", "one behind the other",
+              "each part gets its part of ∂L/∂C", _concat, 1, None, ("axis",)),
+    Operation("stack", "stack(A, B, …)", "arrays of one shape as rows of a larger one",
+              "each part gets its row of ∂L/∂C", _stack, 1, None),
+    Operation("reshape", "reshape(A, rows, columns)", "the same entries in another shape, row by row",
+              "∂L/∂A is ∂L/∂C in the shape of A", _reshape, 2, 5),
+    Operation("flatten", "flatten(A)", "all entries as a vector, row by row",
+              "∂L/∂A is ∂L/∂C in the shape of A", _flatten),
+    Operation("eye", "eye(n)", "1 on the diagonal, else 0", "constant: no gradient",
+              _filled(lambda at: ONE if at[0] == at[1] else ZERO, square=True)),
+    Operation("ones", "ones(rows, columns)", "1 everywhere", "constant: no gradient", _filled(lambda at: ONE), 1, 4),
+    Operation("zeros", "zeros(rows, columns)", "0 everywhere", "constant: no gradient", _filled(lambda at: ZERO), 1, 4),
+    Operation("causal_mask", "causal_mask(S)", "0, and −∞ above the diagonal: no row looks at later ones",
+              "constant: what is masked gets no gradient", _causal_mask),
+    Operation("dropout", "dropout(a, mask, keep)", "a·mask/keep, the mask being given",
+              "∂L/∂a = ∂L/∂C ⊙ mask / keep", _dropout, 3, 3),
+    Operation("where", "where(M, A, B)", "A where M holds (or is not 0), else B",
+              "∂L/∂C goes to A where M holds, to B elsewhere", _where, 3, 3),
+    Operation("conv1d", "conv1d(x, k, stride=1, padding=0)", "cross-correlation along a signal, as frameworks have it",
+              "∂L/∂k = x ∗ ∂L/∂C, ∂L/∂x = ∂L/∂C ∗full flip(k)", _convolved(1), 2, 4, ("stride", "padding")),
+    Operation("conv2d", "conv2d(X, K, stride=1, padding=0)", "cross-correlation over an image, as frameworks have it",
+              "∂L/∂K = X ∗ ∂L/∂C, ∂L/∂X = ∂L/∂C ∗full flip(K)", _convolved(2), 2, 4, ("stride", "padding")),
+    Operation("max_pool", "max_pool(X, size, stride=size)", "the largest of each window",
+              "∂L/∂C goes to where the largest came from", _pooled("max_pool", _extreme("max")), 1, 3, ("size", "stride")),
+    Operation("avg_pool", "avg_pool(X, size, stride=size)", "the mean of each window",
+              "∂L/∂C is shared evenly over the window", _pooled("avg_pool", _mean), 1, 3, ("size", "stride")),
+    Operation("layer_norm", "layer_norm(X, gamma, beta, epsilon=1e-5)", "each row: (x − mean)/√(var + ε)·γ + β",
+              "see its steps: mean, var, hat", _normalised("layer_norm", True), 1, 4, ("epsilon",)),
+    Operation("batch_norm", "batch_norm(X, gamma, beta, epsilon=1e-5)", "each column: (x − mean)/√(var + ε)·γ + β",
+              "see its steps: mean, var, hat", _normalised("batch_norm", False), 1, 4, ("epsilon",)),
+)  # fmt: skip
+
+OPERATIONS: Mapping[str, Operation] = {row.name: row for row in ROWS}

@@ -1,0 +1,470 @@
+"""The equations form with vectors, matrices and time: written out as equations of numbers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from backprop_cli.arrays.array import (
+    MINUS_INFINITY,
+    Array,
+    ArrayError,
+    Shape,
+    View,
+    entry_names,
+    shape_text,
+)
+from backprop_cli.arrays.expand import Expansion, tidy
+from backprop_cli.arrays.language import INDEX, SLICE, Written, read_formula
+from backprop_cli.arrays.workshop import Workshop
+from backprop_cli.diagnostics import quote
+from backprop_cli.formula.build import children, rebuild
+from backprop_cli.formula.nodes import Call, Comparison, Conditional, Formula, Name, Number
+from backprop_cli.formula.parse import FormulaError
+from backprop_cli.problem.array_values import ArrayReader, ReadArray, read_shapes
+from backprop_cli.problem.forms import Value
+from backprop_cli.problem.formulas import defined_name
+from backprop_cli.problem.values import Fields, Report, entries, word
+from backprop_cli.problem.yaml_tree import Node, Scalar
+
+MOST_TIMES = 100
+_RANGE = re.compile(r"([0-9]{1,6}) ?(?:\.\.|…|-) ?([0-9]{1,6})\Z")
+_BRACED = re.compile(r"(.+)_\{ ?(\w+) ?\}\Z")
+
+
+@dataclass(frozen=True)
+class Index:
+    """`index: {t: 1..3}`."""
+
+    name: str
+    low: int
+    high: int
+
+    @property
+    def range(self) -> range:
+        return range(self.low, self.high + 1)
+
+
+def read_index(top: Fields, report: Report) -> Index | None:
+    node = top.get("index")
+    if node is None:
+        return None
+    found = entries(node, report, "`index`", "one name and its range")
+    if len(found) != 1:
+        if found:
+            report.error("too-large", "`index` has one name: that of time", node, "{t: 1..3}")
+        return None
+    key, value = found[0]
+    name = key.text.strip()
+    text = word(value, report, f"the range of {quote(name)}")
+    if not re.match(r"[A-Za-z]\Z", name):
+        report.error("bad-name", f"an index is a single letter, not {quote(name)}", key)
+        return None
+    match = _RANGE.match(text.strip()) if text else None
+    if match is None:
+        if text:
+            report.error(
+                "out-of-range",
+                f"the range of {quote(name)} must be like `1..3`",
+                value,
+                "{t: 1..3}",
+            )
+        return None
+    low, high = int(match[1]), int(match[2])
+    if not low <= high < low + MOST_TIMES or low < 1:
+        report.error(
+            "out-of-range",
+            f"{quote(name)} must run from 1 or more upwards, over {MOST_TIMES} steps at most",
+            value,
+        )
+        return None
+    return Index(name, low, high)
+
+
+@dataclass
+class Equation:
+    """One array equation, for one time where it belongs to a family."""
+
+    written: Written
+    node: Scalar
+    text: str
+    formula: Formula
+
+
+@dataclass
+class ArrayEquations:
+    """What the reader of equations needs to know of arrays; see `problem.equations`."""
+
+    top: Fields
+    report: Report
+    leaves: dict[str, ReadArray] = field(default_factory=dict)
+    families: dict[str, list[str]] = field(default_factory=dict)
+    equations: dict[str, Equation] = field(default_factory=dict)
+    varying: set[str] = field(default_factory=set)  # of these each sample has its own
+    index: Index | None = None
+    kept: list[Formula] = field(default_factory=list)
+    spans: dict[int, tuple[int, int]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.index = read_index(self.top, self.report)
+        self.shapes = read_shapes(self.top, self.report)
+        self.reader = ArrayReader(self.report, self.shapes)
+        self.unwritten = set(self.shapes)
+
+    # --- reading ---
+
+    def leaf(self, key: Scalar, value: Node | None, name: str) -> bool:
+        """Read a value; whether it is one."""
+        self.unwritten.discard(name)
+        read = self.reader.read(value, name, len(self.leaves))
+        if read is not None:
+            self.leaves[name] = read
+        return read is not None
+
+    def of_sample(self, name: str, value: Node, sample: int) -> dict[str, Value]:
+        """The numbers of one sample, by the names of entries."""
+        first = self.leaves.get(name)
+        if first is None and not self.leaf_of_sample(name, value):
+            return {}
+        read = self.leaves[name] if first is None else self.reader.read(value, name)
+        if read is None:
+            return {}
+        what = f"{quote(name)} of sample {sample}"
+        if first is not None and read.shape != first.shape:
+            self.report.error(
+                "shape",
+                f"{what} is {shape_text(read.shape)}, and that of sample 1 {shape_text(first.shape)}",
+                value,
+            )
+            return {}
+        if read.masked:
+            self.report.error(
+                "not-a-number", f"{what} has −∞, which must be the same in all samples", value,
+                "give the mask under `given`",
+            )  # fmt: skip
+            return {}
+        return dict(zip(entry_names(name, read.shape), read.values, strict=True))
+
+    def leaf_of_sample(self, name: str, value: Node) -> bool:
+        read = self.reader.read(value, name)
+        if read is not None:
+            self.leaves[name] = read
+            self.varying.add(name)
+        return read is not None
+
+    def first_rows(self) -> dict[str, str]:
+        """What to say where the row before the first is missing."""
+        if self.index is None:
+            return {}
+        return {
+            f"{stem}_{self.index.low - 1}": f"give the row before the first under `given`: "
+            f"`{stem}_{self.index.low - 1}: [0, 0]`"
+            for stem in self.families
+        }
+
+    def keys(self, pairs: Iterable[tuple[Scalar, Node]]) -> Iterator[tuple[str, Scalar, Node]]:
+        """The names that each key defines, rows of a family one by one."""
+        for key, value in pairs:
+            stem = self.stem(key.text.strip())
+            if stem is None or self.index is None:
+                name = defined_name(key, self.report, "an equation")
+                if name is not None:
+                    yield name, key, value
+                continue
+            own = [f"{stem}_{time}" for time in self.index.range]
+            self.families[stem] = own
+            for name in own:
+                yield name, key, value
+
+    def stem(self, text: str) -> str | None:
+        """`h` for `h_t` or `h_{t}`, where t is an index."""
+        if self.index is None:
+            return None
+        if (braced := _BRACED.match(text)) and braced[2] == self.index.name:
+            return braced[1]
+        tail = f"_{self.index.name}"
+        return text.removesuffix(tail) if text.endswith(tail) and text != tail else None
+
+    def formula(
+        self, name: str, key: Scalar, value: Node, names: Collection[str]
+    ) -> Formula | None:
+        """The tree of an equation, rows put in by their own names."""
+        text = value.text if isinstance(value, Scalar) else ""
+        if not isinstance(value, Scalar) or not text.strip():
+            self.report.error(
+                "not-a-formula" if text or not isinstance(value, Scalar) else "missing-value",
+                f"the equation of {quote(key.text)} must be a formula", value,
+                "a formula with a comma, a bracket or a brace inside `{…}`, or one that begins "
+                "with `[`, needs quotes",
+            )  # fmt: skip
+            return None
+        stems = {*self.families, *names}
+        try:
+            written = read_formula(
+                text, names, stems, None if self.index is None else self.index.name
+            )
+        except FormulaError as error:
+            column = min(max(error.column, 0), max(len(text) - 1, 0))
+            length = max(1, min(error.length, len(text) - column))
+            self.report.error(
+                "bad-formula", error.message, value.within(column, length), error.help
+            )
+            return None
+        for message, column, length, advice in written.warnings:
+            self.report.warning("shift", message, value.within(column, length), advice)
+        self.spans.update(written.spans)
+        self.kept.append(written.formula)
+        if _comparison_as_number(written.formula):
+            self.report.error(
+                "bad-formula", f"the equation of {quote(key.text)} uses a comparison as a number",
+                value, "say both numbers: `1 if a > b else 0`, or `where(a > b, 1, 0)`",
+            )  # fmt: skip
+            return None
+        time = next(
+            (
+                at
+                for stem, own in self.families.items()
+                if self.stem(key.text.strip()) == stem and self.index
+                for at, each in zip(self.index.range, own, strict=True)
+                if each == name
+            ),
+            None,
+        )
+        formula = self.settled(written.formula, time, frozenset(names))
+        self.equations[name] = Equation(written, value, text, formula)
+        return formula
+
+    def settled(self, formula: Formula, time: int | None, names: frozenset[str]) -> Formula:
+        """Rows and entries by the names that they have, all rows where no time is given."""
+        found: Formula
+        if isinstance(formula, Name):
+            found = self.row(formula.name, time, names)
+        else:
+            found = rebuild(formula, lambda part: self.settled(part, time, names))
+        if found is not formula:
+            self.kept.append(found)
+            if id(formula) in self.spans:
+                self.spans[id(found)] = self.spans[id(formula)]
+        return found
+
+    def row(self, name: str, time: int | None, names: frozenset[str]) -> Formula:
+        if name in names:
+            return Name(name)
+        if braced := _BRACED_ROW.match(name):
+            assert self.index is not None
+            stem, shift = braced[1], -1 if braced[3] else 0
+            if time is not None:
+                return self._row_at(stem, time + shift)
+            low, high = self.index.low + shift, self.index.high + shift
+            if stem in self.families:
+                return Call("stack", tuple(self._row_at(stem, at) for at in range(low, high + 1)))
+            ends = Number(str(low)), Number(str(high))
+            return Call(INDEX, (Name(stem), Call(SLICE, ends)))
+        stem, _, tail = name.rpartition("_")
+        counts: list[str] = []
+        while stem and tail.isdigit():
+            counts.insert(0, tail)
+            if stem in names:
+                return Call(INDEX, (Name(stem), *map(Number, counts)))
+            stem, _, tail = stem.rpartition("_")
+        return Name(name)
+
+    def _row_at(self, stem: str, time: int) -> Formula:
+        if stem in self.families:
+            return Name(f"{stem}_{time}")
+        return Call(INDEX, (Name(stem), Number(str(time))))
+
+    # --- writing out ---
+
+    def write_out(self, order: Iterable[str], parameters: Collection[str]) -> WrittenOut | None:
+        """The equations between numbers; None after what is wrong has been reported."""
+        start = len(self.report.problems)
+        used = _used(each.formula for each in self.equations.values())
+        taken = {*self.leaves, *self.equations, *self.families}
+        shop = Workshop(set(taken))
+        expansion = Expansion(shop)
+        values: dict[str, Value] = {}
+        places: dict[str, list[str]] = {}
+        structural: set[str] = set()
+        for name, leaf in self.leaves.items():
+            names = entry_names(name, leaf.shape)
+            as_places = (
+                name in used.places
+                and name not in used.values
+                and None not in leaf.values
+                and name not in self.varying
+            )
+            entries_: list[Formula] = []
+            for at, (entry, value) in enumerate(zip(names, leaf.values, strict=True)):
+                if at in leaf.masked:
+                    entries_.append(MINUS_INFINITY)
+                elif as_places and name not in parameters and value is not None:
+                    entries_.append(value)
+                else:
+                    entries_.append(Name(entry))
+                    values[entry] = value
+            if as_places:
+                structural.add(name)
+            places[name] = [each.name for each in entries_ if isinstance(each, Name)]
+            expansion.known[name] = Array(leaf.shape, tuple(entries_))
+            numbers = [value for value in leaf.values if value is not None]
+            if len(numbers) == len(leaf.values) and name not in self.varying:
+                expansion.numbers = {**expansion.numbers, name: numbers}
+            if leaf.shape:
+                shop.views.append(View(name, leaf.shape, tuple(entries_)))
+        failed: set[str] = set()
+        for name in order:
+            equation = self.equations[name]
+            if any(part in failed for part in _names(equation.formula)):
+                failed.add(name)
+                continue
+            try:
+                shape = expansion.write(name, equation.formula, equation.text)
+                declared = self.shapes.get(name)
+                self.unwritten.discard(name)
+                if declared is not None and declared[0] != shape:
+                    raise ArrayError(
+                        f"`shapes` says that this is {shape_text(declared[0])}, and it is "
+                        f"{shape_text(shape)}"
+                    )
+            except ArrayError as error:
+                failed.add(name)
+                self._report(error, equation)
+        for name in self.unwritten:
+            self.report.error(
+                "unknown-name",
+                f"`shapes` names {quote(name)}, and there is no such quantity",
+                self.shapes[name][1],
+                "list it under `given` or `parameters` too: `parameters: [W]`",
+            )
+        self._refuse_rows(expansion.known)
+        if any(each.severity == "error" for each in self.report.problems[start:]):
+            return None
+        views = [_tidied(view) for view in shop.views if view.shape]
+        for stem, own in self.families.items():
+            shape = expansion.known[own[0]].shape
+            if stem in expansion.known or any(expansion.known[n].shape != shape for n in own):
+                continue
+            entries_ = [entry for name in own for entry in expansion.known[name].entries]
+            first = self.equations[own[0]]
+            views.append(
+                View(
+                    stem,
+                    (len(own), *shape),
+                    tuple(entries_),
+                    tidy(first.written.formula),
+                    first.text,
+                )
+            )
+            places[stem] = [each.name for each in entries_ if isinstance(each, Name)]
+        for view in views:
+            if view.name not in places:
+                places[view.name] = [e.name for e in view.entries if isinstance(e, Name)]
+        shapes = {name: array.shape for name, array in expansion.known.items()}
+        return WrittenOut(shop.equations, values, tuple(views), places, shapes, structural)
+
+    def _report(self, error: ArrayError, equation: Equation) -> None:
+        place = self.spans.get(id(error.at)) if error.at is not None else None
+        node = equation.node
+        at = node.within(*place) if place is not None else node
+        code = "too-large" if "more than" in error.message else "shape"
+        self.report.error(code, error.message, at, error.help)
+
+    def _refuse_rows(self, known: Mapping[str, Array]) -> None:
+        """`W` and `W_1` cannot both be quantities, where W is an array."""
+        for name in known:
+            stem, _, tail = name.rpartition("_")
+            while stem and tail.isdigit():
+                if stem in known and known[stem].shape:
+                    place: Node = (
+                        self.equations[name].node if name in self.equations else self.place(name)
+                    )
+                    self.report.error(
+                        "bad-name",
+                        f"{quote(name)} would be an entry of the array {quote(stem)}, which is "
+                        "a quantity too",
+                        place,
+                        "give one of them another name",
+                    )
+                    break
+                stem, _, tail = stem.rpartition("_")
+
+    def place(self, name: str) -> Node:
+        for section in ("given", "parameters", "equations"):
+            node = self.top.get(section)
+            for key, _ in getattr(node, "entries", ()):
+                if key.text.strip() == name:
+                    found: Node = key
+                    return found
+        return self.top.node
+
+
+_BRACED_ROW = re.compile(r"(.+)_\{(\w+)(-1)?\}\Z")
+
+
+@dataclass(frozen=True)
+class WrittenOut:
+    """Equations between numbers; `entries` are the names that an array's name stands for,
+    `structural` the lists that only say which rows are meant."""
+
+    equations: Mapping[str, Formula]
+    values: Mapping[str, Value]
+    views: tuple[View, ...]
+    entries: Mapping[str, list[str]]
+    shapes: Mapping[str, Shape]
+    structural: Collection[str]
+
+
+@dataclass(frozen=True)
+class _Used:
+    places: frozenset[str]
+    values: frozenset[str]
+
+
+def _used(formulas: Iterable[Formula]) -> _Used:
+    """Which names stand as places in an array, and which as anything else."""
+    places: set[str] = set()
+    values: set[str] = set()
+    waiting: list[tuple[Formula, bool]] = [(formula, False) for formula in formulas]
+    while waiting:
+        node, inside = waiting.pop()
+        match node:
+            case Name(name):
+                (places if inside else values).add(name)
+            case Call(function, parts) if function == INDEX:
+                waiting.append((parts[0], False))
+                waiting.extend((part, True) for part in parts[1:])
+            case _:
+                waiting.extend((part, inside) for part in children(node))
+    return _Used(frozenset(places), frozenset(values))
+
+
+def _names(formula: Formula) -> Iterator[str]:
+    waiting = [formula]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, Name):
+            yield node.name
+        waiting.extend(children(node))
+
+
+def _comparison_as_number(formula: Formula) -> bool:
+    waiting = [formula]
+    while waiting:
+        match node := waiting.pop():
+            case Comparison():
+                return True
+            case Conditional(Comparison(left, _, right), then, otherwise):
+                waiting += [left, right, then, otherwise]
+            case Call("where", (Comparison(left, _, right), *others)):
+                waiting += [left, right, *others]
+            case _:
+                waiting += children(node)
+    return False
+
+
+def _tidied(view: View) -> View:
+    if view.equation is None:
+        return view
+    return View(view.name, view.shape, view.entries, tidy(view.equation), view.text)

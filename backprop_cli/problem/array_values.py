@@ -1,0 +1,219 @@
+"""Vectors, matrices and higher arrays in a file: nested lists, drawn numbers, shapes alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from backprop_cli.arrays.array import MOST_LEVELS, Shape, count, shape_text
+from backprop_cli.diagnostics import quote
+from backprop_cli.problem.forms import Value
+from backprop_cli.problem.initializer_use import initializer
+from backprop_cli.problem.values import Fields, Report, entries, integer, items, number_or_null
+from backprop_cli.problem.yaml_tree import Entries, Items, Node, Scalar
+
+MOST_VALUES = 10_000  # numbers in all arrays of a file
+
+
+@dataclass(frozen=True)
+class ReadArray:
+    """A value with its shape, row by row; `masked` are the places that hold minus infinity."""
+
+    shape: Shape
+    values: tuple[Value, ...]
+    masked: frozenset[int] = frozenset()
+
+
+def has_arrays(top: Fields) -> bool:
+    """Whether a file has anything that is not a single number."""
+    if top.get("index") is not None or top.get("shapes") is not None:
+        return True
+    rows: list[Node] = [node for name in ("given", "parameters") if (node := top.get(name))]
+    samples = top.get("samples")
+    if isinstance(samples, Items):
+        rows += samples.items[:1]
+    return any(
+        isinstance(value, Items | Entries)
+        for row in rows
+        if isinstance(row, Entries)
+        for _, value in row.entries
+    )
+
+
+def read_shapes(top: Fields, report: Report) -> dict[str, tuple[Shape, Node]]:
+    """`shapes: {W: [2, 3], b: 3}`."""
+    found: dict[str, tuple[Shape, Node]] = {}
+    node = top.get("shapes")
+    for key, value in entries(node, report, "`shapes`", "names and shapes") if node else ():
+        if (shape := read_shape(value, report, f"the shape of {quote(key.text)}")) is not None:
+            found[key.text.strip()] = (shape, key)
+    return found
+
+
+def read_shape(node: Node, report: Report, what: str) -> Shape | None:
+    cells = (node,) if isinstance(node, Scalar) else items(node, report, what, "sizes")
+    if cells is None:
+        return None
+    if not 1 <= len(cells) <= MOST_LEVELS:
+        report.error("shape", f"{what} must have 1 to {MOST_LEVELS} sizes, not {len(cells)}", node)
+        return None
+    sizes = [integer(cell, report, f"a size in {what}", 1, MOST_VALUES) for cell in cells]
+    if None in sizes:
+        return None
+    shape = tuple(size for size in sizes if size is not None)
+    if count(shape) > MOST_VALUES:
+        _too_large(node, report, count(shape))
+        return None
+    return shape
+
+
+def _too_large(node: Node, report: Report, size: int) -> None:
+    report.error(
+        "too-large",
+        f"the array has {size:,} entries; {MOST_VALUES:,} are allowed",
+        node,
+        "a worksheet shows every step: take a smaller example",
+    )
+
+
+class ArrayReader:
+    """Reads values of a file; `left` is how many more numbers it may hold."""
+
+    def __init__(self, report: Report, shapes: Mapping[str, tuple[Shape, Node]]) -> None:
+        self.report = report
+        self.shapes = shapes
+        self.left = MOST_VALUES
+
+    def read(self, node: Node | None, name: str, seed: int = 0) -> ReadArray | None:
+        """A value of any kind; None where it is wrong."""
+        what = quote(name)
+        declared = self.shapes.get(name)
+        if node is None or (isinstance(node, Scalar) and node.null):
+            shape = declared[0] if declared else ()
+            return self._within(node or (declared[1] if declared else None), shape)
+        match node:
+            case Scalar():
+                value = number_or_null(node, self.report, what)
+                found = None if value is None else ReadArray((), (value,))
+            case Entries():
+                found = self._drawn(node, what, seed)
+            case Items():
+                found = self._nested(node, what)
+        if found is not None and declared is not None and declared[0] != found.shape:
+            self.report.error(
+                "shape",
+                f"`shapes` says that {what} is {shape_text(declared[0])}, and it is "
+                f"{shape_text(found.shape)}",
+                node,
+                "`shapes` may be left out where there are numbers",
+            )
+            return None
+        return found
+
+    def _within(self, node: Node | None, shape: Shape) -> ReadArray | None:
+        self.left -= count(shape)
+        if self.left < 0:
+            if node is not None:
+                _too_large(node, self.report, MOST_VALUES - self.left)
+            return None
+        return ReadArray(shape, (None,) * count(shape))
+
+    def _drawn(self, node: Entries, what: str, seed: int) -> ReadArray | None:
+        given = {key.text: (key, value) for key, value in node.entries}
+        if "init" not in given:
+            self.report.error(
+                "not-a-number",
+                f"{what} must be a number, a list, or `{{init: …, shape: […]}}`, not a mapping",
+                node,
+                "{init: uniform, shape: [2, 3], low: -1, high: 1, seed: 7}",
+            )
+            return None
+        if "shape" not in given:
+            self.report.error(
+                "missing-key", f"{what} as a mapping needs `shape:`", node,
+                "{init: uniform, shape: [2, 3], seed: 7}",
+            )  # fmt: skip
+            return None
+        shape = read_shape(given["shape"][1], self.report, f"the shape of {what}")
+        rest = tuple(pair for pair in node.entries if pair[0].text != "shape")
+        rule = initializer(replace(node, entries=rest), self.report, what, seed)
+        if shape is None or rule is None or self._within(node, shape) is None:
+            return None
+        columns = shape[-1]
+        rows = count(shape) // columns
+        fan_out = rows if len(shape) > 1 else columns
+        drawn = rule.values(rows, columns, columns, fan_out)
+        return ReadArray(shape, tuple(value for row in drawn for value in row))
+
+    def _nested(self, node: Items, what: str) -> ReadArray | None:
+        shape: list[int] = []
+        first: Node = node
+        while isinstance(first, Items):
+            if len(shape) == MOST_LEVELS:
+                self.report.error(
+                    "shape", f"{what} has more than {MOST_LEVELS} levels of lists", node
+                )
+                return None
+            if not first.items:
+                self.report.error("missing-value", f"{what} is an empty list", first)
+                return None
+            shape.append(len(first.items))
+            first = first.items[0]
+        cells: list[Scalar] = []
+        if not self._walk(node, shape, what, "", cells):
+            return None
+        if self._within(node, tuple(shape)) is None:
+            return None
+        start = len(self.report.problems)
+        values: list[Value] = []
+        masked: set[int] = set()
+        for at, cell in enumerate(cells):
+            if cell.plain and cell.text.lower() in ("-inf", "-.inf", "-∞", "−∞"):
+                masked.add(at)
+                values.append(None)
+            else:
+                values.append(number_or_null(cell, self.report, f"an entry of {what}"))
+        if any(each.severity == "error" for each in self.report.problems[start:]):
+            return None
+        empty = [value is None for at, value in enumerate(values) if at not in masked]
+        if any(empty) and not all(empty):
+            cell = next(c for c, v in zip(cells, values, strict=True) if v is None)
+            self.report.error(
+                "not-a-number", f"{what} has numbers, and here is none", cell,
+                "give all entries or none",
+            )  # fmt: skip
+            return None
+        return ReadArray(tuple(shape), tuple(values), frozenset(masked))
+
+    def _walk(
+        self, node: Node, shape: list[int], what: str, where: str, cells: list[Scalar]
+    ) -> bool:
+        """Whether every list is as long as the first of its level; the numbers in order."""
+        if not shape:
+            if isinstance(node, Scalar):
+                cells.append(node)
+                return True
+            self.report.error(
+                "shape", f"{what} has a list{where} where its first row has a number", node
+            )
+            return False
+        if not isinstance(node, Items):
+            self.report.error(
+                "shape", f"{what} has a single value{where} where its first row has a list", node,
+                "every row is a list: `[[1, 2], [3, 4]]`",
+            )  # fmt: skip
+            return False
+        if len(node.items) != shape[0]:
+            self.report.error(
+                "shape",
+                f"{what} has {len(node.items)} entr{'y' if len(node.items) == 1 else 'ies'}{where}, "
+                f"and {shape[0]} in its first row",
+                node,
+                "all rows of a matrix are equally long",
+            )
+            return False
+        fits = [
+            self._walk(item, shape[1:], what, f"{where or ' in row'} {at}", cells)
+            for at, item in enumerate(node.items, 1)
+        ]
+        return all(fits)
