@@ -65,7 +65,28 @@ class ReportFormat(StrEnum):
     GITHUB = "github"
     CLASSROOM50 = "classroom50"
     CSV = "csv"
+    CSV_ANSWERS = "csv-answers"
     MARKDOWN = "markdown"
+    LATEX = "latex"
+    HTML = "html"
+    PDF = "pdf"
+
+
+SHEETS: Mapping[ReportFormat, Format] = {
+    ReportFormat.TEXT: Format.TEXT,
+    ReportFormat.LATEX: Format.LATEX,
+    ReportFormat.HTML: Format.HTML,
+    ReportFormat.PDF: Format.PDF,
+}
+"""Reports that are sheets, made as every sheet is."""
+
+FEEDBACK_ENDINGS: Mapping[Format, str] = {
+    Format.TEXT: ".txt",
+    Format.LATEX: ".tex",
+    Format.HTML: ".html",
+    Format.PDF: ".pdf",
+    Format.MARKDOWN: ".md",
+}
 
 
 REPORT_ENDINGS = {
@@ -73,6 +94,10 @@ REPORT_ENDINGS = {
     ".json": ReportFormat.JSON,
     ".xml": ReportFormat.JUNIT,
     ".csv": ReportFormat.CSV,
+    ".tex": ReportFormat.LATEX,
+    ".html": ReportFormat.HTML,
+    ".htm": ReportFormat.HTML,
+    ".pdf": ReportFormat.PDF,
     ".md": ReportFormat.MARKDOWN,
     ".markdown": ReportFormat.MARKDOWN,
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,9 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from backprop_cli.cli.app import MARK, NOT_PASSED, OK, WRONG_INPUT, UsageProblem, command
-from backprop_cli.cli.formats import REPORT_ENDINGS, Format, ReportFormat
+from backprop_cli.cli.formats import (
+    FEEDBACK_ENDINGS,
+    REPORT_ENDINGS,
+    SHEETS,
+    Format,
+    ReportFormat,
+)
 from backprop_cli.cli.options import Ascii, Output, ProblemFile, Student, Width
-from backprop_cli.cli.shared import by_ending, complain_of_unused, read, rendered
+from backprop_cli.cli.shared import by_ending, complain_of_unused, known_student, read, rendered
 from backprop_cli.console import (
     Progress,
     complain,
@@ -26,10 +32,11 @@ from backprop_cli.console import (
 from backprop_cli.diagnostics import escape
 
 if TYPE_CHECKING:
-    from backprop_cli.marking.answers import Submission
     from backprop_cli.marking.check import Checker
+    from backprop_cli.marking.hand_in import Place
     from backprop_cli.marking.model import SubmissionReport
     from backprop_cli.marking.reports.tally import Tally
+    from backprop_cli.variants.students import Marker
     from backprop_cli.worksheet.document import Document
 
 
@@ -41,7 +48,10 @@ CLASS_ROWS = 2000
 def check(
     file: ProblemFile,
     answers: Annotated[
-        list[str], typer.Argument(metavar="ANSWERS", help="Answer files (YAML, JSON, CSV).")
+        list[str],
+        typer.Argument(
+            metavar="ANSWERS", help="Answer files (YAML, JSON, CSV), or folders and zips of them."
+        ),
     ],
     format: Annotated[
         ReportFormat | None, typer.Option("--format", "-f", help="What to report; text by default.")
@@ -59,6 +69,17 @@ def check(
     exit_zero: Annotated[
         bool, typer.Option("--exit-zero", help="Exit with 0 whatever the marks are.")
     ] = False,
+    feedback: Annotated[
+        Path | None,
+        typer.Option("--feedback", metavar="DIR", help="Write a sheet for each student in here."),
+    ] = None,
+    student: Annotated[
+        str | None, typer.Option("--student", metavar="ID", help="Whose answers these are.")
+    ] = None,
+    students: Annotated[
+        str | None,
+        typer.Option("--students", metavar="CSV", help="The class that answers may come from."),
+    ] = None,
     ascii: Ascii = False,
     width: Width = None,
 ) -> None:
@@ -67,36 +88,69 @@ def check(
     if [file, *answers].count("-") > 1:
         raise UsageProblem("only one file can be read from stdin")
     problem = read(file)
-    from backprop_cli.marking.answers import read_submission
-    from backprop_cli.marking.check import Checker
+    from backprop_cli.marking.hand_in import named, places
     from backprop_cli.marking.reports import REPORTS
     from backprop_cli.marking.reports.tally import Tally
+    from backprop_cli.variants.roster import read_roster
+    from backprop_cli.variants.students import Marker
 
-    checker = Checker(problem, tolerance=tolerance, pass_mark=pass_mark, reveal=reveal)
+    if student is not None and students is not None:
+        raise UsageProblem("name one student with --student, or a class with --students")
+    marker = Marker(
+        problem,
+        tolerance=tolerance,
+        pass_mark=pass_mark,
+        reveal=reveal,
+        student=None if student is None else known_student(student),
+        roster=() if students is None else read_roster(students),
+    )
+    checker = marker.checker
     complain_of_unused(problem, [checker.graph])
+    found = named(list(places(answers, file)))
+    if student is not None and len(found) > 1:
+        raise UsageProblem("--student says whose one file of answers is")
     tally = Tally()
     with Progress("submissions marked") as progress:
-        reports = tally.watch(marked_files(checker, answers, read_submission, progress))
-        if chosen is ReportFormat.TEXT:
+        reports = tally.watch(marked_files(marker, found, progress))
+        if feedback is not None:
+            sheet = SHEETS.get(chosen, Format.MARKDOWN)
+            reports = with_feedback(checker, reports, feedback, sheet)
+        if chosen in SHEETS:
             document = marking_document(checker, reports, tally)
-            deliver(rendered(document, Format.TEXT, output, ascii, width), output)
+            deliver(rendered(document, SHEETS[chosen], output, ascii, width), output)
         else:
             deliver_stream(REPORTS[chosen.value](checker.head, reports), output)
     raise typer.Exit(verdict(tally, exit_zero))
 
 
 def marked_files(
-    checker: Checker,
-    files: Sequence[str],
-    read_file: Callable[[str], Submission],
-    progress: Progress,
+    marker: Marker, files: Sequence[Place], progress: Progress
 ) -> Iterator[SubmissionReport]:
     """The reports on answer files, one at a time; what is wrong with a file is in its report."""
-    for file in files:
-        report = checker.mark(read_file(file))
+    for place in files:
+        report = marker.mark(place)
         if report.error is not None:
-            complain(f"{escape(file)}: error[unreadable-answers]: {escape(report.error)}")
+            complain(f"{escape(place.file)}: error[unreadable-answers]: {escape(report.error)}")
         progress(1)
+        yield report
+
+
+def with_feedback(
+    checker: Checker, reports: Iterator[SubmissionReport], folder: Path, format: Format
+) -> Iterator[SubmissionReport]:
+    """The same reports, each written as a sheet of its own too, under its student's name."""
+    from backprop_cli.variants.roster import FileNames
+    from backprop_cli.worksheet.marked import marked
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageProblem(f"--feedback: {escape(str(folder))}: {error.strerror}") from None
+    names = FileNames()
+    for report in reports:
+        path = folder / (names.of(report.student) + FEEDBACK_ENDINGS[format])
+        document = marked(checker.head, report, checker.graph)
+        deliver(rendered(document, format, path, False, None), path)
         yield report
 
 

@@ -74,17 +74,25 @@ def _column(rows: Sequence[list[str]]) -> tuple[int, list[tuple[int, list[str]]]
     return 0, numbered
 
 
-def file_names(students: Sequence[str]) -> dict[str, str]:
-    """A file name for each student, without ending: letters, digits, `-` and `_`, and each once."""
-    taken: set[str] = set()
-    names: dict[str, str] = {}
-    for student in students:
+class FileNames:
+    """File names without ending: letters, digits, `-` and `_`, and each once."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+
+    def of(self, student: str) -> str:
+        """The name for one more student's file."""
         plain = unicodedata.normalize("NFKD", normalised(student))
         slug = re.sub(r"[^a-z0-9_]+", "-", plain.encode("ascii", "ignore").decode()).strip("-")
         base = slug[:60] or "student"
         name, count = base, 2
-        while name in taken:
+        while name in self._taken:
             name, count = f"{base}-{count}", count + 1
-        taken.add(name)
-        names[student] = name
-    return names
+        self._taken.add(name)
+        return name
+
+
+def file_names(students: Sequence[str]) -> dict[str, str]:
+    """A file name for each student of a class."""
+    names = FileNames()
+    return {student: names.of(student) for student in students}

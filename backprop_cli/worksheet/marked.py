@@ -37,6 +37,7 @@ WORDS: dict[Verdict, str] = {
     "unknown": "? unknown",
 }
 MOST_SLIPS = 10
+UNREAD: tuple[Verdict, ...] = ("unreadable", "unknown")
 LONGEST_GIVEN = 28
 LONGEST_NAME = 40
 
@@ -186,17 +187,23 @@ def _class(head: Head, tally: Tally, rows: list[SubmissionReport], graph: Graph)
             f" Mean {points(round(tally.mean, 2))}, median {points(round(tally.median, 2))}, from "
             f"{points(min(tally.scores))} to {points(max(tally.scores))} of {points(tally.max_score)} points."
         )
-    unread = f" {tally.errors} could not be read." if tally.errors else ""
-    yield Paragraph((Text(f"{tally.count} submissions: {share}.{spread}{unread}"),))
+    broken = f" {tally.errors} could not be read." if tally.errors else ""
+    yield Paragraph((Text(f"{tally.count} submissions: {share}.{spread}{broken}"),))
     yield Heading(2, (Text("Scores"),))
+    unread = [
+        verdict
+        for verdict in UNREAD
+        if any(answer.verdict == verdict for report in rows for answer in report.answers)
+    ]
     yield Table(
         (
             Column((Text("Student"),)),
             Column((Text("Score"),), "decimal"),
             Column((Text("Passed"),)),
+            *(Column((Text(verdict.capitalize()),), "right") for verdict in unread),
             Column((Text("First slip"),), wrap=True),
         ),
-        tuple(_score_row(report, graph) for report in rows),
+        tuple(_score_row(report, unread, graph) for report in rows),
     )
     if tally.count > len(rows):
         more = f"and {tally.count - len(rows)} more; `--format csv` has a row for each."
@@ -219,7 +226,7 @@ def _class(head: Head, tally: Tally, rows: list[SubmissionReport], graph: Graph)
         yield _by_step(tally, graph)
 
 
-def _score_row(report: SubmissionReport, graph: Graph) -> tuple[Line, ...]:
+def _score_row(report: SubmissionReport, unread: list[Verdict], graph: Graph) -> tuple[Line, ...]:
     slip = report.first_slip
     if report.error is not None:
         remark: Line = (Text(harmless(report.error)),)
@@ -232,8 +239,13 @@ def _score_row(report: SubmissionReport, graph: Graph) -> tuple[Line, ...]:
         (Text(harmless(report.student)),),
         (Text(points(report.score)),),
         (Text("yes" if report.passed else "no"),),
+        *((Text(_count(report, verdict)),) for verdict in unread),
         remark,
     )
+
+
+def _count(report: SubmissionReport, verdict: Verdict) -> str:
+    return str(sum(answer.verdict == verdict for answer in report.answers) or "")
 
 
 def _by_step(tally: Tally, graph: Graph) -> Table:

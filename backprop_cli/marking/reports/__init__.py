@@ -30,7 +30,8 @@ REPORTS: Mapping[str, Report] = MappingProxyType(
         "github": github.write,
         "classroom50": classroom50.write,
         "csv": csv.write,
+        "csv-answers": csv.write_answers,
         "markdown": markdown.write,
     }
 )
-"""Every format but the text for a terminal, which is a document (see `worksheet.marked`)."""
+"""Every format but those that are sheets: a document (see `worksheet.marked`)."""

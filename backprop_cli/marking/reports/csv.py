@@ -1,4 +1,4 @@
-"""A row per submission, for a spreadsheet."""
+"""A row per submission, or per answer, for a spreadsheet."""
 
 from __future__ import annotations
 
@@ -42,6 +42,53 @@ def write(head: Head, reports: Iterable[SubmissionReport]) -> Iterator[str]:
                 _cell(report.error or ""),
             )
         )
+
+
+ANSWER_COLUMNS = (
+    "file",
+    "student",
+    "update",
+    "name",
+    "given",
+    "verdict",
+    "points",
+    "max_points",
+    "slip",
+    "same_as",
+    "remark",
+    "typed",
+    "read_as",
+    "line",
+)
+
+
+def write_answers(head: Head, reports: Iterable[SubmissionReport]) -> Iterator[str]:
+    """A row per answer; a file that cannot be read has one row, with the reason as remark."""
+    yield _line(ANSWER_COLUMNS)
+    for report in reports:
+        who = (_cell(report.file), _cell(report.student))
+        if report.error is not None:
+            blank = [""] * (len(ANSWER_COLUMNS) - len(who))
+            blank[3], blank[8] = "unreadable", _cell(report.error)
+            yield _line((*who, *blank))
+        for answer in report.answers:
+            yield _line(
+                (
+                    *who,
+                    str(answer.iteration),
+                    _cell(answer.name),
+                    _cell(answer.given),
+                    answer.verdict,
+                    plain(answer.points),
+                    plain(answer.max_points),
+                    "" if answer.mistake is None else answer.mistake.code,
+                    _cell(answer.same_as),
+                    _cell(answer.feedback),
+                    _cell(answer.typed),
+                    _cell(answer.read_as),
+                    str(answer.line or ""),
+                )
+            )
 
 
 def _line(cells: Iterable[str]) -> str:

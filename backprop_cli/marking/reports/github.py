@@ -1,36 +1,27 @@
-"""GitHub Actions: annotations on the answer file's lines, a step summary, points to add up.
+"""GitHub Actions: annotations on the answer file's lines, and a step summary.
 
 Annotations go to the log as workflow commands; GitHub shows ten errors and ten warnings a step.
-The table goes to `$GITHUB_STEP_SUMMARY`, and `result=` for the autograding reporter to
-`$GITHUB_OUTPUT`, where these are set.
+The table goes to `$GITHUB_STEP_SUMMARY`, where that is set.
 """
 
 from __future__ import annotations
 
-import base64
-import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, islice
-from typing import Any
 
-from backprop_cli.marking.model import AnswerResult, Head, SubmissionReport
+from backprop_cli.marking.model import Head, SubmissionReport
 from backprop_cli.marking.reports import markdown
 from backprop_cli.marking.reports.common import (
     harmless,
     label,
-    number,
-    passes,
     plain,
-    sentence,
     updates,
 )
 
 MOST_ANNOTATIONS = 10
 MOST_SUMMARY = 900_000  # bytes; GitHub refuses more than a mebibyte
-MOST_RESULT = 120_000
-"""The reporter gets the result in an environment variable, which Linux limits to 128 KiB."""
 
 LEVEL = {
     "wrong": "error",
@@ -51,9 +42,6 @@ def write(
     first = list(islice(iterator, 2))
     summary = _Summary(environment.get("GITHUB_STEP_SUMMARY"), single=len(first) == 1)
     summary.begin(head)
-    tests: list[dict[str, Any]] = []
-    maximum = 0.0
-    broken = failed = False
     for report in chain(first, iterator):
         yield from _annotations(report, left)
         yield (
@@ -61,34 +49,7 @@ def write(
             f"{'passed' if report.passed else 'not passed'}\n"
         ).replace("::", ": :")
         summary.add(report)
-        tests += _tests(report, len(first) > 1)
-        maximum += report.max_score
-        broken = broken or report.error is not None
-        failed = failed or not report.passed
     summary.end()
-    status = "error" if broken and len(first) == 1 else "fail" if failed else "pass"
-    if output := environment.get("GITHUB_OUTPUT"):
-        result = {"version": 1, "status": status, "max_score": number(round(maximum, 6))}
-        with open(output, "a", encoding="utf-8") as file:
-            file.write(f"result={_encoded(result, tests)}\n")
-
-
-def _encoded(result: dict[str, Any], tests: list[dict[str, Any]]) -> str:
-    """The result with its tests; where it would be too long, without what the log says too."""
-    total = {
-        "name": "all answers",
-        "status": result["status"],
-        "score": number(round(sum(test["score"] for test in tests), 6)),
-        "message": "",
-        "line_no": 0,
-    }
-    for kept in (tests, [{**test, "message": ""} for test in tests]):
-        text = json.dumps({**result, "tests": kept})
-        if len(text) <= MOST_RESULT * 3 // 4:
-            break
-    else:
-        text = json.dumps({**result, "tests": [total]})
-    return base64.b64encode(text.encode()).decode()
 
 
 _PLACE = re.compile(r"line (\d{1,9})(?:, column (\d{1,9}))?:")
@@ -131,33 +92,6 @@ def _data(text: str) -> str:
 
 def _property(text: str) -> str:
     return _data(text).replace(":", "%3A").replace(",", "%2C")
-
-
-def _tests(report: SubmissionReport, several_files: bool) -> Iterator[dict[str, Any]]:
-    """A test per answer of one submission; a test per submission of a class."""
-    if several_files or report.error is not None:
-        message = report.error or ""
-        yield {
-            "name": harmless(report.student),
-            "status": "error" if report.error else "pass" if report.passed else "fail",
-            "score": number(report.score),
-            "message": harmless(message),
-            "line_no": 0,
-        }
-        return
-    several = updates(report)
-    for answer in report.answers:
-        yield _test(answer, several)
-
-
-def _test(answer: AnswerResult, several: int) -> dict[str, Any]:
-    return {
-        "name": harmless(label(answer, several)),
-        "status": "pass" if passes(answer) else "fail",
-        "score": number(answer.points),
-        "message": "" if passes(answer) else sentence(answer),
-        "line_no": answer.line,
-    }
 
 
 class _Summary:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from itertools import chain, islice
 from typing import Any
 
 from backprop_cli.marking.model import Head, SubmissionReport
@@ -21,33 +22,49 @@ from backprop_cli.marking.reports.common import (
     updates,
 )
 
+MOST_LINES = 20
+"""So many submissions have lines of their own in what is said of all."""
+
 
 def write(head: Head, reports: Iterable[SubmissionReport]) -> Iterator[str]:
-    marked = list(reports)
-    tests: list[dict[str, Any]] = []
+    iterator = iter(reports)
+    first = list(islice(iterator, 2))
     lines: list[str] = []
-    for report in marked:
-        who = f"{report.student}: " if len(marked) > 1 else ""
-        if report.error is not None:
-            lines.append(f"{who}the file cannot be marked: {report.error}")
-        else:
-            lines += notices(report) if len(marked) == 1 else []
-            slip = report.first_slip
-            if slip is not None:
-                lines.append(f"{who}the first slip is at {slip.name}: {slip.feedback.rstrip('.')}")
-            lines.append(f"{who}{plain(report.score)} of {plain(report.max_score)} points")
-        tests += _tests(report, who)
-    if len(marked) >= 20:
-        lines = [f"{len(marked)} submissions"]
+    score, count = 0.0, 0
+    # The tests come first, as they are made: a class is never in memory as a whole.
+    yield '{\n "tests": ['
+    between = "\n  "
+    for report in chain(first, iterator):
+        who = f"{report.student}: " if len(first) > 1 else ""
+        score, count = score + report.score, count + 1
+        if count <= MOST_LINES:
+            lines += _lines(report, who)
+        for test in _tests(report, who):
+            yield between + json.dumps(test, ensure_ascii=True)
+            between = ",\n  "
+    if count > MOST_LINES:
+        lines = [f"{count} submissions"]
     result = {
-        "score": number(round(sum(report.score for report in marked), 6)),
+        "score": number(round(score, 6)),
         "output": "\n".join(map(harmless, lines)),
         "output_format": "text",
         "visibility": "visible",
         "stdout_visibility": "hidden",
-        "tests": tests,
     }
-    yield json.dumps(result, indent=1, ensure_ascii=True) + "\n"
+    yield f"\n ],{json.dumps(result, indent=1, ensure_ascii=True)[1:]}\n"
+
+
+def _lines(report: SubmissionReport, who: str) -> Iterator[str]:
+    """What can be repaired at once, the first slip, the score."""
+    if report.error is not None:
+        yield f"{who}the file cannot be marked: {report.error}"
+        return
+    if not who:
+        yield from notices(report)
+    slip = report.first_slip
+    if slip is not None:
+        yield f"{who}the first slip is at {slip.name}: {slip.feedback.rstrip('.')}"
+    yield f"{who}{plain(report.score)} of {plain(report.max_score)} points"
 
 
 def _tests(report: SubmissionReport, who: str) -> Iterator[dict[str, Any]]:

@@ -1,0 +1,210 @@
+"""Where answers come from: files, folders and zip archives, and whose they are by their places.
+
+Archives are hostile: nothing is unpacked to disk, entries are read one at a time and no further
+than an answer file may go, and what an archive says about itself is bounded before it is believed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import struct
+import zipfile
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+from backprop_cli.marking.answers import (
+    MOST_BYTES,
+    Submission,
+    parse_submission,
+    read_submission,
+    student_of,
+)
+
+ENDINGS = frozenset({".yaml", ".yml", ".json", ".csv"})
+GENERAL = frozenset(
+    {
+        "answers",
+        "answer",
+        "homework",
+        "solution",
+        "solutions",
+        "submission",
+        "template",
+        "worksheet",
+    }
+)
+"""Names of files that say nothing about whose they are; the folder does."""
+MOST_ENTRIES = 10_000
+MOST_SEEN = 100_000
+MOST_ARCHIVE = 1 << 30
+MOST_DIRECTORY = 4 << 20
+"""The table of contents of an archive has no more bytes than this."""
+OUTSIDE = frozenset({"", ".", "..", "/"})
+
+
+@dataclass(frozen=True)
+class Place:
+    """One answer file: on disk, or the `member` of an archive. `error` says why there is none."""
+
+    path: str
+    member: str | None = None
+    student: str = ""
+    error: str | None = None
+    within: bool = False  # found in a folder or an archive that was named
+
+    @property
+    def file(self) -> str:
+        return self.path if self.member is None else f"{self.path}/{self.member}"
+
+    @property
+    def folder(self) -> str:
+        """The name of the folder that the file is in, where there is one."""
+        name = PurePosixPath(Path(self.file).as_posix()).parent.name
+        return "" if name in OUTSIDE else name
+
+    def read(self) -> Submission:
+        """What is in the file; never raises."""
+        if self.error is not None:
+            return Submission(self.file, self.student, (), self.error)
+        if self.member is None:
+            found = read_submission(self.path)
+        else:
+            found = _read_member(self.path, self.member, self.file)
+        if self.student and found.student == student_of(found.file):
+            return replace(found, student=self.student)
+        return found
+
+
+def places(paths: Iterable[str], problem: str) -> Iterator[Place]:
+    """The answer files under the paths given, in order; folders and archives are looked through."""
+    for path in paths:
+        if path != "-" and os.path.isdir(path):
+            yield from _named(list(_in_folder(path, problem)), path)
+        elif path.lower().endswith(".zip"):
+            yield from _named(list(_in_archive(path)), path)
+        else:
+            yield Place(path)
+
+
+def named(found: Sequence[Place]) -> list[Place]:
+    """The files with whose they are: the file's name, or the folder's where several files have the
+    same name or one that says nothing."""
+    times = Counter(student_of(place.file).lower() for place in found)
+    return [
+        place
+        if place.student or (place.error is not None and place.member is None)
+        else replace(place, student=_by_place(place, times[student_of(place.file).lower()] > 1))
+        if place.within or len(found) > 1
+        else replace(place, student=student_of(place.file))
+        for place in found
+    ]
+
+
+def _named(found: list[Place], root: str) -> list[Place]:
+    if not found:
+        return [Place(root, error="there are no answer files in it")]
+    return found
+
+
+def _by_place(place: Place, repeated: bool) -> str:
+    stem = student_of(place.file)
+    says_nothing = stem.lower() in GENERAL
+    if place.path == "-" or not (says_nothing or repeated):
+        return stem
+    folder = place.folder
+    if not folder or (place.member is not None and "/" not in place.member):
+        return stem
+    return folder if says_nothing else f"{folder}/{stem}"
+
+
+def _in_folder(root: str, problem: str) -> Iterator[Place]:
+    seen = 0
+    for folder, below, files in os.walk(root):
+        below[:] = sorted(name for name in below if not name.startswith((".", "__MACOSX")))
+        for name in sorted(files):
+            seen += 1
+            path = os.path.join(folder, name)
+            if seen > MOST_SEEN:
+                yield Place(root, error=f"there are more than {MOST_SEEN:,} files in it")
+                return
+            if name.startswith(".") or Path(name).suffix.lower() not in ENDINGS:
+                continue
+            if os.path.islink(path) or not os.path.isfile(path) or _same(path, problem):
+                continue
+            yield Place(path, within=True)
+
+
+def _same(path: str, other: str) -> bool:
+    try:
+        return os.path.samefile(path, other)
+    except OSError:
+        return False
+
+
+def _in_archive(path: str) -> Iterator[Place]:
+    try:
+        with open(path, "rb") as stream:
+            reason = _too_large(stream.seek(0, os.SEEK_END), stream)
+            if reason is not None:
+                yield Place(path, error=reason)
+                return
+            with zipfile.ZipFile(stream) as archive:
+                members = archive.infolist()
+    except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError, struct.error) as error:
+        reason = getattr(error, "strerror", None) or "it is no zip archive that can be read"
+        yield Place(path, error=f"cannot read the archive: {reason}")
+        return
+    if len(members) > MOST_ENTRIES:
+        yield Place(path, error=f"the archive has more than {MOST_ENTRIES:,} entries")
+        return
+    for member in sorted(members, key=lambda each: each.filename):
+        name = PurePosixPath(member.filename)
+        hidden = any(part.startswith((".", "__MACOSX")) and part != ".." for part in name.parts)
+        if member.is_dir() or hidden or name.suffix.lower() not in ENDINGS:
+            continue
+        yield Place(path, member.filename, error=_refused(member, name), within=True)
+
+
+def _refused(member: zipfile.ZipInfo, name: PurePosixPath) -> str | None:
+    if name.is_absolute() or ".." in name.parts or "\\" in member.filename or ":" in name.parts[0]:
+        return "its path leads out of the archive"
+    if stat.S_ISLNK(member.external_attr >> 16):
+        return "it is a link"
+    if member.flag_bits & 1:
+        return "it is encrypted"
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        return "it is compressed in a way that is not read here"
+    if member.file_size > MOST_BYTES:
+        return "the file is larger than 1 MiB"
+    return None
+
+
+def _too_large(size: int, stream: object) -> str | None:
+    """Why an archive is not even opened: its table of contents would fill the memory."""
+    assert hasattr(stream, "seek")
+    assert hasattr(stream, "read")
+    if size > MOST_ARCHIVE:
+        return "the archive is larger than 1 GiB"
+    stream.seek(max(0, size - 65_600))
+    tail: bytes = stream.read(65_600)
+    at = tail.rfind(b"PK\x05\x06")
+    if at < 0 or len(tail) < at + 22:
+        return "cannot read the archive: it is no zip archive that can be read"
+    entries, length = struct.unpack("<HI", tail[at + 10 : at + 16])
+    if entries == 0xFFFF or length > MOST_DIRECTORY or b"PK\x06\x07" in tail[max(0, at - 24) : at]:
+        return f"the archive has more than {MOST_ENTRIES:,} entries"
+    return None
+
+
+def _read_member(path: str, member: str, file: str) -> Submission:
+    try:
+        with zipfile.ZipFile(path) as archive, archive.open(member) as stream:
+            data = stream.read(MOST_BYTES + 1)
+    except Exception as error:  # whatever a broken archive makes the library raise
+        reason = re.sub(r"\s+", " ", str(error))[:100] or type(error).__name__
+        return Submission(file, student_of(member), (), f"cannot read the file: {reason}")
+    return parse_submission(file, data)
