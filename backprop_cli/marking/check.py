@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, partial
+from typing import Any
 
 from backprop_cli.formula.nodes import Formula
 from backprop_cli.graph.step import Graph
@@ -121,6 +122,17 @@ class Checker:
         self.max_score = sum(sum(key.asked.values()) for key in self.keys)
         self._numbers: dict[str, Written | None] = {}
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What is compiled is compiled again where it is unpickled, in another process."""
+        again = partial(
+            Checker,
+            self.problem,
+            tolerance=self.tolerance,
+            pass_mark=self.pass_mark,
+            reveal=self.reveal,
+        )
+        return again, ()
+
     @cached_property
     def graph(self) -> Graph:
         """The names of all updates' sheets, whose batches have samples of their own, as one."""
@@ -137,6 +149,8 @@ class Checker:
             self.pass_mark,
             self.reveal,
             self._whole(),
+            self.shares["follow_through"],
+            self.shares["imprecise"],
         )
 
     def _whole(self) -> int:

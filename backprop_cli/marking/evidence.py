@@ -130,11 +130,14 @@ class Evidence:
     def _settled(self, slot: int, judgement: Judgement) -> Judgement:
         node = self.key.structure.nodes[slot]
         assert node is not None
-        if judgement.doubt == "zero":
+        if judgement.doubt in ("zero", "rounded"):
             able = self._with_digits(node, self.numbers[slot].unit)
             if self._show(able) and self._is_small(slot, able):
                 return judgement
-            return judgement._replace(verdict="wrong", feedback=ZERO if able else NO_DIGITS)
+            feedback = ZERO if able else NO_DIGITS
+            if judgement.doubt == "rounded":
+                return judgement._replace(verdict="imprecise", feedback=feedback, share=0.0)
+            return judgement._replace(verdict="wrong", feedback=feedback)
         if self._show(self._followed(node)) or self._show(self._that_change(node)):
             return judgement
         return judgement._replace(verdict="imprecise", feedback=UNCHANGED, share=0.0)

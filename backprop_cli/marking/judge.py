@@ -66,7 +66,7 @@ MACHINE = 1e-6
 MACHINE_UNIT = 1e-9
 """No hand writes a digit this small beside the terms that a number was summed from."""
 
-Doubt: TypeAlias = Literal["", "zero", "unchanged"]
+Doubt: TypeAlias = Literal["", "zero", "rounded", "unchanged"]
 """What an answer that agrees still has to be shown by other answers."""
 
 
@@ -217,7 +217,7 @@ class NumberJudge:
         for work in filter(None, (self.work, self.guess)):
             judgement, value = self._from_work(node, given, work)
             own = value if own is None else own
-            if judgement is not None and not (in_itself and judgement.doubt):
+            if judgement is not None and not (in_itself and judgement.doubt == "zero"):
                 return judgement._replace(own=value)
         read = self._as_read(node, given, own)
         if read is not None:
@@ -322,16 +322,17 @@ class NumberJudge:
 
     def _rounded_on_the_way(self, node: Node, given: Written, work: Work) -> Judgement | None:
         """Steps that were not written were rounded too, as the written numbers are."""
-        slot = node.slot
-        if self.key.short[slot] and divides(given.last, self.key.truth[slot]):
-            return None  # written as one writes what is exact
-        unit = max(given.unit, quantum(given.value, self.habit.digits))
+        habit, last = self.habit, given.unit
+        if self.key.short[node.slot]:
+            # The zeros of a whole number are digits where nothing had to be rounded.
+            habit, last = habit._replace(digits=max(habit.digits, given.digits)), given.last
+        unit = max(last, quantum(given.value, habit.digits))
         for function, parents in [(node.function, node.parents), *node.others]:
             work.settle(parents)
             own = function(work.v)
             if given.digits == 0 and abs(own) > 0.5 * given.unit:
                 continue
-            spread = work.widened(node, self.habit)
+            spread = work.widened(node, habit)
             if spread and _may_be_written(given.value, unit, own, spread):
                 reference = self._own(node, work, own, spread + unit - given.unit)
                 judgement = self._by_allowance(node, given, reference, work.v)
@@ -402,7 +403,7 @@ class NumberJudge:
             # What was rounded to nothing on the way has still to be shown.
             truth = self.key.truth
             if own == 0 and truth[node.slot] != 0:
-                return judgement._replace(doubt="zero", blank=True)
+                return judgement._replace(doubt="rounded", blank=True)
             if node.base >= 0 and own == work.v[node.base] and truth[node.slot] != truth[node.base]:
                 return judgement._replace(doubt="unchanged")
             return judgement
@@ -443,10 +444,10 @@ class NumberJudge:
         )
         if self._repeats(node, given):
             found = []
-        explanation = self._mistyped(node, given, self._chosen(found), own)
+        near = self._near(node, given.value, own)
+        explanation = self._mistyped(node, given, self._chosen(found), own, near)
         if self._alone(node) and self._may_be_rounded(node, given):
             explanation = None
-        near = self._near(node, given.value, own)
         loose = explanation is None or (explanation.rank >= LOOSE and explanation.fit > FITS)
         if near and (loose or self._alone(node)):
             return Judgement("imprecise", ROUNDED_EARLY, own=own)
@@ -481,7 +482,12 @@ class NumberJudge:
         return next((each for each in found if each.chance <= CHANCE), None)
 
     def _mistyped(
-        self, node: Node, given: Written, explanation: Explanation | None, own: float | None
+        self,
+        node: Node,
+        given: Written,
+        explanation: Explanation | None,
+        own: float | None,
+        near: bool,
     ) -> Explanation | None:
         """A slip of the pen, where what comes next was done with another number, or where no
         simpler slip explains the number."""
@@ -498,6 +504,8 @@ class NumberJudge:
             known = idea in self.accepted or (self.charged is not None and idea in self.charged)
             if "own" in uses or known or explanation.simple < RANK["mistyped"]:
                 return explanation
+        if near and "right" not in uses:
+            return None  # or rounded too early
         mistake = Mistake("mistyped", MISTYPED)
         return Explanation(RANK["mistyped"], 0.0, mistake, node.slot, given.value)
 

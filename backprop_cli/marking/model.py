@@ -113,3 +113,5 @@ class Head:
     pass_mark: float
     reveal: bool = False
     whole: int = 1  # what points are multiplied by where only whole ones are allowed
+    follow_through: float = 1.0  # the share of the points that it earns
+    imprecise: float = 0.5

@@ -63,7 +63,7 @@ def points(value: float) -> str:
 
 
 def _share(head: Head) -> str:
-    return f"{points(round(100 * head.pass_mark, 2))} %"
+    return _percent(head.pass_mark)
 
 
 def _student(head: Head, report: SubmissionReport, graph: Graph) -> Iterator[Block]:
@@ -96,7 +96,7 @@ def _student(head: Head, report: SubmissionReport, graph: Graph) -> Iterator[Blo
         if len(updates) > 1:
             yield Heading(2, (Text(f"Update {answers[0].iteration}"),))
         yield _answers(head, answers, graph)
-    yield from _legend(report)
+    yield from _legend(head, report)
 
 
 def _first_slip(slip: AnswerResult, graph: Graph) -> Line:
@@ -168,15 +168,32 @@ def _value(value: float | None) -> str:
     return "" if value is None else f"{value:.5g}"
 
 
-def _legend(report: SubmissionReport) -> Iterator[Block]:
+def _legend(head: Head, report: SubmissionReport) -> Iterator[Block]:
     found = {answer.verdict for answer in report.answers}
-    sentences = {
-        "follow_through": "“Follows” means right from your own earlier numbers: one slip costs one mark.",
-        "imprecise": "“Imprecise” means that the method looks right, but the digits do not show it.",
-    }
-    words = [sentence for verdict, sentence in sentences.items() if verdict in found]
+    words = []
+    if "follow_through" in found:
+        earns = (
+            "one slip costs one mark" if head.follow_through == 1 else _earns(head.follow_through)
+        )
+        words.append(f"“Follows” means right from your own earlier numbers: {earns}.")
+        if any(answer.same_as for answer in report.answers):
+            words.append("The same slip again is counted where it is first made.")
+    if "imprecise" in found:
+        words.append(
+            "“Imprecise” means that the method looks right, but the digits do not show it"
+            + (": " + _earns(head.imprecise) if head.imprecise != 0.5 else "")
+            + "."
+        )
     if words:
         yield Paragraph((Text(" ".join(words), "emphasis"),))
+
+
+def _earns(share: float) -> str:
+    return "it earns nothing" if share == 0 else f"it earns {_percent(share)} of the points"
+
+
+def _percent(share: float) -> str:
+    return f"{points(round(100 * share, 2))} %"
 
 
 def _class(head: Head, tally: Tally, rows: list[SubmissionReport], graph: Graph) -> Iterator[Block]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from fractions import Fraction
 from typing import Any
 
@@ -234,6 +235,14 @@ def test_a_right_formula_with_a_wrong_number_earns_its_method() -> None:
     marked = by_name(checker("marking: {method: 0.25}\n").mark(both))["L"]
     assert marked.mistake is not None
     assert (marked.mistake.code, marked.points) == ("formula-right", 0.25)
+
+
+def test_a_checker_can_be_sent_to_another_process() -> None:
+    made = checker(pass_mark=0.5, reveal=True)
+    sent = pickle.loads(pickle.dumps(made))
+    wrong = submission(z1_1="1.00", dL__dw1_1_1="-0.5")
+    assert sent.mark(wrong) == made.mark(wrong)
+    assert sent.head == made.head
 
 
 def test_an_unreadable_file_scores_nothing_with_its_reason() -> None:

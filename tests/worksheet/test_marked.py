@@ -59,3 +59,18 @@ def test_a_mark_that_is_lost_in_working_is_explained_where_it_is_lost() -> None:
 def test_a_term_is_named_as_the_sheet_writes_it() -> None:
     page = student(NEURON, "answers: {z1_1: 0.600}")
     assert "The sign of w₁₂⁽¹⁾·x₂ is the wrong way round." in page
+
+
+def test_no_slip_is_claimed_only_where_every_answer_was_judged() -> None:
+    right = "z1_1: 0.4, yhat: 0.5987, L: 0.1792, dL/dw1_1_1: 0.1438, dL/dw1_1_2: 0.07192, dL/db1_1: 0.1438"
+    new = "w1_1_1_new: 0.3281, w1_1_2_new: -0.2360, b1_1_new: 0.02808"
+    assert "No slip found. Well done." in student(NEURON, f"answers: {{{right}, {new}}}")
+    for some in (f"answers: {{{right}}}", f"answers: {{{right}, {new}, q: 3}}"):
+        assert "No slip found" not in student(NEURON, some)
+
+
+def test_the_foot_is_true_for_the_settings() -> None:
+    half = NEURON + "    marking: {follow_through: 0.5, imprecise: 0}\n"
+    follows = "answers: {z1_1: 0.7, yhat: 0.6682, L: 0.23}"
+    assert "one slip costs one mark" in student(NEURON, follows)
+    assert "it earns 50 % of the points" in student(half, follows)
