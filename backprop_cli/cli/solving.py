@@ -246,6 +246,7 @@ def only_names(run: Run, asked: Sequence[str]) -> tuple[str, ...]:
     `*` and `?` stand for any letters and any one, as in `marking`."""
     if not asked:
         return ()
+    from backprop_cli.formula.nodes import Name
     from backprop_cli.marking.asked import matches
     from backprop_cli.marking.names import AnswerNames, normalised
     from backprop_cli.worksheet.derivations import known_names
@@ -267,6 +268,9 @@ def only_names(run: Run, asked: Sequence[str]) -> tuple[str, ...]:
             found += fitting
             continue
         written = normalised(name)
+        if name not in known and (view := sheets[0].array(name)) is not None:
+            found += [e.name for e in view.entries if isinstance(e, Name) and e.name in known]
+            continue
         spellings = (
             *(shown.get(name), shown.get(written), name, written),
             *(sheet.find(name) for sheet in sheets),

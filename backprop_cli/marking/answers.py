@@ -22,9 +22,20 @@ from backprop_cli.problem.yaml_tree import Entries, Items, Node, Scalar, compose
 
 MOST_BYTES = 1 << 20
 MOST_ANSWERS = 5000
+MOST_LEVELS = 4  # of lists in lists
 MOST_CHARACTERS = 4000
 MOST_ITERATIONS = 1000
 STUDENT_LENGTH = 200
+
+
+class Cells(NamedTuple):
+    """A list as the array that it may be meant for: row by row, the last level running fastest.
+
+    `shape` is None where rows differ in length.
+    """
+
+    shape: tuple[int, ...] | None
+    answers: tuple[Answer | None, ...]
 
 
 class Answer(NamedTuple):
@@ -38,6 +49,7 @@ class Answer(NamedTuple):
     line: int  # of the value, from 1; 0 where the format has no lines
     column: int
     problem: str | None = None
+    cells: Cells | None = None  # of a list that only an array can be meant by
 
 
 @dataclass(frozen=True)
@@ -302,9 +314,11 @@ def _quick_yaml(file: str, text: str) -> Submission | None:
 
 def _twice(first: Answer, line: int) -> Answer:
     """The answer, marked as given a second time; a third time says no more."""
-    if first.problem is not None:
+    if first.problem is not None and first.cells is None:
         return first
-    return first._replace(problem=f"it is given twice, on lines {first.line} and {line}")
+    return first._replace(
+        cells=None, problem=f"it is given twice, on lines {first.line} and {line}"
+    )
 
 
 def _parse_tree(file: str, text: str, kind: str) -> Submission:
@@ -426,7 +440,7 @@ class _TreeReader:
             if answer is not None:
                 line = self.twice.get(key.span.start or 0)
                 found.append(answer if line is None else _twice(answer, line))
-        self.count += len(found)
+        self.count += sum(len(each.cells.answers) if each.cells else 1 for each in found)
         if self.count > MOST_ANSWERS:
             raise _place(node, f"more than {MOST_ANSWERS} answers")
         return tuple(found)
@@ -444,20 +458,44 @@ class _TreeReader:
                 return Answer(
                     name, (), line, column, "it is a mapping, not a number or an expression"
                 )
+        cells = _cells(name, value) if isinstance(value, Items) else None
         texts = []
         for part in parts:
             if not isinstance(part, Scalar):
-                return Answer(name, (), line, column, "it is a list within a list")
+                return Answer(name, (), line, column, "it is a list within a list", cells)
             if part.null or not part.text.strip():
                 continue
             texts.append(part.text.strip())
         if not texts:
             return None
         if len(texts) > 4:
-            return Answer(name, tuple(texts[:4]), line, column, f"it holds {len(texts)} values")
+            many = f"it holds {len(texts)} values"
+            return Answer(name, tuple(texts[:4]), line, column, many, cells)
         if any(len(text) > MOST_CHARACTERS for text in texts):
             texts = [text[: MOST_CHARACTERS + 1] for text in texts]
         return Answer(name, tuple(texts), line, column)
+
+
+def _cells(name: str, value: Items) -> Cells | None:
+    """The entries of a list, or of lists in a list; None where there are too many."""
+    shape: list[int] = []
+    level: list[Node] = [value]
+    even = True
+    while any(isinstance(node, Items) for node in level):
+        rows = [node.items if isinstance(node, Items) else (node,) for node in level]
+        even = even and len({len(row) for row in rows}) == 1
+        shape.append(len(rows[0]))
+        level = [item for row in rows for item in row]
+        if len(level) > MOST_ANSWERS or len(shape) > MOST_LEVELS:
+            return None
+    found: list[Answer | None] = []
+    for node in level:
+        if not isinstance(node, Scalar):
+            return None
+        text = node.text.strip()[: MOST_CHARACTERS + 1]
+        place = (node.span.line, node.span.column)
+        found.append(None if node.null or not text else Answer(name, (text,), *place))
+    return Cells(tuple(shape) if even else None, tuple(found))
 
 
 def _with_commas(node: Entries) -> Iterator[tuple[Scalar, Node]]:

@@ -10,9 +10,9 @@ from fractions import Fraction
 from functools import cached_property, partial
 from typing import Any
 
-from backprop_cli.formula.nodes import Formula
+from backprop_cli.formula.nodes import Formula, Name
 from backprop_cli.graph.step import Graph
-from backprop_cli.marking.answers import MOST_CHARACTERS, Answer, Submission
+from backprop_cli.marking.answers import MOST_CHARACTERS, Answer, Cells, Submission
 from backprop_cli.marking.asked import updates_asked
 from backprop_cli.marking.evidence import Evidence, accidental, shown_ideas
 from backprop_cli.marking.expressions import ExpressionJudge, Expressions
@@ -246,6 +246,19 @@ def _score(results: Sequence[AnswerResult]) -> float:
     return sum(result.points for result in results)
 
 
+def misfit(given: tuple[int, ...] | None, wanted: tuple[int, ...]) -> str | None:
+    """Why a list cannot be the array; a vector may stand as a row or as a column."""
+    if given is None:
+        return "its rows are not equally long"
+    if given == wanted or [n for n in given if n > 1] == [n for n in wanted if n > 1]:
+        return None
+    if given == (1,):
+        return f"this is one number, and {'×'.join(map(str, wanted))} belong here: give a list"
+    shown, belongs = ("×".join(map(str, shape)) for shape in (given, wanted))
+    question = ": transposed?" if given == wanted[::-1] else ""
+    return f"this is {shown} where {belongs} belongs{question}"
+
+
 def given_text(answer: Answer) -> str:
     """What was written, on one line and of bounded length."""
     text = answer.texts[0] if len(answer.texts) == 1 else " = ".join(answer.texts)
@@ -278,7 +291,7 @@ class _Sheet:
     def _sort(self, answers: tuple[Answer, ...]) -> None:
         names = self.key.names
         slots = self.key.structure.slots
-        for answer in answers:
+        for answer in self._entry_by_entry(answers):
             name = names.exactly(answer.name)
             if name is None:
                 name = names.look(answer.name).one
@@ -300,6 +313,29 @@ class _Sheet:
             self.given[slot] = answer
             if answer.problem is None:
                 self._read(slot, answer)
+
+    def _entry_by_entry(self, answers: tuple[Answer, ...]) -> Iterator[Answer]:
+        """The answers, whole arrays as an answer to each of their entries. An array that does not
+        fit is an answer to the first of them, which cannot be read."""
+        for answer in answers:
+            view = self.key.names.array(answer.name) if self.key.names.arrays else None
+            if view is None or self.key.names.exactly(answer.name) is not None:
+                yield answer
+                continue
+            names = [entry.name if isinstance(entry, Name) else "" for entry in view.entries]
+            cells = answer.cells
+            if answer.problem is None:
+                each = tuple(answer._replace(texts=(text,)) for text in answer.texts)
+                cells = Cells((len(each),), each)
+            problem = None if cells is None else misfit(cells.shape, view.shape)
+            if cells is None or problem is not None:
+                first = next(name for name in names if name)
+                reason = problem or answer.problem
+                yield Answer(first, answer.texts, answer.line, answer.column, reason)
+                continue
+            for name, cell in zip(names, cells.answers, strict=True):
+                if name and cell is not None:
+                    yield cell._replace(name=name)
 
     def _read(self, slot: int, answer: Answer) -> None:
         """The numbers and expressions in one answer."""

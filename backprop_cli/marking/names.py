@@ -12,10 +12,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import NamedTuple
 
+from backprop_cli.arrays.array import View, places
 from backprop_cli.diagnostics import closest
 from backprop_cli.formula.characters import plain_characters
 from backprop_cli.formula.nodes import Formula, Name
 from backprop_cli.formula.spelling import LATIN, Glyph, Symbol, spell
+from backprop_cli.graph.array_views import all_views
 from backprop_cli.graph.step import Graph
 from backprop_cli.marking.handwriting import cleaned, from_latex
 
@@ -62,6 +64,7 @@ class AnswerNames:
                     self.known.setdefault(renamed, step.name)
         for name in (*graph.leaf, *graph.step):  # where `y` is shown for ŷ, it means ŷ
             self.known.update(dict.fromkeys(graph.lettering.spellings(name), name))
+        self.arrays = {view.name: view for view in all_views(graph)}
         self._cache: dict[str, str | None] = {}
         self._taken_apart: dict[str, Found] = {}
         self._shown: Mapping[str, str] | None = None
@@ -69,6 +72,23 @@ class AnswerNames:
     def find(self, written: str) -> str | None:
         """The sheet's name for what is written, or None where none or several fit."""
         return self.exactly(written) or self.look(written).one
+
+    def array(self, written: str) -> View | None:
+        """The array of that name."""
+        if len(written) > LONGEST_NAME:
+            return None
+        return self.arrays.get(written) or self.arrays.get(normalised(written))
+
+    @cached_property
+    def _entries(self) -> Mapping[str, str]:
+        """`W[2,1]` for W_2_1; `b[2]` only where no number of a sample can be meant."""
+        found: dict[str, str] = {}
+        for view in self.arrays.values():
+            for place, entry in zip(places(view.shape), view.entries, strict=True):
+                if isinstance(entry, Name) and (len(place) > 1 or len(self.graph.batch) == 1):
+                    marks = ",".join(str(index + 1) for index in place)
+                    found[f"{view.name}[{marks}]"] = entry.name
+        return found
 
     def exactly(self, written: str) -> str | None:
         """The sheet's name for one of its own spellings."""
@@ -122,6 +142,8 @@ class AnswerNames:
         for candidate in (plain, *self._without_sample(plain)):
             if candidate in self.known:
                 return self.known[candidate]
+        if self.arrays and plain in self._entries:
+            return self._entries[plain] or None
         return self._by_shown_form(written)
 
     def _without_sample(self, plain: str) -> tuple[str, ...]:
