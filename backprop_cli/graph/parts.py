@@ -68,7 +68,9 @@ def stable_loss(loss: Applied, outputs: Mapping[str, Applied]) -> Formula | None
     scores = [each.argument for each in known]
     if len(known[0].arguments) > 1 and set(scores) != set(known[0].arguments):
         return None
-    return losses.stable(losses.LOSSES[loss.rule], known[0].rule, scores, loss.targets)
+    return losses.stable(
+        losses.LOSSES[loss.rule], known[0].rule, scores, loss.targets, loss.options
+    )
 
 
 def batch_loss(problem: Problem, name: str, sample_losses: Sequence[str]) -> Step:

@@ -153,7 +153,7 @@ def _loss_slopes(
         if name not in target:  # a target itself, where the file asks for its derivative
             found[parent] = Local(_derivative(problem, step, parent))
             continue
-        numeric = losses.saturated_slope(row, name, target[name])
+        numeric = losses.saturated_slope(row, name, target[name], applied.options)
         if not applied.taught:  # the slope of what the author wrote: (ŷ − y)² gives 2(ŷ − y)
             found[parent] = Local(_derivative(problem, step, parent), numeric)
             continue

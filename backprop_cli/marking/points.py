@@ -16,6 +16,7 @@ from backprop_cli.formula.nodes import Call, Conditional, Formula
 from backprop_cli.graph.step import Leaf
 from backprop_cli.marking.compiled import Function, compile_formula
 from backprop_cli.marking.sheet import AnswerKey, Structure
+from backprop_cli.rules.losses import LOSSES
 
 SEED = 1986
 DRAWS = 48
@@ -75,7 +76,8 @@ def _value(leaf: Leaf, known: float, random: Random, near: bool) -> float:
 
 def _share_out_targets(structure: Structure, v: list[float]) -> None:
     """Class probabilities sum to 1: ŷ − y is the slope of cross-entropy only then."""
-    if not any(step.rule == "cross_entropy" for step in structure.graph.steps):
+    rules = (LOSSES.get(step.rule or "") for step in structure.graph.steps)
+    if not any(rule is not None and rule.targets == "distribution" for rule in rules):
         return
     groups: dict[int | None, list[int]] = {}
     for slot, leaf in enumerate(structure.graph.leaves):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 
 from backprop_cli.diagnostics import listed, quote
@@ -13,8 +14,8 @@ from backprop_cli.problem.unit_activations import is_rule
 from backprop_cli.problem.values import Fields, Report
 from backprop_cli.problem.yaml_tree import Node
 from backprop_cli.rules.activations import ACTIVATIONS
-
-LOGARITHMIC = ("binary_cross_entropy", "cross_entropy")
+from backprop_cli.rules.losses import LOSSES, LossRule
+from backprop_cli.rules.written import NOT_NEGATIVE, SHARE
 
 
 def warn(
@@ -22,36 +23,36 @@ def warn(
 ) -> None:
     """Every warning about targets, outputs and missing numbers."""
     network = names.network
-    loss = network.loss.name if isinstance(network.loss, RuleUse) else None
+    loss = LOSSES.get(network.loss.name) if isinstance(network.loss, RuleUse) else None
     for index, read in enumerate(samples.samples, 1):
         if read.targets_node is None or read.targets is None:
             continue
         whose = f" of sample {index}" if samples.listed else ""
         if message := _unusual_target(network, loss, read.targets, whose):
             report.warning("unusual-target", message[0], read.targets_node, message[1])
-    if loss in LOGARITHMIC:
+    if loss is not None and loss.output is not None:
         node = layers.activation_nodes.get(len(network.layers), top.key("layers"))
         _outputs_of_logarithm(network.layers[-1], loss, node, report)
-    if loss == "cross_entropy":
+    if loss is not None and loss.targets == "distribution":
         _one_of_one(network.layers[-1], top, report)
     _partly_symbolic(network, names, top.key("layers"), report)
 
 
 def _unusual_target(
-    network: Network, loss: str | None, targets: tuple[Value, ...], whose: str
+    network: Network, loss: LossRule | None, targets: tuple[Value, ...], whose: str
 ) -> tuple[str, str | None] | None:
     """What is unusual about a sample's targets, and help."""
     known = [value.value for value in targets if value is not None]
-    if loss in LOGARITHMIC and any(not 0 <= value <= 1 for value in known):
-        return f"a target{whose} is not between 0 and 1, as `{loss}` takes for granted", None
-    if loss == "cross_entropy" and len(known) == len(targets) > 1:
-        if abs(sum(known, Fraction(-1))) > Fraction(1, 10**6):
-            return (
-                f"the targets{whose} do not sum to 1, as `cross_entropy` takes for granted",
-                "outputs that do not exclude each other use `binary_cross_entropy`",
-            )
-    elif loss == "hinge" and any(value not in (-1, 1) for value in known):
-        return f"a target{whose} is not -1 or 1, as `hinge` takes for granted", None
+    kind = loss.targets if loss is not None else "numbers"
+    holds, words = _EACH.get(kind, (None, ""))
+    if loss is not None and holds is not None and not all(map(holds, known)):
+        return f"a target{whose} is not {words}, as `{loss.name}` takes for granted", None
+    whole = len(known) == len(targets) > 1 and kind == "distribution"
+    if loss is not None and whole and abs(sum(known, Fraction(-1))) > Fraction(1, 10**6):
+        return (
+            f"the targets{whose} do not sum to 1, as `{loss.name}` takes for granted",
+            "outputs that do not exclude each other use `binary_cross_entropy`",
+        )
     if network.loss is None:
         for value, use in zip(targets, network.layers[-1].activations, strict=True):
             if value is None or not is_rule(use, "step", "sign"):
@@ -63,20 +64,32 @@ def _unusual_target(
     return None
 
 
-def _outputs_of_logarithm(last: Layer, loss: str, node: Node, report: Report) -> None:
+_Holds = Callable[[Fraction], bool]
+
+_EACH: Mapping[str, tuple[_Holds, str]] = {
+    "probabilities": (SHARE.holds, "between 0 and 1"),
+    "distribution": (SHARE.holds, "between 0 and 1"),
+    "signs": (lambda value: value in (-1, 1), "-1 or 1"),
+    "counts": (NOT_NEGATIVE.holds, "0 or more"),
+}
+"""What each target is, by the kind that a loss takes for granted."""
+
+
+def _outputs_of_logarithm(last: Layer, loss: LossRule, node: Node, report: Report) -> None:
     for use in last.activations:
         if not isinstance(use, RuleUse):
             continue
         rule = ACTIVATIONS[use.name]
-        low, high = rule.low, rule.high
-        if low is None or high is None or low.value < 0 or high.value > 1:
-            better = "sigmoid" if loss == "binary_cross_entropy" else "softmax"
+        below = loss.low is not None and (rule.low is None or rule.low.value < loss.low)
+        above = loss.high is not None and (rule.high is None or rule.high.value > loss.high)
+        if below or above:
+            outside = "below 0" if loss.high is None else "outside 0 to 1"
             report.warning(
                 "unusual-output",
-                f"{quote(loss)} takes logarithms of the outputs, and {quote(use.name)} can give "
-                "values outside 0 to 1",
+                f"{quote(loss.name)} takes logarithms of the outputs, and {quote(use.name)} can give "
+                f"values {outside}",
                 node,
-                f"use {quote(better)} in the last layer",
+                f"use {quote(loss.output or '')} in the last layer",
             )
             return
 

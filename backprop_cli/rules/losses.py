@@ -7,15 +7,17 @@ options; `slope` is ∂L/∂ŷ of one output as it is taught. A test proves each
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from backprop_cli.formula.build import ONE, ZERO, negative, product, total
 from backprop_cli.formula.nodes import Call, Formula, Name, Number, Quotient
 from backprop_cli.rules.written import (
+    NOT_NEGATIVE,
     POSITIVE,
+    SHARE,
     ByAnyName,
     Kink,
     Range,
@@ -25,6 +27,32 @@ from backprop_cli.rules.written import (
     signed,
     written,
 )
+
+Kind: TypeAlias = Literal["numbers", "probabilities", "distribution", "signs", "counts"]
+"""What targets are: any numbers; 0, 1 or between; the same with the sum 1; −1 or 1; 0 or more."""
+
+
+@dataclass(frozen=True)
+class Combination:
+    """What a loss comes to on the outputs of one activation.
+
+    `slope` is ∂L/∂z where the two cancel; `stable` the share of one output in the loss, in `z` or,
+    where an output depends on the whole layer, in `surprise`, −ln ŷ.
+    """
+
+    activation: str
+    stable: str
+    slope_text: str | None = None  # in y and yhat
+    general_text: str | None = (
+        None  # in y, yhat and `targets` (their sum), if they need not sum to 1
+    )
+    reason: str = ""
+    loss: str = ""  # as its row says
+
+    @property
+    def slope(self) -> Formula:
+        assert self.slope_text is not None
+        return written(self.slope_text)
 
 
 @dataclass(frozen=True)
@@ -43,9 +71,17 @@ class LossRule:
     ranges: Mapping[str, Range] = field(default_factory=dict)  # of options, if not any number
     aliases: tuple[str, ...] = ()
     kinks: tuple[Kink, ...] = ()
-    target_note: str = "targets are any numbers"
+    targets: Kind = "numbers"
     place: Literal["regression", "two classes", "several classes"] = "regression"
+    output: str | None = None  # the activation that keeps ŷ where its logarithm exists
+    low: int | None = None  # bounds of ŷ
+    high: int | None = None
     saturated_text: str | None = None  # the slope where ŷ may be exactly 0 or 1: no 0/0
+    combines: tuple[Combination, ...] = ()
+
+    @property
+    def target_note(self) -> str:
+        return _TARGETS[self.targets]
 
     @property
     def term(self) -> Formula:
@@ -63,6 +99,14 @@ class LossRule:
     def with_options(self, options: Mapping[str, Number]) -> dict[str, Number]:
         return {**self.options, **options}
 
+
+_TARGETS: Mapping[Kind, str] = {
+    "numbers": "targets are any numbers",
+    "probabilities": "targets are 0 or 1, or probabilities between",
+    "distribution": "targets are one-hot or class probabilities, which sum to 1",
+    "signs": "targets are −1 or 1",
+    "counts": "targets are counts, 0 or more",
+}
 
 _ROWS = (
     LossRule(
@@ -104,9 +148,20 @@ _ROWS = (
         use="two classes or independent yes/no labels, with sigmoid outputs",
         reason="With a sigmoid output the fractions cancel and ∂L/∂z is just ŷ − y.",
         aliases=("bce", "log_loss"),
-        target_note="targets are 0 or 1, or probabilities between",
+        targets="probabilities",
+        output="sigmoid",
+        low=0,
+        high=1,
         saturated_text="(0 if y == 0 else -y/yhat) + (0 if y == 1 else (1 - y)/(1 - yhat))",
         place="two classes",
+        combines=(
+            Combination(
+                "sigmoid",
+                stable="y*softplus(-z) + (1 - y)*softplus(z)",
+                slope_text="yhat - y",
+                reason="The slope of the cross-entropy and the slope ŷ(1 − ŷ) of the sigmoid cancel.",
+            ),
+        ),
     ),
     LossRule(
         "cross_entropy",
@@ -117,9 +172,27 @@ _ROWS = (
         use="one class among several, with softmax outputs",
         reason="With a softmax layer the sum over the outputs collapses and ∂L/∂z is just ŷ − y.",
         aliases=("ce", "categorical_cross_entropy"),
-        target_note="targets are one-hot or class probabilities, which sum to 1",
+        targets="distribution",
+        output="softmax",
+        low=0,
+        high=1,
         saturated_text="0 if y == 0 else -y/yhat",
         place="several classes",
+        combines=(
+            Combination(
+                "sigmoid",
+                stable="y*softplus(-z)",
+                slope_text="-y*(1 - yhat)",
+                reason="The fraction of the cross-entropy cancels one factor of ŷ(1 − ŷ).",
+            ),
+            Combination(
+                "softmax",
+                stable="y*surprise",
+                slope_text="yhat - y",
+                general_text="yhat*targets - y",
+                reason="Summed over the outputs, the slopes of cross-entropy and softmax cancel, since the targets sum to 1.",
+            ),
+        ),
     ),
     LossRule(
         "absolute_error",
@@ -146,6 +219,58 @@ _ROWS = (
         ranges={"delta": POSITIVE},
     ),
     LossRule(
+        "log_cosh",
+        "log-cosh",
+        term_text="ln(cosh(yhat - y))",
+        slope_text="tanh(yhat - y)",
+        use="regression with outliers, smooth everywhere",
+        reason="The slope of ln cosh is tanh: like the error itself where it is small, at most 1 where it is large.",
+        aliases=("logcosh",),
+    ),
+    LossRule(
+        "poisson",
+        "Poisson loss",
+        term_text="yhat - y*ln(yhat)",
+        slope_text="1 - y/yhat",
+        use="counts, with outputs that are positive",
+        reason="The slope 1 − y/ŷ is 0 where the output is the count itself, and steep where a count was thought unlikely.",
+        aliases=("poisson_nll",),
+        targets="counts",
+        output="softplus",
+        low=0,
+        saturated_text="1 - (0 if y == 0 else y/yhat)",
+    ),
+    LossRule(
+        "focal",
+        "focal loss",
+        term_text="alpha*y*(1 - yhat)^gamma*ln(yhat) + (1 - alpha)*(1 - y)*yhat^gamma*ln(1 - yhat)",
+        slope_text="-alpha*y*(1 - yhat)^gamma*(1/yhat - gamma*ln(yhat)/(1 - yhat))"
+        " + (1 - alpha)*(1 - y)*yhat^gamma*(1/(1 - yhat) - gamma*ln(1 - yhat)/yhat)",
+        minus=True,
+        use="two classes of which one is rare, with sigmoid outputs",
+        reason="The factor (1 − ŷ)^γ makes little of what is right already; α weighs the two classes.",
+        options=numbers(gamma="2", alpha="0.25"),
+        ranges={"gamma": NOT_NEGATIVE, "alpha": SHARE},
+        aliases=("focal_loss", "binary_focal"),
+        targets="probabilities",
+        output="sigmoid",
+        low=0,
+        high=1,
+        place="two classes",
+        # Where y = 1 and ŷ = 1 the bracket is 0/0: what is left is −α for γ = 0, else 0.
+        saturated_text="(0 if y == 0 else -alpha*y*0^gamma if yhat == 1 else"
+        " -alpha*y*(1 - yhat)^gamma*(1/yhat - gamma*ln(yhat)/(1 - yhat)))"
+        " + (0 if y == 1 else (1 - alpha)*(1 - y)*0^gamma if yhat == 0 else"
+        " (1 - alpha)*(1 - y)*yhat^gamma*(1/(1 - yhat) - gamma*ln(1 - yhat)/yhat))",
+        combines=(
+            Combination(
+                "sigmoid",
+                stable="alpha*y*sigmoid(-z)^gamma*softplus(-z)"
+                " + (1 - alpha)*(1 - y)*sigmoid(z)^gamma*softplus(z)",
+            ),
+        ),
+    ),
+    LossRule(
         "hinge",
         "hinge loss",
         term_text="max(0, 1 - y*yhat)",
@@ -157,13 +282,13 @@ _ROWS = (
                 "y*yhat", "1", "The hinge loss has no derivative where y·ŷ = 1", "0 is used there"
             ),
         ),
-        target_note="targets are −1 or 1",
+        targets="signs",
         place="two classes",
     ),
 )
 
 
-BY_ANY_NAME = ByAnyName(_ROWS, behind="loss")
+BY_ANY_NAME: ByAnyName[LossRule] = ByAnyName((), behind="loss")
 
 LOSSES: Mapping[str, LossRule] = MappingProxyType(BY_ANY_NAME.rows)
 
@@ -216,57 +341,34 @@ def loss_slope(
     return product(_share(rule.slope_factor, m), slope) if rule.per_output else slope
 
 
-def saturated_slope(rule: LossRule, output: Formula | str, target: Formula | str) -> Formula | None:
+def saturated_slope(
+    rule: LossRule,
+    output: Formula | str,
+    target: Formula | str,
+    options: Mapping[str, Number] = _NO_OPTIONS,
+) -> Formula | None:
     """∂L/∂ŷ in a form that is right at ŷ = 0 and 1: a term whose target is 0 is not there, however
     small the ŷ below it. None where the slope as taught is never 0/0."""
     if rule.saturated_text is None:
         return None
-    return instantiate(rule.saturated_text, {"y": named(target), "yhat": named(output)})
+    values = {"y": named(target), "yhat": named(output), **signed(rule.with_options(options))}
+    return instantiate(rule.saturated_text, values)
 
 
-@dataclass(frozen=True)
-class Combination:
-    """A loss and an output activation whose slopes cancel: ∂L/∂z without fractions."""
-
-    loss: str
-    activation: str
-    slope_text: str  # in y and yhat
-    general_text: str | None  # in y, yhat and `targets` (their sum), where they need not sum to 1
-    reason: str
-
-    @property
-    def slope(self) -> Formula:
-        return written(self.slope_text)
+COMBINED: dict[tuple[str, str], Combination] = {}
+"""By loss and activation, where their slopes cancel."""
 
 
-COMBINED: Mapping[tuple[str, str], Combination] = MappingProxyType(
-    {
-        (row.loss, row.activation): row
-        for row in (
-            Combination(
-                "binary_cross_entropy",
-                "sigmoid",
-                slope_text="yhat - y",
-                general_text=None,
-                reason="The slope of the cross-entropy and the slope ŷ(1 − ŷ) of the sigmoid cancel.",
-            ),
-            Combination(
-                "cross_entropy",
-                "sigmoid",
-                slope_text="-y*(1 - yhat)",
-                general_text=None,
-                reason="The fraction of the cross-entropy cancels one factor of ŷ(1 − ŷ).",
-            ),
-            Combination(
-                "cross_entropy",
-                "softmax",
-                slope_text="yhat - y",
-                general_text="yhat*targets - y",
-                reason="Summed over the outputs, the slopes of cross-entropy and softmax cancel, since the targets sum to 1.",
-            ),
-        )
-    }
-)
+def add(*rows: LossRule) -> None:
+    """Rows for the table."""
+    for row in rows:
+        BY_ANY_NAME.add(row)
+        for each in row.combines:
+            if each.slope_text is not None:
+                COMBINED[row.name, each.activation] = replace(each, loss=row.name)
+
+
+add(*_ROWS)
 
 
 def combined_slope(
@@ -286,6 +388,7 @@ def combined_slope(
     if row is None:
         return None
     text = row.slope_text if targets_sum_to_one or not row.general_text else row.general_text
+    assert text is not None
     return instantiate(
         text,
         {"y": named(target), "yhat": named(output), "targets": total(*map(named, targets))},
@@ -302,35 +405,20 @@ def stable(
     activation: str,
     zs: Sequence[Formula | str],
     ys: Sequence[Formula | str],
+    options: Mapping[str, Number] = _NO_OPTIONS,
 ) -> Formula | None:
     """The loss in terms of the pre-activations, equal to the written one and right at extremes.
-
-    Sigmoid: y·softplus(−z) + (1 − y)·softplus(z), of which cross-entropy has the first term.
-    Softmax: y·(logsumexp(z…) − z). None for every other pair: the written form is evaluated.
-    """
-    preactivations = [named(z) for z in zs]
-    targets = [named(y) for y in ys]
-    match rule.name, activation:
-        case "binary_cross_entropy", "sigmoid":
-            return total(
-                *(
-                    instantiate("y*softplus(-z) + (1 - y)*softplus(z)", {"y": y, "z": z})
-                    for y, z in zip(targets, preactivations, strict=True)
-                )
-            )
-        case "cross_entropy", "sigmoid":
-            return total(
-                *(
-                    instantiate("y*softplus(-z)", {"y": y, "z": z})
-                    for y, z in zip(targets, preactivations, strict=True)
-                )
-            )
-        case "cross_entropy", "softmax":
-            return total(
-                *(product(y, _minus_log_softmax(j, preactivations)) for j, y in enumerate(targets))
-            )
-        case _:
-            return None
+    None where its row has no such form for this activation: the written form is evaluated."""
+    row = next((each for each in rule.combines if each.activation == activation), None)
+    if row is None:
+        return None
+    scores = [named(z) for z in zs]
+    known = signed(rule.with_options(options))
+    shares = []
+    for own, (y, z) in enumerate(zip(ys, scores, strict=True)):
+        values = {**known, "y": named(y), "z": z, "surprise": _minus_log_softmax(own, scores)}
+        shares.append(instantiate(row.stable, values))
+    return total(*shares)
 
 
 def _minus_log_softmax(j: int, zs: Sequence[Formula]) -> Formula:

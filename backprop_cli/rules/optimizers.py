@@ -159,6 +159,21 @@ _ROWS = (
         },
         option_aliases={"eps": "epsilon", "decay": "weight_decay"},
     ),
+    OptimizerRule(
+        "lion",
+        "Lion",
+        texts={
+            "c": "beta1*m + (1 - beta1)*g",
+            "m": "beta2*m + (1 - beta2)*g",
+            "w": "w - eta*(sign(c, 0) + weight_decay*w)",
+        },
+        reason="Every parameter moves by the learning rate itself: of the mean gradient only the sign counts.",
+        reference="Chen et al. 2023: the sign of 0 is 0, the decay is applied to the parameter",
+        state=numbers(m="0"),
+        options=numbers(beta1="0.9", beta2="0.99", weight_decay="0"),
+        ranges={"beta1": DECAY, "beta2": DECAY, "weight_decay": NOT_NEGATIVE},
+        option_aliases={"decay": "weight_decay"},
+    ),
 )
 
 

@@ -35,6 +35,7 @@ from backprop_cli.graph.whole import (
     forward_pass,
 )
 from backprop_cli.problem.model import Problem
+from backprop_cli.rules.losses import LOSSES
 from backprop_cli.run import (
     Value,
     batch_of,
@@ -243,19 +244,12 @@ def _random_targets(graph: Graph, random: Random) -> dict[str, Fraction]:
     """Targets that the losses are meant for: probabilities for cross-entropy, ±1 for hinge."""
     found: dict[str, Fraction] = {}
     for step in graph.section("loss"):
-        kind = KINDS_OF_TARGETS.get(step.rule or "")
-        if step.applied is not None and kind is not None:
+        row = LOSSES.get(step.rule or "")
+        if step.applied is not None and row is not None and row.targets != "numbers":
             names = [each.name for each in step.applied.targets if isinstance(each, Name)]
             own = [graph.leaf[name] for name in names if graph.leaf[name].value is None]
-            found.update(_targets(kind, own, random))
+            found.update(_targets(row.targets, own, random))
     return found
-
-
-KINDS_OF_TARGETS = {
-    "binary_cross_entropy": "probabilities",
-    "cross_entropy": "distribution",
-    "hinge": "signs",
-}
 
 
 def _targets(kind: str, leaves: Sequence[Leaf], random: Random) -> dict[str, Fraction]:
@@ -264,6 +258,8 @@ def _targets(kind: str, leaves: Sequence[Leaf], random: Random) -> dict[str, Fra
         drawn = [value / sum(drawn) for value in drawn]
     elif kind == "signs":
         drawn = [Fraction(1 if value > Fraction(1, 2) else -1) for value in drawn]
+    elif kind == "counts":
+        drawn = [Fraction(int(4 * value)) for value in drawn]
     return dict(zip((leaf.name for leaf in leaves), drawn, strict=True))
 
 

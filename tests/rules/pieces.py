@@ -19,6 +19,7 @@ TEXTBOOK = {
     "sqrt": sympy.sqrt,
     "erf": sympy.erf,
     "tanh": sympy.tanh,
+    "cosh": sympy.cosh,
     "tanh'": lambda z: 1 - sympy.tanh(z) ** 2,
     "softplus": lambda z: sympy.log(1 + sympy.exp(z)),
     "sigmoid": lambda z: 1 / (1 + sympy.exp(-z)),

@@ -52,7 +52,8 @@ def test_slope_as_taught_is_the_derivative_of_the_loss(row, point):
 
 @pytest.mark.parametrize("row", ROWS, ids=named)
 def test_the_row_s_own_slope_is_the_derivative_of_its_term(row):
-    point = {**POINTS[0], "m": Fraction(3), "delta": Fraction(1)}
+    options = {name: option.value for name, option in row.options.items()}
+    point = {**POINTS[0], "m": Fraction(3), **options}
     term = expression(row.term, point)
     factor = expression(row.factor, point) if row.factor else sympy.Integer(1)
     if row.per_output:
