@@ -12,7 +12,7 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import assert_never
+from typing import Any, assert_never
 
 from backprop_cli.formula.build import children, names_in, negative, size
 from backprop_cli.formula.evaluate import (
@@ -85,6 +85,11 @@ def scope(source: str) -> dict[str, object]:
         elif name in FUNCTIONS:
             found[word] = FUNCTIONS[name].numeric
     return found
+
+
+def build(source: str) -> Any:
+    """What a generated expression is: a function where it is a lambda."""
+    return eval(source, {"__builtins__": {}, **scope(source)})  # made from checked trees only
 
 
 def write(formula: Formula, identifier: Callable[[str], str]) -> str:
@@ -232,9 +237,14 @@ def _power(base: Formula, exponent: Formula, go: _Go) -> str:
     return f"f_power({written}, {go(exponent)})"
 
 
+def _is_atom(written: str) -> bool:
+    """A variable, or a place in a list."""
+    return written.partition("[")[0].isidentifier()
+
+
 def once(written: str) -> tuple[str, str]:
     """How to write an expression the first time and again, so that it is evaluated once."""
-    if written.isidentifier():
+    if _is_atom(written):
         return written, written
     return f"({TEMPORARY} := {written})", TEMPORARY
 
@@ -243,9 +253,9 @@ def _inline(function: str, arguments: Sequence[str]) -> str | None:
     """A short definition written out, which saves a call. None where a call is what is needed."""
     body = _short(function) if len(arguments) == 1 else None
     if body is None:
-        return f"abs({arguments[0]})" if function == "abs" else None
+        return None
     [written] = arguments
-    if written.isidentifier() or isinstance(body, Name):
+    if _is_atom(written) or isinstance(body, Name):
         return _write(body, lambda _: written, ())
     if not isinstance(body, Conditional):
         return None
