@@ -31,6 +31,9 @@ from backprop_cli.problem.model import Problem
 from backprop_cli.problem.names import NetworkNames
 from backprop_cli.rules import activations, losses
 
+INPUTS = Unit(0, 1, "Inputs")
+"""The group that the gradients of inputs are shown under, behind those of the layers."""
+
 
 def network_samples(problem: Problem, network: Network) -> list[Mapping[str, Value]]:
     """The values of every sample, by plain name."""
@@ -81,17 +84,24 @@ class _Expansion:
             losses=sample_losses,
             batch=self.batch,
             parameters=parameters,
-            wrt=parameters if sample_losses else (),
+            wrt=self._wanted(parameters) if sample_losses else (),
             lettering=self.names.lettering,
             aliases=self.aliases,
         )
+
+    def _wanted(self, parameters: tuple[str, ...]) -> tuple[str, ...]:
+        """What the file asks for, and what an update moves."""
+        asked = self.network.with_respect_to or parameters
+        moved = parameters if self.problem.trains else ()
+        return tuple(dict.fromkeys((*asked, *moved)))
 
     def _given(self) -> None:
         for position, mark in zip(self.batch, self.marks, strict=True):
             sample = self.network.samples[position - 1]
             for index, value in enumerate(sample.inputs, 1):
                 name = sampled(self.names.input(index), mark)
-                self.leaves.append(replace(leaf(name, "input", value, mark), title="Inputs"))
+                made = leaf(name, "input", value, mark)
+                self.leaves.append(replace(made, title=INPUTS.title, unit=INPUTS))
             for index, value in enumerate(sample.targets, 1):
                 name = sampled(self.names.target(index), mark)
                 self.leaves.append(replace(leaf(name, "target", value, mark), title="Targets"))

@@ -88,11 +88,11 @@ def read_equations(top: Fields, report: Report) -> ReadEquations:
         if order is not None and output is not None and not report.failed:
             _unused(names, written, output, report)
         return _with_arrays(top, report, arrays, names, order if sound else None, output, samples)
-    wrt_default = tuple(parameters) or tuple(leaves)
-    wrt = wrt_default
+    wrt = tuple(parameters) or tuple(leaves)
     asked = top.get("with_respect_to")
     if asked is not None:
-        wrt = names_of(asked, report, "`with_respect_to`", known)
+        inputs = tuple(name for name in leaves if name not in parameters)
+        wrt = names_of(asked, report, "`with_respect_to`", known, {"inputs": inputs})
         if output in wrt:
             report.error(
                 "unknown-name",
@@ -169,7 +169,8 @@ def _with_arrays(
     asked = top.get("with_respect_to")
     if asked is not None:
         known = dict.fromkeys([*out.entries, *places, *out.equations])
-        wrt = names_of(asked, report, "`with_respect_to`", known, out.entries)
+        groups = {"inputs": tuple(leaves), **out.entries}
+        wrt = names_of(asked, report, "`with_respect_to`", known, groups)
         if output in wrt:
             report.error(
                 "unknown-name",

@@ -86,6 +86,7 @@ class Network:
     inputs: int
     targets: int
     samples: tuple[Sample, ...]
+    with_respect_to: tuple[str, ...] = ()  # empty: the parameters
 
     @cached_property
     def targets_sum_to_one(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from backprop_cli.diagnostics import listed, quote
 from backprop_cli.formula.nodes import Number
@@ -16,7 +16,7 @@ from backprop_cli.problem.model import Notation, Training
 from backprop_cli.problem.names import NetworkNames
 from backprop_cli.problem.rule_use import loss
 from backprop_cli.problem.samples import Samples, counted, read_samples
-from backprop_cli.problem.settings import check_parameters
+from backprop_cli.problem.settings import check_parameters, names_of
 from backprop_cli.problem.training import ReadTraining
 from backprop_cli.problem.unit_activations import UNREAD, is_rule
 from backprop_cli.problem.values import Fields, Report, decimal_comma
@@ -91,6 +91,7 @@ class NetworkReader:
         targets = layers[-1].units if self._uses_targets(chosen, perceptron) else 0
         network = Network(layers, chosen, inputs, targets, self.samples.complete(inputs, targets))
         names = NetworkNames(network, notation)
+        network = replace(network, with_respect_to=self._asked(names))
         self._named_cells(names)
         frozen, trainable = frozen_and_trainable(self.top, self.layers, names, self.report)
         self._batch(network, training.training)
@@ -101,6 +102,15 @@ class NetworkReader:
             return ReadNetwork(None, _all_names(names), frozen, trainable)
         warn(self.top, self.samples, self.layers, names, self.report)
         return ReadNetwork(network, _all_names(names), frozen, trainable)
+
+    def _asked(self, names: NetworkNames) -> tuple[str, ...]:
+        """What `with_respect_to` lists: `inputs`, or any names before the loss."""
+        node = self.top.get("with_respect_to")
+        if node is None:
+            return ()
+        inputs = tuple(map(names.input, range(1, names.network.inputs + 1)))
+        known = (*inputs, *names.parameters(), *names.calculated())
+        return names_of(node, self.report, "`with_respect_to`", known, {"inputs": inputs})
 
     # --- loss and targets ------------------------------------------------------------------------
 

@@ -38,6 +38,7 @@ COMMON_KEYS = (
     "marking",
     "kinks",
     "variants",
+    "with_respect_to",
 )
 LAYER_FORM_KEYS = ("inputs", "targets", "layers", "loss", "bias_input")
 EQUATION_FORM_KEYS = (
@@ -47,7 +48,6 @@ EQUATION_FORM_KEYS = (
     "shapes",
     "index",
     "output",
-    "with_respect_to",
 )
 
 

@@ -520,10 +520,10 @@ def _properties() -> dict[str, Schema]:
             "description": "Time: {t: 1..3} makes h_t one equation for each t.",
         },
         "output": _described(NAME, "What is differentiated; the last equation unless given."),
-        "with_respect_to": _reference(
-            "names", "What it is differentiated by; the parameters unless given."
-        ),
         # both
+        "with_respect_to": _reference(
+            "names", "What it is differentiated by, or `inputs`; the parameters unless given."
+        ),
         "learning_rate": {
             "description": "Without it there is no update. `eta`: an update without numbers.",
             "anyOf": [POSITIVE, {"enum": ["eta", "η"]}, {"type": "null"}],

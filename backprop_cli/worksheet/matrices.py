@@ -113,8 +113,13 @@ class _Matrices:
             for layer in reversed(self.layers):
                 yield Heading(3, (Text(f"Layer {layer.depth}"),))
                 yield self._delta(layer)
-                yield self._weight_gradients(layer)
-                yield from self._bias_gradients(layer)
+                if self._asked(layer.weights):
+                    yield self._weight_gradients(layer)
+                if layer.biases is not None and self._asked(layer.biases):
+                    yield self._bias_gradients(layer, layer.biases)
+            if self._asked(self.arrays.inputs):
+                yield Heading(3, (Text("Inputs"),))
+                yield self._input_gradients()
             yield from self._gradient_vector()
 
     # Numbers
@@ -214,6 +219,10 @@ class _Matrices:
 
     # Backward
 
+    def _asked(self, view: View) -> bool:
+        """Whether the file asks for the gradient of any entry."""
+        return any(name in self.graph.derivative for name in names_in(view.entries))
+
     def _deltas(self, layer: LayerViews) -> Matrix:
         return slopes_of(self.graph, layer.z.entries)
 
@@ -223,7 +232,7 @@ class _Matrices:
         if layer is self.layers[-1] and (cancelled := self._cancelled(layer)) is not None:
             short, whole = cancelled
             return self._derivation(left, short, whole if fits(deltas) else None, deltas)
-        upstream, entries_above = self._from_above(layer)
+        upstream, entries_above = self._from_above(layer.a)
         units = layer.z.shape[0]
         if layer.linear:
             return self._derivation(left, upstream, entries_above, deltas)
@@ -234,28 +243,35 @@ class _Matrices:
         entries = entries_above and hadamard(entries_above, self._slopes(layer))
         return self._derivation(left, hadamard(upstream, slope), entries, deltas)
 
-    def _from_above(self, layer: LayerViews) -> tuple[Formula, Formula | None]:
-        """∂L/∂a of a layer, by letters and entry by entry: what every layer that uses it sends."""
+    def _from_above(self, values: View) -> tuple[Formula, Formula | None]:
+        """∂L/∂ what is handed on, by letters and entry by entry: what each layer that uses it
+        sends back."""
         letters: list[Formula] = []
         entries: list[Formula | None] = []
-        if layer is self.layers[-1]:
+        if values is self.layers[-1].a:
             letter = Name(derivative_name(self.graph.output, "yhat"))
-            letters.append(shape(letter, *layer.a.shape))
-            own = slopes_of(self.graph, layer.a.entries)
+            letters.append(shape(letter, *values.shape))
+            own = slopes_of(self.graph, values.entries)
             entries.append(own if fits(own) else None)
         for above in self.layers:
             weights, deltas = above.weights, self._deltas(above)
             delta = shape(_delta_of(above), *above.z.shape)
             small = fits(weights.entries) and fits(deltas)
-            if above.below is layer.a:
+            if above.below is values:
                 rows, columns = weights.shape
                 letters.append(matmul(shape(transpose(weights.name), columns, rows), delta))
                 entries.append(matmul(transpose(weights.entries), deltas) if small else None)
-            if layer.a in above.added:
+            if values in above.added:
                 letters.append(delta)
                 entries.append(deltas if small else None)
         written = [each for each in entries if each is not None]
         return total(*letters), total(*written) if len(written) == len(entries) else None
+
+    def _input_gradients(self) -> Derivation:
+        inputs = self.arrays.inputs
+        letters, entries = self._from_above(inputs)
+        left = Name(derivative_name(self.graph.output, inputs.name.name))
+        return self._derivation(left, letters, entries, slopes_of(self.graph, inputs.entries))
 
     def _slopes(self, layer: LayerViews) -> Matrix:
         return Matrix(
@@ -307,14 +323,12 @@ class _Matrices:
         written_out = self._averaged(entries) if small else None
         return self._derivation(left, self._averaged(letters), written_out, weights)
 
-    def _bias_gradients(self, layer: LayerViews) -> Iterator[Derivation]:
-        if layer.biases is None:
-            return
+    def _bias_gradients(self, layer: LayerViews, view: View) -> Derivation:
         units = layer.z.shape[0]
         delta = shape(_delta_of(layer), units, self.samples)
-        left = Name(derivative_name(self.graph.output, layer.biases.name.name))
+        left = Name(derivative_name(self.graph.output, view.name.name))
         parts: list[Formula] = []
-        biases = slopes_of(self.graph, layer.biases.entries)
+        biases = slopes_of(self.graph, view.entries)
         if layer.shared:  # summed over the units: a row of ones in front
             parts.append(shape(transpose(Name("1")), 1, units))
             biases = Matrix(biases.rows[:1])
@@ -323,7 +337,7 @@ class _Matrices:
             parts.append(shape(Name("1"), self.samples, 1))
         letters: Formula = matmul(*parts) if len(parts) > 1 else delta
         whole = product(layer.bias_input, self._averaged(letters))
-        yield self._derivation(left, whole, None, biases)
+        return self._derivation(left, whole, None, biases)
 
     def _averaged(self, formula: Formula) -> Formula:
         """Divided by the number of samples, where the batch takes the mean."""
@@ -340,10 +354,10 @@ class _Matrices:
     def _gradient_vector(self) -> Iterator[Block]:
         """All gradients in one column, and the update of all parameters in one line."""
         graph = self.sheet.graph
-        if len(graph.wrt) > LONGEST_VECTOR:
+        names = [name for name in graph.wrt if name in graph.parameters]
+        if not 0 < len(names) <= LONGEST_VECTOR:
             return
         yield Heading(3, (Text("All parameters at once"),))
-        names = list(graph.wrt)
         if self.sheet.run.problem.notation.gradient_order == "weights_first":
             added = biases(graph)
             names.sort(key=lambda name: (name in added, self._number(name)))

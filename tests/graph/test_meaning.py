@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import math
 from pathlib import Path
 from random import Random
 
 import pytest
 from commands import ROOT
 
+from backprop_cli.diagnostics import ProblemError
 from backprop_cli.formula import plain
 from backprop_cli.formula.build import product, rebuild
 from backprop_cli.formula.nodes import Formula, Name, Number, Sum
@@ -18,8 +20,9 @@ from backprop_cli.problem.model import Problem
 from backprop_cli.problem.read import read_problem
 from backprop_cli.rules.losses import LOSSES, loss_formula
 from backprop_cli.run import Run, solve
-from backprop_cli.worksheet.document import Callout, Paragraph, Text
-from backprop_cli.worksheet.sheet import DEFAULT
+from backprop_cli.worksheet.arrays import matmul, shape, transpose
+from backprop_cli.worksheet.document import Callout, Derivation, Heading, Paragraph, Text
+from backprop_cli.worksheet.sheet import DEFAULT, Choices
 from backprop_cli.worksheet.solution import solution
 
 
@@ -169,3 +172,55 @@ def _turned(formula: Formula) -> Formula:
     """The terms of every sum the other way round."""
     inner = rebuild(formula, _turned)
     return Sum(inner.terms[::-1]) if isinstance(inner, Sum) else inner
+
+
+# What a file asks for
+
+BY_INPUTS = """
+inputs: [1, 0.5]
+targets: [1]
+layers:
+  - {weights: [[0.4, -0.9], [0.3, 0.8]], biases: [0.1, -0.5], activation: relu}
+  - {weights: [[0.7, 0.2]], biases: [0.05], activation: sigmoid}
+loss: binary_cross_entropy
+with_respect_to: [inputs]
+"""
+
+
+def test_gradients_by_the_inputs() -> None:
+    solved = solve(problem(BY_INPUTS))
+    yhat = 1 / (1 + math.exp(-(0.7 * 0.05 + 0.2 * 0.2 + 0.05)))
+    values, graph = solved.iterations[0].values, solved.iterations[0].graph
+    assert values["dL/dx1"] == pytest.approx((yhat - 1) * (0.7 * 0.4 + 0.2 * 0.3))
+    assert values["dL/dx2"] == pytest.approx((yhat - 1) * (0.7 * -0.9 + 0.2 * 0.8))
+    assert [step.name for step in graph.section("gradient")] == ["dL/dx1", "dL/dx2"]
+    headings = [
+        block.text for block in solution(solved, DEFAULT).blocks if isinstance(block, Heading)
+    ]
+    assert headings.index((Text("Inputs"),)) > headings.index((Text("Layer 1, unit 2"),))
+    matrices = [
+        block.lines
+        for block in solution(solved, Choices(form="matrix")).blocks
+        if isinstance(block, Derivation)
+    ]
+    written = {lines[0].left: lines[0].right for lines in matrices}
+    shaped = [shape(transpose(Name("W(1)")), 2, 2), shape(Name("delta(1)"), 2, 1)]
+    assert written[Name("dL/dx")] == matmul(*shaped)
+    assert not {Name("dL/dW(1)"), Name("dL/db(1)")} & written.keys()
+
+
+def test_an_update_has_its_gradients_whatever_is_asked_for() -> None:
+    graph = solve(problem(BY_INPUTS + "learning_rate: 0.1\n")).iterations[0].graph
+    assert {"dL/dx1", "dL/dw1_1_1", "dL/db2_1"} <= graph.step.keys()
+    assert graph.carried.keys() == set(graph.parameters)
+
+
+def test_inputs_in_equations_are_what_is_given() -> None:
+    text = "equations: {L: (w*x - y)^2}\ngiven: {x: 1, y: 2}\nparameters: {w: 3}\n"
+    graph = expand(problem(text + "with_respect_to: [inputs]\n"))
+    assert graph.wrt == ("x", "y")
+
+
+def test_only_names_before_the_loss_are_asked_for() -> None:
+    with pytest.raises(ProblemError, match="x3"):
+        problem(BY_INPUTS.replace("[inputs]", "[x3]"))
