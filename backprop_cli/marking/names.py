@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ from backprop_cli.formula.characters import plain_characters
 from backprop_cli.formula.nodes import Formula, Name
 from backprop_cli.formula.spelling import LATIN, Glyph, Symbol, spell
 from backprop_cli.graph.array_views import all_views
+from backprop_cli.graph.naming import slope_name
 from backprop_cli.graph.step import Graph
 from backprop_cli.marking.handwriting import cleaned, from_latex
 
@@ -25,6 +27,7 @@ LONGEST_NAME = 120
 CACHE_SIZE = 4096
 MOST_FITTING = 6
 
+_SAMPLE = re.compile(r"(.+)\[(\d{1,6})\]")
 _MARK = re.compile(r"\[([0-9]+)\]")
 _PRIMES = re.compile("['’′´`]\\Z")
 _NEW = re.compile(r"[\^_]?[({]?new[)}]?(?=\Z|\[)", re.I)
@@ -123,8 +126,8 @@ class AnswerNames:
         found = dict(self.graph.trivial_slopes)
         for step in self.graph.steps:
             for link in step.links:
-                if link.upstream is not None or link.slope is None:
-                    found.setdefault(f"d{link.child}/d{link.parent}", link.local)
+                if link.slope is None and link.upstream is not None:
+                    found.setdefault(slope_name(link.child, link.parent), link.local)
         others: dict[str, list[str]] = {}
         for alias, name in self.graph.aliases.items():
             others.setdefault(name, []).append(alias)
@@ -166,7 +169,8 @@ class AnswerNames:
                 return spell(name, self.graph.lettering)
 
             shown: dict[str, str] = {}
-            for other, name in self.known.items():
+            themselves = {name: name for name in self.known.values()}
+            for other, name in (*themselves.items(), *self.known.items()):
                 for each in {name, other}:
                     text = unicode.write(Name(each), spelling)
                     shown.setdefault("".join(unicodedata.normalize("NFC", text).split()), name)
@@ -198,7 +202,11 @@ _NEW_AFTER = re.compile(
     re.I,
 )
 _NEW_INSIDE = re.compile(r"[_^,]?(?:\(new\)|\{\(?new\)?\}|new)(?=[_^\d}])", re.I)
-_LOSS_ABOVE = re.compile(r"d_?(?P<above>L|E|J|C|loss|cost|error)(?:/d_?|_d_?|d|_by_d|/)", re.I)
+_LOSS_ABOVE = re.compile(
+    r"d_?(?P<above>L|E|J|C|loss|cost|error)(?:\[(?P<sample>\d{1,6})\])?(?:/d_?|_d_?|d|_by_d|/)",
+    re.I,
+)
+_STATE = re.compile(r"([A-Za-z]{1,5})(?:_|(?=[\[({]))(?=[^\d])(.+)\Z")
 _GRADIENT = re.compile(r"(?:grad(?:ient)?(?:_?of)?|d|g)_?[({\[]?", re.I)
 _CHANGE = re.compile(r"(?:Delta_?|delta_?(?=[a-z])|D_?(?=[a-z]))")
 _QUOTIENT = re.compile(r"d_?([^/]+)/d_?([^/]+)\Z")
@@ -211,14 +219,17 @@ class _Apart:
     def __init__(self, names: AnswerNames) -> None:
         self.names = names
         self.graph = names.graph
+        self.plain = replace(self.graph.lettering, symbols={})
         self.index: dict[tuple[str, ...], dict[str, None]] = {}
         new = set(self.graph.carried.values())
-        for written, name in names.known.items():
+        themselves = {name: name for name in names.known.values()}
+        for written, name in (*themselves.items(), *names.known.items()):
             if name not in new and "/" not in written:
                 self._enter(written, name)
 
     def _enter(self, written: str, name: str) -> None:
-        glyph = spell(written, self.graph.lettering)
+        # Only a quantity itself is shown in symbols of one's own, not what else it is called.
+        glyph = spell(written, self.graph.lettering if written == name else self.plain)
         if not isinstance(glyph, Symbol) or glyph.of is not None:
             return
         groups = tuple(re.findall(r"\d+", written.partition("[")[0]))
@@ -250,6 +261,7 @@ class _Apart:
                 return Found(found, change=True)
         return Found(
             self._symbol(text)
+            or self._state(text)
             or self._derivative(text)
             or self._delta(text)
             or self._word(text.lower())
@@ -274,36 +286,53 @@ class _Apart:
             return (whole or tuple(names))[:MOST_FITTING]
         return tuple(name for name in names if name.endswith(f"[{sample}]"))
 
+    def _state(self, text: str) -> tuple[str, ...]:
+        """An optimizer's v of w, or its gradient after clipping: `v[w_{11}]`."""
+        found = _STATE.match(text)
+        if found is None:
+            return ()
+        below = _balanced(found[2])
+        names = (f"{found[1]}_{name}" for name in self._symbol(below))
+        return tuple(self.names.known[name] for name in names if name in self.names.known)
+
     def _derivative(self, text: str) -> tuple[str, ...]:
         loss = _LOSS_ABOVE.match(text)
-        if loss and (found := self._gradients(text[loss.end() :])):
+        if loss and (found := self._gradients(text[loss.end() :], loss["sample"])):
             return found
         if parts := _QUOTIENT.match(text):
-            above, below = self._symbol(parts[1]), self._symbol(parts[2])
-            names = [
-                self.names.known.get(name, name)
-                for one in above
-                for other in below
-                for name in (f"d{one}/d{other}",)
-                if name in self.names.known or name in self.names.locals
-            ]
-            return tuple(dict.fromkeys(names))
+            above, sample = _without_sample(parts[1])
+            return self._quotients(self._bases(above), parts[2], sample)
         if (gradient := _GRADIENT.match(text)) and gradient.end() < len(text):
             rest = text[gradient.end() :]
             return self._gradients(rest.removesuffix(_OPEN.get(gradient[0][-1], "")))
         return ()
 
-    def _gradients(self, below: str) -> tuple[str, ...]:
+    def _gradients(self, below: str, sample: str | None = None) -> tuple[str, ...]:
         """∂L/∂ what is written."""
-        derivative = self.graph.derivative
-        found = []
-        for name in self._symbol(below):
-            sample = self.names.known.get(f"d{self.graph.output}/d{name}")
-            if sample is not None:
-                found.append(sample)
-            elif name in derivative:
-                found.append(derivative[name].name)
-        return tuple(dict.fromkeys(found))
+        return self._quotients((_bare(self.graph.output),), below, sample)
+
+    def _quotients(self, above: tuple[str, ...], below: str, sample: str | None) -> tuple[str, ...]:
+        below, mark = _without_sample(below)
+        mark = mark or sample
+        known, local = self.names.known, self.names.locals
+        found: dict[str, None] = {}
+        for one in above:
+            for other in self._bases(below):
+                plain = f"d{one}/d{other}"
+                marked = (f"{plain}[{mark}]", f"d{one}[{mark}]/d{other}[{mark}]")
+                for name in (*marked, f"d{one}[{mark}]/d{other}") if mark else (plain,):
+                    if name in known or name in local:
+                        found[known.get(name, name)] = None
+                        break
+                else:
+                    if not mark:
+                        of_samples = (name for name in known if name.startswith(f"{plain}["))
+                        found |= dict.fromkeys(known[name] for name in of_samples)
+        return tuple(found)[:MOST_FITTING]
+
+    def _bases(self, text: str) -> tuple[str, ...]:
+        """The quantities that a symbol fits, whatever the sample."""
+        return tuple(dict.fromkeys(map(_bare, self._symbol(text))))
 
     def _delta(self, text: str) -> tuple[str, ...]:
         """δ of a unit is ∂L/∂z."""
@@ -338,9 +367,22 @@ def _without_new(spaced: str) -> tuple[str, bool]:
     return text, False
 
 
+def _without_sample(text: str) -> tuple[str, str | None]:
+    found = _SAMPLE.fullmatch(text)
+    return (text, None) if found is None else (found[1], found[2])
+
+
+def _balanced(text: str) -> str:
+    """The text without brackets that stand round the whole of it."""
+    for _ in range(3):
+        if len(text) > 2 and _OPEN.get(text[0]) == text[-1]:
+            text = text[1:-1]
+    return text
+
+
 def _read(text: str) -> Iterator[_Written]:
     """The letter and marks of a name; a number in brackets at its end may be the sample."""
-    if (marked := re.fullmatch(r"(.+)\[(\d{1,6})\]", text)) and (whole := _marks(marked[1])):
+    if (marked := _SAMPLE.fullmatch(text)) and (whole := _marks(marked[1])):
         yield whole._replace(sample=int(marked[2]))
     if whole := _marks(text):
         yield whole

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from backprop_cli.formula import latex, unicode
+from backprop_cli.formula.nodes import Name
+from backprop_cli.formula.spelling import Glyph, spell
 from backprop_cli.marking.answers import Answer, Submission
 from backprop_cli.marking.check import Checker
 from backprop_cli.marking.texts import commas_of
@@ -66,3 +72,59 @@ def test_formula(name: str, written: str, said: str) -> None:
 
 def test_the_page_is_long_enough_to_be_a_reference() -> None:
     assert sum(len(rows(title)) for title in ("Names", "Numbers", "Formulas")) > 200
+
+
+def problems() -> list[Path]:
+    return sorted((Path(__file__).parents[2] / "problems").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", problems(), ids=lambda path: path.stem)
+def test_every_quantity_as_it_is_shown_is_itself_or_asked_about(path: Path) -> None:
+    names = Checker(read_problem(str(path), path.read_text(encoding="utf-8"))).keys[0].names
+    if len(names.known) > 300:
+        pytest.skip("too many names for a table")
+
+    def spelling(name: str) -> Glyph:
+        return spell(name, names.graph.lettering)
+
+    for name in dict.fromkeys(names.known.values()):
+        for notation in (latex, unicode):
+            written = notation.write(Name(name), spelling)
+            assert names.find(written) in (name, None), written
+            found = names.look(written).names
+            assert not found or name in found, written
+        assert names.find(unicode.write(Name(name), spelling)) == name
+
+
+TRIED = st.text(st.sampled_from("0123456789.,+-−*/^()[]{} eExX%±…'_wxyzabL$\\d∂²⁻₁="), max_size=24)
+
+
+@given(TRIED)
+def test_what_the_plain_readers_take_keeps_its_meaning(text: str) -> None:
+    """`9.848 e-4` aside, which was 9.848·e − 4."""
+    formula = CHECKER.expressions[0].parsed(text)
+    found = CHECKER.expressions[0].reader.read(text, "", False, None)
+    if isinstance(formula, str):
+        return
+    if found.number is not None:
+        value = CHECKER.expressions[0].value(formula, KEY.truth)
+        spaced = re.search(r"\d\.? *[eE] +[-+−]?\d|\d\.? +[eE] *[-+−]?\d", text)
+        assert spaced or found.number.value == pytest.approx(value, rel=1e-12)
+    else:
+        assert found.expression == text
+
+
+def test_no_text_takes_long_or_much() -> None:
+    parts = ["1 ", "1,", "0,", "1'000", "d_L", "d", "w_{", "\\frac{", "\\frac{1}{2}", "\\sqrt{", "A1",
+             "\\hat{y}", "a^(1)", "tanh^2(", "softmax(", "softmax(x1,", "x1 x ", "(1)", "≈", "±1", "1.",
+             "new", "w'", "[1]", "_1", "[1,1]", "dL/d", "tensor(", "V", "∂", "⁻", "$", "\\", "\\left",
+             "a b ", "%", "−", "x10^", "10^", "(rounded)", "δ", "Δ", "{", "}", "=", "1 734"]  # fmt: skip
+    for part in parts:
+        text = (part * 4000)[:4000]
+        for name, value in (("z1_1", text), (text[:120], "1")):
+            times = []
+            for _ in range(3):
+                start = time.process_time()
+                CHECKER.mark(Submission("x.yaml", "x", ((Answer(name, (value,), 1, 1),),)))
+                times.append(time.process_time() - start)
+            assert min(times) < 0.05, part
