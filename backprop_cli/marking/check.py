@@ -10,7 +10,7 @@ from fractions import Fraction
 from functools import cached_property, partial
 from typing import Any
 
-from backprop_cli.formula.nodes import Formula, Name
+from backprop_cli.formula.nodes import Formula, Name, Negative, Sum
 from backprop_cli.graph.step import Graph
 from backprop_cli.marking.answers import MOST_CHARACTERS, Answer, Cells, Submission
 from backprop_cli.marking.asked import updates_asked
@@ -27,7 +27,7 @@ from backprop_cli.marking.feedback import (
 from backprop_cli.marking.judge import Judgement, NumberJudge
 from backprop_cli.marking.mistakes import Idea, Slips
 from backprop_cli.marking.model import AnswerResult, Head, Mistake, SubmissionReport, Verdict
-from backprop_cli.marking.numbers import Written, read_number
+from backprop_cli.marking.numbers import Written, read_number, written_the_same
 from backprop_cli.marking.readings import (
     MOST_READINGS,
     Page,
@@ -277,6 +277,7 @@ class _Sheet:
         self.commas = commas
         self.typed: dict[int, str] = {}  # names that are not the sheet's own spelling
         self.read_as: dict[int, str] = {}  # what was taken for something that it does not look like
+        self.changes: dict[str, Formula] = {}
         self.extras: list[tuple[Answer, str, Formula]] = []  # right or wrong, and not on the sheet
         self.given: dict[int, Answer] = {}
         self.numbers: dict[int, Written] = {}
@@ -294,9 +295,11 @@ class _Sheet:
         for answer in self._entry_by_entry(answers):
             name = names.exactly(answer.name)
             if name is None:
-                name = names.look(answer.name).one
-                if name is not None and name in names.locals:
-                    self.extras.append((answer, name, names.locals[name]))
+                found = names.look(answer.name)
+                name = self._change(answer, found.names) if found.change else found.one
+                extra = names.locals.get(name or "") or self.changes.get(name or "")
+                if name is not None and extra is not None:
+                    self.extras.append((answer, name, extra))
                     continue
                 if name is None:
                     self.strangers.append(answer)
@@ -336,6 +339,27 @@ class _Sheet:
             for name, cell in zip(names, cells.answers, strict=True):
                 if name and cell is not None:
                     yield cell._replace(name=name)
+
+    def _change(self, answer: Answer, gradients: Sequence[str]) -> str | None:
+        """What Δw is here: the gradient or the change of w, whichever it is the value of."""
+        structure, truth = self.key.structure, self.key.truth
+        text = answer.texts[0].strip() if len(answer.texts) == 1 else ""
+        written = self.checker.number(text)
+        if written is None or len(gradients) != 1 or self.key.symbolic:
+            return None
+        (gradient,) = gradients
+        if written_the_same(written.value, written.unit, truth[structure.slots[gradient]]):
+            return gradient
+        old = self.key.graph.step[gradient].of
+        new = self.key.graph.carried.get(old or "")
+        if old is None or new is None:
+            return None
+        change = truth[structure.slots[new]] - truth[structure.slots[old]]
+        if written.digits and written_the_same(written.value, written.unit, change):
+            name = f"{new} - {old}"
+            self.changes[name] = Sum((Name(new), Negative(Name(old))))
+            return name
+        return None
 
     def _read(self, slot: int, answer: Answer) -> None:
         """The numbers and expressions in one answer."""
@@ -657,7 +681,7 @@ class _Update:
         return Judgement("wrong", f"{name} is given on the sheet, and it is something else there.")
 
     def _extra(self, answer: Answer, name: str, formula: Formula) -> AnswerResult:
-        """A local derivative that the sheet writes in place: right or wrong, without points."""
+        """A local derivative that the sheet writes in place, or a change: without points."""
         right = self.sheet.expressions.agrees(answer.texts, formula, self.sheet.commas)
         return AnswerResult(
             self.key.number, name, given_text(answer), "correct" if right else "wrong", 0.0, 0.0,

@@ -128,3 +128,31 @@ def test_no_text_takes_long_or_much() -> None:
                 CHECKER.mark(Submission("x.yaml", "x", ((Answer(name, (value,), 1, 1),),)))
                 times.append(time.process_time() - start)
             assert min(times) < 0.05, part
+
+
+@pytest.mark.parametrize(
+    ("value", "name", "verdict", "points"),
+    [
+        ("0.0009848", "dL/dw1_1_1", "correct", 1),
+        ("-0.0004924", "w1_1_1_new - w1_1_1", "correct", 0),
+        ("0.5", "Δw1_1_1", "unknown", 0),
+    ],
+)
+def test_delta_is_what_it_is_the_value_of(
+    value: str, name: str, verdict: str, points: float
+) -> None:
+    answer = Answer("Δw1_1_1", (value,), 1, 1)
+    report = CHECKER.mark(Submission("x.yaml", "x", ((answer,),)))
+    (found,) = [each for each in report.answers if each.given]
+    assert (found.name, found.verdict, found.points) == (name, verdict, points)
+    assert found.typed == ("" if verdict == "unknown" else "Δw1_1_1")
+    assert verdict != "unknown" or "dL/dw1_1_1" in found.feedback
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["0.5*9 = 0.855", "nonsense = 0.855", "z1_2 = 0.855", "x1*x2 = 0.855", "0.9 = 0.1 + 0.755"],
+)
+def test_a_right_number_is_never_worth_nothing(text: str) -> None:
+    report = CHECKER.mark(Submission("x.yaml", "x", ((Answer("z1_1", (text,), 1, 1),),)))
+    assert report.answers[0].points > 0
