@@ -169,6 +169,8 @@ class _Expansion:
         if layer.bias != "none":
             bias = Name(self.names.bias(depth, unit))
             terms.append(product(number(layer.bias_input.value), bias))
+        if layer.add is not None:
+            terms.append(self._value_from_below(layer.add + 1, unit, mark))
         return total(*terms)
 
     def _value_from_below(self, depth: int, source: int, mark: int | None) -> Formula:

@@ -87,6 +87,11 @@ class Views:
     layers: tuple[LayerViews, ...]
     targets: View | None
 
+    def handed_on(self, view: View) -> str:
+        """What a sentence calls the values that a layer hands on."""
+        found = next((layer.depth for layer in self.layers if layer.a is view), None)
+        return "the inputs are" if found is None else f"the output of layer {found} is"
+
 
 def views(graph: Graph) -> Views | str:
     """The arrays that a graph in layers is written in, or why there are none."""

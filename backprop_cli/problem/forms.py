@@ -61,6 +61,7 @@ class Layer:
     biases: tuple[Value, ...]  # one per unit, or one if shared, or none
     bias_input: Number = Number("1")
     batch_norm: BatchNorm | None = None
+    add: int | None = None  # the layer whose output is added to z, 0 for the inputs
     initialised: str | None = None  # "uniform, low −0.1, high 0.1, seed 7" when drawn
 
 

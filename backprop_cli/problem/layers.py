@@ -10,6 +10,7 @@ from backprop_cli.problem.biases import Biases, read_bias_input, read_biases
 from backprop_cli.problem.forms import Layer
 from backprop_cli.problem.initializer_use import initializer
 from backprop_cli.problem.layer_place import LayerPlace, NamedCell
+from backprop_cli.problem.samples import counted
 from backprop_cli.problem.unit_activations import listed_activations, per_unit
 from backprop_cli.problem.values import Fields, Report, fields, integer, is_number, items
 from backprop_cli.problem.weights import MOST_PARAMETERS, MOST_UNITS, Grid, WrittenWeights, full
@@ -24,6 +25,7 @@ LAYER_KEYS = (
     "biases",
     "bias_input",
     "batch_norm",
+    "add",
     "frozen",
     "trainable",
 )
@@ -128,6 +130,7 @@ class _LayerReader:
             batch_norm = read_batch_norm(found, self.at, self.units)
             if batch_norm is not None:
                 self.all.batch_norms.append(found)
+        added = None if (found := own.get("add")) is None else self._added(found, self.units)
         if drawn is not None:
             grid = full(drawn.values(self.units, self.fan_in, self.fan_in, self.units))
         grid = grid or full(((None,) * self.fan_in,) * self.units)
@@ -145,8 +148,33 @@ class _LayerReader:
             biases=biases.values,
             bias_input=bias_input,
             batch_norm=batch_norm,
+            add=added,
             initialised="; ".join(sentences) or None,
         )
+
+    def _added(self, node: Node, units: int) -> int | None:
+        """The layer that `add` names, 0 for the inputs: one below with as many values."""
+        what, last = f"`add` of {self.at}", self.at.index - 1
+        layer: int | None = 0
+        if not (isinstance(node, Scalar) and node.text.strip() == "inputs"):
+            help = "`inputs` adds the inputs" if last else "the first layer can add `inputs`"
+            layer = integer(node, self.report, what, 1, max(1, last), help)
+        if layer is None or not self.all.structured:
+            return None
+        if layer > last:
+            self.report.error("out-of-range", f"{what}: there is no layer below it", node, help)
+            return None
+        below = self.all.layers
+        count = below[layer - 1].units if layer else below[0].fan_in if below else self.fan_in
+        if count != units:
+            self.report.error(
+                "shape",
+                f"{what}: {counted(units, 'unit')} cannot add {counted(count or 0, 'value')}",
+                node,
+                "what is added has one value for each unit",
+            )
+            return None
+        return layer
 
     def _note(self, own: Fields) -> None:
         """What is looked at when all layers have been read."""

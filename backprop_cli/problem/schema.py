@@ -309,6 +309,10 @@ def _layer() -> Schema:
                 ],
             },
             "bias_input": _reference("bias_input"),
+            "add": {
+                "description": "The layer below whose output is added to z, or `inputs`.",
+                "anyOf": [{"type": "integer", "minimum": 1}, {"const": "inputs"}, {"type": "null"}],
+            },
             "batch_norm": {
                 "description": "Normalise each unit's z over the batch, before the activation.",
                 "anyOf": [

@@ -21,6 +21,7 @@ from backprop_cli.formula.nodes import Formula, Name
 from backprop_cli.graph.naming import derivative_name
 from backprop_cli.graph.step import Graph, Section, Step
 from backprop_cli.graph.update import optimizer_of
+from backprop_cli.graph.views import Views, views
 from backprop_cli.marking.asked import asked, points_of, updates_asked
 from backprop_cli.problem.model import Problem
 from backprop_cli.rules.optimizers import OPTIMIZERS
@@ -113,6 +114,11 @@ def rules(problem: Problem, graph: Graph) -> Iterator[Line]:
     """Which activations, loss and update the sheet is about: a blank sheet has no formulas."""
     if graph.units:
         yield from _layer_rules(graph)
+        if isinstance(arrays := views(graph), Views):
+            for layer in arrays.layers:
+                for view in layer.added:
+                    which = f"To z of layer {layer.depth} {arrays.handed_on(view)} added"
+                    yield (Text(f"{which}, unit by unit."),)
     else:
         for step in graph.section("forward", "loss"):
             if step.sample in (None, graph.batch[0]) and step.kind in ("equation", "loss"):

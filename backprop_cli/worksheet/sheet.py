@@ -367,10 +367,10 @@ def spelling_of(graph: Graph, *, deltas: bool = False) -> Spelling:
             letter = spell(bare.removesuffix(f"_{parameter}"))
             assert isinstance(letter, Symbol)
             return replace(letter, of=spelling(parameter), new=bare != name)
-        if deltas and (step := graph.step.get(name)) is not None and step.of is not None:
-            owner = graph.step.get(step.of)
+        if deltas and (step := graph.step.get(name)) is not None and step.over is not None:
+            owner = graph.step.get(step.of or "")
             if owner is not None and owner.kind == "preactivation":
-                glyph = spell(step.of, graph.lettering)
+                glyph = spell(owner.name, graph.lettering)
                 assert isinstance(glyph, Symbol)
                 delta = graph.lettering.letter("delta")
                 return replace(glyph, base=GREEK.get(delta, delta), hat=False)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import math
+from collections.abc import Callable, Sequence
+from operator import mul
 from pathlib import Path
 from random import Random
 
@@ -12,17 +14,24 @@ from commands import ROOT
 
 from backprop_cli.diagnostics import ProblemError
 from backprop_cli.formula import plain
-from backprop_cli.formula.build import product, rebuild
-from backprop_cli.formula.nodes import Formula, Name, Number, Sum
+from backprop_cli.formula.build import children, product, rebuild
+from backprop_cli.formula.evaluate import evaluate
+from backprop_cli.formula.nodes import Call, Formula, Matrix, Name, Negative, Number, Shown, Sum
+from backprop_cli.formula.spelling import Derivative, Symbol
 from backprop_cli.graph.expand import expand
 from backprop_cli.graph.recognised import in_equations
+from backprop_cli.marking.answers import parse_submission
+from backprop_cli.marking.check import Checker
 from backprop_cli.problem.model import Problem
 from backprop_cli.problem.read import read_problem
 from backprop_cli.rules.losses import LOSSES, loss_formula
 from backprop_cli.run import Run, solve
+from backprop_cli.verify import verification
 from backprop_cli.worksheet.arrays import matmul, shape, transpose
+from backprop_cli.worksheet.blank import blank
+from backprop_cli.worksheet.diagram import diagram
 from backprop_cli.worksheet.document import Callout, Derivation, Heading, Paragraph, Text
-from backprop_cli.worksheet.sheet import DEFAULT, Choices
+from backprop_cli.worksheet.sheet import DEFAULT, Choices, spelling_of
 from backprop_cli.worksheet.solution import solution
 
 
@@ -224,3 +233,147 @@ def test_inputs_in_equations_are_what_is_given() -> None:
 def test_only_names_before_the_loss_are_asked_for() -> None:
     with pytest.raises(ProblemError, match="x3"):
         problem(BY_INPUTS.replace("[inputs]", "[x3]"))
+
+
+# A residual layer is an expansion and nothing else
+
+RESIDUAL = """
+inputs: [1, -0.5]
+targets: [0.2, -0.4]
+layers:
+  - {weights: [[0.4, -0.9], [0.3, 0.8]], biases: [0.1, -0.5], activation: tanh}
+  - {weights: [[0.7, 0.2], [-0.6, 0.5]], biases: [0.05, 0.3], activation: sigmoid, add: 1}
+  - {weights: [[1.1, -0.3], [0.4, 0.9]], activation: tanh, add: inputs}
+loss: half_squared_error
+learning_rate: 0.1
+"""
+
+
+def _residual_loss(w: float) -> float:
+    """The loss by the first weight, worked out from the definition of the net alone."""
+    a = [math.tanh(w * 1 - 0.9 * -0.5 + 0.1), math.tanh(0.3 * 1 + 0.8 * -0.5 - 0.5)]
+    z = [0.7 * a[0] + 0.2 * a[1] + 0.05 + a[0], -0.6 * a[0] + 0.5 * a[1] + 0.3 + a[1]]
+    s = [1 / (1 + math.exp(-each)) for each in z]
+    out = [math.tanh(1.1 * s[0] - 0.3 * s[1] + 1), math.tanh(0.4 * s[0] + 0.9 * s[1] - 0.5)]
+    return 0.5 * ((out[0] - 0.2) ** 2 + (out[1] + 0.4) ** 2)
+
+
+def test_a_residual_layer_has_the_right_values() -> None:
+    values = solve(problem(RESIDUAL)).iterations[0].values
+    assert values["L"] == pytest.approx(_residual_loss(0.4))
+    slope = (_residual_loss(0.4 + 1e-6) - _residual_loss(0.4 - 1e-6)) / 2e-6
+    assert values["dL/dw1_1_1"] == pytest.approx(slope, rel=1e-8)
+    assert verification(problem(RESIDUAL)).agrees
+
+
+def test_the_matrices_of_a_residual_layer_hold() -> None:
+    solved = solve(problem(RESIDUAL))
+    blocks = solution(solved, Choices(form="matrix")).blocks
+    lines = {block.lines[0].left: block.lines for block in blocks if isinstance(block, Derivation)}
+    assert shape(Name("a(1)"), 2, 1) in children(lines[Name("z(2)")][0].right)
+    assert shape(Name("x"), 2, 1) in children(lines[Name("z(3)")][0].right)
+    checked = 0
+    for left, derivation in lines.items():
+        result = derivation[-1].right
+        for line in derivation[1:]:
+            if line.right != result and isinstance(result, Matrix):
+                checked += _compare(line.right, result, solved, left)
+    assert checked > 20
+
+
+def _compare(formula: Formula, result: Matrix, solved: Run, left: Formula) -> int:
+    """How many entries of a line, worked out as matrices, are those of the result."""
+    got, want = _array(formula, solved), _array(result, solved)
+    for row, other in zip(got, want, strict=True):
+        assert row == pytest.approx(other, rel=2e-3, abs=2e-4), left
+    return sum(map(len, want))
+
+
+def _array(formula: Formula, solved: Run) -> list[list[float]]:
+    match formula:
+        case Matrix(rows):
+            look = solved.iterations[0].values.__getitem__
+            return [[float(evaluate(entry, look)) for entry in row] for row in rows]
+        case Shown("transpose", (inner,)):
+            return list(map(list, zip(*_array(inner, solved), strict=True)))
+        case Shown("shape", (inner, _)):
+            return _array(inner, solved)
+        case Shown("matmul", (first, *others)):
+            whole = _array(first, solved)
+            for other in others:
+                columns = list(zip(*_array(other, solved), strict=True))
+                whole = [[sum(map(mul, row, each)) for each in columns] for row in whole]
+            return whole
+        case Shown("hadamard", parts):
+            return _entrywise(math.prod, [_array(part, solved) for part in parts])
+        case Sum(terms):
+            return _entrywise(sum, [_array(term, solved) for term in terms])
+        case Negative(inner):
+            return [[-each for each in row] for row in _array(inner, solved)]
+        case Call(name, (inner,)):
+            rule = {"tanh": math.tanh, "sigmoid": lambda z: 1 / (1 + math.exp(-z))}[name]
+            return [[rule(each) for each in row] for row in _array(inner, solved)]
+        case _:
+            raise AssertionError(formula)
+
+
+def _entrywise(
+    combine: Callable[[Sequence[float]], float], arrays: Sequence[list[list[float]]]
+) -> list[list[float]]:
+    return [
+        [combine(entries) for entries in zip(*rows, strict=True)]
+        for rows in zip(*arrays, strict=True)
+    ]
+
+
+def test_delta_is_a_gradient_and_no_slope() -> None:
+    spelling = spelling_of(solve(problem(RESIDUAL)).iterations[0].graph, deltas=True)
+    assert isinstance(spelling("dz2_1/da1_1"), Derivative)  # w + 1, by the value that is added
+    assert isinstance(spelling("dL/dz2_1"), Symbol)
+
+
+def test_the_picture_and_the_blank_sheet_show_what_is_added() -> None:
+    solved = solve(problem(RESIDUAL))
+    picture = diagram(solved)
+    names = [node.name for node in picture.nodes]
+    edges = {(names[edge.start], names[edge.end]) for edge in picture.edges if edge.label is None}
+    assert {(Name("a1_1"), Name("a2_1")), (Name("x2"), Name("yhat2"))} <= edges
+    text = [
+        part.text
+        for block in blank(solved).blocks
+        if isinstance(block, Paragraph)
+        for part in block.text
+        if isinstance(part, Text)
+    ]
+    assert "To z of layer 2 the output of layer 1 is added, unit by unit." in text
+    assert "To z of layer 3 the inputs are added, unit by unit." in text
+
+
+def test_a_path_that_is_forgotten_is_one_slip() -> None:
+    checker = Checker(problem(RESIDUAL))
+    values = solve(problem(RESIDUAL)).iterations[0].values
+    truth = {name: float(value) for name, value in values.items() if value is not None}
+    forgotten = truth["dL/dz2_1"] * 0.7 + truth["dL/dz2_2"] * -0.6  # only through the weights
+    answers = "".join(f"  {name}: {truth[name]}\n" for name in ("dL/dz2_1", "dL/dz2_2"))
+    text = f"answers:\n{answers}  dL/da1_1: {forgotten}\n"
+    report = checker.mark(parse_submission("a.yaml", text))
+    found = {answer.name: answer for answer in report.answers}
+    assert found["dL/dz2_1"].verdict == "correct"
+    assert found["dL/da1_1"].verdict != "correct"
+    assert found["dL/da1_1"].mistake is not None
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [("add: 2", "from 1 to 1"), ("add: 0", "from 1 to 1"), ("add: there", "number")],
+)
+def test_what_cannot_be_added_is_refused(written: str, said: str) -> None:
+    with pytest.raises(ProblemError, match=said):
+        problem(RESIDUAL.replace("add: 1", written))
+
+
+def test_what_is_added_has_a_value_for_each_unit() -> None:
+    wide = RESIDUAL.replace("[[0.4, -0.9], [0.3, 0.8]], biases: [0.1, -0.5]", "[[0.4, -0.9]]")
+    wide = wide.replace("[[0.7, 0.2], [-0.6, 0.5]]", "[[0.7], [-0.6]]")
+    with pytest.raises(ProblemError, match="2 units cannot add 1 value"):
+        problem(wide)
