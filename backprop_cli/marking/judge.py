@@ -581,7 +581,7 @@ class NumberJudge:
         work = self.guess or self.work
         if explanation is not None and explanation.slot != node.slot:
             slot, value = explanation.slot, explanation.value
-            found: tuple[float, float] | None = (value, abs(value) * 1e-3 + given.unit * 0)
+            found: tuple[float, float] | None = (value, abs(value) * 1e-3)
         else:
             hidden = [
                 p for p in node.parents if not work.written[p] and p >= self.key.structure.leaves
@@ -596,9 +596,9 @@ class NumberJudge:
             return
         value, unit = found
         truth = self.key.truth[slot]
-        if not math.isfinite(value) or (value in (0.0, 1.0) and truth not in (0.0, 1.0)):
-            return
-        if abs(value) <= unit:
+        reason = explanation is not None and explanation.idea is not None
+        trivial = value in (0.0, 1.0) and truth not in (0.0, 1.0)
+        if not math.isfinite(value) or ((trivial or abs(value) <= unit) and not reason):
             return
         if self.guess is None:
             self.guess = self.work.copy()

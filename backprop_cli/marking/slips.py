@@ -30,7 +30,7 @@ WINDOW = 0.5
 """The part of a unit in which a candidate about the number hits it, rounded or cut off."""
 EMPTY = 0.3
 """A 0 fits a slip that gives 0 this often by accident, where other gradients are right."""
-MOST_SEARCHES = 150
+MOST_SEARCHES = 100
 """Steps that are searched for one submission besides those with a number of their own."""
 SIMPLE = 4.0
 """Slips of this rank are seen at a glance where numbers are short."""
@@ -310,6 +310,7 @@ class _Search:
         self.trials: dict[float, float] = {}  # the rank of each number that a candidate gives
         self.lookups: list[tuple[float, float]] = []  # ranks, and how many numbers were tried
         self.tried: set[Idea] = set()
+        self.empty = False  # whether the number is a bare 0
         self.whole = False  # whether numbers are short here, so that one fits in all its digits
         self._sorted: list[tuple[float, int]] | None = None
 
@@ -317,6 +318,7 @@ class _Search:
         """Slips in the step itself, and in the unwritten steps that it is reached through."""
         value, unit = given.value, given.unit if given.digits else 0.0
         self.whole = self.key.short[node.slot]
+        self.empty = not given.digits
         levels = self.work.levels(node, MOST_HIDDEN)
         self.work.settle(node.needs)
         right = node.function(self.work.v)
@@ -360,7 +362,7 @@ class _Search:
             tried = float(bisect_right(ranks, each.simple + CLOSE))
             tried -= self.whole and each.simple <= SIMPLE
             tried += sum(times for rank, times in self.lookups if rank <= each.simple + CLOSE)
-            chance = EMPTY if each.near == EMPTY else min(1.0, tried * each.near)
+            chance = EMPTY if self.empty else min(1.0, tried * each.near)
             rated.append(each._replace(chance=chance))
         return rated
 
@@ -416,7 +418,7 @@ class _Search:
         value, unit, right = target.value, target.unit, target.right
         if not value:
             if abs(result) <= CLOSE * abs(right) and abs(right) > target.apart:
-                self.found.append(Explanation(simple, 0.0, slip[0], *at, slip[1], simple, EMPTY))
+                self.found.append(Explanation(simple, 0.0, slip[0], *at, slip[1], simple))
             return
         ratio = result / value
         if not 1 / ABOUT < ratio < ABOUT or abs(result - right) <= target.apart:

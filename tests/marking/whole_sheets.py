@@ -267,6 +267,12 @@ def ideas(random: Random) -> Mapping[str, tuple[dict[str, Any], Callable[[Proble
             return None
         return plain(step, v) * v["x1" if step.of[1] == "1" else "a1_1"]
 
+    def own_class_only(step: Step, v: Values) -> float | None:
+        if step.kind != "upstream" or step.product is None or step.unit is None:
+            return None
+        place = step.unit.index
+        return -v[f"y{place}"] * (1 - v[f"yhat{place}"])
+
     return {
         "added": ({}, always(of_kind(("update",), added))),
         "no rate": (
@@ -293,6 +299,7 @@ def ideas(random: Random) -> Mapping[str, tuple[dict[str, Any], Callable[[Proble
             always(of_kind(("state",), other_momentum)),
         ),
         "stale": ({"steps": 2}, always(Idea(stale=True))),
+        "own class only": ({"softmax": True}, always(Idea(own_class_only))),
         "rows too low": ({}, always(Idea(shift=1))),
         "no bias, softmax": ({"softmax": True}, always(of_kind(("preactivation",), without_bias))),
     }
