@@ -128,10 +128,13 @@ def _softmax_slopes(
 def layer_outputs(graph: Graph, step: Step) -> list[Step]:
     """The steps that apply the same row to the same scores: the outputs of a softmax, in order."""
     assert step.applied is not None
+    if len(step.applied.arguments) == 1:
+        return [step]
     found = {
         other.applied.own: other
         for other in graph.steps
         if other.applied is not None
+        and other.sample == step.sample
         and other.section in ("forward", "loss")
         and other.rule == step.rule
         and other.applied.arguments == step.applied.arguments

@@ -87,6 +87,18 @@ class Views:
     layers: tuple[LayerViews, ...]
     targets: View | None
 
+    @property
+    def tied(self) -> bool:
+        """Whether a weight stands in several places, and collects its gradient from each."""
+        found = [
+            entry
+            for layer in self.layers
+            for row in layer.weights.entries.rows
+            for entry in row
+            if entry != ZERO
+        ]
+        return len(set(found)) < len(found)
+
     def handed_on(self, view: View) -> str:
         """What a sentence calls the values that a layer hands on."""
         found = next((layer.depth for layer in self.layers if layer.a is view), None)
@@ -109,9 +121,6 @@ def views(graph: Graph) -> Views | str:
             return f"layer {depth} is more than a weighted sum"
         layers.append(layer)
         handed.append(layer.a)
-    weights = [name for layer in layers for name in names_in(layer.weights.entries)]
-    if len(set(weights)) < len(weights):
-        return "weights stand in several places"
     return Views(handed[0], tuple(layers), targets)
 
 

@@ -62,7 +62,16 @@ class Layer:
     bias_input: Number = Number("1")
     batch_norm: BatchNorm | None = None
     add: int | None = None  # the layer whose output is added to z, 0 for the inputs
+    tied: Tied | None = None
     initialised: str | None = None  # "uniform, low −0.1, high 0.1, seed 7" when drawn
+
+
+@dataclass(frozen=True)
+class Tied:
+    """The layer whose weights these are, rows and columns exchanged if `transposed`."""
+
+    layer: int
+    transposed: bool
 
 
 @dataclass(frozen=True)

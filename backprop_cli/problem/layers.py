@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from backprop_cli.formula.nodes import Number
 from backprop_cli.problem.batch_norm import read_batch_norm
 from backprop_cli.problem.biases import Biases, read_bias_input, read_biases
-from backprop_cli.problem.forms import Layer
+from backprop_cli.problem.forms import Layer, Tied
 from backprop_cli.problem.initializer_use import initializer
 from backprop_cli.problem.layer_place import LayerPlace, NamedCell
 from backprop_cli.problem.samples import counted
 from backprop_cli.problem.unit_activations import listed_activations, per_unit
-from backprop_cli.problem.values import Fields, Report, fields, integer, is_number, items
+from backprop_cli.problem.values import Fields, Report, fields, integer, is_number, items, truth
 from backprop_cli.problem.weights import MOST_PARAMETERS, MOST_UNITS, Grid, WrittenWeights, full
 from backprop_cli.problem.yaml_tree import Entries, Items, Node, Scalar
 
@@ -109,7 +109,12 @@ class _LayerReader:
         activations = listed_activations(own, self.at)
         self._note(own)
         weights = own.get("weights")
-        grid = self._weights(own, weights, len(activations))
+        tied = self._tied(weights) if _is_tied(weights) else None
+        grid = None
+        if tied is not None:
+            grid = self._shared(own, tied, weights or self.at.node)
+        elif not _is_tied(weights):
+            grid = self._weights(own, weights, len(activations))
         self._check_size(room)
         if self.too_large:
             return None
@@ -120,7 +125,7 @@ class _LayerReader:
         if (found := own.get("bias_input")) is not None:
             bias_input = read_bias_input(found, self.report) or bias_input
         drawn = None
-        if isinstance(weights, Entries):
+        if isinstance(weights, Entries) and not _is_tied(weights):
             drawn = initializer(weights, self.report, "weights", self.at.index)
         if self.units is None or self.fan_in is None:
             return None
@@ -149,8 +154,46 @@ class _LayerReader:
             bias_input=bias_input,
             batch_norm=batch_norm,
             add=added,
+            tied=tied,
             initialised="; ".join(sentences) or None,
         )
+
+    def _tied(self, node: Node | None) -> Tied | None:
+        """`{same_as: 1, transposed: true}`"""
+        assert isinstance(node, Entries)
+        what, last = f"`weights` of {self.at}", self.at.index - 1
+        own = fields(node, self.report, what, ("same_as", "transposed"))
+        place = own.get("same_as")
+        if place is None or not last:
+            why = "does not say which layer's" if last else "are those of a layer below, of none"
+            self.report.error("missing-value", f"{what} {why}", node, "write `same_as: 1`")
+            return None
+        layer = integer(place, self.report, f"`same_as` of {self.at}", 1, last)
+        transposed = own.read("transposed", lambda n: truth(n, self.report, "`transposed`"), False)
+        if layer is None or not self.all.structured:
+            return None
+        return Tied(layer, transposed)
+
+    def _shared(self, own: Fields, tied: Tied, node: Node) -> Grid | None:
+        """The weights of the layer that this one shares them with, if their shape fits."""
+        other = self.all.layers[tied.layer - 1]
+        shape = (other.units, other.fan_in)
+        self.units, needed = shape[::-1] if tied.transposed else shape
+        if (said := own.get("units")) is not None:
+            integer(said, self.report, f"`units` of {self.at}", self.units, self.units)
+        if needed != self.fan_in:
+            self.report.error(
+                "shape",
+                f"{self.at} gets {counted(self.fan_in or 0, 'value')}, and these weights are for"
+                f" {counted(needed, 'value')}",
+                node,
+                None if tied.transposed else "`transposed: true` exchanges rows and columns",
+            )
+            return None
+        values = other.weights or ((None,) * other.fan_in,) * other.units
+        if tied.transposed:
+            return Grid(tuple(zip(*values, strict=True)), tuple(zip(*other.connected, strict=True)))
+        return Grid(values, other.connected)
 
     def _added(self, node: Node, units: int) -> int | None:
         """The layer that `add` names, 0 for the inputs: one below with as many values."""
@@ -236,6 +279,10 @@ class _LayerReader:
                     node.items[unit - 1],
                     "`null` means that there is no connection; a weight can be 0",
                 )
+
+
+def _is_tied(node: Node | None) -> bool:
+    return isinstance(node, Entries) and any(key.text == "same_as" for key, _ in node.entries)
 
 
 def _units_alone(node: Node) -> str | None:

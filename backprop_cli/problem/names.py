@@ -55,7 +55,7 @@ class NetworkNames:
                 found[self.a(depth, unit)] = f"a{number}"
                 if layer.bias == "each":
                     found[self.bias(depth, unit)] = f"b{number}"
-                for source in range(1, layer.fan_in + 1):
+                for source in range(1, layer.fan_in + 1) if layer.tied is None else ():
                     first, second = self._ordered(number, source)
                     found[self.weight(depth, unit, source)] = (
                         f"w{first}_{second}" if wide else f"w{first}{second}"
@@ -98,6 +98,9 @@ class NetworkNames:
 
     def weight(self, layer: int, unit: int, source: int) -> str:
         """The weight into `unit` of `layer` from `source` of the layer before."""
+        if (tied := self._layer(layer).tied) is not None:
+            pair = (source, unit) if tied.transposed else (unit, source)
+            return self.weight(tied.layer, *pair)
         if self.sequential:
             return f"w{self._weight_numbers[layer, unit, source]}"
         first, second = self._ordered(unit, source)
@@ -131,7 +134,7 @@ class NetworkNames:
                 (unit, source)
                 for unit in range(1, row.units + 1)
                 for source in range(1, row.fan_in + 1)
-                if row.connected[unit - 1][source - 1]
+                if row.connected[unit - 1][source - 1] and row.tied is None
             ]
             if self.notation.weight_order == "by_input":
                 pairs.sort(key=lambda pair: (pair[1], pair[0]))

@@ -293,6 +293,14 @@ def _layer() -> Schema:
                 "anyOf": [
                     _list(_list(weight), MOST_UNITS),
                     _reference("initializer"),
+                    _object(
+                        "The weights of a layer below, as they are or transposed.",
+                        {
+                            "same_as": {"type": "integer", "minimum": 1},
+                            "transposed": {"type": "boolean", "default": False},
+                        },
+                        required=["same_as"],
+                    ),
                     {"type": "null"},
                 ],
             },

@@ -53,6 +53,8 @@ def arrays_of(sheet: Sheet) -> Views | str:
     found = sheet.arrays
     if isinstance(found, Views) and any(layer.normalised for layer in found.layers):
         return "batch normalisation ties the samples together"
+    if isinstance(found, Views) and found.tied:
+        return "weights stand in several places"
     return found
 
 

@@ -377,3 +377,52 @@ def test_what_is_added_has_a_value_for_each_unit() -> None:
     wide = wide.replace("[[0.7, 0.2], [-0.6, 0.5]]", "[[0.7], [-0.6]]")
     with pytest.raises(ProblemError, match="2 units cannot add 1 value"):
         problem(wide)
+
+
+# Tied weights are the same parameters
+
+AUTOENCODER = """
+inputs: [1, -0.5, 0.3]
+targets: [1, -0.5, 0.3]
+layers:
+  - {weights: [[0.4, -0.9, 0.2], [0.3, 0.8, -0.6]], biases: [0.1, -0.5], activation: tanh}
+  - {weights: {same_as: 1, transposed: true}, biases: [0, 0.1, 0.2], activation: identity}
+loss: half_squared_error
+learning_rate: 0.1
+"""
+
+
+def _rebuilt(w: float) -> float:
+    """The loss by w1_1_2, from the definition of the net alone."""
+    weights, x = [[0.4, w, 0.2], [0.3, 0.8, -0.6]], [1, -0.5, 0.3]
+    h = [math.tanh(sum(map(mul, row, x)) + b) for row, b in zip(weights, (0.1, -0.5), strict=True)]
+    columns = zip(*weights, strict=True)
+    out = [sum(map(mul, c, h)) + b for c, b in zip(columns, (0, 0.1, 0.2), strict=True)]
+    return 0.5 * sum((a - b) ** 2 for a, b in zip(out, x, strict=True))
+
+
+def test_a_tied_weight_collects_from_both_layers() -> None:
+    solved = solve(problem(AUTOENCODER))
+    graph, values = solved.iterations[0].graph, solved.iterations[0].values
+    assert values["L"] == pytest.approx(_rebuilt(-0.9))
+    slope = (_rebuilt(-0.9 + 1e-6) - _rebuilt(-0.9 - 1e-6)) / 2e-6
+    assert values["dL/dw1_1_2"] == pytest.approx(slope, rel=1e-7)
+    assert not any(name.startswith("w2") for name in graph.leaf)
+    assert {link.child for link in graph.step["dL/dw1_1_2"].links} == {"z1_1", "z2_2"}
+    assert verification(problem(AUTOENCODER)).agrees
+
+
+def test_shared_weights_are_written_in_no_matrices() -> None:
+    blocks = solution(solve(problem(AUTOENCODER)), Choices(form="matrix")).blocks
+    said = [block.text[0] for block in blocks if isinstance(block, Callout)]
+    assert Text("There is no matrix form here: weights stand in several places.") in said
+    picture = diagram(solve(problem(AUTOENCODER)))
+    labels = [edge.label for edge in picture.edges]
+    assert labels.count(Name("w1_1_2")) == 2
+
+
+def test_tied_weights_have_to_fit() -> None:
+    with pytest.raises(ProblemError, match="gets 2 values, and these weights are for 3 values"):
+        problem(AUTOENCODER.replace(", transposed: true", ""))
+    with pytest.raises(ProblemError, match="from 1 to 1"):
+        problem(AUTOENCODER.replace("same_as: 1", "same_as: 2"))
