@@ -241,6 +241,12 @@ def _texts(answer: Answer) -> tuple[str, ...]:
     return (repr(float(answer)),)
 
 
+def _page(format: str, document: Document, **layout: Any) -> str:
+    from backprop_cli.render.formats import render
+
+    return str(render(format, document, **layout))
+
+
 @dataclass(frozen=True)
 class Solution:
     """A solved problem: its values by name, and its worked solution in every format.
@@ -331,25 +337,17 @@ class Solution:
         return self._document(pictures=True)
 
     def to_text(self, width: int = 80, ascii: bool = False) -> str:
-        from backprop_cli.render import text
-
-        return text.render(self.document, width=width, ascii=ascii)
+        return _page("text", self.document, width=width, ascii=ascii)
 
     def to_markdown(self) -> str:
-        from backprop_cli.render import markdown
+        return _page("markdown", self.illustrated)
 
-        return markdown.render(self.illustrated)
-
-    def to_latex(self) -> str:
-        from backprop_cli.render import latex
-
-        return latex.render(self.illustrated)
+    def to_latex(self, paper: str = "a4") -> str:
+        return _page("latex", self.illustrated, paper=paper)
 
     def to_html(self) -> str:
         """A whole page in one file."""
-        from backprop_cli.render import html
-
-        return html.render(self.illustrated)
+        return _page("html", self.illustrated)
 
     def to_pdf(self, paper: str = "a4") -> bytes:
         """Pages, `a4` or `letter`. Needs the extra: `pip install 'backprop-cli[pdf]'`."""
@@ -431,9 +429,7 @@ class Marks:
         return marked(replace(self.head, reveal=reveal), self.report, self.graph)
 
     def to_text(self, width: int = 80, ascii: bool = False, reveal: bool = False) -> str:
-        from backprop_cli.render import text
-
-        return text.render(self.document(reveal), width=width, ascii=ascii)
+        return _page("text", self.document(reveal), width=width, ascii=ascii)
 
     def __str__(self) -> str:
         return self.to_text()
@@ -444,9 +440,7 @@ class Marks:
         return html.fragment(self.document())
 
     def _repr_markdown_(self) -> str:
-        from backprop_cli.render import markdown
-
-        return markdown.render(self.document())
+        return _page("markdown", self.document())
 
     def __repr__(self) -> str:
         return f"<Marks: {self.score:g} of {self.max_score:g}>"

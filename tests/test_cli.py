@@ -124,7 +124,7 @@ def test_stdin_is_a_dash() -> None:
         (["help", "answer"], "did you mean `answers`?"),
         (["explain", "unknown-activaton"], "did you mean `unknown-activation`?"),
         (["explain", "42"], "in brackets"),
-        (["worksheet", SHEET, "--format", "sympy"], "SymPy"),
+        (["worksheet", SHEET, "--format", "sympy"], "it has text, markdown"),
         (["draw", SHEET, "--format", "png"], "mermaid"),
         (["draw", SHEET, "--output", "net.png"], ".svg"),
         ([], "Usage: backprop"),

@@ -10,11 +10,11 @@ import typer
 
 from backprop_cli import completion
 from backprop_cli.cli.app import FILES, OK, WRONG_INPUT, UsageProblem, command
-from backprop_cli.cli.formats import ENDINGS, Files, Format
-from backprop_cli.cli.options import Ascii, Output, Width
-from backprop_cli.cli.shared import by_ending, only_one, refuse, rendered
+from backprop_cli.cli.options import Ascii, Files, Layout, Output, Width
+from backprop_cli.cli.shared import chosen_format, deliver_document, only_one, refuse
 from backprop_cli.console import complain, deliver, file_of, write
 from backprop_cli.diagnostics import ProblemError, escape, quote, render_all
+from backprop_cli.render.formats import PAGES
 
 
 @command(FILES, "backprop new --layers 3-2-1 --activation tanh,sigmoid -o new.yaml")
@@ -74,8 +74,8 @@ def new(
 
     try:
         if list_examples:
-            format = by_ending(output, ENDINGS, Format.TEXT)
-            deliver(rendered(shipped.contents(), format, output, ascii, width), output)
+            format = chosen_format(None, output, PAGES)
+            deliver_document(shipped.contents, format, output, Layout(ascii, width))
             return
         unwritten(output, force)
         if example is not None:

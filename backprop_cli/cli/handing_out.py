@@ -4,35 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from backprop_cli.cli.app import HAND_OUT, UsageProblem, command
-from backprop_cli.cli.formats import (
-    ANSWER_ENDINGS,
-    BLANK_FORMS,
-    ENDINGS,
-    HANDED_OUT_ENDINGS,
-    Form,
-    Format,
-    HandedOut,
-    Paper,
-)
 from backprop_cli.cli.options import (
+    BLANK_FORMS,
     Ascii,
     Digits,
+    Form,
+    Layout,
     Output,
+    Paper,
     PaperSize,
     ProblemFile,
     SheetFormat,
     Student,
     Width,
+    format_option,
 )
 from backprop_cli.cli.shared import (
     TEXT_SHOWN,
-    by_ending,
+    chosen_format,
     complain_of_unused,
+    deliver_document,
     honour,
     known_student,
     read,
@@ -40,6 +36,7 @@ from backprop_cli.cli.shared import (
 )
 from backprop_cli.console import Progress, deliver, file_of
 from backprop_cli.diagnostics import escape
+from backprop_cli.render.formats import ANSWERS, HANDED_OUT, SHEETS, TEXT, YAML, Format, endings
 
 if TYPE_CHECKING:
     from backprop_cli.variants.variant import Variant
@@ -68,38 +65,38 @@ def worksheet(
         raise UsageProblem("--form: a blank sheet is made for reuse, delta or matrix")
     if answers and (digits is not None or form is not Form.REUSE):
         raise UsageProblem("--form and --digits are of the sheet, not of an answer file")
-    chosen = None if answers else format or by_ending(output, ENDINGS, Format.TEXT)
-    honour(chosen, {"--digits": digits})
+    chosen = answer_format(format, output) if answers else chosen_format(format, output, SHEETS)
+    if not answers:
+        honour(chosen, {"--digits": digits})
     problem = read(file, student)
     from backprop_cli.marking.asked import updates_asked
     from backprop_cli.run import solve as solve_problem
     from backprop_cli.worksheet.blank import answers_template, blank
+    from backprop_cli.worksheet.blank_json import blank_json
     from backprop_cli.worksheet.sheet import Choices
 
     run = solve_problem(problem, show=updates_asked(problem))
     complain_of_unused(problem, [iteration.graph for iteration in run.iterations])
-    if chosen is None:
-        deliver(answers_template(run, answer_kind(format, output)), output)
+    if answers:
+        deliver(answers_template(run, cast("AnswerKind", chosen.name)), output)
         return
-    if chosen is Format.JSON:
-        from backprop_cli.worksheet.blank_json import blank_json
+    choices = Choices(form=BLANK_FORMS[form], digits=digits, pictures=chosen.pictured)
+    deliver_document(
+        lambda: blank(run, choices),
+        chosen,
+        output,
+        Layout(ascii, width, paper),
+        json=lambda: blank_json(run),
+    )
 
-        deliver(blank_json(run), output)
-        return
-    choices = Choices(form=BLANK_FORMS[form], digits=digits, pictures=chosen is not Format.TEXT)
-    document = blank(run, choices)
-    deliver(rendered(document, chosen, output, ascii, width, paper), output)
 
-
-def answer_kind(format: Format | None, output: Path | None) -> AnswerKind:
-    """What an answer file to fill in is written as."""
-    if format is Format.JSON:
-        return "json"
-    if format is not None:
+def answer_format(format: str | None, output: Path | None) -> Format:
+    """What an answer file to fill in is written as: YAML unless the ending says otherwise."""
+    if format not in (None, *ANSWERS):
         raise UsageProblem("an answer file is YAML, JSON or CSV; name it *.yaml, *.json or *.csv")
     file = file_of(output)
     ending = "" if file is None else file.suffix.lower()
-    return ANSWER_ENDINGS.get(ending, "yaml")
+    return ANSWERS[format] if format else endings(ANSWERS).get(ending, YAML)
 
 
 @command(HAND_OUT, "backprop variant own.yaml --student ada")
@@ -111,8 +108,8 @@ def variant(
         typer.Option("--students", metavar="CSV", help="A class: a row for each student."),
     ] = None,
     format: Annotated[
-        HandedOut | None,
-        typer.Option("--format", "-f", help="What each student gets; the problem file by default."),
+        str | None,
+        format_option(HANDED_OUT, "What each student gets", "yaml"),
     ] = None,
     key: Annotated[
         bool, typer.Option("--key", help="The worked solution of each student too.")
@@ -132,9 +129,10 @@ def variant(
     from backprop_cli.variants.roster import file_names, read_roster
     from backprop_cli.variants.variant import Drawer
 
+    chosen = chosen_format(format, None, HANDED_OUT, "yaml")
     drawer = Drawer(read(file))
     if student is not None:
-        if format not in (None, HandedOut.YAML) or key:
+        if chosen is not YAML or key:
             raise UsageProblem(
                 "a sheet of one student's numbers: backprop worksheet (or solve) --student"
             )
@@ -145,45 +143,44 @@ def variant(
     if (folder := file_of(output)) is None:
         raise UsageProblem("--students needs --output DIRECTORY")
     names = file_names(read_roster(students))
-    chosen = format or HandedOut.YAML
     folder.mkdir(parents=True, exist_ok=True)
     variants = {}
     with Progress("students") as progress:
         for each, name in names.items():
             found = variants[each] = drawer.variant(each)
-            path = folder / f"{name}{HANDED_OUT_ENDINGS[chosen]}"
+            path = folder / f"{name}{chosen.endings[0]}"
             deliver(handed_out(found, chosen, each if with_id else None, path, paper), path)
             if key:
-                sheet = HandedOut.TEXT if chosen is HandedOut.YAML else chosen
-                path = folder / f"{name}.key{HANDED_OUT_ENDINGS[sheet]}"
+                sheet = TEXT if chosen is YAML else chosen
+                path = folder / f"{name}.key{sheet.endings[0]}"
                 deliver(key_of(found, sheet, path, paper), path)
             progress(1)
     deliver(numbers_table(variants, names), folder / "variants.csv")
 
 
 def handed_out(
-    found: Variant, chosen: HandedOut, student: str | None, path: Path, paper: Paper
+    found: Variant, chosen: Format, student: str | None, path: Path, paper: Paper
 ) -> str | bytes:
     """What one student of a class gets."""
-    if chosen is HandedOut.YAML:
+    if chosen is YAML:
         return problem_text(found, student)
     from backprop_cli.marking.asked import updates_asked
     from backprop_cli.run import solve as solve_problem
     from backprop_cli.worksheet.blank import blank
 
     run = solve_problem(found.problem, show=updates_asked(found.problem))
-    return rendered(blank(run), Format(chosen.value), path, False, None, paper)
+    return rendered(blank(run), chosen, path, Layout(paper=paper))
 
 
-def key_of(found: Variant, chosen: HandedOut, path: Path, paper: Paper) -> str | bytes:
+def key_of(found: Variant, chosen: Format, path: Path, paper: Paper) -> str | bytes:
     """The worked solution of one student's sheet."""
     from backprop_cli.run import solve as solve_problem
     from backprop_cli.worksheet.sheet import Choices
     from backprop_cli.worksheet.solution import solution
 
     run = solve_problem(found.problem, show=TEXT_SHOWN)
-    document = solution(run, Choices(pictures=chosen in (HandedOut.HTML, HandedOut.PDF)))
-    return rendered(document, Format(chosen.value), path, False, None, paper)
+    document = solution(run, Choices(pictures=chosen.pictured))
+    return rendered(document, chosen, path, Layout(paper=paper))
 
 
 def problem_text(found: Variant, student: str | None) -> str:
@@ -222,14 +219,17 @@ def stress(
     paper: PaperSize = Paper.A4,
 ) -> None:
     """What the variants of a class come to: tries, spread of the values, slips that stay close."""
-    chosen = format or by_ending(output, ENDINGS, Format.TEXT)
+    chosen = chosen_format(format, output, SHEETS)
     problem = read(file)
     from backprop_cli.variants.stress import document, report_json
     from backprop_cli.variants.stress import stress as draw_class
 
     with Progress("students") as progress:
         found = draw_class(problem, students, progress)
-    if chosen is Format.JSON:
-        deliver(report_json(found), output)
-        return
-    deliver(rendered(document(found), chosen, output, ascii, width, paper), output)
+    deliver_document(
+        lambda: document(found),
+        chosen,
+        output,
+        Layout(ascii, width, paper),
+        json=lambda: report_json(found),
+    )

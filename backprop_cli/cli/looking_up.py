@@ -9,10 +9,10 @@ import typer
 
 from backprop_cli import completion
 from backprop_cli.cli.app import EXIT_CODES, LOOK_UP, UsageProblem, app, command
-from backprop_cli.cli.formats import ENDINGS, Format, Paper
-from backprop_cli.cli.options import Ascii, Output, PaperSize, SheetFormat, Width
-from backprop_cli.cli.shared import by_ending, read, rendered
-from backprop_cli.console import deliver
+from backprop_cli.cli.options import Ascii, Layout, Output, Paper, PaperSize, SheetFormat, Width
+from backprop_cli.cli.shared import chosen_format, deliver_document, read
+from backprop_cli.render import formats
+from backprop_cli.render.formats import SHEETS, TEXT
 
 if TYPE_CHECKING:
     from backprop_cli.worksheet.document import Block
@@ -45,15 +45,18 @@ def list_rules(
     from backprop_cli.worksheet.catalogue import UnknownRule, catalogue
     from backprop_cli.worksheet.catalogue_json import catalogue_json
 
-    chosen = format or by_ending(output, ENDINGS, Format.TEXT)
+    chosen = chosen_format(format, output, SHEETS)
+    named = what or ()
     try:
-        if chosen is Format.JSON:
-            deliver(catalogue_json(what or ()), output)
-            return
-        document = catalogue(what or ())
+        deliver_document(
+            lambda: catalogue(named),
+            chosen,
+            output,
+            Layout(ascii, width, paper),
+            json=lambda: catalogue_json(named),
+        )
     except UnknownRule as error:
         raise UsageProblem(str(error)) from None
-    deliver(rendered(document, chosen, output, ascii, width, paper), output)
 
 
 @command(LOOK_UP, "backprop help marking", name="help")
@@ -82,7 +85,7 @@ def help_on(
             document = manual.page(topic, command_helps(), command_tables())
         except manual.UnknownTopic as error:
             raise UsageProblem(str(error)) from None
-    deliver(rendered(document, Format.TEXT, None, ascii, width), None)
+    deliver_document(lambda: document, TEXT, None, Layout(ascii, width))
 
 
 @command(LOOK_UP, "backprop explain missing-path")
@@ -116,7 +119,7 @@ def explain(
             document = manual.explanation(code)
         except manual.UnknownTopic as error:
             raise UsageProblem(str(error)) from None
-    deliver(rendered(document, Format.TEXT, None, ascii, width), None)
+    deliver_document(lambda: document, TEXT, None, Layout(ascii, width))
 
 
 def command_tables() -> Mapping[str, Callable[[], Sequence[Block]]]:
@@ -124,9 +127,12 @@ def command_tables() -> Mapping[str, Callable[[], Sequence[Block]]]:
     from backprop_cli.manual import heading, two_columns
     from backprop_cli.worksheet.document import Listing
 
+    everything = {**formats.SOLUTIONS, **formats.PICTURES, **formats.REPORTS, **formats.ANSWERS}
+    endings = [(name, ", ".join(each.endings)) for name, each in everything.items()]
     codes = [(str(code), meaning) for code, meaning in EXIT_CODES.items()]
     return {
         "commands": lambda: [two_columns(("Command", "Does"), list(command_lines().items()))],
+        "formats": lambda: [two_columns(("Format", "Ending of a file"), endings)],
         "exit codes": lambda: [two_columns(("Exit code", "Means"), codes)],
         "options": lambda: [
             block

@@ -10,15 +10,25 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from backprop_cli.cli.app import MARK, NOT_PASSED, OK, WRONG_INPUT, UsageProblem, command
-from backprop_cli.cli.formats import (
-    FEEDBACK_ENDINGS,
-    REPORT_ENDINGS,
-    SHEETS,
-    Format,
-    ReportFormat,
+from backprop_cli.cli.options import (
+    Ascii,
+    Layout,
+    Output,
+    Paper,
+    PaperSize,
+    ProblemFile,
+    Student,
+    Width,
+    format_option,
 )
-from backprop_cli.cli.options import Ascii, Output, ProblemFile, Student, Width
-from backprop_cli.cli.shared import by_ending, complain_of_unused, known_student, read, rendered
+from backprop_cli.cli.shared import (
+    chosen_format,
+    complain_of_unused,
+    deliver_document,
+    known_student,
+    read,
+    rendered,
+)
 from backprop_cli.console import (
     Progress,
     complain,
@@ -30,6 +40,7 @@ from backprop_cli.console import (
     writes_unicode,
 )
 from backprop_cli.diagnostics import escape
+from backprop_cli.render.formats import MARKDOWN, PAGES, REPORTS, Format
 
 if TYPE_CHECKING:
     from backprop_cli.marking.check import Checker
@@ -53,9 +64,7 @@ def check(
             metavar="ANSWERS", help="Answer files (YAML, JSON, CSV), or folders and zips of them."
         ),
     ],
-    format: Annotated[
-        ReportFormat | None, typer.Option("--format", "-f", help="What to report; text by default.")
-    ] = None,
+    format: Annotated[str | None, format_option(REPORTS, "What to report")] = None,
     output: Output = None,
     pass_mark: Annotated[
         float | None,
@@ -82,14 +91,15 @@ def check(
     ] = None,
     ascii: Ascii = False,
     width: Width = None,
+    paper: PaperSize = Paper.A4,
 ) -> None:
     """Mark answer files: honest rounding costs nothing, one slip costs one mark."""
-    chosen = format or by_ending(output, REPORT_ENDINGS, ReportFormat.TEXT)
+    chosen = chosen_format(format, output, REPORTS)
     if [file, *answers].count("-") > 1:
         raise UsageProblem("only one file can be read from stdin")
     problem = read(file)
     from backprop_cli.marking.hand_in import named, places
-    from backprop_cli.marking.reports import REPORTS
+    from backprop_cli.marking.reports import REPORTS as WRITERS
     from backprop_cli.marking.reports.tally import Tally
     from backprop_cli.variants.roster import read_roster
     from backprop_cli.variants.students import Marker
@@ -113,13 +123,13 @@ def check(
     with Progress("submissions marked") as progress:
         reports = tally.watch(marked_files(marker, found, progress))
         if feedback is not None:
-            sheet = SHEETS.get(chosen, Format.MARKDOWN)
-            reports = with_feedback(checker, reports, feedback, sheet)
-        if chosen in SHEETS:
-            document = marking_document(checker, reports, tally)
-            deliver(rendered(document, SHEETS[chosen], output, ascii, width), output)
+            page = PAGES.get(chosen.name, MARKDOWN)
+            reports = with_feedback(checker, reports, feedback, page, paper)
+        if (writer := WRITERS.get(chosen.name)) is not None:
+            deliver_stream(writer(checker.head, reports), output)
         else:
-            deliver_stream(REPORTS[chosen.value](checker.head, reports), output)
+            document = marking_document(checker, reports, tally)
+            deliver_document(lambda: document, chosen, output, Layout(ascii, width, paper))
     raise typer.Exit(verdict(tally, exit_zero))
 
 
@@ -136,7 +146,11 @@ def marked_files(
 
 
 def with_feedback(
-    checker: Checker, reports: Iterator[SubmissionReport], folder: Path, format: Format
+    checker: Checker,
+    reports: Iterator[SubmissionReport],
+    folder: Path,
+    format: Format,
+    paper: Paper,
 ) -> Iterator[SubmissionReport]:
     """The same reports, each written as a sheet of its own too, under its student's name."""
     from backprop_cli.variants.roster import FileNames
@@ -148,9 +162,9 @@ def with_feedback(
         raise UsageProblem(f"--feedback: {escape(str(folder))}: {error.strerror}") from None
     names = FileNames()
     for report in reports:
-        path = folder / (names.of(report.student) + FEEDBACK_ENDINGS[format])
+        path = folder / (names.of(report.student) + format.endings[0])
         document = marked(checker.head, report, checker.graph)
-        deliver(rendered(document, format, path, False, None), path)
+        deliver(rendered(document, format, path, Layout(paper=paper)), path)
         yield report
 
 

@@ -2,19 +2,69 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal, NamedTuple
 
 import typer
 
-from backprop_cli.cli.formats import Format, Paper
+from backprop_cli.render.formats import SHEETS, Format
+
+
+class Form(StrEnum):
+    """How gradients are written."""
+
+    REUSE = "reuse"
+    CHAIN = "chain"
+    DELTA = "delta"
+    MATRIX = "matrix"
+    GATES = "gates"
+
+
+BLANK_FORMS: Mapping[Form, Literal["reuse", "delta", "matrix"]] = {
+    Form.REUSE: "reuse",
+    Form.DELTA: "delta",
+    Form.MATRIX: "matrix",
+}
+"""What a blank sheet has room for."""
+
+
+class Paper(StrEnum):
+    A4 = "a4"
+    LETTER = "letter"
+
+
+class Files(StrEnum):
+    """The files that a schema describes."""
+
+    PROBLEM = "problem"
+    ANSWERS = "answers"
+
+
+class Layout(NamedTuple):
+    """How a page is laid out, as far as its format has a use for it."""
+
+    ascii: bool = False
+    width: int | None = None
+    paper: Paper = Paper.A4
+
+
+def format_option(formats: Mapping[str, Format], what: str, usual: str = "text") -> Any:
+    """`--format`, with the names that it may have."""
+    names = list(formats)
+    return typer.Option(
+        *("--format", "-f"),
+        metavar="NAME",
+        help=f"{what}: {', '.join(names)}; {usual} by default.",
+        autocompletion=lambda: names,
+    )
+
 
 ProblemFile = Annotated[
     str, typer.Argument(metavar="FILE", help="Problem file (YAML); - reads stdin.")
 ]
-SheetFormat = Annotated[
-    Format | None, typer.Option("--format", "-f", help="What to write; text by default.")
-]
+SheetFormat = Annotated[str | None, format_option(SHEETS, "What to write")]
 Output = Annotated[
     Path | None,
     typer.Option(

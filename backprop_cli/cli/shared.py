@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from enum import StrEnum
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar, assert_never
+from typing import TYPE_CHECKING
 
 from backprop_cli.cli.app import UsageProblem
-from backprop_cli.cli.formats import Format, Paper
+from backprop_cli.cli.options import Layout
 from backprop_cli.console import (
     Undeliverable,
     complain,
+    deliver,
     file_of,
     wants_color,
     width_of_page,
     writes_unicode,
 )
 from backprop_cli.diagnostics import escape, nearest, quote, render_all
+from backprop_cli.render.formats import Format, NoRenderer, endings, render
 from backprop_cli.together import conflict
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from backprop_cli.worksheet.document import Document
 
 
-Kind = TypeVar("Kind", bound=StrEnum)
 TEXT_SHOWN = 2
 """So many updates are written in full on a sheet unless --show says otherwise."""
 
@@ -51,18 +51,25 @@ def known_student(student: str) -> str:
     return student
 
 
-def by_ending(output: Path | None, endings: Mapping[str, Kind], usual: Kind) -> Kind:
-    """The format that the ending of the output file names; the usual one where it has none."""
+def chosen_format(
+    asked: str | None, output: Path | None, formats: Mapping[str, Format], usual: str = "text"
+) -> Format:
+    """The format asked for, else the one that the ending of the output file names; the usual one
+    where it has none."""
+    if asked is not None and asked not in formats:
+        raise UsageProblem(
+            f"--format {quote(asked)} is none of this command; it has {', '.join(formats)}"
+        )
     file = file_of(output)
-    if file is None or not file.suffix:
-        return usual
-    kind = endings.get(file.suffix.lower())
-    if kind is None:
+    if asked is not None or file is None or not file.suffix:
+        return formats[asked or usual]
+    by_ending = endings(formats)
+    if (named := by_ending.get(file.suffix.lower())) is None:
         raise UsageProblem(
             f"the ending {quote(file.suffix)} names no format; "
-            f"use one of {', '.join(endings)} or --format"
+            f"use one of {', '.join(by_ending)} or --format"
         )
-    return kind
+    return named
 
 
 def only_one(wanted: Mapping[str, bool]) -> str:
@@ -82,58 +89,40 @@ def refuse(chosen: str, where: str, **options: object) -> None:
             raise UsageProblem(f"{option} belongs to {where} and means nothing with {chosen}")
 
 
-def honour(format: StrEnum | None, given: Mapping[str, object]) -> None:
+def honour(format: Format, given: Mapping[str, object]) -> None:
     """Refuse the options of a command that it cannot honour beside the others."""
-    named = {} if format is None else {f"--format {format.value}": True}
-    if (reason := conflict({**given, **named})) is not None:
+    if (reason := conflict({**given, f"--format {format.name}": True})) is not None:
         raise UsageProblem(reason)
 
 
-def rendered(
-    document: Document,
+def deliver_document(
+    document: Callable[[], Document],
     format: Format,
     output: Path | None,
-    ascii: bool,
-    width: int | None,
-    paper: Paper = Paper.A4,
+    layout: Layout,
+    **data: Callable[[], str],
+) -> None:
+    """What a command has to say, as a page; or as data, for which it has a writer by format."""
+    write = data.get(format.name)
+    deliver(write() if write else rendered(document(), format, output, layout), output)
+
+
+def rendered(
+    document: Document, format: Format, output: Path | None, layout: Layout
 ) -> str | bytes:
     """The document in a format, as far as possible in signs that its reader can take."""
     on_screen = file_of(output) is None
-    match format:
-        case Format.TEXT:
-            from backprop_cli.render import text
-
-            return text.render(
-                document,
-                width=width_of_page(width),
-                ascii=ascii or (on_screen and not writes_unicode()),
-                color=on_screen and wants_color(),
-            )
-        case Format.MARKDOWN:
-            from backprop_cli.render import markdown
-
-            return markdown.render(document)
-        case Format.LATEX:
-            from backprop_cli.render import latex
-
-            return latex.render(document, paper=paper)
-        case Format.HTML:
-            from backprop_cli.render import html
-
-            return html.render(document)
-        case Format.PDF:
-            from backprop_cli.render import pdf
-
-            try:
-                return pdf.render(document, paper=paper)
-            except pdf.PdfUnavailable as missing:
-                raise Undeliverable(str(missing)) from None
-        case Format.JSON:
-            raise UsageProblem("this is not written as JSON")
-        case Format.SYMPY:
-            raise UsageProblem("only a solution is written as a SymPy script")
-        case _:
-            assert_never(format)
+    try:
+        return render(
+            format.name,
+            document,
+            width=width_of_page(layout.width),
+            ascii=layout.ascii or (on_screen and not writes_unicode()),
+            color=on_screen and wants_color(),
+            paper=layout.paper,
+        )
+    except NoRenderer as missing:
+        raise Undeliverable(str(missing)) from None
 
 
 def suggestion(name: str, known: Sequence[str] | dict[str, None]) -> str:

@@ -4,30 +4,44 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, assert_never
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from backprop_cli import completion
 from backprop_cli.cli.app import MISMATCH, OK, SOLVE, UsageProblem, command
-from backprop_cli.cli.formats import ENDINGS, PICTURE_ENDINGS, Form, Format, Paper, Picture
 from backprop_cli.cli.options import (
     Ascii,
     Digits,
+    Form,
+    Layout,
     Output,
+    Paper,
     PaperSize,
     ProblemFile,
     SheetFormat,
     Student,
     Width,
+    format_option,
 )
-from backprop_cli.cli.shared import TEXT_SHOWN, by_ending, honour, read, rendered, suggestion
+from backprop_cli.cli.shared import (
+    TEXT_SHOWN,
+    chosen_format,
+    deliver_document,
+    honour,
+    read,
+    suggestion,
+)
 from backprop_cli.console import Progress, deliver
 from backprop_cli.diagnostics import quote
+from backprop_cli.render.formats import JSON, PICTURES, SHEETS, SOLUTIONS, TEXT
+from backprop_cli.render.formats import draw as draw_as
 
 if TYPE_CHECKING:
     from backprop_cli.marking.names import AnswerNames
     from backprop_cli.run import Run
+    from backprop_cli.worksheet.document import Document
+    from backprop_cli.worksheet.sheet import Choices
 
 
 JSON_SHOWN = 1000
@@ -91,14 +105,15 @@ def solve(
             "--lr-sweep", metavar="RATES", help="Losses for several learning rates: 0.1,0.5,1."
         ),
     ] = None,
-    format: SheetFormat = None,
+    format: Annotated[str | None, format_option(SOLUTIONS, "What to write")] = None,
     output: Output = None,
     ascii: Ascii = False,
     width: Width = None,
     paper: PaperSize = Paper.A4,
 ) -> None:
     """The worked solution: forward, loss, gradients, update, and the loss again."""
-    chosen = format or by_ending(output, ENDINGS, Format.TEXT)
+    chosen = chosen_format(format, output, SOLUTIONS)
+    layout = Layout(ascii, width, paper)
     honour(
         chosen,
         {
@@ -126,8 +141,7 @@ def solve(
         learning_rates = rates(lr_sweep)
         from backprop_cli.worksheet.sweep import sweep
 
-        document = sweep(problem, learning_rates, steps)
-        deliver(rendered(document, chosen, output, ascii, width, paper), output)
+        deliver_document(lambda: sweep(problem, learning_rates, steps), chosen, output, layout)
         return
     if record and form is not Form.GATES:
         raise UsageProblem("--record: the record is kept gate by gate, so it needs --form gates")
@@ -135,7 +149,7 @@ def solve(
         from backprop_cli.graph.gates import split_into_gates
 
         problem = split_into_gates(problem)
-    shown = show or (JSON_SHOWN if chosen is Format.JSON else TEXT_SHOWN)
+    shown = show or (JSON_SHOWN if chosen is JSON else TEXT_SHOWN)
     with Progress("updates done") as progress:
         run = solve_problem(
             problem, steps=steps, show=shown, round_each=round_each, progress=progress
@@ -148,26 +162,39 @@ def solve(
         digits=digits,
         fractions=exact,
         curve=curve_range(run, curve, asked),
-        pictures=chosen is not Format.TEXT,
+        pictures=chosen.pictured,
         composed=composed,
         record=record,
     )
-    if chosen is Format.JSON:
-        from backprop_cli.worksheet.solution_json import solution_json
+    deliver_document(
+        lambda: solution_page(run, choices),
+        chosen,
+        output,
+        layout,
+        json=lambda: solution_data(run, choices),
+        sympy=lambda: solution_script(run, choices),
+    )
 
-        deliver(solution_json(run, choices), output)
-        return
-    if chosen is Format.SYMPY:
-        from backprop_cli.worksheet.solution_sympy import NoScript, solution_sympy
 
-        try:
-            deliver(solution_sympy(run, choices), output)
-        except NoScript as error:
-            raise UsageProblem(str(error)) from None
-        return
+def solution_page(run: Run, choices: Choices) -> Document:
     from backprop_cli.worksheet.solution import solution
 
-    deliver(rendered(solution(run, choices), chosen, output, ascii, width, paper), output)
+    return solution(run, choices)
+
+
+def solution_data(run: Run, choices: Choices) -> str:
+    from backprop_cli.worksheet.solution_json import solution_json
+
+    return solution_json(run, choices)
+
+
+def solution_script(run: Run, choices: Choices) -> str:
+    from backprop_cli.worksheet.solution_sympy import NoScript, solution_sympy
+
+    try:
+        return solution_sympy(run, choices)
+    except NoScript as error:
+        raise UsageProblem(str(error)) from None
 
 
 @command(SOLVE, "backprop verify problems/two-hidden-layers.yaml")
@@ -181,20 +208,18 @@ def verify(
     paper: PaperSize = Paper.A4,
 ) -> None:
     """Check every gradient against finite differences and the composed loss."""
-    chosen = format or by_ending(output, ENDINGS, Format.TEXT)
+    chosen = chosen_format(format, output, SHEETS)
     problem = read(file, student)
-    from backprop_cli.verify import verification
+    from backprop_cli.verify import report, sheet, verification
 
     verified = verification(problem)
-    if chosen is Format.JSON:
-        from backprop_cli.verify.report import verification_json
-
-        deliver(verification_json(verified), output)
-    else:
-        from backprop_cli.verify.sheet import verification_sheet
-
-        document = verification_sheet(verified)
-        deliver(rendered(document, chosen, output, ascii, width, paper), output)
+    deliver_document(
+        lambda: sheet.verification_sheet(verified),
+        chosen,
+        output,
+        Layout(ascii, width, paper),
+        json=lambda: report.verification_json(verified),
+    )
     raise typer.Exit(OK if verified.agrees else MISMATCH)
 
 
@@ -202,9 +227,7 @@ def verify(
 def draw(
     file: ProblemFile,
     student: Student = None,
-    format: Annotated[
-        Picture | None, typer.Option("--format", "-f", help="What to draw; SVG by default.")
-    ] = None,
+    format: Annotated[str | None, format_option(PICTURES, "What to draw", "svg")] = None,
     blank: Annotated[
         bool, typer.Option("--blank", help="Without any numbers but the given ones.")
     ] = False,
@@ -213,7 +236,7 @@ def draw(
     width: Width = None,
 ) -> None:
     """The network with its values and gradients as a picture."""
-    chosen = format or by_ending(output, PICTURE_ENDINGS, Picture.SVG)
+    chosen = chosen_format(format, output, PICTURES, "svg")
     problem = read(file, student)
     from backprop_cli.run import solve as solve_problem
     from backprop_cli.worksheet.diagram import diagram
@@ -223,22 +246,13 @@ def draw(
     run = solve_problem(problem, steps=1 if problem.trains else None, show=1)
     graph = run.iterations[0].graph
     picture, spelling = diagram(run, blank=blank), spelling_of(graph)
-    match chosen:
-        case Picture.SVG:
-            from backprop_cli.render import svg
-
-            deliver(svg.diagram(picture, spelling), output)
-        case Picture.MERMAID:
-            from backprop_cli.render import mermaid
-
-            deliver(mermaid.diagram(picture, spelling), output)
-        case Picture.TEXT:
-            document = Document(
-                "", (picture,), spelling, graph.lettering.typed
-            )  # the picture has the title
-            deliver(rendered(document, Format.TEXT, output, ascii, width), output)
-        case _:
-            assert_never(chosen)
+    if chosen is not TEXT:
+        deliver(draw_as(chosen.name, picture, spelling), output)
+        return
+    document = Document(
+        "", (picture,), spelling, graph.lettering.typed
+    )  # the picture has the title
+    deliver_document(lambda: document, chosen, output, Layout(ascii, width))
 
 
 def only_names(run: Run, asked: Sequence[str]) -> tuple[str, ...]:

@@ -7,12 +7,13 @@ import unicodedata
 from pathlib import Path
 
 from backprop_cli.render import typst as source
+from backprop_cli.render.formats import NoRenderer
 from backprop_cli.worksheet.document import Document
 
 INSTALL = "pip install 'backprop-cli[pdf]'"
 
 
-class PdfUnavailable(Exception):
+class PdfUnavailable(NoRenderer):
     """The `typst` package is not installed; the message says how to get it."""
 
     def __init__(self) -> None:
