@@ -45,6 +45,7 @@ class Marker:
         environment: Mapping[str, str] = os.environ,
     ) -> None:
         self.problem = problem
+        self._arguments = (problem, student, tuple(roster), dict(environment))
         self.options = (tolerance, pass_mark, reveal)
         self.checker = self._made(problem)
         self.student = student
@@ -52,6 +53,9 @@ class Marker:
         self.environment = environment
         self.drawer = None if problem.variants is None else Drawer(problem)
         self._own = lru_cache(maxsize=KEPT)(self._drawn)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _made_again, (self._arguments, self.options)
 
     @property
     def head(self) -> Head:
@@ -133,6 +137,50 @@ class Marker:
             if name == known or name.endswith(f"-{known}")
         ]
         return max(found, key=len, default="")
+
+
+def _made_again(
+    arguments: tuple[Problem, str | None, tuple[str, ...], dict[str, str]],
+    options: tuple[float | None, float | None, bool],
+) -> Marker:
+    problem, student, roster, environment = arguments
+    tolerance, pass_mark, reveal = options
+    return Marker(
+        problem,
+        tolerance=tolerance,
+        pass_mark=pass_mark,
+        reveal=reveal,
+        student=student,
+        roster=roster,
+        environment=environment,
+    )
+
+
+MANY = 400
+"""From so many files on two processes mark them."""
+AT_ONCE = 256
+_here: list[Marker] = []  # of a process that marks for another
+
+
+def mark_all(marker: Marker, found: Sequence[Place]) -> Iterator[SubmissionReport]:
+    """The reports in the order of the files, made by two processes where there are many."""
+    if len(found) < MANY or (os.cpu_count() or 1) < 2 or any(each.path == "-" for each in found):
+        yield from map(marker.mark, found)
+        return
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    with ProcessPoolExecutor(2, get_context("spawn"), _begin, (marker,)) as pool:
+        for start in range(0, len(found), AT_ONCE):
+            yield from pool.map(_mark_here, found[start : start + AT_ONCE], chunksize=16)
+
+
+def _begin(marker: Marker) -> None:
+    _here[:] = [marker]
+
+
+def _mark_here(place: Place) -> SubmissionReport:
+    return _here[0].mark(place)
 
 
 def _of_submission(path: Path) -> Iterator[str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import pickle
 import stat
 import struct
 import time
@@ -16,8 +18,12 @@ import pytest
 from typer.testing import CliRunner
 
 from backprop_cli.cli import app
+from backprop_cli.marking.answers import parse_submission
+from backprop_cli.marking.check import Checker
 from backprop_cli.marking.hand_in import Place, named, places
+from backprop_cli.marking.reports import REPORTS
 from backprop_cli.problem.read import read_problem
+from backprop_cli.variants import students as students_module
 from backprop_cli.variants.students import Marker
 from backprop_cli.variants.variant import Drawer
 
@@ -212,3 +218,36 @@ def test_somebody_who_is_not_in_the_class(tmp_path: Path) -> None:
     path.write_text("student: mallory\n" + GOOD)
     marker = Marker(read_problem("p.yaml", PROBLEM), roster=["alice"], environment={})
     assert "no `mallory`" in (marker.mark(Place(str(path))).error or "")
+
+
+def test_two_processes_mark_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    for number in range(40):
+        path = tmp_path / f"s{number}.yaml"
+        path.write_text(f"answers: {{z1_1: 1.{number}, yhat: 1.25}}\n")
+        found.append(Place(str(path)))
+    marker = Marker(read_problem("p.yaml", PROBLEM), environment={})
+    one = list(students_module.mark_all(marker, found))
+    monkeypatch.setattr(students_module, "MANY", 10)
+    monkeypatch.setattr(students_module, "AT_ONCE", 16)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    assert list(students_module.mark_all(marker, found)) == one
+
+
+def test_a_checker_can_be_sent_to_another_process() -> None:
+    checker = Checker(read_problem("p.yaml", PROBLEM), tolerance=0.01, reveal=True)
+    again = pickle.loads(pickle.dumps(checker))
+    submission = parse_submission("x.yaml", GOOD)
+    assert again.mark(submission) == checker.mark(submission)
+    assert again.head == checker.head
+
+
+def test_gradescope_holds_no_class_in_memory() -> None:
+    checker = Checker(read_problem("p.yaml", PROBLEM))
+    report = checker.mark(parse_submission("x.yaml", GOOD))
+    tracemalloc.start()
+    for _ in REPORTS["gradescope"](checker.head, (report for _ in range(3000))):
+        pass
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2 << 20
