@@ -120,7 +120,8 @@ class _Expansion:
         """A unit and its heading: `Layer 1, unit 2`, `Output unit`."""
         units = self.network.layers[depth - 1].units
         if depth == len(self.network.layers):
-            title = "Output unit" if units == 1 else f"Output unit {unit}"
+            number = self.names.output_number(unit)
+            title = "Output unit" if units == 1 else f"Output unit {number}"
         else:
             title = f"Layer {depth}, unit {unit}" if units > 1 else f"Layer {depth}"
         return Unit(depth, unit, title)

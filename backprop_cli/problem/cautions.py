@@ -30,9 +30,9 @@ def warn(
         whose = f" of sample {index}" if samples.listed else ""
         if message := _unusual_target(network, loss, read.targets, whose):
             report.warning("unusual-target", message[0], read.targets_node, message[1])
-    if loss is not None and loss.output is not None:
+    if loss is not None and (loss.output is not None or loss.targets == "signs"):
         node = layers.activation_nodes.get(len(network.layers), top.key("layers"))
-        _outputs_of_logarithm(network.layers[-1], loss, node, report)
+        _unusual_output(network.layers[-1], loss, node, report)
     if loss is not None and loss.targets == "distribution":
         _one_of_one(network.layers[-1], top, report)
     _partly_symbolic(network, names, top.key("layers"), report)
@@ -75,11 +75,21 @@ _EACH: Mapping[str, tuple[_Holds, str]] = {
 """What each target is, by the kind that a loss takes for granted."""
 
 
-def _outputs_of_logarithm(last: Layer, loss: LossRule, node: Node, report: Report) -> None:
+def _unusual_output(last: Layer, loss: LossRule, node: Node, report: Report) -> None:
+    """An output whose range does not suit its loss."""
     for use in last.activations:
         if not isinstance(use, RuleUse):
             continue
         rule = ACTIVATIONS[use.name]
+        if loss.targets == "signs" and rule.low is not None and rule.low.value >= 0:
+            report.warning(
+                "unusual-output",
+                f"{quote(loss.name)} compares the sign of the output with a target of -1 or 1, and "
+                f"{quote(use.name)} is never negative",
+                node,
+                "use `identity` in the last layer",
+            )
+            return
         below = loss.low is not None and (rule.low is None or rule.low.value < loss.low)
         above = loss.high is not None and (rule.high is None or rule.high.value > loss.high)
         if below or above:

@@ -43,11 +43,10 @@ class NetworkNames:
         Behind a single hidden layer its own units need none either: z₁, w₁₁, w₂₁.
         """
         last = len(self.network.layers)
-        hidden = self._layer(last - 1).units if last > 1 else 0
         found = {} if self._layer(last).units == 1 else {"yhat": "a"}
         for depth in (1, 2)[:last] if last <= 2 else (last,):
             layer = self._layer(depth)
-            before = hidden if depth == last else 0
+            before = self.output_number(0) if depth == last else 0
             wide = max(layer.fan_in, before + layer.units) > 9
             for unit in range(1, layer.units + 1):
                 number = before + unit
@@ -63,6 +62,13 @@ class NetworkNames:
                 if depth == last and self.network.targets > 1:
                     found[self.target(unit)] = f"y{number}"
         return found
+
+    def output_number(self, unit: int) -> int:
+        """What an output unit is counted as: on from the last hidden layer if the file says so."""
+        last = len(self.network.layers)
+        if self.notation.output_units != "numbered" or last == 1:
+            return unit
+        return self._layer(last - 1).units + unit
 
     def _ordered(self, unit: int, source: int) -> tuple[int, int]:
         """The two indices of a weight in the order they are written."""

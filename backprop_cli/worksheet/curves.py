@@ -7,12 +7,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 
+from backprop_cli.formula import unicode
 from backprop_cli.formula.build import names_in
 from backprop_cli.formula.evaluate import as_float
+from backprop_cli.formula.nodes import Name
 from backprop_cli.graph.step import Graph, Section
 from backprop_cli.run import Run, batch_size, evaluate_steps, leaf_values
 from backprop_cli.worksheet.document import Curve, Series
 from backprop_cli.worksheet.numbers import in_a_sentence
+from backprop_cli.worksheet.sheet import spelling_of
 
 CURVE_POINTS = 121
 LOSS_POINTS = 400
@@ -89,14 +92,19 @@ def function_curve(run: Run, curve: tuple[str, float, float], names: Sequence[st
             value = values[each]
             if value is not None and math.isfinite(as_float(value)):
                 found.append((place, as_float(value)))
-    series = tuple(Series(key, tuple(found)) for key, found in points.items() if found)
-    shown = ", ".join(points)
+    spelling = spelling_of(graph)
+
+    def spelled(quantity: str) -> str:
+        return unicode.write(Name(quantity), spelling)
+
+    series = tuple(Series(spelled(key), tuple(found)) for key, found in points.items() if found)
+    shown, over = ", ".join(map(spelled, points)), spelled(name)
     return Curve(
         series=series,
-        x_label=name,
+        x_label=over,
         y_label=shown,
-        title=f"{shown} as {'a function' if len(points) == 1 else 'functions'} of {name}",
-        description=_described(shown, name, low, high, series),
+        title=f"{shown} as {'a function' if len(points) == 1 else 'functions'} of {over}",
+        description=_described(shown, over, low, high, series),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from backprop_cli.formula.evaluate import as_float
 from backprop_cli.formula.nodes import Name, Number
 from backprop_cli.graph.expand import all_samples
 from backprop_cli.graph.step import Leaf
@@ -19,7 +20,7 @@ from backprop_cli.worksheet.document import (
     Table,
     Text,
 )
-from backprop_cli.worksheet.numbers import Shown, authored
+from backprop_cli.worksheet.numbers import LARGEST_PLAIN, Shown, authored, shown
 from backprop_cli.worksheet.sheet import NO_VALUE, Sheet, cell_of
 
 MOST_DIGITS = 30
@@ -71,9 +72,21 @@ def carried(sheet: Sheet) -> str:
         )
     if sheet.choices.fractions:
         return "Exact fractions are carried and shown where they exist; other numbers are marked ≈."
+    large = ", large ones to a whole number" if _has_large(sheet) else ""
     return (
         f"Full precision is carried. Results marked ≈ are rounded to {sheet.digits} significant"
-        " digits; the numbers put in have as many as it takes to reproduce them."
+        f" digits{large}; the numbers put in have as many as it takes to reproduce them."
+    )
+
+
+def _has_large(sheet: Sheet) -> bool:
+    """Whether a number of the sheet keeps digits that its rounding would cost before the point."""
+    low, high = 10.0**sheet.digits, 10.0**LARGEST_PLAIN
+    return any(
+        low <= abs(as_float(value)) < high and not shown(value, sheet.digits).exact
+        for iteration in sheet.run.iterations
+        for value in iteration.values.values()
+        if value is not None
     )
 
 

@@ -9,7 +9,7 @@ from backprop_cli.formula import plain
 from backprop_cli.formula.build import names_in, negative, number, product, quotient, rebuild, total
 from backprop_cli.formula.nodes import Call, Formula, Matrix, Name, Number
 from backprop_cli.graph.naming import derivative_name, slope_name
-from backprop_cli.graph.penalty import biases
+from backprop_cli.graph.penalty import biases, slope
 from backprop_cli.graph.views import LayerViews, View, Views
 from backprop_cli.rules.activations import ACTIVATIONS
 from backprop_cli.worksheet.arrays import column, fits, hadamard, matmul, shape, transpose
@@ -322,8 +322,12 @@ class _Matrices:
             entries = hadamard(entries, connections)
         small = fits(deltas) and fits(below) and fits(weights)
         left = Name(derivative_name(self.graph.output, layer.weights.name.name))
-        written_out = self._averaged(entries) if small else None
-        return self._derivation(left, self._averaged(letters), written_out, weights)
+        own = layer.weights
+        whole = self._penalised(self._averaged(letters), own.name, weights)
+        written_out = (
+            self._penalised(self._averaged(entries), own.entries, weights) if small else None
+        )
+        return self._derivation(left, whole, written_out, weights)
 
     def _bias_gradients(self, layer: LayerViews, view: View) -> Derivation:
         units = layer.z.shape[0]
@@ -339,7 +343,19 @@ class _Matrices:
             parts.append(shape(Name("1"), self.samples, 1))
         letters: Formula = matmul(*parts) if len(parts) > 1 else delta
         whole = product(layer.bias_input, self._averaged(letters))
+        whole = self._penalised(whole, view.name, biases)
         return self._derivation(left, whole, None, biases)
+
+    def _penalised(self, formula: Formula, weights: Formula, gradients: Matrix) -> Formula:
+        """With the slope of what stands in the loss as a penalty on these weights."""
+        graph = self.graph
+        wrt = {step.of for name in names_in(gradients) if (step := graph.step.get(name))}
+        pulls = [
+            slope(each, weights)
+            for each in graph.penalties
+            if each.in_loss and wrt.intersection(each.parameters)
+        ]
+        return total(formula, *(negative(each) if graph.ascends else each for each in pulls))
 
     def _averaged(self, formula: Formula) -> Formula:
         """Divided by the number of samples, where the batch takes the mean."""

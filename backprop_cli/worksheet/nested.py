@@ -72,8 +72,15 @@ def _whole(graph: Graph, name: str, most: int) -> Formula | None:
             continue  # whatever uses it becomes too long as well, unless nothing does
         known[step.name] = written
         if step.name == name:
-            return written if _reaches_leaves(graph, written) else None
+            return written if _reaches_leaves(graph, written) and not _stops(written) else None
     return None
+
+
+def _stops(formula: Formula) -> bool:
+    """Whether a part passes no gradient: then the whole is no function to be differentiated."""
+    if isinstance(formula, Call) and formula.function == "stop":
+        return True
+    return any(map(_stops, children(formula)))
 
 
 def _reaches_leaves(graph: Graph, formula: Formula) -> bool:

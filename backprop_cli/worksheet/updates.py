@@ -135,6 +135,8 @@ def _plain_row(sheet: Sheet, step: Step) -> tuple[Line, ...]:
     """`old − η·gradient = new` (going up: `+`), each with as many digits as it takes to work out the next."""
     assert step.of is not None
     name = derivative_name(sheet.graph.output, step.of)
+    if (singular := sheet.singular.get(name)) is not None and singular.value is None:
+        return ((Math(Name(step.of)),), sheet.cell(step.of), sheet.cell(name), NO_VALUE, NO_VALUE)
     change, _ = sheet.evaluated(product(Name("eta"), Name(name)))
     new = sheet.value(step.name)
     if change is None or new is None:
