@@ -22,6 +22,9 @@ BEFORE_SUM = 1.5
 BEFORE_FACTOR = 3.0
 DEEPER = 6.0
 WITHIN_BRACKETS = 16.0  # the worst break a table cell may have: two brackets deep
+SHORT = 10
+"""Brackets with no more than this in them, as (1 − ŷ), are rather kept on one line."""
+WITHIN_SHORT = 5.0
 NEVER = 1000.0  # only a hard limit forces a break here
 EMPTY_LINE = 10.0  # what it costs to leave a whole line unused
 
@@ -69,16 +72,18 @@ def formula_atoms(written: str, style: str = "") -> list[Atom]:
         return [Atom(written, style, NEVER)]
     cuts: list[tuple[int, int, str, int]] = []  # where, where it goes on, what it is, which bracket
     brackets = [0]  # the brackets that are open, each with a number of its own
-    depths, with_sum = [0], set()
+    depths, with_sum, short = [0], set(), set()
+    opened = [0]
     begin = 0
     for found in _FORMULA_BREAK.finditer(written):
         kind = found.lastgroup or ""
         if kind == "open":
             brackets.append(len(depths))
             depths.append(len(brackets) - 1)
+            opened.append(found.end())
         elif kind == "close":
-            if len(brackets) > 1:
-                brackets.pop()
+            if len(brackets) > 1 and found.start() - opened[last := brackets.pop()] <= SHORT:
+                short.add(last)
         elif found.start() > begin and written[found.start() - 1] != "*":
             cuts.append((found.start(), found.end(), kind, brackets[-1]))
             begin = found.end()
@@ -91,6 +96,7 @@ def formula_atoms(written: str, style: str = "") -> list[Atom]:
         # A factor of a term stands deeper than the sum it is in.
         inside_term = kind in ("factor", "beside") and bracket in with_sum
         penalty = _COST[kind] + DEEPER * (depths[bracket] + inside_term)
+        penalty += WITHIN_SHORT * (bracket in short)
         begin, space = after, after > end
     atoms.append(Atom(written[begin:], style, penalty, space))
     return atoms

@@ -505,7 +505,11 @@ def test_a_mistake_is_not_reported_as_several(text: str) -> None:
     [
         (network(targets="[3]", loss="bce"), "unusual-target", "between 0 and 1"),
         (one_layer("activation: identity, units: 1", loss="hinge"), "partly-symbolic", "no number"),
-        (network(targets="[0]", loss="hinge"), "unusual-target", "-1 or 1"),
+        (
+            network(targets="[0]", loss="hinge").replace("sigmoid", "identity"),
+            "unusual-target",
+            "-1 or 1",
+        ),
         (one_layer("activation: relu, weights: [[1, 2]]", loss="bce"), "unusual-output", "sigmoid"),
         (one_layer("activation: softmax, weights: [[1, 2]]"), "softmax-of-one", "always 1"),
         (
