@@ -27,9 +27,11 @@ class NetworkNames:
         notation = self.notation
         letters = Lettering(symbols=notation.symbols)
         numbered = self._numbered() if notation.output_units == "numbered" else {}
+        biased = [layer for layer in self.network.layers if layer.bias != "none"]
+        lowered = [layer for layer in biased if layer.bias_input.value == -1]
         return Lettering(
             layered=not self.sequential,
-            thresholds=any(layer.bias_input.value == -1 for layer in self.network.layers),
+            thresholds=bool(lowered) and len(lowered) == len(biased),
             brackets=notation.layer_mark == "brackets",
             symbols={
                 **{name: letters.typed(shown) for name, shown in numbered.items()},

@@ -10,7 +10,7 @@ from backprop_cli.formula.nodes import Name
 from backprop_cli.marking.asked import asked, points_of, updates_asked
 from backprop_cli.run import Run
 from backprop_cli.worksheet.sheet import spelling_of
-from backprop_cli.worksheet.solution_json import number
+from backprop_cli.worksheet.solution_json import number, sample_of
 
 FORMAT = "backprop-worksheet/1"
 
@@ -30,7 +30,7 @@ def blank_data(run: Run) -> dict[str, Any]:
             entries.append(
                 {
                     "iteration": iteration.number,
-                    "sample": step.sample,
+                    "sample": sample_of(iteration.graph, step.sample, step.section != "update"),
                     "section": step.section,
                     "name": step.name,
                     "shown": unicode.write(Name(step.name), spelling),

@@ -14,7 +14,7 @@ from backprop_cli.formula.build import names_in
 from backprop_cli.formula.evaluate import as_float
 from backprop_cli.formula.nodes import Formula, Name, Number
 from backprop_cli.graph.array_views import all_views
-from backprop_cli.graph.step import Step
+from backprop_cli.graph.step import Graph, Step
 from backprop_cli.run import Run, Value
 from backprop_cli.worksheet.sheet import DEFAULT, Choices, Sheet, spelling_of
 from backprop_cli.worksheet.singular import plain_note
@@ -111,7 +111,7 @@ def _steps(run: Run, choices: Choices) -> Iterator[dict[str, Any]]:
                 continue
             yield {
                 "iteration": iteration.number,
-                "sample": _sample(sheet, leaf.sample, leaf.kind in ("input", "target")),
+                "sample": sample_of(sheet.graph, leaf.sample, leaf.kind in ("input", "target")),
                 "section": "given",
                 "name": leaf.name,
                 "formula": None,
@@ -126,10 +126,10 @@ def _steps(run: Run, choices: Choices) -> Iterator[dict[str, Any]]:
                 yield _step(sheet, step, written)
 
 
-def _sample(sheet: Sheet, mark: int | None, per_sample: bool) -> int | None:
+def sample_of(graph: Graph, mark: int | None, per_sample: bool) -> int | None:
     """In a batch of one, what belongs to a sample belongs to that one."""
-    if mark is None and per_sample and len(sheet.graph.batch) == 1:
-        return sheet.graph.batch[0]
+    if mark is None and per_sample and len(graph.batch) == 1:
+        return graph.batch[0]
     return mark
 
 
@@ -138,7 +138,7 @@ def _step(sheet: Sheet, step: Step, formulas: _Formulas) -> dict[str, Any]:
     written = formulas.of(step)
     found: dict[str, Any] = {
         "iteration": sheet.iteration.number,
-        "sample": _sample(sheet, step.sample, step.section != "update"),
+        "sample": sample_of(sheet.graph, step.sample, step.section != "update"),
         "section": step.section,
         "name": step.name,
         "formula": written.formula,

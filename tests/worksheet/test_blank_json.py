@@ -57,7 +57,7 @@ def test_a_whole_blank_sheet_as_json(tmp_path: Path) -> None:
     ]
     assert data["asked"][2] == {
         "iteration": 1,
-        "sample": None,
+        "sample": 1,
         "section": "gradient",
         "name": "dL/dw1_1_1",
         "shown": "∂L/∂w₁₁⁽¹⁾",

@@ -99,6 +99,22 @@ def test_output_units_are_headed_as_they_are_numbered(tmp_path: Path) -> None:
     assert "Output unit 1" not in text
 
 
+def test_only_what_is_subtracted_is_a_threshold(tmp_path: Path) -> None:
+    """θ where every bias is one; where some are added, the sign alone tells them apart."""
+    source = """\
+inputs: [1]
+targets: [1]
+layers:
+  - {{activation: relu, weights: [[0.5]], biases: [0.1], bias_input: {}}}
+  - {{activation: relu, weights: [[0.5]], biases: [0.2], bias_input: -1}}
+loss: squared_error
+"""
+    assert "w₁₁⁽¹⁾·x − θ₁⁽¹⁾" in sheet(source.format(-1), tmp_path)
+    mixed = sheet(source.format(1), tmp_path)
+    assert "w₁₁⁽¹⁾·x + b₁⁽¹⁾" in mixed
+    assert "w₁₁⁽²⁾·a₁⁽¹⁾ − b₁⁽²⁾" in mixed
+
+
 def test_curves_are_named_as_the_sheet_names_them() -> None:
     file = PROBLEMS / "two-hidden-layers.yaml"
     options = ("--curve", "x1=-5:5", "--only", "z1_1")

@@ -202,7 +202,7 @@ def test_an_output_as_a_function_of_an_input() -> None:
     (series,) = curve.series
     places = [x for x, _ in series.points]
     assert (places[0], places[-1], len(places)) == (-5, 5, 121)
-    assert series.label == "z3"
+    assert series.label == "z₃"
     # Far to the left the first sigmoid is on and the second hardly: 0.25 + 0.5·σ(−0.71) + 0.2.
     assert series.points[0][1] == pytest.approx(0.6148, abs=1e-3)
 
@@ -211,27 +211,27 @@ def test_the_output_that_the_file_names_is_drawn() -> None:
     text = (PROBLEMS / "network-as-a-function.yaml").read_text(encoding="utf-8")
     curve = function_curve(run(f"output: a1\n{text}"), ("x", -5, 5))
     (series,) = curve.series
-    assert (series.label, curve.title) == ("a1", "a1 as a function of x")
+    assert (series.label, curve.title) == ("a₁", "a₁ as a function of x")
     assert series.points[60][1] == pytest.approx(1 / (1 + math.exp(0.1)))  # at x = 0
     # Under a loss it is what the loss is worked out from.
     loss = function_curve(run("line-fit-full-batch", steps=1), ("w1_1_1", 0, 1))
-    assert [series.label for series in loss.series] == [f"yhat[{s}]" for s in (1, 2, 3, 4)]
+    assert [series.label for series in loss.series] == [f"ŷ[{s}]" for s in (1, 2, 3, 4)]
 
 
 def test_quantities_on_the_way_are_drawn_together() -> None:
     names = ("z1", "z2", "a1", "a2", "z3")
     curve = function_curve(run("network-as-a-function"), ("x", -5, 5), names)
-    assert [series.label for series in curve.series] == list(names)
+    assert [series.label for series in curve.series] == ["z₁", "z₂", "a₁", "a₂", "z₃"]
     ends = {series.label: (series.points[0][1], series.points[-1][1]) for series in curve.series}
-    assert ends["z1"] == pytest.approx((8.65, -8.85))
-    assert ends["z2"] == pytest.approx((-0.71, 1.01))
-    assert ends["a2"] == pytest.approx((1 / (1 + math.exp(0.71)), 1 / (1 + math.exp(-1.01))))
-    assert curve.description.startswith("z1 for x from −5 to 5: between −8.85 and 8.65; z2:")
+    assert ends["z₁"] == pytest.approx((8.65, -8.85))
+    assert ends["z₂"] == pytest.approx((-0.71, 1.01))
+    assert ends["a₂"] == pytest.approx((1 / (1 + math.exp(0.71)), 1 / (1 + math.exp(-1.01))))
+    assert curve.description.startswith("z₁ for x from −5 to 5: between −8.85 and 8.65; z₂:")
 
 
 def test_every_output_has_a_curve() -> None:
     curve = function_curve(run("softmax-three-classes"), ("x1", 0, 1))
-    assert [series.label for series in curve.series] == ["yhat1", "yhat2", "yhat3"]
+    assert [series.label for series in curve.series] == ["ŷ₁", "ŷ₂", "ŷ₃"]
     for points in zip(*(series.points for series in curve.series), strict=True):
         assert sum(y for _, y in points) == pytest.approx(1)
 
