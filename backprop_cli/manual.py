@@ -33,6 +33,7 @@ from backprop_cli.worksheet.document import (
 TOPICS = (
     "problems",
     "equations",
+    "arrays",
     "training",
     "notation",
     "names",

@@ -34,6 +34,15 @@ def read(name: str) -> dict[str, Any]:
     return yaml.safe_load((PROBLEMS / f"{name}.yaml").read_text(encoding="utf-8"))
 
 
+def of_numbers(name: str) -> bool:
+    """Whether a problem is one of single numbers; those with arrays have an oracle of their own,
+    in `tests/arrays`."""
+    problem = read(name)
+    sections = [problem.get(section) for section in ("given", "parameters")]
+    leaves = [value for each in sections if isinstance(each, dict) for value in each.values()]
+    return not any(isinstance(value, list | dict) for value in leaves)
+
+
 # ---------------------------------------------------------------- kinds of numbers
 
 

@@ -26,7 +26,9 @@ PUBLISHED: dict[str, Any] = yaml.load(
     Loader=yaml.BaseLoader,  # digits as printed: 0.5250 has four decimals
 )
 
-SHEETS = sorted(path.stem for path in oracle.PROBLEMS.glob("*.yaml"))
+SHEETS = sorted(
+    path.stem for path in oracle.PROBLEMS.glob("*.yaml") if oracle.of_numbers(path.stem)
+)
 SYMBOLIC = [name for name in SHEETS if name.endswith("-symbolic")]
 PERCEPTRONS = [name for name in SHEETS if name.startswith("perceptron-")]
 TRAINED = [name for name in SHEETS if name not in SYMBOLIC and name not in PERCEPTRONS]

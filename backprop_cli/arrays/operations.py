@@ -79,6 +79,11 @@ class Operation:
     fewest: int = 1
     most: int | None = 1
     keywords: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        return self.name
 
 
 def _whole(value: Array) -> int | None:

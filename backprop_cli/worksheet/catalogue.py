@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, TypeAlias
 
+from backprop_cli.arrays.operations import OPERATIONS, Operation
 from backprop_cli.diagnostics import nearest, quote
 from backprop_cli.formula import functions
 from backprop_cli.formula.build import negative, over, product
@@ -601,6 +602,24 @@ def _plain_function(name: str) -> Function | None:
     return None if row is None else _FUNCTIONS.get(row.name)
 
 
+# Operations on arrays
+
+
+def _operations(rows: Sequence[Operation]) -> Iterator[Block]:
+    yield _table(
+        ("Called", "What it is", "Its gradient"),
+        [(_code(row.signature), _words(row.note), (Text(row.backward),)) for row in rows],
+    )
+
+
+def _operation(row: Operation) -> Iterator[Block]:
+    yield _properties(
+        ("In formulas", _code(row.signature)),
+        ("What it is", _words(row.note)),
+        ("Its gradient", (Text(row.backward),)),
+    )
+
+
 GROUPS: tuple[Group, ...] = (
     Group(
         "activations",
@@ -661,5 +680,15 @@ GROUPS: tuple[Group, ...] = (
         _plain_function,
         _functions,
         _function,
+    ),
+    Group(
+        "operations",
+        "Operations on arrays",
+        ("operation",),
+        OPERATIONS,
+        tuple(OPERATIONS),
+        OPERATIONS.get,
+        _operations,
+        _operation,
     ),
 )

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from backprop_cli.arrays.operations import Operation
 from backprop_cli.formula import latex, plain
 from backprop_cli.formula.functions import Function
 from backprop_cli.formula.nodes import Formula, Number
@@ -101,6 +102,12 @@ def _own(row: Row) -> dict[str, Any]:
             return {"settings": settings, "use": row.use, "reason": row.reason}
         case Function():
             return {"formula": _formula(called(row)), "meaning": row.note.replace("`", "")}
+        case Operation():
+            return {
+                "call": row.signature,
+                "meaning": row.note.replace("`", ""),
+                "gradient": row.backward,
+            }
         case _:
             raise TypeError(f"no rule: {row!r}")
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from backprop_cli.arrays.operations import OPERATIONS
 from backprop_cli.formula.functions import FUNCTIONS
 from backprop_cli.render import html, latex, markdown, text, typst
 from backprop_cli.rules.activations import ACTIVATIONS
@@ -119,6 +120,7 @@ def test_the_list_as_json() -> None:
         "initializers": INITIALIZERS,
         "remedies": REMEDIES,
         "functions": FUNCTIONS_OF_FILES - set(ACTIVATIONS),
+        "operations": OPERATIONS,
     }
     assert {name: {row["name"] for row in rows} for name, rows in rules.items()} == {
         name: set(table) for name, table in tables.items()
