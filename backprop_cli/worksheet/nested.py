@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import groupby
+from collections.abc import Iterator
 
-from backprop_cli.formula.build import children, names_in, put_together, size, total
-from backprop_cli.formula.nodes import Call, Formula, Name, Product, Shown, Sum
-from backprop_cli.graph.step import Graph, Step
+from backprop_cli.formula.build import ONE, children, names_in, put_together, size, total
+from backprop_cli.formula.nodes import Call, Formula, Name, Shown
+from backprop_cli.graph.step import Graph
+from backprop_cli.graph.views import views
 from backprop_cli.rules.activations import ACTIVATIONS
 from backprop_cli.worksheet.arrays import matmul
 from backprop_cli.worksheet.document import Block, Derivation, DerivationLine, Paragraph, Text
@@ -100,57 +100,20 @@ def _calls(formula: Formula) -> int:
 
 def _in_layers(graph: Graph) -> list[DerivationLine]:
     """σ(W⁽²⁾ σ(W⁽¹⁾ x + b⁽¹⁾) + b⁽²⁾), where every layer is of that kind and fully connected."""
-    forward = graph.section("forward")
-    if any(step.unit is None for step in forward):
+    arrays = views(graph)
+    if isinstance(arrays, str) or arrays.tied or len(graph.batch) > 1:
         return []
-    below = [leaf.name for leaf in graph.leaves if leaf.kind == "input"]
-    inside: Formula = Name("x")
-    layers = [list(own) for _, own in groupby(forward, lambda step: step.unit and step.unit.layer)]
-    if not 2 <= len(layers) <= MOST_LAYERS:
+    if not 2 <= len(arrays.layers) <= MOST_LAYERS:
         return []
-    for depth, steps in enumerate(layers, 1):
-        sums = [step for step in steps if step.kind == "preactivation"]
-        outs = [step for step in steps if step.kind == "activation"]
-        dense = _dense(graph, sums or outs, below)
-        if len(sums or outs) != len(outs) or len(sums) + len(outs) > len(steps) or dense is None:
+    inside: Formula = arrays.inputs.name
+    for layer in arrays.layers:
+        if layer.connections or layer.added or layer.normalised or layer.bias_input != ONE:
             return []
-        letter = matmul(Name(f"W({depth})"), inside)
-        inside = total(letter, Name(f"b({depth})")) if dense else letter
-        applied = _applied(outs, sums, inside)
-        if applied is None:
+        weighed = matmul(layer.weights.name, inside)
+        inside = weighed if layer.biases is None else total(weighed, layer.biases.name)
+        if layer.linear:
+            continue
+        if layer.applied is None or ACTIVATIONS[layer.applied.rule].options:
             return []
-        inside, below = applied, [step.name for step in outs]
-    name = below[0] if len(below) == 1 else "yhat"
-    return [DerivationLine(Name(name), "=", inside)]
-
-
-def _dense(graph: Graph, sums: Sequence[Step], below: Sequence[str]) -> bool | None:
-    """Whether units that each weigh all of `below` have biases; None for any other kind."""
-    biased = set()
-    for step in sums:
-        terms = step.formula.terms if isinstance(step.formula, Sum) else (step.formula,)
-        weighed = [term for term in terms if isinstance(term, Product)]
-        rest = [term for term in terms if not isinstance(term, Product)]
-        parts = [{part.name for part in term.factors if isinstance(part, Name)} for term in weighed]
-        names = [*(part - set(graph.parameters) for part in parts)]
-        if names != [{name} for name in below] or any(len(part) != 2 for part in parts):
-            return None
-        if len(rest) > 1 or not all(
-            isinstance(term, Name) and term.name in graph.parameters for term in rest
-        ):
-            return None
-        biased.add(bool(rest))
-    return biased.pop() if len(biased) == 1 else None
-
-
-def _applied(outs: Sequence[Step], sums: Sequence[Step], inside: Formula) -> Formula | None:
-    """The activation that a whole layer has, applied; None where its units differ."""
-    rules = {step.rule for step in outs}
-    if len(rules) > 1:
-        return None
-    rule = rules.pop()
-    if not sums or rule == "identity":
-        return inside
-    if rule is None or ACTIVATIONS[rule].options:
-        return None
-    return ACTIVATIONS[rule].call(inside)
+        inside = layer.activated(inside)
+    return [DerivationLine(arrays.layers[-1].a.name, "=", inside)]
