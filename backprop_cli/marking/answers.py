@@ -173,7 +173,12 @@ def _by_lines(file: str, text: str, reason: str) -> Submission | None:
         at = len(line) - len(value) + 1
         if found is None or value[:1] in _SPECIAL or ": " in value:
             bad += 1
-            problem = "an answer is written as `name: value`"
+            special = found is not None and value[:1] in _SPECIAL
+            problem = (
+                f"it begins with {quote(value[:1])}"
+                if special
+                else "an answer is written as `name: value`"
+            )
             name = name or line.strip()[:STUDENT_LENGTH]
             groups[-1].append(Answer(name, (value,) if value else (), number, at, problem))
             continue

@@ -66,7 +66,10 @@ class AnswerNames:
                 for renamed in _derivative_aliases(written, others):
                     self.known.setdefault(renamed, step.name)
         for name in (*graph.leaf, *graph.step):  # where `y` is shown for ŷ, it means ŷ
-            self.known.update(dict.fromkeys(graph.lettering.spellings(name), name))
+            for shown in graph.lettering.spellings(name):
+                # Where only the numbers are others (y1 is shown as y₂), a file's y2 stays y2.
+                if shown not in self.known or _letters(shown) != _letters(name):
+                    self.known[shown] = name
         self.arrays = {view.name: view for view in all_views(graph)}
         self._cache: dict[str, str | None] = {}
         self._taken_apart: dict[str, Found] = {}
@@ -438,6 +441,10 @@ def _keys(written: _Written) -> Iterator[tuple[str, ...]]:
     else:
         yield ("joined", base, hat, "")
         yield ("letter", base, hat)
+
+
+def _letters(name: str) -> str:
+    return "".join(filter(str.isalpha, name))
 
 
 def _bare(name: str) -> str:

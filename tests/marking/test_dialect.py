@@ -156,3 +156,11 @@ def test_delta_is_what_it_is_the_value_of(
 def test_a_right_number_is_never_worth_nothing(text: str) -> None:
     report = CHECKER.mark(Submission("x.yaml", "x", ((Answer("z1_1", (text,), 1, 1),),)))
     assert report.answers[0].points > 0
+
+
+def test_a_file_s_own_names_beat_what_other_quantities_are_shown_as() -> None:
+    """Outputs 2 and 3 behind hidden unit 1: y1 is shown as y₂, y2 as y₃."""
+    path = Path(__file__).parents[2] / "problems" / "tanh-two-outputs-symbolic.yaml"
+    names = Checker(read_problem(str(path), path.read_text(encoding="utf-8"))).keys[0].names
+    read = {written: names.find(written) for written in ("y1", "y2", "y3", "y₂", "y₃")}
+    assert read == {"y1": "y1", "y2": "y2", "y3": "y2", "y₂": "y1", "y₃": "y2"}
