@@ -242,7 +242,11 @@ class _Apart:
             ("groups", base, hat, *groups),
             ("joined", base, hat, "".join(groups)),
             ("shown", base, hat, layer, below),
-            *([("below", base, hat, below), ("layer", base, hat, layer)] if layer else []),
+            *(
+                [("below", base, hat, below), ("layer", base, hat, layer)]
+                if layer
+                else [("groups", base, hat, *re.findall(r"\d+", glyph.subscript))]
+            ),
             ("letter", base, hat),
         ):
             self.index.setdefault(key, {})[name] = None
