@@ -27,6 +27,10 @@ class ArrayError(Exception):
         self.at = at
 
 
+class TooLarge(ArrayError):
+    """What is asked for is beyond the limits."""
+
+
 @dataclass(frozen=True)
 class Array:
     """Formulas in rows, the last axis running fastest; a single number has the shape `()`.

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from backprop_cli.arrays.operations import KEYWORDS, OPERATIONS
-from backprop_cli.diagnostics import quote
+from backprop_cli.diagnostics import nearest, quote
 from backprop_cli.formula.characters import plain_characters
 from backprop_cli.formula.nodes import Call, Formula, Product, Quotient, Shown
 from backprop_cli.formula.parse import (
@@ -326,6 +326,12 @@ class ArrayParser(Parser):
                 keyword = self.advance()
                 self.advance()
                 found.append(Call(keyword.value + KEYWORD, (self.expression(),)))
+            elif self.token.kind == "name" and self.next_is("="):
+                meant = nearest(self.token.value, KEYWORDS)
+                raise self.error(
+                    f"{quote(self.token.value)} is not the name of an argument", self.token, None,
+                    meant or "there are " + ", ".join(sorted(KEYWORDS)),
+                )  # fmt: skip
             else:
                 found.append(self.expression())
             if self.sees(","):

@@ -11,6 +11,7 @@ from backprop_cli.arrays.array import (
     Array,
     ArrayError,
     Shape,
+    TooLarge,
     count,
     places,
     shape_text,
@@ -576,7 +577,7 @@ def _stack(shop: Workshop, given: Arguments) -> Array:
 def _sizes(given: Arguments, start: int) -> Shape:
     found = tuple(given.whole(place, 1, 1) for place in range(start, len(given.values)))
     if len(found) > 4 or count(found) > 10_000:
-        raise ArrayError("an array has up to four levels and 10,000 entries here")
+        raise TooLarge("an array has up to four levels and 10,000 entries here")
     return found
 
 

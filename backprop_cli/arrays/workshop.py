@@ -11,6 +11,7 @@ from backprop_cli.arrays.array import (
     Array,
     ArrayError,
     Shape,
+    TooLarge,
     View,
     count,
     entry_names,
@@ -39,7 +40,7 @@ class Workshop:
         """Refuse what would be too large, before it is written."""
         self.parts += entries * weight
         if self.parts > MOST_PARTS:
-            raise ArrayError(
+            raise TooLarge(
                 f"written out, the equations would have more than {MOST_PARTS:,} parts",
                 "take smaller arrays, or name what is used often as an equation of its own",
             )
@@ -53,7 +54,7 @@ class Workshop:
     def write(self, name: str, value: Array, equation: Formula, text: str | None) -> None:
         """An equation for each entry. What is minus infinity stays in the view only."""
         if len(self.equations) + len(value.entries) > MOST_ENTRIES:
-            raise ArrayError(
+            raise TooLarge(
                 f"written out, there are more than {MOST_ENTRIES:,} equations",
                 "take smaller arrays",
             )

@@ -11,6 +11,7 @@ from backprop_cli.arrays.array import (
     Array,
     ArrayError,
     Shape,
+    TooLarge,
     View,
     entry_names,
     shape_text,
@@ -114,13 +115,12 @@ class ArrayEquations:
 
     # --- reading ---
 
-    def leaf(self, key: Scalar, value: Node | None, name: str) -> bool:
-        """Read a value; whether it is one."""
+    def leaf(self, key: Scalar, value: Node | None, name: str) -> None:
+        """Read a value; it is not among the leaves where it is wrong."""
         self.unwritten.discard(name)
         read = self.reader.read(value, name, len(self.leaves))
         if read is not None:
             self.leaves[name] = read
-        return read is not None
 
     def of_sample(self, name: str, value: Node, sample: int) -> dict[str, Value]:
         """The numbers of one sample, by the names of entries."""
@@ -368,7 +368,7 @@ class ArrayEquations:
         place = self.spans.get(id(error.at)) if error.at is not None else None
         node = equation.node
         at = node.within(*place) if place is not None else node
-        code = "too-large" if "more than" in error.message else "shape"
+        code = "too-large" if isinstance(error, TooLarge) else "shape"
         self.report.error(code, error.message, at, error.help)
 
     def _refuse_rows(self, known: Mapping[str, Array]) -> None:

@@ -230,8 +230,8 @@ def _leaves(
         name = defined_name(key, report, what)
         read = None
         if arrays is not None:
-            if name is None or not arrays.leaf(key, value, name):
-                continue
+            if name is not None:
+                arrays.leaf(key, value, name)
         elif value is not None:
             read = number_or_null(value, report, quote(key.text))
         if name is not None and names.define(name, section, key, report):

@@ -1,0 +1,124 @@
+"""What is refused in files with arrays: both shapes, what would fit, and where it stands."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from backprop_cli.diagnostics import ProblemError
+from backprop_cli.problem.read import read, read_problem
+
+LEAVES = """given:
+  X: [[1, 2], [3, 4], [5, 6]]
+  v: [1, 2, 3]
+  c: [[1], [2], [3]]
+  s: 2
+  tokens: [1, 5]
+parameters: {W: [[1, 2], [3, 4]], b: [1, 2]}
+"""
+
+
+def told(formula, more="", leaves=LEAVES):
+    text = f"title: t\nequations:\n  F: '{formula}'\n  L: sum(F)\n{more}{leaves}"
+    with pytest.raises(ProblemError) as raised:
+        read_problem("t.yaml", text)
+    return next(each for each in raised.value.diagnostics if each.severity == "error")
+
+
+@pytest.mark.parametrize(
+    ("formula", "marked", "words"),
+    [
+        ("W @ X", "W @ X", "2×2 @ 3×2: the first has 2 columns, the second 3 rows"),
+        ("1 + (W @ X)", "W @ X", "`A @ B^T` or `B @ A` would fit"),
+        ("X + v", "X + v", "a vector of 2 (added to each row)"),
+        ("v + c", "v + c", "`flatten(…)` on the column for the first, `transpose(…)`"),
+        ("X W", "X W", "write `W @ x` for the matrix product, `W * x` for entry by entry"),
+        ("X[0]", "0", "counted from 1, as on paper"),
+        ("X[4]", "4", "there is no row 4: there are 3"),
+        ("X[1, 3]", "3", "there is no column 3: there are 2"),
+        ("s[1]", "s[1]", "a single number has no entries"),
+        ("W[tokens]", "tokens", "there is no row 5: there are 2"),
+        ("sum(X, axis=2)", "sum(X, axis=2)", "axis=0 goes down the rows"),
+        ("sum(X, 0)", "sum(X, 0)", "`sum(A, axis=0)`"),
+        ("sum(X, axs=1)", "axs", "did you mean `axis`?"),
+        ("conv2d(W, X)", "conv2d(W, X)", "the window 3×2 is larger than 2×2"),
+        ("ln(causal_mask(X))", "ln(causal_mask(X))", "minus infinity"),
+        ("X > 2", "X > 2", "`where(a > b, 1, 0)`"),
+        ("X.T @ v", "X.T", "write `X^T`"),
+        ("eye(1000)", "eye(1000)", "more than 400,000 parts"),
+    ],
+)
+def test_each_mistake_is_told_at_its_place(formula, marked, words):
+    found = told(formula)
+    text = found.span.source.text[found.span.start : found.span.end].strip("'")
+    assert text == marked
+    assert words in f"{found.message} {found.help}"
+
+
+def test_a_quantity_t_makes_a_transpose_doubtful():
+    leaves = LEAVES + "learning_rate: 0.1\n"
+    found = told("X^T @ v + T", leaves=leaves.replace("  s: 2", "  s: 2\n  T: 3"))
+    assert "`Xᵀ` or `transpose(X)`" in (found.help or "")
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("[[1, 2], [3]]", "has 1 entry in row 2, and 2 in its first row"),
+        ("[[1, 2], 3]", "has a single value in row 2 where its first row has a list"),
+        ("[1, [2]]", "has a list in row 2 where its first row has a number"),
+        ("[[[[[1]]]]]", "more than 4 levels"),
+        ("[]", "is an empty list"),
+        ("[1, yes]", "not a truth value"),
+        ("{init: uniform}", "needs `shape:`"),
+        ("{init: zeros, shape: [200, 200]}", "10,000 are allowed"),
+        ("{init: zeros, shape: [0]}", "must be from 1"),
+    ],
+)
+def test_values_that_are_no_arrays(value, words):
+    found = told("A * 1", leaves=f"given: {{A: {value}}}\n")
+    assert words in f"{found.message} {found.help}"
+
+
+def test_an_array_and_its_row_cannot_both_be_quantities():
+    found = told("W @ b", leaves=LEAVES.replace("  s: 2", "  s: 2\n  W_1: 3"))
+    assert "`W_1` would be an entry of the array `W`" in found.message
+
+
+def test_what_is_too_large_is_refused_at_once():
+    row = "[" + ", ".join(["1"] * 100) + "]"
+    big = f"given: {{A: [{', '.join([row] * 100)}]}}\n"
+    start = time.perf_counter()
+    found = told("A @ A @ A", leaves=big)
+    assert found.code == "too-large"
+    assert time.perf_counter() - start < 5  # reading 10,000 numbers included
+
+
+def test_an_output_must_be_one_number():
+    with pytest.raises(ProblemError, match="only a single number can be"):
+        read_problem("t.yaml", "equations: {F: 2v}\nparameters: {v: [1, 2]}\n")
+
+
+@pytest.mark.parametrize(
+    ("formula", "words"),
+    [
+        ("h_{t-2} + x_t", "carry older values along"),
+        ("h_{t-1} + x_t", "give the row before the first under `given`"),
+    ],
+)
+def test_time_looks_one_step_back(formula, words):
+    text = f"index: {{t: 1..3}}\nequations:\n  h_t: '{formula}'\n  L: sum(h_t)\ngiven: {{x: [1, 2, 3]}}\n"
+    with pytest.raises(ProblemError) as raised:
+        read_problem("t.yaml", text)
+    assert any(words in (each.help or "") for each in raised.value.diagnostics)
+
+
+def test_a_subscript_that_looks_like_a_shift_is_warned_of():
+    text = (
+        "index: {t: 1..2}\nequations:\n  h_t: u x_t\n  L_t: h_t-1\n  L: sum(L_t)\n"
+        "given: {x: [1, 2]}\nparameters: {u: 3}\n"
+    )
+    warnings = read("t.yaml", text)[1]
+    assert {each.code for each in warnings} == {"shift"}
+    assert "`h_{t-1}`" in (warnings[0].help or "")
