@@ -161,7 +161,8 @@ def _path_lines(derived: GradientDerivation) -> tuple[DerivationLine, ...]:
     lines = []
     for index, path in enumerate(derived.paths):
         left, sign = _beginning(name, index)
-        lines.append(DerivationLine(left, sign, path.chain(), _label(derived.via(path))))
+        apart = [station for station in derived.via(path) if station != derived.step.of]
+        lines.append(DerivationLine(left, sign, path.chain(), _label(apart)))
     lines += [
         _added(derived.path_local(path), first=index == 0)
         for index, path in enumerate(derived.paths)
@@ -189,7 +190,8 @@ def _short_line(sheet: Sheet, derived: GradientDerivation) -> tuple[DerivationLi
 
 
 def _label(via: Sequence[str]) -> Line:
-    label: list[Inline] = []
+    """What a path goes by; it is direct where the others only take a longer way."""
+    label: list[Inline] = [] if via else [Text("direct")]
     for station in via:
         label += [Text(", " if label else "via "), Math(Name(station))]
     return tuple(label)

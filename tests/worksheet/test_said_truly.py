@@ -145,3 +145,18 @@ def test_hinge_needs_outputs_of_both_signs(activation: str, warned: bool, tmp_pa
     result = backprop("validate", file)
     assert result.code == 0
     assert (f"`{activation}` is never negative" in result.complaints) is warned
+
+
+def test_a_path_is_direct_where_the_others_go_a_longer_way(tmp_path: Path) -> None:
+    """Unrolled three times, w enters at h₃ itself, by h₂, and by h₂ and h₁."""
+    source = """\
+equations: {h1: tanh(w*x1), h2: tanh(w*x2 + u*h1), h3: tanh(w*x3 + u*h2), L: h3^2}
+given: {x1: 1, x2: 0.5, x3: 2}
+parameters: {w: 0.4, u: 0.7}
+"""
+    file = tmp_path / "mine.yaml"
+    file.write_text(source, encoding="utf-8")
+    options = ("--only", "dL/dw", "--form", "chain", "--width", "120")
+    text = backprop("solve", file, *options).text
+    labels = [line.split("│")[1].strip() for line in text.splitlines() if "∂w  " in line]
+    assert sorted(labels) == ["direct", "via h₂", "via h₂, h₁"]
