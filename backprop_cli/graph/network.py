@@ -87,6 +87,7 @@ class _Expansion:
             wrt=self._wanted(parameters) if sample_losses else (),
             lettering=self.names.lettering,
             aliases=self.aliases,
+            is_loss=not self.network.upstream,
         )
 
     def _wanted(self, parameters: tuple[str, ...]) -> tuple[str, ...]:
@@ -96,6 +97,7 @@ class _Expansion:
         return tuple(dict.fromkeys((*asked, *moved)))
 
     def _given(self) -> None:
+        title = "Upstream gradient" if self.network.upstream else "Targets"
         for position, mark in zip(self.batch, self.marks, strict=True):
             sample = self.network.samples[position - 1]
             for index, value in enumerate(sample.inputs, 1):
@@ -104,7 +106,7 @@ class _Expansion:
                 self.leaves.append(replace(made, title=INPUTS.title, unit=INPUTS))
             for index, value in enumerate(sample.targets, 1):
                 name = sampled(self.names.target(index), mark)
-                self.leaves.append(replace(leaf(name, "target", value, mark), title="Targets"))
+                self.leaves.append(replace(leaf(name, "target", value, mark), title=title))
         seen: set[str] = set()
         for name, value, role, unit in self._parameters():
             if name not in seen:
@@ -240,7 +242,8 @@ class _Expansion:
                 own_slope = substitute(use.slope, {"z": zs[unit - 1], "a": Name(name)})
         if applied is not None:
             self.applied[name] = applied
-        compared = depth == len(self.network.layers) and self.network.targets
+        is_last = depth == len(self.network.layers)
+        compared = is_last and self.network.targets and not self.network.upstream
         self.steps.append(
             Step(
                 name=name,

@@ -97,6 +97,7 @@ class Network:
     targets: int
     samples: tuple[Sample, ...]
     with_respect_to: tuple[str, ...] = ()  # empty: the parameters
+    upstream: bool = False  # targets are ∂L/∂ŷ, and the loss the sum that has these slopes
 
     @cached_property
     def targets_sum_to_one(self) -> bool:

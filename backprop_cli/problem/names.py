@@ -83,7 +83,8 @@ class NetworkNames:
         return "x" if self.network.inputs == 1 else f"x{index}"
 
     def target(self, index: int) -> str:
-        return "y" if self.network.targets == 1 else f"y{index}"
+        letter = "g" if self.network.upstream else "y"
+        return letter if self.network.targets == 1 else f"{letter}{index}"
 
     def output(self, index: int) -> str:
         return "yhat" if self.network.layers[-1].units == 1 else f"yhat{index}"

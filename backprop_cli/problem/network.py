@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from backprop_cli.diagnostics import listed, quote
-from backprop_cli.formula.nodes import Number
+from backprop_cli.formula.build import product, total
+from backprop_cli.formula.nodes import Name, Number
 from backprop_cli.problem.biases import read_bias_input
 from backprop_cli.problem.cautions import warn
-from backprop_cli.problem.forms import Loss, Network
+from backprop_cli.problem.forms import Custom, Loss, Network, Value
 from backprop_cli.problem.frozen import frozen_and_trainable
 from backprop_cli.problem.layers import ReadLayers, read_layers
 from backprop_cli.problem.model import Notation, Training
@@ -19,7 +20,8 @@ from backprop_cli.problem.samples import Samples, counted, read_samples
 from backprop_cli.problem.settings import check_parameters, names_of
 from backprop_cli.problem.training import ReadTraining
 from backprop_cli.problem.unit_activations import UNREAD, is_rule
-from backprop_cli.problem.values import Fields, Report, decimal_comma
+from backprop_cli.problem.values import Fields, Report, decimal_comma, fields, items, number_or_null
+from backprop_cli.problem.yaml_tree import Node
 
 MOST_EXPANDED = 1_000_000  # parameters (and pairs of softmax outputs) × samples of a batch
 
@@ -80,16 +82,30 @@ class NetworkReader:
 
     def finish(self, training: ReadTraining, notation: Notation) -> ReadNetwork:
         perceptron = training.training.rule == "perceptron"
-        self._target_count()
-        chosen = self._loss(perceptron)
-        self._needs(chosen, training)
+        chosen: Loss | None
+        if (upstream := self.top.get("upstream")) is not None:
+            given, chosen = self._upstream(upstream)
+            if perceptron:
+                self.report.error(
+                    "missing-targets",
+                    "the perceptron rule needs targets, not the gradient of the outputs",
+                    upstream,
+                    "leave `upstream` out and add `targets: […]`",
+                )
+        else:
+            self._target_count()
+            given, chosen = None, self._loss(perceptron)
+            self._needs(chosen, training)
         layers = tuple(self.layers.layers)
         if not self.layers.structured or not layers:
             return ReadNetwork(None, (), (), None)
         inputs = layers[0].fan_in
         # Without a loss targets are not needed; what is said of them is kept.
         targets = layers[-1].units if self._uses_targets(chosen, perceptron) else 0
-        network = Network(layers, chosen, inputs, targets, self.samples.complete(inputs, targets))
+        samples = self.samples.complete(inputs, targets)
+        if given is not None:
+            samples = tuple(replace(sample, targets=given) for sample in samples)
+        network = Network(layers, chosen, inputs, targets, samples, upstream=given is not None)
         names = NetworkNames(network, notation)
         network = replace(network, with_respect_to=self._asked(names))
         self._named_cells(names)
@@ -102,6 +118,36 @@ class NetworkReader:
             return ReadNetwork(None, _all_names(names), frozen, trainable)
         warn(self.top, self.samples, self.layers, names, self.report)
         return ReadNetwork(network, _all_names(names), frozen, trainable)
+
+    def _upstream(self, node: Node) -> tuple[tuple[Value, ...] | None, Loss | None]:
+        """`upstream: {yhat: [0.1, -0.2]}`: ∂L/∂ŷ, and the sum over g·ŷ in place of a loss."""
+        for name in ("loss", "targets", "samples"):
+            if self.top.get(name) is not None:
+                self.report.error(
+                    "both-forms",
+                    f"`upstream` gives the gradient of one sample's outputs, and there is `{name}`",
+                    node,
+                    f"leave `{name}` out, or `upstream`",
+                )
+        units = self.layers.units or 1
+        outputs, gradients = _name_list("yhat", units), _name_list("g", units)
+        what = "`upstream`"
+        own = fields(node, self.report, what, tuple(dict.fromkeys(("yhat", *outputs))))
+        whole = own.get("yhat")
+        if units > 1 and whole is not None:
+            cells = items(whole, self.report, what, "numbers") or ()
+        else:
+            cells = tuple(each for name in outputs if (each := own.get(name)) is not None)
+        if len(cells) != units:
+            self.report.error(
+                "shape",
+                f"{what} must be {counted(units, 'number')}, one for each output",
+                whole or node,
+            )
+            return None, None
+        values = tuple(number_or_null(cell, self.report, what) for cell in cells)
+        terms = (product(Name(g), Name(yhat)) for g, yhat in zip(gradients, outputs, strict=True))
+        return values, Custom("upstream gradient", total(*terms))
 
     def _asked(self, names: NetworkNames) -> tuple[str, ...]:
         """What `with_respect_to` lists: `inputs`, or any names before the loss."""

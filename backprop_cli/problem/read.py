@@ -40,7 +40,7 @@ COMMON_KEYS = (
     "variants",
     "with_respect_to",
 )
-LAYER_FORM_KEYS = ("inputs", "targets", "layers", "loss", "bias_input")
+LAYER_FORM_KEYS = ("inputs", "targets", "layers", "loss", "upstream", "bias_input")
 EQUATION_FORM_KEYS = (
     "equations",
     "given",

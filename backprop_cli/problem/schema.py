@@ -510,6 +510,13 @@ def _properties() -> dict[str, Schema]:
             "description": "From the first hidden layer to the output layer.",
         },
         "loss": _reference("loss"),
+        "upstream": {
+            "type": "object",
+            "minProperties": 1,
+            "description": "The gradient of the outputs in place of a loss: {yhat: [0.1, -0.2]}.",
+            "patternProperties": {"^yhat[0-9]*$": _values("g", "One for each output.")},
+            "additionalProperties": False,
+        },
         "bias_input": _reference("bias_input"),
         # equations
         "equations": {

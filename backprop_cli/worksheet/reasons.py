@@ -140,6 +140,8 @@ class Reasons:
     def _loss(self, link: Link) -> Iterator[tuple[str, Line]]:
         """Why the slope of the loss is what it is, unless it cancels in the next step."""
         loss = self.sheet.graph.step[link.child].applied
+        if self.sheet.graph.step[link.child].called == "upstream gradient":
+            yield "loss", (Text(UPSTREAM),)
         if loss is None or not loss.targets or not loss.taught:
             return
         if not any(rule == loss.rule for rule, _ in losses.COMBINED):
@@ -245,6 +247,10 @@ NORMALISED = (
 UNNORMALISED = (
     "Summed over the outputs, the slopes of cross-entropy and softmax cancel but for the sum of"
     " the targets, which is not 1 here."
+)
+UPSTREAM = (
+    "The gradient of the outputs is given in place of a loss. L stands for the sum that has just"
+    " these slopes; of the loss itself nothing else is known."
 )
 STOP = Text(".")
 

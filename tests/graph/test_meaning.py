@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import math
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from operator import mul
 from pathlib import Path
 from random import Random
@@ -426,3 +427,61 @@ def test_tied_weights_have_to_fit() -> None:
         problem(AUTOENCODER.replace(", transposed: true", ""))
     with pytest.raises(ProblemError, match="from 1 to 1"):
         problem(AUTOENCODER.replace("same_as: 1", "same_as: 2"))
+
+
+# An upstream gradient stands where a loss would
+
+UPSTREAM = """
+inputs: [1, -0.5]
+layers:
+  - {weights: [[0.4, -0.9], [0.3, 0.8]], biases: [0.1, -0.5], activation: tanh}
+  - {weights: [[0.7, 0.2], [-0.6, 0.5]], biases: [0.05, 0.3], activation: softmax}
+upstream: {yhat: [0.1, -0.2]}
+with_respect_to: [inputs, "w2*"]
+"""
+
+
+def test_gradients_go_on_from_the_one_that_is_given() -> None:
+    solved = solve(problem(UPSTREAM))
+    values, graph = solved.iterations[0].values, solved.iterations[0].graph
+    h = [math.tanh(0.95), math.tanh(-0.6)]
+    powers = [
+        math.exp(0.7 * h[0] + 0.2 * h[1] + 0.05), math.exp(-0.6 * h[0] + 0.5 * h[1] + 0.3),
+    ]  # fmt: skip
+    p = powers[0] / sum(powers)
+    z1 = p * (1 - p) * (0.1 - -0.2)  # ∂L/∂z₁ = p₁(g₁ − (g₁p₁ + g₂p₂)), and p₂ = 1 − p₁
+    assert (values["dL/dyhat1"], values["dL/dyhat2"]) == (Fraction("0.1"), Fraction("-0.2"))
+    assert values["dL/dz2_1"] == pytest.approx(z1)
+    assert values["dL/dw2_1_2"] == pytest.approx(z1 * h[1])
+    d1 = z1 * (0.7 - -0.6) * (1 - h[0] ** 2)
+    d2 = z1 * (0.2 - 0.5) * (1 - h[1] ** 2)
+    assert values["dL/dx1"] == pytest.approx(0.4 * d1 + 0.3 * d2)
+    assert [leaf.name for leaf in graph.leaves if leaf.title == "Upstream gradient"] == ["g1", "g2"]
+    assert verification(problem(UPSTREAM)).agrees
+
+
+def test_one_output_and_outputs_by_name() -> None:
+    single = UPSTREAM.replace("[[0.7, 0.2], [-0.6, 0.5]], biases: [0.05, 0.3]", "[[0.7, 0.2]]")
+    single = single.replace("softmax", "identity").replace("[0.1, -0.2]", "0.5")
+    assert solve(problem(single)).iterations[0].values["dL/dz2_1"] == Fraction("0.5")
+    named = problem(UPSTREAM.replace("{yhat: [0.1, -0.2]}", "{yhat1: 0.1, yhat2: -0.2}"))
+    assert solve(named).iterations[0].values["dL/dyhat2"] == Fraction("-0.2")
+
+
+@pytest.mark.parametrize(
+    ("extra", "said"),
+    [
+        ("loss: mse\n", "there is `loss`"),
+        ("targets: [1, 0]\n", "there is `targets`"),
+        ("training: {rule: perceptron}\nlearning_rate: 1\n", "needs targets"),
+    ],
+)
+def test_upstream_stands_beside_no_loss(extra: str, said: str) -> None:
+    with pytest.raises(ProblemError, match=said):
+        problem(UPSTREAM + extra)
+
+
+@pytest.mark.parametrize("given", ["[0.1]", "{yhat: 0.1}", "{yhat: [a, b]}", "{z: [1, 2]}", "{}"])
+def test_upstream_has_a_number_for_each_output(given: str) -> None:
+    with pytest.raises(ProblemError):
+        problem(UPSTREAM.replace("{yhat: [0.1, -0.2]}", given))
