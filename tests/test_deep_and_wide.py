@@ -53,6 +53,8 @@ def test_the_largest_of_many_takes_all(tmp_path: Path) -> None:
 def test_a_tie_of_three_is_shared(tmp_path: Path) -> None:
     source = "equations: {m: 'max(x, y, z, u)', f: 6*m}\ngiven: {x: 3, y: 3, z: 1, u: 3}\n"
     text = backprop("solve", file_of(source, tmp_path)).text
+    said = "Share of max is what the argument written first gets: 1 where it alone is the largest"
+    assert said in " ".join(text.split())
     assert [line.split("│")[-1].strip() for line in text.splitlines() if "∂f/∂m ·" in line] == [
         "2", "2", "0", "2",
     ]  # fmt: skip

@@ -86,6 +86,8 @@ def share_reasons(sheet: Sheet) -> Iterator[Paragraph]:
     links = [link for step in sheet.graph.section("backward", "gradient") for link in step.links]
     steps = {sheet.graph.step[link.child] for link in links}
     called = {call.function for step in steps for call in calls_in(step.formula)}
+    backward = sheet.graph.section("backward", "gradient")
+    shared = {call.function for step in backward for call in calls_in(step.formula)}
     for function, extreme in (("max", "largest"), ("min", "smallest")):
         if function in called:
             chosen = sheet.run.problem.kinks.get(function, "share")
@@ -96,6 +98,11 @@ def share_reasons(sheet: Sheet) -> Iterator[Paragraph]:
                 f"{function} passes all of the gradient on to its {extreme} argument and none to"
                 f" the others. Where arguments are equal it has no derivative: {gets}."
             )
+            if f"{function}_share" in shared:  # of more than two arguments
+                text += (
+                    f" Share of {function} is what the argument written first gets:"
+                    f" 1 where it alone is the {extreme}, an equal part in a tie, else 0."
+                )
             yield Paragraph((Text(text),))
 
 
