@@ -15,20 +15,23 @@ NONE = Name("")
 
 
 def all_views(graph: Graph) -> Iterator[View]:
-    """Every array that can be shown or answered, in the order of a sheet: what is given and
-    calculated, gradients of all samples together and of each, parameters after the update."""
+    """Every array that can be shown or answered, in the order of a sheet."""
     yield from graph.arrays
-    loss_of = {step.name: step for step in graph.steps if step.of is not None}
-    outputs = dict.fromkeys((graph.output, *graph.losses))
-    for output in outputs:
-        for view in reversed(graph.arrays):
-            found = _entries(view, partial(derivative_name, output), loss_of)
-            if found is not None:
-                yield View(derivative_name(output, view.name), view.shape, found)
+    yield from gradient_views(graph)
     for view in graph.arrays:
         found = _entries(view, lambda name: graph.carried.get(name, ""), graph.step)
         if found is not None:
             yield View(f"{view.name}_new", view.shape, found)
+
+
+def gradient_views(graph: Graph) -> Iterator[View]:
+    """∂L/∂ each array, the last calculated first, of all samples together and of each."""
+    known = {step.name: step for step in graph.steps if step.of is not None}
+    for output in dict.fromkeys((graph.output, *graph.losses)):
+        for view in reversed(graph.arrays):
+            found = _entries(view, partial(derivative_name, output), known)
+            if found is not None:
+                yield View(derivative_name(output, view.name), view.shape, found)
 
 
 def _entries(

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from backprop_cli.run import Run
 from backprop_cli.worksheet import (
+    array_sheet,
     collapse,
     composed,
     derivations,
@@ -96,11 +97,18 @@ def one_update(sheet: Sheet) -> Iterator[Block]:
         case "gates":
             yield from gates.gates(sheet)
             yield from updates.updates(sheet)
+        case "matrix" if sheet.graph.arrays:
+            yield from array_sheet.calculated(sheet)
+            yield from array_sheet.single_numbers(sheet)
+            yield from passes.loss(sheet)
+            yield from array_sheet.gradients(sheet)
+            yield from updates.updates(sheet)
         case "matrix":
             yield from matrices.matrices(sheet)
             yield from updates.updates(sheet)
         case _:
             yield from passes.forward(sheet)
+            yield from array_sheet.calculated(sheet)
             yield from nested.nested(sheet)
             yield from collapse.collapsed(sheet)
             yield from passes.outputs(sheet)
@@ -108,6 +116,7 @@ def one_update(sheet: Sheet) -> Iterator[Block]:
             yield from nested.nested_loss(sheet)
             yield from gradients.slopes(sheet)
             yield from gradients.gradients(sheet)
+            yield from array_sheet.gradients(sheet)
             yield from updates.updates(sheet)
     yield from updates.loss_again(sheet)
     yield from findings.after(sheet)
