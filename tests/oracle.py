@@ -108,6 +108,16 @@ ACTIVATIONS: dict[str, Callable[..., Any]] = {
     "swish": lambda b, z: z * b.sigmoid(z),
     "silu": lambda b, z: z * b.sigmoid(z),
     "gelu": lambda b, z: z * (1 + b.erf(z / b.sqrt(2 + 0 * z))) / 2,
+    "gelu_tanh": lambda b, z: (
+        z * (1 + b.tanh(b.sqrt(2 / math.pi + 0 * z) * (z + 0.044715 * z**3))) / 2
+    ),
+    "mish": lambda b, z: z * b.tanh(b.log(1 + b.exp(z))),
+    "selu": lambda b, z, alpha=1.6732632423543772, scale=1.0507009873554805: (
+        scale * z if b.above(z) else scale * alpha * (b.exp(z) - 1)
+    ),
+    "hard_sigmoid": lambda b, z: (
+        0 * z + 1 if b.above(z, 3) else z / 6 + 0.5 if b.above(z, -3) else 0 * z
+    ),
     "step": lambda b, z, threshold=0, at_threshold=1: (
         0 * z + (1 if b.above(z, threshold) else at_threshold if z == threshold else 0)
     ),
@@ -128,6 +138,17 @@ LOSSES: dict[str, Callable[..., Any]] = {
     "huber": lambda b, y, p, delta=1: sum(
         delta * (b.abs(t - o) - delta / 2) if b.above(b.abs(t - o), delta) else (t - o) ** 2 / 2
         for t, o in zip(y, p, strict=True)
+    ),
+    "log_cosh": lambda b, y, p: sum(
+        b.log((b.exp(o - t) + b.exp(t - o)) / 2) for t, o in zip(y, p, strict=True)
+    ),
+    "poisson": lambda b, y, p: sum(o - _times_log(b, t, o) for t, o in zip(y, p, strict=True)),
+    "focal": lambda b, y, p, gamma=2, alpha=0.25: (
+        -sum(
+            (1 - o) ** gamma * _times_log(b, alpha * t, o)
+            + o**gamma * _times_log(b, (1 - alpha) * (1 - t), 1 - o)
+            for t, o in zip(y, p, strict=True)
+        )
     ),
     "hinge": lambda b, y, p: sum(
         1 - t * o if b.above(1 - t * o) else 0 * o for t, o in zip(y, p, strict=True)
@@ -756,6 +777,11 @@ def step(optimizer: Any, w: float, g: float, eta: float, t: int, state: dict[str
                 return w - state["v"]
             state["v"] = mu * state.get("v", 0.0) + g
             return w - eta * (g + mu * state["v"])
+        case "lion":
+            b1, b2 = o.get("beta1", 0.9), o.get("beta2", 0.99)
+            mixed = b1 * state.get("m", 0.0) + (1 - b1) * g
+            state["m"] = b2 * state.get("m", 0.0) + (1 - b2) * g
+            return w - eta * ((mixed > 0) - (mixed < 0) + o.get("weight_decay", 0.0) * w)
         case "adagrad":
             state["s"] = state.get("s", 0.0) + g * g
             return w - eta * g / (math.sqrt(state["s"]) + o.get("epsilon", 1e-10))

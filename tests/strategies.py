@@ -29,6 +29,10 @@ HIDDEN: tuple[Any, ...] = (
     "swish",
     "silu",
     "gelu",
+    "gelu_tanh",
+    "mish",
+    "selu",
+    "hard_sigmoid",
     {"name": "leaky_relu", "slope": 0.2},
     {"name": "elu", "alpha": 0.5},
     {"name": "bent", "formula": "z/(1 + z^2)"},
@@ -48,6 +52,9 @@ OUTPUTS: dict[str, tuple[Any, ...]] = {
     "absolute_error": ("identity", "sigmoid", "swish"),
     "huber": ("identity", "tanh"),
     "hinge": ("identity", "tanh"),
+    "log_cosh": ("identity", "mish"),
+    "poisson": ("softplus",),
+    "focal": ("sigmoid",),
 }
 """Output activations that make sense with each loss."""
 
@@ -130,7 +137,9 @@ def layers(draw: DrawFn, units: int, fan_in: int, activation: Any = None) -> dic
 
 def _targets(draw: DrawFn, loss: Any, units: int) -> list[float]:
     name = loss if isinstance(loss, str) else loss.get("name", "custom")
-    if name == "binary_cross_entropy":
+    if name == "poisson":
+        return [draw(st.integers(0, 3)) for _ in range(units)]
+    if name in ("binary_cross_entropy", "focal"):
         return [draw(st.sampled_from((0, 1, 0.3))) for _ in range(units)]
     if name == "cross_entropy":
         if units == 2 and draw(st.booleans()):
@@ -305,6 +314,7 @@ OPTIMIZERS: tuple[Any, ...] = (
     "rmsprop",
     "adam",
     "adamw",
+    {"name": "lion", "weight_decay": 0.1},
     {
         "name": "ema",
         "state": {"v": 0},

@@ -30,6 +30,8 @@ from backprop_cli.formula.nodes import (
     Sum,
 )
 from backprop_cli.run import batch_of, solve
+from backprop_cli.run.batches import Builder
+from backprop_cli.run.compiled import update_source
 
 LINE = """
     samples: [{inputs: [1], targets: [2]}, {inputs: [2], targets: [3]}, {inputs: [3], targets: [5]}]
@@ -272,3 +274,13 @@ def test_a_perceptron_that_comes_back_to_its_weights_cycles() -> None:
     solved = solve(asked, steps=400)
     assert solved.stop is not None
     assert solved.stop.reason == "cycle"
+
+
+def test_what_updates_have_in_common_is_calculated_once():
+    """Adam's 1 − βᵗ for two parameters; what only constants go into is calculated before."""
+    adam = problem(NEURON + "    training: {optimizer: adam, steps: 9}\n")
+    source = update_source(Builder(adam).update(1), single=True)
+    assert source.count("f_power(") == 2
+    before, _, loop = source.partition("while done < wanted:")
+    assert before.count("(1.0 - ") == 2
+    assert loop.count("(1.0 - ") == 2 + 1  # the powers, and the slope of the unit

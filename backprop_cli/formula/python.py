@@ -69,6 +69,7 @@ _HELPERS: Mapping[str, object] = MappingProxyType(
         "f_sum": sum,
         "f_product": math.prod,
         "f_math_exp": math.exp,
+        "f_math_sqrt": math.sqrt,
         "f_inf": math.inf,
         "f_nan": math.nan,
     }
@@ -122,6 +123,8 @@ def _write(formula: Formula, identifier: Callable[[str], str], small: tuple[Form
             return f"f_math_exp({go(argument)})"
         case Call(function, arguments):
             written = [go(argument) for argument in arguments]
+            if function == "sqrt" and _is_atom(written[0]):
+                return f"(f_math_sqrt({written[0]}) if {written[0]} >= 0.0 else f_nan)"
             name = FUNCTIONS[function].name
             return _inline(name, written) or f"{_identifier(name)}({', '.join(written)})"
         case Comparison():
@@ -222,7 +225,10 @@ def _quotient(numerator: Formula, denominator: Formula, go: _Go) -> str:
         not isinstance(denominator, Number) or as_float(evaluate(denominator, _no_names)) != 0
     ):
         return f"({go(numerator)}/{go(denominator)})"
-    return f"f_divide({go(numerator)}, {go(denominator)})"
+    above, below = go(numerator), go(denominator)
+    if _is_atom(above) and _is_atom(below):
+        return f"({above}/{below} if {below} else f_divide({above}, {below}))"
+    return f"f_divide({above}, {below})"
 
 
 def _power(base: Formula, exponent: Formula, go: _Go) -> str:

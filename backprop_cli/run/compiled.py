@@ -8,15 +8,25 @@ about as much as its arithmetic.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence, Set
 from math import gcd
-from typing import cast
+from typing import TypeAlias, cast
 
 from backprop_cli.formula import python
-from backprop_cli.formula.build import ZERO, names_in, negative, rebuild, rename, total
+from backprop_cli.formula.build import ZERO, children, names_in, negative, rebuild, rename, total
 from backprop_cli.formula.defined import bends
 from backprop_cli.formula.evaluate import as_float
-from backprop_cli.formula.nodes import Call, Comparison, Formula, Name, Sum
+from backprop_cli.formula.nodes import (
+    Call,
+    Comparison,
+    Conditional,
+    Formula,
+    Name,
+    Negative,
+    Number,
+    Sum,
+)
 from backprop_cli.graph.expand import expand
 from backprop_cli.graph.step import Graph
 from backprop_cli.problem.model import Problem
@@ -30,6 +40,9 @@ Loop = Callable[
     tuple[int, tuple[float, ...]],
 ]
 """(state, batches, updates done, updates wanted, record loss) → (updates done, state)"""
+
+Settled: TypeAlias = tuple[str, Formula, Formula | None]
+"""A name, what it is calculated by, and what decides whether it is 0, if anything does."""
 
 PROGRESS_EVERY = 20_000
 NEAR = 0.01
@@ -139,17 +152,21 @@ def update_source(graph: Graph, *, single: bool = False) -> str:
         if leaf.kind == "constant"
     }
     clocks = [leaf.name for leaf in graph.leaves if is_clock(leaf)]
+    fixed, settled = _once(
+        _settled(_needed(graph)), {leaf.name for leaf in graph.leaves if leaf.kind == "constant"}
+    )
     take = f"{_tuple(map(identifier, given))} = batches"
     lines = [
         "def updates(state, batches, done, wanted, record):",
         f"    {_tuple(map(identifier, state))} = state",
         *(f"    {key} = {python.literal(value)}" for key, value in constants.items()),
+        *(f"    {identifier(name)} = {python.write(part, identifier)}" for name, part in fixed),
         f"    {take}[0]" if single else "    count = len(batches)",
         "    while done < wanted:",
         *(() if single else (f"        {take}[done % count]",)),
         *(f"        {identifier(name)} = done + 1.0" for name in clocks),
     ]
-    for name, formula, decides in _settled(_needed(graph)):
+    for name, formula, decides in settled:
         written = python.write(formula, identifier)
         lines.append(f"        {identifier(name)} = {written}")
         if decides is not None:
@@ -199,7 +216,7 @@ def _tuple(names: Iterable[str]) -> str:
 
 def _settled(
     steps: Sequence[tuple[str, Formula]],
-) -> list[tuple[str, Formula, Formula | None]]:
+) -> list[Settled]:
     """The steps, and for a sum whose sign decides something the size of its terms.
 
     A sum inside a formula gets a line of its own, as does the difference that a comparison asks
@@ -236,6 +253,51 @@ def _settled(
     return [
         (name, formula, _size(formula) if name in deciding else None) for name, formula in found
     ]
+
+
+def _once(
+    steps: Sequence[Settled], constants: Set[str]
+) -> tuple[list[tuple[str, Formula]], list[Settled]]:
+    """What is calculated before all updates, and the steps, each part that occurs several times
+    with a line of its own: Adam's 1 − βᵗ is the same for every parameter."""
+    counts: Counter[Formula] = Counter()
+
+    def count(part: Formula) -> None:
+        if isinstance(part, Name | Number):
+            return
+        counts[part] += 1
+        if counts[part] == 1 and not isinstance(part, Conditional):  # of which one branch is done
+            for inner in children(part):
+                count(inner)
+
+    for _, formula, _ in steps:
+        count(formula)
+    named: dict[Formula, str] = {}
+    fixed: list[tuple[str, Formula]] = []
+
+    def shared(part: Formula, own: list[Settled]) -> Formula:
+        if isinstance(part, Name | Number | Conditional) or counts[part] == 0:
+            return part
+        if part in named:
+            return Name(named[part])
+        found = rebuild(part, lambda inner: shared(inner, own))
+        names = names_in(part)
+        before = set(names) <= constants and bool(names)
+        if isinstance(part, Comparison | Negative) or not (before or counts[part] > 1):
+            return found
+        named[part] = f"part {len(named)}"
+        if before:
+            fixed.append((named[part], found))
+        else:
+            own.append((named[part], found, None))
+        return Name(named[part])
+
+    done: list[Settled] = []
+    for name, formula, decides in steps:
+        own: list[Settled] = []
+        changed = rebuild(formula, lambda inner: shared(inner, own))  # noqa: B023 - called at once
+        done += [*own, (name, changed, decides)]
+    return fixed, done
 
 
 def _size(formula: Formula) -> Formula | None:

@@ -66,3 +66,14 @@ def test_zero_times_a_logarithm() -> None:
 def test_very_long_sums_and_products_compile(node: type[Sum] | type[Product]) -> None:
     formula = node(tuple(Name("x") for _ in range(20_000)))
     assert run(formula, {"x": 1.0}) == (20_000 if node is Sum else 1)
+
+
+@pytest.mark.parametrize("x", [0.0, -0.0, 3.0, -1.0, math.nan, math.inf])
+@pytest.mark.parametrize("y", [0.0, -0.0, 2.0, math.inf])
+def test_divisions_and_roots_of_names(x: float, y: float) -> None:
+    """What is written out without a call has the same values, the sign of 1/-0 among them."""
+    for text in ("x/y", "sqrt(x)", "x/(1 + exp(y))", "exp(-abs(x))/y", "x/(y^2 + 1)"):
+        formula = parse(text)
+        expected = as_float(evaluate(formula, {"x": x, "y": y}.__getitem__))
+        found = run(formula, {"x": x, "y": y})
+        assert found == expected or math.isnan(found) == math.isnan(expected) is True, text
