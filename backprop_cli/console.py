@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Iterable
 from contextlib import suppress
@@ -102,6 +101,8 @@ def _replace(output: Path, parts: Iterable[bytes]) -> None:
             device.writelines(parts)
         return
     mode = place.stat().st_mode & 0o7777 if place.exists() else 0o666 & ~_umask()
+    import tempfile
+
     descriptor, unfinished = tempfile.mkstemp(prefix=".backprop-", dir=place.parent)
     try:
         with open(descriptor, "wb") as file:

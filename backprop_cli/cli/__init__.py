@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from copy import copy
 from typing import NoReturn
 
 import typer
@@ -26,11 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 def outcome(arguments: Sequence[str] | None = None) -> int:
     """Carry out a command (of `sys.argv` if None) and give its exit code."""
     try:
-        code = app(
-            None if arguments is None else list(arguments),
-            prog_name="backprop",
-            standalone_mode=False,
-        )
+        words = list(sys.argv[1:] if arguments is None else arguments)
+        code = called(words)(words, prog_name="backprop", standalone_mode=False)
     except typer.Exit as leaving:
         code = leaving.exit_code
     except (typer.Abort, KeyboardInterrupt):
@@ -61,6 +59,22 @@ def outcome(arguments: Sequence[str] | None = None) -> int:
         )
         return WRONG_INPUT
     return int(code or OK)
+
+
+def called(words: Sequence[str]) -> typer.Typer:
+    """The application with nothing but the command that is called: the others take their time to
+    build, and only its help and its complaints know of them."""
+    name = next((word for word in words if not word.startswith("-")), None)
+    asked = [
+        each
+        for each in app.registered_commands
+        if name == (each.name or getattr(each.callback, "__name__", ""))
+    ]
+    if not asked:
+        return app
+    alone = copy(app)
+    alone.registered_commands = asked
+    return alone
 
 
 def usage_error(error: Exception) -> str:

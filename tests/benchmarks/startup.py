@@ -1,25 +1,31 @@
-"""A whole `solve` against merely importing what it may need."""
+"""Whole commands against merely importing what every one of them may need, and SymPy."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from measure import SHEET, Row, best_of_each
+from measure import PROBLEMS, SHEET, Row, best_of_each
 
-BARE = ["-c", "import sympy, typer, rich.table, yaml"]
+SYMPY = ["-c", "import sympy, typer, rich.table, yaml"]
 LIBRARIES = ["-c", "import typer, rich.table, yaml"]
-SOLVE = ["-m", "backprop_cli", "solve", str(SHEET)]
-SYMBOLIC = [*SOLVE, "--symbolic"]
-HELP = ["-m", "backprop_cli", "--help"]
+ANSWERS = PROBLEMS / "answers" / "two-hidden-layers-perfect.yaml"
+COMMANDS = {
+    "--help": (["--help"], 0.9),
+    "validate": (["validate", str(SHEET)], 1.6),
+    "list": (["list"], 1.6),
+    "schema": (["schema"], 1.6),
+    "solve": (["solve", str(SHEET)], 2.2),
+    "check": (["check", str(SHEET), str(ANSWERS)], 2.2),
+}
+SYMBOLIC = ["solve", str(SHEET), "--symbolic"]
 
 
 def measure() -> Iterator[Row]:
-    bare, libraries, solve, symbolic, manual = best_of_each(
-        [BARE, LIBRARIES, SOLVE, SYMBOLIC, HELP]
-    )
-    yield Row("importing sympy, typer, rich.table, yaml", bare, " s")
+    every = [*(words for words, _ in COMMANDS.values()), SYMBOLIC]
+    called = [["-m", "backprop_cli", *words] for words in every]
+    sympy, libraries, *commands, symbolic = best_of_each([SYMPY, LIBRARIES, *called])
+    yield Row("importing sympy, typer, rich.table, yaml", sympy, " s")
     yield Row("importing typer, rich.table, yaml", libraries, " s")
-    yield Row("solve of the 3-2-2-1 sheet", solve, " s")
-    yield Row("solve against the bare imports", solve / bare, " times", 1.35)
-    yield Row("solve --symbolic against the bare imports", symbolic / bare, " times", 1.35)
-    yield Row("--help against the bare imports", manual / bare, " times", 1.0)
+    for (name, (_, bar)), took in zip(COMMANDS.items(), commands, strict=True):
+        yield Row(f"{name} against the imports without SymPy", took / libraries, " times", bar)
+    yield Row("solve --symbolic against the imports", symbolic / sympy, " times", 1.35)
