@@ -463,14 +463,32 @@ def _cross_entropy(shop: Workshop, given: Arguments) -> Array:
         )
     shares = shop.light(shares, given.written[0])
     rows = shares.shape[0] if len(shares.shape) == 2 else 1
-    terms = [
-        product(target, Call("ln", (share,)))
-        for share, target in zip(shares.entries, targets.entries, strict=True)
-        if not (is_number(target, 0) or is_number(share, 0))
-    ]
-    weight = count(shares.shape) * (4 + targets.weight)
-    found = quotient(negative(total(*terms)), number(rows))
-    return shop.array((), lambda _: found, weight)
+    length = shares.shape[-1]
+    shop.charge(rows, length * (4 + targets.weight))
+
+    def row(place: tuple[int, ...]) -> Formula:
+        start = place[0] * length
+        pairs = zip(
+            shares.entries[start : start + length],
+            targets.entries[start : start + length],
+            strict=True,
+        )
+        return negative(
+            total(
+                *(
+                    product(target, Call("ln", (share,)))
+                    for share, target in pairs
+                    if not (is_number(target, 0) or is_number(share, 0))
+                )
+            )
+        )
+
+    losses = Array((rows,), tuple(map(row, places((rows,)))), length * (4 + targets.weight))
+    if rows == 1:
+        return Array((), losses.entries, losses.weight)
+    # A row is a sample: its loss has a name, as on paper.
+    losses = shop.named(losses, "row", Call("cross_entropy", given.written))
+    return _reduce(shop, losses, None, _mean, False)
 
 
 # --- normalisation --------------------------------------------------------------------------------
