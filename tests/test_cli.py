@@ -172,9 +172,9 @@ FUNCTION = PROBLEMS / "network-as-a-function.yaml"
 def test_curves_of_chosen_quantities_alone() -> None:
     asked = [part for name in ("z1", "a1", "z3") for part in ("--only", name)]
     shown = backprop("solve", FUNCTION, "--curve", "x=-5:5", *asked)
-    assert "z1, a1, z3 as functions of x" in shown.text
+    assert "z₁, a₁, z₃ as functions of x" in shown.text
     assert "Forward pass" not in shown.text
-    for mark, name in zip("●×▲", ("z1", "a1", "z3"), strict=True):
+    for mark, name in zip("●×▲", ("z₁", "a₁", "z₃"), strict=True):
         assert f"{mark} {name}" in shown.text
         assert shown.text.count(mark) > 5  # also where curves run together
     page = backprop("solve", FUNCTION, "--curve", "x=-5:5", *asked, "--format", "html").text
