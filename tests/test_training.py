@@ -165,8 +165,9 @@ def test_the_built_in_rows_written_as_an_author_writes_them(name: str) -> None:
     if row.state:
         own["state"] = {state: float(value.value) for state, value in row.state.items()}
     own |= {option: float(value.value) for option, value in row.options.items()}
-    built_in = ours.run(small(optimizer=name, batch=2))
-    written = ours.run(small(optimizer=own, batch=2))
+    problem = small(optimizer=name, batch=2)
+    built_in = ours.run(problem)
+    written = ours.run(problem | {"training": {**problem["training"], "optimizer": own}})
     assert written.final == built_in.final
     assert list(written.losses) == list(built_in.losses)
 
