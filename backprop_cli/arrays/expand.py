@@ -11,6 +11,7 @@ from backprop_cli.arrays.array import (
     Array,
     ArrayError,
     Shape,
+    count,
     offset,
     places,
     shape_text,
@@ -188,6 +189,7 @@ class Expansion:
                 kept.append(len(indices))
         shape = tuple(kept)
         sizes = tuple(map(len, chosen))
+        self.shop.charge(count(sizes), 1)
         entries = tuple(
             value.entries[
                 offset(value.shape, [own[at] for own, at in zip(chosen, place, strict=True)])

@@ -552,6 +552,7 @@ def _concat(shop: Workshop, given: Arguments) -> Array:
     values = [
         value if value.shape else Array((1,), value.entries, value.weight) for value in given.values
     ]
+    shop.charge(sum(len(value.entries) for value in values), 1)
     first = values[0].shape
     axis = _axis(given, first, 0) or 0
     for value in values[1:]:
@@ -585,6 +586,7 @@ def _concat(shop: Workshop, given: Arguments) -> Array:
 
 def _stack(shop: Workshop, given: Arguments) -> Array:
     """Arrays of one shape as the rows of a larger one."""
+    shop.charge(sum(len(value.entries) for value in given.values), 1)
     first = given.values[0].shape
     if any(value.shape != first for value in given.values):
         raise ArrayError("rows of different shapes make no array")
