@@ -255,12 +255,20 @@ def _fitting(text: str, cells: list[Cell]) -> tuple[int, list[Cell]]:
         return 3, exact
     if each := [cell for cell in cells if cell.name.partition("[")[0] in (text, name)]:
         return 2, each
+    if entries_of := [cell for cell in cells if _is_entry(cell.name, name)]:
+        return 2, entries_of
     if is_pattern(text):
         fits = matcher(text)
         return 1, [cell for cell in cells if fits(cell.name) or fits(cell.name.partition("[")[0])]
     if text == "parameters":
         return 0, [cell for cell in cells if cell.section in ("weights", "biases", "parameters")]
     return 0, [cell for cell in cells if cell.section == text]
+
+
+def _is_entry(cell: str, array: str) -> bool:
+    """Whether a cell is an entry of the array of a name: `W_1_2` of `W`."""
+    indices = cell.partition("[")[0].removeprefix(f"{array}_")
+    return indices != cell and indices.replace("_", "").isdigit()
 
 
 def _refuse_initialised(rows: list[_Row], network: Network, report: Report) -> None:

@@ -66,6 +66,21 @@ variants:
 """
 ONE_BY_ONE = TWO_SAMPLES + "training: {batch: 1, steps: 2}\n"
 
+ARRAYS = """
+equations:
+  z: W @ x + b
+  p: softmax(z)
+  L: -sum(y * log(p))
+given: {x: [1.5, -0.5], y: [0, 1, 0]}
+parameters: {W: [[0.4, -0.3], [-0.6, 0.8], [0.2, 0.5]], b: [0.1, -0.2, 0.3]}
+learning_rate: 0.5
+variants:
+  draw:
+    x: {from: -2, to: 2, step: 0.5, not: [0]}
+    W: {from: -0.9, to: 0.9, step: 0.1, not: [0]}
+    b_1: {choice: [0.1, 0.2]}
+"""
+
 SHEETS = {
     "dense": DENSE,
     "relu": RELU,
@@ -73,4 +88,5 @@ SHEETS = {
     "circuit": CIRCUIT,
     "two samples": TWO_SAMPLES,
     "one by one": ONE_BY_ONE,
+    "arrays": ARRAYS,
 }
