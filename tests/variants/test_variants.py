@@ -54,6 +54,21 @@ def test_the_numbers_are_those_of_sha_256() -> None:
     assert float(draws[3]["x1"]) == float(steps[int.from_bytes(digest, "big") % 8])
 
 
+@pytest.mark.parametrize(
+    ("text", "tries", "numbers"),
+    [
+        (DENSE, 2, "-0.5 -0.5 0 0.5 -0.3 0.9 0.3 -0.3 0.1 -0.5 0.5 -0.4 0.5"),
+        (RELU, 3, "-1.5 -0.5 -0.5 -0.3 0.3 0.4 0.8 -0.1 -0.1 0.2 0.9 -0.3"),
+    ],
+    ids=["dense", "relu"],
+)
+def test_version_1_of_the_requirements_stays(text: str, tries: int, numbers: str) -> None:
+    """A sheet that has been handed out must not change: these are Ada's, for ever."""
+    variant = Drawer(load(text=text)).variant("ada")
+    assert variant.tries == tries
+    assert " ".join(variant.numbers.values()) == numbers
+
+
 def test_another_seed_gives_everyone_others() -> None:
     one = Drawer(load(text=DENSE)).variant("ada").numbers
     other = Drawer(load(text=DENSE + "  seed: 2027\n")).variant("ada").numbers
