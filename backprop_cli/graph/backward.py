@@ -93,6 +93,7 @@ class _Backward:
             leaf.name for leaf in self.graph.leaves if leaf.name.partition("[")[0] in wrt
         }
         self.consumers: dict[str, list[Step]] = defaultdict(list)
+        self.in_sample: dict[tuple[str, int | None], list[Step]] = defaultdict(list)
         for step in self.graph.steps:
             if step.kind == "batch_loss":
                 continue
@@ -104,6 +105,7 @@ class _Backward:
                 self.active.add(step.name)
             for parent in parents:
                 self.consumers[parent].append(step)
+                self.in_sample[parent, step.sample].append(step)
         self.locals: dict[str, Mapping[str, Local]] = {}
         self.adjoint: dict[str, Step] = {}
         self.seeds = set(self.graph.losses)
@@ -217,11 +219,8 @@ class _Backward:
     def _links(self, name: str, sample: int | None = None) -> list[Link]:
         """The links by which `name` reaches the loss, in order of calculation; only those of one
         sample if that is given."""
-        consumers = [
-            step
-            for step in self.consumers[name]
-            if step.name in self.active and (sample is None or step.sample == sample)
-        ]
+        users = self.consumers[name] if sample is None else self.in_sample[name, sample]
+        consumers = [step for step in users if step.name in self.active]
         return [link for step in consumers if (link := self._link(step, name)) is not None]
 
     def _over(self, link: Link) -> str:

@@ -132,10 +132,8 @@ def layer_outputs(graph: Graph, step: Step) -> list[Step]:
         return [step]
     found = {
         other.applied.own: other
-        for other in graph.steps
+        for other in graph.several_of[step.sample]
         if other.applied is not None
-        and other.sample == step.sample
-        and other.section in ("forward", "loss")
         and other.rule == step.rule
         and other.applied.arguments == step.applied.arguments
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
@@ -188,6 +188,16 @@ class Graph:
     @cached_property
     def step(self) -> Mapping[str, Step]:
         return {step.name: step for step in self.steps}
+
+    @cached_property
+    def several_of(self) -> Mapping[int | None, Sequence[Step]]:
+        """By sample: the forward steps that apply a row to several scores, as softmax does."""
+        found: dict[int | None, list[Step]] = {}
+        for step in self.steps:
+            several = step.applied is not None and len(step.applied.arguments) > 1
+            if several and step.section in ("forward", "loss"):
+                found.setdefault(step.sample, []).append(step)
+        return found
 
     @cached_property
     def place(self) -> Mapping[str, int]:
