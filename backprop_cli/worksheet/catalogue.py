@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from backprop_cli.arrays.operations import OPERATIONS, Operation
@@ -220,13 +221,19 @@ def _spellings(row: Row) -> Line:
     return tuple(line)
 
 
-def _options(options: Mapping[str, Number | None]) -> Line:
-    """`slope: 0.01`, as a problem file sets it: the defaults, and what has to be given."""
+def _options(
+    options: Mapping[str, Number | None], variants: Mapping[str, str] = MappingProxyType({})
+) -> Line:
+    """`slope: 0.01`, as a problem file sets it: the defaults, and what has to be given; of
+    variants the rule that they stand for."""
     line: list[Inline] = []
     for name, value in options.items():
         line += [Text(", ")] * bool(line)
         line += [Text(f"{name}: {'…' if value is None else value.text}", "code")]
         line += [Text(" (must be given)")] * (value is None)
+    for name, other in variants.items():
+        line += [Text(", ")] * bool(line)
+        line += [Text(f"{name}: true", "code"), Text(" for "), Text(other, "code")]
     return tuple(line) or NOTHING
 
 
@@ -280,7 +287,7 @@ def _activation(row: ActivationRule) -> Iterator[Block]:
         ("Slope", (Relation(Name("da/dz"), "=", row.slope),)),
         ("Output", _range(row)),
         ("Where it belongs", (Text(row.use),)),
-        ("Options", _options(row.options)),
+        ("Options", _options(row.options, row.variants)),
     )
     yield Paragraph(_words(row.reason))
     for kink in row.kinks:
@@ -472,7 +479,7 @@ def _optimizer(row: OptimizerRule) -> Iterator[Block]:
         ("Equations", first),
         *(("then", equation) for equation in rest),
         ("State at the start", _options(row.state)),
-        ("Options", _options(row.options)),
+        ("Options", _options(row.options, row.variants)),
         ("As in", (Text(row.reference),)),
     )
     yield Paragraph(_words(row.reason))
