@@ -71,6 +71,15 @@ FUNCTIONS: dict[str, Any] = {
     "gelu": lambda z: z * normal(z),
     "gelu_slope": lambda z: normal(z) + z * mp.npdf(z),
     "tanh_slope": lambda z: 1 - mp.tanh(z) ** 2,
+    "cosh": mp.cosh,
+    "gelu_tanh": lambda z: (
+        z * (1 + mp.tanh(mp.sqrt(2 / mp.pi) * (z + mp.mpf("0.044715") * z**3))) / 2
+    ),
+    "mish": lambda z: z * mp.tanh(mp.log1p(mp.exp(z))),
+    "selu": lambda z: (
+        mp.mpf("1.0507009873554805") * (z if z > 0 else mp.mpf("1.6732632423543772") * mp.expm1(z))
+    ),
+    "hard_sigmoid": lambda z: min(max(z / 6 + mp.mpf(1) / 2, mp.zero), mp.one),
     "step": lambda z, t=0, at=1: at if z == t else mp.mpf(z > t),
     "sign": lambda z, at=1: at if z == 0 else mp.sign(z),
     "abs_slope": mp.sign,
