@@ -162,7 +162,7 @@ class AnswerNames:
 
     def _by_shown_form(self, written: str) -> str | None:
         """Names copied from the sheet as it shows them: ∂L/∂w₁₃⁽²⁾."""
-        if written.isascii():
+        if written.isascii() and "," not in written:  # a shown name with no other sign is plain
             return None
         if self._shown is None:
             self._shown = {}
