@@ -37,7 +37,8 @@ def _in_time() -> Iterator[None]:
         raise _TooLate
 
     before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, PATIENCE)
+    # Again and again: where Python ignores exceptions (a destructor, say) one may be lost.
+    signal.setitimer(signal.ITIMER_REAL, PATIENCE, PATIENCE)
     try:
         yield
     finally:
