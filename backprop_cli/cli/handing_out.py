@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -34,7 +34,7 @@ from backprop_cli.cli.shared import (
     read,
     rendered,
 )
-from backprop_cli.console import Progress, deliver, file_of
+from backprop_cli.console import Progress, complain, deliver, file_of
 from backprop_cli.diagnostics import escape
 from backprop_cli.render.formats import ANSWERS, HANDED_OUT, SHEETS, TEXT, YAML, Format, endings
 
@@ -156,6 +156,18 @@ def variant(
                 deliver(key_of(found, sheet, path, paper), path)
             progress(1)
     deliver(numbers_table(variants, names), folder / "variants.csv")
+    for one, other in same_sheets(variants):
+        complain(
+            f"warning: {escape(one)} and {escape(other)} have the same numbers; draw more widely"
+        )
+
+
+def same_sheets(variants: Mapping[str, Variant]) -> Iterator[tuple[str, str]]:
+    """Students whose numbers are all the same, each with the first one who has them."""
+    first: dict[str, str] = {}
+    for student, found in variants.items():
+        if (before := first.setdefault(found.text, student)) != student:
+            yield before, student
 
 
 def handed_out(

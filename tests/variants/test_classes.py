@@ -63,6 +63,18 @@ def test_a_class_gets_sheets_keys_and_a_table(tmp_path: Path) -> None:
     assert float(rows[0]["x1"]) == own["inputs"][0]
 
 
+def test_two_students_with_the_same_sheet_are_named(tmp_path: Path) -> None:
+    text = (
+        DENSE.partition("variants:")[0] + "variants: {draw: {y: {choice: [0, 1]}}, require: []}\n"
+    )
+    problem = written(tmp_path / "p.yaml", text)
+    roster = written(tmp_path / "r.csv", "student\nAda\nBob\nEve\n")
+    made = backprop("variant", problem, "--students", roster, "--output", tmp_path / "out")
+    assert made.code == 0
+    assert "have the same numbers; draw more widely" in made.complaints
+    assert made.complaints.startswith("warning: Ada and ") or "Bob and Eve" in made.complaints
+
+
 def test_one_student_everywhere(tmp_path: Path) -> None:
     problem = written(tmp_path / "p.yaml", DENSE)
     own = written(tmp_path / "own.yaml", backprop("variant", problem, "--student", "ada").text)
