@@ -30,7 +30,7 @@ from backprop_cli.problem.values import Fields, Report, entries, word
 from backprop_cli.problem.yaml_tree import Node, Scalar
 
 MOST_TIMES = 100
-_RANGE = re.compile(r"([0-9]{1,6}) ?(?:\.\.|…|-) ?([0-9]{1,6})\Z")
+_RANGE = re.compile(r"([0-9]{1,18}) ?(?:\.\.|…|-) ?([0-9]{1,18})\Z")
 _BRACED = re.compile(r"(.+)_\{ ?(\w+) ?\}\Z")
 
 

@@ -126,3 +126,12 @@ def test_a_subscript_that_looks_like_a_shift_is_warned_of():
     warnings = read("t.yaml", text)[1]
     assert {each.code for each in warnings} == {"shift"}
     assert "`h_{t-1}`" in (warnings[0].help or "")
+
+
+@pytest.mark.parametrize("range_", ["1..101", "1..1000000", "1..999999999999", "3..2", "0..3"])
+def test_a_range_of_time_names_its_limit(range_):
+    text = f"index: {{t: {range_}}}\nequations:\n  h_t: x_t\n  L: sum(h_t)\ngiven: {{x: [1, 2]}}\n"
+    with pytest.raises(ProblemError) as raised:
+        read_problem("t.yaml", text)
+    (found,) = [each for each in raised.value.diagnostics if each.code == "out-of-range"]
+    assert "over 100 steps at most" in found.message
