@@ -239,6 +239,8 @@ class NumberJudge:
     ) -> Judgement | None:
         """Whether a number is the reference as written, or within what rounding can do."""
         value, unit, other = given.value, given.unit, reference.value
+        if not math.isfinite(other):
+            return None  # every distance from infinity would be within a share of it
         distance = abs(value - other)
         if distance <= max(FLOAT * abs(other), NOTHING):
             return self._shown(given, reference)

@@ -218,15 +218,17 @@ class AnswerKey:
             elif self._is_noise(node):
                 self.truth[node.slot] = 0.0
                 self.scale[node.slot] = 0.0
+        # A share of infinity is infinite: where there is no number nothing is near it.
+        self.scale = [scale if math.isfinite(scale) else 0.0 for scale in self.scale]
         # What is a short decimal all the way from the given numbers: nothing has to be rounded.
         self.short = [is_short(value) for value in self.truth]
         for node in structure.steps:
             self.short[node.slot] &= node.polynomial and all(
                 self.short[parent] for parent in node.parents
             )
-        # Where values are short or not finite nothing is within the tolerance but the value itself.
+        # Where values are short nothing is within the tolerance but the value itself.
         self.margin = [
-            tolerance * scale if math.isfinite(scale) and not short else 0.0
+            0.0 if short else tolerance * scale
             for scale, short in zip(self.scale, self.short, strict=True)
         ]
         self.asked: dict[int, float] = {}

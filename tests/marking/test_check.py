@@ -356,3 +356,12 @@ def test_the_pass_at_the_look_ahead_point_is_not_asked_for() -> None:
     report = made.mark(parse_submission("s1.yaml", "answers: {}"))
     asked = [answer.name for answer in report.answers if "ahead" in answer.name]
     assert asked == ["ahead_w1_1_1", "ahead_b1_1", "dL/dahead_w1_1_1", "dL/dahead_b1_1"]
+
+
+@pytest.mark.parametrize(
+    ("text", "verdict"), [("5", "wrong"), ("1e9", "wrong"), ("inf", "correct")]
+)
+def test_no_number_is_near_infinity(text: str, verdict: str) -> None:
+    problem = read_problem("p.yaml", "equations: {f: x/(x - 1)}\ngiven: {x: 1}\n")
+    report = Checker(problem).mark(parse_submission("s1.yaml", f"answers: {{f: {text}}}"))
+    assert verdicts(report)["f"] == verdict
