@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product as combinations
 from math import prod
 from typing import TypeAlias
 
-from backprop_cli.formula.nodes import Formula, Name, Negative
+from backprop_cli.formula.nodes import Formula, Matrix, Name, Negative
 
 Shape: TypeAlias = tuple[int, ...]
 
@@ -55,7 +56,7 @@ class Array:
 @dataclass(frozen=True)
 class View:
     """An array of a sheet: the names of its entries in rows (or what stands where nothing is
-    calculated: 0, −∞), and the equation of the whole where there is one.
+    calculated: 0, −∞), and the equation of the whole in other arrays where there is one.
 
     `text` is that equation as the author wrote it.
     """
@@ -65,6 +66,26 @@ class View:
     entries: tuple[Formula, ...]
     equation: Formula | None = None
     text: str | None = None
+
+    @classmethod
+    def of_rows(
+        cls, name: str, rows: Sequence[Sequence[Formula]], equation: Formula | None = None
+    ) -> View:
+        """A matrix by its rows."""
+        entries = tuple(entry for row in rows for entry in row)
+        return cls(name, (len(rows), len(rows[0])), entries, equation)
+
+    @property
+    def letter(self) -> Name:
+        """What stands for the whole array in a formula."""
+        return Name(self.name)
+
+    @cached_property
+    def matrix(self) -> Matrix:
+        """The entries in rows, those of a vector one below the other."""
+        width = self.shape[1] if len(self.shape) > 1 else 1
+        starts = range(0, len(self.entries), width)
+        return Matrix(tuple(self.entries[start : start + width] for start in starts))
 
 
 def offset(shape: Shape, place: Sequence[int]) -> int:

@@ -18,9 +18,9 @@ from backprop_cli.diagnostics import closest
 from backprop_cli.formula.characters import plain_characters
 from backprop_cli.formula.nodes import Formula, Name
 from backprop_cli.formula.spelling import LATIN, Glyph, Symbol, spell
-from backprop_cli.graph.array_views import all_views
 from backprop_cli.graph.naming import slope_name
 from backprop_cli.graph.step import Graph
+from backprop_cli.graph.views import all_views
 from backprop_cli.marking.handwriting import cleaned, from_latex
 
 LONGEST_NAME = 120

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from backprop_cli.arrays.array import View, shape_text
 from backprop_cli.formula.build import names_in
-from backprop_cli.formula.nodes import Formula, Matrix, Name
-from backprop_cli.graph.array_views import NONE, gradient_views
-from backprop_cli.worksheet.arrays import column, fits
+from backprop_cli.formula.nodes import Formula, Name
+from backprop_cli.graph.views import NONE, gradient_views
+from backprop_cli.worksheet.arrays import fits
 from backprop_cli.worksheet.document import (
     Block,
     Derivation,
@@ -76,7 +77,6 @@ def _numbers(sheet: Sheet, view: View) -> Iterator[Block]:
             entries = view.entries[at * size : (at + 1) * size]
             yield from _numbers(sheet, View(f"{view.name}_{at + 1}", view.shape[1:], entries))
         return
-    width = view.shape[1] if len(view.shape) == 2 else 1
     written: list[Formula] = []
     exact = True
     for entry in view.entries:
@@ -88,8 +88,7 @@ def _numbers(sheet: Sheet, view: View) -> Iterator[Block]:
             return
         written.append(number.formula)
         exact = exact and number.exact
-    rows = tuple(tuple(written[start : start + width]) for start in range(0, len(written), width))
-    matrix = column(written) if width == 1 else Matrix(rows)
+    matrix = replace(view, entries=tuple(written)).matrix
     if fits(matrix):
         yield Derivation((DerivationLine(Name(view.name), "=" if exact else "≈", matrix),))
     else:

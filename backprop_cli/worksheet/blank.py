@@ -18,10 +18,10 @@ from backprop_cli.formula.build import (
     total,
 )
 from backprop_cli.formula.nodes import Formula, Name
+from backprop_cli.graph.layered import Layers, layers_of
 from backprop_cli.graph.naming import derivative_name
 from backprop_cli.graph.step import Graph, Section, Step
 from backprop_cli.graph.update import optimizer_of
-from backprop_cli.graph.views import Views, views
 from backprop_cli.marking.asked import asked, points_of, updates_asked
 from backprop_cli.problem.model import Problem
 from backprop_cli.rules.optimizers import OPTIMIZERS
@@ -114,7 +114,7 @@ def rules(problem: Problem, graph: Graph) -> Iterator[Line]:
     """Which activations, loss and update the sheet is about: a blank sheet has no formulas."""
     if graph.units:
         yield from _layer_rules(graph)
-        if isinstance(arrays := views(graph), Views):
+        if isinstance(arrays := layers_of(graph), Layers):
             for layer in arrays.layers:
                 for view in layer.added:
                     which = f"To z of layer {layer.depth} {arrays.handed_on(view)} added"

@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 from backprop_cli.formula.build import product, total
 from backprop_cli.formula.evaluate import evaluate
 from backprop_cli.formula.nodes import Formula, Matrix, Name
-from backprop_cli.graph.views import Views
+from backprop_cli.graph.layered import Layers
 from backprop_cli.run import Value
 from backprop_cli.worksheet.arrays import column, fits, matmul
 from backprop_cli.worksheet.document import (
@@ -51,7 +51,7 @@ COLLAPSE = (
 
 
 class _Collapse:
-    def __init__(self, sheet: Sheet, arrays: Views) -> None:
+    def __init__(self, sheet: Sheet, arrays: Layers) -> None:
         self.sheet = sheet
         self.arrays = arrays
         self.layer = {layer.depth: layer for layer in arrays.layers}
@@ -64,7 +64,7 @@ class _Collapse:
             yield self._letters()
         if self.sheet.symbolic:
             return
-        weights = [self._values(self.layer[depth].weights.entries) for depth in self._from_above(0)]
+        weights = [self._values(self.layer[depth].weights.matrix) for depth in self._from_above(0)]
         products = [weights[0]]  # of the last layer, of the last two, …
         for below in weights[1:]:
             products.append(_times(products[-1], below))
@@ -85,33 +85,35 @@ class _Collapse:
 
     def _letters(self) -> Derivation:
         """ŷ = W⁽²⁾(W⁽¹⁾x + b⁽¹⁾) + b⁽²⁾ = W⁽²⁾W⁽¹⁾x + W⁽²⁾b⁽¹⁾ + b⁽²⁾ = W̃x + b̃."""
-        x = self.arrays.inputs.name
+        x = self.arrays.inputs.letter
         rights = [self._put_in(self.depth, inner) for inner in self._from_above(-1)[1:]]
         rights.append(total(self._weighed(0, x), *map(self._offset_letters, self.biased)))
         whole = matmul(Name("W~"), x)
         rights.append(total(whole, Name("b~")) if self.biased else whole)
         first, *others = rights
-        left = self.layer[self.depth].a.name
+        left = self.layer[self.depth].a.letter
         lines = [DerivationLine(None, "=", right) for right in others]
         return Derivation((DerivationLine(left, "=", first), *lines))
 
     def _put_in(self, depth: int, inner: int) -> Formula:
         """a of a layer in the values of layer `inner`, everything between put in."""
         above = depth - 1
-        below = self.layer[depth].below.name if above == inner else self._put_in(above, inner)
-        weighed = matmul(self.layer[depth].weights.name, below)
+        below = self.layer[depth].below.letter if above == inner else self._put_in(above, inner)
+        weighed = matmul(self.layer[depth].weights.letter, below)
         return total(weighed, self._bias(depth)) if depth in self.biased else weighed
 
     def _bias(self, depth: int) -> Formula:
-        return product(self.layer[depth].bias_input, self.biases[depth].name)
+        return product(self.layer[depth].bias_input, self.biases[depth].letter)
 
     def _weighed(self, depth: int, what: Formula) -> Formula:
         """The weights of all layers above one, times what comes from there."""
-        letters = [self.layer[above].weights.name for above in self._from_above(depth)]
+        letters = [self.layer[above].weights.letter for above in self._from_above(depth)]
         return matmul(*letters, what) if letters else what
 
     def _offset_letters(self, depth: int) -> Formula:
-        return product(self.layer[depth].bias_input, self._weighed(depth, self.biases[depth].name))
+        return product(
+            self.layer[depth].bias_input, self._weighed(depth, self.biases[depth].letter)
+        )
 
     # Numbers
 
@@ -124,7 +126,7 @@ class _Collapse:
     def _biases(self, depth: int) -> Numbers:
         """b of a layer times the input that it has (−1 for thresholds)."""
         factor = evaluate(self.layer[depth].bias_input, self.sheet.known)
-        return [[b * factor] for (b,) in self._values(self.biases[depth].entries)]
+        return [[b * factor] for (b,) in self._values(self.biases[depth].matrix)]
 
     def _offsets(self, products: Sequence[Numbers]) -> list[Numbers]:
         """What the biases of each layer come to at the output."""
@@ -150,7 +152,7 @@ class _Collapse:
 
     def _multiplied(self, weights: Sequence[Numbers], products: Sequence[Numbers]) -> Derivation:
         """W̃ = W⁽³⁾W⁽²⁾W⁽¹⁾, multiplied out from the left."""
-        letters = [self.layer[depth].weights.name for depth in self._from_above(0)]
+        letters = [self.layer[depth].weights.letter for depth in self._from_above(0)]
         lines = [DerivationLine(Name("W~"), "=", matmul(*letters))]
         for done, first in enumerate(products, 1):
             rest = weights[done:]
@@ -181,7 +183,7 @@ class _Collapse:
     def _one_map(self, weights: Numbers, offset: Numbers) -> Derivation:
         """The outputs in the inputs, by numbers alone."""
         left, inputs = (
-            column([self._of_any_sample(row[0]) for row in view.entries.rows])
+            column([self._of_any_sample(row[0]) for row in view.matrix.rows])
             for view in (self.layer[self.depth].a, self.arrays.inputs)
         )
         right = total(matmul(self._matrix(weights), inputs), self._matrix(offset))

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal, TypeAlias
 
+from backprop_cli.arrays.array import View
 from backprop_cli.formula import plain
 from backprop_cli.formula.build import names_in
 from backprop_cli.formula.nodes import Formula, Name
-from backprop_cli.graph.views import View, Views
+from backprop_cli.graph.layered import Layers
 from backprop_cli.run import Run
 from backprop_cli.worksheet.document import Diagram, DiagramEdge, DiagramNode
 from backprop_cli.worksheet.sheet import DEFAULT, Sheet
@@ -90,11 +91,11 @@ class _Picture:
         return Diagram(tuple(placed.values()), edges, title, description)
 
 
-def _network(sheet: Sheet, arrays: Views) -> Diagram:
+def _network(sheet: Sheet, arrays: Layers) -> Diagram:
     picture = _Picture()
 
     def row(view: View) -> list[str]:
-        return [entries[0].name for entries in view.entries.rows if isinstance(entries[0], Name)]
+        return [entries[0].name for entries in view.matrix.rows if isinstance(entries[0], Name)]
 
     def node(name: str, column: int, kind: Kind, gradient: str = "") -> None:
         text = _text(sheet, name)
@@ -107,7 +108,7 @@ def _network(sheet: Sheet, arrays: Views) -> Diagram:
         for name in units:
             kind: Kind = "output" if layer is arrays.layers[-1] else "hidden"
             node(name, depth, kind, _gradient(sheet, name))
-        for name, weights in zip(units, layer.weights.entries.rows, strict=True):
+        for name, weights in zip(units, layer.weights.matrix.rows, strict=True):
             for start, weight in zip(row(layer.below), weights, strict=True):
                 if isinstance(weight, Name):
                     picture.edges.append((start, name, weight, _text(sheet, weight.name)))

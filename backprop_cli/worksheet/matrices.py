@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from backprop_cli.arrays.array import View
 from backprop_cli.formula import plain
 from backprop_cli.formula.build import names_in, negative, number, product, quotient, rebuild, total
 from backprop_cli.formula.nodes import Call, Formula, Matrix, Name, Number
+from backprop_cli.graph.layered import Layer, Layers
 from backprop_cli.graph.naming import derivative_name, slope_name
 from backprop_cli.graph.penalty import biases, slope
-from backprop_cli.graph.views import LayerViews, View, Views
 from backprop_cli.rules.activations import ACTIVATIONS
 from backprop_cli.worksheet.arrays import column, fits, hadamard, matmul, shape, transpose
 from backprop_cli.worksheet.arrays import gradients as slopes_of
@@ -37,7 +38,7 @@ LONGEST_VECTOR = 20
 def matrices(sheet: Sheet) -> Iterator[Block]:
     """The whole pass in matrices, where the problem has layers that matrices can say."""
     found = arrays_of(sheet)
-    if isinstance(found, Views):
+    if isinstance(found, Layers):
         yield from _Matrices(sheet, found).blocks()
         return
     if sheet.first:
@@ -48,12 +49,12 @@ def matrices(sheet: Sheet) -> Iterator[Block]:
     yield from gradients(sheet)
 
 
-def arrays_of(sheet: Sheet) -> Views | str:
+def arrays_of(sheet: Sheet) -> Layers | str:
     """The arrays in which the whole pass is written, or why it is not."""
     found = sheet.arrays
-    if isinstance(found, Views) and any(layer.normalised for layer in found.layers):
+    if isinstance(found, Layers) and any(layer.normalised for layer in found.layers):
         return "batch normalisation ties the samples together"
-    if isinstance(found, Views) and found.tied:
+    if isinstance(found, Layers) and found.tied:
         return "weights stand in several places"
     return found
 
@@ -63,34 +64,31 @@ def layer_matrices(sheet: Sheet) -> dict[str, tuple[Name, int, int]]:
     where the problem has no matrix form."""
     graph, arrays = sheet.graph, arrays_of(sheet)
     found: dict[str, tuple[Name, int, int]] = {}
-    for layer in arrays.layers if isinstance(arrays, Views) else ():
-        written = [(layer.z.name, layer.z.entries), (layer.a.name, layer.a.entries)]
-        written.append((_delta_of(layer), slopes_of(graph, layer.z.entries)))
+    for layer in arrays.layers if isinstance(arrays, Layers) else ():
+        written = [(layer.z.letter, layer.z.matrix), (layer.a.letter, layer.a.matrix)]
+        written.append((_delta_of(layer), slopes_of(graph, layer.z.matrix)))
         for view in (layer.weights, layer.biases):
             if view is not None:
-                left = Name(derivative_name(graph.output, view.name.name))
-                written.append((left, slopes_of(graph, view.entries)))
+                left = Name(derivative_name(graph.output, view.name))
+                written.append((left, slopes_of(graph, view.matrix)))
         for letter, matrix in written:
             for entry in names_in(matrix):
                 found.setdefault(entry, (letter, len(matrix.rows), len(matrix.rows[0])))
     return found
 
 
-def _delta_of(layer: LayerViews) -> Name:
+def _delta_of(layer: Layer) -> Name:
     return Name(f"delta({layer.depth})")
 
 
 class _Matrices:
-    def __init__(self, sheet: Sheet, arrays: Views) -> None:
+    def __init__(self, sheet: Sheet, arrays: Layers) -> None:
         self.sheet = sheet
         self.graph = sheet.graph
         self.arrays = arrays
         self.layers = arrays.layers
         self.samples = arrays.inputs.shape[1]
-        known = [arrays.inputs]
-        for layer in self.layers:
-            known += [layer.weights, layer.z, layer.a, *([layer.biases] if layer.biases else [])]
-        self.view = {view.name: view for view in known}
+        self.view = {view.letter: view for view in arrays.views}
 
     def blocks(self) -> Iterator[Block]:
         yield Heading(2, (Text("Forward pass in matrices"),))
@@ -175,10 +173,10 @@ class _Matrices:
 
     def _entries(self, formula: Formula) -> Formula | None:
         """The formula entry by entry; None where an array is too large for that."""
-        large = any(not fits(self.view[Name(n)].entries) for n in names_in(formula))
+        large = any(not fits(self.view[Name(n)].matrix) for n in names_in(formula))
 
         def put(part: Formula) -> Formula:
-            return self.view[part].entries if isinstance(part, Name) else rebuild(part, put)
+            return self.view[part].matrix if isinstance(part, Name) else rebuild(part, put)
 
         return None if large else put(formula)
 
@@ -187,7 +185,7 @@ class _Matrices:
         letters = self._shaped(view.equation) if shapes else view.equation
         of_any = isinstance(view.equation, Call) and view.equation.function == "g"
         entries = None if of_any else self._entries(view.equation)
-        return self._derivation(view.name, letters, entries, view.entries)
+        return self._derivation(view.letter, letters, entries, view.matrix)
 
     def _augmented(self) -> Iterator[Block]:
         """The bias as one more column of W, met by a 1 below the activations, layer by layer."""
@@ -202,20 +200,20 @@ class _Matrices:
             yield Paragraph((Text(text),))
             yield from found
 
-    def _wide_layer(self, layer: LayerViews) -> Iterator[Derivation]:
-        weights, below = layer.weights.entries, layer.below.entries
+    def _wide_layer(self, layer: Layer) -> Iterator[Derivation]:
+        weights, below = layer.weights.matrix, layer.below.matrix
         if layer.biases is None or layer.added or not (fits(weights) and fits(below)):
             return
-        biases = layer.biases.entries.rows
+        biases = layer.biases.matrix.rows
         wide = Matrix(tuple(row + bias for row, bias in zip(weights.rows, biases, strict=True)))
         tall = Matrix((*below.rows, (layer.bias_input,) * self.samples))
         units, inputs = layer.weights.shape
         right = matmul(shape(wide, units, inputs + 1), shape(tall, inputs + 1, self.samples))
-        left = shape(layer.z.entries, units, self.samples)
+        left = shape(layer.z.matrix, units, self.samples)
         lines = [DerivationLine(left, "=", right)]
         if (numbers := self._numbers(matmul(wide, tall))) is not None:
             lines.append(DerivationLine(None, "=", numbers))
-        if (line := self._result(layer.z.entries)) is not None:
+        if (line := self._result(layer.z.matrix)) is not None:
             lines.append(line)
         yield Derivation(tuple(lines))
 
@@ -223,12 +221,12 @@ class _Matrices:
 
     def _asked(self, view: View) -> bool:
         """Whether the file asks for the gradient of any entry."""
-        return any(name in self.graph.derivative for name in names_in(view.entries))
+        return any(name in self.graph.derivative for name in names_in(view.matrix))
 
-    def _deltas(self, layer: LayerViews) -> Matrix:
-        return slopes_of(self.graph, layer.z.entries)
+    def _deltas(self, layer: Layer) -> Matrix:
+        return slopes_of(self.graph, layer.z.matrix)
 
-    def _delta(self, layer: LayerViews) -> Derivation:
+    def _delta(self, layer: Layer) -> Derivation:
         """δ of a layer: what comes back from above, times the slopes."""
         deltas, left = self._deltas(layer), _delta_of(layer)
         if layer is self.layers[-1] and (cancelled := self._cancelled(layer)) is not None:
@@ -241,7 +239,7 @@ class _Matrices:
         if layer.applied is not None and ACTIVATIONS[layer.applied.rule].layerwise:
             jacobian = shape(transpose(Name(f"J({layer.depth})")), units, units)
             return self._derivation(left, matmul(jacobian, upstream), None, deltas)
-        slope = shape(layer.slope(layer.z.name), units, self.samples)
+        slope = shape(layer.slope(layer.z.letter), units, self.samples)
         entries = entries_above and hadamard(entries_above, self._slopes(layer))
         return self._derivation(left, hadamard(upstream, slope), entries, deltas)
 
@@ -253,16 +251,16 @@ class _Matrices:
         if values is self.layers[-1].a:
             letter = Name(derivative_name(self.graph.output, "yhat"))
             letters.append(shape(letter, *values.shape))
-            own = slopes_of(self.graph, values.entries)
+            own = slopes_of(self.graph, values.matrix)
             entries.append(own if fits(own) else None)
         for above in self.layers:
             weights, deltas = above.weights, self._deltas(above)
             delta = shape(_delta_of(above), *above.z.shape)
-            small = fits(weights.entries) and fits(deltas)
+            small = fits(weights.matrix) and fits(deltas)
             if above.below is values:
                 rows, columns = weights.shape
-                letters.append(matmul(shape(transpose(weights.name), columns, rows), delta))
-                entries.append(matmul(transpose(weights.entries), deltas) if small else None)
+                letters.append(matmul(shape(transpose(weights.letter), columns, rows), delta))
+                entries.append(matmul(transpose(weights.matrix), deltas) if small else None)
             if values in above.added:
                 letters.append(delta)
                 entries.append(deltas if small else None)
@@ -272,14 +270,14 @@ class _Matrices:
     def _input_gradients(self) -> Derivation:
         inputs = self.arrays.inputs
         letters, entries = self._from_above(inputs)
-        left = Name(derivative_name(self.graph.output, inputs.name.name))
-        return self._derivation(left, letters, entries, slopes_of(self.graph, inputs.entries))
+        left = Name(derivative_name(self.graph.output, inputs.name))
+        return self._derivation(left, letters, entries, slopes_of(self.graph, inputs.matrix))
 
-    def _slopes(self, layer: LayerViews) -> Matrix:
+    def _slopes(self, layer: Layer) -> Matrix:
         return Matrix(
             tuple(
                 tuple(self._slope(a, z) for a, z in zip(row_a, row_z, strict=True))
-                for row_a, row_z in zip(layer.a.entries.rows, layer.z.entries.rows, strict=True)
+                for row_a, row_z in zip(layer.a.matrix.rows, layer.z.matrix.rows, strict=True)
             )
         )
 
@@ -291,50 +289,50 @@ class _Matrices:
             return Name(name)
         return self.sheet.graph.trivial_slopes.get(name, Number("1"))
 
-    def _cancelled(self, layer: LayerViews) -> tuple[Formula, Formula] | None:
+    def _cancelled(self, layer: Layer) -> tuple[Formula, Formula] | None:
         """ŷ − y where cross-entropy meets its activation."""
-        steps = [self.graph.derivative.get(name) for name in names_in(layer.z.entries)]
+        steps = [self.graph.derivative.get(name) for name in names_in(layer.z.matrix)]
         targets = self.arrays.targets
         if targets is None or any(step is None or step.product is None for step in steps):
             return None
-        outputs = layer.a.entries
+        outputs = layer.a.matrix
         differences = [
             total(output, negative(target))
-            for row, other in zip(outputs.rows, targets.entries.rows, strict=True)
+            for row, other in zip(outputs.rows, targets.matrix.rows, strict=True)
             for output, target in zip(row, other, strict=True)
         ]
         if [step.formula for step in steps if step is not None] != differences:
             return None
-        letters = total(layer.a.name, negative(targets.name))
-        return letters, total(outputs, negative(targets.entries))
+        letters = total(layer.a.letter, negative(targets.letter))
+        return letters, total(outputs, negative(targets.matrix))
 
-    def _weight_gradients(self, layer: LayerViews) -> Derivation:
+    def _weight_gradients(self, layer: Layer) -> Derivation:
         units, inputs = layer.weights.shape
-        deltas, below = self._deltas(layer), layer.below.entries
-        weights = slopes_of(self.graph, layer.weights.entries)
+        deltas, below = self._deltas(layer), layer.below.matrix
+        weights = slopes_of(self.graph, layer.weights.matrix)
         letters = matmul(
             shape(_delta_of(layer), units, self.samples),
-            shape(transpose(layer.below.name), self.samples, inputs),
+            shape(transpose(layer.below.letter), self.samples, inputs),
         )
         entries = matmul(deltas, transpose(below))
         if (connections := layer.connections) is not None:
             letters = hadamard(letters, shape(Name(f"M({layer.depth})"), units, inputs))
             entries = hadamard(entries, connections)
         small = fits(deltas) and fits(below) and fits(weights)
-        left = Name(derivative_name(self.graph.output, layer.weights.name.name))
+        left = Name(derivative_name(self.graph.output, layer.weights.name))
         own = layer.weights
-        whole = self._penalised(self._averaged(letters), own.name, weights)
+        whole = self._penalised(self._averaged(letters), own.letter, weights)
         written_out = (
-            self._penalised(self._averaged(entries), own.entries, weights) if small else None
+            self._penalised(self._averaged(entries), own.matrix, weights) if small else None
         )
         return self._derivation(left, whole, written_out, weights)
 
-    def _bias_gradients(self, layer: LayerViews, view: View) -> Derivation:
+    def _bias_gradients(self, layer: Layer, view: View) -> Derivation:
         units = layer.z.shape[0]
         delta = shape(_delta_of(layer), units, self.samples)
-        left = Name(derivative_name(self.graph.output, view.name.name))
+        left = Name(derivative_name(self.graph.output, view.name))
         parts: list[Formula] = []
-        biases = slopes_of(self.graph, view.entries)
+        biases = slopes_of(self.graph, view.matrix)
         if layer.shared:  # summed over the units: a row of ones in front
             parts.append(shape(transpose(Name("1")), 1, units))
             biases = Matrix(biases.rows[:1])
@@ -343,7 +341,7 @@ class _Matrices:
             parts.append(shape(Name("1"), self.samples, 1))
         letters: Formula = matmul(*parts) if len(parts) > 1 else delta
         whole = product(layer.bias_input, self._averaged(letters))
-        whole = self._penalised(whole, view.name, biases)
+        whole = self._penalised(whole, view.letter, biases)
         return self._derivation(left, whole, None, biases)
 
     def _penalised(self, formula: Formula, weights: Formula, gradients: Matrix) -> Formula:

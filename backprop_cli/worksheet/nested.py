@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from backprop_cli.formula.build import ONE, children, names_in, put_together, size, total
 from backprop_cli.formula.nodes import Call, Formula, Name, Shown
+from backprop_cli.graph.layered import layers_of
 from backprop_cli.graph.step import Graph
-from backprop_cli.graph.views import views
 from backprop_cli.rules.activations import ACTIVATIONS
 from backprop_cli.worksheet.arrays import matmul
 from backprop_cli.worksheet.document import Block, Derivation, DerivationLine, Paragraph, Text
@@ -100,20 +100,20 @@ def _calls(formula: Formula) -> int:
 
 def _in_layers(graph: Graph) -> list[DerivationLine]:
     """σ(W⁽²⁾ σ(W⁽¹⁾ x + b⁽¹⁾) + b⁽²⁾), where every layer is of that kind and fully connected."""
-    arrays = views(graph)
+    arrays = layers_of(graph)
     if isinstance(arrays, str) or arrays.tied or len(graph.batch) > 1:
         return []
     if not 2 <= len(arrays.layers) <= MOST_LAYERS:
         return []
-    inside: Formula = arrays.inputs.name
+    inside: Formula = arrays.inputs.letter
     for layer in arrays.layers:
         if layer.connections or layer.added or layer.normalised or layer.bias_input != ONE:
             return []
-        weighed = matmul(layer.weights.name, inside)
-        inside = weighed if layer.biases is None else total(weighed, layer.biases.name)
+        weighed = matmul(layer.weights.letter, inside)
+        inside = weighed if layer.biases is None else total(weighed, layer.biases.letter)
         if layer.linear:
             continue
         if layer.applied is None or ACTIVATIONS[layer.applied.rule].options:
             return []
         inside = layer.activated(inside)
-    return [DerivationLine(arrays.layers[-1].a.name, "=", inside)]
+    return [DerivationLine(arrays.layers[-1].a.letter, "=", inside)]

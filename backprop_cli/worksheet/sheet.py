@@ -23,8 +23,8 @@ from backprop_cli.formula.spelling import (
     spell,
 )
 from backprop_cli.graph.derivation import Derivations, towards
+from backprop_cli.graph.layered import Layers, layers_of
 from backprop_cli.graph.step import Graph, Step
-from backprop_cli.graph.views import Views, views
 from backprop_cli.run import Iteration, Precisely, Run, Singular, Value, singularities
 from backprop_cli.worksheet.document import DerivationLine, Inline, Line, Math, Text
 from backprop_cli.worksheet.numbers import (
@@ -145,9 +145,9 @@ class Sheet:
         return Derivations(self.graph, short)
 
     @cached_property
-    def arrays(self) -> Views | str:
+    def arrays(self) -> Layers | str:
         """The arrays that the sheet's layers are written in, or why there are none."""
-        return views(self.graph)
+        return layers_of(self.graph)
 
     @cached_property
     def outputs(self) -> tuple[Step, ...]:

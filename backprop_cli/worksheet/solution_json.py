@@ -13,8 +13,8 @@ from backprop_cli.formula import latex, plain
 from backprop_cli.formula.build import names_in
 from backprop_cli.formula.evaluate import as_float
 from backprop_cli.formula.nodes import Formula, Name, Number
-from backprop_cli.graph.array_views import all_views
 from backprop_cli.graph.step import Graph, Step
+from backprop_cli.graph.views import all_views
 from backprop_cli.run import Run, Value
 from backprop_cli.worksheet.sheet import DEFAULT, Choices, Sheet, spelling_of
 from backprop_cli.worksheet.singular import plain_note

@@ -1,0 +1,233 @@
+"""Layers read off the list: their quantities as arrays, and the equations that these obey.
+
+Each array has a row for each unit and a column for each sample (W for each input), 0 where there
+is nothing. What layers cannot say of a step is a reason to write no matrices, never to write other
+ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from backprop_cli.arrays.array import View
+from backprop_cli.formula.build import ONE, ZERO, names_in, product, total
+from backprop_cli.formula.nodes import Call, Formula, Matrix, Name, Shown, Sum
+from backprop_cli.graph.slopes import linear_coefficients
+from backprop_cli.graph.step import Applied, Graph, Step
+from backprop_cli.rules.activations import ACTIVATIONS
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer: z = W·below + bias_input·b + added, a = g(z).
+
+    `applied` is g, None where the units differ or have a rule of their own. A `merged` layer is
+    written in one line, without a z: its `z` is its `a`. `shared` says that b is one number.
+    """
+
+    depth: int
+    below: View
+    weights: View
+    biases: View | None
+    bias_input: Formula
+    shared: bool
+    added: tuple[View, ...]
+    z: View
+    a: View
+    applied: Applied | None
+    merged: bool
+    normalised: bool  # batch normalisation stands between z and a
+
+    @property
+    def linear(self) -> bool:
+        if self.normalised:
+            return False
+        return self.merged or (self.applied is not None and self.applied.rule == "identity")
+
+    @property
+    def connections(self) -> Matrix | None:
+        """1 for every connection, 0 where there is none; None if nothing is missing."""
+        if ZERO not in self.weights.entries:
+            return None
+        rows = self.weights.matrix.rows
+        return Matrix(tuple(tuple(ZERO if e == ZERO else ONE for e in row) for row in rows))
+
+    def activated(self, inside: Formula) -> Formula:
+        """σ(z) of a letter or a matrix; the identity leaves it as it is, g stands for any."""
+        if self.applied is None:
+            return Call("g", (inside,))
+        row = ACTIVATIONS[self.applied.rule]
+        return inside if self.linear else row.call(inside, self.applied.options)
+
+    def slope(self, z: Formula) -> Formula:
+        """σ′(z) of a letter or a matrix."""
+        if self.applied is None:
+            return Call("g'", (z,))
+        return ACTIVATIONS[self.applied.rule].slope_call(z, self.applied.options)
+
+
+@dataclass(frozen=True)
+class Layers:
+    """The arrays of a graph in layers, from the inputs to the targets."""
+
+    inputs: View
+    layers: tuple[Layer, ...]
+    targets: View | None
+
+    @property
+    def views(self) -> Iterator[View]:
+        """Every array that an equation of the forward pass is in."""
+        yield self.inputs
+        for layer in self.layers:
+            yield from (layer.weights, layer.z, layer.a)
+            if layer.biases is not None:
+                yield layer.biases
+
+    @property
+    def tied(self) -> bool:
+        """Whether a weight stands in several places, and collects its gradient from each."""
+        found = [entry for layer in self.layers for entry in layer.weights.entries if entry != ZERO]
+        return len(set(found)) < len(found)
+
+    def handed_on(self, view: View) -> str:
+        """What a sentence calls the values that a layer hands on."""
+        found = next((layer.depth for layer in self.layers if layer.a is view), None)
+        return "the inputs are" if found is None else f"the output of layer {found} is"
+
+
+def layers_of(graph: Graph) -> Layers | str:
+    """The arrays that a graph in layers is written in, or why there are none."""
+    if not graph.units:
+        return "equations have no layers"
+    marks = graph.batch if len(graph.batch) > 1 else (None,)
+    inputs = _given(graph, "input", "x", marks)
+    targets = _given(graph, "target", "y", marks)
+    last = max(unit.layer for unit in graph.units)
+    handed: list[View] = [] if inputs is None else [inputs]
+    layers: list[Layer] = []
+    for depth in range(1, last + 1):
+        layer = _layer(graph, depth, depth == last, handed, marks) if handed else None
+        if layer is None:
+            return f"layer {depth} is more than a weighted sum"
+        layers.append(layer)
+        handed.append(layer.a)
+    return Layers(handed[0], tuple(layers), targets)
+
+
+def _given(graph: Graph, kind: str, letter: str, marks: Sequence[int | None]) -> View | None:
+    columns = [
+        [leaf.name for leaf in graph.leaves if leaf.kind == kind and leaf.sample == mark]
+        for mark in marks
+    ]
+    return _by_columns(letter, columns) if columns[0] else None
+
+
+def _by_columns(
+    letter: str, columns: Iterable[Sequence[str]], equation: Formula | None = None
+) -> View:
+    rows = [list(map(Name, row)) for row in zip(*columns, strict=True)]
+    return View.of_rows(letter, rows, equation)
+
+
+def _layer(
+    graph: Graph, depth: int, is_last: bool, handed: Sequence[View], marks: Sequence[int | None]
+) -> Layer | None:
+    own = [step for step in graph.section("forward") if step.unit and step.unit.layer == depth]
+    outs = [step for step in own if step.kind == "activation"]
+    units = [step for step in outs if step.sample == marks[0]]
+    sums = [step for step in own if step.kind == "preactivation"]
+    merged = not sums
+    sums = sums or outs
+    first = [step for step in sums if step.sample == marks[0]]
+    if len(first) != len(units):
+        return None
+    read = [_weighted(graph, step, handed, row) for row, step in enumerate(first)]
+    rows = [each for each in read if each is not None]
+    if len(rows) < len(read) or len({(each.source, each.added, each.factor) for each in rows}) > 1:
+        return None
+    below = handed[rows[0].source]
+    added = tuple(handed[index] for index in rows[0].added)
+    weights = View.of_rows(f"W({depth})", [each.weights for each in rows])
+    letters: list[Formula] = [Shown("matmul", (weights.letter, below.letter))]
+    biases = None
+    if rows[0].bias is not None:
+        biases = View.of_rows(f"b({depth})", [(each.bias or ZERO,) for each in rows])
+        letters.append(product(rows[0].factor, biases.letter))
+    letters += [each.letter for each in added]
+    a_name = "yhat" if is_last else f"a({depth})"
+    z_name = a_name if merged else f"z({depth})"
+    z = _by_columns(z_name, _of_samples(sums, marks), total(*letters))
+    alike = {
+        (step.rule, tuple(step.applied.options.items()) if step.applied else ()) for step in units
+    }
+    applied = units[0].applied if len(alike) == 1 else None
+    layer = Layer(
+        depth, below, weights, biases, rows[0].factor, _is_shared(graph, biases), added,
+        z, _by_columns(a_name, _of_samples(outs, marks)), applied, merged,
+        any(step.kind == "normalisation" for step in own),
+    )  # fmt: skip
+    if layer.normalised:
+        return layer
+    equation = z.equation if merged else layer.activated(z.letter)
+    return replace(layer, a=replace(layer.a, equation=equation))
+
+
+def _is_shared(graph: Graph, biases: View | None) -> bool:
+    names = [] if biases is None else names_in(biases.matrix)
+    return any(graph.leaf[name].role == "shared bias" for name in names)
+
+
+def _of_samples(steps: Sequence[Step], marks: Sequence[int | None]) -> list[list[str]]:
+    return [[step.name for step in steps if step.sample == mark] for mark in marks]
+
+
+@dataclass(frozen=True)
+class _Row:
+    """One unit's sum: the layer `source` that it weighs, and the layers it adds as they are."""
+
+    source: int
+    weights: tuple[Formula, ...]
+    bias: Name | None
+    factor: Formula
+    added: tuple[int, ...]
+
+
+def _weighted(graph: Graph, step: Step, handed: Sequence[View], row: int) -> _Row | None:
+    """The sum that a step is, read term by term; None where a term is of no such kind."""
+    terms = step.formula.terms if isinstance(step.formula, Sum) else (step.formula,)
+    columns = [[line[0] for line in view.matrix.rows] for view in handed]
+    added: list[int] = []
+    weighed: dict[Formula, Formula] = {}
+    bias: Name | None = None
+    factor: Formula = ONE
+    for term in terms:
+        found = linear_coefficients(term) or {}
+        parameters = [name for name in found if name in graph.leaf and graph.leaf[name].role]
+        if term == ZERO:
+            continue
+        if len(parameters) == 1:
+            name, times = parameters[0], found[parameters[0]]
+            if isinstance(times, Name) and times not in weighed:
+                weighed[times] = Name(name)
+            elif not names_in(times) and bias is None:
+                bias, factor = Name(name), times
+            else:
+                return None
+            continue
+        places = [
+            place
+            for place, column in enumerate(columns)
+            if row < len(column) and column[row] == term
+        ]
+        if not places:
+            return None
+        added += places
+    # A unit without a connection weighs the layer below it like the others do.
+    source = next((i for i, c in enumerate(columns) if weighed.keys() <= set(c) and weighed), None)
+    if source is None:
+        if weighed:
+            return None
+        source = len(columns) - 1
+    entries = tuple(weighed.get(name, ZERO) for name in columns[source])
+    return _Row(source, entries, bias, factor, tuple(added))
