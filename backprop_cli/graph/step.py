@@ -239,6 +239,13 @@ class Graph:
             return derivative_name(f"{self.output}[s]", self.unmarked(step.of))
         return name.removesuffix(f"[{mark}]")
 
+    @cached_property
+    def _sections(self) -> dict[tuple[Section, ...], tuple[Step, ...]]:
+        return {}
+
     def section(self, *sections: Section) -> tuple[Step, ...]:
         """The steps of some sections, in order of calculation."""
-        return tuple(step for step in self.steps if step.section in sections)
+        if sections not in self._sections:
+            own = (step for step in self.steps if step.section in sections)
+            self._sections[sections] = tuple(own)
+        return self._sections[sections]

@@ -7,6 +7,7 @@ the simplest is named.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -37,7 +38,7 @@ from backprop_cli.formula.nodes import (
     Quotient,
     Sum,
 )
-from backprop_cli.graph.step import Graph, Kind, Step
+from backprop_cli.graph.step import Graph, Kind, Step, Unit
 from backprop_cli.marking.compiled import Functions, compile_all
 from backprop_cli.marking.model import Code, Mistake
 from backprop_cli.marking.sheet import Node, Structure
@@ -642,6 +643,13 @@ def related(structure: Structure) -> Callable[[Node], tuple[int, ...]]:
     """For a step, the quantities near it: those a stray factor is likely to be."""
     graph: Graph = structure.graph
     cache: dict[int, tuple[int, ...]] = {}
+    parents = {step.name: names_in(step.formula) for step in graph.steps}
+    samples = {step.sample: None for step in graph.steps}
+    constants = dict.fromkeys(leaf.name for leaf in graph.leaves if leaf.kind == "constant")
+    beside: dict[tuple[Unit | str | None, int | None], list[Step]] = defaultdict(list)
+    for each in graph.steps:  # by its unit, and by what it is calculated from
+        for shared in (each.unit, *parents[each.name]):
+            beside[shared, each.sample].append(each)
 
     def near(node: Node) -> tuple[int, ...]:
         if node.slot in cache:
@@ -649,15 +657,16 @@ def related(structure: Structure) -> Callable[[Node], tuple[int, ...]]:
         step = node.step
         found: dict[str, None] = {}
         subject = step.of or step.name.partition("/d")[2]
-        for other in graph.steps:
-            same_unit = step.unit is not None and other.unit == step.unit
-            uses = subject in names_in(other.formula)
-            if (same_unit or uses or other.name in names_in(step.formula)) and (
-                other.sample is None or step.sample is None or other.sample == step.sample
-            ):
-                found.update(dict.fromkeys(names_in(other.formula)))
+        marks = samples if step.sample is None else (step.sample, None)
+        others = {name: graph.step[name] for name in parents[step.name] if name in graph.step}
+        for mark in marks:
+            for shared in (subject, *([] if step.unit is None else [step.unit])):
+                others.update((other.name, other) for other in beside.get((shared, mark), ()))
+        for other in sorted(others.values(), key=lambda other: graph.place[other.name]):
+            if other.sample in marks:
+                found.update(dict.fromkeys(parents[other.name]))
                 found[other.name] = None
-        found.update(dict.fromkeys(leaf.name for leaf in graph.leaves if leaf.kind == "constant"))
+        found.update(constants)
         found.pop(step.name, None)
         # What the update only works out later (the factor of a clip) cannot have strayed in.
         known = {name for name in found if not _of_update(graph.step.get(name))}
