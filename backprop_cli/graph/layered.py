@@ -7,6 +7,7 @@ ones.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -14,7 +15,7 @@ from backprop_cli.arrays.array import View
 from backprop_cli.formula.build import ONE, ZERO, names_in, product, total
 from backprop_cli.formula.nodes import Call, Formula, Matrix, Name, Shown, Sum
 from backprop_cli.graph.slopes import linear_coefficients
-from backprop_cli.graph.step import Applied, Graph, Step
+from backprop_cli.graph.step import Applied, Graph, Leaf, Step
 from backprop_cli.rules.activations import ACTIVATIONS
 
 
@@ -104,22 +105,40 @@ def layers_of(graph: Graph) -> Layers | str:
     inputs = _given(graph, "input", "x", marks)
     targets = _given(graph, "target", "y", marks)
     last = max(unit.layer for unit in graph.units)
-    handed: list[View] = [] if inputs is None else [inputs]
+    steps: dict[int, list[Step]] = defaultdict(list)
+    for step in graph.section("forward"):
+        if step.unit is not None:
+            steps[step.unit.layer].append(step)
+    handed = _Handed()
+    if inputs is not None:
+        handed.add(inputs)
     layers: list[Layer] = []
     for depth in range(1, last + 1):
-        layer = _layer(graph, depth, depth == last, handed, marks) if handed else None
+        own = steps[depth]
+        layer = _layer(graph, depth, own, depth == last, handed, marks) if handed.views else None
         if layer is None:
             return f"layer {depth} is more than a weighted sum"
         layers.append(layer)
-        handed.append(layer.a)
-    return Layers(handed[0], tuple(layers), targets)
+        handed.add(layer.a)
+    return Layers(handed.views[0], tuple(layers), targets)
+
+
+class _Handed:
+    """What the layers so far hand on, and where each quantity of the first sample stands there:
+    in which view, in which row."""
+
+    def __init__(self) -> None:
+        self.views: list[View] = []
+        self.place: dict[Formula, tuple[int, int]] = {}
+
+    def add(self, view: View) -> None:
+        for row, line in enumerate(view.matrix.rows):
+            self.place[line[0]] = len(self.views), row
+        self.views.append(view)
 
 
 def _given(graph: Graph, kind: str, letter: str, marks: Sequence[int | None]) -> View | None:
-    columns = [
-        [leaf.name for leaf in graph.leaves if leaf.kind == kind and leaf.sample == mark]
-        for mark in marks
-    ]
+    columns = _of_samples([leaf for leaf in graph.leaves if leaf.kind == kind], marks)
     return _by_columns(letter, columns) if columns[0] else None
 
 
@@ -131,9 +150,13 @@ def _by_columns(
 
 
 def _layer(
-    graph: Graph, depth: int, is_last: bool, handed: Sequence[View], marks: Sequence[int | None]
+    graph: Graph,
+    depth: int,
+    own: Sequence[Step],
+    is_last: bool,
+    handed: _Handed,
+    marks: Sequence[int | None],
 ) -> Layer | None:
-    own = [step for step in graph.section("forward") if step.unit and step.unit.layer == depth]
     outs = [step for step in own if step.kind == "activation"]
     units = [step for step in outs if step.sample == marks[0]]
     sums = [step for step in own if step.kind == "preactivation"]
@@ -146,8 +169,8 @@ def _layer(
     rows = [each for each in read if each is not None]
     if len(rows) < len(read) or len({(each.source, each.added, each.factor) for each in rows}) > 1:
         return None
-    below = handed[rows[0].source]
-    added = tuple(handed[index] for index in rows[0].added)
+    below = handed.views[rows[0].source]
+    added = tuple(handed.views[index] for index in rows[0].added)
     weights = View.of_rows(f"W({depth})", [each.weights for each in rows])
     letters: list[Formula] = [Shown("matmul", (weights.letter, below.letter))]
     biases = None
@@ -178,8 +201,14 @@ def _is_shared(graph: Graph, biases: View | None) -> bool:
     return any(graph.leaf[name].role == "shared bias" for name in names)
 
 
-def _of_samples(steps: Sequence[Step], marks: Sequence[int | None]) -> list[list[str]]:
-    return [[step.name for step in steps if step.sample == mark] for mark in marks]
+def _of_samples(
+    known: Sequence[Leaf] | Sequence[Step], marks: Sequence[int | None]
+) -> list[list[str]]:
+    found: dict[int | None, list[str]] = {mark: [] for mark in marks}
+    for each in known:
+        if each.sample in found:
+            found[each.sample].append(each.name)
+    return list(found.values())
 
 
 @dataclass(frozen=True)
@@ -193,10 +222,9 @@ class _Row:
     added: tuple[int, ...]
 
 
-def _weighted(graph: Graph, step: Step, handed: Sequence[View], row: int) -> _Row | None:
+def _weighted(graph: Graph, step: Step, handed: _Handed, row: int) -> _Row | None:
     """The sum that a step is, read term by term; None where a term is of no such kind."""
     terms = step.formula.terms if isinstance(step.formula, Sum) else (step.formula,)
-    columns = [[line[0] for line in view.matrix.rows] for view in handed]
     added: list[int] = []
     weighed: dict[Formula, Formula] = {}
     bias: Name | None = None
@@ -215,19 +243,15 @@ def _weighted(graph: Graph, step: Step, handed: Sequence[View], row: int) -> _Ro
             else:
                 return None
             continue
-        places = [
-            place
-            for place, column in enumerate(columns)
-            if row < len(column) and column[row] == term
-        ]
-        if not places:
+        place = handed.place.get(term)
+        if place is None or place[1] != row:
             return None
-        added += places
+        added.append(place[0])
+    sources = {handed.place.get(name, (None, 0))[0] for name in weighed}
     # A unit without a connection weighs the layer below it like the others do.
-    source = next((i for i, c in enumerate(columns) if weighed.keys() <= set(c) and weighed), None)
-    if source is None:
-        if weighed:
-            return None
-        source = len(columns) - 1
-    entries = tuple(weighed.get(name, ZERO) for name in columns[source])
+    source = sources.pop() if sources else len(handed.views) - 1
+    if source is None or sources:
+        return None
+    column = [line[0] for line in handed.views[source].matrix.rows]
+    entries = tuple(weighed.get(name, ZERO) for name in column)
     return _Row(source, entries, bias, factor, tuple(added))
