@@ -38,7 +38,7 @@ from backprop_cli.formula.nodes import (
     Quotient,
     Sum,
 )
-from backprop_cli.graph.step import Graph, Kind, Step, Unit
+from backprop_cli.graph.step import Graph, Kind, Step
 from backprop_cli.marking.compiled import Functions, compile_all
 from backprop_cli.marking.model import Code, Mistake
 from backprop_cli.marking.sheet import Node, Structure
@@ -646,7 +646,7 @@ def related(structure: Structure) -> Callable[[Node], tuple[int, ...]]:
     parents = {step.name: names_in(step.formula) for step in graph.steps}
     samples = {step.sample: None for step in graph.steps}
     constants = dict.fromkeys(leaf.name for leaf in graph.leaves if leaf.kind == "constant")
-    beside: dict[tuple[Unit | str | None, int | None], list[Step]] = defaultdict(list)
+    beside: dict[tuple[object, int | None], list[Step]] = defaultdict(list)
     for each in graph.steps:  # by its unit, and by what it is calculated from
         for shared in (each.unit, *parents[each.name]):
             beside[shared, each.sample].append(each)
