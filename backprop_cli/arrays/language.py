@@ -109,7 +109,7 @@ class ArrayReader(Reader):
             return Token("name", word, run.start(), end)
         if word in KEYWORDS and self.text[end : end + 2].lstrip(" ")[:1] == "=":
             return Token("name", word, run.start(), end)
-        if word in ("true", "false"):
+        if word in ("true", "false") and self.text[: run.start()].rstrip(" ").endswith("="):
             return Token("number", "1" if word == "true" else "0", run.start(), end)
         return super().free_word(run)
 

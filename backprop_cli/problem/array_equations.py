@@ -24,9 +24,10 @@ from backprop_cli.formula.build import children, rebuild
 from backprop_cli.formula.nodes import Call, Comparison, Conditional, Formula, Name, Number
 from backprop_cli.formula.parse import FormulaError
 from backprop_cli.problem.array_values import ArrayReader, ReadArray, read_shapes
+from backprop_cli.problem.fields import Fields
 from backprop_cli.problem.forms import Value
 from backprop_cli.problem.formulas import defined_name
-from backprop_cli.problem.values import Fields, Report, entries, word
+from backprop_cli.problem.values import Report, entries, word
 from backprop_cli.problem.yaml_tree import Node, Scalar
 
 MOST_TIMES = 100

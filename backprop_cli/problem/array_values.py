@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 
 from backprop_cli.arrays.array import MOST_LEVELS, Shape, count, shape_text
 from backprop_cli.diagnostics import quote
+from backprop_cli.problem.fields import Fields
 from backprop_cli.problem.forms import Value
 from backprop_cli.problem.initializer_use import initializer
-from backprop_cli.problem.values import Fields, Report, entries, integer, items, number_or_null
+from backprop_cli.problem.values import Report, entries, integer, items, number_or_null
 from backprop_cli.problem.yaml_tree import Entries, Items, Node, Scalar
 
 MOST_VALUES = 10_000  # numbers in all arrays of a file

@@ -3,51 +3,53 @@
 from __future__ import annotations
 
 from backprop_cli.formula.nodes import Number
+from backprop_cli.problem.fields import (
+    NUMBER,
+    TRUTH,
+    Field,
+    Fields,
+    Keys,
+    any_of,
+    number_of,
+    one_or_several,
+)
 from backprop_cli.problem.forms import BatchNorm
 from backprop_cli.problem.layer_place import LayerPlace
 from backprop_cli.problem.samples import counted
-from backprop_cli.problem.values import fields, items, number, number_in, truth
 from backprop_cli.problem.yaml_tree import Items, Node, Scalar
 from backprop_cli.rules.written import NOT_NEGATIVE
 
-EPSILON = Number("1e-5")
+MOST_UNITS = 2_000
+
+EPSILON = Field("epsilon", number_of(NOT_NEGATIVE), Number("1e-5"), "Added to the variance.")
+PER_UNIT = one_or_several(NUMBER, "numbers", MOST_UNITS)
+GAMMA = Field("gamma", PER_UNIT, (Number("1"),), "First value of γ, 1 unless given.")
+BETA = Field("beta", PER_UNIT, (Number("0"),), "First value of β, 0 unless given.")
+BATCH_NORM = Keys("z → gamma·(z − mean)/√(variance + epsilon) + beta", EPSILON, GAMMA, BETA)
+SCHEMA = any_of({"type": ["boolean", "null"]}, BATCH_NORM.schema)
 
 
 def read_batch_norm(node: Node, at: LayerPlace, units: int) -> BatchNorm | None:
     """`true`, or `{epsilon: …, gamma: …, beta: …}`."""
     what = f"`batch_norm` of {at}"
     if isinstance(node, Scalar):
-        wanted = truth(node, at.report, f"{what}, where it is no mapping,")
-        if not wanted:
+        if not TRUTH.read(node, at.report, f"{what}, where it is no mapping,"):
             return None
-        return BatchNorm(EPSILON, (Number("1"),) * units, (Number("0"),) * units)
-    own = fields(node, at.report, what, ("epsilon", "gamma", "beta"))
-    return BatchNorm(
-        own.read(
-            "epsilon", lambda one: number_in(one, at.report, "`epsilon`", NOT_NEGATIVE), EPSILON
-        ),
-        _numbers(own.get("gamma"), at, units, "gamma", Number("1")),
-        _numbers(own.get("beta"), at, units, "beta", Number("0")),
-    )
+        return BatchNorm(EPSILON.default, GAMMA.default * units, BETA.default * units)
+    own = BATCH_NORM.of(node, at.report, what)
+    return BatchNorm(own[EPSILON], _numbers(own, GAMMA, at, units), _numbers(own, BETA, at, units))
 
 
 def _numbers(
-    node: Node | None, at: LayerPlace, units: int, name: str, default: Number
+    own: Fields, row: Field[tuple[Number, ...]], at: LayerPlace, units: int
 ) -> tuple[Number, ...]:
     """A number for each unit: a list, or one number for all."""
-    if node is None:
-        return (default,) * units
-    if isinstance(node, Scalar):
-        return (number(node, at.report, f"`{name}`") or default,) * units
-    cells = items(node, at.report, f"`{name}`", "numbers") or ()
-    if isinstance(node, Items) and len(cells) != units:
+    node, found = own.get(row.key), own[row]
+    if isinstance(node, Items) and len(node.items) != units:
         at.report.error(
             "shape",
-            f"{at} has {counted(units, 'unit')}, so `{name}` must be "
-            f"{counted(units, 'number')}, not {len(cells)}",
+            f"{at} has {counted(units, 'unit')}, so `{row.key}` must be "
+            f"{counted(units, 'number')}, not {len(node.items)}",
             node,
         )
-        return (default,) * units
-    return tuple(
-        number(cell, at.report, f"`{name}` {unit}") or default for unit, cell in enumerate(cells, 1)
-    )
+    return found if len(found) == units else (found or row.default)[:1] * units

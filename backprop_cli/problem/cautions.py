@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 
 from backprop_cli.diagnostics import listed, quote
+from backprop_cli.problem.fields import Fields
 from backprop_cli.problem.forms import Layer, Network, RuleUse, Value
 from backprop_cli.problem.layers import ReadLayers
 from backprop_cli.problem.names import NetworkNames
 from backprop_cli.problem.samples import Samples
 from backprop_cli.problem.unit_activations import is_rule
-from backprop_cli.problem.values import Fields, Report
+from backprop_cli.problem.values import Report
 from backprop_cli.problem.yaml_tree import Node
 from backprop_cli.rules.activations import ACTIVATIONS
 from backprop_cli.rules.losses import LOSSES, LossRule

@@ -12,12 +12,13 @@ from backprop_cli.formula.build import names_in
 from backprop_cli.formula.nodes import Formula
 from backprop_cli.problem.array_equations import ArrayEquations, WrittenOut
 from backprop_cli.problem.array_values import has_arrays
+from backprop_cli.problem.fields import Fields
 from backprop_cli.problem.forms import Equations, Value
 from backprop_cli.problem.formulas import defined_name, formula, plain_name, report_undefined
 from backprop_cli.problem.samples import MOST_SAMPLES
 from backprop_cli.problem.settings import names_of
 from backprop_cli.problem.training import ReadTraining
-from backprop_cli.problem.values import Fields, Report, entries, items, number_or_null
+from backprop_cli.problem.values import Report, entries, items, number_or_null
 from backprop_cli.problem.yaml_tree import Entries, Items, Node, Scalar
 
 MOST_EQUATIONS = 5_000

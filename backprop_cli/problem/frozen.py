@@ -6,10 +6,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 from backprop_cli.diagnostics import listed
+from backprop_cli.problem.fields import Fields
 from backprop_cli.problem.layers import ReadLayers
 from backprop_cli.problem.names import NetworkNames
 from backprop_cli.problem.settings import names_of
-from backprop_cli.problem.values import Fields, Report
+from backprop_cli.problem.values import Report
 from backprop_cli.problem.yaml_tree import Node, Scalar
 
 

@@ -7,14 +7,9 @@ from dataclasses import dataclass
 
 from backprop_cli.diagnostics import listed, quote
 from backprop_cli.formula.nodes import Number
+from backprop_cli.problem.fields import fields
 from backprop_cli.problem.rule_options import read_options
-from backprop_cli.problem.values import (
-    Report,
-    entries,
-    fields,
-    integer,
-    word,
-)
+from backprop_cli.problem.values import Report, entries, integer, word
 from backprop_cli.problem.yaml_tree import Node
 from backprop_cli.rules import initializers
 

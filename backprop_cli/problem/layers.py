@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from backprop_cli.formula.nodes import Number
 from backprop_cli.problem.batch_norm import read_batch_norm
 from backprop_cli.problem.biases import Biases, read_bias_input, read_biases
+from backprop_cli.problem.fields import Fields, fields
 from backprop_cli.problem.forms import Layer, Tied
 from backprop_cli.problem.initializer_use import initializer
 from backprop_cli.problem.layer_place import LayerPlace, NamedCell
 from backprop_cli.problem.samples import counted
 from backprop_cli.problem.unit_activations import listed_activations, per_unit
-from backprop_cli.problem.values import Fields, Report, fields, integer, is_number, items, truth
+from backprop_cli.problem.values import Report, integer, is_number, items, truth
 from backprop_cli.problem.weights import MOST_PARAMETERS, MOST_UNITS, Grid, WrittenWeights, full
 from backprop_cli.problem.yaml_tree import Entries, Items, Node, Scalar
 

@@ -10,6 +10,7 @@ from backprop_cli.formula.build import product, total
 from backprop_cli.formula.nodes import Name, Number
 from backprop_cli.problem.biases import read_bias_input
 from backprop_cli.problem.cautions import warn
+from backprop_cli.problem.fields import Fields, fields
 from backprop_cli.problem.forms import Custom, Loss, Network, Value
 from backprop_cli.problem.frozen import frozen_and_trainable
 from backprop_cli.problem.layers import ReadLayers, read_layers
@@ -20,7 +21,7 @@ from backprop_cli.problem.samples import Samples, counted, read_samples
 from backprop_cli.problem.settings import check_parameters, names_of
 from backprop_cli.problem.training import ReadTraining
 from backprop_cli.problem.unit_activations import UNREAD, is_rule
-from backprop_cli.problem.values import Fields, Report, decimal_comma, fields, items, number_or_null
+from backprop_cli.problem.values import Report, decimal_comma, items, number_or_null
 from backprop_cli.problem.yaml_tree import Node
 
 MOST_EXPANDED = 1_000_000  # parameters (and pairs of softmax outputs) × samples of a batch

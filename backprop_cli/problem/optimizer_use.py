@@ -22,12 +22,22 @@ from backprop_cli.rules import optimizers
 MOST_EQUATIONS = 100
 
 
-def optimizer(node: Node, report: Report, named: list[Scalar]) -> Optimizer | None:
-    """A row of the optimizer table with options, or the author's own equations.
+@dataclass(frozen=True)
+class ReadOptimizer:
+    """The rule of a file: plain gradient descent is None, as in `Training`. `named` are the places
+    of parameters that first values are given for, to be checked once the parameters are known."""
 
-    Plain gradient descent is None, as in `Training`. `named` collects the places of parameters
-    that first values are given for, to be checked once the parameters are known.
-    """
+    optimizer: Optimizer | None = None
+    named: tuple[Scalar, ...] = ()
+
+
+def optimizer(node: Node, report: Report) -> ReadOptimizer:
+    """A row of the optimizer table with options, or the author's own equations."""
+    named: list[Scalar] = []
+    return ReadOptimizer(_optimizer(node, report, named), tuple(named))
+
+
+def _optimizer(node: Node, report: Report, named: list[Scalar]) -> Optimizer | None:
     name_node: Node | None = node
     found: tuple[tuple[Scalar, Node], ...] = ()
     if not isinstance(node, Scalar):

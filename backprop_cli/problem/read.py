@@ -6,6 +6,7 @@ from pathlib import Path
 
 from backprop_cli.diagnostics import Diagnostic, ProblemError, Source, Span
 from backprop_cli.problem.equations import check_updates, read_equations
+from backprop_cli.problem.fields import Fields, fields
 from backprop_cli.problem.forms import Equations, Network
 from backprop_cli.problem.frozen import refuse_both, top_lists
 from backprop_cli.problem.model import Problem
@@ -21,7 +22,7 @@ from backprop_cli.problem.settings import (
 from backprop_cli.problem.source_file import load
 from backprop_cli.problem.symbols import check_symbols
 from backprop_cli.problem.training import ReadTraining, read_training
-from backprop_cli.problem.values import Fields, Report, fields, word
+from backprop_cli.problem.values import Report, word
 from backprop_cli.problem.variants import read_variants
 from backprop_cli.problem.yaml_tree import Entries, Items, Node, compose
 
@@ -113,10 +114,10 @@ def _problem(source: Source, root: Node | None, report: Report) -> Problem | Non
     _wrong_form(top, layered, report)
     title = top.read("title", lambda node: word(node, report, "`title`"), "Untitled")
     description = top.read("description", lambda node: word(node, report, "`description`"), "")
-    notation = read_notation(top, report)
-    rounding = read_rounding(top, report)
-    marking = read_marking(top, report)
-    kinks = read_kinks(top, report)
+    notation = read_notation(top)
+    rounding = read_rounding(top)
+    marking = read_marking(top)
+    kinks = read_kinks(top)
     model: Network | Equations | None
     frozen: tuple[str, ...] = ()
     trainable: tuple[str, ...] | None = None
@@ -138,7 +139,7 @@ def _problem(source: Source, root: Node | None, report: Report) -> Problem | Non
     check_asked(marking.patterns, names, report)
     if model is not None:
         check_symbols(notation, model, training.training, report)
-    variants = read_variants(top, model, notation.notation, report)
+    variants = read_variants(top, model, notation.notation)
     if model is None or report.failed:
         return None
     return Problem(

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from backprop_cli.diagnostics import listed, quote
+from backprop_cli.problem.fields import Fields, fields
 from backprop_cli.problem.forms import Sample, Value
-from backprop_cli.problem.values import Fields, Report, fields, items, number
+from backprop_cli.problem.values import Report, items, number
 from backprop_cli.problem.yaml_tree import Entries, Items, Node, Scalar
 
 MOST_SAMPLES = 10_000

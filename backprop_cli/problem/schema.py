@@ -7,36 +7,39 @@ What is in the rule tables comes from the rule tables. The reader says more than
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 from backprop_cli.arrays.array import MOST_LEVELS
 from backprop_cli.formula.nodes import Number
 from backprop_cli.problem.array_values import MOST_VALUES as MOST_VALUES_OF_ARRAYS
+from backprop_cli.problem.batch_norm import SCHEMA as BATCH_NORM
+from backprop_cli.problem.fields import (
+    EXPONENT,
+    NAME,
+    NUMBER,
+    SCALAR,
+    Schema,
+    list_of,
+    mapping,
+    number_of,
+    or_nothing,
+    reference,
+)
 from backprop_cli.problem.layers import MOST_LAYERS
 from backprop_cli.problem.read import EQUATION_FORM_KEYS, LAYER_FORM_KEYS
 from backprop_cli.problem.samples import MOST_SAMPLES, MOST_VALUES
-from backprop_cli.problem.settings import MOST_DIGITS
-from backprop_cli.problem.training import MOST_STEPS
-from backprop_cli.problem.variants import MOST_CHOICES, REQUIREMENTS, RULES
+from backprop_cli.problem.settings import MARKING, NOTATION, ROUNDING
+from backprop_cli.problem.training import TRAINING
+from backprop_cli.problem.variants import VARIANTS
 from backprop_cli.problem.weights import MOST_UNITS
 from backprop_cli.rules import activations, initializers, losses, optimizers
 from backprop_cli.rules.kinks import EXTREMES, TIES, choosable
-from backprop_cli.rules.written import ByAnyName
-
-Schema: TypeAlias = dict[str, Any]
+from backprop_cli.rules.written import POSITIVE, ByAnyName, Range
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
-# `1e-5` is a number here and in YAML 1.2; programs that still read YAML 1.1 hand it over as text.
-EXPONENT = r"^[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+$"
-NUMBER: Schema = {"type": ["number", "string"], "pattern": EXPONENT}
 NUMBER_OR_NULL: Schema = {"type": ["number", "string", "null"], "pattern": EXPONENT}
-POSITIVE: Schema = {**NUMBER, "exclusiveMinimum": 0}
-NOT_NEGATIVE: Schema = {**NUMBER, "minimum": 0}
-SHARE: Schema = {**NUMBER, "minimum": 0, "maximum": 1}
-SCALAR = ["string", "number", "boolean", "null"]
 TEXT: Schema = {"type": "string", "minLength": 1}
-NAME: Schema = {"type": "string", "minLength": 1, "maxLength": 64}
 FORMULA: Schema = {
     "type": ["string", "number"],
     "description": "+ - * / ^, implicit multiplication, exp log sqrt abs max min …, every "
@@ -44,35 +47,21 @@ FORMULA: Schema = {
 }
 
 
-def _object(description: str, properties: Mapping[str, Schema], **more: Any) -> Schema:
-    return {
-        "type": "object",
-        "description": description,
-        "properties": dict(properties),
-        "additionalProperties": False,
-        **more,
-    }
-
-
-def _list(of: Schema, most: int | None = None, **more: Any) -> Schema:
-    limit = {} if most is None else {"maxItems": most}
-    return {"type": "array", "items": of, **limit, **more}
-
-
 def _described(schema: Schema, description: str) -> Schema:
     return {**schema, "description": description}
 
 
-def _reference(name: str, description: str | None = None) -> Schema:
-    found = {"$ref": f"#/$defs/{name}"}
-    return found if description is None else {**found, "description": description}
-
-
-def _options(options: Mapping[str, Number | None], aliases: Mapping[str, str]) -> dict[str, Schema]:
-    """A number for each option, under each of its names."""
+def _options(
+    options: Mapping[str, Number | None],
+    aliases: Mapping[str, str],
+    ranges: Mapping[str, Range],
+) -> dict[str, Schema]:
+    """A number in its range for each option, under each of its names."""
     found: dict[str, Schema] = {}
     for name, default in options.items():
-        schema = dict(NUMBER)
+        schema = dict(NUMBER.schema)
+        if name in ranges:
+            schema.update(ranges[name].limits)
         if default is not None:
             schema["default"] = float(default.value)
         found[name] = schema
@@ -104,24 +93,24 @@ def _sentence(row: Any) -> str:
 
 def _kinked(table: ByAnyName[Any]) -> dict[str, Schema]:
     """Other spellings of the rules whose slope at a kink may be chosen."""
-    return {table.pattern(row): NUMBER for name, row in table.items() if name in choosable()}
+    return {table.pattern(row): NUMBER.schema for name, row in table.items() if name in choosable()}
 
 
 def _with_options(
     row: Any, table: ByAnyName[Any], aliases: Mapping[str, str], more: Mapping[str, Schema]
 ) -> Schema:
     name = {**_name_of(row, table), "description": row.title}
-    properties = {"name": name, **_options(row.options, aliases), **more}
-    return _object(_sentence(row), properties, required=["name"])
+    properties = {"name": name, **_options(row.options, aliases, row.ranges), **more}
+    return mapping(_sentence(row), properties, required=["name"])
 
 
 def _activation() -> Schema:
     table = activations.BY_ANY_NAME
     rows = list(activations.ACTIVATIONS.values())
-    own = _object(
+    own = mapping(
         "An activation of your own.",
         {
-            "name": _described(TEXT, "How the sheet calls it."),
+            "name": _described({"type": SCALAR}, "How the sheet calls it."),
             "formula": FORMULA,
             "slope": _described(FORMULA, "Its slope in z and a, where it is not the derivative."),
         },
@@ -144,9 +133,9 @@ def _either(row: Any) -> dict[str, Schema]:
 def _loss() -> Schema:
     table = losses.BY_ANY_NAME
     rows = list(losses.LOSSES.values())
-    own = _object(
+    own = mapping(
         "A loss of your own, in the outputs (yhat or yhat1, …) and targets (y or y1, …).",
-        {"name": _described(TEXT, "How the sheet calls it."), "formula": FORMULA},
+        {"name": _described({"type": SCALAR}, "How the sheet calls it."), "formula": FORMULA},
         required=["formula"],
     )
     return {
@@ -158,10 +147,10 @@ def _optimizer() -> Schema:
     rows = list(optimizers.OPTIMIZERS.values())
     first: Schema = {
         "anyOf": [
-            NUMBER,
+            NUMBER.schema,
             {
                 "type": "object",
-                "additionalProperties": NUMBER,
+                "additionalProperties": NUMBER.schema,
                 "description": "From parameters to numbers; the others begin at 0.",
             },
         ]
@@ -178,7 +167,7 @@ def _optimizer() -> Schema:
         "properties": {
             "name": TEXT,
             "state": state,
-            "intermediates": _list(NAME),
+            "intermediates": list_of(NAME.schema),
             "look_ahead": _described(FORMULA, "Where the gradient is taken instead of at w."),
             "equations": {
                 "type": "object",
@@ -188,7 +177,7 @@ def _optimizer() -> Schema:
                 "required": ["w"],
             },
         },
-        "additionalProperties": NUMBER,
+        "additionalProperties": NUMBER.schema,
     }
     table = optimizers.BY_ANY_NAME
     initial = _described(first, "First value of the one quantity carried on.")
@@ -226,11 +215,11 @@ def _initializer() -> Schema:
     }
     return {
         "anyOf": [
-            _object(
+            mapping(
                 f"{row.title}: {row.formula_text}",
                 {
                     "init": _name_of(row, initializers.BY_ANY_NAME),
-                    **_options(row.options, {}),
+                    **_options(row.options, {}, row.ranges),
                     **common,
                 },
                 required=[
@@ -245,14 +234,14 @@ def _initializer() -> Schema:
 
 def _values(letter: str, what: str) -> Schema:
     name: Schema = {"type": "string", "pattern": f"^{letter}[0-9]*$"}
-    one: Schema = {"anyOf": [NUMBER, name, {"type": "null"}]}
+    one: Schema = {"anyOf": [NUMBER.schema, name, {"type": "null"}]}
     return {
         "description": f"{what} A list, a mapping by name, or a number if there is one only. "
         f"A name such as {letter}1 stands for a quantity without number.",
         "anyOf": [
-            NUMBER,
+            NUMBER.schema,
             name,
-            _list(one, MOST_VALUES, minItems=1),
+            list_of(one, MOST_VALUES, minItems=1),
             {
                 "type": "object",
                 "patternProperties": {f"^{letter}[0-9]*$": one},
@@ -265,19 +254,18 @@ def _values(letter: str, what: str) -> Schema:
 
 def _layer() -> Schema:
     weight: Schema = {
-        "anyOf": [NUMBER, {"type": "null"}, {"type": "string", "pattern": "^w[0-9_]*$"}]
+        "anyOf": [NUMBER.schema, {"type": "null"}, {"type": "string", "pattern": "^w[0-9_]*$"}]
     }
-    bias: Schema = {"anyOf": [NUMBER, {"type": "string", "pattern": "^b[0-9_]*$"}]}
-    per_unit: Schema = {"anyOf": [NUMBER, _list(NUMBER)]}
-    names: Schema = {"anyOf": [{"type": "boolean"}, _reference("names")]}
-    return _object(
+    bias: Schema = {"anyOf": [NUMBER.schema, {"type": "string", "pattern": "^b[0-9_]*$"}]}
+    names: Schema = {"anyOf": [{"type": "boolean"}, reference("names")]}
+    return mapping(
         "One layer of units. `weights` with numbers, or `units` for a layer without.",
         {
             "activation": {
                 "description": "For every unit, or a list of one for each.",
                 "anyOf": [
-                    _reference("activation"),
-                    _list(_reference("activation"), MOST_UNITS),
+                    reference("activation"),
+                    list_of(reference("activation"), MOST_UNITS),
                     {"type": "null"},
                 ],
             },
@@ -291,9 +279,9 @@ def _layer() -> Schema:
                 "description": "A row per unit, a column per input: weights[j][i] leads into unit j "
                 "from input i. null: no connection; a name (w1_1_2, or just w): no number.",
                 "anyOf": [
-                    _list(_list(weight), MOST_UNITS),
-                    _reference("initializer"),
-                    _object(
+                    list_of(list_of(weight), MOST_UNITS),
+                    reference("initializer"),
+                    mapping(
                         "The weights of a layer below, as they are or transposed.",
                         {
                             "same_as": {"type": "integer", "minimum": 1},
@@ -309,150 +297,23 @@ def _layer() -> Schema:
                 "none: no biases, as when numbers are there and this key is not. A layer without "
                 "numbers has one bias for each unit unless it says `none` or `shared`.",
                 "anyOf": [
-                    _list(bias, MOST_UNITS),
+                    list_of(bias, MOST_UNITS),
                     bias,
                     {"enum": ["none", "shared", "each"]},
                     {"type": ["boolean", "null"]},
-                    _reference("initializer"),
+                    reference("initializer"),
                 ],
             },
-            "bias_input": _reference("bias_input"),
+            "bias_input": or_nothing(reference("bias_input")),
             "add": {
                 "description": "The layer below whose output is added to z, or `inputs`.",
                 "anyOf": [{"type": "integer", "minimum": 1}, {"const": "inputs"}, {"type": "null"}],
             },
-            "batch_norm": {
-                "description": "Normalise each unit's z over the batch, before the activation.",
-                "anyOf": [
-                    {"type": ["boolean", "null"]},
-                    _object(
-                        "z → gamma·(z − mean)/√(variance + epsilon) + beta",
-                        {
-                            "epsilon": {**NOT_NEGATIVE, "default": 1e-5},
-                            "gamma": _described(per_unit, "First value, 1 unless given."),
-                            "beta": _described(per_unit, "First value, 0 unless given."),
-                        },
-                    ),
-                ],
-            },
+            "batch_norm": _described(
+                BATCH_NORM, "Normalise each unit's z over the batch, before the activation."
+            ),
             "frozen": _described(names, "Parameters of this layer that stay as they are."),
             "trainable": _described(names, "The only parameters of this layer that are updated."),
-        },
-    )
-
-
-def _training() -> Schema:
-    rules = ["gradient", "perceptron"]
-    return _object(
-        "How parameters are updated.",
-        {
-            "steps": {
-                "type": "integer",
-                "minimum": 1,
-                "maximum": MOST_STEPS,
-                "default": 1,
-                "description": "How many updates.",
-            },
-            "batch": {
-                "description": "Samples per update, taken in order, wrapping round.",
-                "default": "all",
-                "anyOf": [{"const": "all"}, {"type": "integer", "minimum": 1}],
-            },
-            "reduction": {
-                "enum": ["mean", "sum"],
-                "default": "mean",
-                "description": "How the samples of a batch are put together.",
-            },
-            "optimizer": _reference("optimizer"),
-            "clip": {
-                "description": "Limit the gradient: its norm, or each of its numbers.",
-                "anyOf": [
-                    _object("Scale the whole gradient.", {"norm": POSITIVE}, required=["norm"]),
-                    _object("Cut each number.", {"value": POSITIVE}, required=["value"]),
-                ],
-            },
-            "l1": _penalty("Adds l1·sign(w) to the gradient of each weight.", {}),
-            "l2": _penalty(
-                "Adds l2·w to the gradient of each weight.",
-                {
-                    "half": {
-                        "type": "boolean",
-                        "default": True,
-                        "description": "½λw², whose slope is λw; false: λw², whose slope is 2λw.",
-                    }
-                },
-            ),
-            "direction": {
-                "enum": ["descent", "ascent"],
-                "default": "descent",
-                "description": "Down the slope, or up: w + η·gradient.",
-            },
-            "rule": {
-                "description": "gradient, or perceptron: w ← w + η(t − y)x for step and sign units.",
-                "anyOf": [
-                    {"enum": rules},
-                    _object(
-                        "The perceptron rule; `update: target` is w ← w + η·t·x on a mistake.",
-                        {"name": {"enum": rules}, "update": {"enum": ["error", "target"]}},
-                        required=["name"],
-                    ),
-                ],
-            },
-        },
-        type=["object", "null"],
-    )
-
-
-def _penalty(description: str, more: Mapping[str, Schema]) -> Schema:
-    options: dict[str, Schema] = {
-        "value": _described(NOT_NEGATIVE, "λ, the strength of the penalty."),
-        "biases": {
-            "type": "boolean",
-            "default": False,
-            "description": "Whether biases are penalised too.",
-        },
-        "in_loss": {
-            "type": "boolean",
-            "default": False,
-            "description": "The penalty is a part of the loss, and clipped with its gradient.",
-        },
-    }
-    return {
-        "description": description,
-        "anyOf": [
-            NOT_NEGATIVE,
-            _object("With options.", {**options, **more}, required=["value"]),
-        ],
-    }
-
-
-def _marking() -> Schema:
-    return _object(
-        "What `check` asks for and how it counts.",
-        {
-            "ask": {
-                "description": "Sections (forward, loss, gradient, update, …) or names; globs allowed.",
-                "anyOf": [TEXT, _list(TEXT)],
-            },
-            "points": {
-                "type": "object",
-                "additionalProperties": NOT_NEGATIVE,
-                "description": "Points by name or glob; 1 otherwise.",
-            },
-            "pass": _described(SHARE, "The share of points that passes, 1 unless given."),
-            "follow_through": _described(SHARE, "Credit for right work from a wrong value."),
-            "imprecise": _described(SHARE, "Credit for a value that was rounded too early."),
-            "method": _described(SHARE, "Credit for a right formula with a wrong number."),
-            "repeated": {
-                "enum": ["once", "each"],
-                "description": "Whether the same slip costs once or wherever it is made.",
-            },
-            "tolerance": {
-                "anyOf": [
-                    NOT_NEGATIVE,
-                    _object("Relative tolerance.", {"relative": NOT_NEGATIVE}),
-                ]
-            },
         },
     )
 
@@ -461,9 +322,9 @@ def _leaves(description: str) -> Schema:
     return {
         "description": description + " Without numbers: a list of names, or null for a value.",
         "anyOf": [
-            {"type": "object", "additionalProperties": _reference("array")},
-            _list(NAME),
-            NAME,
+            {"type": "object", "additionalProperties": reference("array")},
+            list_of(NAME.schema),
+            NAME.schema,
             {"type": "null"},
         ],
     }
@@ -486,7 +347,7 @@ def _array() -> Schema:
 
 def _shape() -> Schema:
     size: Schema = {"type": "integer", "minimum": 1, "maximum": MOST_VALUES_OF_ARRAYS}
-    return {"anyOf": [size, {**_list(size, MOST_LEVELS), "minItems": 1}]}
+    return {"anyOf": [size, {**list_of(size, MOST_LEVELS), "minItems": 1}]}
 
 
 def _properties() -> dict[str, Schema]:
@@ -505,11 +366,11 @@ def _properties() -> dict[str, Schema]:
             "items": {"type": "object"},
         },
         "layers": {
-            **_list(_reference("layer"), MOST_LAYERS),
+            **list_of(reference("layer"), MOST_LAYERS),
             "minItems": 1,
             "description": "From the first hidden layer to the output layer.",
         },
-        "loss": _reference("loss"),
+        "loss": reference("loss"),
         "upstream": {
             "type": "object",
             "minProperties": 1,
@@ -517,7 +378,7 @@ def _properties() -> dict[str, Schema]:
             "patternProperties": {"^yhat[0-9]*$": _values("g", "One for each output.")},
             "additionalProperties": False,
         },
-        "bias_input": _reference("bias_input"),
+        "bias_input": reference("bias_input"),
         # equations
         "equations": {
             "type": "object",
@@ -538,128 +399,34 @@ def _properties() -> dict[str, Schema]:
             "additionalProperties": {"type": "string"},
             "description": "Time: {t: 1..3} makes h_t one equation for each t.",
         },
-        "output": _described(NAME, "What is differentiated; the last equation unless given."),
+        "output": _described(
+            NAME.schema, "What is differentiated; the last equation unless given."
+        ),
         # both
-        "with_respect_to": _reference(
-            "names", "What it is differentiated by, or `inputs`; the parameters unless given."
+        "with_respect_to": _described(
+            reference("names"),
+            "What it is differentiated by, or `inputs`; the parameters unless given.",
         ),
         "learning_rate": {
             "description": "Without it there is no update. `eta`: an update without numbers.",
-            "anyOf": [POSITIVE, {"enum": ["eta", "η"]}, {"type": "null"}],
+            "anyOf": [number_of(POSITIVE).schema, {"enum": ["eta", "η"]}, {"type": "null"}],
         },
-        "training": _reference("training"),
-        "frozen": _reference("names", "Parameters that stay as they are."),
-        "trainable": _reference("names", "The only parameters that are updated."),
-        "notation": _object(
-            "How quantities are called.",
-            {
-                "index_order": {
-                    "enum": ["to_from", "from_to"],
-                    "default": "to_from",
-                    "description": "w2_1_3 is the weight to 1 from 3, or from 1 to 3.",
-                },
-                "names": {
-                    "enum": ["indexed", "sequential"],
-                    "default": "indexed",
-                    "description": "z2_1, w2_1_3; or z1, w1, b1 counted through the network.",
-                },
-                "weight_order": {
-                    "enum": ["by_unit", "by_input"],
-                    "default": "by_unit",
-                    "description": "How sequential weights are counted.",
-                },
-                "gradient_order": {
-                    "enum": ["by_unit", "weights_first"],
-                    "default": "by_unit",
-                    "description": "The gradient as a vector: unit by unit, or all weights and "
-                    "then all biases.",
-                },
-                "output_units": {
-                    "enum": ["layered", "numbered"],
-                    "default": "layered",
-                    "description": "Output units with their layer, or counted on after the last "
-                    "hidden layer: z3, a3, w13, b3.",
-                },
-                "layer_mark": {
-                    "enum": ["parentheses", "brackets"],
-                    "default": "parentheses",
-                    "description": "The layer as in a^(2), or as in a^[2].",
-                },
-                "symbols": {
-                    "type": "object",
-                    "description": "What quantities are shown as, by their names or letters in "
-                    "files: {eta: alpha, yhat: y, y: t, L: E}.",
-                    "additionalProperties": NAME,
-                },
-            },
-        ),
-        "kinks": _object(
+        "training": TRAINING.schema,
+        "frozen": _described(reference("names"), "Parameters that stay as they are."),
+        "trainable": _described(reference("names"), "The only parameters that are updated."),
+        "notation": NOTATION.schema,
+        "kinks": mapping(
             "Slopes where functions have none.",
-            {name: {"enum": list(TIES)} if name in EXTREMES else NUMBER for name in choosable()},
+            {
+                name: {"enum": list(TIES)} if name in EXTREMES else NUMBER.schema
+                for name in choosable()
+            },
             patternProperties=_kinked(activations.BY_ANY_NAME) | _kinked(losses.BY_ANY_NAME),
         ),
-        "rounding": _object(
-            "How numbers are written.",
-            {
-                "digits": {
-                    "type": "integer",
-                    "minimum": 1,
-                    "maximum": MOST_DIGITS,
-                    "default": 4,
-                    "description": "Significant digits.",
-                },
-                "every_step": {
-                    "type": "boolean",
-                    "default": False,
-                    "description": "Round each written value before it is used, as one does by hand.",
-                },
-            },
-        ),
-        "marking": _reference("marking"),
-        "variants": _reference("variants"),
+        "rounding": ROUNDING.schema,
+        "marking": MARKING.schema,
+        "variants": VARIANTS.schema,
     }
-
-
-def _variants() -> Schema:
-    steps = _object(
-        "A decimal between two bounds.",
-        {
-            "from": NUMBER,
-            "to": NUMBER,
-            "step": POSITIVE,
-            "not": {"anyOf": [NUMBER, _list(NUMBER, MOST_CHOICES)]},
-        },
-        required=["from", "to", "step"],
-    )
-    numbers = _list(NUMBER, MOST_CHOICES, minItems=1)
-    choice = _object("One of some numbers.", {"choice": numbers}, required=["choice"])
-    one_hot = _object("A 1 among zeros.", {"one_hot": {"const": True}}, required=["one_hot"])
-    return _object(
-        "Other numbers for each student.",
-        {
-            "draw": {
-                "type": "object",
-                "description": "What is drawn: names with * and ?, or inputs, targets, weights, "
-                "biases, parameters.",
-                "additionalProperties": {"anyOf": [steps, choice, one_hot, numbers]},
-            },
-            "require": {
-                "description": "What a drawn sheet has to fulfil; all of them unless given.",
-                **_list({"enum": list(REQUIREMENTS)}),
-            },
-            "rules": {
-                "type": "integer",
-                "minimum": 1,
-                "maximum": RULES,
-                "description": "The version of the requirements.",
-            },
-            "seed": {
-                "type": SCALAR,
-                "description": "Another seed gives everyone other numbers.",
-            },
-        },
-        required=["draw"],
-    )
 
 
 def _not_any(names: Sequence[str]) -> Schema:
@@ -668,7 +435,7 @@ def _not_any(names: Sequence[str]) -> Schema:
 
 def problem_schema() -> Schema:
     """JSON Schema (2020-12) of problem files."""
-    sample = _object(
+    sample = mapping(
         "One sample.",
         {
             "inputs": _values("x", "The inputs."),
@@ -685,7 +452,10 @@ def problem_schema() -> Schema:
         "title": "backprop problem",
         "description": "A network with layers, or any calculation as equations.",
         "type": "object",
-        "properties": _properties(),
+        "properties": {
+            key: schema if key in ("layers", "equations") else or_nothing(schema)
+            for key, schema in _properties().items()
+        },
         "additionalProperties": False,
         "oneOf": [
             {
@@ -708,10 +478,7 @@ def problem_schema() -> Schema:
             "initializer": _initializer(),
             "array": _array(),
             "layer": _layer(),
-            "training": _training(),
-            "marking": _marking(),
-            "variants": _variants(),
-            "names": {"anyOf": [TEXT, _list(TEXT)], "description": "Names; globs allowed."},
+            "names": {"anyOf": [TEXT, list_of(TEXT)], "description": "Names; globs allowed."},
             "bias_input": {
                 "type": "number",
                 "not": {"const": 0},
@@ -730,7 +497,7 @@ def answers_schema() -> Schema:
         "description": "An answer for each name on the sheet: a number with the digits as they "
         "were worked out, an expression in names of the sheet, or a list of both.",
         "additionalProperties": {
-            "anyOf": [one, {"type": "null"}, _list(one, 2, minItems=1)],
+            "anyOf": [one, {"type": "null"}, list_of(one, 2, minItems=1)],
         },
     }
     return {

@@ -1,4 +1,4 @@
-"""The keys that say how a sheet is written and marked: notation, rounding, marking."""
+"""The keys that say how a sheet is written and marked: notation, rounding, kinks, marking."""
 
 from __future__ import annotations
 
@@ -7,30 +7,40 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from types import MappingProxyType
-from typing import Literal, cast
+from typing import Literal
 
 from backprop_cli.diagnostics import closest, listed, quote, there_are
 from backprop_cli.formula.nodes import Number
+from backprop_cli.problem.fields import (
+    NAME,
+    TEXT,
+    TRUTH,
+    Field,
+    Fields,
+    Keys,
+    Kind,
+    alone_or,
+    any_of,
+    fraction_of,
+    list_of,
+    selected,
+    whole,
+)
 from backprop_cli.problem.formulas import plain_name
 from backprop_cli.problem.model import Marking, Notation, Rounding
-from backprop_cli.problem.symbols import ReadNotation, read_symbols
+from backprop_cli.problem.symbols import ReadNotation, Symbols, read_symbols
 from backprop_cli.problem.values import (
-    Fields,
     Report,
     choice,
     entries,
-    fields,
-    integer,
     items,
     number,
-    number_in,
-    truth,
     word,
 )
 from backprop_cli.problem.yaml_tree import Node, Scalar
 from backprop_cli.rules import activations, losses
 from backprop_cli.rules.kinks import EXTREMES, TIES, Kinks, choosable
-from backprop_cli.rules.written import DECAY, NOT_NEGATIVE, SHARE, Range
+from backprop_cli.rules.written import DECAY, NOT_NEGATIVE, SHARE
 
 SECTIONS = ("given", "forward", "loss", "backward", "gradient", "update")
 MOST_DIGITS = 15
@@ -39,57 +49,80 @@ MOST_PATTERNS = 20_000
 MOST_COMPARISONS = 400_000  # of a glob with a name
 
 
-NOTATION_KEYS = (
-    "index_order",
-    "names",
-    "weight_order",
+INDEX_ORDER: Field[Literal["to_from", "from_to"]] = selected(
+    "index_order", "w2_1_3 is the weight to 1 from 3, or from 1 to 3.", "to_from", "from_to"
+)
+NAMES: Field[Literal["indexed", "sequential"]] = selected(
+    "names", "z2_1, w2_1_3; or z1, w1, b1 counted through the network.", "indexed", "sequential"
+)
+WEIGHT_ORDER: Field[Literal["by_unit", "by_input"]] = selected(
+    "weight_order", "How sequential weights are counted.", "by_unit", "by_input"
+)
+GRADIENT_ORDER: Field[Literal["by_unit", "weights_first"]] = selected(
     "gradient_order",
+    "The gradient as a vector: unit by unit, or all weights and then all biases.",
+    "by_unit",
+    "weights_first",
+)
+OUTPUT_UNITS: Field[Literal["layered", "numbered"]] = selected(
     "output_units",
-    "layer_mark",
+    "Output units with their layer, or counted on after the last hidden layer: z3, a3, w13, b3.",
+    "layered",
+    "numbered",
+)
+LAYER_MARK: Field[Literal["parentheses", "brackets"]] = selected(
+    "layer_mark", "The layer as in a^(2), or as in a^[2].", "parentheses", "brackets"
+)
+SYMBOLS = Field(
     "symbols",
+    Kind(
+        lambda node, report, what: read_symbols(node, report),
+        {"type": "object", "additionalProperties": TEXT.schema},
+    ),
+    Symbols(),
+    "What quantities are shown as, by their names or letters in files: {eta: alpha, yhat: y, y: t}.",
+)
+NOTATION = Keys(
+    "How quantities are called.",
+    *(INDEX_ORDER, NAMES, WEIGHT_ORDER, GRADIENT_ORDER, OUTPUT_UNITS, LAYER_MARK, SYMBOLS),
 )
 
 
-def read_notation(top: Fields, report: Report) -> ReadNotation:
-    node = top.get("notation")
-    if node is None:
+def read_notation(top: Fields) -> ReadNotation:
+    own = NOTATION.under(top, "notation")
+    if own is None:
         return ReadNotation(Notation())
-    own = fields(node, report, "`notation`", NOTATION_KEYS)
-
-    def one_of(name: str, *names: str) -> str:
-        return own.read(name, lambda value: choice(value, report, quote(name), names), names[0])
-
-    found = own.get("symbols")
-    symbols, places = ({}, {}) if found is None else read_symbols(found, report)
+    symbols = own[SYMBOLS]
     notation = Notation(
-        cast(Literal["to_from", "from_to"], one_of("index_order", "to_from", "from_to")),
-        cast(Literal["indexed", "sequential"], one_of("names", "indexed", "sequential")),
-        cast(Literal["by_unit", "by_input"], one_of("weight_order", "by_unit", "by_input")),
-        cast(
-            Literal["by_unit", "weights_first"],
-            one_of("gradient_order", "by_unit", "weights_first"),
-        ),
-        cast(Literal["layered", "numbered"], one_of("output_units", "layered", "numbered")),
-        cast(Literal["parentheses", "brackets"], one_of("layer_mark", "parentheses", "brackets")),
-        symbols,
+        own[INDEX_ORDER],
+        own[NAMES],
+        own[WEIGHT_ORDER],
+        own[GRADIENT_ORDER],
+        own[OUTPUT_UNITS],
+        own[LAYER_MARK],
+        symbols.shown,
     )
-    return ReadNotation(notation, node, places)
+    return ReadNotation(notation, own.node, symbols.places)
 
 
-def read_rounding(top: Fields, report: Report) -> Rounding:
-    node = top.get("rounding")
-    if node is None:
-        return Rounding()
-    own = fields(node, report, "`rounding`", ("digits", "every_step"))
-    return Rounding(
-        own.read("digits", lambda one: integer(one, report, "`digits`", 1, MOST_DIGITS), 4),
-        own.read("every_step", lambda one: truth(one, report, "`every_step`"), False),
-    )
+DIGITS = Field("digits", whole(1, MOST_DIGITS), 4, "Significant digits.")
+EVERY_STEP = Field(
+    "every_step",
+    TRUTH,
+    False,
+    "Round each written value before it is used, as one does by hand.",
+)
+ROUNDING = Keys("How numbers are written.", DIGITS, EVERY_STEP)
 
 
-def read_kinks(top: Fields, report: Report) -> Kinks:
+def read_rounding(top: Fields) -> Rounding:
+    own = ROUNDING.under(top, "rounding")
+    return Rounding() if own is None else Rounding(own[DIGITS], own[EVERY_STEP])
+
+
+def read_kinks(top: Fields) -> Kinks:
     """`kinks: {relu: 1, max: first}`: slopes where functions have none."""
-    node = top.get("kinks")
+    node, report = top.get("kinks"), top.report
     if node is None:
         return {}
     found: dict[str, Number | str] = {}
@@ -113,15 +146,47 @@ def read_kinks(top: Fields, report: Report) -> Kinks:
     return found
 
 
-MARKING_KEYS = (
+CREDIT = fraction_of(SHARE, "1 is all of it, 0.5 is half")
+POINT = fraction_of(NOT_NEGATIVE)
+RELATIVE = Field("relative", fraction_of(DECAY), Marking.tolerance, "As a share of the scale.")
+
+ASK = Field[tuple[Scalar, ...]](
     "ask",
+    Kind(
+        lambda node, report, what: _asked(node, report), any_of(TEXT.schema, list_of(NAME.schema))
+    ),
+    (),
+    "Sections (forward, loss, gradient, update, …) or names; globs allowed.",
+)
+POINTS = Field[tuple[tuple[Scalar, Fraction | None], ...]](
     "points",
-    "pass",
-    "follow_through",
-    "imprecise",
-    "method",
-    "repeated",
+    Kind(
+        lambda node, report, what: _points(node, report),
+        {"type": "object", "additionalProperties": POINT.schema},
+    ),
+    (),
+    "Points by name or glob; 1 otherwise.",
+)
+PASS = Field("pass", CREDIT, Marking.pass_share, "The share of points that passes.")
+FOLLOW_THROUGH = Field(
+    "follow_through", CREDIT, Marking.follow_through, "Credit for right work from a wrong value."
+)
+IMPRECISE = Field(
+    "imprecise", CREDIT, Marking.imprecise, "Credit for a value that was rounded too early."
+)
+METHOD = Field("method", CREDIT, Marking.method, "Credit for a right formula with a wrong number.")
+REPEATED: Field[Literal["once", "each"]] = selected(
+    "repeated", "Whether the same slip costs once or wherever it is made.", "once", "each"
+)
+TOLERANCE = Field(
     "tolerance",
+    alone_or(fraction_of(DECAY), Keys("Relative tolerance.", RELATIVE), lambda own: own[RELATIVE]),
+    Marking.tolerance,
+    "How far a rounded value may be from the right one, as a share of its scale.",
+)
+MARKING = Keys(
+    "What `check` asks for and how it counts.",
+    *(ASK, POINTS, PASS, FOLLOW_THROUGH, IMPRECISE, METHOD, REPEATED, TOLERANCE),
 )
 
 
@@ -133,75 +198,40 @@ class ReadMarking:
     patterns: tuple[Scalar, ...]
 
 
-def read_marking(top: Fields, report: Report) -> ReadMarking:
-    node = top.get("marking")
-    if node is None:
+def read_marking(top: Fields) -> ReadMarking:
+    own = MARKING.under(top, "marking")
+    if own is None:
         return ReadMarking(Marking(), ())
-    own = fields(node, report, "`marking`", MARKING_KEYS)
-    asked = _asked(own.get("ask"), report)
-    points: dict[str, Fraction] = {}
-    keys: list[Scalar] = []
-    if (found := own.get("points")) is not None:
-        for key, value in entries(found, report, "`points`", "names and points")[:MOST_PATTERNS]:
-            worth = number_in(value, report, f"the points of {quote(key.text)}", NOT_NEGATIVE)
-            keys.append(key)
-            if worth is not None:
-                points[key.text] = worth.value
-    default = Marking()
+    asked, points = own[ASK], own[POINTS]
     marking = Marking(
         ask=tuple(one.text.strip() for one in asked),
-        points=points,
-        pass_share=_share(own, "pass", default.pass_share, report),
-        follow_through=_share(own, "follow_through", default.follow_through, report),
-        imprecise=_share(own, "imprecise", default.imprecise, report),
-        method=_share(own, "method", default.method, report),
-        repeated=cast(
-            Literal["once", "each"],
-            own.read(
-                "repeated", lambda one: choice(one, report, "`repeated`", ("once", "each")), "once"
-            ),
-        ),
-        tolerance=_tolerance(own.get("tolerance"), default.tolerance, report),
+        points={key.text: worth for key, worth in points if worth is not None},
+        pass_share=own[PASS],
+        follow_through=own[FOLLOW_THROUGH],
+        imprecise=own[IMPRECISE],
+        method=own[METHOD],
+        repeated=own[REPEATED],
+        tolerance=own[TOLERANCE],
     )
-    return ReadMarking(marking, (*asked, *keys))
+    return ReadMarking(marking, (*asked, *(key for key, _ in points)))
 
 
-def _asked(node: Node | None, report: Report) -> list[Scalar]:
-    if node is None:
-        return []
+def _asked(node: Node, report: Report) -> tuple[Scalar, ...]:
     cells = (node,) if isinstance(node, Scalar) else items(node, report, "`ask`", "names") or ()
     if len(cells) > MOST_PATTERNS:
         report.error("too-large", f"`ask` may list {MOST_PATTERNS:,} names", node)
-    asked: list[Scalar] = []
-    for cell in cells[:MOST_PATTERNS]:
-        if word(cell, report, "a name that is asked for") is not None:
-            assert isinstance(cell, Scalar)
-            asked.append(cell)
-    return asked
+    return tuple(
+        cell
+        for cell in cells[:MOST_PATTERNS]
+        if word(cell, report, "a name that is asked for") is not None and isinstance(cell, Scalar)
+    )
 
 
-def _share(own: Fields, name: str, default: Fraction, report: Report) -> Fraction:
-    node = own.get(name)
-    if node is None:
-        return default
-    value = number_in(node, report, quote(name), SHARE, "1 is all of it, 0.5 is half")
-    return default if value is None else value.value
-
-
-_TOLERANCE = Range(DECAY.words, DECAY.holds)
-
-
-def _tolerance(node: Node | None, default: Fraction, report: Report) -> Fraction:
-    if node is None:
-        return default
-    if isinstance(node, Scalar):
-        found: Node | None = node
-    else:
-        found = fields(node, report, "`tolerance`", ("relative",)).get("relative")
-    if found is None:
-        return default
-    value = number_in(found, report, "the relative tolerance", _TOLERANCE)
-    return default if value is None else value.value
+def _points(node: Node, report: Report) -> tuple[tuple[Scalar, Fraction | None], ...]:
+    return tuple(
+        (key, POINT.read(value, report, f"the points of {quote(key.text)}"))
+        for key, value in entries(node, report, "`points`", "names and points")[:MOST_PATTERNS]
+    )
 
 
 # --- names in lists: frozen, trainable, with_respect_to, ask ----------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from backprop_cli.diagnostics import quote
 from backprop_cli.formula.spelling import Lettering, spell
@@ -25,8 +25,16 @@ class ReadNotation:
     places: Mapping[str, Scalar] | None = None
 
 
-def read_symbols(node: Node, report: Report) -> tuple[dict[str, str], dict[str, Scalar]]:
+@dataclass(frozen=True)
+class Symbols:
     """What quantities are shown as, by their names (or letters) in files, and where it stands."""
+
+    shown: Mapping[str, str] = field(default_factory=dict)
+    places: Mapping[str, Scalar] = field(default_factory=dict)
+
+
+def read_symbols(node: Node, report: Report) -> Symbols:
+    """`{eta: alpha, yhat: y, y: t}`"""
     symbols: dict[str, str] = {}
     places: dict[str, Scalar] = {}
     for key, value in entries(node, report, "`symbols`", "names and what they are shown as"):
@@ -37,7 +45,7 @@ def read_symbols(node: Node, report: Report) -> tuple[dict[str, str], dict[str, 
         if shown is not None:
             name = plain_name(key.text.strip())
             symbols[name], places[name] = shown, key
-    return symbols, places
+    return Symbols(symbols, places)
 
 
 def check_symbols(

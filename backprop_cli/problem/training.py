@@ -7,34 +7,120 @@ from typing import Literal
 
 from backprop_cli.diagnostics import quote
 from backprop_cli.formula.nodes import Number
+from backprop_cli.problem.fields import (
+    TRUTH,
+    Field,
+    Fields,
+    Keys,
+    Kind,
+    alone_or,
+    any_of,
+    number_of,
+    reference,
+    selected,
+    whole,
+)
 from backprop_cli.problem.forms import Value
 from backprop_cli.problem.model import Clip, Penalty, Training
-from backprop_cli.problem.optimizer_use import optimizer
+from backprop_cli.problem.optimizer_use import ReadOptimizer, optimizer
 from backprop_cli.problem.samples import counted
-from backprop_cli.problem.values import (
-    Fields,
-    Report,
-    choice,
-    fields,
-    integer,
-    number_in,
-    truth,
-)
+from backprop_cli.problem.values import Report, integer, number_in
 from backprop_cli.problem.yaml_tree import Entries, Node, Scalar
 from backprop_cli.rules.written import NOT_NEGATIVE, POSITIVE
 
 MOST_STEPS = 1_000_000
 
-TRAINING_KEYS = (
-    "steps",
+REDUCTION: Field[Literal["mean", "sum"]] = selected(
+    "reduction", "How the samples of a batch are put together.", "mean", "sum"
+)
+STEPS = Field(
+    "steps", whole(1, MOST_STEPS, "without updates leave `training` out"), 1, "How many updates."
+)
+BATCH = Field[int | Literal["all"]](
     "batch",
-    "reduction",
+    Kind(
+        lambda node, report, what: _batch(node, report),
+        any_of({"const": "all"}, {"type": "integer", "minimum": 1}),
+    ),
+    "all",
+    "Samples per update, taken in order, wrapping round.",
+)
+OPTIMIZER = Field(
     "optimizer",
+    Kind(lambda node, report, what: optimizer(node, report), reference("optimizer")),
+    ReadOptimizer(),
+    "How a gradient becomes an update.",
+)
+
+NORM = Field[Number | None]("norm", number_of(POSITIVE), None, "Scale the whole gradient to it.")
+LARGEST = Field[Number | None](
+    "value", number_of(POSITIVE), None, "Cut each number of the gradient to it."
+)
+CLIP_KEYS = Keys(
+    "Its norm, or each of its numbers.",
+    *(NORM, LARGEST),
+    of=" of `clip`",
+    oneOf=[{"required": ["norm"]}, {"required": ["value"]}],
+)
+CLIP = Field[Clip | None](
     "clip",
-    "l1",
-    "l2",
-    "direction",
+    Kind(lambda node, report, what: _clip(CLIP_KEYS.of(node, report, what)), CLIP_KEYS.schema),
+    None,
+    "Limit the gradient: its norm, or each of its numbers.",
+)
+
+BIASES = Field("biases", TRUTH, False, "Whether biases are penalised too.")
+IN_LOSS = Field(
+    "in_loss", TRUTH, False, "The penalty is a part of the loss, and clipped with its gradient."
+)
+HALF = Field("half", TRUTH, True, "½λw², whose slope is λw; false: λw², whose slope is 2λw.")
+
+
+def _penalty(key: str, about: str, *more: Field[bool]) -> Field[Penalty]:
+    """A strength alone, or with what it covers and where it stands."""
+    alone = number_of(NOT_NEGATIVE)
+    strength = Field[Number | None]("value", alone, None, "λ, the strength of the penalty.")
+
+    def with_options(own: Fields) -> Penalty | None:
+        if own.get("value") is None and isinstance(own.node, Entries):
+            own.report.error(
+                "missing-key", f"{own.what} has no `value`", own.node, "{value: 0.1, biases: true}"
+            )
+        value, half = own[strength], own[HALF] if HALF in more else HALF.default
+        biases, in_loss = own[BIASES], own[IN_LOSS]
+        return None if value is None else Penalty(value, biases, half, in_loss)
+
+    rows = (strength, BIASES, IN_LOSS, *more)
+    keys = Keys("With options.", *rows, required=[strength], of=f" of `{key}`")
+    return Field(key, alone_or(alone.then(Penalty), keys, with_options), Penalty(), about)
+
+
+# |w| has no ½ that could cancel anything.
+L1 = _penalty("l1", "Adds l1·sign(w) to the gradient of each weight.")
+L2 = _penalty("l2", "Adds l2·w to the gradient of each weight.", HALF)
+DIRECTION: Field[Literal["descent", "ascent"]] = selected(
+    "direction", "Down the slope, or up: w + η·gradient.", "descent", "ascent"
+)
+RULE_NAME: Field[Literal["gradient", "perceptron"]] = selected(
+    "name", "Which rule.", "gradient", "perceptron"
+)
+RULE_UPDATE: Field[Literal["error", "target"]] = selected(
+    "update", "Of the perceptron: by η(t − y)x, or on a mistake by η·t·x.", "error", "target"
+)
+RULE = Field[tuple[Literal["gradient", "perceptron"], Literal["error", "target"]]](
     "rule",
+    alone_or(
+        RULE_NAME.kind.then(lambda name: (name, RULE_UPDATE.default)),
+        Keys("A rule and how it moves.", RULE_NAME, RULE_UPDATE, required=[RULE_NAME]),
+        lambda own: _rule(own),
+    ),
+    (RULE_NAME.default, RULE_UPDATE.default),
+    "gradient, or perceptron: w ← w + η(t − y)x for step and sign units.",
+)
+TRAINING = Keys(
+    "How parameters are updated.",
+    *(STEPS, BATCH, REDUCTION, OPTIMIZER, CLIP, L1, L2, DIRECTION, RULE),
+    type=["object", "null"],
 )
 
 
@@ -52,9 +138,8 @@ class ReadTraining:
 def read_training(top: Fields, report: Report, samples: int | None) -> ReadTraining:
     """`samples` is how many samples the file has, None if that could not be read."""
     node = top.values.get("training")
-    section = fields(node, report, "`training`", TRAINING_KEYS) if node is not None else None
-    named: list[Scalar] = []
-    training = _training(section, report, samples, named) if section is not None else Training()
+    section = TRAINING.of(node, report, "`training`") if node is not None else None
+    training, named = (Training(), ()) if section is None else _training(section, samples)
     rate_node = top.get("learning_rate")
     symbolic = "learning_rate" in top.values and (rate_node is None or _is_name(rate_node))
     rate: Value = None
@@ -82,7 +167,7 @@ def read_training(top: Fields, report: Report, samples: int | None) -> ReadTrain
         trains=section is not None or "learning_rate" in top.values,
         learning_rate=rate,
         section=section,
-        named=tuple(named),
+        named=named,
     )
 
 
@@ -97,36 +182,35 @@ def _uses_rate(training: Training) -> bool:
     return any("eta" in names_in(right) for right in training.optimizer.equations.values())
 
 
-def _training(own: Fields, report: Report, samples: int | None, named: list[Scalar]) -> Training:
-    rule, update = "gradient", "error"
-    if (node := own.get("rule")) is not None:
-        rule, update = _rule(node, report)
-    reduction = own.read(
-        "reduction", lambda one: choice(one, report, "`reduction`", ("mean", "sum")), "mean"
+def _training(own: Fields, samples: int | None) -> tuple[Training, tuple[Scalar, ...]]:
+    """The section, and the parameters that an optimizer's first values are given for."""
+    rule, update = own[RULE]
+    found = own[OPTIMIZER]
+    training = Training(
+        steps=own[STEPS],
+        batch=_batch_of(own, samples),
+        reduction=own[REDUCTION],
+        optimizer=found.optimizer,
+        clip=own[CLIP],
+        l1=own[L1],
+        l2=own[L2],
+        direction=own[DIRECTION],
+        rule=rule,
+        perceptron_update=update,
     )
-    return Training(
-        steps=own.read("steps", lambda one: _steps(one, report), 1),
-        batch=_batch(own.get("batch"), report, samples),
-        reduction="sum" if reduction == "sum" else "mean",
-        optimizer=(
-            optimizer(node, report, named) if (node := own.get("optimizer")) is not None else None
-        ),
-        clip=_clip(node, report) if (node := own.get("clip")) is not None else None,
-        l1=own.read("l1", lambda one: _penalty(one, "l1", report), Penalty()),
-        l2=own.read("l2", lambda one: _penalty(one, "l2", report), Penalty()),
-        direction=_direction(own, rule, report),
-        rule="perceptron" if rule == "perceptron" else "gradient",
-        perceptron_update="target" if update == "target" else "error",
-    )
+    if training.direction == "ascent" and rule == "perceptron":
+        own.report.error(
+            "unknown-option",
+            "the perceptron rule has no direction: it moves towards the target",
+            own.key("direction"),
+            "leave `direction` out",
+        )
+    return training, found.named
 
 
-def _steps(node: Node, report: Report) -> int | None:
-    return integer(node, report, "`steps`", 1, MOST_STEPS, "without updates leave `training` out")
-
-
-def _batch(node: Node | None, report: Report, samples: int | None) -> int | None:
-    if node is None or (isinstance(node, Scalar) and node.text == "all"):
-        return None
+def _batch(node: Node, report: Report) -> int | Literal["all"] | None:
+    if isinstance(node, Scalar) and node.text == "all":
+        return "all"
     if isinstance(node, Scalar) and node.plain and not any(map(str.isdigit, node.text)):
         report.error(
             "unknown-choice",
@@ -135,94 +219,54 @@ def _batch(node: Node | None, report: Report, samples: int | None) -> int | None
             "it is `all`, or how many samples an update uses",
         )
         return None
-    size = integer(node, report, "`batch`", 1, 1_000_000, "it is `all` or a number of samples")
-    if size is not None and samples is not None and size > samples:
+    return integer(node, report, "`batch`", 1, 1_000_000, "it is `all` or a number of samples")
+
+
+def _batch_of(own: Fields, samples: int | None) -> int | None:
+    """How many samples an update uses, None for all of them."""
+    size = own[BATCH]
+    if size == "all":
+        return None
+    if samples is not None and size > samples:
         verb = "is" if samples == 1 else "are"
-        report.error(
+        own.report.error(
             "out-of-range",
             f"a batch of {size} samples is larger than the data: there {verb} "
             f"{counted(samples, 'sample')}",
-            node,
+            own.values["batch"],
             "`batch: all` uses every sample for each update",
         )
         return None
     return size
 
 
-def _direction(own: Fields, rule: str, report: Report) -> Literal["descent", "ascent"]:
-    names = ("descent", "ascent")
-    found = own.read("direction", lambda one: choice(one, report, "`direction`", names), "descent")
-    if found == "ascent" and rule == "perceptron":
-        report.error(
-            "unknown-option",
-            "the perceptron rule has no direction: it moves towards the target",
-            own.key("direction"),
-            "leave `direction` out",
-        )
-    return "ascent" if found == "ascent" else "descent"
-
-
-def _penalty(node: Node, name: str, report: Report) -> Penalty | None:
-    """A strength alone, or with what it covers and where it stands."""
-    if isinstance(node, Scalar):
-        strength = number_in(node, report, quote(name), NOT_NEGATIVE)
-        return None if strength is None else Penalty(strength)
-    # |w| has no ½ that could cancel anything.
-    keys = (
-        ("value", "biases", "half", "in_loss") if name == "l2" else ("value", "biases", "in_loss")
-    )
-    own = fields(node, report, quote(name), keys)
-    found = own.get("value")
-    if found is None:
-        if isinstance(node, Entries):
-            report.error(
-                "missing-key", f"{quote(name)} has no `value`", node, "{value: 0.1, biases: true}"
-            )
-        return None
-    strength = number_in(found, report, f"`value` of {quote(name)}", NOT_NEGATIVE)
-
-    def said(key: str, default: bool) -> bool:
-        return own.read(key, lambda one: truth(one, report, quote(key)), default)
-
-    biases, half, in_loss = said("biases", False), said("half", True), said("in_loss", False)
-    return None if strength is None else Penalty(strength, biases, half, in_loss)
-
-
-def _clip(node: Node, report: Report) -> Clip | None:
-    own = fields(node, report, "`clip`", ("norm", "value"))
-    given = [name for name in ("norm", "value") if own.get(name) is not None]
+def _clip(own: Fields) -> Clip | None:
+    given = [row.key for row in (NORM, LARGEST) if own.get(row.key) is not None]
     if len(given) != 1:
-        if node is own.node and (own.values or not given):
-            report.error(
+        if isinstance(own.node, Entries):
+            own.report.error(
                 "both-forms" if given else "missing-key",
                 "`clip` has both `norm` and `value`" if given else "`clip` needs `norm` or `value`",
-                node,
+                own.node,
                 "{norm: 1.0} scales the whole gradient, {value: 0.5} cuts each of its numbers",
             )
         return None
-    found = own.get(given[0])
-    assert found is not None
-    threshold = number_in(found, report, f"{quote(given[0])} of `clip`", POSITIVE)
-    if threshold is None:
-        return None
-    return Clip("norm" if given[0] == "norm" else "value", threshold)
+    norm, value = own[NORM], own[LARGEST]
+    if norm is not None:
+        return Clip("norm", norm)
+    return None if value is None else Clip("value", value)
 
 
-def _rule(node: Node, report: Report) -> tuple[str, str]:
-    names = ("gradient", "perceptron")
-    if isinstance(node, Scalar):
-        return choice(node, report, "`rule`", names) or "gradient", "error"
-    own = fields(node, report, "`rule`", ("name", "update"))
+def _rule(
+    own: Fields,
+) -> tuple[Literal["gradient", "perceptron"], Literal["error", "target"]]:
     if own.get("name") is None:
-        report.error(
-            "missing-key", "`rule` has no `name`", node, "{name: perceptron, update: target}"
+        own.report.error(
+            "missing-key", "`rule` has no `name`", own.node, "{name: perceptron, update: target}"
         )
-    name = own.read("name", lambda one: choice(one, report, "`rule`", names), "gradient")
-    update = own.read(
-        "update", lambda one: choice(one, report, "`update`", ("error", "target")), "error"
-    )
+    name, update = own[RULE_NAME], own[RULE_UPDATE]
     if name == "gradient" and "update" in own.values and own.get("name") is not None:
-        report.error(
+        own.report.error(
             "unknown-option",
             "`update` belongs to the perceptron rule",
             own.key("update"),

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from backprop_cli.formula.nodes import Number
+from backprop_cli.problem.fields import Fields
 from backprop_cli.problem.forms import Activation, Custom, RuleUse
 from backprop_cli.problem.layer_place import LayerPlace
 from backprop_cli.problem.rule_use import activation
 from backprop_cli.problem.samples import counted
-from backprop_cli.problem.values import Fields
 from backprop_cli.problem.yaml_tree import Items
 
 UNREAD = Custom("unread", Number("0"))

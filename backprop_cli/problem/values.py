@@ -6,8 +6,8 @@ Every reader takes a node and returns the value, or None after it has reported w
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TypeVar
 
@@ -15,11 +15,9 @@ from backprop_cli.diagnostics import (
     Diagnostic,
     Severity,
     Span,
-    closest,
     listed,
     nearest,
     quote,
-    there_are,
 )
 from backprop_cli.formula.nodes import Number
 from backprop_cli.problem.yaml_tree import Entries, Items, Node, Scalar
@@ -299,132 +297,3 @@ def entries(node: Node, report: Report, what: str, of: str) -> tuple[tuple[Scala
         found = "a list" if isinstance(node, Items) else "a single value"
         report.error("not-a-mapping", f"{what} must be a mapping of {of}, not {found}", node)
     return ()
-
-
-@dataclass(frozen=True)
-class Fields:
-    """A mapping with known keys. Making one with `fields` reports the unknown ones.
-
-    A misspelt key stands for the one it was meant for, so that its value is checked too and is
-    not reported as missing besides.
-    """
-
-    node: Node
-    values: Mapping[str, Node]
-    keys: Mapping[str, Scalar]
-
-    def get(self, name: str) -> Node | None:
-        """The value of a key that is there and not empty."""
-        node = self.values.get(name)
-        return None if node is None or (isinstance(node, Scalar) and node.null) else node
-
-    def key(self, name: str) -> Node:
-        """The key itself, to point at; the whole mapping where there is none."""
-        return self.keys.get(name, self.node)
-
-    def read(self, name: str, reader: Callable[[Node], T | None], default: T) -> T:
-        """The value read, or the default where there is none or it is wrong."""
-        node = self.get(name)
-        if node is None:
-            return default
-        value = reader(node)
-        return default if value is None else value
-
-    def without(self, *names: str) -> Fields:
-        values = {name: node for name, node in self.values.items() if name not in names}
-        return replace(self, values=values)
-
-
-def fields(
-    node: Node,
-    report: Report,
-    what: str,
-    known: Collection[str],
-    offered: Collection[str] | None = None,
-) -> Fields:
-    """The entries of a mapping by key. Whatever is no mapping counts as an empty one.
-
-    `offered` are the known keys to speak of where that is not all of them.
-    """
-    offered = known if offered is None else offered
-    meant_by = {name: target for name, target in _MEANT.items() if target in offered}
-    found = entries(node, report, what, "keys and values")
-    values = {key.text: value for key, value in found}
-    keys = {key.text: key for key, _ in found}
-    for key, value in found:
-        if key.text in known:
-            continue
-        for meant in () if report.crowded else _meant_key(key.text, meant_by, offered):
-            if meant not in values:
-                values[meant], keys[meant] = value, key
-        report.error(
-            "unknown-key",
-            f"{quote(key.text)} is not a key of {what}",
-            key,
-            _key_help(node, key, value, meant_by, offered) if not report.crowded else None,
-        )
-    return Fields(node, values, keys)
-
-
-# Keys by other names, and keys that stand elsewhere: what is meant, and what to write.
-_MEANT: Mapping[str, str] = {
-    **dict.fromkeys(("lr", "eta", "η", "alpha", "rate", "step_size"), "learning_rate"),
-    **dict.fromkeys(("outputs", "y", "labels", "expected", "t"), "targets"),
-    **dict.fromkeys(("x", "features", "data"), "inputs"),
-    **dict.fromkeys(("w", "kernel"), "weights"),
-    "b": "biases",
-    **dict.fromkeys(("act", "function", "g"), "activation"),
-    **dict.fromkeys(("neurons", "size", "nodes"), "units"),
-    **dict.fromkeys(("cost", "criterion", "objective"), "loss"),
-    **dict.fromkeys(("formulas", "functions", "graph"), "equations"),
-    **dict.fromkeys(("name", "heading"), "title"),
-    **dict.fromkeys(("values", "constants"), "given"),
-    "wrt": "with_respect_to",
-}
-_ELSEWHERE: Mapping[str, tuple[str, str]] = {
-    **dict.fromkeys(
-        ("optimizer", "optimiser", "batch", "batch_size", "reduction", "clip", "l1", "l2", "rule"),
-        ("training", "it stands in the training: `training: {optimizer: adam, batch: 1}`"),
-    ),
-    **dict.fromkeys(
-        ("epochs", "steps", "iterations"), ("training", "write `training: {steps: 3}`")
-    ),
-    **dict.fromkeys(
-        ("activation", "activations", "weights", "biases", "bias", "units"),
-        ("layers", "each layer has its own: `layers: [{activation: sigmoid, weights: [[…]]}]`"),
-    ),
-    **dict.fromkeys(
-        ("hidden", "network", "model"),
-        ("layers", "write a layer for each: `layers: [{activation: sigmoid, units: 2}, …]`"),
-    ),
-    "digits": ("rounding", "write `rounding: {digits: 4}`"),
-}
-
-
-def _meant_key(text: str, meant_by: Mapping[str, str], offered: Collection[str]) -> list[str]:
-    """The key that an unknown one stands for."""
-    lower = text.lower()
-    if lower in meant_by:
-        return [meant_by[lower]]
-    if lower in _ELSEWHERE and _ELSEWHERE[lower][0] in offered:
-        return []
-    return closest(text, offered, 1)
-
-
-def _key_help(
-    node: Node, key: Scalar, value: Node, meant_by: Mapping[str, str], known: Iterable[str]
-) -> str | None:
-    flow = isinstance(node, Entries) and node.flow
-    if flow and isinstance(value, Scalar) and value.null and value.plain:
-        head, colon, _ = key.text.partition(":")
-        if colon and head.strip() in known:
-            return "put a space behind the colon"
-        if not re.match(r"[A-Za-z_]+\Z", key.text):
-            return "inside { } text that holds a comma needs quotes"
-    known = list(known)
-    lower = key.text.lower()
-    if lower in meant_by:
-        return f"did you mean {quote(meant_by[lower])}?"
-    if lower in _ELSEWHERE and _ELSEWHERE[lower][0] in known:
-        return _ELSEWHERE[lower][1]
-    return nearest(key.text, known) or there_are(known, 30)

@@ -7,31 +7,38 @@ text with other numbers in it, read like any other file.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
-from typing import cast, get_args
+from typing import get_args
 
 from backprop_cli.diagnostics import listed, quote
+from backprop_cli.formula.nodes import Number
+from backprop_cli.problem.fields import (
+    NUMBER,
+    TEXT,
+    TRUTH,
+    Field,
+    Fields,
+    Keys,
+    Kind,
+    any_of,
+    number_of,
+    one_of,
+    one_or_several,
+    several,
+    whole,
+)
 from backprop_cli.problem.forms import Equations, Network
 from backprop_cli.problem.formulas import plain_name
 from backprop_cli.problem.model import Cell, Choice, Draw, Notation, OneHot, Requirement, Variants
 from backprop_cli.problem.names import NetworkNames
 from backprop_cli.problem.settings import is_pattern, matcher
 from backprop_cli.problem.values import (
-    Fields,
     Report,
-    choice,
     entries,
-    fields,
-    integer,
     is_number,
-    items,
-    number,
-    number_in,
-    truth,
-    word,
 )
 from backprop_cli.problem.yaml_tree import Entries, Items, Node, Scalar
 from backprop_cli.rules.written import POSITIVE
@@ -41,24 +48,79 @@ RULES = 1
 must not change."""
 REQUIREMENTS: tuple[Requirement, ...] = get_args(Requirement)
 SECTIONS = ("inputs", "targets", "weights", "biases", "parameters")
-KEYS = ("draw", "require", "rules", "seed")
 MOST_NUMBERS = 10_000
 MOST_CHOICES = 1_000
 MOST_DRAWN = 2_000
 
 
+@dataclass(frozen=True)
+class _Row:
+    key: Scalar
+    draw: Draw | None
+
+
+FROM = Field[Number | None]("from", NUMBER, None, "The least.")
+TO = Field[Number | None]("to", NUMBER, None, "The greatest.")
+STEP = Field[Number | None]("step", number_of(POSITIVE), None, "How far they lie apart.")
+NOT = Field[tuple[Number, ...]](
+    "not",
+    one_or_several(NUMBER, "numbers", MOST_CHOICES),
+    (),
+    "Numbers that are left out.",
+)
+NUMBERS = several(NUMBER, "numbers", MOST_CHOICES, least=1)
+CHOICE = Field[tuple[Number, ...]]("choice", NUMBERS, (), "One of these.")
+ONE_HOT = Field("one_hot", TRUTH, True, "A 1 among zeros: which of the targets it is.")
+DRAWN = Keys("How a number is drawn.", FROM, TO, STEP, NOT, CHOICE, ONE_HOT)
+
+DRAW = Field[tuple[_Row, ...]](
+    "draw",
+    Kind(
+        lambda node, report, what: _draws(node, report),
+        {
+            "type": "object",
+            "additionalProperties": any_of(
+                Keys(
+                    "A decimal between two bounds.", FROM, TO, STEP, NOT, required=(FROM, TO, STEP)
+                ).schema,
+                Keys("One of some numbers.", CHOICE, required=[CHOICE]).schema,
+                Keys("A 1 among zeros.", ONE_HOT, required=[ONE_HOT]).schema,
+                NUMBERS.schema,
+            ),
+        },
+    ),
+    (),
+    "What is drawn: names with * and ?, or inputs, targets, weights, biases, parameters.",
+)
+REQUIRE = Field[tuple[Requirement, ...]](
+    "require",
+    several(one_of(*REQUIREMENTS), "requirements", len(REQUIREMENTS)).then(
+        lambda names: tuple(dict.fromkeys(names))
+    ),
+    REQUIREMENTS,
+    "What a drawn sheet has to fulfil; all of them unless given.",
+)
+VERSION = Field("rules", whole(1, RULES), RULES, "The version of the requirements.")
+SEED = Field("seed", TEXT, "", "Another seed gives everyone other numbers.")
+VARIANTS = Keys("Other numbers for each student.", DRAW, REQUIRE, VERSION, SEED, required=[DRAW])
+
+
 def read_variants(
-    top: Fields, model: Network | Equations | None, notation: Notation, report: Report
+    top: Fields, model: Network | Equations | None, notation: Notation
 ) -> Variants | None:
     """The section of a file whose model has been read; None where there is none or it is wrong."""
-    node = top.get("variants")
-    if node is None:
+    own, report = VARIANTS.under(top, "variants"), top.report
+    if own is None:
         return None
-    own = fields(node, report, "`variants`", KEYS)
-    require = _require(own.get("require"), report)
-    rules = own.read("rules", lambda one: integer(one, report, "`rules`", 1, RULES), RULES)
-    seed = own.read("seed", lambda one: word(one, report, "`seed`"), "")
-    rows = _draws(own, report)
+    node, require, rules, seed = own.node, own[REQUIRE], own[VERSION], own[SEED]
+    if own.get("draw") is None:
+        report.error(
+            "missing-key",
+            "`variants` draws nothing",
+            own.node,
+            "add `draw: {inputs: {from: -2, to: 2, step: 0.5}}`",
+        )
+    rows = own[DRAW]
     if model is None or report.failed:
         return None
     cells = list(_cells(top, model, notation))
@@ -91,81 +153,39 @@ def _place_of_section(start: int, end: int, text: str) -> tuple[int, int]:
     return start, end + (len(after[0]) if after else 0)
 
 
-def _require(node: Node | None, report: Report) -> tuple[Requirement, ...]:
-    if node is None:
-        return REQUIREMENTS
-    found: dict[Requirement, None] = {}
-    for cell in items(node, report, "`require`", "requirements") or ():
-        name = choice(cell, report, "a requirement", REQUIREMENTS)
-        if name is not None:
-            found[cast(Requirement, name)] = None
-    return tuple(found)
-
-
 # --- what is drawn ----------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Row:
-    key: Scalar
-    draw: Draw | None
-
-
-def _draws(own: Fields, report: Report) -> list[_Row]:
-    node = own.get("draw")
-    if node is None:
-        report.error(
-            "missing-key",
-            "`variants` draws nothing",
-            own.node,
-            "add `draw: {inputs: {from: -2, to: 2, step: 0.5}}`",
-        )
-        return []
-    return [
+def _draws(node: Node, report: Report) -> tuple[_Row, ...]:
+    return tuple(
         _Row(key, _draw(key, value, report))
         for key, value in entries(node, report, "`draw`", "names and ranges")
-    ]
+    )
 
 
 def _draw(key: Scalar, node: Node, report: Report) -> Draw | None:
     what = f"the draw of {quote(key.text)}"
     if isinstance(node, Items):
-        node = Entries(node.span, ((Scalar(node.span, "choice"), node),))
-    own = fields(node, report, what, ("from", "to", "step", "not", "choice", "one_hot"))
-    if own.get("one_hot") is not None:
-        others = [name for name in own.values if name != "one_hot"]
-        if others:
+        node = Entries(node.span, ((Scalar(node.span, CHOICE.key), node),))
+    own = replace(DRAWN.of(node, report, what), whose=f" of {what}")
+    for row in (ONE_HOT, CHOICE):
+        if own.get(row.key) is None:
+            continue
+        for other in [name for name in own.values if name != row.key][:1]:
             report.error(
-                "both-forms", f"{what} has `one_hot` and {quote(others[0])}", own.key(others[0])
+                "both-forms", f"{what} has {quote(row.key)} and {quote(other)}", own.key(other)
             )
-        wanted = own.read("one_hot", lambda one: truth(one, report, "`one_hot`"), True)
-        if not wanted:
+        if row is CHOICE:
+            return Choice(tuple(dict.fromkeys(one.text for one in own[CHOICE])))
+        if not own[ONE_HOT]:
             report.error("missing-value", f"{what} says nothing", node, "leave it out")
         return OneHot()
-    if (listing := own.get("choice")) is not None:
-        others = [name for name in own.values if name not in ("choice",)]
-        if others:
-            report.error(
-                "both-forms", f"{what} has `choice` and {quote(others[0])}", own.key(others[0])
-            )
-        return _choice(listing, what, report)
-    return _steps(own, what, report)
+    return _steps(own)
 
 
-def _choice(node: Node, what: str, report: Report) -> Choice | None:
-    cells = items(node, report, "`choice`", "numbers") or ()
-    if len(cells) > MOST_CHOICES:
-        report.error("too-large", f"`choice` may list {MOST_CHOICES:,} numbers", node)
-        return None
-    if not cells:
-        report.error("missing-value", f"`choice` of {what} is empty", node)
-        return None
-    read = [number(cell, report, f"a choice of {what}") for cell in cells]
-    return Choice(tuple(dict.fromkeys(one.text for one in read if one is not None)))
-
-
-def _steps(own: Fields, what: str, report: Report) -> Choice | None:
-    missing = [name for name in ("from", "to", "step") if own.get(name) is None]
+def _steps(own: Fields) -> Choice | None:
+    what, report = own.what, own.report
+    missing = [row.key for row in (FROM, TO, STEP) if own.get(row.key) is None]
     if missing:
         report.error(
             "missing-key",
@@ -174,9 +194,7 @@ def _steps(own: Fields, what: str, report: Report) -> Choice | None:
             "{from: -1, to: 1, step: 0.1}, or {choice: [0, 1]}",
         )
         return None
-    low = own.read("from", lambda one: number(one, report, f"`from` of {what}"), None)
-    high = own.read("to", lambda one: number(one, report, f"`to` of {what}"), None)
-    step = own.read("step", lambda one: number_in(one, report, f"`step` of {what}", POSITIVE), None)
+    low, high, step, without = own[FROM], own[TO], own[STEP], own[NOT]
     if low is None or high is None or step is None:
         return None
     if high.value < low.value:
@@ -190,9 +208,9 @@ def _steps(own: Fields, what: str, report: Report) -> Choice | None:
             own.key("step"),
         )
         return None
-    without = _without(own.get("not"), what, report)
+    left_out = {one.value for one in without}
     values = [low.value + place * step.value for place in range(int(count))]
-    texts = tuple(decimal(value) for value in values if value not in without)
+    texts = tuple(decimal(value) for value in values if value not in left_out)
     if not texts:
         report.error("out-of-range", f"{what} leaves no number", own.key("not"))
         return None
@@ -204,18 +222,9 @@ def decimal(value: Fraction) -> str:
     return f"{Decimal(value.numerator) / Decimal(value.denominator):f}"
 
 
-def _without(node: Node | None, what: str, report: Report) -> frozenset[Fraction]:
-    if node is None:
-        return frozenset()
-    cells = (node,) if isinstance(node, Scalar) else items(node, report, "`not`", "numbers") or ()
-    if len(cells) > MOST_CHOICES:
-        report.error("too-large", f"`not` may list {MOST_CHOICES:,} numbers", node)
-        return frozenset()
-    read = [number(cell, report, f"a number left out of {what}") for cell in cells]
-    return frozenset(one.value for one in read if one is not None)
-
-
-def _assigned(rows: list[_Row], cells: list[Cell], report: Report) -> tuple[tuple[Cell, Draw], ...]:
+def _assigned(
+    rows: Sequence[_Row], cells: list[Cell], report: Report
+) -> tuple[tuple[Cell, Draw], ...]:
     """The rule of each drawn cell: a name beats a pattern, a pattern beats a section."""
     found: dict[str, tuple[int, Draw]] = {}
     for row in rows:
@@ -271,7 +280,7 @@ def _is_entry(cell: str, array: str) -> bool:
     return indices != cell and indices.replace("_", "").isdigit()
 
 
-def _refuse_initialised(rows: list[_Row], network: Network, report: Report) -> None:
+def _refuse_initialised(rows: Sequence[_Row], network: Network, report: Report) -> None:
     """Weights that an initializer draws have no numbers in the file."""
     drawn = [str(index) for index, layer in enumerate(network.layers, 1) if layer.initialised]
     for row in rows:

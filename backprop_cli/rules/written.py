@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import lru_cache
-from typing import Protocol, TypeVar
+from operator import ge, gt, le, lt
+from typing import Any, Protocol, TypeVar
 
 from backprop_cli.formula.build import product, rebuild, substitute
 from backprop_cli.formula.nodes import Formula, Name, Negative, Number, Product
@@ -50,17 +51,28 @@ def numbers(**values: str) -> dict[str, Number]:
 
 @dataclass(frozen=True)
 class Range:
-    """What a number must be: "positive", "at least 0 and less than 1"."""
+    """What a number must be: "at least 0 and less than 1". `limits` are in JSON Schema's words."""
 
     words: str
-    holds: Callable[[Fraction], bool]
+    limits: Mapping[str, Any] = field(hash=False)
+
+    def holds(self, value: Fraction) -> bool:
+        return all(_LIMITS[word](value, limit) for word, limit in self.limits.items())
 
 
-POSITIVE = Range("greater than 0", lambda value: value > 0)
-NOT_NEGATIVE = Range("0 or more", lambda value: value >= 0)
-DECAY = Range("at least 0 and less than 1", lambda value: 0 <= value < 1)
-SHARE = Range("from 0 to 1", lambda value: 0 <= value <= 1)
-NOT_ZERO = Range("other than 0", lambda value: value != 0)
+_LIMITS: Mapping[str, Callable[[Fraction, Any], bool]] = {
+    "minimum": ge,
+    "maximum": le,
+    "exclusiveMinimum": gt,
+    "exclusiveMaximum": lt,
+    "not": lambda value, other: value != other["const"],
+}
+
+POSITIVE = Range("greater than 0", {"exclusiveMinimum": 0})
+NOT_NEGATIVE = Range("0 or more", {"minimum": 0})
+DECAY = Range("at least 0 and less than 1", {"minimum": 0, "exclusiveMaximum": 1})
+SHARE = Range("from 0 to 1", {"minimum": 0, "maximum": 1})
+NOT_ZERO = Range("other than 0", {"not": {"const": 0}})
 
 
 @dataclass(frozen=True)

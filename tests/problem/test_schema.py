@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+import json
+import random
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -172,3 +177,114 @@ def test_every_row_of_the_rule_tables_is_in_it(names: tuple[str, ...], text: str
 )
 def test_answer_files(valid: bool, text: str) -> None:
     assert jsonschema.Draft202012Validator(answers_schema()).is_valid(data_of(text)) is valid
+
+
+# --- generated files --------------------------------------------------------------------------
+
+ALREADY = [data_of(path.read_text(encoding="utf-8")) for path in PROBLEMS]
+SETTINGS = {
+    "notation": {"index_order": "to_from", "names": "indexed", "symbols": {"eta": "alpha"}},
+    "rounding": {"digits": 3, "every_step": False},
+    "marking": {
+        "ask": ["forward"],
+        "points": {"L": 2},
+        "pass": 0.5,
+        "tolerance": {"relative": 0.01},
+        "repeated": "once",
+    },
+    "training": {
+        "steps": 1,
+        "batch": "all",
+        "l2": {"value": 0.1, "biases": True, "half": False},
+        "clip": {"norm": 1},
+        "optimizer": {"name": "adam", "beta1": 0.9},
+        "direction": "descent",
+        "rule": {"name": "gradient"},
+    },
+    "learning_rate": 0.1,
+    "variants": {
+        "draw": {"learning_rate": {"from": 0.1, "to": 1, "step": 0.1, "not": [0.5]}},
+        "require": ["alive"],
+        "rules": 1,
+        "seed": "a",
+    },
+}
+VALUES: list[Any] = [
+    *(0, 1, -1, 0.5, 2, 3.5, -0.5, 10**9, "1e-3", "0.5"),
+    *(True, False, None, "", " ", "x", "relu", "all", "mean", "none", "target"),
+    *([], [1], [0.5, 2], ["w1_1_1"], {}, {"value": 1}, {"name": "relu"}, {"norm": 1}),
+]
+
+
+def places(data: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    held = data.items() if isinstance(data, dict) else enumerate(data)
+    for key, value in held:
+        yield (*path, key)
+        if isinstance(value, dict | list):
+            yield from places(value, (*path, key))
+
+
+def keys_in(schema: Any) -> Iterator[str]:
+    if isinstance(schema, dict):
+        yield from schema.get("properties", {})
+        for part in schema.values():
+            yield from keys_in(part)
+    elif isinstance(schema, list):
+        for part in schema:
+            yield from keys_in(part)
+
+
+KEYS = sorted(set(keys_in(problem_schema())))
+
+
+def changed(draw: random.Random) -> dict[str, Any]:
+    """A problem of this repository with settings added and one place changed."""
+    data = copy.deepcopy(draw.choice(ALREADY))
+    data |= {
+        key: copy.deepcopy(value)
+        for key, value in SETTINGS.items()
+        if key not in data and draw.random() < 0.4
+    }
+    *path, last = draw.choice(list(places(data)))
+    at = data
+    for key in path:
+        at = at[key]
+    if (kind := draw.random()) < 0.15:
+        del at[last]
+    elif kind < 0.35 and isinstance(at, dict):
+        at[draw.choice(KEYS)] = draw.choice(VALUES)
+    else:
+        at[last] = draw.choice(VALUES)
+    return data
+
+
+# What a file may say by itself, and only the rest of it shows to be wrong.
+BEYOND_A_SCHEMA = {
+    *("shape", "unknown-name", "bad-name", "shown-alike", "cycle", "defined-twice", "both-forms"),
+    *("missing-key", "missing-value", "missing-loss", "missing-targets", "unknown-option"),
+    *(
+        "out-of-range",
+        "no-connection",
+        "batch-of-one",
+        "bad-formula",
+        "not-a-formula",
+        "not-a-number",
+        "wrong-form",
+        "perceptron-activation",
+    ),
+}
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_schema_and_reader_agree_on_generated_files(seed: int) -> None:
+    draw = random.Random(seed)
+    for _ in range(60):
+        text = json.dumps(changed(draw), ensure_ascii=False)
+        fits = CHECK.is_valid(data_of(text))
+        try:
+            read_problem("generated.yaml", text)
+        except ProblemError as error:
+            codes = {each.code for each in error.diagnostics if each.severity == "error"}
+            assert not fits or codes & BEYOND_A_SCHEMA, (codes, text)
+        else:
+            assert fits, text

@@ -1,0 +1,415 @@
+"""Mappings with known keys: how each is read, what it may be, and what it is for.
+
+A row of a table says it once; the reader, the JSON Schema and the reference come from the rows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any, Generic, TypeAlias, TypeVar
+
+from backprop_cli.diagnostics import closest, nearest, quote, there_are
+from backprop_cli.formula.nodes import Number
+from backprop_cli.problem.values import (
+    Report,
+    choice,
+    entries,
+    integer,
+    items,
+    number,
+    number_in,
+    truth,
+    word,
+)
+from backprop_cli.problem.yaml_tree import Entries, Node, Scalar
+from backprop_cli.rules.written import Range
+
+T = TypeVar("T")
+L = TypeVar("L", bound=str)
+T_co = TypeVar("T_co", covariant=True)
+
+Schema: TypeAlias = dict[str, Any]
+
+# `1e-5` is a number here and in YAML 1.2; programs that still read YAML 1.1 hand it over as text.
+EXPONENT = r"^[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+$"
+SCALAR = ["string", "number", "boolean", "null"]
+
+
+@dataclass(frozen=True)
+class Kind(Generic[T_co]):
+    """What a value may be.
+
+    `read` takes the node and what messages call it, and returns None after it has reported what
+    is wrong; `schema` is the same in JSON Schema.
+    """
+
+    read: Callable[[Node, Report, str], T_co | None]
+    schema: Schema
+
+    def then(self, make: Callable[[T_co], T]) -> Kind[T]:
+        """The same, made into something."""
+
+        def read(node: Node, report: Report, what: str) -> T | None:
+            found = self.read(node, report, what)
+            return None if found is None else make(found)
+
+        return Kind(read, self.schema)
+
+
+@dataclass(frozen=True)
+class Field(Generic[T_co]):
+    """A key of a mapping: what it may be, what holds where it is left out, what it is for."""
+
+    key: str
+    kind: Kind[T_co]
+    default: T_co
+    about: str
+
+    @property
+    def schema(self) -> Schema:
+        default = _as_data(self.default)
+        return {
+            **self.kind.schema,
+            **({} if default is None else {"default": default}),
+            "description": self.about,
+        }
+
+
+def _as_data(default: object) -> object:
+    """A default as JSON has it; None where it is no number, word or truth value."""
+    match default:
+        case Number():
+            return float(default.value)
+        case Fraction():
+            return float(default)
+        case bool() | int():
+            return default
+        case str():
+            return default or None
+        case _:
+            return None
+
+
+class Keys:
+    """The keys that a mapping may have."""
+
+    def __init__(
+        self,
+        about: str,
+        *rows: Field[Any],
+        required: Collection[Field[Any]] = (),
+        of: str = "",
+        **more: Any,
+    ) -> None:
+        """`of` is what messages add to the name of a key; `more` is for the schema alone."""
+        self.about, self.rows, self.required, self.whose, self.more = (
+            about,
+            rows,
+            required,
+            of,
+            more,
+        )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(row.key for row in self.rows)
+
+    def of(self, node: Node, report: Report, what: str) -> Fields:
+        """The entries of a mapping, unknown keys reported. `what` is what messages call it."""
+        return replace(fields(node, report, what, self.names), whose=self.whose)
+
+    def under(self, top: Fields, key: str) -> Fields | None:
+        """The mapping under a key of another; None where there is none."""
+        node = top.get(key)
+        return None if node is None else self.of(node, top.report, quote(key))
+
+    @property
+    def schema(self) -> Schema:
+        return mapping(
+            self.about,
+            {
+                row.key: row.schema if row in self.required else or_nothing(row.schema)
+                for row in self.rows
+            },
+            **({"required": [row.key for row in self.required]} if self.required else {}),
+            **self.more,
+        )
+
+
+def mapping(about: str, properties: Mapping[str, Schema], **more: Any) -> Schema:
+    """The schema of a mapping with these keys and no others."""
+    return {
+        "type": "object",
+        "description": about,
+        "properties": dict(properties),
+        "additionalProperties": False,
+        **more,
+    }
+
+
+def list_of(schema: Schema, most: int | None = None, **more: Any) -> Schema:
+    limit = {} if most is None else {"maxItems": most}
+    return {"type": "array", "items": schema, **limit, **more}
+
+
+def reference(name: str) -> Schema:
+    """A part of the schema that stands in `$defs`."""
+    return {"$ref": f"#/$defs/{name}"}
+
+
+def any_of(*schemas: Schema) -> Schema:
+    return {"anyOf": list(schemas)}
+
+
+def or_nothing(schema: Schema) -> Schema:
+    """The same, or `null`: a key without a value counts as left out."""
+    match schema:
+        case {"type": str(kind), **rest}:
+            return {"type": [kind, "null"], **rest}
+        case {"type": list(kinds), **rest}:
+            return {"type": [*dict.fromkeys((*kinds, "null"))], **rest}
+        case {"enum": list(names), **rest}:
+            return {"enum": [*names, None], **rest}
+        case {"anyOf": list(schemas), **rest}:
+            return {"anyOf": [*schemas, {"type": "null"}], **rest}
+        case {"$ref": _, "description": str(about), **rest}:
+            return {
+                "anyOf": [rest | {"$ref": schema["$ref"]}, {"type": "null"}],
+                "description": about,
+            }
+        case _:
+            return schema
+
+
+# --- kinds of values --------------------------------------------------------------------------
+
+NUMBER: Kind[Number] = Kind(number, {"type": ["number", "string"], "pattern": EXPONENT})
+TRUTH: Kind[bool] = Kind(truth, {"type": "boolean"})
+TEXT: Kind[str] = Kind(word, {"type": SCALAR})
+NAME: Kind[str] = Kind(word, {"type": "string", "minLength": 1, "maxLength": 64})
+
+
+def number_of(allowed: Range, help: str | None = None) -> Kind[Number]:
+    """A number in a range."""
+    return Kind(
+        lambda node, report, what: number_in(node, report, what, allowed, help),
+        {**NUMBER.schema, **allowed.limits},
+    )
+
+
+def fraction_of(allowed: Range, help: str | None = None) -> Kind[Fraction]:
+    """The value of a number in a range, where its digits do not matter."""
+    return number_of(allowed, help).then(lambda number: number.value)
+
+
+def whole(low: int, high: int, help: str | None = None) -> Kind[int]:
+    """A whole number from `low` to `high`."""
+    return Kind(
+        lambda node, report, what: integer(node, report, what, low, high, help),
+        {"type": "integer", "minimum": low, "maximum": high},
+    )
+
+
+def one_of(*names: L) -> Kind[L]:
+    """One of a few words."""
+
+    def read(node: Node, report: Report, what: str) -> L | None:
+        found = choice(node, report, what, names)
+        return next((name for name in names if name == found), None)
+
+    return Kind(read, {"enum": list(names)})
+
+
+def selected(key: str, about: str, *names: L) -> Field[L]:
+    """A key for one of a few words, the first of them where it is left out."""
+    return Field(key, one_of(*names), names[0], about)
+
+
+def several(kind: Kind[T], of: str, most: int, least: int = 0) -> Kind[tuple[T, ...]]:
+    """A list of values; those that are wrong are reported and left out."""
+
+    def read(node: Node, report: Report, what: str) -> tuple[T, ...] | None:
+        cells = items(node, report, what, of)
+        if cells is None:
+            return None
+        if len(cells) > most:
+            report.error("too-large", f"{what} may list {most:,} {of}", node)
+            return None
+        if len(cells) < least:
+            report.error("missing-value", f"{what} is empty", node)
+            return None
+        read = (kind.read(cell, report, f"an entry of {what}") for cell in cells)
+        return tuple(value for value in read if value is not None)
+
+    least_of = {"minItems": least} if least else {}
+    return Kind(read, list_of(kind.schema, most, **least_of))
+
+
+def one_or_several(kind: Kind[T], of: str, most: int) -> Kind[tuple[T, ...]]:
+    """A list of values, or one without brackets."""
+    listing = several(kind, of, most)
+
+    def read(node: Node, report: Report, what: str) -> tuple[T, ...] | None:
+        if not isinstance(node, Scalar):
+            return listing.read(node, report, what)
+        found = kind.read(node, report, what)
+        return None if found is None else (found,)
+
+    return Kind(read, any_of(kind.schema, listing.schema))
+
+
+def alone_or(alone: Kind[T], keys: Keys, read: Callable[[Fields], T | None]) -> Kind[T]:
+    """A single value, or a mapping where there is more to say."""
+
+    def either(node: Node, report: Report, what: str) -> T | None:
+        if isinstance(node, Scalar):
+            return alone.read(node, report, what)
+        return read(keys.of(node, report, what))
+
+    return Kind(either, any_of(alone.schema, keys.schema))
+
+
+# --- a mapping that has been read -------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Fields:
+    """A mapping with known keys. Making one with `fields` reports the unknown ones.
+
+    A misspelt key stands for the one it was meant for, so that its value is checked too and is
+    not reported as missing besides.
+    """
+
+    node: Node
+    values: Mapping[str, Node]
+    keys: Mapping[str, Scalar]
+    report: Report
+    what: str  # what messages call it
+    whose: str = ""  # what they add to the name of a key
+
+    def get(self, name: str) -> Node | None:
+        """The value of a key that is there and not empty."""
+        node = self.values.get(name)
+        return None if node is None or (isinstance(node, Scalar) and node.null) else node
+
+    def key(self, name: str) -> Node:
+        """The key itself, to point at; the whole mapping where there is none."""
+        return self.keys.get(name, self.node)
+
+    def read(self, name: str, reader: Callable[[Node], T | None], default: T) -> T:
+        """The value read, or the default where there is none or it is wrong."""
+        node = self.get(name)
+        if node is None:
+            return default
+        value = reader(node)
+        return default if value is None else value
+
+    def __getitem__(self, row: Field[T]) -> T:
+        """The value under a key of the table, its default where there is none or it is wrong."""
+        return self.read(
+            row.key,
+            lambda node: row.kind.read(node, self.report, quote(row.key) + self.whose),
+            row.default,
+        )
+
+    def without(self, *names: str) -> Fields:
+        values = {name: node for name, node in self.values.items() if name not in names}
+        return replace(self, values=values)
+
+
+def fields(
+    node: Node,
+    report: Report,
+    what: str,
+    known: Collection[str],
+    offered: Collection[str] | None = None,
+) -> Fields:
+    """The entries of a mapping by key. Whatever is no mapping counts as an empty one.
+
+    `offered` are the known keys to speak of where that is not all of them.
+    """
+    offered = known if offered is None else offered
+    meant_by = {name: target for name, target in _MEANT.items() if target in offered}
+    found = entries(node, report, what, "keys and values")
+    values = {key.text: value for key, value in found}
+    keys = {key.text: key for key, _ in found}
+    for key, value in found:
+        if key.text in known:
+            continue
+        for meant in () if report.crowded else _meant_key(key.text, meant_by, offered):
+            if meant not in values:
+                values[meant], keys[meant] = value, key
+        report.error(
+            "unknown-key",
+            f"{quote(key.text)} is not a key of {what}",
+            key,
+            _key_help(node, key, value, meant_by, offered) if not report.crowded else None,
+        )
+    return Fields(node, values, keys, report, what)
+
+
+# Keys by other names, and keys that stand elsewhere: what is meant, and what to write.
+_MEANT: Mapping[str, str] = {
+    **dict.fromkeys(("lr", "eta", "η", "alpha", "rate", "step_size"), "learning_rate"),
+    **dict.fromkeys(("outputs", "y", "labels", "expected", "t"), "targets"),
+    **dict.fromkeys(("x", "features", "data"), "inputs"),
+    **dict.fromkeys(("w", "kernel"), "weights"),
+    "b": "biases",
+    **dict.fromkeys(("act", "function", "g"), "activation"),
+    **dict.fromkeys(("neurons", "size", "nodes"), "units"),
+    **dict.fromkeys(("cost", "criterion", "objective"), "loss"),
+    **dict.fromkeys(("formulas", "functions", "graph"), "equations"),
+    **dict.fromkeys(("name", "heading"), "title"),
+    **dict.fromkeys(("values", "constants"), "given"),
+    "wrt": "with_respect_to",
+}
+_ELSEWHERE: Mapping[str, tuple[str, str]] = {
+    **dict.fromkeys(
+        ("optimizer", "optimiser", "batch", "batch_size", "reduction", "clip", "l1", "l2", "rule"),
+        ("training", "it stands in the training: `training: {optimizer: adam, batch: 1}`"),
+    ),
+    **dict.fromkeys(
+        ("epochs", "steps", "iterations"), ("training", "write `training: {steps: 3}`")
+    ),
+    **dict.fromkeys(
+        ("activation", "activations", "weights", "biases", "bias", "units"),
+        ("layers", "each layer has its own: `layers: [{activation: sigmoid, weights: [[…]]}]`"),
+    ),
+    **dict.fromkeys(
+        ("hidden", "network", "model"),
+        ("layers", "write a layer for each: `layers: [{activation: sigmoid, units: 2}, …]`"),
+    ),
+    "digits": ("rounding", "write `rounding: {digits: 4}`"),
+}
+
+
+def _meant_key(text: str, meant_by: Mapping[str, str], offered: Collection[str]) -> list[str]:
+    """The key that an unknown one stands for."""
+    lower = text.lower()
+    if lower in meant_by:
+        return [meant_by[lower]]
+    if lower in _ELSEWHERE and _ELSEWHERE[lower][0] in offered:
+        return []
+    return closest(text, offered, 1)
+
+
+def _key_help(
+    node: Node, key: Scalar, value: Node, meant_by: Mapping[str, str], known: Iterable[str]
+) -> str | None:
+    flow = isinstance(node, Entries) and node.flow
+    if flow and isinstance(value, Scalar) and value.null and value.plain:
+        head, colon, _ = key.text.partition(":")
+        if colon and head.strip() in known:
+            return "put a space behind the colon"
+        if not re.match(r"[A-Za-z_]+\Z", key.text):
+            return "inside { } text that holds a comma needs quotes"
+    known = list(known)
+    lower = key.text.lower()
+    if lower in meant_by:
+        return f"did you mean {quote(meant_by[lower])}?"
+    if lower in _ELSEWHERE and _ELSEWHERE[lower][0] in known:
+        return _ELSEWHERE[lower][1]
+    return nearest(key.text, known) or there_are(known, 30)
