@@ -15,6 +15,10 @@ from typing import TypeAlias
 from backprop_cli.diagnostics import nearest, quote
 from backprop_cli.formula.spelling import spell
 from backprop_cli.marking.model import Verdict
+from backprop_cli.problem.fields import Keys
+from backprop_cli.problem.settings import MARKING, NOTATION, ROUNDING
+from backprop_cli.problem.training import TRAINING
+from backprop_cli.problem.variants import VARIANTS
 from backprop_cli.worksheet.catalogue import GROUPS, listed, toolbox
 from backprop_cli.worksheet.document import (
     Block,
@@ -215,6 +219,21 @@ def inline(text: str) -> Line:
     return tuple(part for part in parts if not isinstance(part, Text) or part.text)
 
 
+def _keys(table: Keys) -> list[Block]:
+    """What a mapping of a problem file may hold."""
+    headings = ("Key", "May be", "Unless given", "What for")
+    rows = [
+        (
+            (Text(f"`{row.key}`", "code"),),
+            inline(row.kind.words),
+            (Text(f"`{row.unless_given}`", "code"),) if row.unless_given else (),
+            inline(row.about),
+        )
+        for row in table.rows
+    ]
+    return [Table(tuple(Column((Text(each),), wrap=True) for each in headings), tuple(rows))]
+
+
 def _verdicts() -> list[Block]:
     return [two_columns(("Verdict", "Means"), list(VERDICTS.items()))]
 
@@ -228,6 +247,11 @@ TABLES: Tables = {
     "verdicts": _verdicts,
     "slips": _slips,
     "toolbox": toolbox,
+    "notation": lambda: _keys(NOTATION),
+    "rounding": lambda: _keys(ROUNDING),
+    "marking": lambda: _keys(MARKING),
+    "training": lambda: _keys(TRAINING),
+    "variants": lambda: _keys(VARIANTS),
     **{f"list {group.name}": partial(listed, group) for group in GROUPS},
 }
 """What stands in the places of pages, as far as rules and marking know it."""

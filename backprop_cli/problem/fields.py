@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, Generic, TypeAlias, TypeVar
 
-from backprop_cli.diagnostics import closest, nearest, quote, there_are
+from backprop_cli.diagnostics import closest, listed, nearest, quote, there_are
 from backprop_cli.formula.nodes import Number
 from backprop_cli.problem.values import (
     Report,
@@ -43,11 +43,12 @@ class Kind(Generic[T_co]):
     """What a value may be.
 
     `read` takes the node and what messages call it, and returns None after it has reported what
-    is wrong; `schema` is the same in JSON Schema.
+    is wrong; `schema` is the same in JSON Schema, `words` in words.
     """
 
     read: Callable[[Node, Report, str], T_co | None]
     schema: Schema
+    words: str
 
     def then(self, make: Callable[[T_co], T]) -> Kind[T]:
         """The same, made into something."""
@@ -56,7 +57,7 @@ class Kind(Generic[T_co]):
             found = self.read(node, report, what)
             return None if found is None else make(found)
 
-        return Kind(read, self.schema)
+        return Kind(read, self.schema, self.words)
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,19 @@ class Field(Generic[T_co]):
             **({} if default is None else {"default": default}),
             "description": self.about,
         }
+
+    @property
+    def unless_given(self) -> str:
+        """What holds where the key is left out, as a file says it; "" where there is no word."""
+        match _as_data(self.default):
+            case bool() as truth:
+                return str(truth).lower()
+            case float() as value:
+                return f"{value:g}"
+            case None:
+                return ""
+            case other:
+                return str(other)
 
 
 def _as_data(default: object) -> object:
@@ -125,6 +139,11 @@ class Keys:
         """The mapping under a key of another; None where there is none."""
         node = top.get(key)
         return None if node is None else self.of(node, top.report, quote(key))
+
+    @property
+    def words(self) -> str:
+        """`{norm: …}` for a reader who has the keys before them."""
+        return f"`{{{', '.join(f'{row.key}: …' for row in self.rows)}}}`"
 
     @property
     def schema(self) -> Schema:
@@ -186,10 +205,10 @@ def or_nothing(schema: Schema) -> Schema:
 
 # --- kinds of values --------------------------------------------------------------------------
 
-NUMBER: Kind[Number] = Kind(number, {"type": ["number", "string"], "pattern": EXPONENT})
-TRUTH: Kind[bool] = Kind(truth, {"type": "boolean"})
-TEXT: Kind[str] = Kind(word, {"type": SCALAR})
-NAME: Kind[str] = Kind(word, {"type": "string", "minLength": 1, "maxLength": 64})
+NUMBER: Kind[Number] = Kind(number, {"type": ["number", "string"], "pattern": EXPONENT}, "a number")
+TRUTH: Kind[bool] = Kind(truth, {"type": "boolean"}, "true or false")
+TEXT: Kind[str] = Kind(word, {"type": SCALAR}, "text")
+NAME: Kind[str] = Kind(word, {"type": "string", "minLength": 1, "maxLength": 64}, "a name")
 
 
 def number_of(allowed: Range, help: str | None = None) -> Kind[Number]:
@@ -197,6 +216,7 @@ def number_of(allowed: Range, help: str | None = None) -> Kind[Number]:
     return Kind(
         lambda node, report, what: number_in(node, report, what, allowed, help),
         {**NUMBER.schema, **allowed.limits},
+        f"a number, {allowed.words}",
     )
 
 
@@ -210,6 +230,7 @@ def whole(low: int, high: int, help: str | None = None) -> Kind[int]:
     return Kind(
         lambda node, report, what: integer(node, report, what, low, high, help),
         {"type": "integer", "minimum": low, "maximum": high},
+        f"a whole number from {low} to {high:,}" if low < high else str(low),
     )
 
 
@@ -220,7 +241,8 @@ def one_of(*names: L) -> Kind[L]:
         found = choice(node, report, what, names)
         return next((name for name in names if name == found), None)
 
-    return Kind(read, {"enum": list(names)})
+    words = listed(list(names), len(names), last="or")
+    return Kind(read, {"enum": list(names)}, words)
 
 
 def selected(key: str, about: str, *names: L) -> Field[L]:
@@ -245,7 +267,7 @@ def several(kind: Kind[T], of: str, most: int, least: int = 0) -> Kind[tuple[T, 
         return tuple(value for value in read if value is not None)
 
     least_of = {"minItems": least} if least else {}
-    return Kind(read, list_of(kind.schema, most, **least_of))
+    return Kind(read, list_of(kind.schema, most, **least_of), f"a list of {of}")
 
 
 def one_or_several(kind: Kind[T], of: str, most: int) -> Kind[tuple[T, ...]]:
@@ -258,7 +280,7 @@ def one_or_several(kind: Kind[T], of: str, most: int) -> Kind[tuple[T, ...]]:
         found = kind.read(node, report, what)
         return None if found is None else (found,)
 
-    return Kind(read, any_of(kind.schema, listing.schema))
+    return Kind(read, any_of(kind.schema, listing.schema), f"{kind.words}, or {listing.words}")
 
 
 def alone_or(alone: Kind[T], keys: Keys, read: Callable[[Fields], T | None]) -> Kind[T]:
@@ -269,7 +291,7 @@ def alone_or(alone: Kind[T], keys: Keys, read: Callable[[Fields], T | None]) -> 
             return alone.read(node, report, what)
         return read(keys.of(node, report, what))
 
-    return Kind(either, any_of(alone.schema, keys.schema))
+    return Kind(either, any_of(alone.schema, keys.schema), f"{alone.words}, or {keys.words}")
 
 
 # --- a mapping that has been read -------------------------------------------------------------

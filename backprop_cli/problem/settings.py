@@ -78,6 +78,7 @@ SYMBOLS = Field(
     Kind(
         lambda node, report, what: read_symbols(node, report),
         {"type": "object", "additionalProperties": TEXT.schema},
+        "`{name: symbol}`",
     ),
     Symbols(),
     "What quantities are shown as, by their names or letters in files: {eta: alpha, yhat: y, y: t}.",
@@ -153,19 +154,22 @@ RELATIVE = Field("relative", fraction_of(DECAY), Marking.tolerance, "As a share 
 ASK = Field[tuple[Scalar, ...]](
     "ask",
     Kind(
-        lambda node, report, what: _asked(node, report), any_of(TEXT.schema, list_of(NAME.schema))
+        lambda node, report, what: _asked(node, report),
+        any_of(TEXT.schema, list_of(NAME.schema)),
+        "a name, or a list of names",
     ),
     (),
-    "Sections (forward, loss, gradient, update, …) or names; globs allowed.",
+    "Sections (forward, loss, gradient, update, …) or names, with * and ?.",
 )
 POINTS = Field[tuple[tuple[Scalar, Fraction | None], ...]](
     "points",
     Kind(
         lambda node, report, what: _points(node, report),
         {"type": "object", "additionalProperties": POINT.schema},
+        "`{name: points}`",
     ),
     (),
-    "Points by name or glob; 1 otherwise.",
+    "Points by name, with * and ?; 1 otherwise.",
 )
 PASS = Field("pass", CREDIT, Marking.pass_share, "The share of points that passes.")
 FOLLOW_THROUGH = Field(

@@ -41,13 +41,18 @@ BATCH = Field[int | Literal["all"]](
     Kind(
         lambda node, report, what: _batch(node, report),
         any_of({"const": "all"}, {"type": "integer", "minimum": 1}),
+        "`all`, or a whole number",
     ),
     "all",
     "Samples per update, taken in order, wrapping round.",
 )
 OPTIMIZER = Field(
     "optimizer",
-    Kind(lambda node, report, what: optimizer(node, report), reference("optimizer")),
+    Kind(
+        lambda node, report, what: optimizer(node, report),
+        reference("optimizer"),
+        "a name, `{name: …}` with options, or `{equations: …}`",
+    ),
     ReadOptimizer(),
     "How a gradient becomes an update.",
 )
@@ -64,7 +69,11 @@ CLIP_KEYS = Keys(
 )
 CLIP = Field[Clip | None](
     "clip",
-    Kind(lambda node, report, what: _clip(CLIP_KEYS.of(node, report, what)), CLIP_KEYS.schema),
+    Kind(
+        lambda node, report, what: _clip(CLIP_KEYS.of(node, report, what)),
+        CLIP_KEYS.schema,
+        "`{norm: …}` or `{value: …}`",
+    ),
     None,
     "Limit the gradient: its norm, or each of its numbers.",
 )

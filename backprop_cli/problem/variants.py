@@ -88,6 +88,7 @@ DRAW = Field[tuple[_Row, ...]](
                 NUMBERS.schema,
             ),
         },
+        "`{name: range}`, `{name: [numbers]}`",
     ),
     (),
     "What is drawn: names with * and ?, or inputs, targets, weights, biases, parameters.",
