@@ -10,11 +10,12 @@ import json
 import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import cached_property
 from itertools import islice
 from typing import Literal, TypeAlias
+
+from backprop_cli.dataclass import dataclass
 
 Severity: TypeAlias = Literal["error", "warning"]
 

@@ -7,7 +7,8 @@ Refused is what would be missed in the result. Options of the layout (`--ascii`,
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from backprop_cli.dataclass import dataclass
 
 WORK = ("--symbolic", "--composed", "--form", "--record", "--exact", "--round-each")
 

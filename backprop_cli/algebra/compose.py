@@ -8,7 +8,6 @@ left alone.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from random import Random
@@ -23,6 +22,7 @@ from backprop_cli.algebra.precise import (
     arithmetic,
 )
 from backprop_cli.algebra.slopes import function_classes, read_off, slope_of_definition
+from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.build import children, product, rebuild, size, substitute, total
 from backprop_cli.formula.defined import variables
 from backprop_cli.formula.functions import FUNCTIONS

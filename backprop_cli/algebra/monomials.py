@@ -7,10 +7,10 @@ so its terms are collected here: a number times powers of parts that are left as
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import TypeAlias
 
+from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.build import negative, product, quotient, total
 from backprop_cli.formula.build import number as decimal
 from backprop_cli.formula.nodes import (

@@ -6,11 +6,11 @@ A second opinion on the sheet's own floats: nothing here is shared with how they
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from typing import Any, TypeAlias, assert_never
 
+from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.build import names_in, rebuild
 from backprop_cli.formula.defined import defined, variables
 from backprop_cli.formula.functions import derived, functions

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import product as combinations
 from math import prod
 from typing import TypeAlias
 
+from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.nodes import Formula, Matrix, Name, Negative
 
 Shape: TypeAlias = tuple[int, ...]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import assert_never
 
 from backprop_cli.arrays.array import (
@@ -30,6 +30,7 @@ from backprop_cli.arrays.operations import (
     transpose,
 )
 from backprop_cli.arrays.workshop import HEAVY, Workshop
+from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import quote
 from backprop_cli.formula.build import is_number, names_in, negative, rebuild
 from backprop_cli.formula.nodes import (

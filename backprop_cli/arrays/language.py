@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import ClassVar
 
 from backprop_cli.arrays.operations import KEYWORDS, OPERATIONS
+from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import nearest, quote
 from backprop_cli.formula.characters import plain_characters
 from backprop_cli.formula.nodes import Call, Formula, Product, Quotient, Shown

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from backprop_cli.arrays.array import (
@@ -17,6 +16,7 @@ from backprop_cli.arrays.array import (
     shape_text,
 )
 from backprop_cli.arrays.workshop import Workshop, broadcast, spread
+from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.build import (
     ONE,
     ZERO,

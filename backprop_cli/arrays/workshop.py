@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import zip_longest
 
 from backprop_cli.arrays.array import (
@@ -19,6 +19,7 @@ from backprop_cli.arrays.array import (
     places,
     shape_text,
 )
+from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.nodes import Formula, Name, Number
 
 MOST_ENTRIES = 10_000  # of all equations together

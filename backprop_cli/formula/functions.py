@@ -14,10 +14,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from functools import cached_property, lru_cache
 from typing import Any, TypeAlias, TypeVar, cast
+
+from backprop_cli.dataclass import dataclass
 
 Numeric: TypeAlias = Callable[..., float]
 Exact: TypeAlias = Callable[..., Fraction | None]

@@ -6,10 +6,11 @@ just so. Nothing here simplifies on construction; `build` holds the constructors
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from typing import Literal, TypeAlias
+
+from backprop_cli.dataclass import dataclass
 
 Relation: TypeAlias = Literal["<", "<=", ">", ">=", "==", "!="]
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Literal, TypeAlias, assert_never
 
+from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.build import names_in
 from backprop_cli.formula.functions import Function, spelled
 from backprop_cli.formula.nodes import (

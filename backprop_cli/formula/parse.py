@@ -15,11 +15,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import ClassVar, Literal, TypeAlias, TypeGuard, cast
 
+from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import closest, escape, quote
 from backprop_cli.formula.build import children
 from backprop_cli.formula.characters import Characters, plain_characters

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.build import (
     ONE,
     ZERO,

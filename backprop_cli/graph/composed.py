@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -20,6 +19,7 @@ from backprop_cli.algebra.compose import (
     written,
 )
 from backprop_cli.algebra.expressions import public
+from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.build import ZERO
 from backprop_cli.formula.nodes import Formula, Name
 from backprop_cli.graph.derivation import Derivations

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 
+from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.build import ONE, children, names_in, product, put_together, size, total
 from backprop_cli.formula.nodes import Conditional, Formula, Name, Negative, Product
 from backprop_cli.graph.naming import derivative_name, slope_name

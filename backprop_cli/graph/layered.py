@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from backprop_cli.arrays.array import View
+from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.build import ONE, ZERO, names_in, product, total
 from backprop_cli.formula.nodes import Call, Formula, Matrix, Name, Shown, Sum
 from backprop_cli.graph.slopes import linear_coefficients

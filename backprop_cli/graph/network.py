@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import assert_never
 
+from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.build import (
     negative,
     number,

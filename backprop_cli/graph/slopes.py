@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from backprop_cli import algebra
+from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.build import (
     ONE,
     children,

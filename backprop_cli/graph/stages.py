@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.build import names_in
 from backprop_cli.formula.nodes import Name
 from backprop_cli.graph.step import Graph, Step

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from fractions import Fraction
 from functools import cached_property
 from typing import Literal, TypeAlias
 
 from backprop_cli.arrays.array import View
+from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.build import ONE
 from backprop_cli.formula.nodes import Formula, Number
 from backprop_cli.formula.spelling import PLAIN, Lettering

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.build import (
     names_in,
     negative,

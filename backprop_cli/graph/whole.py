@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
 
+from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.build import names_in, negative, product, substitute, total
 from backprop_cli.formula.nodes import Call, Formula, Name
 from backprop_cli.graph.naming import derivative_name

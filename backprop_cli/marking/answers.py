@@ -11,10 +11,10 @@ import csv
 import io
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import Diagnostic, Source, escape, quote
 from backprop_cli.marking.json_tree import parse_json
 from backprop_cli.problem.source_file import standard_input

@@ -13,9 +13,10 @@ import struct
 import zipfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
+from backprop_cli.dataclass import dataclass
 from backprop_cli.marking.answers import (
     MOST_BYTES,
     Submission,

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, NamedTuple, TypeAlias
 
+from backprop_cli.dataclass import dataclass
 from backprop_cli.formula import plain
 from backprop_cli.formula.build import (
     children,

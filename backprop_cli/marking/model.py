@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
+
+from backprop_cli.dataclass import dataclass
 
 Verdict: TypeAlias = Literal[
     "correct",

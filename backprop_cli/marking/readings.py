@@ -8,11 +8,12 @@ reading as well, and costs nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from itertools import pairwise
 from typing import NamedTuple
 
+from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.build import names_in, negative, product, rename, substitute, total
 from backprop_cli.formula.nodes import Formula, Name, Negative, Product, Sum
 from backprop_cli.graph.step import Step

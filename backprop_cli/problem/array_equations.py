@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from backprop_cli.arrays.array import (
     MINUS_INFINITY,
@@ -19,6 +19,7 @@ from backprop_cli.arrays.array import (
 from backprop_cli.arrays.expand import Expansion, tidy
 from backprop_cli.arrays.language import INDEX, SLICE, Written, read_formula
 from backprop_cli.arrays.workshop import Workshop
+from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import quote
 from backprop_cli.formula.build import children, rebuild
 from backprop_cli.formula.nodes import Call, Comparison, Conditional, Formula, Name, Number

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from backprop_cli.arrays.array import MOST_LEVELS, Shape, count, shape_text
+from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import quote
 from backprop_cli.problem.fields import Fields
 from backprop_cli.problem.forms import Value

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from backprop_cli.arrays.array import shape_text
+from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import listed, quote, there_are
 from backprop_cli.formula.build import names_in
 from backprop_cli.formula.nodes import Formula

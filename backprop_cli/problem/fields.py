@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any, Generic, TypeAlias, TypeVar
 
+from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import closest, listed, nearest, quote, there_are
 from backprop_cli.formula.nodes import Number
 from backprop_cli.problem.values import (

@@ -7,11 +7,12 @@ steps.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import Literal, TypeAlias
 
 from backprop_cli.arrays.array import View
+from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.nodes import Formula, Number
 
 Value: TypeAlias = Number | None

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from backprop_cli.dataclass import dataclass
 from backprop_cli.problem.values import Report
 from backprop_cli.problem.yaml_tree import Node, Scalar
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from fractions import Fraction
 from typing import Literal, TypeAlias
 
+from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import escape
 from backprop_cli.formula.nodes import Formula, Number
 from backprop_cli.problem.forms import Equations, Network, Value, counted

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 
+from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.spelling import Lettering
 from backprop_cli.problem.forms import Layer, Network, RuleUse
 from backprop_cli.problem.model import Notation

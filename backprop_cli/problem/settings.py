@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from types import MappingProxyType
 from typing import Literal
 
+from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import closest, listed, quote, there_are
 from backprop_cli.formula.nodes import Number
 from backprop_cli.problem.fields import (

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import Decimal
 from typing import TypeVar
 
+from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import (
     Diagnostic,
     Severity,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from backprop_cli.dataclass import dataclass
 from backprop_cli.problem.forms import Value
 from backprop_cli.problem.layer_place import LayerPlace, NamedCell
 from backprop_cli.problem.samples import counted

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import yaml
 
+from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import Diagnostic, Source, Span, quote
 from backprop_cli.problem.scalar_places import offset_in
 from backprop_cli.problem.source_file import MOST_BYTES, too_large

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
 from rich.cells import cell_len
 
+from backprop_cli.dataclass import dataclass
 from backprop_cli.render.escape import no_command
 
 BETWEEN_WORDS = 0.0

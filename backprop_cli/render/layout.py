@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
 
+from backprop_cli.dataclass import dataclass
 from backprop_cli.worksheet.document import Diagram
 
 Point: TypeAlias = tuple[float, float]

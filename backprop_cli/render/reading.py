@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from backprop_cli.dataclass import dataclass
 from backprop_cli.formula import unicode
 from backprop_cli.formula.spelling import Spelling
 from backprop_cli.worksheet.document import (

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 from html import escape as escape_html
 from typing import assert_never
 
 from rich.cells import cell_len
 
+from backprop_cli.dataclass import dataclass
 from backprop_cli.formula import unicode
 from backprop_cli.formula.nodes import Formula, Name
 from backprop_cli.formula.spelling import Derivative, Glyph, Spelling

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import assert_never
 
 from rich.cells import cell_len
 
+from backprop_cli.dataclass import dataclass
 from backprop_cli.formula import plain, unicode
 from backprop_cli.formula.build import rename
 from backprop_cli.formula.nodes import Formula

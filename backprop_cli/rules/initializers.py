@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import Decimal
 from random import Random
 from types import MappingProxyType
 from typing import TypeAlias
 
+from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.nodes import Number
 from backprop_cli.rules.written import NOT_NEGATIVE, POSITIVE, ByAnyName, Range, numbers
 

@@ -9,9 +9,10 @@ defaults are those of PyTorch's documentation of `torch.optim`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 
+from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.nodes import Formula, Number
 from backprop_cli.rules.written import DECAY, NOT_NEGATIVE, ByAnyName, Range, numbers, written
 

@@ -7,9 +7,9 @@ parameter's gradient), `z` and the settings. Tests work each equation out beside
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 
+from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.build import negative, over, total
 from backprop_cli.formula.nodes import Call, Formula, Name, Number, Power
 from backprop_cli.rules.written import ByAnyName, instantiate

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from fractions import Fraction
 from functools import lru_cache
 from operator import ge, gt, le, lt
 from typing import Any, Protocol, TypeVar
 
+from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.build import product, rebuild, substitute
 from backprop_cli.formula.nodes import Formula, Name, Negative, Number, Product
 

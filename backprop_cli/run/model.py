@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal, TypeAlias
 
+from backprop_cli.dataclass import dataclass
 from backprop_cli.graph.step import Graph
 from backprop_cli.problem.model import Problem
 

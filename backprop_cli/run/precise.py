@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 
@@ -22,6 +21,7 @@ from backprop_cli.algebra.precise import (
     one_sided_slopes,
     to_fraction,
 )
+from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.build import names_in
 from backprop_cli.formula.evaluate import as_float, evaluate
 from backprop_cli.formula.nodes import Formula, Name, Sum

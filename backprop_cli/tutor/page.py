@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from backprop_cli.dataclass import dataclass
 from backprop_cli.render import text
 from backprop_cli.worksheet.document import Document
 

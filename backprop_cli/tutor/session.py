@@ -7,9 +7,10 @@ back. The judgement is that of `check` on the answers so far, never another one.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 
+from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import nearest, quote
 from backprop_cli.formula import plain
 from backprop_cli.formula.spelling import Spelling

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 
+from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import escape
 from backprop_cli.formula.nodes import Name
 from backprop_cli.marking.model import Verdict

@@ -6,10 +6,11 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import combinations
 from statistics import mean, median
 
+from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.evaluate import as_float
 from backprop_cli.formula.nodes import Name
 from backprop_cli.problem.model import Problem

@@ -6,11 +6,12 @@ The equations are those of the author's numbers, built once; a try only puts oth
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from fractions import Fraction
 from functools import cached_property
 from typing import Literal, TypeAlias
 
+from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.evaluate import as_float
 from backprop_cli.graph.naming import sampled
 from backprop_cli.graph.step import Graph, Leaf

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from fractions import Fraction
 from random import Random
 from typing import TypeVar
@@ -19,6 +19,7 @@ from typing import TypeVar
 from backprop_cli import algebra
 from backprop_cli.algebra.compose import Proof
 from backprop_cli.algebra.precise import arithmetic, evaluate_precisely
+from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.build import names_in, size
 from backprop_cli.formula.evaluate import as_float
 from backprop_cli.formula.nodes import Name

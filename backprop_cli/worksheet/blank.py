@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from typing import Literal, TypeAlias, assert_never
 
+from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import json_text
 from backprop_cli.formula.build import (
     names_in,

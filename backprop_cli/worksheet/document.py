@@ -8,9 +8,9 @@ through the document's `spelling`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.nodes import Formula
 from backprop_cli.formula.spelling import Spelling
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from backprop_cli.algebra.compose import Proof
+from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import json_text
 from backprop_cli.formula import latex, plain
 from backprop_cli.formula.build import names_in

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from backprop_cli.dataclass import dataclass
 from backprop_cli.marking.model import SubmissionReport, Verdict
 
 
