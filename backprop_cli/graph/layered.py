@@ -164,7 +164,7 @@ def _layer(
     merged = not sums
     sums = sums or outs
     first = [step for step in sums if step.sample == marks[0]]
-    if len(first) != len(units):
+    if not first or len(first) != len(units):
         return None
     read = [_weighted(graph, step, handed, row) for row, step in enumerate(first)]
     rows = [each for each in read if each is not None]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from typing import assert_never
 
+from backprop_cli.arrays.array import Shape, View
 from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.build import (
+    ZERO,
     negative,
     number,
     product,
@@ -16,7 +18,7 @@ from backprop_cli.formula.build import (
     substitute,
     total,
 )
-from backprop_cli.formula.nodes import Call, Formula, Name, Number, Power
+from backprop_cli.formula.nodes import Call, Formula, Name, Number, Power, Shown
 from backprop_cli.graph.naming import sampled
 from backprop_cli.graph.parts import (
     activation_row,
@@ -26,8 +28,18 @@ from backprop_cli.graph.parts import (
     parameter_leaf,
     stable_loss,
 )
-from backprop_cli.graph.step import Applied, Graph, Leaf, Role, Step, Unit
-from backprop_cli.problem.forms import Activation, Custom, Network, RuleUse, Value
+from backprop_cli.graph.step import Applied, Graph, Leaf, Step, Unit
+from backprop_cli.problem.forms import (
+    Activation,
+    AnyLayer,
+    ArrayLayer,
+    Custom,
+    Layer,
+    Network,
+    Parameter,
+    RuleUse,
+    Value,
+)
 from backprop_cli.problem.model import Problem
 from backprop_cli.problem.names import NetworkNames
 from backprop_cli.rules import activations, losses
@@ -66,10 +78,13 @@ class _Expansion:
     def __post_init__(self) -> None:
         self.names = NetworkNames(self.network, self.problem.notation)
         self.marks: tuple[int | None, ...] = self.batch if len(self.batch) > 1 else (None,)
+        states = [name for layer in self.network.layers if isinstance(layer, ArrayLayer)
+                  for name in layer.given]  # fmt: skip
+        self.common = frozenset((*self.names.parameters(), *states))
 
     def graph(self) -> Graph:
         self._given()
-        if any(layer.batch_norm for layer in self.network.layers):
+        if any(isinstance(each, Layer) and each.batch_norm for each in self.network.layers):
             for depth in range(1, len(self.network.layers) + 1):
                 self._layer(depth, self.marks)
         else:
@@ -89,7 +104,82 @@ class _Expansion:
             lettering=self.names.lettering,
             aliases=self.aliases,
             is_loss=not self.network.upstream,
+            arrays=tuple(self._arrays()),
         )
+
+    def _arrays(self) -> Iterator[View]:
+        """The arrays of every sample, where there are layers between arrays; what belongs to all
+        samples is there once."""
+        if not any(isinstance(layer, ArrayLayer) for layer in self.network.layers):
+            return
+        seen: set[str] = set()
+        for mark in self.marks:
+            own = self._of_sample(mark)
+            for view in self._views():
+                entries = tuple(rename(entry, own) for entry in view.entries)
+                shared = mark is None or entries == view.entries
+                name = view.name if shared else sampled(view.name, mark)
+                if name not in seen:
+                    seen.add(name)
+                    yield replace(view, name=name, entries=entries)
+
+    def _views(self) -> Iterator[View]:
+        """The arrays of one sample, from the inputs to the targets."""
+        network, names = self.network, self.names
+        shape = network.inputs_shape or (network.inputs,)
+        yield _view("x", shape, [names.input(i) for i in range(1, network.inputs + 1)])
+        for depth, layer in enumerate(network.layers, 1):
+            if isinstance(layer, ArrayLayer):
+                yield from layer.views
+            else:
+                yield from self._dense_views(depth, layer)
+        last = network.layers[-1]
+        if network.targets:
+            shape = last.shape if isinstance(last, ArrayLayer) else (last.units,)
+            letter = "g" if network.upstream else "y"
+            yield _view(letter, shape, [names.target(i) for i in range(1, network.targets + 1)])
+
+    def _dense(self, depth: int) -> Layer:
+        layer = self.network.layers[depth - 1]
+        assert isinstance(layer, Layer)
+        return layer
+
+    def _dense_views(self, depth: int, layer: Layer) -> Iterator[View]:
+        """W, b, z = W a + b and a = g(z) of a dense layer."""
+        names, units = self.names, range(1, layer.units + 1)
+        weights: list[Formula] = [
+            Name(names.weight(depth, unit, source)) if connected else ZERO
+            for unit in units
+            for source, connected in enumerate(layer.connected[unit - 1], 1)
+        ]
+        yield View(f"w{depth}", (layer.units, layer.fan_in), tuple(weights))
+        if layer.bias == "each":
+            yield _view(f"b{depth}", (layer.units,), [names.bias(depth, unit) for unit in units])
+        below = Name("x" if depth == 1 else f"a{depth - 1}")
+        z, a = Name(f"z{depth}"), "yhat" if depth == len(self.network.layers) else f"a{depth}"
+        terms: list[Formula] = [Shown("matmul", (Name(f"w{depth}"), below))]
+        text = f"w{depth} @ {below.name}"
+        if layer.bias != "none":
+            terms.append(product(number(layer.bias_input.value), Name(f"b{depth}")))
+            text += f" + b{depth}" if layer.bias_input.value == 1 else f" − b{depth}"
+        plain = layer.add is None and layer.batch_norm is None
+        yield _view(
+            z.name,
+            (layer.units,),
+            [names.z(depth, unit) for unit in units],
+            total(*terms) if plain else None,
+            text,
+        )
+        outputs = [names.a(depth, unit) for unit in units]
+        use = layer.activations[0]
+        alike = all(each == use for each in layer.activations)
+        if alike and isinstance(use, RuleUse) and layer.batch_norm is None:
+            row = activation_row(use)
+            inside = Call(row.name, (z,)) if row.layerwise else row.call(z, use.options)
+            formula = z if row.name == "identity" else inside
+            yield _view(a, (layer.units,), outputs, formula, f"{row.name}({z.name})")
+        else:
+            yield _view(a, (layer.units,), outputs)
 
     def _wanted(self, parameters: tuple[str, ...]) -> tuple[str, ...]:
         """What the file asks for, and what an update moves."""
@@ -109,49 +199,45 @@ class _Expansion:
                 name = sampled(self.names.target(index), mark)
                 self.leaves.append(replace(leaf(name, "target", value, mark), title=title))
         seen: set[str] = set()
-        for name, value, role, unit in self._parameters():
-            if name not in seen:
-                seen.add(name)
-                layer = self.network.layers[unit.layer - 1]
-                drawn = layer.initialised if role == "weight" else None
-                made = parameter_leaf(self.problem, name, value)
-                self.leaves.append(
-                    replace(made, role=role, unit=unit, title=unit.title, drawn=drawn)
-                )
+        for depth, layer in enumerate(self.network.layers, 1):
+            if isinstance(layer, ArrayLayer):
+                for name, value in layer.given.items():
+                    self.leaves.append(replace(leaf(name, "input", value), title="Initial state"))
+            for each in self.names.parameters_of(depth):
+                if each.name not in seen:
+                    seen.add(each.name)
+                    self._parameter(depth, layer, each)
+
+    def _parameter(self, depth: int, layer: AnyLayer, parameter: Parameter) -> None:
+        """The leaf of a parameter; a bias that a layer shares has a place of its own behind its
+        units."""
+        unit = self._unit(depth, parameter.place)
+        if parameter.role == "shared bias" and isinstance(layer, Layer):
+            unit = Unit(depth, layer.units + 1, f"Layer {depth}, shared bias")
+        made = parameter_leaf(self.problem, parameter.name, parameter.value)
+        drawn = layer.initialised if parameter.role == "weight" else None
+        self.leaves.append(
+            replace(made, role=parameter.role, unit=unit, title=unit.title, drawn=drawn)
+        )
 
     def _unit(self, depth: int, unit: int) -> Unit:
-        """A unit and its heading: `Layer 1, unit 2`, `Output unit`."""
-        units = self.network.layers[depth - 1].units
-        if depth == len(self.network.layers):
+        """A unit or another group, and its heading: `Layer 1, unit 2`, `Output unit`."""
+        layer = self.network.layers[depth - 1]
+        if isinstance(layer, ArrayLayer):
+            title = layer.places[unit - 1]
+        elif depth == len(self.network.layers):
             number = self.names.output_number(unit)
-            title = "Output unit" if units == 1 else f"Output unit {number}"
+            title = "Output unit" if layer.units == 1 else f"Output unit {number}"
         else:
-            title = f"Layer {depth}, unit {unit}" if units > 1 else f"Layer {depth}"
+            title = f"Layer {depth}, unit {unit}" if layer.units > 1 else f"Layer {depth}"
         return Unit(depth, unit, title)
-
-    def _parameters(self) -> Iterator[tuple[str, Value, Role, Unit]]:
-        """Each parameter's name, number, role and place, unit by unit; a shared bias appears for
-        every unit, and has a place of its own behind them."""
-        names = self.names
-        for depth, layer in enumerate(self.network.layers, 1):
-            shared = Unit(depth, layer.units + 1, f"Layer {depth}, shared bias")
-            for unit in range(1, layer.units + 1):
-                place = self._unit(depth, unit)
-                for source in range(1, layer.fan_in + 1):
-                    if layer.connected[unit - 1][source - 1]:
-                        value = layer.weights[unit - 1][source - 1] if layer.weights else None
-                        yield names.weight(depth, unit, source), value, "weight", place
-                if layer.bias == "each":
-                    yield names.bias(depth, unit), layer.biases[unit - 1], "bias", place
-                elif layer.bias == "shared":
-                    yield names.bias(depth, unit), layer.biases[0], "shared bias", shared
-                if layer.batch_norm is not None:
-                    gamma, beta = layer.batch_norm.gamma, layer.batch_norm.beta
-                    yield names.gamma(depth, unit), gamma[unit - 1], "scale", place
-                    yield names.beta(depth, unit), beta[unit - 1], "shift", place
 
     def _layer(self, depth: int, marks: Sequence[int | None]) -> None:
         layer = self.network.layers[depth - 1]
+        if isinstance(layer, ArrayLayer):
+            for mark in marks:
+                self._written_out(depth, layer, mark)
+            return
         for mark in marks:
             for unit in range(1, layer.units + 1):
                 if not self.names.merged(depth, unit):
@@ -163,8 +249,43 @@ class _Expansion:
             for unit in range(1, layer.units + 1):
                 self._activation(depth, unit, mark)
 
+    def _written_out(self, depth: int, layer: ArrayLayer, mark: int | None) -> None:
+        """The equations of a layer between arrays, for one sample."""
+        own = self._of_sample(mark)
+        for alias, name in layer.aliases.items():
+            self.aliases[sampled(alias, mark)] = own(name)
+        last = depth == len(self.network.layers)
+        places = {name: place for place, name in enumerate(layer.outputs, 1)} if last else {}
+        for line in layer.of_sample(mark or self.batch[0]):
+            if line.activation is None:
+                assert line.formula is not None
+                step = Step(
+                    name=own(line.name),
+                    formula=rename(line.formula, own),
+                    section="forward",
+                    kind="preactivation" if line.is_sum else "equation",
+                    sample=mark,
+                    unit=self._unit(depth, line.place),
+                )
+            else:
+                scores = [Name(own(score)) for score in line.scores]
+                unit = self._unit(depth, line.place)
+                step = self._applied(own(line.name), line.activation, line.own, scores, mark, unit)
+            if line.name in places:
+                step = replace(step, target=self._target(places[line.name], mark))
+            self.steps.append(step)
+
+    def _of_sample(self, mark: int | None) -> Callable[[str], str]:
+        """The names of a sample: what belongs to all of them stays."""
+        return lambda name: name if name in self.common else sampled(name, mark)
+
+    def _target(self, output: int, mark: int | None) -> str | None:
+        """What an output is compared with."""
+        compared = self.network.targets and not self.network.upstream
+        return sampled(self.names.target(output), mark) if compared else None
+
     def _weighted_sum(self, depth: int, unit: int, mark: int | None) -> Formula:
-        layer = self.network.layers[depth - 1]
+        layer = self._dense(depth)
         terms: list[Formula] = []
         for source in range(1, layer.fan_in + 1):
             if layer.connected[unit - 1][source - 1]:
@@ -178,8 +299,7 @@ class _Expansion:
         return total(*terms)
 
     def _value_from_below(self, depth: int, source: int, mark: int | None) -> Formula:
-        name = self.names.input(source) if depth == 1 else self.names.a(depth - 1, source)
-        return Name(sampled(name, mark))
+        return Name(sampled(self.names.handed(depth - 1, source), mark))
 
     def _preactivation(self, depth: int, unit: int, mark: int | None) -> None:
         self.steps.append(
@@ -196,7 +316,7 @@ class _Expansion:
     def _normalise(self, depth: int, unit: int, marks: Sequence[int | None]) -> None:
         """Batch normalisation (Ioffe and Szegedy 2015): the batch's mean and variance (divided by
         N), ẑ = (z − μ)/√(σ² + ε), then γẑ + β."""
-        norm = self.network.layers[depth - 1].batch_norm
+        norm = self._dense(depth).batch_norm
         assert norm is not None
         mean = self.names.of_unit("mu", depth, unit)
         variance = self.names.of_unit("var", depth, unit)
@@ -222,43 +342,62 @@ class _Expansion:
                 self.steps.append(Step(name, formula, "forward", "normalisation", mark, place))
 
     def _activation(self, depth: int, unit: int, mark: int | None) -> None:
-        layer = self.network.layers[depth - 1]
+        layer = self._dense(depth)
         name = sampled(self.names.a(depth, unit), mark)
         inner = sampled(self.names.inner_a(depth, unit), mark)
         if inner != name:
             self.aliases[inner] = name
-        own_slope: Formula | None = None
         use = layer.activations[unit - 1]
+        place = self._unit(depth, unit)
         if self.names.merged(depth, unit):
             self.aliases[sampled(self.names.z(depth, unit), mark)] = name
-            formula, numeric, applied = self._weighted_sum(depth, unit, mark), None, None
+            step = Step(
+                name=name,
+                formula=self._weighted_sum(depth, unit, mark),
+                section="forward",
+                kind="activation",
+                sample=mark,
+                unit=place,
+                called=use.name,
+            )
         else:
             before = "z" if layer.batch_norm is None else "u"
             zs = [
                 Name(sampled(self.names.of_unit(before, depth, other), mark))
                 for other in range(1, layer.units + 1)
             ]
-            formula, numeric, applied = _activation(use, unit - 1, zs)
-            if isinstance(use, Custom) and use.slope is not None:
-                own_slope = substitute(use.slope, {"z": zs[unit - 1], "a": Name(name)})
+            step = self._applied(name, use, unit - 1, zs, mark, place)
+        if depth == len(self.network.layers):
+            step = replace(step, target=self._target(unit, mark))
+        self.steps.append(step)
+
+    def _applied(
+        self,
+        name: str,
+        use: Activation,
+        index: int,
+        zs: Sequence[Name],
+        mark: int | None,
+        unit: Unit,
+    ) -> Step:
+        """a = g(z) for z number `index` among `zs`."""
+        formula, numeric, applied = _activation(use, index, zs)
+        own_slope: Formula | None = None
+        if isinstance(use, Custom) and use.slope is not None:
+            own_slope = substitute(use.slope, {"z": zs[index], "a": Name(name)})
         if applied is not None:
             self.applied[name] = applied
-        is_last = depth == len(self.network.layers)
-        compared = is_last and self.network.targets and not self.network.upstream
-        self.steps.append(
-            Step(
-                name=name,
-                formula=formula,
-                section="forward",
-                kind="activation",
-                sample=mark,
-                unit=self._unit(depth, unit),
-                applied=applied,
-                numeric=numeric,
-                called="" if applied else use.name,
-                own_slope=own_slope,
-                target=sampled(self.names.target(unit), mark) if compared else None,
-            )
+        return Step(
+            name=name,
+            formula=formula,
+            section="forward",
+            kind="activation",
+            sample=mark,
+            unit=unit,
+            applied=applied,
+            numeric=numeric,
+            called="" if applied else use.name,
+            own_slope=own_slope,
         )
 
     def _loss(self) -> tuple[str, tuple[str, ...]]:
@@ -294,7 +433,7 @@ class _Expansion:
                 return Step(name, formula, "loss", "loss", mark, applied=applied, numeric=numeric)
             case Custom(_, formula):
                 units = range(1, self.network.layers[-1].units + 1)
-                plain = [*map(self.names.output, units), *map(self.names.target, units)]
+                plain = [*self.names.output_names, *map(self.names.target, units)]
                 renaming = dict(zip(plain, [*outputs, *targets], strict=True))
                 written = rename(formula, lambda old: renaming.get(old, old))
                 return Step(name, written, "loss", "loss", mark, called=loss.name)
@@ -309,6 +448,16 @@ class _Expansion:
                 output = Name(sampled(self.names.output(unit), mark))
                 formula = total(target, negative(output))
                 self.steps.append(Step(sampled(name, mark), formula, "loss", "equation", mark))
+
+
+def _view(
+    name: str,
+    shape: Shape,
+    entries: Sequence[str],
+    equation: Formula | None = None,
+    text: str | None = None,
+) -> View:
+    return View(name, shape, tuple(map(Name, entries)), equation, text)
 
 
 def _activation(

@@ -24,6 +24,7 @@ class ReadArray:
     shape: Shape
     values: tuple[Value, ...]
     masked: frozenset[int] = frozenset()
+    drawn: str = ""  # how, if they were: "uniform, low −0.1, high 0.1, seed 7"
 
 
 def has_arrays(top: Fields) -> bool:
@@ -78,6 +79,57 @@ def _too_large(node: Node, report: Report, size: int) -> None:
     )
 
 
+def read_levels(
+    node: Node, report: Report, what: str, seed: int = 0, known: Shape | None = None
+) -> ReadArray | None:
+    """Numbers in lists of lists; drawn, `{init: …, shape: […]}`; or a shape alone, for none.
+
+    `known` is the shape where it follows from the rest of the file.
+    """
+    match node:
+        case Items():
+            found = ArrayReader(report, {}).nested(node, what)
+        case Entries():
+            found = _filled(node, report, what, seed, known)
+        case Scalar():
+            report.error("not-a-list", f"{what} must be lists of numbers", node)
+            return None
+    if found is not None and found.masked:
+        report.error("not-a-number", f"{what} has −∞, which is for masks of equations", node)
+        return None
+    return found
+
+
+def _filled(
+    node: Entries, report: Report, what: str, seed: int, known: Shape | None
+) -> ReadArray | None:
+    """`{init: …}` or `{shape: […]}`; an initializer's inputs are all levels but the first."""
+    given = {key.text: value for key, value in node.entries}
+    shape = known
+    if (said := given.get("shape")) is not None:
+        shape = read_shape(said, report, f"the shape of {what}")
+        if shape is None:
+            return None
+    if given.keys() == {"shape"} and shape is not None:
+        return ReadArray(shape, (None,) * count(shape))
+    rest = tuple(pair for pair in node.entries if pair[0].text != "shape")
+    rule = initializer(replace(node, entries=rest), report, what, seed)
+    if rule is not None and shape is None:
+        report.error(
+            "missing-key", f"{what} as a mapping needs `shape:`", node,
+            "{init: uniform, shape: [2, 3], seed: 7}",
+        )  # fmt: skip
+    if rule is None or shape is None:
+        return None
+    if count(shape) > MOST_VALUES:
+        _too_large(node, report, count(shape))
+        return None
+    columns = count(shape[1:])
+    drawn = rule.values(shape[0], columns, columns, shape[0] * count(shape[2:]))
+    values = tuple(value for row in drawn for value in row)
+    return ReadArray(shape, values, drawn=rule.sentence)
+
+
 class ArrayReader:
     """Reads values of a file; `left` is how many more numbers it may hold."""
 
@@ -100,7 +152,7 @@ class ArrayReader:
             case Entries():
                 found = self._drawn(node, what, seed)
             case Items():
-                found = self._nested(node, what)
+                found = self.nested(node, what)
         if found is not None and declared is not None and declared[0] != found.shape:
             self.report.error(
                 "shape",
@@ -147,7 +199,7 @@ class ArrayReader:
         drawn = rule.values(rows, columns, columns, fan_out)
         return ReadArray(shape, tuple(value for row in drawn for value in row))
 
-    def _nested(self, node: Items, what: str) -> ReadArray | None:
+    def nested(self, node: Items, what: str) -> ReadArray | None:
         shape: list[int] = []
         first: Node = node
         while isinstance(first, Items):

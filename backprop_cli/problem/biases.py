@@ -31,9 +31,15 @@ class Biases:
 
 
 def read_biases(
-    node: Node | None, at: LayerPlace, units: int | None, fan_in: int | None, symbolic: bool
+    node: Node | None,
+    at: LayerPlace,
+    units: int | None,
+    fan_in: int | None,
+    symbolic: bool,
+    unit: str = "unit",
 ) -> Biases | None:
-    """None if there is a mistake. `symbolic` says that the layer has no weights."""
+    """None if there is a mistake. `symbolic` says that the layer has no weights; `unit` is what a
+    bias belongs to."""
     count = units or 0
     match node:
         case None:
@@ -54,10 +60,10 @@ def read_biases(
             values = drawn.values(1, count, fan_in or 1, count)
             return Biases("each", values[0], drawn.sentence)
         case Items():
-            return _each(node, at, units)
+            return _each(node, at, units, unit)
 
 
-def _each(node: Items, at: LayerPlace, units: int | None) -> Biases | None:
+def _each(node: Items, at: LayerPlace, units: int | None, of: str) -> Biases | None:
     values = tuple(
         _bias(cell, unit, at, f"bias {unit} of {at}") for unit, cell in enumerate(node.items, 1)
     )
@@ -66,7 +72,7 @@ def _each(node: Items, at: LayerPlace, units: int | None) -> Biases | None:
     alone = "a number without brackets is one bias shared by the layer"
     at.report.error(
         "shape",
-        f"{at} has {counted(units, 'unit')}, so biases must be {counted(units, 'number')}, "
+        f"{at} has {counted(units, of)}, so biases must be {counted(units, 'number')}, "
         f"not {len(values)}",
         node,
         alone if len(values) == 1 else decimal_comma(node, len(values), units),

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from backprop_cli.diagnostics import listed, quote
 from backprop_cli.problem.fields import Fields
-from backprop_cli.problem.forms import Layer, Network, RuleUse, Value
+from backprop_cli.problem.forms import AnyLayer, Network, RuleUse, Value
 from backprop_cli.problem.layers import ReadLayers
 from backprop_cli.problem.names import NetworkNames
 from backprop_cli.problem.samples import Samples
@@ -55,7 +55,7 @@ def _unusual_target(
             "outputs that do not exclude each other use `binary_cross_entropy`",
         )
     if network.loss is None:
-        for value, use in zip(targets, network.layers[-1].activations, strict=True):
+        for value, use in zip(targets, network.layers[-1].activations, strict=False):
             if value is None or not is_rule(use, "step", "sign"):
                 continue
             low = 0 if use.name == "step" else -1
@@ -76,7 +76,7 @@ _EACH: Mapping[str, tuple[_Holds, str]] = {
 """What each target is, by the kind that a loss takes for granted."""
 
 
-def _unusual_output(last: Layer, loss: LossRule, node: Node, report: Report) -> None:
+def _unusual_output(last: AnyLayer, loss: LossRule, node: Node, report: Report) -> None:
     """An output whose range does not suit its loss."""
     for use in last.activations:
         if not isinstance(use, RuleUse):
@@ -105,9 +105,9 @@ def _unusual_output(last: Layer, loss: LossRule, node: Node, report: Report) -> 
             return
 
 
-def _one_of_one(last: Layer, top: Fields, report: Report) -> None:
+def _one_of_one(last: AnyLayer, top: Fields, report: Report) -> None:
     """A choice among several classes with a single output; softmax of one has its own warning."""
-    if last.units == 1 and not is_rule(last.activations[0], "softmax"):
+    if last.units == 1 and not any(is_rule(use, "softmax") for use in last.activations):
         report.warning(
             "one-output",
             "`cross_entropy` of a single output is −y·ln(ŷ), which is 0 whatever the output is "
@@ -136,14 +136,14 @@ def _partly_symbolic(network: Network, names: NetworkNames, node: Node, report: 
             count(value, names.input(place) + suffix)
         for place, value in enumerate(sample.targets, 1):
             count(value, names.target(place) + suffix)
-    for index, layer in enumerate(network.layers, 1):
-        for unit, row in enumerate(layer.connected, 1):
-            for source, connected in enumerate(row, 1):
-                if connected:
-                    value = layer.weights[unit - 1][source - 1] if layer.weights else None
-                    count(value, names.weight(index, unit, source))
-        for unit, value in enumerate(layer.biases, 1):
-            count(value, names.bias(index, unit))
+    parameters = {
+        each.name: each.value
+        for depth in range(1, len(network.layers) + 1)
+        for each in names.parameters_of(depth)
+        if each.role not in ("scale", "shift")  # which have numbers to begin with anyway
+    }
+    for name, value in parameters.items():
+        count(value, name)
     if without and numbers:
         one = len(without) == 1
         report.warning(

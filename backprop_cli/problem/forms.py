@@ -11,12 +11,14 @@ from dataclasses import field
 from functools import cached_property
 from typing import Literal, TypeAlias
 
-from backprop_cli.arrays.array import View
+from backprop_cli.arrays.array import Shape, View
 from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.nodes import Formula, Number
 
 Value: TypeAlias = Number | None
 """A number as the author wrote it, or None in a symbolic problem."""
+
+Role: TypeAlias = Literal["weight", "bias", "shared bias", "scale", "shift"]
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,66 @@ class Layer:
 
 
 @dataclass(frozen=True)
+class Line:
+    """An equation of a layer: `formula`, or `activation` of the score number `own` (from 0) among
+    `scores`. `place` is the group that it is shown under; see `ArrayLayer.places`."""
+
+    name: str
+    formula: Formula | None
+    place: int
+    is_sum: bool = False  # a weighted sum: what an activation is applied to
+    activation: Activation | None = None
+    scores: tuple[str, ...] = ()
+    own: int = 0
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter of a layer, shown under a unit of a dense layer or a place of another."""
+
+    name: str
+    value: Value
+    role: Role
+    place: int
+
+
+@dataclass(frozen=True)
+class ArrayLayer:
+    """A layer of another kind than dense, as the equations between numbers that it stands for.
+
+    `lines` has them once, or for each sample where the samples choose (the rows of an embedding).
+    `places` are the titles of the groups that they are shown in, in the order going back.
+    """
+
+    kind: str
+    fan_in: int
+    shape: Shape  # of what is handed on
+    outputs: tuple[str, ...]  # what is handed on, row by row
+    parameters: tuple[Parameter, ...]
+    lines: tuple[tuple[Line, ...], ...]
+    places: tuple[str, ...]
+    views: tuple[View, ...]
+    given: Mapping[str, Value] = field(default_factory=dict)  # states to begin with
+    aliases: Mapping[str, str] = field(default_factory=dict)  # other names of what is handed on
+    activations: tuple[Activation, ...] = ()  # of what is handed on, where it has one
+    axes: int | None = None  # levels that a window over the output moves along, where known
+    recurrent: bool = False  # it goes on with its own outputs, from time to time
+    initialised: str | None = None
+
+    @property
+    def units(self) -> int:
+        """How many numbers are handed on."""
+        return len(self.outputs)
+
+    def of_sample(self, position: int) -> tuple[Line, ...]:
+        """The equations for the sample at a position (from 1)."""
+        return self.lines[position - 1 if len(self.lines) > 1 else 0]
+
+
+AnyLayer: TypeAlias = "Layer | ArrayLayer"
+
+
+@dataclass(frozen=True)
 class Tied:
     """The layer whose weights these are, rows and columns exchanged if `transposed`."""
 
@@ -92,13 +154,14 @@ class Sample:
 class Network:
     """The layers form. `samples` holds one entry with None values when no numbers are given."""
 
-    layers: tuple[Layer, ...]
+    layers: tuple[AnyLayer, ...]
     loss: Loss | None  # None: forward pass only (no targets), or the perceptron rule
     inputs: int
     targets: int
     samples: tuple[Sample, ...]
     with_respect_to: tuple[str, ...] = ()  # empty: the parameters
     upstream: bool = False  # targets are ∂L/∂ŷ, and the loss the sum that has these slopes
+    inputs_shape: Shape = ()  # of an image or a sequence; empty: one after the other
 
     @cached_property
     def targets_sum_to_one(self) -> bool:
@@ -115,7 +178,10 @@ class Network:
             shortened(map(str, (self.inputs, *(layer.units for layer in self.layers))))
         )
         names = shortened(
-            "/".join(dict.fromkeys(use.name for use in layer.activations)) for layer in self.layers
+            layer.kind
+            if isinstance(layer, ArrayLayer)
+            else "/".join(dict.fromkeys(use.name for use in layer.activations))
+            for layer in self.layers
         )
         loss = [self.loss.name] if self.loss is not None else []
         return ", ".join([sizes, *names, *loss, *counted(len(self.samples), "samples")])

@@ -47,25 +47,26 @@ def frozen_and_trainable(
     top: Fields, layers: ReadLayers, names: NetworkNames, report: Report
 ) -> tuple[tuple[str, ...], tuple[str, ...] | None]:
     """The frozen parameters and the only trainable ones, layers' own lists put in."""
-    listed_frozen, trainable = top_lists(top, names.parameters(), report)
+    parameters = set(names.parameters())
+    arrays = {name: own for name, own in names.arrays().items() if parameters.issuperset(own)}
+    listed_frozen, trainable = top_lists(top, names.parameters(), report, arrays)
     frozen = dict.fromkeys(listed_frozen)
-    by_layer = _parameters_by_layer(names) if layers.frozen or layers.trainable else []
     for layer, node in layers.frozen:
-        own = by_layer[layer - 1]
+        own = dict.fromkeys(each.name for each in names.parameters_of(layer))
         match _truth(node):
             case True:
                 frozen.update(own)
             case None:
-                frozen.update(dict.fromkeys(names_of(node, report, "`frozen`", own)))
+                frozen.update(dict.fromkeys(names_of(node, report, "`frozen`", own, arrays)))
             case False:
                 pass
     for layer, node in layers.trainable:
-        own = by_layer[layer - 1]
+        own = dict.fromkeys(each.name for each in names.parameters_of(layer))
         match _truth(node):
             case False:
                 frozen.update(own)
             case None:
-                kept = set(names_of(node, report, "`trainable`", own))
+                kept = set(names_of(node, report, "`trainable`", own, arrays))
                 frozen.update(dict.fromkeys(name for name in own if name not in kept))
             case True:
                 pass
@@ -78,20 +79,3 @@ def _truth(node: Node) -> bool | None:
     if isinstance(node, Scalar) and node.plain and node.text.lower() in ("true", "false"):
         return node.text.lower() == "true"
     return None
-
-
-def _parameters_by_layer(names: NetworkNames) -> list[dict[str, None]]:
-    found: list[dict[str, None]] = []
-    for index, layer in enumerate(names.network.layers, 1):
-        own: dict[str, None] = {}
-        for unit in range(1, layer.units + 1):
-            for source, connected in enumerate(layer.connected[unit - 1], 1):
-                if connected:
-                    own[names.weight(index, unit, source)] = None
-            if layer.bias != "none":
-                own[names.bias(index, unit)] = None
-            if layer.batch_norm is not None:
-                own[names.gamma(index, unit)] = None
-                own[names.beta(index, unit)] = None
-        found.append(own)
-    return found

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import field, replace
 
+from backprop_cli.arrays.array import ArrayError, Shape, TooLarge, count
 from backprop_cli.dataclass import dataclass
+from backprop_cli.diagnostics import quote
 from backprop_cli.formula.nodes import Number
+from backprop_cli.problem.array_layers import Handed, Making, Refused, Writer, as_output
 from backprop_cli.problem.batch_norm import read_batch_norm
 from backprop_cli.problem.biases import Biases, read_bias_input, read_biases
 from backprop_cli.problem.fields import Fields, fields
-from backprop_cli.problem.forms import Layer, Tied
+from backprop_cli.problem.forms import AnyLayer, ArrayLayer, Layer, Tied, Value
 from backprop_cli.problem.initializer_use import initializer
+from backprop_cli.problem.layer_kinds import COMMON, KINDS, LayerKind
 from backprop_cli.problem.layer_place import LayerPlace, NamedCell
-from backprop_cli.problem.samples import counted
+from backprop_cli.problem.names import value_names
+from backprop_cli.problem.samples import Samples, counted
 from backprop_cli.problem.unit_activations import listed_activations, per_unit
-from backprop_cli.problem.values import Report, integer, is_number, items, truth
+from backprop_cli.problem.values import Report, integer, is_number, items, truth, word
 from backprop_cli.problem.weights import MOST_PARAMETERS, MOST_UNITS, Grid, WrittenWeights, full
 from backprop_cli.problem.yaml_tree import Entries, Items, Node, Scalar
 
 MOST_LAYERS = 1_000
 
+DENSE = "dense"
 LAYER_KEYS = (
+    "kind",
     "activation",
     "units",
     "weights",
@@ -37,9 +44,9 @@ LAYER_KEYS = (
 class ReadLayers:
     """The layers as far as they could be read, and what can be checked only with all of them."""
 
-    layers: list[Layer] = field(default_factory=list)
+    layers: list[AnyLayer] = field(default_factory=list)
     structured: bool = True  # False: not even how many units each has is known
-    units: int | None = None  # of the last layer
+    shape: Shape | None = None  # of what the last layer hands on
     fan_in: int | None = None  # of the first
     named: list[NamedCell] = field(default_factory=list)
     batch_norms: list[Node] = field(default_factory=list)
@@ -47,11 +54,16 @@ class ReadLayers:
     trainable: list[tuple[int, Node]] = field(default_factory=list)
     activation_nodes: dict[int, Node] = field(default_factory=dict)
 
+    @property
+    def units(self) -> int | None:
+        """How many numbers the last layer hands on."""
+        return None if self.shape is None else count(self.shape)
+
 
 def read_layers(
-    node: Node, report: Report, inputs: int | None, default_bias_input: Number
+    node: Node, report: Report, samples: Samples, default_bias_input: Number
 ) -> ReadLayers:
-    """Every layer; `inputs` is how many values the first one gets, None if nothing says so.
+    """Every layer; the first one gets the inputs of the samples, if the file has them.
 
     A layer with mistakes is there too, with quantities without number where a value is wrong, so
     that the rest of the file can be checked as if it were right.
@@ -66,24 +78,123 @@ def read_layers(
         )
         rows = ()
     read.structured = bool(rows)
-    fan_in = inputs
+    below = _inputs(samples)
+    writer = Writer()
     room = MOST_PARAMETERS
     for index, row in enumerate(rows, 1):
         place = LayerPlace(index, row, report, read.named)
-        reader = _LayerReader(place, fan_in, default_bias_input, read)
-        layer = reader.read(room)
-        if index == 1:
-            read.fan_in = reader.fan_in
-        fan_in = reader.units
+        kind = _kind(place, below)
+        layer: AnyLayer | None
+        if isinstance(kind, LayerKind):
+            layer = _array_layer(place, kind, below, writer, samples, read)
+            if layer is not None and index == len(rows):
+                layer = as_output(layer, value_names("yhat", layer.shape), "yhat")
+        else:
+            reader = _LayerReader(place, _flat(place, below, samples), default_bias_input, read)
+            layer = reader.read(room)
+            if index == 1:
+                read.fan_in = reader.fan_in
+            if reader.too_large:
+                return read
         if layer is None:
             read.structured = False
+            below = None if isinstance(kind, LayerKind) else _units(index, reader.units)
         else:
             read.layers.append(layer)
-            room -= sum(map(sum, layer.connected)) + len(layer.biases)
-        if reader.too_large:
-            return read
-    read.units = fan_in
+            below = _handed(index, layer)
+            if isinstance(layer, Layer):
+                room -= sum(map(sum, layer.connected)) + len(layer.biases)
+    read.shape = None if below is None else below.shape
     return read
+
+
+def _inputs(samples: Samples) -> Handed | None:
+    if samples.inputs is None:
+        return None
+    shape = samples.inputs_shape or (samples.inputs,)
+    verb = "are" if len(shape) == 1 and shape[0] > 1 else "is"
+    return Handed("x", shape, value_names("x", shape), f"the input {verb}")
+
+
+def _units(index: int, units: int | None) -> Handed | None:
+    """What a dense layer hands on."""
+    if units is None:
+        return None
+    names = tuple(f"a{index}_{unit}" for unit in range(1, units + 1))
+    return Handed(f"a{index}", (units,), names, f"layer {index} gives")
+
+
+def _handed(index: int, layer: AnyLayer) -> Handed | None:
+    if isinstance(layer, Layer):
+        return _units(index, layer.units)
+    giver = f"layer {index} gives"
+    return Handed(f"a{index}", layer.shape, layer.outputs, giver, layer.axes)
+
+
+def _kind(at: LayerPlace, below: Handed | None) -> LayerKind | None:
+    """The row of the table for a layer that is not dense, or dense on each row of a sequence."""
+    pairs = at.node.entries if isinstance(at.node, Entries) else ()
+    node = next((value for key, value in pairs if key.text == "kind"), None)
+    name = DENSE
+    if node is not None and not (isinstance(node, Scalar) and node.null):
+        name = word(node, at.report, f"`kind` of {at}") or DENSE
+    if name not in KINDS:
+        assert node is not None
+        at.report.error(
+            "unknown-choice", f"{quote(name)} is not a kind of layer", node,
+            at.report.nearest(name, KINDS) or "`backprop list layers` shows the kinds",
+        )  # fmt: skip
+        return None
+    if name != DENSE:
+        return KINDS[name]
+    sequence = below is not None and len(below.shape) == 2 and (below.axes == 0 or node is not None)
+    return KINDS[DENSE] if sequence else None
+
+
+def _flat(at: LayerPlace, below: Handed | None, samples: Samples) -> int | None:
+    """How many numbers come into a dense layer, which takes them one after the other."""
+    if below is None:
+        return None
+    if len(below.shape) > 1:
+        given = samples.samples[0].inputs_node if at.index == 1 else None
+        one_row = given is not None and below.shape[0] == 1
+        at.report.error(
+            "shape",
+            f"{at} is dense and takes a list of numbers, and {below.words}",
+            given or at.node,
+            "leave the inner brackets out" if one_row else "put `{kind: flatten}` before it",
+        )
+    return len(below.entries)
+
+
+def _array_layer(
+    at: LayerPlace, kind: LayerKind, below: Handed | None, writer: Writer, samples: Samples,
+    read: ReadLayers,
+) -> ArrayLayer | None:  # fmt: skip
+    """A layer of the table; None where it is wrong."""
+    known = ("kind", *(row.key for row in kind.fields), *COMMON)
+    own = replace(fields(at.node, at.report, f"{at} ({kind.name})", known), whose=f" of {at}")
+    settings = kind.settings(own)
+    _note(own, at.index, read)
+    if below is None:
+        if at.index == 1:
+            at.report.error(
+                "missing-key", f"nothing says what {at} gets", at.node,
+                "give `inputs: [[1, 0], [0, 1]]`, or `inputs: {shape: [4, 4]}` without numbers",
+            )  # fmt: skip
+        return None
+    writer.know(below)
+    tokens: tuple[tuple[Value, ...], ...] = tuple(each.inputs or () for each in samples.samples)
+    made = Making(at, own, below, writer, tokens, axes=kind.axes)
+    try:
+        out = kind.write(made, settings)
+    except Refused:
+        return None
+    except ArrayError as error:
+        code = "too-large" if isinstance(error, TooLarge) else "shape"
+        at.report.error(code, f"{at}: {error.message}", at.node, error.help)
+        return None
+    return made.layer(kind.name, out)
 
 
 class _LayerReader:
@@ -109,7 +220,7 @@ class _LayerReader:
             return None
         own = fields(node, self.report, str(self.at), LAYER_KEYS)
         activations = listed_activations(own, self.at)
-        self._note(own)
+        _note(own, self.at.index, self.all)
         weights = own.get("weights")
         tied = self._tied(weights) if _is_tied(weights) else None
         grid = None
@@ -179,6 +290,11 @@ class _LayerReader:
     def _shared(self, own: Fields, tied: Tied, node: Node) -> Grid | None:
         """The weights of the layer that this one shares them with, if their shape fits."""
         other = self.all.layers[tied.layer - 1]
+        if isinstance(other, ArrayLayer):
+            self.report.error(
+                "shape", f"layer {tied.layer} is no dense layer, so it has no such weights", node
+            )
+            return None
         shape = (other.units, other.fan_in)
         self.units, needed = shape[::-1] if tied.transposed else shape
         if (said := own.get("units")) is not None:
@@ -220,16 +336,6 @@ class _LayerReader:
             )
             return None
         return layer
-
-    def _note(self, own: Fields) -> None:
-        """What is looked at when all layers have been read."""
-        index = self.at.index
-        if (node := own.get("frozen")) is not None:
-            self.all.frozen.append((index, node))
-        if (node := own.get("trainable")) is not None:
-            self.all.trainable.append((index, node))
-        if (node := own.get("activation")) is not None:
-            self.all.activation_nodes[index] = node
 
     def _weights(self, own: Fields, weights: Node | None, activations: int) -> Grid | None:
         """The weights where they are written out; in any case how many units there are."""
@@ -281,6 +387,16 @@ class _LayerReader:
                     node.items[unit - 1],
                     "`null` means that there is no connection; a weight can be 0",
                 )
+
+
+def _note(own: Fields, index: int, read: ReadLayers) -> None:
+    """What is looked at when all layers have been read."""
+    if (node := own.get("frozen")) is not None:
+        read.frozen.append((index, node))
+    if (node := own.get("trainable")) is not None:
+        read.trainable.append((index, node))
+    if (node := own.get("activation")) is not None:
+        read.activation_nodes[index] = node
 
 
 def _is_tied(node: Node | None) -> bool:

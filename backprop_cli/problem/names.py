@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 
+from backprop_cli.arrays.array import Shape, entry_names
 from backprop_cli.dataclass import dataclass
+from backprop_cli.formula.nodes import Name
 from backprop_cli.formula.spelling import Lettering
-from backprop_cli.problem.forms import Layer, Network, RuleUse
+from backprop_cli.problem.forms import AnyLayer, ArrayLayer, Layer, Network, Parameter, RuleUse
 from backprop_cli.problem.model import Notation
+
+
+def value_names(letter: str, shape: Shape) -> tuple[str, ...]:
+    """`x` alone, `x1`, `x2`, …, or the entries of an image or a sequence: `x_1_2`."""
+    if len(shape) > 1:
+        return tuple(entry_names(letter, shape))
+    (count,) = shape
+    return (letter,) if count == 1 else tuple(f"{letter}{i}" for i in range(1, count + 1))
 
 
 @dataclass(frozen=True)
@@ -27,7 +38,8 @@ class NetworkNames:
         notation = self.notation
         letters = Lettering(symbols=notation.symbols)
         numbered = self._numbered() if notation.output_units == "numbered" else {}
-        biased = [layer for layer in self.network.layers if layer.bias != "none"]
+        dense = [layer for layer in self.network.layers if isinstance(layer, Layer)]
+        biased = [layer for layer in dense if layer.bias != "none"]
         lowered = [layer for layer in biased if layer.bias_input.value == -1]
         return Lettering(
             layered=not self.sequential,
@@ -47,7 +59,7 @@ class NetworkNames:
         last = len(self.network.layers)
         found = {} if self._layer(last).units == 1 else {"yhat": "a"}
         for depth in (1, 2)[:last] if last <= 2 else (last,):
-            layer = self._layer(depth)
+            layer = self._dense(depth)
             before = self.output_number(0) if depth == last else 0
             wide = max(layer.fan_in, before + layer.units) > 9
             for unit in range(1, layer.units + 1):
@@ -76,18 +88,51 @@ class NetworkNames:
         """The two indices of a weight in the order they are written."""
         return (source, unit) if self.notation.index_order == "from_to" else (unit, source)
 
-    def _layer(self, layer: int) -> Layer:
+    def _layer(self, layer: int) -> AnyLayer:
         return self.network.layers[layer - 1]
 
+    def _dense(self, layer: int) -> Layer:
+        """A layer whose units have names of their own."""
+        found = self._layer(layer)
+        assert isinstance(found, Layer)
+        return found
+
+    @cached_property
+    def _inputs(self) -> tuple[str, ...]:
+        return value_names("x", self.network.inputs_shape or (self.network.inputs,))
+
+    @cached_property
+    def _targets(self) -> tuple[str, ...]:
+        return value_names("g" if self.network.upstream else "y", self._output_shape)
+
+    @cached_property
+    def _output_shape(self) -> Shape:
+        last = self.network.layers[-1]
+        return last.shape if isinstance(last, ArrayLayer) else (last.units,)
+
+    @cached_property
+    def output_names(self) -> tuple[str, ...]:
+        """What outputs are called: the names of their steps, but where a layer goes on with them
+        itself and they have the names that they have in it."""
+        return value_names("yhat", self._output_shape)
+
     def input(self, index: int) -> str:
-        return "x" if self.network.inputs == 1 else f"x{index}"
+        return self._inputs[index - 1]
 
     def target(self, index: int) -> str:
-        letter = "g" if self.network.upstream else "y"
-        return letter if self.network.targets == 1 else f"{letter}{index}"
+        return self._targets[index - 1]
 
     def output(self, index: int) -> str:
-        return "yhat" if self.network.layers[-1].units == 1 else f"yhat{index}"
+        return self.handed(len(self.network.layers), index)
+
+    def handed(self, layer: int, index: int) -> str:
+        """Number `index` of what a layer hands on; of layer 0 an input."""
+        if layer == 0:
+            return self.input(index)
+        found = self._layer(layer)
+        if isinstance(found, ArrayLayer):
+            return found.outputs[index - 1]
+        return self.a(layer, index)
 
     def _unit(self, layer: int, unit: int) -> int:
         return sum(above.units for above in self.network.layers[: layer - 1]) + unit
@@ -98,7 +143,7 @@ class NetworkNames:
     def a(self, layer: int, unit: int) -> str:
         """The activation; an output unit's is called ŷ."""
         if layer == len(self.network.layers):
-            return self.output(unit)
+            return self.output_names[unit - 1]
         return self.inner_a(layer, unit)
 
     def inner_a(self, layer: int, unit: int) -> str:
@@ -107,7 +152,7 @@ class NetworkNames:
 
     def weight(self, layer: int, unit: int, source: int) -> str:
         """The weight into `unit` of `layer` from `source` of the layer before."""
-        if (tied := self._layer(layer).tied) is not None:
+        if (tied := self._dense(layer).tied) is not None:
             pair = (source, unit) if tied.transposed else (unit, source)
             return self.weight(tied.layer, *pair)
         if self.sequential:
@@ -119,18 +164,18 @@ class NetworkNames:
         """The bias of a unit; `b2` where layer 2 shares one."""
         if self.sequential:
             return f"b{self._bias_numbers[layer, unit]}"
-        return f"b{layer}" if self._layer(layer).bias == "shared" else f"b{layer}_{unit}"
+        return f"b{layer}" if self._dense(layer).bias == "shared" else f"b{layer}_{unit}"
 
     def merged(self, layer: int, unit: int) -> bool:
         """Whether the unit is written in one line, without a z of its own.
 
         Sheets with sequential names write a linear output as ŷ = w₇a₃ + w₈a₄ + b₅.
         """
-        activation = self._layer(layer).activations[unit - 1]
+        if not self.sequential or layer < len(self.network.layers):
+            return False
+        activation = self._dense(layer).activations[unit - 1]
         return (
-            self.sequential
-            and layer == len(self.network.layers)
-            and self._layer(layer).batch_norm is None
+            self._dense(layer).batch_norm is None
             and isinstance(activation, RuleUse)
             and activation.name in ("identity", "linear")
         )
@@ -138,7 +183,8 @@ class NetworkNames:
     @cached_property
     def _weight_numbers(self) -> dict[tuple[int, int, int], int]:
         numbers: dict[tuple[int, int, int], int] = {}
-        for layer, row in enumerate(self.network.layers, 1):
+        for layer in range(1, len(self.network.layers) + 1):
+            row = self._dense(layer)
             pairs = [
                 (unit, source)
                 for unit in range(1, row.units + 1)
@@ -155,7 +201,8 @@ class NetworkNames:
     def _bias_numbers(self) -> dict[tuple[int, int], int]:
         numbers: dict[tuple[int, int], int] = {}
         count = 0
-        for layer, row in enumerate(self.network.layers, 1):
+        for layer in range(1, len(self.network.layers) + 1):
+            row = self._dense(layer)
             if row.bias == "none":
                 continue
             if row.bias == "shared":
@@ -166,30 +213,53 @@ class NetworkNames:
                 numbers[layer, unit] = count
         return numbers
 
+    def parameters_of(self, depth: int) -> Iterator[Parameter]:
+        """The parameters of a layer, unit by unit; a bias that it shares comes with every unit."""
+        layer = self._layer(depth)
+        if isinstance(layer, ArrayLayer):
+            yield from layer.parameters
+            return
+        for unit in range(1, layer.units + 1):
+            for source in range(1, layer.fan_in + 1):
+                if layer.connected[unit - 1][source - 1]:
+                    value = layer.weights[unit - 1][source - 1] if layer.weights else None
+                    yield Parameter(self.weight(depth, unit, source), value, "weight", unit)
+            if layer.bias == "each":
+                yield Parameter(self.bias(depth, unit), layer.biases[unit - 1], "bias", unit)
+            elif layer.bias == "shared":
+                yield Parameter(self.bias(depth, unit), layer.biases[0], "shared bias", unit)
+            if (norm := layer.batch_norm) is not None:
+                yield Parameter(self.gamma(depth, unit), norm.gamma[unit - 1], "scale", unit)
+                yield Parameter(self.beta(depth, unit), norm.beta[unit - 1], "shift", unit)
+
     def parameters(self) -> tuple[str, ...]:
-        """Every weight and bias (and γ, β of batch normalisation), unit by unit."""
-        found: dict[str, None] = {}
-        for layer, row in enumerate(self.network.layers, 1):
-            for unit in range(1, row.units + 1):
-                for source in range(1, row.fan_in + 1):
-                    if row.connected[unit - 1][source - 1]:
-                        found[self.weight(layer, unit, source)] = None
-                if row.bias != "none":
-                    found[self.bias(layer, unit)] = None
-                if row.batch_norm is not None:
-                    found[self.gamma(layer, unit)] = None
-                    found[self.beta(layer, unit)] = None
-        return tuple(found)
+        """Every weight and bias (and γ, β of batch normalisation), layer by layer."""
+        depths = range(1, len(self.network.layers) + 1)
+        return tuple(
+            dict.fromkeys(each.name for depth in depths for each in self.parameters_of(depth))
+        )
+
+    def arrays(self) -> Mapping[str, tuple[str, ...]]:
+        """What the name of an array stands for: its entries."""
+        return {
+            view.name: tuple(entry.name for entry in view.entries if isinstance(entry, Name))
+            for layer in self.network.layers
+            if isinstance(layer, ArrayLayer)
+            for view in layer.views
+        }
 
     def calculated(self) -> tuple[str, ...]:
         """z and a of every unit (one line for both where they are merged), layer by layer."""
         found: list[str] = []
         for layer, row in enumerate(self.network.layers, 1):
+            if isinstance(row, ArrayLayer):
+                found += [line.name for lines in row.lines for line in lines]
+                continue
             for unit in range(1, row.units + 1):
                 if not self.merged(layer, unit):
                     found.append(self.z(layer, unit))
                 found.append(self.a(layer, unit))
-        return tuple(found)
+        return tuple(dict.fromkeys(found))
 
     def gamma(self, layer: int, unit: int) -> str:
         return self.of_unit("gamma", layer, unit)

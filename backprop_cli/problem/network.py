@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from backprop_cli.arrays.array import Shape, count, shape_text
 from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import listed, quote
 from backprop_cli.formula.build import product, total
 from backprop_cli.formula.nodes import Name, Number
+from backprop_cli.problem.array_values import read_levels
 from backprop_cli.problem.biases import read_bias_input
 from backprop_cli.problem.cautions import warn
 from backprop_cli.problem.fields import Fields, fields
-from backprop_cli.problem.forms import Custom, Loss, Network, Value
+from backprop_cli.problem.forms import ArrayLayer, Custom, Layer, Loss, Network, Value
 from backprop_cli.problem.frozen import frozen_and_trainable
+from backprop_cli.problem.layer_place import NamedCell
 from backprop_cli.problem.layers import ReadLayers, read_layers
 from backprop_cli.problem.model import Notation, Training
-from backprop_cli.problem.names import NetworkNames
+from backprop_cli.problem.names import NetworkNames, value_names
 from backprop_cli.problem.rule_use import loss
 from backprop_cli.problem.samples import Samples, counted, read_samples
 from backprop_cli.problem.settings import check_parameters, names_of
@@ -47,13 +50,12 @@ class NetworkReader:
         bias_input = Number("1")
         if (node := top.get("bias_input")) is not None:
             bias_input = read_bias_input(node, report) or bias_input
-        inputs = self.samples.inputs
         node = top.get("layers")
         if node is None:
             report.error("missing-value", "`layers` is empty", top.key("layers"))
             self.layers = ReadLayers(structured=False)
         else:
-            self.layers = read_layers(node, report, inputs, bias_input)
+            self.layers = read_layers(node, report, self.samples, bias_input)
         self._missing_inputs()
 
     def _missing_inputs(self) -> None:
@@ -61,7 +63,7 @@ class NetworkReader:
             return
         first = self.layers.layers[0] if self.layers.layers else None
         at = self.top.key("layers")
-        if first is not None and first.weights is not None:
+        if isinstance(first, Layer) and first.weights is not None:
             self.report.error(
                 "missing-key",
                 "there are weights and no `inputs`",
@@ -107,7 +109,19 @@ class NetworkReader:
         samples = self.samples.complete(inputs, targets)
         if given is not None:
             samples = tuple(replace(sample, targets=given) for sample in samples)
-        network = Network(layers, chosen, inputs, targets, samples, upstream=given is not None)
+        network = Network(
+            layers,
+            chosen,
+            inputs,
+            targets,
+            samples,
+            upstream=given is not None,
+            inputs_shape=self.samples.inputs_shape,
+        )
+        if any(isinstance(layer, ArrayLayer) for layer in layers) and not self._can_be_named(
+            notation
+        ):
+            return ReadNetwork(None, (), (), None)
         names = NetworkNames(network, notation)
         network = replace(network, with_respect_to=self._asked(names))
         self._named_cells(names)
@@ -121,6 +135,19 @@ class NetworkReader:
         warn(self.top, self.samples, self.layers, names, self.report)
         return ReadNetwork(network, _all_names(names), frozen, trainable)
 
+    def _can_be_named(self, notation: Notation) -> bool:
+        """Names by unit, counted through the network, are those of dense layers."""
+        usual = Notation()
+        for key in ("names", "output_units", "index_order"):
+            if getattr(notation, key) != getattr(usual, key):
+                self.report.error(
+                    "wrong-form",
+                    f"`{key}: {getattr(notation, key)}` is for networks of dense layers",
+                    self.top.key("notation"),
+                    f"leave it out: names are then by layer, as `{key}: {getattr(usual, key)}` says",
+                )
+        return not self.report.failed
+
     def _upstream(self, node: Node) -> tuple[tuple[Value, ...] | None, Loss | None]:
         """`upstream: {yhat: [0.1, -0.2]}`: ∂L/∂ŷ, and the sum over g·ŷ in place of a loss."""
         for name in ("loss", "targets", "samples"):
@@ -131,11 +158,20 @@ class NetworkReader:
                     node,
                     f"leave `{name}` out, or `upstream`",
                 )
-        units = self.layers.units or 1
-        outputs, gradients = _name_list("yhat", units), _name_list("g", units)
+        shape = self.layers.shape or (1,)
+        units = count(shape)
+        outputs, gradients = value_names("yhat", shape), value_names("g", shape)
         what = "`upstream`"
         own = fields(node, self.report, what, tuple(dict.fromkeys(("yhat", *outputs))))
         whole = own.get("yhat")
+        if len(shape) > 1 and whole is not None:
+            read = read_levels(whole, self.report, what)
+            if read is None:
+                return None, None
+            if read.shape != shape:
+                self._not_like_the_outputs(what, read.shape, shape, whole)
+                return None, None
+            return read.values, _upstream_sum(gradients, outputs)
         if units > 1 and whole is not None:
             cells = items(whole, self.report, what, "numbers") or ()
         else:
@@ -148,8 +184,15 @@ class NetworkReader:
             )
             return None, None
         values = tuple(number_or_null(cell, self.report, what) for cell in cells)
-        terms = (product(Name(g), Name(yhat)) for g, yhat in zip(gradients, outputs, strict=True))
-        return values, Custom("upstream gradient", total(*terms))
+        return values, _upstream_sum(gradients, outputs)
+
+    def _not_like_the_outputs(self, what: str, found: Shape, shape: Shape, node: Node) -> None:
+        self.report.error(
+            "shape",
+            f"the outputs are {shape_text(shape)}, so {what} must be that too, not"
+            f" {shape_text(found)}",
+            node,
+        )
 
     def _asked(self, names: NetworkNames) -> tuple[str, ...]:
         """What `with_respect_to` lists: `inputs`, or any names before the loss."""
@@ -157,8 +200,10 @@ class NetworkReader:
         if node is None:
             return ()
         inputs = tuple(map(names.input, range(1, names.network.inputs + 1)))
-        known = (*inputs, *names.parameters(), *names.calculated())
-        return names_of(node, self.report, "`with_respect_to`", known, {"inputs": inputs})
+        arrays = names.arrays()
+        groups = {"inputs": inputs, **arrays, **({"x": inputs} if arrays else {})}
+        known = (*inputs, *names.parameters(), *names.calculated(), *groups)
+        return names_of(node, self.report, "`with_respect_to`", known, groups)
 
     # --- loss and targets ------------------------------------------------------------------------
 
@@ -171,6 +216,12 @@ class NetworkReader:
             return
         last = len(self.layers.layers) or 1
         for index, sample in enumerate(self.samples.samples, 1):
+            if sample.targets_shape not in ((), self.layers.shape) and sample.targets_node:
+                of = f"`targets` of sample {index}" if self.samples.listed else "`targets`"
+                self._not_like_the_outputs(
+                    of, sample.targets_shape, self.layers.shape or (units,), sample.targets_node
+                )
+                continue
             if sample.targets is None or len(sample.targets) == units:
                 continue
             if not sample.targets:
@@ -200,16 +251,16 @@ class NetworkReader:
         node = self.top.get("loss")
         if node is None:
             return None
-        units = self.layers.units
+        shape = self.layers.shape
         names: tuple[str, ...] | None = None
         renamed: Mapping[str, str] = {}
         advice = ""
-        if units is not None:
-            outputs, targets = _name_list("yhat", units), _name_list("y", units)
+        if shape is not None:
+            outputs, targets = value_names("yhat", shape), value_names("y", shape)
             names = (*outputs, *targets)
             advice = f"a loss is in the outputs and targets: {listed(names)}"
-            if units > 1:
-                every = f"with {units} outputs they are called {listed(names)}"
+            if len(outputs) > 1:
+                every = f"with {len(outputs)} outputs they are called {listed(names)}"
                 renamed = {"yhat": every, "y": every}
         chosen = loss(node, self.report, names, advice, renamed)
         if perceptron and chosen is not None:
@@ -272,6 +323,9 @@ class NetworkReader:
         """A name in place of a number has to be the one that the sheet gives."""
         for cell in self.layers.named:
             layer = names.network.layers[cell.layer - 1]
+            if isinstance(layer, ArrayLayer):
+                self._named_bias(cell, layer)
+                continue
             if cell.unit > layer.units or (cell.source or 1) > layer.fan_in:
                 continue  # the shape is wrong, which has been said
             if cell.source is not None:
@@ -287,13 +341,23 @@ class NetworkReader:
                 what = f"bias {cell.unit} of layer {cell.layer}"
                 if layer.bias == "shared":
                     what = f"the shared bias of layer {cell.layer}"
-            if cell.node.text not in (name, name[:1]):
-                self.report.error(
-                    "bad-name",
-                    f"{what} is called {quote(name)} on the worksheet, not {quote(cell.node.text)}",
-                    cell.node,
-                    f"write {quote(name)}, or its number",
-                )
+            self._check_name(cell, name, what)
+
+    def _named_bias(self, cell: NamedCell, layer: ArrayLayer) -> None:
+        """The bias number `unit` of a layer, or the one that it shares."""
+        biases = [each.name for each in layer.parameters if each.role in ("bias", "shared bias")]
+        if cell.unit <= len(biases):
+            what = f"bias {cell.unit} of layer {cell.layer}"
+            self._check_name(cell, biases[cell.unit - 1], what)
+
+    def _check_name(self, cell: NamedCell, name: str, what: str) -> None:
+        if cell.node.text not in (name, name[:1]):
+            self.report.error(
+                "bad-name",
+                f"{what} is called {quote(name)} on the worksheet, not {quote(cell.node.text)}",
+                cell.node,
+                f"write {quote(name)}, or its number",
+            )
 
     def _batch(self, network: Network, training: Training) -> None:
         samples = len(network.samples)
@@ -309,6 +373,9 @@ class NetworkReader:
                 )
         size = 0
         for layer in network.layers:
+            if isinstance(layer, ArrayLayer):
+                size += len(layer.parameters) + len(layer.lines[0])
+                continue
             size += sum(map(sum, layer.connected)) + len(layer.biases) + layer.units
             if any(is_rule(one, "softmax") for one in layer.activations):
                 size += layer.units**2
@@ -346,6 +413,12 @@ class NetworkReader:
             )
 
 
+def _upstream_sum(gradients: Sequence[str], outputs: Sequence[str]) -> Custom:
+    """Σ g·ŷ, whose slope by each output is the gradient given for it."""
+    terms = (product(Name(g), Name(yhat)) for g, yhat in zip(gradients, outputs, strict=True))
+    return Custom("upstream gradient", total(*terms))
+
+
 _NORMALISED = ("mu", "var", "zhat", "u")  # what batch normalisation calculates for each unit
 
 
@@ -355,6 +428,10 @@ def _all_names(names: NetworkNames) -> tuple[str, ...]:
     found += [names.target(index) for index in range(1, network.targets + 1)]
     found += names.parameters()
     for index, layer in enumerate(network.layers, 1):
+        if isinstance(layer, ArrayLayer):
+            found += [line.name for lines in layer.lines for line in lines]
+            found += layer.aliases
+            continue
         for unit in range(1, layer.units + 1):
             if not names.merged(index, unit):
                 found.append(names.z(index, unit))

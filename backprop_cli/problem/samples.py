@@ -6,8 +6,10 @@ import re
 from collections import Counter
 from typing import Literal
 
+from backprop_cli.arrays.array import Shape, shape_text
 from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import listed, quote
+from backprop_cli.problem.array_values import read_levels
 from backprop_cli.problem.fields import Fields, fields
 from backprop_cli.problem.forms import Sample, Value
 from backprop_cli.problem.values import Report, items, number
@@ -27,6 +29,8 @@ class ReadSample:
     targets: tuple[Value, ...] | None
     inputs_node: Node | None
     targets_node: Node | None
+    inputs_shape: Shape = ()  # of lists in lists; empty: one after the other
+    targets_shape: Shape = ()
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,11 @@ class Samples:
     @property
     def targets(self) -> int | None:
         return _usual(sample.targets for sample in self.samples)
+
+    @property
+    def inputs_shape(self) -> Shape:
+        """Of an image or a sequence, as the first sample has it; else empty."""
+        return next((each.inputs_shape for each in self.samples if each.inputs is not None), ())
 
     @property
     def have_targets(self) -> bool:
@@ -107,21 +116,21 @@ def read_samples(top: Fields, report: Report) -> Samples:
         if own.get("inputs") is None:
             report.error("missing-key", f"sample {index} has no `inputs`", row)
     read = Samples(tuple(found), listed=True)
-    _same_counts(read, report)
+    _same_counts(read, report, node)
     return read
 
 
 def _sample(own: Fields, report: Report, of: str) -> ReadSample:
     inputs, targets = own.get("inputs"), own.get("targets")
-    return ReadSample(
-        _values(inputs, "x", report, of) if inputs is not None else None,
-        _values(targets, "y", report, of) if targets is not None else None,
-        inputs,
-        targets,
-    )
+    x = _NOTHING if inputs is None else _values(inputs, "x", report, of)
+    y = _NOTHING if targets is None else _values(targets, "y", report, of)
+    return ReadSample(x[0], y[0], inputs, targets, x[1], y[1])
 
 
-def _same_counts(samples: Samples, report: Report) -> None:
+_NOTHING: tuple[None, Shape] = None, ()
+
+
+def _same_counts(samples: Samples, report: Report, at: Node) -> None:
     for what, usual in (("inputs", samples.inputs), ("targets", samples.targets)):
         with_targets = samples.have_targets
         for index, sample in enumerate(samples.samples, 1):
@@ -140,12 +149,52 @@ def _same_counts(samples: Samples, report: Report) -> None:
                     f"sample {index} has {counted(len(row), what[:-1])}, and the others have {usual}",
                     node,
                 )
+    shape = samples.inputs_shape
+    for index, sample in enumerate(samples.samples, 1):
+        if sample.inputs is not None and sample.inputs_shape != shape:
+            report.error(
+                "shape",
+                f"the inputs of sample {index} are {_levels(sample.inputs_shape)}, and those of"
+                f" sample 1 {_levels(shape)}",
+                sample.inputs_node or at,
+            )
+
+
+def _levels(shape: Shape) -> str:
+    return shape_text(shape) if shape else "one list"
 
 
 def _values(
     node: Node, letter: Literal["x", "y"], report: Report, of: str
+) -> tuple[tuple[Value, ...] | None, Shape]:
+    """Numbers in a list or by name, a number alone, lists in lists with their shape; a name or
+    `null` has no number."""
+    kind = "input" if letter == "x" else "target"
+    if not _in_levels(node):
+        return _one_list(node, letter, report, of), ()
+    read = read_levels(node, report, f"`{kind}s`{of}")
+    if read is None:
+        return _NOTHING
+    if len(read.values) > MOST_VALUES:
+        _too_many(len(read.values), kind, node, report)
+        return _NOTHING
+    return read.values, read.shape if len(read.shape) > 1 else ()
+
+
+def _in_levels(node: Node) -> bool:
+    """Whether a value is an image or a sequence: lists in lists, or its shape alone."""
+    if isinstance(node, Entries):
+        return any(key.text == "shape" for key, _ in node.entries)
+    return isinstance(node, Items) and isinstance(next(iter(node.items), None), Items)
+
+
+def _too_many(count: int, kind: str, node: Node, report: Report) -> None:
+    report.error("too-large", f"there are {count:,} {kind}s; {MOST_VALUES:,} are allowed", node)
+
+
+def _one_list(
+    node: Node, letter: Literal["x", "y"], report: Report, of: str
 ) -> tuple[Value, ...] | None:
-    """Numbers in a list or by name, a number alone; a name or `null` has no number."""
     kind = "input" if letter == "x" else "target"
     start = len(report.problems)
     cells: list[tuple[Node, str]]
@@ -159,9 +208,7 @@ def _values(
         case Entries():
             cells = _by_name(node, letter, report, of)
     if len(cells) > MOST_VALUES:
-        report.error(
-            "too-large", f"there are {len(cells):,} {kind}s; {MOST_VALUES:,} are allowed", node
-        )
+        _too_many(len(cells), kind, node, report)
         return None
     values = tuple(
         _value(cell, letter, index, len(cells), report, f"{kind}{place}{of}")

@@ -25,7 +25,8 @@ from backprop_cli.problem.fields import (
     or_nothing,
     reference,
 )
-from backprop_cli.problem.layers import MOST_LAYERS
+from backprop_cli.problem.layer_kinds import KINDS, LayerKind
+from backprop_cli.problem.layers import DENSE, MOST_LAYERS
 from backprop_cli.problem.read import EQUATION_FORM_KEYS, LAYER_FORM_KEYS
 from backprop_cli.problem.samples import MOST_SAMPLES, MOST_VALUES
 from backprop_cli.problem.settings import MARKING, NOTATION, ROUNDING
@@ -242,6 +243,7 @@ def _values(letter: str, what: str) -> Schema:
             NUMBER.schema,
             name,
             list_of(one, MOST_VALUES, minItems=1),
+            _described(reference("levels"), "An image or a sequence; or its shape alone."),
             {
                 "type": "object",
                 "patternProperties": {f"^{letter}[0-9]*$": one},
@@ -253,14 +255,76 @@ def _values(letter: str, what: str) -> Schema:
 
 
 def _layer() -> Schema:
+    """A dense layer, or one of the table of kinds."""
+    others = [_of_kind(row) for row in KINDS.values() if row.name != DENSE]
+    return {"anyOf": [_dense(), *others]}
+
+
+def _of_kind(row: LayerKind) -> Schema:
+    return mapping(
+        f"Of {row.takes}: {row.note}",
+        {
+            "kind": {"const": row.name},
+            **{field.key: or_nothing(field.schema) for field in row.fields},
+            **_moved(),
+        },
+        required=["kind"],
+    )
+
+
+def _moved() -> dict[str, Schema]:
+    names: Schema = {"anyOf": [{"type": "boolean"}, reference("names")]}
+    return {
+        "frozen": _described(names, "Parameters of this layer that stay as they are."),
+        "trainable": _described(names, "The only parameters of this layer that are updated."),
+    }
+
+
+def _biases() -> Schema:
+    bias: Schema = {"anyOf": [NUMBER.schema, {"type": "string", "pattern": "^b[0-9_]*$"}]}
+    return {
+        "description": "A list, one for each unit; a number: one shared by the layer; "
+        "none: no biases, as when numbers are there and this key is not. A layer without "
+        "numbers has one bias for each unit unless it says `none` or `shared`.",
+        "anyOf": [
+            list_of(bias, MOST_UNITS),
+            bias,
+            {"enum": ["none", "shared", "each"]},
+            {"type": ["boolean", "null"]},
+            reference("initializer"),
+        ],
+    }
+
+
+def _levels() -> Schema:
+    """Lists of numbers, one in the other, or how they are drawn."""
+    entry: Schema = NUMBER_OR_NULL
+    lists: list[Schema] = []
+    for _ in range(MOST_LEVELS):
+        entry = {"type": "array", "minItems": 1, "items": entry}
+        lists.append(entry)
+    alone = mapping("Without numbers.", {"shape": _shape()}, required=["shape"])
+    drawn: Schema = {
+        "type": "object",
+        "required": ["init"],
+        "properties": {"init": {"type": "string"}, "shape": _shape(), "seed": {"type": "integer"}},
+    }
+    return {"anyOf": [*lists, alone, drawn, NUMBER_OR_NULL]}
+
+
+def _by_gate() -> Schema:
+    gates: Schema = {"type": "object", "additionalProperties": reference("levels")}
+    return {"anyOf": [reference("levels"), gates, {"const": "none"}]}
+
+
+def _dense() -> Schema:
     weight: Schema = {
         "anyOf": [NUMBER.schema, {"type": "null"}, {"type": "string", "pattern": "^w[0-9_]*$"}]
     }
-    bias: Schema = {"anyOf": [NUMBER.schema, {"type": "string", "pattern": "^b[0-9_]*$"}]}
-    names: Schema = {"anyOf": [{"type": "boolean"}, reference("names")]}
     return mapping(
         "One layer of units. `weights` with numbers, or `units` for a layer without.",
         {
+            "kind": {"const": DENSE},
             "activation": {
                 "description": "For every unit, or a list of one for each.",
                 "anyOf": [
@@ -292,18 +356,7 @@ def _layer() -> Schema:
                     {"type": "null"},
                 ],
             },
-            "biases": {
-                "description": "A list, one for each unit; a number: one shared by the layer; "
-                "none: no biases, as when numbers are there and this key is not. A layer without "
-                "numbers has one bias for each unit unless it says `none` or `shared`.",
-                "anyOf": [
-                    list_of(bias, MOST_UNITS),
-                    bias,
-                    {"enum": ["none", "shared", "each"]},
-                    {"type": ["boolean", "null"]},
-                    reference("initializer"),
-                ],
-            },
+            "biases": reference("biases"),
             "bias_input": or_nothing(reference("bias_input")),
             "add": {
                 "description": "The layer below whose output is added to z, or `inputs`.",
@@ -312,8 +365,7 @@ def _layer() -> Schema:
             "batch_norm": _described(
                 BATCH_NORM, "Normalise each unit's z over the batch, before the activation."
             ),
-            "frozen": _described(names, "Parameters of this layer that stay as they are."),
-            "trainable": _described(names, "The only parameters of this layer that are updated."),
+            **_moved(),
         },
     )
 
@@ -375,7 +427,7 @@ def _properties() -> dict[str, Schema]:
             "type": "object",
             "minProperties": 1,
             "description": "The gradient of the outputs in place of a loss: {yhat: [0.1, -0.2]}.",
-            "patternProperties": {"^yhat[0-9]*$": _values("g", "One for each output.")},
+            "patternProperties": {"^yhat[0-9_]*$": _values("g", "One for each output.")},
             "additionalProperties": False,
         },
         "bias_input": reference("bias_input"),
@@ -477,6 +529,9 @@ def problem_schema() -> Schema:
             "optimizer": _optimizer(),
             "initializer": _initializer(),
             "array": _array(),
+            "levels": _levels(),
+            "by_gate": _by_gate(),
+            "biases": _biases(),
             "layer": _layer(),
             "names": {"anyOf": [TEXT, list_of(TEXT)], "description": "Names; globs allowed."},
             "bias_input": {

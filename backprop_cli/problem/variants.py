@@ -31,8 +31,9 @@ from backprop_cli.problem.fields import (
     several,
     whole,
 )
-from backprop_cli.problem.forms import Equations, Network
+from backprop_cli.problem.forms import ArrayLayer, Equations, Layer, Network
 from backprop_cli.problem.formulas import plain_name
+from backprop_cli.problem.layer_kinds import LETTERS, drawn
 from backprop_cli.problem.model import Cell, Choice, Draw, Notation, OneHot, Requirement, Variants
 from backprop_cli.problem.names import NetworkNames
 from backprop_cli.problem.settings import is_pattern, matcher
@@ -350,14 +351,19 @@ def _layered(top: Fields, names: NetworkNames) -> Iterator[Cell]:
     layers = top.get("layers")
     for depth, node in enumerate(layers.items if isinstance(layers, Items) else (), 1):
         if isinstance(node, Entries):
-            yield from _layer({key.text: value for key, value in node.entries}, depth, names)
+            held = {key.text: value for key, value in node.entries}
+            layer = names.network.layers[depth - 1]
+            if isinstance(layer, ArrayLayer):
+                yield from _array_layer(held, depth, names)
+            else:
+                yield from _layer(held, depth, layer, names)
 
 
 def _list_of(node: Node | None, section: str, name: object, sample: int | None) -> Iterator[Cell]:
     assert callable(name)
     match node:
-        case Items(_, cells):
-            for index, cell in enumerate(cells, 1):
+        case Items():
+            for index, cell in enumerate(_row_by_row(node), 1):
                 yield from _cell(name(index), section, cell, sample)
         case Entries():
             yield from _named(node, section, sample)
@@ -367,7 +373,35 @@ def _list_of(node: Node | None, section: str, name: object, sample: int | None) 
             return
 
 
-def _layer(held: dict[str, Node], depth: int, names: NetworkNames) -> Iterator[Cell]:
+def _row_by_row(node: Node) -> Iterator[Node]:
+    """The single values in lists of lists, in order."""
+    if isinstance(node, Items):
+        for item in node.items:
+            yield from _row_by_row(item)
+    else:
+        yield node
+
+
+def _array_layer(held: dict[str, Node], depth: int, names: NetworkNames) -> Iterator[Cell]:
+    """The numbers of a layer between arrays; those of a gate stand under its letter."""
+    arrays = names.arrays()
+    for key, first in LETTERS.items():
+        node = held.get(key)
+        if node is None or drawn(node):
+            continue
+        section = "biases" if key.endswith("biases") else "weights"
+        parts = {first: node}
+        if isinstance(node, Entries):
+            parts = {part.text: value for part, value in node.entries}
+        for letters, part in parts.items():
+            own = arrays.get(f"{first}{letters}{depth}") or arrays.get(f"{letters}{depth}")
+            if own is None:  # one number that a layer shares has no array
+                own = (f"{letters}{depth}",)
+            for name, cell in zip(own, _row_by_row(part), strict=False):
+                yield from _cell(name, section, cell)
+
+
+def _layer(held: dict[str, Node], depth: int, layer: Layer, names: NetworkNames) -> Iterator[Cell]:
     weights, biases = held.get("weights"), held.get("biases")
     for unit, row in enumerate(weights.items if isinstance(weights, Items) else (), 1):
         if isinstance(row, Items):
@@ -377,5 +411,5 @@ def _layer(held: dict[str, Node], depth: int, names: NetworkNames) -> Iterator[C
     if isinstance(biases, Items):
         for unit, cell in enumerate(biases.items, 1):
             yield from _cell(names.bias(depth, unit), "biases", cell)
-    elif names.network.layers[depth - 1].bias == "shared":
+    elif layer.bias == "shared":
         yield from _cell(names.bias(depth, 1), "biases", biases)

@@ -433,7 +433,7 @@ TABLE = [
     (one_layer("weights: [[1,5, 2]], activation: relu"), "shape", "[[1,5, 2]]", "write 1.5 for"),
     (network(targets="[0,5]"), "shape", "[0,5]", "write 0.5"),
     (network(inputs="[1; 2]"), "not-a-number", "1; 2", "comma between two numbers"),
-    (network(inputs="[[1, 2]]"), "not-a-number", "[1, 2]", "leave the inner brackets out"),
+    (network(inputs="[[1, 2]]"), "shape", "[[1, 2]]", "leave the inner brackets out"),
     (network(lr="0.1"), "unknown-key", "lr", "did you mean `learning_rate`?"),
     (network(outputs="[1]"), "unknown-key", "outputs", "did you mean `targets`?"),
     (network(optimizer="adam"), "unknown-key", "optimizer", "`training: {optimizer: adam"),

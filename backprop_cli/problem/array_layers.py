@@ -1,0 +1,337 @@
+"""Layers that are equations between arrays, while they are read and written out.
+
+A row of `layer_kinds` reads its keys and writes its equations with a `Making`; what comes out is an
+`ArrayLayer` of equations between numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import field, replace
+from itertools import islice
+from typing import NoReturn
+
+from backprop_cli.arrays.array import Array, Shape, View, count, entry_names, named, shape_text
+from backprop_cli.arrays.expand import Expansion, tidy
+from backprop_cli.arrays.language import INDEX, read_formula
+from backprop_cli.arrays.workshop import Workshop
+from backprop_cli.dataclass import dataclass
+from backprop_cli.formula.build import rebuild, rename
+from backprop_cli.formula.nodes import Call, Formula, Name, Number, Product
+from backprop_cli.problem.array_values import read_levels
+from backprop_cli.problem.biases import Biases
+from backprop_cli.problem.fields import Fields
+from backprop_cli.problem.forms import (
+    Activation,
+    ArrayLayer,
+    Custom,
+    Line,
+    Parameter,
+    Role,
+    RuleUse,
+    Value,
+)
+from backprop_cli.problem.layer_place import LayerPlace
+from backprop_cli.problem.values import Report
+from backprop_cli.problem.yaml_tree import Node
+from backprop_cli.rules.activations import ACTIVATIONS
+
+
+class Refused(Exception):
+    """A layer cannot be written; why has been reported."""
+
+
+@dataclass(frozen=True)
+class Handed:
+    """What comes into a layer: an array by its name, and what a sentence calls its giver.
+
+    `axes` counts the levels that windows move along, where that is known: 2 of an image, 1 of a
+    signal with channels, 0 where each row is something by itself, as in a sequence.
+    """
+
+    name: str
+    shape: Shape
+    entries: tuple[str, ...]
+    giver: str
+    axes: int | None = None
+    recurrent: bool = False
+
+    @property
+    def words(self) -> str:
+        """`layer 1 gives 2×4×4`, `the input is a vector of 3`."""
+        return f"{self.giver} {shape_text(self.shape)}"
+
+
+@dataclass
+class Writer:
+    """The equations between arrays of a whole network; each layer goes on from the ones below."""
+
+    expansion: Expansion = field(default_factory=lambda: Expansion(Workshop(set())))
+
+    def know(self, handed: Handed) -> None:
+        """An array that no equation here calculates: inputs, the units of a dense layer."""
+        entries = tuple(map(Name, handed.entries))
+        self.expansion.known[handed.name] = Array(handed.shape, entries)
+
+
+@dataclass
+class Making:
+    """A layer while its equations are written. Names are made of letters and the layer's number;
+    `place` is the group that equations are shown under, `split` gives each entry of the first
+    level a group of its own."""
+
+    at: LayerPlace
+    own: Fields
+    below: Handed
+    writer: Writer
+    tokens: tuple[tuple[Value, ...], ...] = ()  # the inputs of each sample, where they choose rows
+    place: int = 1
+    split: bool = False
+    parameters: list[Parameter] = field(default_factory=list)
+    given: dict[str, Value] = field(default_factory=dict)
+    lines: list[Line] = field(default_factory=list)
+    of_samples: tuple[tuple[Line, ...], ...] = ()
+    views: list[View] = field(default_factory=list)
+    activations: list[Activation] = field(default_factory=list)
+    drawn: list[str] = field(default_factory=list)
+    places: list[str] = field(default_factory=list)
+    axes: int | None = None
+    recurrent: bool = False
+
+    @property
+    def report(self) -> Report:
+        return self.at.report
+
+    def name(self, letters: str, time: int | None = None) -> str:
+        """`w2`, `f1_3`."""
+        return f"{letters}{self.at.index}" + ("" if time is None else f"_{time}")
+
+    def shape(self, name: str) -> Shape:
+        return self.writer.expansion.known[name].shape
+
+    def refuse(
+        self, code: str, message: str, node: Node | None, help: str | None = None
+    ) -> NoReturn:
+        """Report a mistake and give the layer up."""
+        self.report.error(code, message, node or self.at.node, help)
+        raise Refused
+
+    # --- what is given -------------------------------------------------------------------------------
+
+    def array(
+        self, node: Node, what: str, known: Shape | None = None
+    ) -> tuple[Shape, tuple[Value, ...]]:
+        """The numbers of a key, of the shape `known` where that follows from the rest."""
+        found = read_levels(node, self.report, f"{what} of {self.at}", self.at.index, known)
+        if found is None:
+            raise Refused
+        if found.drawn:
+            self.drawn.append(found.drawn)
+        if known is not None and found.shape != known:
+            turned = found.shape == known[::-1] and len(known) == 2
+            self.refuse(
+                "shape",
+                f"{what} of {self.at} must be {shape_text(known)}, not {shape_text(found.shape)}",
+                node,
+                "rows and columns are exchanged" if turned else None,
+            )
+        return found.shape, found.values
+
+    def parameter(
+        self,
+        letters: str,
+        shape: Shape,
+        values: Iterable[Value],
+        role: Role,
+        place: int | None = None,
+    ) -> str:
+        """An array of parameters; each entry of the first level has a group of its own unless a
+        `place` is said."""
+        name = self.name(letters)
+        array = named(name, shape)
+        size = count(shape[1:])
+        entries = entry_names(name, shape)
+        for at, (entry, value) in enumerate(zip(entries, values, strict=True)):
+            self.parameters.append(Parameter(entry, value, role, place or at // size + 1))
+        self.writer.expansion.known[name] = array
+        self.views.append(View(name, shape, array.entries))
+        return name
+
+    def biases(self, read: Biases | None, place: int | None = None) -> str | None:
+        """One for each unit or channel, or one parameter `b2` that all share."""
+        if read is None:
+            raise Refused
+        if read.kind == "none":
+            return None
+        if read.drawn:
+            self.drawn.append(f"biases {read.drawn}")
+        if read.kind == "each":
+            return self.parameter("b", (len(read.values),), read.values, "bias", place)
+        name = self.name("b")
+        self.parameters.append(Parameter(name, read.values[0], "shared bias", len(self.places) + 1))
+        self.places.append(f"Layer {self.at.index}, shared bias")
+        self.writer.expansion.known[name] = Array((), (Name(name),))
+        return name
+
+    def state(self, letters: str, values: Sequence[Value] | None, units: int) -> None:
+        """What a recurrence begins with: given numbers, or zeros."""
+        name = self.name(letters, 0)
+        entries: tuple[Formula, ...] = (Number("0"),) * units
+        if values is not None:
+            names = entry_names(name, (units,))
+            self.given.update(zip(names, values, strict=True))
+            entries = tuple(map(Name, names))
+        self.writer.expansion.known[name] = Array((units,), entries)
+        self.views.append(View(name, (units,), entries))
+
+    # --- equations -----------------------------------------------------------------------------------
+
+    def write(self, name: str, text: str, shown: str | None = None, is_sum: bool = False) -> None:
+        """An equation between arrays. `shown` is what its family is called by: `f_t` for each t.
+
+        Raises ArrayError.
+        """
+        expansion = self.writer.expansion
+        formula = read_formula(text, expansion.known, (), None).formula
+        done, views = len(expansion.shop.equations), len(expansion.shop.views)
+        expansion.write(name, formula, shown or text)
+        new = list(islice(expansion.shop.equations.items(), done, None))
+        size = len(new) // self.shape(name)[0] if self.shape(name) else 1
+        for at, (entry, written) in enumerate(new):
+            place = at // size + 1 if self.split else self.place
+            self.lines.append(Line(entry, written, place, is_sum))
+        self._keep(expansion.shop.views[views:])
+
+    def _keep(self, views: Iterable[View]) -> None:
+        for view in views:
+            equation = None if view.equation is None else tidy(view.equation)
+            self.views.append(replace(view, equation=equation))
+
+    def activate(self, name: str, use: Activation, of: str, shown: str | None = None) -> None:
+        """An activation of every entry of an array, or of its rows."""
+        expansion = self.writer.expansion
+        scores = expansion.known[of]
+        names = entry_names(name, scores.shape)
+        inside = [entry.name for entry in scores.entries if isinstance(entry, Name)]
+        width = scores.shape[-1] if isinstance(use, RuleUse) and _layerwise(use) else 1
+        size = len(names) // scores.shape[0]
+        expansion.shop.charge(len(names), 2 * width)
+        for at, entry in enumerate(names):
+            start = at - at % width
+            place = at // size + 1 if self.split else self.place
+            row = tuple(inside[start : start + width])
+            self.lines.append(Line(entry, None, place, activation=use, scores=row, own=at - start))
+        array = named(name, scores.shape)
+        expansion.known[name] = array
+        equation = _applied(use, Name(of))
+        text = shown or f"{use.name}({of})"
+        self.views.append(View(name, array.shape, array.entries, equation, text))
+
+    def pass_on(self, name: str, text: str) -> None:
+        """An array whose entries are quantities that have a name: nothing is calculated."""
+        expansion = self.writer.expansion
+        formula = read_formula(text, expansion.known, (), None).formula
+        value = expansion.value(formula)
+        expansion.known[name] = value
+        self.views.append(View(name, value.shape, value.entries, formula, text))
+
+    def looked_up(self, name: str, shape: Shape, table: str) -> None:
+        """An array of rows of a table, which the inputs number; its lines are in `of_samples`."""
+        array = named(name, shape)
+        self.writer.expansion.known[name] = array
+        x = self.below.name
+        equation = Call(INDEX, (Name(table), Name(x)))
+        self.views.append(View(name, shape, array.entries, equation, f"{table}[{x}]"))
+
+    def stacked(self, letters: str, times: range) -> str:
+        """The rows of all times as one array."""
+        name = self.name(letters)
+        rows = [self.name(letters, time) for time in times]
+        first = next(view for view in self.views if view.name == rows[-1])
+        entries = tuple(e for row in rows for e in self.writer.expansion.known[row].entries)
+        shape = (len(rows), *first.shape)
+        self.writer.expansion.known[name] = Array(shape, entries)
+        self.views.append(View(name, shape, entries, first.equation, first.text))
+        return name
+
+    # --- the layer -----------------------------------------------------------------------------------
+
+    def layer(self, kind: str, out: str) -> ArrayLayer:
+        """What has been written, and the array `out` handed on."""
+        array = self.writer.expansion.known[out]
+        outputs = tuple(entry.name for entry in array.entries if isinstance(entry, Name))
+        own = self.name("a")
+        inner = entry_names(own, array.shape)
+        return ArrayLayer(
+            kind=kind,
+            fan_in=count(self.below.shape),
+            shape=array.shape,
+            outputs=outputs,
+            parameters=tuple(self.parameters),
+            lines=self.of_samples or (tuple(self.lines),),
+            places=tuple(self.places) or (f"Layer {self.at.index}",),
+            views=tuple(self.views),
+            given=self.given,
+            aliases={a: b for a, b in zip(inner, outputs, strict=True) if out == own and a != b},
+            activations=tuple(self.activations),
+            axes=self.axes,
+            recurrent=self.recurrent,
+            initialised="; ".join(dict.fromkeys(self.drawn)) or None,
+        )
+
+
+def as_output(layer: ArrayLayer, names: Sequence[str], view: str) -> ArrayLayer:
+    """The last layer of a network: what it hands on is called ŷ, and is still read as a3_1.
+
+    Where it is the outputs of a recurrence, or only passed on, its names stay and ŷ is read for
+    them.
+    """
+    calculated = {line.name for each in layer.lines for line in each}
+    if layer.recurrent or not calculated.issuperset(layer.outputs):
+        aliases = dict(zip(names, layer.outputs, strict=True))
+        return replace(layer, aliases={**layer.aliases, **aliases})
+    new = dict(zip(layer.outputs, names, strict=True))
+
+    def renamed(formula: Formula) -> Formula:
+        return rename(formula, lambda name: new.get(name, name))
+
+    own = next(each.name for each in layer.views if each.entries[0] == Name(layer.outputs[0]))
+    return replace(
+        layer,
+        outputs=tuple(names),
+        lines=tuple(
+            tuple(replace(line, name=new.get(line.name, line.name)) for line in each)
+            for each in layer.lines
+        ),
+        views=tuple(
+            replace(each, name=view if each.name == own else each.name,
+                    entries=tuple(map(renamed, each.entries)))
+            for each in layer.views
+        ),
+        aliases=dict(zip(layer.outputs, names, strict=True)),
+    )  # fmt: skip
+
+
+def _layerwise(use: RuleUse) -> bool:
+    return ACTIVATIONS[use.name].layerwise
+
+
+def _applied(use: Activation, inside: Name) -> Formula:
+    """g(z) of a whole array."""
+    match use:
+        case RuleUse("identity"):
+            return inside
+        case RuleUse(name, options):
+            row = ACTIVATIONS[name]
+            return Call(name, (inside,)) if row.layerwise else row.call(inside, options)
+        case Custom(_, formula):
+            return _by_twos(rename(formula, lambda name: inside.name if name == "z" else name))
+
+
+def _by_twos(formula: Formula) -> Formula:
+    """Products as formulas between arrays have them: of two factors."""
+    match formula:
+        case Product((*first, last)) if len(first) > 1:
+            return Product((_by_twos(Product(tuple(first))), _by_twos(last)))
+        case _:
+            return rebuild(formula, _by_twos)

@@ -1,0 +1,727 @@
+"""The kinds of layers beside the dense one: a row each, with its keys and the equations it writes.
+
+From the keys come the reader, the JSON Schema and the table of the reference; from the equations,
+which are written between arrays, come the steps and everything that reads steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
+
+from backprop_cli.arrays.array import Shape, count, entry_name, shape_text
+from backprop_cli.dataclass import dataclass
+from backprop_cli.diagnostics import listed, quote
+from backprop_cli.formula.nodes import Name, Number
+from backprop_cli.problem.array_layers import Making
+from backprop_cli.problem.biases import read_biases
+from backprop_cli.problem.fields import (
+    Field,
+    Fields,
+    Kind,
+    fields,
+    number_of,
+    reference,
+    selected,
+    whole,
+)
+from backprop_cli.problem.forms import Activation, Line, RuleUse, Value
+from backprop_cli.problem.rule_use import activation
+from backprop_cli.problem.samples import counted
+from backprop_cli.problem.unit_activations import is_rule, listed_activations
+from backprop_cli.problem.values import Report, number_or_null
+from backprop_cli.problem.weights import MOST_UNITS
+from backprop_cli.problem.yaml_tree import Entries, Items, Node, Scalar
+from backprop_cli.rules.written import NOT_NEGATIVE
+
+MOST_TIMES = 100
+LARGEST = 1_000  # of a window, a stride, a rim
+COMMON = ("frozen", "trainable")  # keys of every layer
+
+
+@dataclass(frozen=True)
+class LayerKind:
+    """A row: `takes` says of what, `note` what it does. `write` gets what a layer says under the
+    keys of its `fields`, writes the equations, and returns the name of the array handed on.
+
+    `axes` as in `Handed`.
+    """
+
+    name: str
+    takes: str
+    note: str
+    fields: tuple[Field[Any], ...]
+    write: Callable[[Making, Mapping[str, Any]], str]
+    axes: int | None = None
+
+    def settings(self, own: Fields) -> Mapping[str, Any]:
+        """What a layer says under each key."""
+        return {row.key: own[row] for row in self.fields}
+
+
+# --- keys ---------------------------------------------------------------------------------------------
+
+
+def _as_it_is(name: str, words: str) -> Kind[Node]:
+    """What can be read only with the rest of the layer; its schema has a name of its own."""
+    return Kind(lambda node, report, what: node, reference(name), words)
+
+
+LEVELS = _as_it_is("levels", "lists of numbers")
+BY_GATE = _as_it_is("by_gate", "lists of numbers for each gate")
+LETTERS: Mapping[str, str] = {
+    "kernels": "w",
+    "weights": "w",
+    "recurrent": "u",
+    "biases": "b",
+    "recurrent_biases": "bu",
+}
+"""How the names of the parameters begin whose numbers a key holds; the letter of a gate follows."""
+
+
+def _activation(node: Node, report: Report, what: str) -> Activation | None:
+    if isinstance(node, Items):
+        report.error(
+            "not-text", f"{what} is one, for all that the layer calculates", node,
+            "write its name without brackets",
+        )  # fmt: skip
+        return None
+    return activation(node, report)
+
+
+def _applied(about: str) -> Field[Activation | None]:
+    return Field(
+        "activation", Kind(_activation, reference("activation"), "an activation"), None, about
+    )
+
+
+ACTIVATION = _applied("Applied to every number.")
+BIASES = Field(
+    "biases",
+    _as_it_is("biases", "a number for each, one for all, or none"),
+    None,
+    "One for each output channel or unit, or one number for all.",
+)
+STRIDE = Field("stride", whole(1, LARGEST), 1, "How far the window moves.")
+UNITS = Field("units", whole(1, MOST_UNITS), None, "How many; needed where no weights say it.")
+
+
+# --- windows over signals and images --------------------------------------------------------------------
+
+
+def _channels(made: Making, levels: int, what: str) -> tuple[int, Shape]:
+    """How many channels come in (0: the level is not there), and the sizes behind them."""
+    shape = made.below.shape
+    if len(shape) not in (levels, levels + 1):
+        made.refuse(
+            "shape",
+            f"{made.at} takes {what}, and {made.below.words}",
+            made.own.key("kind"),
+            "an image is rows of numbers: `inputs: [[1, 0], [0, 1]]`" if levels == 2 else None,
+        )
+    return (shape[0] if len(shape) > levels else 0), shape[-levels:]
+
+
+def _of_first(name: str) -> str:
+    return f"{name}[1]"
+
+
+def _convolution(levels: int) -> Callable[[Making, Mapping[str, Any]], str]:
+    what = "an image, or channels of images" if levels == 2 else "a signal, or channels of signals"
+    sizes_in_words = "rows × columns" if levels == 2 else "width"
+
+    def write(made: Making, settings: Mapping[str, Any]) -> str:
+        channels, sizes = _channels(made, levels, what)
+        node: Node | None = settings["kernels"]
+        if node is None:
+            made.refuse(
+                "missing-key", f"{made.at} has no `kernels`", made.at.node,
+                "`kernels: [[[1, 0], [0, -1]]]` is one kernel of 2×2"
+                if levels == 2
+                else "`kernels: [[1, -1]]` is one kernel of width 2",
+            )  # fmt: skip
+        shape, values = made.array(node, "`kernels`")
+        full = f"output channels × input channels × {sizes_in_words}"
+        if channels > 1 and len(shape) != levels + 2:
+            made.refuse(
+                "shape",
+                f"`kernels` of {made.at} must be {full}, for {made.below.words}; these have"
+                f" {counted(len(shape), 'level')}",
+                node,
+            )
+        if len(shape) == levels:
+            shape = (1, *shape)
+        if len(shape) == levels + 2 and shape[1] == 1 and channels <= 1:
+            shape = (shape[0], *shape[2:])
+        expected = levels + (2 if channels > 1 else 1)
+        if len(shape) != expected or (channels > 1 and shape[1] != channels):
+            less = "" if channels > 1 else ", the input channels left out where there is one"
+            made.refuse(
+                "shape",
+                f"`kernels` of {made.at} must be {full}{less}: {made.below.words}, and these are"
+                f" {shape_text(shape)}",
+                node,
+            )
+        stride, padding, window = settings["stride"], settings["padding"], shape[-levels:]
+        if any(wide > size + 2 * padding for wide, size in zip(window, sizes, strict=True)):
+            made.refuse(
+                "shape",
+                f"the window of {made.at} is {_sizes(window)}, larger than {_sizes(sizes)}"
+                + (f" with {padding} around it" if padding else ""),
+                node,
+                "give a smaller kernel or more `padding`",
+            )
+        kernels = shape[0]
+        use = _one_activation(made, settings)
+        made.places += _places(made, "channel", kernels)
+        made.split = kernels > 1
+        w = made.parameter("w", shape, values, "weight")
+        read = read_biases(
+            made.own.get("biases"), made.at, kernels, count(shape[1:]), None in values, "channel"
+        )
+        b = made.biases(read)
+        x = _of_first(made.below.name) if channels == 1 else made.below.name
+        options = (f", stride={stride}" if stride > 1 else "") + (
+            f", padding={padding}" if padding else ""
+        )
+        text = f"conv{levels}d({x}, {w if kernels > 1 else _of_first(w)}{options})"
+        if b is not None and made.shape(b):
+            b = (
+                f"reshape({b}, {', '.join(map(str, (kernels, *(1,) * levels)))})"
+                if made.split
+                else _of_first(b)
+            )
+        text += f" + {b}" if b else ""
+        return _activated(made, text, use)
+
+    return write
+
+
+def _sizes(sizes: Shape) -> str:
+    return "×".join(map(str, sizes))
+
+
+def _places(made: Making, what: str, many: int) -> list[str]:
+    layer = f"Layer {made.at.index}"
+    return [f"{layer}, {what} {at}" for at in range(1, many + 1)] if many > 1 else [layer]
+
+
+def _one_activation(made: Making, settings: Mapping[str, Any], softmax: bool = False) -> Activation:
+    use: Activation | None = settings["activation"]
+    if made.own.get("activation") is None:
+        (use,) = listed_activations(made.own, made.at)
+    if use is None:
+        use = RuleUse("identity")  # it is wrong, which has been said
+    if is_rule(use, "softmax") and not softmax:
+        made.refuse(
+            "out-of-range", f"softmax in {made.at} has no units to choose among",
+            made.own.get("activation"),
+            "put it on a dense layer, behind `{kind: flatten}`",
+        )  # fmt: skip
+    made.activations.append(use)
+    return use
+
+
+def _activated(made: Making, text: str, use: Activation) -> str:
+    """z as it is written, and a = g(z)."""
+    z, a = made.name("z"), made.name("a")
+    made.write(z, text, is_sum=True)
+    made.activate(a, use, z)
+    return a
+
+
+def _pooling(name: str) -> Callable[[Making, Mapping[str, Any]], str]:
+    def write(made: Making, settings: Mapping[str, Any]) -> str:
+        shape, x, a = made.below.shape, made.below.name, made.name("a")
+        signals = len(shape) == 2 and made.below.axes == 1
+        levels = 1 if signals or len(shape) == 1 else 2
+        channels, sizes = _channels(made, levels, "a signal, an image, or channels of them")
+        size = settings["size"]
+        stride = settings["stride"] or size
+        if any(size > each for each in sizes):
+            made.refuse(
+                "shape",
+                f"the window of {made.at} is {_sizes((size,) * levels)}, larger than {_sizes(sizes)}",
+                made.own.key("size"),
+            )
+        made.places += _places(made, "channel", channels)
+        made.split, made.axes = channels > 1, levels
+        options = f", {size}" + (f", stride={stride}" if stride != size else "")
+        if signals:
+            each = ", ".join(f"{name}({x}[{c}]{options})" for c in range(1, channels + 1))
+            made.write(a, f"stack({each})")
+        else:
+            made.write(a, f"{name}({_of_first(x) if channels == 1 else x}{options})")
+        return a
+
+    return write
+
+
+def _flatten(made: Making, settings: Mapping[str, Any]) -> str:
+    made.pass_on(made.name("a"), f"flatten({made.below.name})")
+    return made.name("a")
+
+
+# --- rows: normalisation, embedding ----------------------------------------------------------------------
+
+
+def _layer_norm(made: Making, settings: Mapping[str, Any]) -> str:
+    """(x − μ)/√(σ² + ε), then γ and β: over a vector, or each row by itself."""
+    shape, x = made.below.shape, made.below.name
+    if len(shape) > 2:
+        made.refuse(
+            "shape", f"{made.at} takes a vector or rows, and {made.below.words}",
+            made.own.key("kind"), "put `{kind: flatten}` before it",
+        )  # fmt: skip
+    rows = len(shape) == 2
+    made.places += _places(made, "row", shape[0] if rows else 1)
+    made.split = False
+    width = shape[-1]
+    last = len(made.places) + 1
+    if rows:
+        made.places.append(f"Layer {made.at.index}, γ and β")
+    for letters, default, role in (("gamma", "1", "scale"), ("beta", "0", "shift")):
+        node: Node | None = settings[letters]
+        values: Sequence[Value] = (Number(default),) * width
+        if isinstance(node, Scalar):
+            values = (number_or_null(node, made.report, f"{quote(letters)} of {made.at}"),) * width
+        elif node is not None:
+            _, values = made.array(node, quote(letters), (width,))
+        made.parameter(letters, (width,), values, cast(Any, role), last if rows else 1)
+    made.split = rows
+    names = {each: made.name(each) for each in ("mu", "var", "zhat", "gamma", "beta", "a")}
+    mu, var, hat = names["mu"], names["var"], names["zhat"]
+    axis = ", axis=-1" if rows else ""
+
+    def column(name: str) -> str:
+        return f"reshape({name}, {shape[0]}, 1)" if rows else name
+
+    epsilon = settings["epsilon"].text
+    made.write(mu, f"mean({x}{axis})")
+    made.write(var, f"mean(({x} - {column(mu)})^2{axis})")
+    made.write(hat, f"({x} - {column(mu)}) / sqrt({column(var)} + {epsilon})")
+    made.write(names["a"], f"{names['gamma']} * {hat} + {names['beta']}")
+    return names["a"]
+
+
+def _embedding(made: Making, settings: Mapping[str, Any]) -> str:
+    """The rows of a table that the inputs number: a row for each, in the order of the inputs."""
+    node: Node | None = settings["weights"]
+    if node is None:
+        made.refuse(
+            "missing-key", f"{made.at} has no `weights`", made.at.node,
+            "a row for each token: `weights: [[0.1, 0.2], [0.5, -0.3]]`",
+        )  # fmt: skip
+    if made.at.index > 1 or len(made.below.shape) > 1:
+        made.refuse(
+            "shape", f"{made.at} takes the numbers of tokens: the inputs, as one list",
+            made.own.key("kind"), "`inputs: [2, 4, 2]`, and the embedding as the first layer",
+        )  # fmt: skip
+    shape, values = made.array(node, "`weights`")
+    if len(shape) != 2:
+        made.refuse(
+            "shape",
+            f"`weights` of {made.at} must be rows, one for each token, not {shape_text(shape)}",
+            node,
+        )
+    many, width = shape
+    w = made.parameter("w", shape, values, "weight")
+    layer = f"Layer {made.at.index}"
+    made.places += [f"{layer}, token {token}" for token in range(1, many + 1)]
+    a = made.name("a")
+    single = len(made.below.entries) == 1
+    out: Shape = (width,) if single else (len(made.below.entries), width)
+    for position, tokens in enumerate(made.tokens, 1):
+        of = f" of sample {position}" if len(made.tokens) > 1 else ""
+        lines: list[Line] = []
+        for at, token in enumerate(tokens, 1):
+            if token is None or token.value.denominator != 1 or not 1 <= token.value <= many:
+                shown = "a token without a number" if token is None else token.text
+                made.refuse(
+                    "out-of-range",
+                    f"input {at}{of} must be the number of a row of `weights` of {made.at}, from 1"
+                    f" to {many}, not {shown}",
+                    made.own.key("kind"),
+                    "tokens are counted from 1",
+                )
+                continue
+            row = int(token.value)
+            for column in range(width):
+                place = (column,) if single else (at - 1, column)
+                source = entry_name(w, (row - 1, column))
+                lines.append(Line(entry_name(a, place), Name(source), row))
+        made.of_samples += (tuple(lines),)
+    made.looked_up(a, out, w)
+    return a
+
+
+# --- rows of a sequence, and recurrence --------------------------------------------------------------
+
+
+def _rows(made: Making, settings: Mapping[str, Any]) -> str:
+    """A dense layer on every row of a sequence, with the same weights: z = x Wᵀ + b."""
+    times, features = made.below.shape
+    given: Node | None = settings["weights"]
+    w = _matrix(made, given, "`weights`", settings["units"], features)
+    units = len(w) // features
+    use = _one_activation(made, settings, softmax=True)
+    made.split = True
+    made.places += [f"Layer {made.at.index}, row {row}" for row in range(1, times + 1)]
+    made.places.append(f"Layer {made.at.index}, parameters")
+    place = len(made.places)
+    weights = made.parameter("w", (units, features), w, "weight", place)
+    read = read_biases(made.own.get("biases"), made.at, units, features, given is None)
+    b = made.biases(read, place=place)
+    text = f"{made.below.name} @ transpose({weights})"
+    if times == units == 1:  # a product of 1×1 is a number, and this stays a row
+        text = f"reshape({text}, 1, 1)"
+    text += f" + {b}" if b else ""
+    return _activated(made, text, use)
+
+
+def _matrix(
+    made: Making, node: Node | None, what: str, units: int | None, columns: int
+) -> tuple[Value, ...]:
+    """A row for each unit, a column for each number that comes in."""
+    if isinstance(node, Items):
+        units = units or len(node.items)
+    if units is None:
+        made.refuse(
+            "missing-key", f"{made.at} has neither `weights` nor `units`", made.at.node,
+            "add `weights`, a row per unit; or `units:` for a symbolic layer",
+        )  # fmt: skip
+    if node is None:
+        made.writer.expansion.shop.charge(units, columns)
+        return (None,) * (units * columns)
+    return made.array(node, what, (units, columns))[1]
+
+
+@dataclass(frozen=True)
+class Gate:
+    """g_t = activation(W x_t + U a_{t−1} + b). `times`: the gate that U a_{t−1} and a bias of its
+    own are multiplied by, entry by entry. The only gate of a cell has no letter, and is its output."""
+
+    letter: str
+    activation: str
+    times: str = ""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A recurrent layer: gates, and what follows from them, both at time t; `a_` and `c_` are the
+    output and the state one step before."""
+
+    gates: tuple[Gate, ...]
+    equations: tuple[tuple[str, str], ...] = ()
+    states: tuple[str, ...] = ("a",)
+
+
+RNN = Cell((Gate("", "tanh"),))
+GRU = Cell(
+    (Gate("r", "sigmoid"), Gate("z", "sigmoid"), Gate("n", "tanh", times="r")),
+    (("a", "(1 - {z}) * {n} + {z} * {a_}"),),
+)
+LSTM = Cell(
+    (Gate("i", "sigmoid"), Gate("f", "sigmoid"), Gate("g", "tanh"), Gate("o", "sigmoid")),
+    (("c", "{f} * {c_} + {i} * {g}"), ("a", "{o} * tanh({c})")),
+    ("a", "c"),
+)
+"""As PyTorch has them, its two biases of a gate as one where they are only added."""
+
+
+def _recurrent(cell: Cell) -> Callable[[Making, Mapping[str, Any]], str]:
+    def write(made: Making, settings: Mapping[str, Any]) -> str:
+        return _Recurrence(made, settings, cell).write()
+
+    return write
+
+
+class _Recurrence:
+    def __init__(self, made: Making, settings: Mapping[str, Any], cell: Cell) -> None:
+        self.made, self.settings, self.cell = made, settings, cell
+        shape = made.below.shape
+        if len(shape) > 2:
+            made.refuse(
+                "shape", f"{made.at} takes a sequence, a row for each time, and {made.below.words}",
+                made.own.key("kind"),
+            )  # fmt: skip
+        self.times, self.features = shape[0], shape[1] if len(shape) == 2 else 1
+        if self.times > MOST_TIMES:
+            made.refuse(
+                "too-large", f"{made.at} has {self.times:,} steps; {MOST_TIMES} are allowed",
+                made.at.node,
+            )  # fmt: skip
+
+    def write(self) -> str:
+        made, cell = self.made, self.cell
+        made.recurrent = True
+        layer = f"Layer {made.at.index}"
+        made.places += [f"{layer}, time {time}" for time in range(self.times, 0, -1)]
+        use: Activation | None = self.settings.get("activation")
+        if use is not None:
+            made.activations.append(use)
+        self._parameters()
+        self._begin()
+        for time in range(1, self.times + 1):
+            made.place = self.times - time + 1
+            for gate in cell.gates:
+                z, out = f"z{gate.letter}", gate.letter or "a"
+                self._equation(z, time, self._sum(gate), is_sum=True)
+                rule = use if use is not None and not gate.letter else RuleUse(gate.activation)
+                made.activate(
+                    made.name(out, time), rule, made.name(z, time),
+                    f"{rule.name}({made.name(z)}_t)",
+                )  # fmt: skip
+            for name, text in cell.equations:
+                self._equation(name, time, text)
+        times = range(1, self.times + 1)
+        letters = [each for gate in cell.gates for each in (f"z{gate.letter}", gate.letter or "a")]
+        for name in (*letters, *(name for name, _ in cell.equations)):
+            made.stacked(name, times)
+        return made.name("a") if self.settings["returns"] == "all" else made.name("a", self.times)
+
+    def _sum(self, gate: Gate) -> str:
+        """The score of a gate, in the names of parameters, of `x` and of the output before."""
+        name, g = self.made.name, gate.letter
+        b = f" + {name('b' + g)}" if name("b" + g) in self.made.writer.expansion.known else ""
+        inner = name("bu" + g)
+        again = f"{name('u' + g)} @ {{a_}}"
+        if not gate.times:
+            return f"{name('w' + g)} @ {{x}} + {again}{b}"
+        if inner in self.made.writer.expansion.known:
+            again = f"{again} + {inner}"
+        return f"{name('w' + g)} @ {{x}}{b} + {{{gate.times}}} * ({again})"
+
+    def _equation(self, letters: str, time: int, text: str, is_sum: bool = False) -> None:
+        name, x = self.made.name, self.made.below.name
+        own = {*self.cell.states, *(gate.letter for gate in self.cell.gates)}
+        now = {each: name(each, time) for each in own}
+        now |= {f"{each}_": name(each, time - 1) for each in self.cell.states}
+        shown = {each: f"{name(each)}_t" for each in own}
+        shown |= {f"{each}_": f"{name(each)}_{{t-1}}" for each in self.cell.states}
+        row = f"{x}[{time}]" if len(self.made.below.shape) == 2 else f"{x}[{time}:{time}]"
+        self.made.write(
+            name(letters, time),
+            text.format(**now, x=row),
+            text.format(**shown, x=f"{x}_t"),
+            is_sum,
+        )
+
+    # --- what is given ---
+
+    def _parameters(self) -> None:
+        """Weights W, recurrent weights U and biases of every gate, a group for each gate."""
+        made, gates = self.made, self.cell.gates
+        given = _ByGate(made, gates)
+        units = self.settings["units"] or given.units()
+        if units is None:
+            made.refuse(
+                "missing-key", f"{made.at} has neither `weights` nor `units`", made.at.node,
+                "add `weights`, a row per unit; or `units:` for a symbolic layer",
+            )  # fmt: skip
+        self.units: int = units
+        gate_units = len(gates) * units
+        made.writer.expansion.shop.charge(gate_units * self.times, self.features + units)
+        numbers = {
+            "w": given.arrays("weights", "w", units, self.features),
+            "u": given.arrays("recurrent", "u", units, units),
+        }
+        symbolic = not given.any("weights")
+        biases = given.biases("biases", "b", units, symbolic, gates)
+        inner = given.biases(
+            "recurrent_biases", "bu", units, symbolic, [gate for gate in gates if gate.times]
+        )
+        for gate in gates:
+            place = len(made.places) + 1
+            what = f"gate {gate.letter}" if gate.letter else "parameters"
+            made.places.append(f"Layer {made.at.index}, {what}")
+            for letter, columns in (("w", self.features), ("u", units)):
+                shape = (units, columns)
+                values = numbers[letter][gate.letter]
+                made.parameter(letter + gate.letter, shape, values, "weight", place)
+            for letter, found in (("b", biases), ("bu", inner)):
+                if (own := found.get(gate.letter)) is not None:
+                    made.parameter(letter + gate.letter, (units,), own, "bias", place)
+
+    def _begin(self) -> None:
+        """The states before the first step: zeros unless the file has others."""
+        made = self.made
+        node: Node | None = self.settings["initial"]
+        held: dict[str, Node] = {}
+        if isinstance(node, Items) and len(self.cell.states) == 1:
+            held = {"a": node}
+        elif node is not None:
+            own = fields(node, made.report, f"`initial` of {made.at}", self.cell.states)
+            held = dict(own.values)
+        for letter in self.cell.states:
+            values = None
+            if (each := held.get(letter)) is not None:
+                _, values = made.array(each, f"`initial` {letter}", (self.units,))
+            made.state(letter, values, self.units)
+
+
+class _ByGate:
+    """What a file says of each gate: `weights: {f: …, i: …}`, or for all gates at once.
+
+    `weights: {wf: …, uf: …, bf: …}` says everything in one place, by the names of the sheet.
+    """
+
+    def __init__(self, made: Making, gates: Sequence[Gate]) -> None:
+        self.made, self.letters = made, [gate.letter for gate in gates]
+        self.named = bool(self.letters[0])
+        prefixed = tuple(p + g for g in self.letters for p in ("w", "u", "b", "bu"))
+        self.held: dict[str, dict[str, Node]] = {}
+        for key in ("weights", "recurrent", "biases", "recurrent_biases"):
+            node = made.own.get(key)
+            if not self.named or node is None or not isinstance(node, Entries) or drawn(node):
+                continue
+            known = tuple(self.letters) + (prefixed if key == "weights" else ())
+            own = fields(node, made.report, f"`{key}` of {made.at}", known, tuple(self.letters))
+            self.held[key] = dict(own.values)
+
+    def any(self, key: str) -> bool:
+        return self.made.own.get(key) is not None
+
+    def _node(self, key: str, prefix: str, letter: str) -> Node | None:
+        own = self.held.get(key, {})
+        return own.get(letter) or self.held.get("weights", {}).get(prefix + letter)
+
+    def units(self) -> int | None:
+        """What the weights say: they have a row for each unit."""
+        for key, prefix in (("weights", "w"), ("recurrent", "u"), ("biases", "b")):
+            for letter in self.letters:
+                node = self._node(key, prefix, letter) if self.named else self.made.own.get(key)
+                if isinstance(node, Items):
+                    return len(node.items)
+        return None
+
+    def arrays(
+        self, key: str, prefix: str, units: int, columns: int
+    ) -> Mapping[str, tuple[Value, ...]]:
+        """The numbers of every gate, row by row."""
+        node, size = self.made.own.get(key), units * columns
+        if node is not None and (not self.named or drawn(node)):
+            gates = len(self.letters)
+            _, values = self.made.array(node, quote(key), (gates * units, columns))
+            return {g: values[at * size :][:size] for at, g in enumerate(self.letters)}
+        found: dict[str, tuple[Value, ...]] = {}
+        if node is not None and key not in self.held:
+            self._refuse_list(key, node)
+        missing = [g for g in self.letters if self._node(key, prefix, g) is None]
+        if 0 < len(missing) < len(self.letters) or (missing and self.any("weights")):
+            self.made.refuse(
+                "missing-key",
+                f"`{key}` of {self.made.at} {'have' if key == 'weights' else 'has'} none for"
+                f" {listed(missing) if self.named else 'the recurrence'}",
+                self.made.own.key(key if self.any(key) else "weights"),
+                f"write `{key}: {{{', '.join(f'{g}: [[…]]' for g in self.letters)}}}`"
+                if self.named
+                else f"write `{key}: [[…]]`, {units} rows of {columns}",
+            )
+        for letter in self.letters:
+            own = self._node(key, prefix, letter)
+            what = f"`{key}` of gate {letter}" if letter else quote(key)
+            found[letter] = (
+                (None,) * size if own is None else self.made.array(own, what, (units, columns))[1]
+            )
+        return found
+
+    def biases(
+        self, key: str, prefix: str, units: int, symbolic: bool, gates: Sequence[Gate]
+    ) -> Mapping[str, tuple[Value, ...]]:
+        """The biases of every gate that has some."""
+        node = self.made.own.get(key)
+        letters = [gate.letter for gate in gates]
+        if isinstance(node, Scalar):
+            if node.text != "none":
+                self.made.refuse(
+                    "not-a-list", f"`{key}` of {self.made.at} must be lists of numbers, or `none`",
+                    node,
+                )  # fmt: skip
+            return {}
+        if node is not None and (not self.named or drawn(node)):
+            _, values = self.made.array(node, quote(key), (len(letters) * units,))
+            return {g: values[at * units :][:units] for at, g in enumerate(letters)}
+        if node is not None and key not in self.held:
+            self._refuse_list(key, node)
+        found: dict[str, tuple[Value, ...]] = {}
+        for letter in letters:
+            own = self._node(key, prefix, letter)
+            if own is not None:
+                found[letter] = self.made.array(own, f"`{key}` of gate {letter}", (units,))[1]
+            elif symbolic:
+                found[letter] = (None,) * units
+        return found
+
+    def _refuse_list(self, key: str, node: Node) -> None:
+        self.made.refuse(
+            "not-a-mapping",
+            f"`{key}` of {self.made.at} are by gate: {listed(self.letters)}",
+            node,
+            f"write `{key}: {{{', '.join(f'{g}: …' for g in self.letters)}}}`",
+        )
+
+
+def drawn(node: Node) -> bool:
+    """Whether numbers are drawn, or only their shape is said."""
+    return isinstance(node, Entries) and any(
+        key.text in ("init", "shape") for key, _ in node.entries
+    )
+
+
+# --- the table ------------------------------------------------------------------------------------------
+
+
+def _recurrent_fields(gates: str) -> tuple[Field[Any], ...]:
+    of = f", by gate ({gates})" if gates else ""
+    return (
+        UNITS,
+        Field("weights", BY_GATE, None, f"Of the inputs, a row for each unit{of}."),
+        Field(
+            "recurrent", BY_GATE, None, f"Weights of the outputs before, a row for each unit{of}."
+        ),
+        Field("biases", BY_GATE, None, f"One for each unit{of}."),
+        Field("initial", BY_GATE, None, "What the recurrence begins with, zeros unless given."),
+        selected("returns", "The output of the last step, or all of them as rows.", "last", "all"),
+    )
+
+
+_IMAGES, _SEQUENCE = "a signal, an image, or channels of them", "a sequence, a row for each time"
+_WINDOW = (
+    Field("size", whole(1, LARGEST), 2, "Of the window, in each direction."),
+    Field("stride", whole(1, LARGEST), None, "How far the window moves; its size unless given."),
+)
+
+
+def _kernels(window: str, around: str) -> tuple[Field[Any], ...]:
+    shape = f"Output channels × input channels × {window}, a level less where one comes in."
+    padding = Field("padding", whole(0, LARGEST), 0, f"How many zeros are put {around}.")
+    return Field("kernels", LEVELS, None, shape), BIASES, STRIDE, padding, ACTIVATION
+
+
+ROWS: tuple[LayerKind, ...] = (
+    LayerKind("conv2d", "an image, or channels of images", "cross-correlation with each kernel, as frameworks have it",
+              _kernels("rows × columns", "around the image"), _convolution(2), 2),
+    LayerKind("conv1d", "a signal, or channels of signals", "the same along one direction",
+              _kernels("width", "at both ends"), _convolution(1), 1),
+    LayerKind("max_pool", _IMAGES, "the largest of each window", _WINDOW, _pooling("max_pool")),
+    LayerKind("avg_pool", _IMAGES, "the mean of each window", _WINDOW, _pooling("avg_pool")),
+    LayerKind("flatten", "anything", "all numbers one after the other, row by row", (), _flatten),
+    LayerKind("layer_norm", "a vector, or rows", "(x − mean)/√(variance + ε), then γ and β; each row by itself",
+              (Field("epsilon", number_of(NOT_NEGATIVE), Number("1e-5"), "Added to the variance."),
+               Field("gamma", LEVELS, None, "First value, 1 unless given."),
+               Field("beta", LEVELS, None, "First value, 0 unless given.")), _layer_norm, 0),
+    LayerKind("embedding", "the numbers of tokens, from 1", "the row of the table for each token",
+              (Field("weights", LEVELS, None, "A row for each token."),), _embedding, 0),
+    LayerKind("rnn", _SEQUENCE, "a = g(W x + U a₋₁ + b)",
+              (*_recurrent_fields(""), _applied("tanh unless given.")), _recurrent(RNN), 0),
+    LayerKind("gru", _SEQUENCE, "gates r, z, n; a = (1 − z) ⊙ n + z ⊙ a₋₁",
+              (*_recurrent_fields("r, z, n"),
+               Field("recurrent_biases", BY_GATE, None, "Of n: added before r multiplies.")), _recurrent(GRU), 0),
+    LayerKind("lstm", _SEQUENCE, "gates i, f, g, o; c = f ⊙ c₋₁ + i ⊙ g, a = o ⊙ tanh(c)",
+              _recurrent_fields("i, f, g, o"), _recurrent(LSTM), 0),
+    LayerKind("dense", "a vector, or rows", "weighted sums, on each row with the same weights",
+              (UNITS, Field("weights", LEVELS, None, "A row for each unit."), BIASES, ACTIVATION), _rows, 0),
+)  # fmt: skip
+
+KINDS: Mapping[str, LayerKind] = {row.name: row for row in ROWS}

@@ -1,0 +1,462 @@
+"""Every kind of layer with random numbers and shapes, beside the same in NumPy by autograd, beside
+PyTorch where it is installed, and beside the same net written as equations between arrays."""
+
+from __future__ import annotations
+
+import json
+import random
+
+import autograd.numpy as np
+import pytest
+from autograd import grad
+from numpy import testing
+from test_array_gradients import numbers, softmax, values_of
+
+from backprop_cli.problem.layer_kinds import KINDS, ROWS
+from backprop_cli.problem.read import read_problem
+from backprop_cli.run import solve
+from backprop_cli.worksheet.solution_json import solution_data
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+ACTIVATIONS = {
+    "identity": lambda z: z,
+    "relu": lambda z: np.maximum(z, 0),
+    "tanh": np.tanh,
+    "sigmoid": sigmoid,
+    "softmax": softmax,
+}
+
+
+def file(layers, inputs, targets, **more):
+    """A problem file; JSON is YAML."""
+    return json.dumps(
+        {"inputs": inputs, "targets": targets, "layers": layers, "loss": "half_squared_error"}
+        | more
+    )
+
+
+def solved(layers, inputs, targets, **more):
+    return solution_data(solve(read_problem("t.yaml", file(layers, inputs, targets, **more))))
+
+
+# --- the same in NumPy -----------------------------------------------------------------------------
+# `p` has the parameters by the names of their arrays without the layer: w, b, wf, uf, gamma, …
+
+
+def convolved(levels):
+    """Output channel by output channel, window by window: w · the window, summed, plus b."""
+
+    def layer(spec, p, x):
+        stride, rim = spec.get("stride", 1), spec.get("padding", 0)
+        x = x if x.ndim == levels + 1 else x[None]
+        w = p["w"] if p["w"].ndim == levels + 2 else p["w"][:, None]
+        x = np.pad(x, [(0, 0)] + [(rim, rim)] * levels, mode="constant")
+        window = w.shape[2:]
+        sizes = [(a - b) // stride + 1 for a, b in zip(x.shape[1:], window, strict=True)]
+        places = np.ndindex(*sizes)
+        corners = [[at * stride for at in place] for place in places]
+        z = np.stack(
+            [
+                np.stack(
+                    [
+                        np.sum(kernel * x[(slice(None), *(slice(c, c + n) for c, n in
+                                                         zip(corner, window, strict=True)))])
+                        for corner in corners
+                    ]
+                )
+                + (p["b"][at] if "b" in p else 0)
+                for at, kernel in enumerate(w)
+            ]
+        )  # fmt: skip
+        a = ACTIVATIONS[spec["activation"]](np.reshape(z, (len(w), *sizes)))
+        return a[0] if len(w) == 1 else a
+
+    return layer
+
+
+def pooled(reduce):
+    def layer(spec, p, x):
+        size = spec["size"]
+        step = spec.get("stride", size)
+        images = x if x.ndim == 3 else x[None]
+        rows, columns = ((each - size) // step + 1 for each in images.shape[1:])
+        a = np.stack(
+            [
+                np.stack([reduce(image[i * step : i * step + size, j * step : j * step + size])
+                          for i in range(rows) for j in range(columns)])
+                for image in images
+            ]
+        )  # fmt: skip
+        a = np.reshape(a, (len(images), rows, columns))
+        return a if x.ndim == 3 else a[0]
+
+    return layer
+
+
+def layer_norm(spec, p, x):
+    mean, var = np.mean(x, axis=-1, keepdims=True), np.var(x, axis=-1, keepdims=True)
+    return p["gamma"] * (x - mean) / np.sqrt(var + spec.get("epsilon", 1e-5)) + p["beta"]
+
+
+def dense(spec, p, x):
+    z = x @ p["w"].T + p.get("b", 0)
+    return ACTIVATIONS[spec["activation"]](z)
+
+
+def recurrent(step):
+    def layer(spec, p, x):
+        x = x if x.ndim == 2 else x[:, None]
+        initial = spec.get("initial", {})
+        first = initial.get("a", []) if isinstance(initial, dict) else initial
+        h = np.array(first) if len(first) else np.zeros(spec["units"])
+        c = np.array(initial["c"]) if "c" in initial else np.zeros(spec["units"])
+        rows = []
+        for row in x:
+            h, c = step(spec, lambda g, h=h, row=row: (p[f"w{g}"] @ row, p[f"u{g}"] @ h, p), h, c)
+            rows.append(h)
+        return np.stack(rows) if spec.get("returns") == "all" else h
+
+    return layer
+
+
+def added(parts, g):
+    own, again, p = parts
+    return own + again + p.get(f"b{g}", 0)
+
+
+def rnn_step(spec, gate, h, c):
+    return ACTIVATIONS[spec.get("activation", "tanh")](added(gate(""), "")), c
+
+
+def gru_step(spec, gate, h, c):
+    r, z = (sigmoid(added(gate(g), g)) for g in "rz")
+    own, again, p = gate("n")
+    n = np.tanh(own + p.get("bn", 0) + r * (again + p.get("bun", 0)))
+    return (1 - z) * n + z * h, c
+
+
+def lstm_step(spec, gate, h, c):
+    i, f, o = (sigmoid(added(gate(g), g)) for g in "ifo")
+    c = f * c + i * np.tanh(added(gate("g"), "g"))
+    return o * np.tanh(c), c
+
+
+NUMPY = {
+    "conv2d": convolved(2),
+    "conv1d": convolved(1),
+    "max_pool": pooled(np.max),
+    "avg_pool": pooled(np.mean),
+    "flatten": lambda spec, p, x: np.ravel(x),
+    "layer_norm": layer_norm,
+    "embedding": lambda spec, p, x: p["w"][np.array(x, dtype=int) - 1],
+    "rnn": recurrent(rnn_step),
+    "gru": recurrent(gru_step),
+    "lstm": recurrent(lstm_step),
+    "dense": dense,
+}
+
+
+def parameters(spec):
+    """The arrays of parameters of a layer, by their letters."""
+    found = {}
+    for key, letter in (
+        ("kernels", "w"),
+        ("weights", "w"),
+        ("recurrent", "u"),
+        ("biases", "b"),
+        ("recurrent_biases", "bu"),
+    ):
+        if isinstance(spec.get(key), dict):
+            found |= {letter + gate: each for gate, each in spec[key].items()}
+        elif key in spec:
+            found[letter] = spec[key]
+    if spec.get("kind") == "layer_norm":
+        found |= {"gamma": spec["gamma"], "beta": spec["beta"]}
+    return found
+
+
+def loss(layers, p, x, y):
+    for number, spec in enumerate(layers, 1):
+        own = {letter: p[f"{letter}{number}"] for letter in parameters(spec)}
+        x = NUMPY[spec.get("kind", "dense")](spec, own, x)
+    return 0.5 * np.sum((x - y) ** 2), x
+
+
+def agrees(layers, inputs, targets, **more):
+    """The values and gradients of the net as layers and in NumPy are the same."""
+    data = solved(layers, inputs, targets, **more)
+    p = {
+        f"{letter}{number}": np.array(value, dtype=float)
+        for number, spec in enumerate(layers, 1)
+        for letter, value in parameters(spec).items()
+    }
+    x, y = np.array(inputs, dtype=float), np.array(targets, dtype=float)
+    testing.assert_allclose(data["losses"][0], loss(layers, p, x, y)[0], rtol=1e-9)
+    slopes = grad(lambda p: loss(layers, p, x, y)[0])(p)
+    for name, slope in slopes.items():
+        testing.assert_allclose(
+            np.reshape(values_of(data, f"dL/d{name}"), slope.shape), slope, rtol=1e-9, atol=1e-12,
+            err_msg=name,
+        )  # fmt: skip
+    return data
+
+
+# --- random nets -----------------------------------------------------------------------------------
+
+
+def gates(draw, letters, units, columns):
+    if not letters.strip():
+        return numbers((units, columns), draw)
+    return {letter: numbers((units, columns), draw) for letter in letters}
+
+
+def vectors(draw, letters, units):
+    if not letters.strip():
+        return numbers((units,), draw)
+    return {letter: numbers((units,), draw) for letter in letters}
+
+
+def head(draw, features, activation="sigmoid"):
+    units = draw.randint(1, 2)
+    return {
+        "activation": activation,
+        "weights": numbers((units, features), draw),
+        "biases": numbers((units,), draw),
+    }, units
+
+
+def convolution(draw, levels):
+    """A net with one convolution, a pooling and a dense layer, of random shape."""
+    channels, kernels, window = draw.choice((0, 0, 2)), draw.randint(1, 2), draw.randint(1, 3)
+    size, stride, padding = draw.randint(4, 6), draw.choice((1, 1, 2)), draw.choice((0, 1))
+    inner = (channels,) if channels else ()
+    first = {
+        "kind": f"conv{levels}d",
+        "kernels": numbers((kernels, *inner, *(window,) * levels), draw),
+        "biases": numbers((kernels,), draw),
+        "stride": stride,
+        "padding": padding,
+        "activation": draw.choice(("relu", "tanh", "identity")),
+    }
+    if draw.random() < 0.3:
+        del first["biases"]
+    out = (size + 2 * padding - window) // stride + 1
+    layers = [first]
+    if levels == 2 and out >= 2:
+        step = draw.choice((1, 2))
+        pool = draw.choice(("max_pool", "avg_pool"))
+        layers.append({"kind": pool, "size": 2, "stride": step})
+        out = (out - 2) // step + 1
+    last, units = head(draw, kernels * out**levels)
+    layers += [{"kind": "flatten"}, last]
+    return layers, numbers((*inner, *(size,) * levels), draw), numbers((units,), draw)
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("levels", [1, 2])
+def test_convolutions(levels, seed):
+    agrees(*convolution(random.Random(seed), levels))
+
+
+LETTERS = {"rnn": " ", "gru": "rzn", "lstm": "ifgo"}
+
+
+def sequence(draw, kind):
+    times, features, units = draw.randint(1, 4), draw.randint(1, 3), draw.randint(1, 3)
+    letters = LETTERS[kind]
+    layer = {
+        "kind": kind,
+        "units": units,
+        "weights": gates(draw, letters, units, features),
+        "recurrent": gates(draw, letters, units, units),
+        "biases": vectors(draw, letters, units),
+        "returns": draw.choice(("last", "all")),
+    }
+    if kind == "rnn":
+        layer["activation"] = draw.choice(("tanh", "sigmoid"))
+    if kind == "gru":
+        layer["recurrent_biases"] = {"n": numbers((units,), draw)}
+    if draw.random() < 0.5:
+        layer["initial"] = numbers((units,), draw)
+        if kind != "rnn":
+            states = {"a": layer["initial"]} | (
+                {"c": numbers((units,), draw)} if kind == "lstm" else {}
+            )
+            layer["initial"] = states
+    layers, shape = [layer], (units,)
+    if draw.random() < 0.6:
+        last, out = head(draw, units, draw.choice(("tanh", "softmax")))
+        layers.append(last)
+        shape = (out,)
+    if layer["returns"] == "all":
+        shape = (times, *shape)
+    return layers, numbers((times, features), draw), numbers(shape, draw)
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("kind", LETTERS)
+def test_recurrences(kind, seed):
+    agrees(*sequence(random.Random(100 + seed), kind))
+
+
+def test_a_list_is_a_sequence_of_single_numbers():
+    layer = {"kind": "rnn", "weights": [[0.5]], "recurrent": [[-0.3]], "biases": [0.1], "units": 1}
+    agrees([layer], [1, -2, 0.5], [0.2])
+
+
+@pytest.mark.parametrize("rows", [0, 3])
+def test_layer_normalisation(rows):
+    draw = random.Random(rows)
+    layer = {
+        "kind": "layer_norm",
+        "epsilon": 0.01,
+        "gamma": numbers((4,), draw),
+        "beta": numbers((4,), draw),
+    }
+    shape = (rows, 4) if rows else (4,)
+    agrees([layer], numbers(shape, draw), numbers(shape, draw))
+
+
+def test_an_embedding_adds_the_gradients_of_a_token_that_occurs_twice():
+    draw = random.Random(3)
+    table = {"kind": "embedding", "weights": numbers((4, 2), draw)}
+    layers = [table, {"kind": "flatten"}, head(draw, 6)[0]]
+    data = agrees(layers, [2, 4, 2], numbers((len(layers[-1]["weights"]),), draw))
+    slope = next(step for step in data["steps"] if step["name"] == "dL/dw1_2_1")
+    assert slope["formula"] == "dL/da1_1_1 + dL/da1_3_1"
+
+
+def test_tokens_may_differ_between_the_samples_of_a_batch():
+    draw = random.Random(5)
+    table, last = numbers((4, 2), draw), {"activation": "tanh", "weights": numbers((1, 2), draw)}
+    samples = [{"inputs": [token], "targets": [0.5]} for token in (2, 4, 2)]
+    layers = [{"kind": "embedding", "weights": table}, last]
+    more = {"samples": samples, "layers": layers, "loss": "half_squared_error"}
+    data = solution_data(solve(read_problem("t.yaml", json.dumps(more))))
+
+    def batch(table):
+        rows = [table[sample["inputs"][0] - 1] for sample in samples]
+        return (
+            sum(0.5 * (np.tanh(np.array(last["weights"][0]) @ row) - 0.5) ** 2 for row in rows) / 3
+        )
+
+    slopes = grad(batch)(np.array(table))
+    testing.assert_allclose(values_of(data, "dL/dw1"), slopes, rtol=1e-9, atol=1e-12)
+
+
+def test_the_layers_of_a_deep_net_go_on_from_each_other():
+    """Two convolutions, of which the second has several input channels, and both poolings."""
+    draw = random.Random(11)
+    layers = [
+        {"kind": "conv2d", "kernels": numbers((2, 2, 2), draw), "activation": "tanh"},
+        {"kind": "avg_pool", "size": 2, "stride": 1},
+        {"kind": "conv2d", "kernels": numbers((2, 2, 2, 2), draw), "biases": [0.1, -0.2],
+         "activation": "relu"},
+        {"kind": "max_pool", "size": 2},
+        {"kind": "flatten"},
+        {"kind": "layer_norm", "gamma": [1.5, -1], "beta": [0.1, 0.2]},
+        head(draw, 2)[0],
+    ]  # fmt: skip
+    agrees(layers, numbers((5, 5), draw), numbers((len(layers[-1]["weights"]),), draw))
+
+
+def test_every_kind_has_an_oracle_here():
+    assert NUMPY.keys() == KINDS.keys()
+    assert [row.name for row in ROWS] == list(KINDS)
+
+
+# --- PyTorch -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["rnn", "gru", "lstm"])
+@pytest.mark.parametrize("seed", range(3))
+def test_recurrences_against_pytorch_where_it_is_installed(kind, seed):
+    torch = pytest.importorskip("torch")
+    draw = random.Random(seed)
+    times, features, units = 3, 2, 2
+    letters = LETTERS[kind]
+    layer = {
+        "kind": kind,
+        "units": units,
+        "weights": gates(draw, letters, units, features),
+        "recurrent": gates(draw, letters, units, units),
+        "biases": vectors(draw, letters, units),
+        "returns": "all",
+    }
+    if kind == "gru":
+        layer["recurrent_biases"] = {"n": numbers((units,), draw)}
+    inputs, targets = numbers((times, features), draw), numbers((times, units), draw)
+    data = solved([layer], inputs, targets)
+    made = {"rnn": torch.nn.RNN, "gru": torch.nn.GRU, "lstm": torch.nn.LSTM}[kind](
+        features, units, dtype=torch.float64
+    )
+    own = {
+        letter: torch.tensor(value, dtype=torch.float64)
+        for letter, value in parameters(layer).items()
+    }
+    names = letters.split() or [""] if not letters.strip() else letters
+    zero = torch.zeros(units, dtype=torch.float64)
+    with torch.no_grad():
+        made.weight_ih_l0.copy_(torch.cat([own[f"w{g}"] for g in names]))
+        made.weight_hh_l0.copy_(torch.cat([own[f"u{g}"] for g in names]))
+        made.bias_ih_l0.copy_(torch.cat([own[f"b{g}"] for g in names]))
+        made.bias_hh_l0.copy_(torch.cat([own.get(f"bu{g}", zero) for g in names]))
+    out, _ = made(torch.tensor(inputs, dtype=torch.float64))
+    loss = 0.5 * ((out - torch.tensor(targets, dtype=torch.float64)) ** 2).sum()
+    loss.backward()
+    testing.assert_allclose(data["losses"][0], loss.item(), rtol=1e-9)
+    for at, g in enumerate(names):
+        rows = slice(at * units, (at + 1) * units)
+        for letter, whole in (
+            ("w", made.weight_ih_l0),
+            ("u", made.weight_hh_l0),
+            ("b", made.bias_ih_l0),
+        ):
+            found = values_of(data, f"dL/d{letter}{g}1")
+            testing.assert_allclose(found, whole.grad[rows].numpy(), rtol=1e-9, atol=1e-12)
+    if kind == "gru":
+        found = values_of(data, "dL/dbun1")
+        testing.assert_allclose(found, made.bias_hh_l0.grad[2 * units :].numpy(), rtol=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("levels", [1, 2])
+def test_convolutions_against_pytorch_where_it_is_installed(levels, seed):
+    torch = pytest.importorskip("torch")
+    f = torch.nn.functional
+    draw = random.Random(50 + seed)
+    channels, kernels, window, size = 2, draw.randint(1, 3), draw.randint(1, 3), draw.randint(4, 6)
+    stride, padding = draw.choice((1, 2)), draw.choice((0, 1))
+    layer = {
+        "kind": f"conv{levels}d",
+        "kernels": numbers((kernels, channels, *(window,) * levels), draw),
+        "biases": numbers((kernels,), draw),
+        "stride": stride,
+        "padding": padding,
+        "activation": "sigmoid",
+    }
+    inputs = numbers((channels, *(size,) * levels), draw)
+    x, w, b = (
+        torch.tensor(each, dtype=torch.float64, requires_grad=True)
+        for each in (inputs, layer["kernels"], layer["biases"])
+    )
+    out = (f.conv1d, f.conv2d)[levels - 1](x[None], w, b, stride, padding)
+    image = torch.sigmoid(out)[0]
+    layers = [layer]
+    if levels == 2:
+        layers.append({"kind": "max_pool", "size": 2, "stride": 1})
+        image = f.max_pool2d(image[None], 2, 1)[0]
+    if kernels == 1:
+        image = image[0]
+    targets = torch.zeros_like(image)
+    loss = 0.5 * ((image - targets) ** 2).sum()
+    loss.backward()
+    data = solved(layers, inputs, targets.tolist(), with_respect_to=["w1", "b1", "x"])
+    testing.assert_allclose(data["losses"][0], loss.item(), rtol=1e-9)
+    for name, tensor in (("w1", w), ("b1", b), ("x", x)):
+        found = np.reshape(values_of(data, f"dL/d{name}"), tuple(tensor.shape))
+        testing.assert_allclose(found, tensor.grad.numpy(), rtol=1e-9, atol=1e-12)
