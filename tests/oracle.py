@@ -246,6 +246,10 @@ class _Layer:
     batch_norm: dict[str, Any] | None
     gamma: list[str] = field(default_factory=list)
     beta: list[str] = field(default_factory=list)
+    add: int | None = None  # the layer whose output is added, 0 for the inputs
+    after: bool = False
+    dropout: dict[str, Any] | None = None
+    h: list[str] = field(default_factory=list)  # what is handed on, where that is more than a
 
 
 def _network(problem: Mapping[str, Any]) -> Model:
@@ -309,9 +313,9 @@ def _network(problem: Mapping[str, Any]) -> Model:
 
         activation = spec.get("activation", "identity")
         norm = spec.get("batch_norm")
-        one_line = (
-            sequential and last and norm is None and _named(activation) in ("identity", "linear")
-        )
+        more = bool(spec.get("after")) or "dropout" in spec
+        plain = norm is None and not more and _named(activation) in ("identity", "linear")
+        one_line = sequential and last and plain
         outputs = ["yhat"] if units == 1 else [f"yhat{j}" for j in range(1, units + 1)]
         layer = _Layer(
             weights=[[names.get((j, i)) for i in range(width)] for j in range(units)],
@@ -319,8 +323,12 @@ def _network(problem: Mapping[str, Any]) -> Model:
             bias_input=float(spec.get("bias_input", 1)),
             activation=activation,
             z=[None if one_line else unit("z", j) for j in range(1, units + 1)],
-            a=outputs if last else [unit("a", j) for j in range(1, units + 1)],
+            a=outputs if last and not more else [unit("a", j) for j in range(1, units + 1)],
             batch_norm=norm,
+            add=0 if spec.get("add") == "inputs" else spec.get("add"),
+            after=bool(spec.get("after")),
+            dropout=spec.get("dropout"),
+            h=[] if not more else outputs if last else [unit("h", j) for j in range(1, units + 1)],
         )
         for j in range(units):
             for i in range(width):
@@ -352,7 +360,11 @@ def _network(problem: Mapping[str, Any]) -> Model:
             return value
 
         signals = [list(inputs) for _, inputs, _ in batch]
+        handed = [signals]
         for layer in layers:
+            added = (
+                [[0.0] * len(layer.a) for _ in batch] if layer.add is None else handed[layer.add]
+            )
             zs = [
                 [
                     note(
@@ -361,7 +373,8 @@ def _network(problem: Mapping[str, Any]) -> Model:
                         sum(
                             (w[name] * x for name, x in zip(row, signal, strict=True) if name),
                             start=w[bias] * layer.bias_input if (bias := layer.biases[j]) else 0.0,
-                        ),
+                        )
+                        + (0.0 if layer.after else added[s][j]),
                     )
                     for j, row in enumerate(layer.weights)
                 ]
@@ -382,6 +395,18 @@ def _network(problem: Mapping[str, Any]) -> Model:
                 ]
                 for s, row in enumerate(zs)
             ]
+            if layer.h:
+                mask, keep = [1.0] * len(layer.h), 1.0
+                if layer.dropout is not None:
+                    mask, keep = layer.dropout["mask"], float(layer.dropout["keep"])
+                signals = [
+                    [
+                        note(name, batch[s][0], m * (a + (x if layer.after else 0.0)) / keep)
+                        for name, m, a, x in zip(layer.h, mask, row, added[s], strict=True)
+                    ]
+                    for s, row in enumerate(signals)
+                ]
+            handed.append(signals)
         losses = []
         if loss is not None:
             for (number, _, targets), outputs in zip(batch, signals, strict=True):
@@ -393,8 +418,8 @@ def _network(problem: Mapping[str, Any]) -> Model:
     intermediates = tuple(
         name
         for layer in layers
-        for pair in zip(layer.z, layer.a, strict=True)
-        for name in pair
+        for group in zip(layer.z, layer.a, layer.h or [None] * len(layer.a), strict=True)
+        for name in group
         if name
     )
     return Model(

@@ -187,6 +187,8 @@ def networks(
         made.append(draw(layers(units, width, "softmax" if softmax else None)))
         width = units
     made.append(draw(layers(outputs, width, last)))
+    if draw(st.integers(1, 4)) == 1:
+        _extras(draw, made, inputs, spare_output=chosen != "half_squared_error")
     if flat:
         made[draw(st.integers(0, hidden - 1))]["activation"] = draw(st.sampled_from(FLAT))
     if norm:
@@ -218,6 +220,21 @@ def networks(
         problem["notation"] = notation
     assume(well_behaved(problem))
     return problem
+
+
+def _extras(draw: DrawFn, made: list[dict[str, Any]], inputs: int, spare_output: bool) -> None:
+    """Skips and dropout wherever they fit; behind the outputs only under a loss that takes any."""
+    widths = [inputs, *(len(layer["weights"]) for layer in made)]
+    for depth, layer in enumerate(made, 1):
+        behind = depth < len(made) or not spare_output
+        fits = [below for below in range(depth) if widths[below] == widths[depth]]
+        if fits and draw(st.booleans()):
+            layer["add"] = draw(st.sampled_from(fits)) or "inputs"
+            if behind and draw(st.booleans()):
+                layer["after"] = True
+        if behind and draw(st.integers(1, 3)) == 1:
+            mask = [draw(st.integers(0, 1)) for _ in range(widths[depth])]
+            layer["dropout"] = {"mask": mask, "keep": draw(st.sampled_from((0.5, 0.8, 1)))}
 
 
 # ---------------------------------------------------------------- equations

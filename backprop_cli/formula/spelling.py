@@ -116,7 +116,7 @@ _OF_SAMPLE = re.compile(r"d([^/]+\[(?:\d+|s)\])/d(.+)\Z", re.S)
 _LAYERED = re.compile(r"([A-Za-z]+?)(\d+)((?:_\d+)*)\Z")
 _STATE = re.compile(r"([A-Za-z]+)_([A-Za-z].*)\Z")
 _LAYERED_LETTERS = {
-    "w": "w", "b": "b", "z": "z", "a": "a", "zhat": "z", "u": "u",
+    "w": "w", "b": "b", "z": "z", "a": "a", "h": "h", "r": "r", "zhat": "z", "u": "u",
     "gamma": "γ", "beta": "β", "mu": "μ", "var": "var", "delta": "δ",
 }  # fmt: skip
 _WORD = re.compile(r"([A-Za-z]+)(\d*)(?:_(\w+))?\Z")

@@ -47,8 +47,8 @@ def with_gradients(problem: Problem, graph: Graph) -> Graph:
 def backward_order(steps: Sequence[Step]) -> list[Step]:
     """The steps in the order in which a person goes back through them.
 
-    Sample by sample, output layer first, unit by unit; a layer of softmax, and one of batch
-    normalisation whose statistics tie the samples together, is done stage by stage.
+    Sample by sample, output layer first, unit by unit; units that a rule of several scores ties
+    together, and samples that a statistic of the batch does, are gone through stage by stage.
     """
     position = {step.name: index for index, step in enumerate(steps)}
     if any(step.unit is None and step.kind not in ("loss", "regularisation") for step in steps):
@@ -56,28 +56,30 @@ def backward_order(steps: Sequence[Step]) -> list[Step]:
             steps,
             key=lambda step: (step.sample is None, step.sample or 0, -position[step.name]),
         )
-    tied = any(step.kind == "normalisation" for step in steps)
+    units = [step for step in steps if step.unit is not None]
+    tied = len({step.sample is None for step in units}) > 1
+    stage = _stages(units)
 
     def key(step: Step) -> tuple[int, ...]:
         sample = step.sample or 0
         layer = step.unit.layer if step.unit else len(steps) + 1
         index = step.unit.index if step.unit else 0
-        first = 0 if step.rule == "softmax" or step.unit is None else 1
+        first = 0 if step.unit is None or (step.applied and step.applied.joint) else 1
         if tied:
-            return (-layer, first, index, _stage(step), sample)
+            return (-layer, first, index, -stage.get(step.name, 0), sample)
         return (sample, -layer, first, index, -position[step.name])
 
     return sorted(steps, key=key)
 
 
-def _stage(step: Step) -> int:
-    """Within a unit, from its output back to its input."""
-    if step.kind == "normalisation":
-        return next(i for i, stem in enumerate(_STAGES) if step.name.startswith(stem)) + 1
-    return len(_STAGES) + 1 if step.kind == "preactivation" else 0
-
-
-_STAGES = ("u", "zhat", "var", "mu")
+def _stages(steps: Sequence[Step]) -> Mapping[str, int]:
+    """Which of its unit's quantities each step is, in order of calculation, in any sample."""
+    seen: dict[Unit | None, dict[str, int]] = {}
+    found = {}
+    for step in steps:
+        own = seen.setdefault(step.unit, {})
+        found[step.name] = own.setdefault(step.name.partition("[")[0], len(own))
+    return found
 
 
 @dataclass

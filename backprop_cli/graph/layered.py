@@ -13,8 +13,8 @@ from dataclasses import replace
 
 from backprop_cli.arrays.array import View
 from backprop_cli.dataclass import dataclass
-from backprop_cli.formula.build import ONE, ZERO, names_in, product, total
-from backprop_cli.formula.nodes import Call, Formula, Matrix, Name, Shown, Sum
+from backprop_cli.formula.build import ONE, ZERO, names_in, product, quotient, total
+from backprop_cli.formula.nodes import Call, Formula, Matrix, Name, Product, Quotient, Shown, Sum
 from backprop_cli.graph.slopes import linear_coefficients
 from backprop_cli.graph.step import Applied, Graph, Leaf, Step
 from backprop_cli.rules.activations import ACTIVATIONS
@@ -22,10 +22,11 @@ from backprop_cli.rules.activations import ACTIVATIONS
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer: z = W·below + bias_input·b + added, a = g(z).
+    """A layer: z = W·below + bias_input·b + added, a = g(z), out = scale·mask ⊙ (a + added behind).
 
     `applied` is g, None where the units differ or have a rule of their own. A `merged` layer is
-    written in one line, without a z: its `z` is its `a`. `shared` says that b is one number.
+    written in one line, without a z: its `z` is its `a`. `shared` says that b is one number. What
+    a layer without dropout and without anything added behind it hands on, `out`, is its `a`.
     """
 
     depth: int
@@ -40,6 +41,15 @@ class Layer:
     applied: Applied | None
     merged: bool
     normalised: bool  # batch normalisation stands between z and a
+    out: View
+    added_behind: tuple[View, ...] = ()
+    mask: View | None = None
+    scale: Formula = ONE
+
+    @property
+    def bare(self) -> bool:
+        """Whether it is g(Wx + b) and nothing else."""
+        return not (self.added or self.normalised) and self.out is self.a
 
     @property
     def linear(self) -> bool:
@@ -82,9 +92,8 @@ class Layers:
         """Every array that an equation of the forward pass is in."""
         yield self.inputs
         for layer in self.layers:
-            yield from (layer.weights, layer.z, layer.a)
-            if layer.biases is not None:
-                yield layer.biases
+            yield from (layer.weights, layer.z, layer.a, layer.out)
+            yield from (view for view in (layer.biases, layer.mask) if view is not None)
 
     @property
     def tied(self) -> bool:
@@ -94,7 +103,7 @@ class Layers:
 
     def handed_on(self, view: View) -> str:
         """What a sentence calls the values that a layer hands on."""
-        found = next((layer.depth for layer in self.layers if layer.a is view), None)
+        found = next((layer.depth for layer in self.layers if layer.out is view), None)
         return "the inputs are" if found is None else f"the output of layer {found} is"
 
 
@@ -120,7 +129,7 @@ def layers_of(graph: Graph) -> Layers | str:
         if layer is None:
             return f"layer {depth} is more than a weighted sum"
         layers.append(layer)
-        handed.add(layer.a)
+        handed.add(layer.out)
     return Layers(handed.views[0], tuple(layers), targets)
 
 
@@ -136,6 +145,11 @@ class _Handed:
         for row, line in enumerate(view.matrix.rows):
             self.place[line[0]] = len(self.views), row
         self.views.append(view)
+
+    def at(self, term: Formula, row: int) -> int | None:
+        """Which of the views has a term in that row."""
+        place = self.place.get(term)
+        return None if place is None or place[1] != row else place[0]
 
 
 def _given(graph: Graph, kind: str, letter: str, marks: Sequence[int | None]) -> View | None:
@@ -179,22 +193,63 @@ def _layer(
         biases = View.of_rows(f"b({depth})", [(each.bias or ZERO,) for each in rows])
         letters.append(product(rows[0].factor, biases.letter))
     letters += [each.letter for each in added]
-    a_name = "yhat" if is_last else f"a({depth})"
+    last = [step for step in own if step.kind == "handed_on"]
+    a_name = "yhat" if is_last and not last else f"a({depth})"
     z_name = a_name if merged else f"z({depth})"
     z = _by_columns(z_name, _of_samples(sums, marks), total(*letters))
     alike = {
         (step.rule, tuple(step.applied.options.items()) if step.applied else ()) for step in units
     }
     applied = units[0].applied if len(alike) == 1 else None
+    a = _by_columns(a_name, _of_samples(outs, marks))
     layer = Layer(
         depth, below, weights, biases, rows[0].factor, _is_shared(graph, biases), added,
-        z, _by_columns(a_name, _of_samples(outs, marks)), applied, merged,
-        any(step.kind == "normalisation" for step in own),
+        z, a, applied, merged, any(step.kind == "normalisation" for step in own), a,
     )  # fmt: skip
-    if layer.normalised:
+    if not layer.normalised:
+        a = replace(a, equation=z.equation if merged else layer.activated(z.letter))
+        layer = replace(layer, a=a, out=a)
+    if not last:
         return layer
-    equation = z.equation if merged else layer.activated(z.letter)
-    return replace(layer, a=replace(layer.a, equation=equation))
+    return _handing_on(layer, "yhat" if is_last else f"h({depth})", last, handed, marks)
+
+
+def _handing_on(
+    layer: Layer,
+    letter: str,
+    steps: Sequence[Step],
+    handed: _Handed,
+    marks: Sequence[int | None],
+) -> Layer | None:
+    """The layer with what stands behind its activations, read off the steps of its units; None
+    where they are of no such kind, or differ."""
+    masks: list[tuple[Formula, ...]] = []
+    ways: set[tuple[Formula, tuple[int | None, ...]]] = set()
+    for row, step in enumerate(each for each in steps if each.sample == marks[0]):
+        inner: Formula = step.formula
+        keep: Formula = ONE
+        mask: Formula = ONE
+        if isinstance(inner, Quotient):
+            keep, inner = inner.denominator, inner.numerator
+        if isinstance(inner, Product) and len(inner.factors) == 2:
+            mask, inner = inner.factors
+        own, *behind = inner.terms if isinstance(inner, Sum) else (inner,)
+        if own != layer.a.matrix.rows[row][0] or (mask != ONE and not isinstance(mask, Name)):
+            return None
+        masks.append((mask,) * len(marks))
+        ways.add((keep, tuple(handed.at(term, row) for term in behind)))
+    share, places = ways.pop()
+    added = tuple(handed.views[place] for place in places if place is not None)
+    if ways or len(added) < len(places):
+        return None
+    left_in = None if masks[0][0] == ONE else View.of_rows(f"r({layer.depth})", masks)
+    equation = total(layer.a.letter, *(view.letter for view in added))
+    scale: Formula = ONE
+    if left_in is not None:
+        scale = quotient(ONE, share)
+        equation = Shown("hadamard", (product(scale, left_in.letter), equation))
+    out = _by_columns(letter, _of_samples(steps, marks), equation)
+    return replace(layer, out=out, added_behind=added, mask=left_in, scale=scale)
 
 
 def _is_shared(graph: Graph, biases: View | None) -> bool:
@@ -244,10 +299,9 @@ def _weighted(graph: Graph, step: Step, handed: _Handed, row: int) -> _Row | Non
             else:
                 return None
             continue
-        place = handed.place.get(term)
-        if place is None or place[1] != row:
+        if (place := handed.at(term, row)) is None:
             return None
-        added.append(place[0])
+        added.append(place)
     sources = {handed.place.get(name, (None, 0))[0] for name in weighed}
     # A unit without a connection weighs the layer below it like the others do.
     source = sources.pop() if sources else len(handed.views) - 1

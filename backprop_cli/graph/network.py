@@ -155,14 +155,15 @@ class _Expansion:
         yield View(f"w{depth}", (layer.units, layer.fan_in), tuple(weights))
         if layer.bias == "each":
             yield _view(f"b{depth}", (layer.units,), [names.bias(depth, unit) for unit in units])
-        below = Name("x" if depth == 1 else f"a{depth - 1}")
-        z, a = Name(f"z{depth}"), "yhat" if depth == len(self.network.layers) else f"a{depth}"
+        below = self._handed_letter(depth - 1)
+        more, out = layer.hands_on_more, self._handed_letter(depth)
+        z, a = Name(f"z{depth}"), f"a{depth}" if more else out.name
         terms: list[Formula] = [Shown("matmul", (Name(f"w{depth}"), below))]
         text = f"w{depth} @ {below.name}"
         if layer.bias != "none":
             terms.append(product(number(layer.bias_input.value), Name(f"b{depth}")))
             text += f" + b{depth}" if layer.bias_input.value == 1 else f" − b{depth}"
-        plain = layer.add is None and layer.batch_norm is None
+        plain = (layer.add is None or layer.add_after) and layer.batch_norm is None
         yield _view(
             z.name,
             (layer.units,),
@@ -180,6 +181,30 @@ class _Expansion:
             yield _view(a, (layer.units,), outputs, formula, f"{row.name}({z.name})")
         else:
             yield _view(a, (layer.units,), outputs)
+        if more:
+            handed = [names.handed(depth, unit) for unit in units]
+            whole: Formula = Name(a)
+            text = a
+            if layer.add_after and layer.add is not None:
+                whole = total(whole, self._handed_letter(layer.add))
+                text = f"{a} + {self._handed_letter(layer.add).name}"
+            if layer.dropout is not None:
+                masks = [names.mask(depth, unit) for unit in units]
+                yield _view(f"r{depth}", (layer.units,), masks)
+                whole = quotient(Shown("hadamard", (Name(f"r{depth}"), whole)), layer.dropout.keep)
+                text = f"r{depth} * {f'({text})' if layer.add_after else text}"
+                text += f" / {layer.dropout.keep.text}"
+            yield _view(out.name, (layer.units,), handed, whole, text)
+
+    def _handed_letter(self, depth: int) -> Name:
+        """The array that a layer hands on; of layer 0 the inputs."""
+        if depth == 0:
+            return Name("x")
+        layer = self.network.layers[depth - 1]
+        if depth == len(self.network.layers):
+            return Name("yhat")
+        more = isinstance(layer, Layer) and layer.hands_on_more
+        return Name(f"h{depth}" if more else f"a{depth}")
 
     def _wanted(self, parameters: tuple[str, ...]) -> tuple[str, ...]:
         """What the file asks for, and what an update moves."""
@@ -207,6 +232,7 @@ class _Expansion:
                 if each.name not in seen:
                     seen.add(each.name)
                     self._parameter(depth, layer, each)
+        self._masks()
 
     def _parameter(self, depth: int, layer: AnyLayer, parameter: Parameter) -> None:
         """The leaf of a parameter; a bias that a layer shares has a place of its own behind its
@@ -219,6 +245,15 @@ class _Expansion:
         self.leaves.append(
             replace(made, role=parameter.role, unit=unit, title=unit.title, drawn=drawn)
         )
+
+    def _masks(self) -> None:
+        """What dropout leaves in, by layer; it is given, and no input of the network."""
+        for depth, layer in enumerate(self.network.layers, 1):
+            if isinstance(layer, Layer) and layer.dropout is not None:
+                for unit, value in enumerate(layer.dropout.mask, 1):
+                    made = leaf(self.names.mask(depth, unit), "constant", value)
+                    title = f"Dropout mask of layer {depth}"
+                    self.leaves.append(replace(made, title=title))
 
     def _unit(self, depth: int, unit: int) -> Unit:
         """A unit or another group, and its heading: `Layer 1, unit 2`, `Output unit`."""
@@ -248,6 +283,8 @@ class _Expansion:
         for mark in marks:
             for unit in range(1, layer.units + 1):
                 self._activation(depth, unit, mark)
+                if layer.hands_on_more:
+                    self._hand_on(depth, unit, mark)
 
     def _written_out(self, depth: int, layer: ArrayLayer, mark: int | None) -> None:
         """The equations of a layer between arrays, for one sample."""
@@ -294,7 +331,7 @@ class _Expansion:
         if layer.bias != "none":
             bias = Name(self.names.bias(depth, unit))
             terms.append(product(number(layer.bias_input.value), bias))
-        if layer.add is not None:
+        if layer.add is not None and not layer.add_after:
             terms.append(self._value_from_below(layer.add + 1, unit, mark))
         return total(*terms)
 
@@ -367,7 +404,7 @@ class _Expansion:
                 for other in range(1, layer.units + 1)
             ]
             step = self._applied(name, use, unit - 1, zs, mark, place)
-        if depth == len(self.network.layers):
+        if depth == len(self.network.layers) and not layer.hands_on_more:
             step = replace(step, target=self._target(unit, mark))
         self.steps.append(step)
 
@@ -398,6 +435,23 @@ class _Expansion:
             numeric=numeric,
             called="" if applied else use.name,
             own_slope=own_slope,
+        )
+
+    def _hand_on(self, depth: int, unit: int, mark: int | None) -> None:
+        """What is handed on behind the activation: h = a + what is added, then r·(…)/keep."""
+        layer = self._dense(depth)
+        formula: Formula = Name(sampled(self.names.a(depth, unit), mark))
+        if layer.add_after:
+            assert layer.add is not None
+            formula = total(formula, self._value_from_below(layer.add + 1, unit, mark))
+        if layer.dropout is not None:
+            mask = Name(self.names.mask(depth, unit))
+            formula = quotient(product(mask, formula), layer.dropout.keep)
+        name = sampled(self.names.handed(depth, unit), mark)
+        target = self._target(unit, mark) if depth == len(self.network.layers) else None
+        place = self._unit(depth, unit)
+        self.steps.append(
+            Step(name, formula, "forward", "handed_on", mark, unit=place, target=target)
         )
 
     def _loss(self) -> tuple[str, tuple[str, ...]]:

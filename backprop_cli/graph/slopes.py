@@ -128,11 +128,11 @@ def _softmax_slopes(
 def layer_outputs(graph: Graph, step: Step) -> list[Step]:
     """The steps that apply the same row to the same scores: the outputs of a softmax, in order."""
     assert step.applied is not None
-    if len(step.applied.arguments) == 1:
+    if not step.applied.joint:
         return [step]
     found = {
         other.applied.own: other
-        for other in graph.several_of[step.sample]
+        for other in graph.joint[step.sample]
         if other.applied is not None
         and other.rule == step.rule
         and other.applied.arguments == step.applied.arguments

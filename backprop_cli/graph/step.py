@@ -23,6 +23,7 @@ Kind: TypeAlias = Literal[
     "preactivation",  # z = Σ w·x + b
     "normalisation",  # a step of batch normalisation between z and a
     "activation",  # a = g(z), also ŷ
+    "handed_on",  # what a unit hands on where that is more than a: h = r·a/keep, h = a + x
     "equation",  # an author's own equation
     "loss",  # the loss of one sample
     "regularisation",  # the penalty on large weights, where it is a part of the loss
@@ -68,6 +69,11 @@ class Applied:
     own: int = 0
     sum_to_one: bool = False  # the targets of a loss do, in every sample of the file
     taught: bool = True  # written as the table writes it, so that the slope is as taught too
+
+    @property
+    def joint(self) -> bool:
+        """Whether each output depends on the scores of all units, as softmax does."""
+        return len(self.arguments) > 1 and not self.targets
 
     @property
     def argument(self) -> Formula:
@@ -191,12 +197,11 @@ class Graph:
         return {step.name: step for step in self.steps}
 
     @cached_property
-    def several_of(self) -> Mapping[int | None, Sequence[Step]]:
-        """By sample: the forward steps that apply a row to several scores, as softmax does."""
+    def joint(self) -> Mapping[int | None, Sequence[Step]]:
+        """By sample: the forward steps that apply a row to the scores of several units."""
         found: dict[int | None, list[Step]] = {}
-        for step in self.steps:
-            several = step.applied is not None and len(step.applied.arguments) > 1
-            if several and step.section in ("forward", "loss"):
+        for step in self.section("forward", "loss"):
+            if step.applied is not None and step.applied.joint:
                 found.setdefault(step.sample, []).append(step)
         return found
 
@@ -221,6 +226,24 @@ class Graph:
         """The groups that the forward pass is shown in, in order; none in equations."""
         units = (step.unit for step in self.steps if step.section == "forward")
         return tuple(dict.fromkeys(unit for unit in units if unit is not None))
+
+    @cached_property
+    def woven(self) -> bool:
+        """Whether quantities of the whole batch stand between those of its samples, as a mean and
+        a variance over the batch do."""
+        forward = self.section("forward")
+        return len(self.batch) > 1 and any(step.sample is None for step in forward)
+
+    @cached_property
+    def handed_on(self) -> tuple[Step, ...]:
+        """What the units of the last layer hand on, in every sample; none in equations."""
+        last = self.units[-1].layer if self.units else 0
+        found: dict[tuple[Unit, int | None], Step] = {}
+        for step in self.section("forward"):
+            sampled = step.sample is not None or len(self.batch) == 1
+            if step.unit is not None and step.unit.layer == last and sampled:
+                found[step.unit, step.sample] = step
+        return tuple(found.values())
 
     @cached_property
     def leaf(self) -> Mapping[str, Leaf]:

@@ -86,7 +86,7 @@ class _Update:
         return derivative_name(self.graph.output, name) in self.graph.step
 
     def graph_with_updates(self) -> Graph:
-        self.eta = self._constant("eta", self.problem.learning_rate)
+        self.eta = self._constant("eta", self.problem.learning_rate, title="Learning rate")
         if self.problem.training.rule == "perceptron":
             self._perceptron()
         else:
@@ -114,9 +114,11 @@ class _Update:
         self.taken.add(name)
         return name
 
-    def _constant(self, name: str, value: Number | None, kind: LeafKind = "constant") -> Name:
+    def _constant(
+        self, name: str, value: Number | None, kind: LeafKind = "constant", title: str = ""
+    ) -> Name:
         fresh = self._fresh(name)
-        self.leaves.append(leaf(fresh, kind, value))
+        self.leaves.append(replace(leaf(fresh, kind, value), title=title))
         return Name(fresh)
 
     def _step(self, name: str, formula: Formula, parameter: str | None, kind: Kind) -> str:

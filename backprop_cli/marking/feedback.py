@@ -32,6 +32,7 @@ _HINTS: Mapping[Kind, str] = {
     "preactivation": "each weight times what comes in, added up, then the bias",
     "normalisation": "the mean and the variance are taken over the batch",
     "activation": "the activation of this unit's own z",
+    "handed_on": "what is added to the unit's output, and what dropout leaves of it",
     "equation": "put the numbers into its equation one by one",
     "loss": "target and output put into the loss, with its constants",
     "regularisation": "the strength times what every penalised weight adds, squares or sizes",

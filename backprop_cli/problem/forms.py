@@ -65,8 +65,15 @@ class Layer:
     bias_input: Number = Number("1")
     batch_norm: BatchNorm | None = None
     add: int | None = None  # the layer whose output is added to z, 0 for the inputs
+    add_after: bool = False  # to a, behind the activation, in place of z
+    dropout: Dropout | None = None
     tied: Tied | None = None
     initialised: str | None = None  # "uniform, low −0.1, high 0.1, seed 7" when drawn
+
+    @property
+    def hands_on_more(self) -> bool:
+        """Whether something stands between the activations and what the layer hands on."""
+        return self.add_after or self.dropout is not None
 
 
 @dataclass(frozen=True)
@@ -135,6 +142,15 @@ class Tied:
 
     layer: int
     transposed: bool
+
+
+@dataclass(frozen=True)
+class Dropout:
+    """Inverted dropout by a given mask (Srivastava and others 2014): what is handed on is
+    mask·a/keep."""
+
+    mask: tuple[Number, ...]  # one per unit, 1 where it stays, 0 where it is dropped
+    keep: Number
 
 
 @dataclass(frozen=True)

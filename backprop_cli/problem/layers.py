@@ -11,6 +11,7 @@ from backprop_cli.formula.nodes import Number
 from backprop_cli.problem.array_layers import Handed, Making, Refused, Writer, as_output
 from backprop_cli.problem.batch_norm import read_batch_norm
 from backprop_cli.problem.biases import Biases, read_bias_input, read_biases
+from backprop_cli.problem.dropout import read_dropout
 from backprop_cli.problem.fields import Fields, fields
 from backprop_cli.problem.forms import AnyLayer, ArrayLayer, Layer, Tied, Value
 from backprop_cli.problem.initializer_use import initializer
@@ -35,6 +36,8 @@ LAYER_KEYS = (
     "bias_input",
     "batch_norm",
     "add",
+    "after",
+    "dropout",
     "frozen",
     "trainable",
 )
@@ -249,6 +252,15 @@ class _LayerReader:
             if batch_norm is not None:
                 self.all.batch_norms.append(found)
         added = None if (found := own.get("add")) is None else self._added(found, self.units)
+        after = own.read("after", lambda n: truth(n, self.report, "`after`"), False)
+        if after and own.get("add") is None:
+            self.report.error(
+                "missing-key", f"`after` of {self.at} says where `add` adds", self.at.node,
+                "write `add: 1` beside it, or leave it out",
+            )  # fmt: skip
+        dropout = None
+        if (found := own.get("dropout")) is not None:
+            dropout = read_dropout(found, self.at, self.units)
         if drawn is not None:
             grid = full(drawn.values(self.units, self.fan_in, self.fan_in, self.units))
         grid = grid or full(((None,) * self.fan_in,) * self.units)
@@ -267,6 +279,8 @@ class _LayerReader:
             bias_input=bias_input,
             batch_norm=batch_norm,
             add=added,
+            add_after=after and added is not None,
+            dropout=dropout,
             tied=tied,
             initialised="; ".join(sentences) or None,
         )

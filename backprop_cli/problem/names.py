@@ -132,7 +132,9 @@ class NetworkNames:
         found = self._layer(layer)
         if isinstance(found, ArrayLayer):
             return found.outputs[index - 1]
-        return self.a(layer, index)
+        if layer == len(self.network.layers):
+            return self.output_names[index - 1]
+        return self.of_unit("h" if found.hands_on_more else "a", layer, index)
 
     def _unit(self, layer: int, unit: int) -> int:
         return sum(above.units for above in self.network.layers[: layer - 1]) + unit
@@ -141,10 +143,13 @@ class NetworkNames:
         return self.of_unit("z", layer, unit)
 
     def a(self, layer: int, unit: int) -> str:
-        """The activation; an output unit's is called ŷ."""
-        if layer == len(self.network.layers):
-            return self.output_names[unit - 1]
-        return self.inner_a(layer, unit)
+        """The activation; what an output unit hands on is called ŷ."""
+        more = self._dense(layer).hands_on_more
+        return self.inner_a(layer, unit) if more else self.handed(layer, unit)
+
+    def mask(self, layer: int, unit: int) -> str:
+        """Whether dropout leaves the unit in."""
+        return self.of_unit("r", layer, unit)
 
     def inner_a(self, layer: int, unit: int) -> str:
         """The name an activation has by its place, also for outputs (`a3_1` for ŷ)."""
@@ -176,6 +181,7 @@ class NetworkNames:
         activation = self._dense(layer).activations[unit - 1]
         return (
             self._dense(layer).batch_norm is None
+            and not self._dense(layer).hands_on_more
             and isinstance(activation, RuleUse)
             and activation.name in ("identity", "linear")
         )
@@ -258,7 +264,7 @@ class NetworkNames:
             for unit in range(1, row.units + 1):
                 if not self.merged(layer, unit):
                     found.append(self.z(layer, unit))
-                found.append(self.a(layer, unit))
+                found += [self.a(layer, unit), self.handed(layer, unit)]
         return tuple(dict.fromkeys(found))
 
     def gamma(self, layer: int, unit: int) -> str:

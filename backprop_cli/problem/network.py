@@ -436,6 +436,9 @@ def _all_names(names: NetworkNames) -> tuple[str, ...]:
             if not names.merged(index, unit):
                 found.append(names.z(index, unit))
             found += [names.a(index, unit), names.inner_a(index, unit)]
+            found.append(names.handed(index, unit))
+            if layer.dropout is not None:
+                found.append(names.mask(index, unit))
             if layer.batch_norm is not None:
                 found += [names.of_unit(letters, index, unit) for letters in _NORMALISED]
     found += ["L", "norm", "clip", *_name_list("e", network.layers[-1].units)]

@@ -13,6 +13,7 @@ from backprop_cli.arrays.array import MOST_LEVELS
 from backprop_cli.formula.nodes import Number
 from backprop_cli.problem.array_values import MOST_VALUES as MOST_VALUES_OF_ARRAYS
 from backprop_cli.problem.batch_norm import SCHEMA as BATCH_NORM
+from backprop_cli.problem.dropout import DROPOUT
 from backprop_cli.problem.fields import (
     EXPONENT,
     NAME,
@@ -362,6 +363,12 @@ def _dense() -> Schema:
                 "description": "The layer below whose output is added to z, or `inputs`.",
                 "anyOf": [{"type": "integer", "minimum": 1}, {"const": "inputs"}, {"type": "null"}],
             },
+            "after": {
+                "type": ["boolean", "null"],
+                "default": False,
+                "description": "Whether `add` adds to the activation, not to z.",
+            },
+            "dropout": or_nothing(DROPOUT.schema),
             "batch_norm": _described(
                 BATCH_NORM, "Normalise each unit's z over the batch, before the activation."
             ),

@@ -66,6 +66,7 @@ _LIMITS: Mapping[str, Callable[[Fraction, Any], bool]] = {
     "maximum": le,
     "exclusiveMinimum": gt,
     "exclusiveMaximum": lt,
+    "enum": lambda value, allowed: value in allowed,
     "not": lambda value, other: value != other["const"],
 }
 

@@ -95,6 +95,7 @@ def _alike(one: float, other: float) -> bool:
 WHY = {
     "preactivation": "A unit adds up what comes in, each input times its weight, and then the bias.",
     "normalisation": "Over the batch the unit is shifted to mean 0 and scaled to variance 1.",
+    "handed_on": "What a unit hands on is its output with what is added, or what dropout leaves.",
     "activation": "The activation function is applied to the unit's own z.",
     "equation": "It is defined so; the numbers go in one by one.",
     "loss": "The loss says how far the output is from the target.",

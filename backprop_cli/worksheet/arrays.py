@@ -32,7 +32,11 @@ def matmul(*factors: Formula) -> Shown:
 
 
 def hadamard(*factors: Formula) -> Shown:
-    return Shown("hadamard", factors)
+    flat: list[Formula] = []
+    for each in factors:
+        inside = isinstance(each, Shown) and each.form == "hadamard"
+        flat += each.operands if isinstance(each, Shown) and inside else (each,)
+    return Shown("hadamard", tuple(flat))
 
 
 def fits(matrix: Matrix) -> bool:

@@ -18,7 +18,7 @@ from backprop_cli.formula.build import (
     total,
 )
 from backprop_cli.formula.nodes import Formula, Name
-from backprop_cli.graph.layered import Layers, layers_of
+from backprop_cli.graph.layered import Layer, Layers, layers_of
 from backprop_cli.graph.naming import derivative_name
 from backprop_cli.graph.step import Graph, Section, Step
 from backprop_cli.graph.update import optimizer_of
@@ -116,9 +116,7 @@ def rules(problem: Problem, graph: Graph) -> Iterator[Line]:
         yield from _layer_rules(graph)
         if isinstance(arrays := layers_of(graph), Layers):
             for layer in arrays.layers:
-                for view in layer.added:
-                    which = f"To z of layer {layer.depth} {arrays.handed_on(view)} added"
-                    yield (Text(f"{which}, unit by unit."),)
+                yield from _extras(arrays, layer)
     else:
         for step in graph.section("forward", "loss"):
             if step.sample in (None, graph.batch[0]) and step.kind in ("equation", "loss"):
@@ -131,6 +129,20 @@ def rules(problem: Problem, graph: Graph) -> Iterator[Line]:
         if step.kind == "regularisation":
             yield (Relation(Name(step.name), "=", step.formula),)
     yield from _update_rule(problem, graph)
+
+
+def _extras(arrays: Layers, layer: Layer) -> Iterator[Line]:
+    """What a layer adds to its z or to its outputs, and what dropout leaves of them."""
+    for letter, views in (("z", layer.added), ("a", layer.added_behind)):
+        for view in views:
+            which = f"To {letter} of layer {layer.depth} {arrays.handed_on(view)} added"
+            yield (Text(f"{which}, unit by unit."),)
+    if layer.mask is not None and layer.out.equation is not None:
+        left = (
+            Text(f"Dropout in layer {layer.depth}: "),
+            Relation(layer.out.letter, "=", layer.out.equation),
+        )
+        yield (*left, Text(", unit by unit."))
 
 
 def _of_any_sample(step: Step) -> Relation:

@@ -36,7 +36,7 @@ def collapsed(sheet: Sheet) -> Iterator[Block]:
     if isinstance(arrays, str):
         return
     layers = arrays.layers
-    plain = all(layer.linear and not layer.added for layer in layers)
+    plain = all(layer.linear and layer.bare for layer in layers)
     if len(layers) < 2 or not plain or not sheet.first:
         return
     yield Heading(3, (Text("All units are linear: the layers collapse"),))

@@ -56,14 +56,9 @@ PASSES: tuple[Section, ...] = ("forward", "loss", "backward", "gradient")
 def drawn(graph: Graph) -> tuple[str, ...]:
     """What is drawn unless the reader chooses: every output of a network, the output of equations
     or, where that is a loss, the last forward quantity that it is worked out from."""
+    if graph.handed_on:
+        return tuple(step.name for step in graph.handed_on)
     forward = graph.section("forward")
-    depth = max((step.unit.layer for step in forward if step.unit is not None), default=None)
-    if depth is not None:
-        return tuple(
-            step.name
-            for step in forward
-            if step.unit is not None and step.unit.layer == depth and step.kind == "activation"
-        )
     output = graph.step[graph.output]
     before = {step.name for step in forward}
     last = before.intersection(names_in(output.formula))

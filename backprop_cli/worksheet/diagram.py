@@ -104,7 +104,7 @@ def _network(sheet: Sheet, arrays: Layers) -> Diagram:
     for name in row(arrays.inputs):
         node(name, 0, "input")
     for layer in arrays.layers:
-        depth, units = layer.depth, row(layer.a)
+        depth, units = layer.depth, row(layer.out)
         for name in units:
             kind: Kind = "output" if layer is arrays.layers[-1] else "hidden"
             node(name, depth, kind, _gradient(sheet, name))
@@ -112,7 +112,7 @@ def _network(sheet: Sheet, arrays: Layers) -> Diagram:
             for start, weight in zip(row(layer.below), weights, strict=True):
                 if isinstance(weight, Name):
                     picture.edges.append((start, name, weight, _text(sheet, weight.name)))
-        for view in layer.added:
+        for view in (*layer.added, *layer.added_behind):
             picture.edges += [(s, e, None, "") for s, e in zip(row(view), units, strict=True)]
         if layer.biases is not None:
             constant = f"1 of layer {depth}"
@@ -124,7 +124,7 @@ def _network(sheet: Sheet, arrays: Layers) -> Diagram:
         loss = sheet.graph.losses[0]
         last = arrays.layers[-1]
         node(loss, last.depth + 1, "loss")
-        picture.edges += [(output, loss, None, "") for output in row(last.a)]
+        picture.edges += [(output, loss, None, "") for output in row(last.out)]
         for target in row(arrays.targets) if arrays.targets else ():
             node(target, last.depth, "input")
             picture.edges.append((target, loss, None, ""))

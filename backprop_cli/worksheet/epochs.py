@@ -70,11 +70,4 @@ def truth_table(run: Run, choices: Choices) -> Iterator[Block]:
 def _shown(graph: Graph) -> list[str]:
     """Inputs, targets and the outputs of the last layer."""
     given = [leaf.name for leaf in graph.leaves if leaf.kind in ("input", "target")]
-    forward = graph.section("forward")
-    last = forward[-1].unit
-    outputs = [
-        step.name
-        for step in forward
-        if step.kind == "activation" and step.unit and last and step.unit.layer == last.layer
-    ]
-    return [*given, *outputs]
+    return [*given, *(step.name for step in graph.handed_on)]

@@ -174,7 +174,7 @@ def _groups(leaves: Sequence[Leaf]) -> list[Group]:
 def _constants(sheet: Sheet) -> list[Group]:
     """The learning rate, and what else the update needs; it stands first among them."""
     constants = [leaf for leaf in sheet.graph.leaves if leaf.kind == "constant"]
-    return [("Learning rate", constants[:1]), ("Constants", constants[1:])]
+    return [(title or "Constants", leaves) for title, leaves in _groups(constants)]
 
 
 def _parameters(sheet: Sheet) -> list[Group]:

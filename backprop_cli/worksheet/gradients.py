@@ -19,7 +19,7 @@ from backprop_cli.worksheet.document import (
     Relation,
     Text,
 )
-from backprop_cli.worksheet.passes import by_sample, step_table, tied
+from backprop_cli.worksheet.passes import by_sample, step_table
 from backprop_cli.worksheet.reasons import Reasons, share_reasons, slope_reasons
 from backprop_cli.worksheet.sheet import Sheet
 
@@ -118,7 +118,7 @@ def _derivations(sheet: Sheet, group: Sequence[Step]) -> Iterator[Block]:
     derived = [
         step
         for step in group
-        if step.kind != "batch_gradient" and (step.sample in (None, batch[0]) or tied(sheet.graph))
+        if step.kind != "batch_gradient" and (step.sample in (None, batch[0]) or sheet.graph.woven)
     ]
     for step in derived:
         if sheet.symbolic and sheet.choices.form != "reuse" and len(step.links) > 1:

@@ -65,7 +65,7 @@ def layer_matrices(sheet: Sheet) -> dict[str, tuple[Name, int, int]]:
     graph, arrays = sheet.graph, arrays_of(sheet)
     found: dict[str, tuple[Name, int, int]] = {}
     for layer in arrays.layers if isinstance(arrays, Layers) else ():
-        written = [(layer.z.letter, layer.z.matrix), (layer.a.letter, layer.a.matrix)]
+        written = [(view.letter, view.matrix) for view in (layer.z, layer.a, layer.out)]
         written.append((_delta_of(layer), slopes_of(graph, layer.z.matrix)))
         for view in (layer.weights, layer.biases):
             if view is not None:
@@ -98,6 +98,8 @@ class _Matrices:
             yield self._equation(layer.z, shapes=True)
             if not layer.merged:
                 yield self._equation(layer.a, shapes=False)
+            if layer.out is not layer.a:
+                yield self._equation(layer.out, shapes=False)
         if self.sheet.first:
             yield from nested(self.sheet)
             yield from self._augmented()
@@ -112,6 +114,10 @@ class _Matrices:
                     yield Paragraph((Text(MISSING),))
             for layer in reversed(self.layers):
                 yield Heading(3, (Text(f"Layer {layer.depth}"),))
+                if layer.out is not layer.a and layer is not self.layers[-1]:
+                    letters, entries = self._from_above(layer.out)
+                    deltas = slopes_of(self.graph, layer.out.matrix)
+                    yield self._derivation(self._slope_by(layer.out), letters, entries, deltas)
                 yield self._delta(layer)
                 if self._asked(layer.weights):
                     yield self._weight_gradients(layer)
@@ -232,7 +238,7 @@ class _Matrices:
         if layer is self.layers[-1] and (cancelled := self._cancelled(layer)) is not None:
             short, whole = cancelled
             return self._derivation(left, short, whole if fits(deltas) else None, deltas)
-        upstream, entries_above = self._from_above(layer.a)
+        upstream, entries_above = self._to_activations(layer)
         units = layer.z.shape[0]
         if layer.linear:
             return self._derivation(left, upstream, entries_above, deltas)
@@ -243,16 +249,29 @@ class _Matrices:
         entries = entries_above and hadamard(entries_above, self._slopes(layer))
         return self._derivation(left, hadamard(upstream, slope), entries, deltas)
 
+    def _slope_by(self, view: View) -> Name:
+        return Name(derivative_name(self.graph.output, view.name))
+
+    def _to_activations(self, layer: Layer) -> tuple[Formula, Formula | None]:
+        """∂L/∂a of a layer, by letters and entry by entry."""
+        alone = layer.out is layer.a and layer is not self.layers[-1]
+        return self._from_above(layer.out) if alone else self._left_in(layer)
+
+    def _left_in(self, layer: Layer) -> tuple[Formula, Formula | None]:
+        """∂L/∂ what a layer hands on, as far as its dropout lets it through."""
+        whole: Formula = shape(self._slope_by(layer.out), *layer.out.shape)
+        own = slopes_of(self.graph, layer.out.matrix)
+        entries: Formula | None = own if fits(own) else None
+        if layer.mask is not None:
+            whole = hadamard(product(layer.scale, layer.mask.letter), whole)
+            entries = entries and hadamard(product(layer.scale, layer.mask.matrix), entries)
+        return whole, entries
+
     def _from_above(self, values: View) -> tuple[Formula, Formula | None]:
         """∂L/∂ what is handed on, by letters and entry by entry: what each layer that uses it
         sends back."""
         letters: list[Formula] = []
         entries: list[Formula | None] = []
-        if values is self.layers[-1].a:
-            letter = Name(derivative_name(self.graph.output, "yhat"))
-            letters.append(shape(letter, *values.shape))
-            own = slopes_of(self.graph, values.matrix)
-            entries.append(own if fits(own) else None)
         for above in self.layers:
             weights, deltas = above.weights, self._deltas(above)
             delta = shape(_delta_of(above), *above.z.shape)
@@ -264,6 +283,10 @@ class _Matrices:
             if values in above.added:
                 letters.append(delta)
                 entries.append(deltas if small else None)
+            if values in above.added_behind:
+                added, numbers = self._left_in(above)
+                letters.append(added)
+                entries.append(numbers)
         written = [each for each in entries if each is not None]
         return total(*letters), total(*written) if len(written) == len(entries) else None
 

@@ -22,6 +22,7 @@ CALCULATED: Mapping[Kind, str] = {
     "preactivation": "weighted sum",
     "normalisation": "part of the batch normalisation",
     "activation": "output",
+    "handed_on": "what the unit hands on",
     "equation": "equation",
     "loss": "loss",
     "regularisation": "penalty in the loss",

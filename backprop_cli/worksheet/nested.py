@@ -107,7 +107,7 @@ def _in_layers(graph: Graph) -> list[DerivationLine]:
         return []
     inside: Formula = arrays.inputs.letter
     for layer in arrays.layers:
-        if layer.connections or layer.added or layer.normalised or layer.bias_input != ONE:
+        if layer.connections or not layer.bare or layer.bias_input != ONE:
             return []
         weighed = matmul(layer.weights.letter, inside)
         inside = weighed if layer.biases is None else total(weighed, layer.biases.letter)

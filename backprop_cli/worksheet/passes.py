@@ -149,13 +149,12 @@ def by_sample(sheet: Sheet, steps: Sequence[Step]) -> Iterator[Block]:
     """Tables of steps: sample after sample, or many samples side by side."""
     marks = list(dict.fromkeys(step.sample for step in steps if step.sample is not None))
     alone = len(marks) == 1 and all(step.sample is not None for step in steps)
-    # With batch normalisation samples and batch depend on each other in turn.
-    woven = tied(sheet.graph) and not any(step.section == "forward" for step in steps)
+    woven = sheet.graph.woven and not any(step.section == "forward" for step in steps)
     if not marks or alone or woven:
         yield step_table(sheet, steps)
         return
     few = len(marks) <= SECTIONED_SAMPLES or _row_by_row(sheet.graph)
-    if few and not tied(sheet.graph):
+    if few and not sheet.graph.woven:
         for mark in marks:
             own = [step for step in steps if step.sample == mark]
             yield Paragraph((Text(f"Sample {mark}", "strong"),))
@@ -163,14 +162,9 @@ def by_sample(sheet: Sheet, steps: Sequence[Step]) -> Iterator[Block]:
     else:
         yield from across(sheet, steps, marks)
     whole = [step for step in steps if step.sample is None]
-    if whole and not tied(sheet.graph):
+    if whole and not sheet.graph.woven:
         yield Paragraph((Text("Whole batch", "strong"),))
         yield whole_table(sheet, whole)
-
-
-def tied(graph: Graph) -> bool:
-    """Batch normalisation: quantities of the batch stand between those of the samples."""
-    return any(step.kind == "normalisation" and step.sample is None for step in graph.steps)
 
 
 def step_table(sheet: Sheet, steps: Sequence[Step]) -> Table:
@@ -224,7 +218,6 @@ def _numbers(sheet: Sheet, step: Step) -> Line:
 
 def across(sheet: Sheet, steps: Sequence[Step], marks: Sequence[int]) -> Iterator[Block]:
     """One row a quantity, one column a sample; a few samples to a table so that it fits."""
-    is_tied = tied(sheet.graph)
     # Every sample has the same steps in the same order.
     own = {mark: [step for step in steps if step.sample == mark] for mark in marks}
     for start in range(0, len(marks), SAMPLES_ACROSS):
@@ -242,7 +235,7 @@ def across(sheet: Sheet, steps: Sequence[Step], marks: Sequence[int]) -> Iterato
                 cells = [sheet.cell(each.name) for each in next(alike)]
                 formula = rename(step.formula, without)
                 rows.append(((Math(Name(without(step.name))),), (Math(formula),), *cells))
-            elif step.sample is None and is_tied:
+            elif step.sample is None and sheet.graph.woven:
                 same: Line = (Text("the same"),)
                 rest = [same for _ in chosen[1:]]
                 rows.append((quantity(step), (Math(step.formula),), sheet.cell(step.name), *rest))

@@ -134,12 +134,10 @@ class Reasons:
         elif direct := [link for link in step.links if link.upstream is None]:
             yield from self._loss(direct[0])
         elif step.kind == "upstream" and len(step.links) > 1:
-            owner = self.sheet.graph.step.get(step.of or "")
-            if owner is not None and owner.kind == "normalisation":
-                return
-            if any(self._normalises(link) for link in step.links):
-                yield "normalised", (Text(NORMALISED),)
-            else:
+            users = [self.sheet.graph.step[link.child] for link in step.links]
+            if step.sample is not None and any(user.sample is None for user in users):
+                yield "woven", (*self._paths(step), Text(WOVEN))
+            elif step.sample is not None or not self.sheet.graph.woven:
                 yield "paths", self._paths(step)
         elif self._is_added(step):
             yield from self._bias(step)
@@ -218,9 +216,12 @@ class Reasons:
             line = (Math(Name(step.of or "")), Text(" is added as it stands, so its gradient is "))
             yield "bias", (*line, upstream, Text(" itself."))
 
-    def _normalises(self, link: Link) -> bool:
-        child = self.sheet.graph.step.get(link.child)
-        return child is not None and child.kind == "normalisation"
+    def _dropped(self, link: Link) -> Iterator[Line]:
+        """r = 0: what dropout leaves out passes no gradient."""
+        for name in names_in(link.local):
+            if self.sheet.value(name) == 0 and name not in self.said:
+                self.said.add(name)
+                yield (Relation(Name(name), "=", ZERO), Text(DROPPED))
 
     def _plain(self, name: str) -> str:
         """The name without a sample: what is said holds of each of them."""
@@ -238,6 +239,9 @@ class Reasons:
             users = [activation_of(self.sheet.graph.step[link.child]) for link in step.links]
             if ("relu", owner.name) in users and z is not None and z < 0:
                 samples.setdefault(self._plain(owner.name), []).append(owner.sample or batch[0])
+            for link in step.links:
+                if self.sheet.graph.step[link.child].kind == "handed_on":
+                    yield from self._dropped(link)
         for name, those in samples.items():
             relation = Relation(Name(name), "<", ZERO)
             if len(batch) == 1:
@@ -247,10 +251,11 @@ class Reasons:
                 yield (relation, Text(f" for {where}: there this ReLU is off and passes none."))
 
 
-NORMALISED = (
-    "Each z acts on the loss in three ways: through its own ẑ, and through the mean and the"
-    " variance of the batch, which every sample shares."
+DROPPED = (
+    ": dropout leaves this unit out, so it hands on 0 and no gradient passes it. What stays is"
+    " divided by the share that stays, so that the sum is as large on average."
 )
+WOVEN = " What is of the whole batch is shared by every sample."
 UNNORMALISED = (
     "Summed over the outputs, the slopes of cross-entropy and softmax cancel but for the sum of"
     " the targets, which is not 1 here."

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import math
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from operator import mul
 from pathlib import Path
@@ -17,7 +18,17 @@ from backprop_cli.diagnostics import ProblemError
 from backprop_cli.formula import plain
 from backprop_cli.formula.build import children, product, rebuild
 from backprop_cli.formula.evaluate import evaluate
-from backprop_cli.formula.nodes import Call, Formula, Matrix, Name, Negative, Number, Shown, Sum
+from backprop_cli.formula.nodes import (
+    Call,
+    Formula,
+    Matrix,
+    Name,
+    Negative,
+    Number,
+    Product,
+    Shown,
+    Sum,
+)
 from backprop_cli.formula.spelling import Derivative, Symbol
 from backprop_cli.graph.expand import expand
 from backprop_cli.graph.recognised import in_equations
@@ -31,7 +42,15 @@ from backprop_cli.verify import verification
 from backprop_cli.worksheet.arrays import matmul, shape, transpose
 from backprop_cli.worksheet.blank import blank
 from backprop_cli.worksheet.diagram import diagram
-from backprop_cli.worksheet.document import Callout, Derivation, Heading, Paragraph, Text
+from backprop_cli.worksheet.document import (
+    Block,
+    Callout,
+    Derivation,
+    Document,
+    Heading,
+    Paragraph,
+    Text,
+)
 from backprop_cli.worksheet.sheet import DEFAULT, Choices, spelling_of
 from backprop_cli.worksheet.solution import solution
 
@@ -273,13 +292,20 @@ def test_the_matrices_of_a_residual_layer_hold() -> None:
     lines = {block.lines[0].left: block.lines for block in blocks if isinstance(block, Derivation)}
     assert shape(Name("a(1)"), 2, 1) in children(lines[Name("z(2)")][0].right)
     assert shape(Name("x"), 2, 1) in children(lines[Name("z(3)")][0].right)
+    assert _matrices_hold(solved, blocks) > 20
+
+
+def _matrices_hold(solved: Run, blocks: Sequence[Block]) -> int:
+    """How many entries of the lines, worked out as matrices, are those of the results below."""
     checked = 0
-    for left, derivation in lines.items():
-        result = derivation[-1].right
-        for line in derivation[1:]:
+    for block in blocks:
+        if not isinstance(block, Derivation):
+            continue
+        result = block.lines[-1].right
+        for line in block.lines[1:]:
             if line.right != result and isinstance(result, Matrix):
-                checked += _compare(line.right, result, solved, left)
-    assert checked > 20
+                checked += _compare(line.right, result, solved, block.lines[0].left)
+    return checked
 
 
 def _compare(formula: Formula, result: Matrix, solved: Run, left: Formula) -> int:
@@ -307,6 +333,9 @@ def _array(formula: Formula, solved: Run) -> list[list[float]]:
             return whole
         case Shown("hadamard", parts):
             return _entrywise(math.prod, [_array(part, solved) for part in parts])
+        case Product((scale, inner)):
+            by = float(evaluate(scale, solved.iterations[0].values.__getitem__))
+            return [[by * each for each in row] for row in _array(inner, solved)]
         case Sum(terms):
             return _entrywise(sum, [_array(term, solved) for term in terms])
         case Negative(inner):
@@ -339,15 +368,14 @@ def test_the_picture_and_the_blank_sheet_show_what_is_added() -> None:
     names = [node.name for node in picture.nodes]
     edges = {(names[edge.start], names[edge.end]) for edge in picture.edges if edge.label is None}
     assert {(Name("a1_1"), Name("a2_1")), (Name("x2"), Name("yhat2"))} <= edges
-    text = [
-        part.text
-        for block in blank(solved).blocks
-        if isinstance(block, Paragraph)
-        for part in block.text
-        if isinstance(part, Text)
-    ]
+    text = [part.text for part in _texts(blank(solved))]
     assert "To z of layer 2 the output of layer 1 is added, unit by unit." in text
     assert "To z of layer 3 the inputs are added, unit by unit." in text
+
+
+def _texts(document: Document) -> Iterator[Text]:
+    paragraphs = (block for block in document.blocks if isinstance(block, Paragraph))
+    yield from (part for block in paragraphs for part in block.text if isinstance(part, Text))
 
 
 def test_a_path_that_is_forgotten_is_one_slip() -> None:
@@ -378,6 +406,95 @@ def test_what_is_added_has_a_value_for_each_unit() -> None:
     wide = wide.replace("[[0.7, 0.2], [-0.6, 0.5]]", "[[0.7], [-0.6]]")
     with pytest.raises(ProblemError, match="2 units cannot add 1 value"):
         problem(wide)
+
+
+# Dropout by a mask, and what is added behind the activation
+
+DROPPED = """
+inputs: [1, -0.5]
+targets: [0.5, 1]
+layers:
+  - weights: [[0.4, -0.9], [0.3, 0.8], [0.2, 0.5]]
+    biases: [0.1, -0.5, 0.2]
+    activation: tanh
+    dropout: {mask: [1, 0, 1], keep: 0.5}
+  - weights: [[0.7, 0.2, -0.3], [-0.6, 0.5, 0.1]]
+    biases: [0.05, 0.3]
+    activation: sigmoid
+    add: inputs
+    after: true
+  - {weights: [[0.3, 0.2], [-0.6, 0.9]], activation: tanh}
+loss: half_squared_error
+learning_rate: 0.1
+"""
+
+
+def _dropped_loss(w: float) -> float:
+    """The loss by w1_1_1, from the definition of the net alone."""
+    h = [math.tanh(w + 0.45 + 0.1) / 0.5, 0, math.tanh(0.2 - 0.25 + 0.2) / 0.5]
+    z = [0.7 * h[0] - 0.3 * h[2] + 0.05, -0.6 * h[0] + 0.1 * h[2] + 0.3]
+    s = [1 / (1 + math.exp(-each)) + x for each, x in zip(z, (1, -0.5), strict=True)]
+    out = [math.tanh(0.3 * s[0] + 0.2 * s[1]), math.tanh(-0.6 * s[0] + 0.9 * s[1])]
+    return 0.5 * ((out[0] - 0.5) ** 2 + (out[1] - 1) ** 2)
+
+
+def test_what_is_dropped_passes_nothing_and_the_rest_is_scaled() -> None:
+    solved = solve(problem(DROPPED))
+    values = solved.iterations[0].values
+    assert values["L"] == pytest.approx(_dropped_loss(0.4))
+    slope = (_dropped_loss(0.4 + 1e-6) - _dropped_loss(0.4 - 1e-6)) / 2e-6
+    assert values["dL/dw1_1_1"] == pytest.approx(slope, rel=1e-8)
+    assert (values["h1_2"], values["dL/dw1_2_1"], values["dh1_3/da1_3"]) == (0, 0, 2)
+    assert verification(problem(DROPPED)).agrees
+
+
+def test_matrices_picture_and_blank_sheet_have_what_is_handed_on() -> None:
+    solved = solve(problem(DROPPED))
+    blocks = solution(solved, Choices(form="matrix")).blocks
+    assert _matrices_hold(solved, blocks) > 20
+    written = [
+        plain.write(line.right) for b in blocks if isinstance(b, Derivation) for line in b.lines
+    ]
+    assert "(1/0.5*r(1)) .* a(1)" in written
+    picture = diagram(solved)
+    names = [node.name for node in picture.nodes]
+    edges = {(names[edge.start], names[edge.end]) for edge in picture.edges}
+    assert {(Name("h1_1"), Name("h2_1")), (Name("x2"), Name("h2_2"))} <= edges
+    text = " ".join(part.text for part in _texts(blank(solved)))
+    assert "Dropout in layer 1: " in text
+    assert "To a of layer 2 the inputs are added, unit by unit." in text
+    said = " ".join(part.text for part in _texts(solution(solved, Choices())))
+    assert "dropout leaves this unit out, so it hands on 0 and no gradient passes it" in said
+
+
+def test_a_share_that_is_forgotten_is_found() -> None:
+    checker = Checker(problem(DROPPED))
+    values = solve(problem(DROPPED)).iterations[0].values
+    truth = {name: float(value) for name, value in values.items() if value is not None}
+    answers = f"answers:\n  a1_1: {truth['a1_1']}\n  h1_1: {truth['a1_1']}\n"
+    report = checker.mark(parse_submission("a.yaml", answers))
+    found = {answer.name: answer for answer in report.answers}
+    assert (found["a1_1"].verdict, found["h1_1"].verdict) == ("correct", "wrong")
+    assert found["h1_1"].mistake is not None
+    right = "".join(f"  {name}: {truth[name]}\n" for name in ("h1_1", "dL/dh1_1", "dL/da1_1"))
+    report = checker.mark(parse_submission("a.yaml", f"answers:\n{right}"))
+    marked = [answer for answer in report.answers if answer.verdict != "missing"]
+    assert [answer.verdict for answer in marked] == ["correct"] * 3
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("[1, 0, 1]", "[1, 0]", "3 units, so `mask` must be 3 numbers, not 2"),
+        ("[1, 0, 1]", "[1, 0, 0.5]", "must be 1, or 0 for a unit that is dropped, not 0.5"),
+        ("keep: 0.5", "keep: 0", "`keep` must be greater than 0"),
+        (", keep: 0.5", "", "`dropout` of layer 1 has no `keep`"),
+        ("    add: inputs\n", "", "`after` of layer 2 says where `add` adds"),
+    ],
+)
+def test_dropout_that_cannot_be_is_refused(old: str, new: str, said: str) -> None:
+    with pytest.raises(ProblemError, match=re.escape(said)):
+        problem(DROPPED.replace(old, new))
 
 
 # Tied weights are the same parameters

@@ -195,7 +195,11 @@ def test_units_drawn_at_random_say_so() -> None:
 
 
 def test_batch_normalisation_says_why_there_are_three_ways() -> None:
-    assert "Each z acts on the loss in three ways" in notes("batch-norm-by-hand")
+    said = (
+        "through μ₁⁽¹⁾, var₁⁽¹⁾ and ẑ₁⁽¹⁾: what comes back from each of them is added up. What is"
+    )
+    said += " of the whole batch is shared by every sample."
+    assert said in notes("batch-norm-by-hand")
 
 
 def test_shared_biases_have_a_place_of_their_own() -> None:

@@ -171,9 +171,12 @@ def worked_out(formula: Formula) -> Array:
                 columns = list(zip(*worked_out(factor), strict=True))
                 result = [[dot(row, column) for column in columns] for row in result]
             return result
-        case Shown("hadamard", (left, right)):
-            pairs = zip(worked_out(left), worked_out(right), strict=True)
-            return [[x * y for x, y in zip(*rows, strict=True)] for rows in pairs]
+        case Shown("hadamard", (left, *others)):
+            result = worked_out(left)
+            for other in others:
+                pairs = zip(result, worked_out(other), strict=True)
+                result = [[x * y for x, y in zip(*rows, strict=True)] for rows in pairs]
+            return result
         case Sum(terms):
             result = worked_out(terms[0])
             for term in terms[1:]:

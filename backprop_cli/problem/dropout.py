@@ -1,0 +1,44 @@
+"""Dropout on the output of a layer, by a mask that the file gives."""
+
+from __future__ import annotations
+
+from backprop_cli.formula.nodes import Number
+from backprop_cli.problem.fields import Field, Keys, number_of, several
+from backprop_cli.problem.forms import Dropout
+from backprop_cli.problem.layer_place import LayerPlace
+from backprop_cli.problem.samples import counted
+from backprop_cli.problem.weights import MOST_UNITS
+from backprop_cli.problem.yaml_tree import Items, Node
+from backprop_cli.rules.written import Range
+
+LEFT_IN = number_of(Range("1, or 0 for a unit that is dropped", {"enum": [0, 1]}))
+PART = number_of(Range("greater than 0 and at most 1", {"exclusiveMinimum": 0, "maximum": 1}))
+NO_MASK: tuple[Number, ...] = ()
+MASK = Field(
+    "mask", several(LEFT_IN, "numbers", MOST_UNITS), NO_MASK, "1 for every unit that stays."
+)
+KEEP = Field("keep", PART, Number("1"), "The share of units that stays, which the others make up.")
+DROPOUT = Keys(
+    "Units are left out by a mask: what is handed on is mask·a/keep.",
+    MASK,
+    KEEP,
+    required=(MASK, KEEP),
+)
+
+
+def read_dropout(node: Node, at: LayerPlace, units: int) -> Dropout | None:
+    """`{mask: [1, 0, 1], keep: 0.5}`: which units stay, and the share of units that stays."""
+    own = DROPOUT.of(node, at.report, f"`dropout` of {at}")
+    missing = [row.key for row in DROPOUT.required if own.get(row.key) is None]
+    for key in missing:
+        help = "write `{mask: [1, 0, 1], keep: 0.5}`, a 1 for every unit that stays"
+        at.report.error("missing-key", f"`dropout` of {at} has no `{key}`", node, help)
+    mask, found = own.get("mask"), own[MASK]
+    if isinstance(mask, Items) and len(mask.items) != units:
+        at.report.error(
+            "shape",
+            f"{at} has {counted(units, 'unit')}, so `mask` must be {counted(units, 'number')}, "
+            f"not {len(mask.items)}",
+            mask,
+        )
+    return None if missing or len(found) != units else Dropout(found, own[KEEP])
