@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping
 from dataclasses import field
 from fractions import Fraction
@@ -179,6 +178,8 @@ class Problem:
         return f"<Problem {escape(self.title or self.path)!r}: {escape(self.summary)}>"
 
     def _repr_html_(self) -> str:
+        import html
+
         about = f"<p>{html.escape(escape(self.description))}</p>" if self.description else ""
         name, summary = (
             html.escape(escape(each)) for each in (self.title or self.path, self.summary)

@@ -67,7 +67,7 @@ Node: TypeAlias = Scalar | Items | Entries
 
 
 # What YAML does not allow in a file, and the line breaks that only YAML 1.1 knows.
-_FORBIDDEN = re.compile("[^\t\n\r -~\xa0-\u2027\u202a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_FORBIDDEN = re.compile("[\0-\b\v\f\x0e-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
 
 
 def compose(source: Source) -> tuple[Node | None, list[Diagnostic]]:

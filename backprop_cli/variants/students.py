@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from backprop_cli.diagnostics import ProblemError, quote
 from backprop_cli.marking.answers import Submission, student_of
@@ -21,7 +22,9 @@ from backprop_cli.marking.hand_in import Place
 from backprop_cli.marking.model import Head, SubmissionReport
 from backprop_cli.problem.model import Problem
 from backprop_cli.variants.draw import normalised
-from backprop_cli.variants.variant import Drawer
+
+if TYPE_CHECKING:
+    from backprop_cli.variants.variant import Drawer
 
 METADATA = "submission_metadata.json"
 MOST_METADATA = 1 << 22
@@ -51,7 +54,11 @@ class Marker:
         self.student = student
         self.roster = {normalised(each): each for each in roster}
         self.environment = environment
-        self.drawer = None if problem.variants is None else Drawer(problem)
+        self.drawer: Drawer | None = None
+        if problem.variants is not None:
+            from backprop_cli.variants.variant import Drawer
+
+            self.drawer = Drawer(problem)
         self._own = lru_cache(maxsize=KEPT)(self._drawn)
 
     def __reduce__(self) -> tuple[object, ...]:
