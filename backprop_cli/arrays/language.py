@@ -26,6 +26,7 @@ from backprop_cli.formula.parse import (
     refuse_long,
     refuse_tall,
 )
+from backprop_cli.formula.quantity import arrays_of
 
 BESIDE = "beside"  # two factors without a sign between them
 INDEX = "index"
@@ -101,11 +102,9 @@ class ArrayReader(Reader):
                         )
                     )
                 return Token("name", f"{stem}_{{{self.index}}}", run.start(), end)
-        stem, _, tail = word.rpartition("_")
-        while stem and tail.isdigit():
+        for stem, _ in arrays_of(word):
             if self.names is not None and (stem in self.names or stem in self.stems):
                 return Token("name", word, run.start(), end)
-            stem, _, tail = stem.rpartition("_")
         if word == "T" and self.text[: run.start()].rstrip(" ").endswith("^"):
             return Token("name", word, run.start(), end)
         if word in KEYWORDS and self.text[end : end + 2].lstrip(" ")[:1] == "=":

@@ -300,14 +300,13 @@ def only_names(run: Run, asked: Sequence[str]) -> tuple[str, ...]:
 
 def between_names(run: Run, names: AnswerNames, written: str) -> str | None:
     """`dyhat/da1`: one calculated quantity by another that it comes from, in the sheet's names."""
-    from backprop_cli.graph.naming import slope_name
+    from backprop_cli.formula.quantity import bare, fraction, mark, slope_name
     from backprop_cli.worksheet.derivations import between
     from backprop_cli.worksheet.sheet import Choices, Sheet
 
-    above, _, below = written.removeprefix("d").partition("/d")
-    bare, bracket, sample = below.partition("[")
-    target = names.find(above) or names.find(above + bracket + sample)
-    quantity = names.find(below) or names.find(bare)
+    above, below = fraction(written) or ("", "")
+    target = names.find(above) or names.find(above + mark(below))
+    quantity = names.find(below) or names.find(bare(below))
     if target is None or quantity is None:
         return None
     name = slope_name(target, quantity)

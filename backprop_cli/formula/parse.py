@@ -39,6 +39,7 @@ from backprop_cli.formula.nodes import (
     Relation,
     Sum,
 )
+from backprop_cli.formula.quantity import updated
 
 
 class FormulaError(Exception):
@@ -131,10 +132,10 @@ class KnownNames:
             for mark in ("'", " new"):
                 if (
                     text.startswith(mark, index)
-                    and name + "_new" in self.names
+                    and updated(name) in self.names
                     and not is_word_character(text[index + len(mark) : index + len(mark) + 1])
                 ):
-                    best = (name + "_new", index + len(mark))
+                    best = (updated(name), index + len(mark))
         return best
 
 

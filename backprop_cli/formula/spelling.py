@@ -13,6 +13,16 @@ from functools import lru_cache
 from typing import Literal, TypeAlias
 
 from backprop_cli.dataclass import dataclass
+from backprop_cli.formula.quantity import (
+    ahead_of,
+    before_update,
+    derivative_name,
+    fraction,
+    is_updated,
+    last_mark,
+    sampled,
+    updated,
+)
 
 GREEK = {
     "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ε", "zeta": "ζ",
@@ -25,10 +35,6 @@ Sample: TypeAlias = int | Literal["s"]
 """The number of a sample, or any one of them."""
 
 LATIN = {letter: word for word, letter in GREEK.items()}
-
-
-AHEAD = "ahead_"
-"""Begins the names of the pass at the point that an optimizer looks ahead to."""
 
 
 @dataclass(frozen=True)
@@ -78,12 +84,12 @@ class Lettering:
         """What is shown as a plain name: `dE/dy` for `dL/dyhat`, where L is E and ŷ is y."""
         if not self.symbols:
             return name
-        if found := _SAMPLE.match(name):
-            return f"{self.typed(found[1])}[{found[2]}]"
-        if name.endswith("_new"):
-            return f"{self.typed(name.removesuffix('_new'))}_new"
-        if found := _DERIVATIVE.match(name):
-            return f"d{self.typed(found[1])}/d{self.typed(found[2])}"
+        if marked := last_mark(name):
+            return sampled(self.typed(marked[0]), marked[1])
+        if is_updated(name):
+            return updated(self.typed(before_update(name)))
+        if parts := fraction(name):
+            return derivative_name(*map(self.typed, parts))
         if name in self.symbols:
             return self.symbols[name]
         found = _STEM.match(name)
@@ -96,10 +102,10 @@ class Lettering:
         shown = self.typed(name)
         if shown == name:
             return ()
-        above, slash, below = name.partition("/")
-        above_shown, _, below_shown = shown.partition("/")
-        mixed = (f"{above_shown}/{below}", f"{above}/{below_shown}") if slash else ()
-        return (*mixed, shown)
+        parts, typed = fraction(name), fraction(shown)
+        if parts is None or typed is None:
+            return (shown,)
+        return derivative_name(typed[0], parts[1]), derivative_name(parts[0], typed[1]), shown
 
     def letter(self, letter: str) -> str:
         """A letter alone, as the matrix form needs it: W is a capital of what w is shown as."""
@@ -110,9 +116,6 @@ class Lettering:
 PLAIN = Lettering()
 LAYERED = Lettering(layered=True)
 
-_SAMPLE = re.compile(r"(.*)\[(\d+|s)\]\Z", re.S)
-_DERIVATIVE = re.compile(r"d(.+?)/d(.+)\Z", re.S)
-_OF_SAMPLE = re.compile(r"d([^/]+\[(?:\d+|s)\])/d(.+)\Z", re.S)
 _LAYERED = re.compile(r"([A-Za-z]+?)(\d+)((?:_\d+)*)\Z")
 _STATE = re.compile(r"([A-Za-z]+)_([A-Za-z].*)\Z")
 _LAYERED_LETTERS = {
@@ -130,18 +133,19 @@ def spell(name: str, lettering: Lettering = PLAIN) -> Glyph:
     def again(part: str) -> Glyph:
         return spell(part, lettering)
 
-    if found := _OF_SAMPLE.match(name):  # each part has its own sample: ∂L[2]/∂ŷ[2]
-        return Derivative(again(found[1]), again(found[2]))
-    if found := _SAMPLE.match(name):
-        return replace(again(found[1]), sample="s" if found[2] == "s" else int(found[2]))
-    if name.endswith("_new"):
-        return replace(again(name.removesuffix("_new")), new=True)
+    parts = fraction(name)
+    if parts and last_mark(parts[0]):  # each part has its own sample: ∂L[2]/∂ŷ[2]
+        return Derivative(again(parts[0]), again(parts[1]))
+    if marked := last_mark(name):
+        return replace(again(marked[0]), sample="s" if marked[1] == "s" else int(marked[1]))
+    if is_updated(name):
+        return replace(again(before_update(name)), new=True)
     if name.endswith("~"):
         return replace(_plain(name[:-1]), tilde=True)
-    if found := _DERIVATIVE.match(name):
-        return Derivative(again(found[1]), again(found[2]))
-    if name.startswith(AHEAD):
-        return replace(_plain(AHEAD.rstrip("_")), of=again(name.removeprefix(AHEAD)))
+    if parts:
+        return Derivative(again(parts[0]), again(parts[1]))
+    if (behind := ahead_of(name)) is not None:
+        return replace(_plain("ahead"), of=again(behind))
     if name in lettering.symbols:
         return _plain(lettering.symbols[name])
     glyph = lettering.layered and _layered(name, lettering)

@@ -23,8 +23,8 @@ from backprop_cli.formula.nodes import (
     Formula,
     Name,
 )
+from backprop_cli.formula.quantity import bare, derivative_name, sampled, slope_name
 from backprop_cli.graph.combined import combined_slope
-from backprop_cli.graph.naming import derivative_name, sampled, slope_name
 from backprop_cli.graph.parts import reduce_batch
 from backprop_cli.graph.penalty import slope_in_loss
 from backprop_cli.graph.slopes import Local, is_trivial, local_derivatives
@@ -92,19 +92,14 @@ class _Backward:
 
     def __post_init__(self) -> None:
         wrt = set(self.graph.wrt)
-        self.active = {
-            leaf.name for leaf in self.graph.leaves if leaf.name.partition("[")[0] in wrt
-        }
+        self.active = {leaf.name for leaf in self.graph.leaves if bare(leaf.name) in wrt}
         self.consumers: dict[str, list[Step]] = defaultdict(list)
         self.in_sample: dict[tuple[str, int | None], list[Step]] = defaultdict(list)
         for step in self.graph.steps:
             if step.kind == "batch_loss":
                 continue
             parents = names_in(step.formula)
-            if (
-                any(parent in self.active for parent in parents)
-                or step.name.partition("[")[0] in wrt
-            ):
+            if any(parent in self.active for parent in parents) or bare(step.name) in wrt:
                 self.active.add(step.name)
             for parent in parents:
                 self.consumers[parent].append(step)
@@ -265,7 +260,7 @@ class _Backward:
         links = self._links(name)
         if not links:
             return
-        wanted = name.partition("[")[0] in self.graph.wrt
+        wanted = bare(name) in self.graph.wrt
         gradient = replace(
             self._gradient(
                 name,

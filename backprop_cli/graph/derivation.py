@@ -9,7 +9,7 @@ from functools import cached_property
 from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.build import ONE, children, names_in, product, put_together, size, total
 from backprop_cli.formula.nodes import Conditional, Formula, Name, Negative, Product
-from backprop_cli.graph.naming import derivative_name, slope_name
+from backprop_cli.formula.quantity import derivative_name, slope_name
 from backprop_cli.graph.step import Graph, Link, Step
 
 PATHS = 32

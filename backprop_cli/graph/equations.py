@@ -8,8 +8,8 @@ from dataclasses import replace
 from backprop_cli.arrays.array import View
 from backprop_cli.formula.build import names_in, rename
 from backprop_cli.formula.nodes import Formula, Name, Negative, Product, Sum
+from backprop_cli.formula.quantity import sampled
 from backprop_cli.formula.spelling import Lettering, spell
-from backprop_cli.graph.naming import sampled
 from backprop_cli.graph.parts import batch_loss, leaf, parameter_leaf, stable_loss
 from backprop_cli.graph.recognised import in_equations, renamed
 from backprop_cli.graph.step import Applied, Graph, Leaf, Role, Step

@@ -19,7 +19,7 @@ from backprop_cli.formula.build import (
     total,
 )
 from backprop_cli.formula.nodes import Call, Formula, Name, Number, Power, Shown
-from backprop_cli.graph.naming import sampled
+from backprop_cli.formula.quantity import sampled
 from backprop_cli.graph.parts import (
     activation_row,
     batch_loss,

@@ -12,8 +12,8 @@ from backprop_cli.arrays.array import View
 from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.build import ONE
 from backprop_cli.formula.nodes import Formula, Number
+from backprop_cli.formula.quantity import derivative_name, sampled
 from backprop_cli.formula.spelling import PLAIN, Lettering
-from backprop_cli.graph.naming import derivative_name
 
 Section: TypeAlias = Literal["given", "forward", "loss", "backward", "gradient", "update"]
 
@@ -258,9 +258,9 @@ class Graph:
         if mark is None or len(self.batch) == 1 or only not in (None, mark):
             return name
         if name in self.losses:
-            return f"{self.output}[s]"
+            return sampled(self.output, "s")
         if step is not None and step.of is not None and step.over in self.losses:
-            return derivative_name(f"{self.output}[s]", self.unmarked(step.of))
+            return derivative_name(sampled(self.output, "s"), self.unmarked(step.of))
         return name.removesuffix(f"[{mark}]")
 
     @cached_property

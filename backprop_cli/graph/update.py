@@ -16,8 +16,8 @@ from backprop_cli.formula.build import (
     total,
 )
 from backprop_cli.formula.nodes import Call, Comparison, Conditional, Formula, Name, Number, Power
+from backprop_cli.formula.quantity import ahead_name, derivative_name, slope_name, updated
 from backprop_cli.graph import penalty
-from backprop_cli.graph.naming import ahead_name, derivative_name, slope_name
 from backprop_cli.graph.parts import leaf
 from backprop_cli.graph.slopes import linear_coefficients
 from backprop_cli.graph.step import Graph, Kind, Leaf, LeafKind, Link, Step
@@ -255,12 +255,12 @@ class _Update:
             for name, formula in optimizer.equations.items():
                 written = put_together(formula, values)
                 if name == "w":
-                    new = self._step(self._fresh(f"{parameter}_new"), written, parameter, "update")
+                    new = self._step(self._fresh(updated(parameter)), written, parameter, "update")
                     self.carried[parameter] = new
                 elif name in optimizer.state:
                     old = values[name]
                     assert isinstance(old, Name)
-                    new = self._step(self._fresh(f"{old.name}_new"), written, parameter, "state")
+                    new = self._step(self._fresh(updated(old.name)), written, parameter, "state")
                     self.carried[old.name] = new
                 else:
                     new = self._step(
@@ -283,7 +283,7 @@ class _Update:
                 if parameter not in self.trained:
                     continue
                 formula = perceptron_rule(self.problem, parameter, self.eta, source, names)
-                new = self._step(self._fresh(f"{parameter}_new"), formula, parameter, "update")
+                new = self._step(self._fresh(updated(parameter)), formula, parameter, "update")
                 self.carried[parameter] = new
 
 

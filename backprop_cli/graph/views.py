@@ -7,7 +7,7 @@ from functools import partial
 
 from backprop_cli.arrays.array import View
 from backprop_cli.formula.nodes import Formula, Name
-from backprop_cli.graph.naming import derivative_name
+from backprop_cli.formula.quantity import derivative_name, updated
 from backprop_cli.graph.step import Graph
 
 NONE = Name("")
@@ -21,7 +21,7 @@ def all_views(graph: Graph) -> Iterator[View]:
     for view in graph.arrays:
         found = _entries(view, lambda name: graph.carried.get(name, ""), graph.step)
         if found is not None:
-            yield View(f"{view.name}_new", view.shape, found)
+            yield View(updated(view.name), view.shape, found)
 
 
 def gradient_views(graph: Graph) -> Iterator[View]:

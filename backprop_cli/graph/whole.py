@@ -9,7 +9,7 @@ from typing import TypeAlias
 from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.build import names_in, negative, product, substitute, total
 from backprop_cli.formula.nodes import Call, Formula, Name
-from backprop_cli.graph.naming import derivative_name
+from backprop_cli.formula.quantity import derivative_name
 from backprop_cli.graph.step import Graph, Step
 
 Definitions: TypeAlias = list[tuple[str, Formula]]

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 from backprop_cli.formula.evaluate import as_float
+from backprop_cli.formula.quantity import without_marks
 from backprop_cli.graph.step import Graph, Step
 from backprop_cli.problem.model import Marking, Problem
 from backprop_cli.run import Values
@@ -68,10 +69,7 @@ def matches(pattern: str, name: str) -> bool:
     if pattern == name:
         return True
     glob = _glob(pattern)
-    return glob.fullmatch(name) is not None or glob.fullmatch(_MARKS.sub("", name)) is not None
-
-
-_MARKS = re.compile(r"\[[0-9]+\]")
+    return glob.fullmatch(name) is not None or glob.fullmatch(without_marks(name)) is not None
 
 
 @lru_cache(maxsize=1024)

@@ -38,6 +38,7 @@ from backprop_cli.formula.nodes import (
     Quotient,
     Sum,
 )
+from backprop_cli.formula.quantity import fraction
 from backprop_cli.graph.step import Graph, Kind, Step
 from backprop_cli.marking.compiled import Functions, compile_all
 from backprop_cli.marking.model import Code, Mistake
@@ -656,7 +657,7 @@ def related(structure: Structure) -> Callable[[Node], tuple[int, ...]]:
             return cache[node.slot]
         step = node.step
         found: dict[str, None] = {}
-        subject = step.of or step.name.partition("/d")[2]
+        subject = step.of or (fraction(step.name) or ("", ""))[1]
         marks = samples if step.sample is None else (step.sample, None)
         others = {name: graph.step[name] for name in parents[step.name] if name in graph.step}
         for mark in marks:

@@ -17,8 +17,18 @@ from backprop_cli.arrays.array import View, places
 from backprop_cli.diagnostics import closest
 from backprop_cli.formula.characters import plain_characters
 from backprop_cli.formula.nodes import Formula, Name
+from backprop_cli.formula.quantity import (
+    bare,
+    derivative_name,
+    fraction,
+    mark,
+    marks,
+    sampled,
+    slope_name,
+    updated,
+    without_marks,
+)
 from backprop_cli.formula.spelling import LATIN, Glyph, Symbol, spell
-from backprop_cli.graph.naming import slope_name
 from backprop_cli.graph.step import Graph
 from backprop_cli.graph.views import all_views
 from backprop_cli.marking.handwriting import cleaned, from_latex
@@ -28,7 +38,6 @@ CACHE_SIZE = 4096
 MOST_FITTING = 6
 
 _SAMPLE = re.compile(r"(.+)\[(\d{1,6})\]")
-_MARK = re.compile(r"\[([0-9]+)\]")
 _PRIMES = re.compile("['’′´`]\\Z")
 _NEW = re.compile(r"[\^_]?[({]?new[)}]?(?=\Z|\[)", re.I)
 
@@ -60,7 +69,7 @@ class AnswerNames:
             self.known.setdefault(alias, name)
         others: dict[str, dict[str, None]] = {}
         for alias, name in graph.aliases.items():
-            others.setdefault(_bare(name), {})[_bare(alias)] = None
+            others.setdefault(bare(name), {})[bare(alias)] = None
         for step in graph.section("backward", "gradient"):
             for written in (step.name, *([step.alias] if step.alias else [])):
                 for renamed in _derivative_aliases(written, others):
@@ -157,8 +166,8 @@ class AnswerNames:
         if len(self.graph.batch) != 1:
             return ()
         own = ("1", str(self.graph.batch[0]))
-        marks = _MARK.findall(plain)
-        return (_MARK.sub("", plain),) if marks and all(mark in own for mark in marks) else ()
+        found = marks(plain)
+        return (without_marks(plain),) if found and all(each in own for each in found) else ()
 
     def _by_shown_form(self, written: str) -> str | None:
         """Names copied from the sheet as it shows them: ∂L/∂w₁₃⁽²⁾."""
@@ -235,7 +244,7 @@ class _Apart:
         glyph = spell(written, self.graph.lettering if written == name else self.plain)
         if not isinstance(glyph, Symbol) or glyph.of is not None:
             return
-        groups = tuple(re.findall(r"\d+", written.partition("[")[0]))
+        groups = tuple(re.findall(r"\d+", bare(written)))
         base, layer = LATIN.get(glyph.base, glyph.base), glyph.superscript
         below, hat = glyph.subscript.replace(",", ""), "^" if glyph.hat else ""
         for key in (
@@ -316,30 +325,31 @@ class _Apart:
 
     def _gradients(self, below: str, sample: str | None = None) -> tuple[str, ...]:
         """∂L/∂ what is written."""
-        return self._quotients((_bare(self.graph.output),), below, sample)
+        return self._quotients((bare(self.graph.output),), below, sample)
 
     def _quotients(self, above: tuple[str, ...], below: str, sample: str | None) -> tuple[str, ...]:
-        below, mark = _without_sample(below)
-        mark = mark or sample
+        below, own_sample = _without_sample(below)
+        sample = own_sample or sample
         known, local = self.names.known, self.names.locals
         found: dict[str, None] = {}
         for one in above:
             for other in self._bases(below):
-                plain = f"d{one}/d{other}"
-                marked = (f"{plain}[{mark}]", f"d{one}[{mark}]/d{other}[{mark}]")
-                for name in (*marked, f"d{one}[{mark}]/d{other}") if mark else (plain,):
+                plain = derivative_name(one, other)
+                own = sampled(one, sample)
+                marked = (sampled(plain, sample), derivative_name(own, sampled(other, sample)))
+                for name in (*marked, derivative_name(own, other)) if sample else (plain,):
                     if name in known or name in local:
                         found[known.get(name, name)] = None
                         break
                 else:
-                    if not mark:
+                    if not sample:
                         of_samples = (name for name in known if name.startswith(f"{plain}["))
                         found |= dict.fromkeys(known[name] for name in of_samples)
         return tuple(found)[:MOST_FITTING]
 
     def _bases(self, text: str) -> tuple[str, ...]:
         """The quantities that a symbol fits, whatever the sample."""
-        return tuple(dict.fromkeys(map(_bare, self._symbol(text))))
+        return tuple(dict.fromkeys(map(bare, self._symbol(text))))
 
     def _delta(self, text: str) -> tuple[str, ...]:
         """δ of a unit is ∂L/∂z."""
@@ -451,21 +461,16 @@ def _letters(name: str) -> str:
     return "".join(filter(str.isalpha, name))
 
 
-def _bare(name: str) -> str:
-    """The name without its sample."""
-    return name.partition("[")[0]
-
-
 def _derivative_aliases(name: str, others: Mapping[str, Iterable[str]]) -> Iterator[str]:
     """`dL/da3_1` for `dL/dyhat`, where `a3_1` is another name of `yhat`."""
-    above, slash, below = name.partition("/")
-    if not slash:
+    parts = fraction(name)
+    if parts is None:
         return
-    for place, part in enumerate((above, below)):
-        stem, bracket, sample = part[1:].partition("[")
-        for alias in others.get(stem, ()):
-            renamed = f"d{alias}{bracket}{sample}"
-            yield f"{renamed}/{below}" if place == 0 else f"{above}/{renamed}"
+    above, below = parts
+    for alias in others.get(bare(above), ()):
+        yield derivative_name(alias + mark(above), below)
+    for alias in others.get(bare(below), ()):
+        yield derivative_name(above, alias + mark(below))
 
 
 def normalised(written: str) -> str:
@@ -479,7 +484,7 @@ def normalised(written: str) -> str:
         text, _, rest = text.rpartition("[")
         sample = f"[{rest}"
     if _PRIMES.search(text):
-        text = f"{text[:-1]}_new"
+        text = updated(text[:-1])
     elif len(text) > 3 and text[-1] in "w)}" and (found := _NEW.search(text)) and found.start() > 0:
-        text = f"{text[: found.start()]}_new"
+        text = updated(text[: found.start()])
     return text.replace("**", "^") + sample

@@ -24,6 +24,7 @@ from backprop_cli.diagnostics import quote
 from backprop_cli.formula.build import children, rebuild
 from backprop_cli.formula.nodes import Call, Comparison, Conditional, Formula, Name, Number
 from backprop_cli.formula.parse import FormulaError
+from backprop_cli.formula.quantity import arrays_of
 from backprop_cli.problem.array_values import ArrayReader, ReadArray, read_shapes
 from backprop_cli.problem.fields import Fields
 from backprop_cli.problem.forms import Value
@@ -263,13 +264,9 @@ class ArrayEquations:
                 return Call("stack", tuple(self._row_at(stem, at) for at in range(low, high + 1)))
             ends = Number(str(low)), Number(str(high))
             return Call(INDEX, (Name(stem), Call(SLICE, ends)))
-        stem, _, tail = name.rpartition("_")
-        counts: list[str] = []
-        while stem and tail.isdigit():
-            counts.insert(0, tail)
+        for stem, place in arrays_of(name):
             if stem in names:
-                return Call(INDEX, (Name(stem), *map(Number, counts)))
-            stem, _, tail = stem.rpartition("_")
+                return Call(INDEX, (Name(stem), *map(Number, place)))
         return Name(name)
 
     def _row_at(self, stem: str, time: int) -> Formula:
@@ -376,8 +373,7 @@ class ArrayEquations:
     def _refuse_rows(self, known: Mapping[str, Array]) -> None:
         """`W` and `W_1` cannot both be quantities, where W is an array."""
         for name in known:
-            stem, _, tail = name.rpartition("_")
-            while stem and tail.isdigit():
+            for stem, _ in arrays_of(name):
                 if stem in known and known[stem].shape:
                     place: Node = (
                         self.equations[name].node if name in self.equations else self.place(name)
@@ -390,7 +386,6 @@ class ArrayEquations:
                         "give one of them another name",
                     )
                     break
-                stem, _, tail = stem.rpartition("_")
 
     def place(self, name: str) -> Node:
         for section in ("given", "parameters", "equations"):

@@ -11,6 +11,7 @@ from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import listed, quote, there_are
 from backprop_cli.formula.build import names_in
 from backprop_cli.formula.nodes import Formula
+from backprop_cli.formula.quantity import updated
 from backprop_cli.problem.array_equations import ArrayEquations, WrittenOut
 from backprop_cli.problem.array_values import has_arrays
 from backprop_cli.problem.fields import Fields
@@ -492,7 +493,7 @@ def check_updates(read: ReadEquations, training: ReadTraining, top: Fields, repo
             key,
             "put what is learned under `parameters` instead of `given`",
         )
-    reserved = {f"{name}_new": name for name in read.parameters}
+    reserved = {updated(name): name for name in read.parameters}
     for name, place in read.places.items():
         if name in reserved:
             report.error(

@@ -11,6 +11,7 @@ from typing import Literal
 from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import closest, listed, quote, there_are
 from backprop_cli.formula.nodes import Number
+from backprop_cli.formula.quantity import before_update, derivative_name, fraction, without_marks
 from backprop_cli.problem.fields import (
     NAME,
     TEXT,
@@ -363,20 +364,22 @@ def check_asked(patterns: Collection[Scalar], known: Collection[str], report: Re
 
 
 def _derived(text: str, names: Collection[str]) -> bool:
-    text = re.sub(r"\[[0-9]{1,6}\]", "", text)
+    text = before_update(without_marks(text))
     if text in names:
         return True
-    if text.endswith("_new"):
-        return _derived(text.removesuffix("_new"), names)
-    above, slash, below = text.partition("/")
-    if slash:
-        return above[:1] == below[:1] == "d" and above[1:] in names and below[1:] in names
+    if parts := fraction(text):
+        return all(part in names for part in parts)
     _, underscore, parameter = text.partition("_")
     return bool(underscore) and parameter in names
 
 
 def _asked_help(text: str, known: list[str], report: Report) -> str | None:
-    above, slash, below = text.partition("/d")
-    if slash and (meant := report.nearest(below, known)):
-        return meant.replace("`", f"`{above}/d", 1) if above.isidentifier() else meant
+    parts = fraction(text)
+    if parts and (meant := report.nearest(parts[1], known)):
+        above, _ = parts
+        return (
+            meant.replace("`", f"`{derivative_name(above, '')}", 1)
+            if above.isidentifier()
+            else meant
+        )
     return report.nearest(text, known)

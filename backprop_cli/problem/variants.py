@@ -16,6 +16,7 @@ from typing import get_args
 from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import listed, quote
 from backprop_cli.formula.nodes import Number
+from backprop_cli.formula.quantity import arrays_of, bare
 from backprop_cli.problem.fields import (
     NUMBER,
     TEXT,
@@ -265,13 +266,13 @@ def _fitting(text: str, cells: list[Cell]) -> tuple[int, list[Cell]]:
     name = plain_name(text)
     if exact := [cell for cell in cells if cell.name in (text, name)]:
         return 3, exact
-    if each := [cell for cell in cells if cell.name.partition("[")[0] in (text, name)]:
+    if each := [cell for cell in cells if bare(cell.name) in (text, name)]:
         return 2, each
     if entries_of := [cell for cell in cells if _is_entry(cell.name, name)]:
         return 2, entries_of
     if is_pattern(text):
         fits = matcher(text)
-        return 1, [cell for cell in cells if fits(cell.name) or fits(cell.name.partition("[")[0])]
+        return 1, [cell for cell in cells if fits(cell.name) or fits(bare(cell.name))]
     if text == "parameters":
         return 0, [cell for cell in cells if cell.section in ("weights", "biases", "parameters")]
     return 0, [cell for cell in cells if cell.section == text]
@@ -279,8 +280,7 @@ def _fitting(text: str, cells: list[Cell]) -> tuple[int, list[Cell]]:
 
 def _is_entry(cell: str, array: str) -> bool:
     """Whether a cell is an entry of the array of a name: `W_1_2` of `W`."""
-    indices = cell.partition("[")[0].removeprefix(f"{array}_")
-    return indices != cell and indices.replace("_", "").isdigit()
+    return any(stem == array for stem, _ in arrays_of(bare(cell)))
 
 
 def _refuse_initialised(rows: Sequence[_Row], network: Network, report: Report) -> None:

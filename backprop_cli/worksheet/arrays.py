@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from backprop_cli.formula.nodes import Formula, Matrix, Name, Shown
-from backprop_cli.graph.naming import derivative_name
+from backprop_cli.formula.quantity import derivative_name
 from backprop_cli.graph.step import Graph
 
 MOST_ROWS = 10

@@ -19,7 +19,7 @@ from backprop_cli.formula.build import (
 )
 from backprop_cli.formula.nodes import Formula, Name
 from backprop_cli.graph.layered import Layer, Layers, layers_of
-from backprop_cli.graph.naming import derivative_name
+from backprop_cli.formula.quantity import derivative_name, updated
 from backprop_cli.graph.step import Graph, Section, Step
 from backprop_cli.graph.update import optimizer_of
 from backprop_cli.marking.asked import asked, points_of, updates_asked
@@ -203,9 +203,9 @@ def _update_rule(problem: Problem, graph: Graph) -> Iterator[Line]:
         moved = total(w, product(eta, total(Name("y"), negative(Name("yhat"))), Name("x")))
         if problem.training.perceptron_update == "target":
             moved = total(w, product(eta, Name("y"), Name("x")))
-            yield (Text("On a mistake: "), Relation(Name("w_new"), "=", moved))
+            yield (Text("On a mistake: "), Relation(Name(updated("w")), "=", moved))
         else:
-            yield (Text("Update: "), Relation(Name("w_new"), "=", moved))
+            yield (Text("Update: "), Relation(Name(updated("w")), "=", moved))
         return
     optimizer = optimizer_of(problem)
     row = OPTIMIZERS.get(optimizer.name)
@@ -219,7 +219,7 @@ def _update_rule(problem: Problem, graph: Graph) -> Iterator[Line]:
     if problem.training.direction == "ascent":
         values["g"] = negative(Name("g"))
     for name, formula in optimizer.equations.items():
-        left = Name(f"{name}_new" if name == "w" or name in optimizer.state else name)
+        left = Name(updated(name) if name == "w" or name in optimizer.state else name)
         yield (Relation(left, "=", put_together(formula, values)),)
         values[name] = left  # from here on its name means the new value
     if problem.training.clip is not None:

@@ -20,6 +20,7 @@ from backprop_cli.formula.build import negative, over, product
 from backprop_cli.formula.evaluate import as_float, evaluate
 from backprop_cli.formula.functions import Function
 from backprop_cli.formula.nodes import Call, Formula, Name, Number, Quotient
+from backprop_cli.formula.quantity import updated
 from backprop_cli.formula.spelling import spell
 from backprop_cli.rules import activations, initializers, losses, optimizers, remedies
 from backprop_cli.rules.activations import ActivationRule
@@ -182,7 +183,7 @@ def toolbox() -> list[Block]:
     own = Name("dL_i/dw")
     terms = {"total": over("i", own), "own": own}
     updates = [
-        ((Text(words),), (Relation(Name("w_new"), "=", instantiate(text, terms)),))
+        ((Text(words),), (Relation(Name(updated("w")), "=", instantiate(text, terms)),))
         for words, text in _UPDATES
     ]
     return [

@@ -8,6 +8,7 @@ from typing import Literal
 
 from backprop_cli.formula.build import product, put_together
 from backprop_cli.formula.nodes import Formula, Name, Negative
+from backprop_cli.formula.quantity import fraction, mark, slope_name
 from backprop_cli.graph.derivation import (
     LONGEST_PATH,
     PATHS,
@@ -18,7 +19,6 @@ from backprop_cli.graph.derivation import (
     shown_local,
 )
 from backprop_cli.graph.derivation import Derivation as GradientDerivation
-from backprop_cli.graph.naming import slope_name
 from backprop_cli.graph.step import Step
 from backprop_cli.worksheet.composed import composed
 from backprop_cli.worksheet.document import (
@@ -66,9 +66,8 @@ def only(sheet: Sheet) -> Iterator[Block]:
 
 def between(sheet: Sheet, name: str) -> tuple[str, str] | None:
     """`dyhat/da1` as ŷ and a₁, where the one is calculated from the other."""
-    above, _, below = name.partition("/d")
-    target, mark = above.removeprefix("d"), below[len(below.partition("[")[0]) :]
-    for end in (target + mark, target):
+    target, below = fraction(name) or ("", "")
+    for end in (target + mark(below), target):
         if end in sheet.graph.step and slope_name(end, below) in sheet.towards(end).graph.step:
             return end, below
     return None

@@ -10,7 +10,7 @@ from backprop_cli.formula.build import ZERO, names_in, substitute
 from backprop_cli.formula.build import number as literal
 from backprop_cli.formula.evaluate import as_float, evaluate
 from backprop_cli.formula.nodes import Call, Formula, Name
-from backprop_cli.graph.naming import derivative_name
+from backprop_cli.formula.quantity import derivative_name
 from backprop_cli.graph.slopes import linear_coefficients
 from backprop_cli.graph.stages import Stage, activation_of, stages
 from backprop_cli.graph.step import Graph, Step, Unit

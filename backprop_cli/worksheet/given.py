@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from backprop_cli.formula.evaluate import as_float
 from backprop_cli.formula.nodes import Name, Number
+from backprop_cli.formula.quantity import bare
 from backprop_cli.graph.expand import all_samples
 from backprop_cli.graph.step import Leaf
 from backprop_cli.worksheet.document import (
@@ -160,7 +161,7 @@ def _inputs(sheet: Sheet) -> list[Leaf]:
 def _differing(sheet: Sheet) -> list[Leaf]:
     """What each sample has for itself."""
     names = {name for sample in all_samples(sheet.run.problem)[:1] for name in sample}
-    return [leaf for leaf in _inputs(sheet) if leaf.name.partition("[")[0] in names]
+    return [leaf for leaf in _inputs(sheet) if bare(leaf.name) in names]
 
 
 def _groups(leaves: Sequence[Leaf]) -> list[Group]:

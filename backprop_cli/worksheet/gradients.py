@@ -7,7 +7,7 @@ from itertools import groupby
 
 from backprop_cli.formula.build import names_in
 from backprop_cli.formula.nodes import Name
-from backprop_cli.graph.naming import slope_name
+from backprop_cli.formula.quantity import slope_name
 from backprop_cli.graph.step import Step
 from backprop_cli.worksheet.derivations import derivation, path_remarks, through, with_delta
 from backprop_cli.worksheet.document import (

@@ -9,8 +9,8 @@ from backprop_cli.arrays.array import View
 from backprop_cli.formula import plain
 from backprop_cli.formula.build import names_in, negative, number, product, quotient, rebuild, total
 from backprop_cli.formula.nodes import Call, Formula, Matrix, Name, Number
+from backprop_cli.formula.quantity import derivative_name, slope_name, updated
 from backprop_cli.graph.layered import Layer, Layers
-from backprop_cli.graph.naming import derivative_name, slope_name
 from backprop_cli.graph.penalty import biases, slope
 from backprop_cli.rules.activations import ACTIVATIONS
 from backprop_cli.worksheet.arrays import column, fits, hadamard, matmul, shape, transpose
@@ -407,7 +407,7 @@ class _Matrices:
         yield Derivation(tuple(lines))
         if graph.carried and is_plain(graph):
             step = moved(graph, Name("w"), product(Name("eta"), Name("∇L")))
-            yield Derivation((DerivationLine(Name("w_new"), "=", step),))
+            yield Derivation((DerivationLine(Name(updated("w")), "=", step),))
 
 
 DELTA = (

@@ -14,6 +14,7 @@ from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.build import names_in, size
 from backprop_cli.formula.evaluate import as_float, evaluate
 from backprop_cli.formula.nodes import Formula, Name, Number
+from backprop_cli.formula.quantity import before_update, carried_for
 from backprop_cli.formula.spelling import (
     GREEK,
     Derivative,
@@ -82,10 +83,10 @@ def _kept_for(graph: Graph) -> dict[str, str]:
     own |= {step.name for step in graph.steps if step.kind in ("state", "penalty")}
     found = {}
     for name in own:
-        bare = name.removesuffix("_new")
-        prefix, underscore, parameter = bare.partition("_")
-        if underscore and prefix.isalpha() and parameter in graph.leaf:
-            found[bare] = parameter
+        old = before_update(name)
+        owner = carried_for(old)
+        if owner is not None and owner[1] in graph.leaf:
+            found[old] = owner[1]
     return found
 
 
@@ -362,12 +363,12 @@ def spelling_of(graph: Graph, *, deltas: bool = False) -> Spelling:
             of = spell(name[1:], graph.lettering)
             assert isinstance(of, Symbol)
             return replace(of, base=f"∇{of.base}")
-        bare = name.removesuffix("_new")
-        if bare in kept:
-            parameter = kept[bare]
-            letter = spell(bare.removesuffix(f"_{parameter}"))
+        old = before_update(name)
+        if old in kept:
+            parameter = kept[old]
+            letter = spell(old.removesuffix(f"_{parameter}"))
             assert isinstance(letter, Symbol)
-            return replace(letter, of=spelling(parameter), new=bare != name)
+            return replace(letter, of=spelling(parameter), new=old != name)
         if deltas and (step := graph.step.get(name)) is not None and step.over is not None:
             owner = graph.step.get(step.of or "")
             if owner is not None and owner.kind == "preactivation":

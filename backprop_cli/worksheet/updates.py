@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from backprop_cli.formula.build import names_in, negative, product, total
 from backprop_cli.formula.evaluate import as_float
 from backprop_cli.formula.nodes import Formula, Name, Sum
+from backprop_cli.formula.quantity import derivative_name
 from backprop_cli.graph.expand import expand
-from backprop_cli.graph.naming import derivative_name
 from backprop_cli.graph.step import Graph, Step
 from backprop_cli.graph.update import optimizer_of
 from backprop_cli.problem.model import Optimizer
