@@ -18,8 +18,8 @@ from backprop_cli.formula.build import (
     total,
 )
 from backprop_cli.formula.nodes import Formula, Name
-from backprop_cli.graph.layered import Layer, Layers, layers_of
 from backprop_cli.formula.quantity import derivative_name, updated
+from backprop_cli.graph.layered import Layer, Layers, layers_of
 from backprop_cli.graph.step import Graph, Section, Step
 from backprop_cli.graph.update import optimizer_of
 from backprop_cli.marking.asked import asked, points_of, updates_asked
