@@ -15,6 +15,7 @@ from backprop_cli.graph.recognised import in_equations, renamed
 from backprop_cli.graph.step import Applied, Graph, Leaf, Role, Step
 from backprop_cli.problem.forms import Equations, Value
 from backprop_cli.problem.model import Problem
+from backprop_cli.problem.upstream import UPSTREAM
 from backprop_cli.rules import activations
 
 LOSS_NAMES = ("L", "loss", "Loss", "E", "J", "C", "cost", "error")
@@ -26,20 +27,23 @@ def expand_equations(problem: Problem, model: Equations, batch: tuple[int, ...])
     marks: tuple[int | None, ...] = batch if len(batch) > 1 else (None,)
     per_sample = {name for sample in model.samples for name in sample}
     leaves: list[Leaf] = []
+    title = dict.fromkeys(model.upstream, "Upstream gradient")
     for name, value in model.given.items():
         if name not in per_sample:
-            leaves.append(replace(leaf(name, "input", value), title="Given"))
+            given = leaf(name, "input", value)
+            leaves.append(replace(given, title=title.get(name, "Given")))
     if model.samples:
         for position, mark in zip(batch, marks, strict=True):
             for name, value in {**model.given, **model.samples[position - 1]}.items():
                 if name in per_sample:
                     made = leaf(sampled(name, mark), "input", value, mark)
-                    leaves.append(replace(made, title="Sample"))
+                    leaves.append(replace(made, title=title.get(name, "Sample")))
     for name, value in model.parameters.items():
         leaves.append(replace(parameter_leaf(problem, name, value), title="Parameters"))
     # In a batch every equation is written out for every sample, also one that no sample changes:
     # each sample then has its whole chain to itself.
     varies = per_sample | set(model.equations)
+    measures = model.output in LOSS_NAMES and not model.upstream
     is_loss = problem.trains or model.output in LOSS_NAMES
     known = frozenset(model.given) | per_sample
     applied = in_equations(model.equations, known, model.output if is_loss else None)
@@ -61,6 +65,7 @@ def expand_equations(problem: Problem, model: Equations, batch: tuple[int, ...])
                     kind="loss" if last else "equation",
                     sample=mark,
                     applied=rule,
+                    called=UPSTREAM if last and model.upstream else "",
                     numeric=None if rule is None else _stable(rule, here),
                 )
             )
@@ -76,7 +81,7 @@ def expand_equations(problem: Problem, model: Equations, batch: tuple[int, ...])
         parameters=tuple(model.parameters),
         wrt=tuple(model.with_respect_to),
         lettering=Lettering(symbols=problem.notation.symbols),
-        is_loss=model.output in LOSS_NAMES,
+        is_loss=measures,
         arrays=_arrays(model, varies, marks),
     )
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 
-from backprop_cli.arrays.array import shape_text
+from backprop_cli.arrays.array import Shape, shape_text
 from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import listed, quote, there_are
 from backprop_cli.formula.build import names_in
@@ -20,6 +20,7 @@ from backprop_cli.problem.formulas import defined_name, formula, plain_name, rep
 from backprop_cli.problem.samples import MOST_SAMPLES
 from backprop_cli.problem.settings import names_of
 from backprop_cli.problem.training import ReadTraining
+from backprop_cli.problem.upstream import LOSS, Upstream, read_upstream, stands_alone
 from backprop_cli.problem.values import Report, entries, items, number_or_null
 from backprop_cli.problem.yaml_tree import Entries, Items, Node, Scalar
 
@@ -86,10 +87,11 @@ def read_equations(top: Fields, report: Report) -> ReadEquations:
             sound = False
     order = _order(written, report) if written else None
     leaves = [name for name, (section, _) in names.places.items() if section != "equations"]
-    output = _output(top, written, report)
+    upstream = stands_alone(top, report, "output")
+    output = LOSS if upstream is not None else _output(top, written, report)
+    if order is not None and output is not None and not report.failed:
+        _unused(names, written, _ends(upstream, output), report)
     if arrays is not None:
-        if order is not None and output is not None and not report.failed:
-            _unused(names, written, output, report)
         return _with_arrays(top, report, arrays, names, order if sound else None, output, samples)
     wrt = tuple(parameters) or tuple(leaves)
     asked = top.get("with_respect_to")
@@ -109,11 +111,14 @@ def read_equations(top: Fields, report: Report) -> ReadEquations:
             top.key("equations"),
             _undeclared_help(top),
         )
-    if order is not None and output is not None and not report.failed:
-        _unused(names, written, output, report)
+    count = len(samples) if top.get("samples") is not None else 1
+    ends = None
+    if upstream is not None:
+        shapes: dict[str, Shape] = dict.fromkeys(written, ())
+        listed_samples = None if top.get("samples") is None else count
+        ends = read_upstream(upstream, report, shapes, names.places, listed_samples)
     failed = any(problem.severity == "error" for problem in report.problems[start:])
     places = {name: place for name, (_, place) in names.places.items()}
-    count = len(samples) if top.get("samples") is not None else 1
     if failed or order is None or output is None or report.failed:
         return ReadEquations(None, places, tuple(parameters), count or None)
     equations: dict[str, Formula] = {}
@@ -122,7 +127,29 @@ def read_equations(top: Fields, report: Report) -> ReadEquations:
         assert right is not None
         equations[name] = right
     model = Equations(equations, given, parameters, output, wrt, tuple(samples))
+    model = model if ends is None else _going_on(model, ends)
     return ReadEquations(model, places, tuple(parameters), count)
+
+
+def _ends(upstream: Node | None, output: str) -> list[str]:
+    """What the equations lead to: the output, or what the upstream gradient is of."""
+    if not isinstance(upstream, Entries):
+        return [output]
+    return [key.text.strip() for key, _ in upstream.entries]
+
+
+def _going_on(model: Equations, upstream: Upstream) -> Equations:
+    """The equations with the loss that has the slopes that are given."""
+    first = upstream.samples[0]
+    pairs = zip(model.samples, upstream.samples, strict=True) if model.samples else ()
+    return replace(
+        model,
+        equations={**model.equations, LOSS: upstream.loss},
+        given=model.given if model.samples else {**model.given, **first},
+        samples=tuple({**own, **gradient} for own, gradient in pairs),
+        arrays=(*model.arrays, *upstream.views),
+        upstream=tuple(first),
+    )
 
 
 def _with_arrays(
@@ -146,7 +173,13 @@ def _with_arrays(
     places = {name: place for name, (_, place) in names.places.items()}
     if out is None or output is None:
         return ReadEquations(None, places, tuple(sections["parameters"]), count or None)
-    if shape := out.shapes[output]:
+    ends = None
+    if (upstream := top.get("upstream")) is not None:
+        shapes = {name: out.shapes[name] for name in order or ()}
+        ends = read_upstream(
+            upstream, report, shapes, names.places, None if top.get("samples") is None else count
+        )
+    elif shape := out.shapes[output]:
         report.error(
             "shape",
             f"the output {quote(output)} is {shape_text(shape)}, and only a single number can be "
@@ -193,6 +226,7 @@ def _with_arrays(
     model = Equations(
         out.equations, flat["given"], flat["parameters"], output, wrt, tuple(samples), out.views
     )
+    model = model if ends is None else _going_on(model, ends)
     return ReadEquations(model, places, parameters, count, out.entries)
 
 
@@ -451,10 +485,11 @@ def _output(top: Fields, written: Written, report: Report) -> str | None:
     return name
 
 
-def _unused(names: _Names, written: Written, output: str, report: Report) -> None:
-    """Warn of what the output does not depend on: most often a slip of the pen."""
+def _unused(names: _Names, written: Written, outputs: Sequence[str], report: Report) -> None:
+    """Warn of what the outputs do not depend on: most often a slip of the pen."""
     reached: set[str] = set()
-    waiting = [output]
+    waiting = list(outputs)
+    output = outputs[0] if outputs else LOSS
     while waiting:
         name = waiting.pop()
         if name in reached:

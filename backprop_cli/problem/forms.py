@@ -214,6 +214,7 @@ class Equations:
     with_respect_to: tuple[str, ...]
     samples: tuple[Mapping[str, Value], ...] = ()  # values per sample, beside `given`
     arrays: tuple[View, ...] = ()  # what of it is vectors and matrices
+    upstream: tuple[str, ...] = ()  # gradients that are given, and stand for a loss
 
     @property
     def summary(self) -> str:

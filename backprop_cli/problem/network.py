@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
-from backprop_cli.arrays.array import Shape, count, shape_text
+from backprop_cli.arrays.array import Shape, shape_text
 from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import listed, quote
-from backprop_cli.formula.build import product, total
-from backprop_cli.formula.nodes import Name, Number
-from backprop_cli.problem.array_values import read_levels
+from backprop_cli.formula.nodes import Number
 from backprop_cli.problem.biases import read_bias_input
 from backprop_cli.problem.cautions import warn
 from backprop_cli.problem.fields import Fields, fields
-from backprop_cli.problem.forms import ArrayLayer, Custom, Layer, Loss, Network, Value
+from backprop_cli.problem.forms import ArrayLayer, Custom, Layer, Loss, Network
 from backprop_cli.problem.frozen import frozen_and_trainable
 from backprop_cli.problem.layer_place import NamedCell
 from backprop_cli.problem.layers import ReadLayers, read_layers
@@ -25,7 +23,14 @@ from backprop_cli.problem.samples import Samples, counted, read_samples
 from backprop_cli.problem.settings import check_parameters, names_of
 from backprop_cli.problem.training import ReadTraining
 from backprop_cli.problem.unit_activations import UNREAD, is_rule
-from backprop_cli.problem.values import Report, decimal_comma, items, number_or_null
+from backprop_cli.problem.upstream import (
+    UPSTREAM,
+    Gradient,
+    read_gradient,
+    slopes_sum,
+    stands_alone,
+)
+from backprop_cli.problem.values import Report, decimal_comma
 from backprop_cli.problem.yaml_tree import Node
 
 MOST_EXPANDED = 1_000_000  # parameters (and pairs of softmax outputs) × samples of a batch
@@ -87,7 +92,7 @@ class NetworkReader:
     def finish(self, training: ReadTraining, notation: Notation) -> ReadNetwork:
         perceptron = training.training.rule == "perceptron"
         chosen: Loss | None
-        if (upstream := self.top.get("upstream")) is not None:
+        if (upstream := stands_alone(self.top, self.report, "loss", "targets")) is not None:
             given, chosen = self._upstream(upstream)
             if perceptron:
                 self.report.error(
@@ -108,7 +113,8 @@ class NetworkReader:
         targets = layers[-1].units if self._uses_targets(chosen, perceptron) else 0
         samples = self.samples.complete(inputs, targets)
         if given is not None:
-            samples = tuple(replace(sample, targets=given) for sample in samples)
+            pairs = zip(samples, given, strict=True)
+            samples = tuple(replace(sample, targets=own) for sample, own in pairs)
         network = Network(
             layers,
             chosen,
@@ -148,43 +154,37 @@ class NetworkReader:
                 )
         return not self.report.failed
 
-    def _upstream(self, node: Node) -> tuple[tuple[Value, ...] | None, Loss | None]:
+    def _upstream(self, node: Node) -> tuple[Gradient | None, Loss | None]:
         """`upstream: {yhat: [0.1, -0.2]}`: ∂L/∂ŷ, and the sum over g·ŷ in place of a loss."""
-        for name in ("loss", "targets", "samples"):
-            if self.top.get(name) is not None:
-                self.report.error(
-                    "both-forms",
-                    f"`upstream` gives the gradient of one sample's outputs, and there is `{name}`",
-                    node,
-                    f"leave `{name}` out, or `upstream`",
-                )
-        shape = self.layers.shape or (1,)
-        units = count(shape)
-        outputs, gradients = value_names("yhat", shape), value_names("g", shape)
-        what = "`upstream`"
-        own = fields(node, self.report, what, tuple(dict.fromkeys(("yhat", *outputs))))
-        whole = own.get("yhat")
-        if len(shape) > 1 and whole is not None:
-            read = read_levels(whole, self.report, what)
-            if read is None:
-                return None, None
-            if read.shape != shape:
-                self._not_like_the_outputs(what, read.shape, shape, whole)
-                return None, None
-            return read.values, _upstream_sum(gradients, outputs)
-        if units > 1 and whole is not None:
-            cells = items(whole, self.report, what, "numbers") or ()
-        else:
-            cells = tuple(each for name in outputs if (each := own.get(name)) is not None)
-        if len(cells) != units:
+        if self.samples.listed and self.samples.have_targets:
             self.report.error(
-                "shape",
-                f"{what} must be {counted(units, 'number')}, one for each output",
-                whole or node,
+                "both-forms",
+                "`upstream` gives the gradient of the outputs, and samples have `targets`",
+                node,
+                "leave the targets out, or `upstream`",
             )
-            return None, None
-        values = tuple(number_or_null(cell, self.report, what) for cell in cells)
-        return values, _upstream_sum(gradients, outputs)
+        samples = len(self.samples.samples) if self.samples.listed else None
+        shape = self.layers.shape or (1,)
+        outputs, gradients = value_names("yhat", shape), value_names("g", shape)
+        own = fields(node, self.report, "`upstream`", tuple(dict.fromkeys(("yhat", *outputs))))
+        if (whole := own.get("yhat")) is not None:
+            found = read_gradient(whole, self.report, "yhat", shape, samples)
+        else:
+            each = [self._of_output(own, name, samples) for name in outputs]
+            known = [gradient for gradient in each if gradient is not None]
+            if len(known) < len(each):
+                return None, None
+            found = tuple(tuple(one for (one,) in row) for row in zip(*known, strict=True))
+        return found, Custom(UPSTREAM, slopes_sum(gradients, outputs))
+
+    def _of_output(self, own: Fields, name: str, samples: int | None) -> Gradient | None:
+        node = own.get(name)
+        if node is None:
+            count = counted(self.layers.units or 1, "number")
+            text = f"`upstream` must be {count}, one for each output"
+            self.report.error("shape", text, own.node)
+            return None
+        return read_gradient(node, self.report, name, (), samples)
 
     def _not_like_the_outputs(self, what: str, found: Shape, shape: Shape, node: Node) -> None:
         self.report.error(
@@ -411,12 +411,6 @@ class NetworkReader:
                 "the perceptron rule moves only the last layer: it needs a target for each unit",
                 self.top.key("layers"),
             )
-
-
-def _upstream_sum(gradients: Sequence[str], outputs: Sequence[str]) -> Custom:
-    """Σ g·ŷ, whose slope by each output is the gradient given for it."""
-    terms = (product(Name(g), Name(yhat)) for g, yhat in zip(gradients, outputs, strict=True))
-    return Custom("upstream gradient", total(*terms))
 
 
 _NORMALISED = ("mu", "var", "zhat", "u")  # what batch normalisation calculates for each unit

@@ -40,8 +40,9 @@ COMMON_KEYS = (
     "kinks",
     "variants",
     "with_respect_to",
+    "upstream",
 )
-LAYER_FORM_KEYS = ("inputs", "targets", "layers", "loss", "upstream", "bias_input")
+LAYER_FORM_KEYS = ("inputs", "targets", "layers", "loss", "bias_input")
 EQUATION_FORM_KEYS = (
     "equations",
     "given",

@@ -20,6 +20,7 @@ from backprop_cli.problem.fields import (
     NUMBER,
     SCALAR,
     Schema,
+    any_of,
     list_of,
     mapping,
     number_of,
@@ -404,6 +405,14 @@ def _array() -> Schema:
     return {"anyOf": [*levels, drawn]}
 
 
+def _gradient() -> Schema:
+    """A number, lists of numbers, a level more where samples are listed."""
+    levels: list[Schema] = [NUMBER_OR_NULL]
+    for _ in range(MOST_LEVELS + 1):
+        levels.append({"type": "array", "minItems": 1, "items": levels[-1]})
+    return any_of(*levels, {"type": "object"})
+
+
 def _shape() -> Schema:
     size: Schema = {"type": "integer", "minimum": 1, "maximum": MOST_VALUES_OF_ARRAYS}
     return {"anyOf": [size, {**list_of(size, MOST_LEVELS), "minItems": 1}]}
@@ -430,13 +439,6 @@ def _properties() -> dict[str, Schema]:
             "description": "From the first hidden layer to the output layer.",
         },
         "loss": reference("loss"),
-        "upstream": {
-            "type": "object",
-            "minProperties": 1,
-            "description": "The gradient of the outputs in place of a loss: {yhat: [0.1, -0.2]}.",
-            "patternProperties": {"^yhat[0-9_]*$": _values("g", "One for each output.")},
-            "additionalProperties": False,
-        },
         "bias_input": reference("bias_input"),
         # equations
         "equations": {
@@ -462,6 +464,13 @@ def _properties() -> dict[str, Schema]:
             NAME.schema, "What is differentiated; the last equation unless given."
         ),
         # both
+        "upstream": {
+            "type": "object",
+            "minProperties": 1,
+            "description": "Gradients in place of a loss: {yhat: [0.1, -0.2]}, or by the names of "
+            "equations; with samples a list of them.",
+            "additionalProperties": _gradient(),
+        },
         "with_respect_to": _described(
             reference("names"),
             "What it is differentiated by, or `inputs`; the parameters unless given.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 from backprop_cli.dataclass import dataclass
@@ -171,6 +172,9 @@ def read_training(top: Fields, report: Report, samples: int | None) -> ReadTrain
                 top.key("training"),
                 "add `learning_rate: 0.1`, or `learning_rate: eta` for updates without numbers",
             )
+    if top.get("upstream") is not None and (section is None or not section.get("reduction")):
+        # What is given is the gradient of the whole batch's loss, row by row.
+        training = replace(training, reduction="sum")
     return ReadTraining(
         training,
         trains=section is not None or "learning_rate" in top.values,

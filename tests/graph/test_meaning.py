@@ -602,3 +602,81 @@ def test_upstream_stands_beside_no_loss(extra: str, said: str) -> None:
 def test_upstream_has_a_number_for_each_output(given: str) -> None:
     with pytest.raises(ProblemError):
         problem(UPSTREAM.replace("{yhat: [0.1, -0.2]}", given))
+
+
+IN_EQUATIONS = """
+equations: {z: w*x + b, a: tanh(z), c: z^2}
+given: {x: 2}
+parameters: {w: 0.5, b: -0.2}
+upstream: {a: 0.3, c: -1}
+"""
+ROWS = """
+equations:
+  Z: W @ x + b
+  A: sigmoid(Z)
+samples: [{x: [1, 2]}, {x: [0, -1]}]
+parameters: {W: [[0.5, -0.2], [0.1, 0.4]], b: [0, 0.1]}
+upstream: {A: [[1, 0.5], [-0.5, 2]]}
+learning_rate: 0.1
+"""
+IN_LAYERS = """
+samples: [{inputs: [1, 2]}, {inputs: [0, -1]}]
+layers: [{activation: sigmoid, weights: [[0.5, -0.2], [0.1, 0.4]], biases: [0, 0.1]}]
+upstream: {yhat: [[1, 0.5], [-0.5, 2]]}
+learning_rate: 0.1
+"""
+
+
+def test_gradients_of_several_quantities_are_given_in_equations() -> None:
+    solved = solve(problem(IN_EQUATIONS))
+    values = solved.iterations[0].values
+    through_z = 0.3 * (1 - math.tanh(0.8) ** 2) - 1 * 2 * 0.8
+    assert values["dL/dz"] == pytest.approx(through_z)
+    assert values["dL/dw"] == pytest.approx(2 * through_z)
+    said = " ".join(part.text for part in _texts(solution(solved, Choices())))
+    assert "The gradient of the outputs is given in place of a loss." in said
+    assert verification(problem(IN_EQUATIONS)).agrees
+
+
+def test_each_sample_of_a_batch_has_its_gradient() -> None:
+    """∂L/∂W is Σ over the samples of what each row sends back, as ∂L/∂A = G means."""
+    weights, x = [[0.5, -0.2], [0.1, 0.4]], [[1, 2], [0, -1]]
+    given = [[1, 0.5], [-0.5, 2]]
+    expected = [[0.0, 0.0], [0.0, 0.0]]
+    for row, own in zip(x, given, strict=True):
+        for j, (w, b) in enumerate(zip(weights, (0, 0.1), strict=True)):
+            a = 1 / (1 + math.exp(-(w[0] * row[0] + w[1] * row[1] + b)))
+            for i in range(2):
+                expected[j][i] += own[j] * a * (1 - a) * row[i]
+    for text, name in ((ROWS, "dL/dW_{}_{}"), (IN_LAYERS, "dL/dw1_{}_{}")):
+        values = solve(problem(text)).iterations[0].values
+        for j in range(2):
+            for i in range(2):
+                assert values[name.format(j + 1, i + 1)] == pytest.approx(expected[j][i])
+        assert verification(problem(text)).agrees
+    mean = problem(IN_LAYERS + "training: {reduction: mean}\n")
+    halved = solve(mean).iterations[0].values["dL/dw1_1_1"]
+    assert halved == pytest.approx(expected[0][0] / 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "old", "new", "said"),
+    [
+        (IN_EQUATIONS, "c: -1", "q: -1", "names `q`, and there is no such equation"),
+        (IN_EQUATIONS, "c: -1", "c: [1, 2]", "`c` is a single number, so the gradient of `c`"),
+        (IN_EQUATIONS, "upstream", "output: c\nupstream", "there is `output`"),
+        (IN_EQUATIONS, "c: z^2", "c: z^2, L: a + c", "`L` is what the sheet calls the loss"),
+        (
+            ROWS,
+            ", [-0.5, 2]]",
+            "]",
+            "there are 2 samples, so the gradient of `A` must have as many",
+        ),
+        (ROWS, "[-0.5, 2]", "[-0.5]", "so the gradient of `A` must be that too"),
+        (IN_LAYERS, "{inputs: [1, 2]}", "{inputs: [1, 2], targets: [1, 1]}", "have `targets`"),
+    ],
+)
+def test_gradients_that_do_not_fit_are_refused(text: str, old: str, new: str, said: str) -> None:
+    with pytest.raises(ProblemError) as caught:
+        problem(text.replace(old, new))
+    assert said in str(caught.value)

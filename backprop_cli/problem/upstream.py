@@ -1,0 +1,130 @@
+"""An upstream gradient: of the loss nothing is known but its slopes by some quantities.
+
+The loss is then the sum that has just these slopes, Σ g·q, and is differentiated like any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping, Sequence
+
+from backprop_cli.arrays.array import Shape, View, count, entry_names, shape_text
+from backprop_cli.dataclass import dataclass
+from backprop_cli.diagnostics import quote
+from backprop_cli.formula.build import product, total
+from backprop_cli.formula.nodes import Formula, Name
+from backprop_cli.problem.array_values import read_levels
+from backprop_cli.problem.fields import Fields
+from backprop_cli.problem.forms import Value
+from backprop_cli.problem.samples import counted
+from backprop_cli.problem.values import Report, entries, items, number_or_null
+from backprop_cli.problem.yaml_tree import Node, Scalar
+
+UPSTREAM = "upstream gradient"
+"""What the loss is called whose slopes are given."""
+LOSS = "L"
+
+Gradient = tuple[tuple[Value, ...], ...]
+"""The numbers for the entries of a quantity, for each sample."""
+
+
+def slopes_sum(gradients: Sequence[str], quantities: Sequence[str]) -> Formula:
+    """Σ g·q, whose slope by each quantity is the gradient given for it."""
+    pairs = zip(gradients, quantities, strict=True)
+    return total(*(product(Name(g), Name(q)) for g, q in pairs))
+
+
+def read_gradient(
+    node: Node, report: Report, name: str, shape: Shape, samples: int | None
+) -> Gradient | None:
+    """∂L/∂ a quantity of that shape; a list of them where samples are listed."""
+    what = f"the gradient of {quote(name)}"
+    rows: Sequence[Node] = (node,)
+    if samples is not None:
+        rows = items(node, report, what, "gradients, one for each sample") or ()
+        if len(rows) != samples:
+            wanted = f"{counted(samples, 'sample')}, so {what} must have as many entries"
+            report.error("shape", f"there are {wanted}, not {len(rows)}", node)
+            return None
+    found = [_one(row, report, name, what, shape) for row in rows]
+    read = tuple(each for each in found if each is not None)
+    return read if len(read) == len(found) else None
+
+
+def _one(
+    node: Node, report: Report, name: str, what: str, shape: Shape
+) -> tuple[Value, ...] | None:
+    values: tuple[Value, ...]
+    seen: Shape
+    if isinstance(node, Scalar):
+        values, seen = (number_or_null(node, report, what),), ()
+    else:
+        read = read_levels(node, report, what)
+        if read is None:
+            return None
+        values, seen = read.values, read.shape
+    if seen != shape and not (count(shape) == count(seen) == 1):
+        said = f"{quote(name)} is {shape_text(shape)}, so {what} must be that too"
+        report.error("shape", f"{said}, not {shape_text(seen)}", node)
+        return None
+    return values
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """The loss of equations that has the given slopes, and the gradients as quantities."""
+
+    loss: Formula
+    samples: tuple[Mapping[str, Value], ...]  # of each sample, or one where none are listed
+    views: tuple[View, ...]
+
+
+def read_upstream(
+    node: Node,
+    report: Report,
+    shapes: Mapping[str, Shape],
+    taken: Container[str],
+    samples: int | None,
+) -> Upstream | None:
+    """`upstream: {Z: [[1, 0], …]}` in equations: `shapes` are those of what is calculated."""
+    terms: list[Formula] = []
+    values: list[dict[str, Value]] = [{} for _ in range(1 if samples is None else samples)]
+    views: list[View] = []
+    for key, value in entries(node, report, "`upstream`", "names and gradients"):
+        name, letter = key.text.strip(), f"g_{key.text.strip()}"
+        if name not in shapes:
+            report.error(
+                "unknown-name",
+                f"`upstream` names {quote(name)}, and there is no such equation",
+                key,
+                report.nearest(name, list(shapes)),
+            )
+            continue
+        for called in (letter, LOSS):
+            if called in taken:
+                why = f"{quote(called)} is what the sheet calls "
+                why += "the loss" if called == LOSS else f"the gradient of {quote(name)}"
+                report.error("bad-name", f"with `upstream` {why}", key, "rename yours")
+        gradient = read_gradient(value, report, name, shapes[name], samples)
+        if gradient is None:
+            continue
+        names = entry_names(letter, shapes[name])
+        terms.append(slopes_sum(names, entry_names(name, shapes[name])))
+        for own, numbers in zip(values, gradient, strict=True):
+            own.update(zip(names, numbers, strict=True))
+        if shapes[name]:
+            views.append(View(letter, shapes[name], tuple(map(Name, names))))
+    return Upstream(total(*terms), tuple(values), tuple(views)) if terms else None
+
+
+def stands_alone(top: Fields, report: Report, *others: str) -> Node | None:
+    """The value of `upstream`, which stands in place of some other keys."""
+    node = top.get("upstream")
+    for name in others if node is not None else ():
+        if top.get(name) is not None:
+            report.error(
+                "both-forms",
+                f"`upstream` gives the gradient of the outputs, and there is `{name}`",
+                top.key("upstream"),
+                f"leave `{name}` out, or `upstream`",
+            )
+    return node
