@@ -211,8 +211,8 @@ def test_names_and_what_they_are() -> None:
     shown = backprop("explain", "names", "-", stdin=neuron()).text
     for name, sign, meaning in (
         ("x2", "x₂", "input, used in z₁⁽¹⁾"),
-        ("w1_1_2", "w₁₂⁽¹⁾", "parameter, used in z₁⁽¹⁾"),
-        ("z1_1", "z₁⁽¹⁾", "weighted sum of unit 1 in layer 1"),
+        ("w1_1_2", "w₁₂⁽¹⁾", "weight, used in z₁⁽¹⁾"),
+        ("z1_1", "z₁⁽¹⁾", "weighted sum in the output unit"),
         ("dyhat/dz1_1", "∂ŷ/∂z₁⁽¹⁾", "local derivative"),
         ("dL/dw1_1_2", "∂L/∂w₁₂⁽¹⁾", "gradient, for w₁₂⁽¹⁾"),
         ("w1_1_2_new", "w₁₂⁽¹⁾ new", "new value, for w₁₂⁽¹⁾"),

@@ -118,10 +118,15 @@ LAYERED = Lettering(layered=True)
 
 _LAYERED = re.compile(r"([A-Za-z]+?)(\d+)((?:_\d+)*)\Z")
 _STATE = re.compile(r"([A-Za-z]+)_([A-Za-z].*)\Z")
+_GATED = {part + gate for part in ("", "w", "u", "b", "z") for gate in "ifogrzn"} | {"c", "bun"}
+"""Of a recurrent layer: gates, what belongs to a gate, the state."""
 _LAYERED_LETTERS = {
-    "w": "w", "b": "b", "z": "z", "a": "a", "h": "h", "r": "r", "zhat": "z", "u": "u",
+    **{letters: letters for letters in _GATED},
+    "w": "w", "b": "b", "z": "z", "a": "a", "h": "h", "zhat": "z", "u": "u",
     "gamma": "γ", "beta": "β", "mu": "μ", "var": "var", "delta": "δ",
 }  # fmt: skip
+_OF_A_LAYER = {*_LAYERED_LETTERS} - {"g", "gamma", "beta", "delta"}
+"""What a layer may have one of, or an array; g₁ is a gradient that is given, β₁ an option."""
 _WORD = re.compile(r"([A-Za-z]+)(\d*)(?:_(\w+))?\Z")
 _STEM = re.compile(r"([A-Za-z]+)(\d+(?:_\d+)*)\Z")
 
@@ -168,7 +173,7 @@ def _layered(name: str, lettering: Lettering) -> Symbol | None:
     letter, first, rest = found[1], found[2], found[3].split("_")[1:]
     if letter not in _LAYERED_LETTERS:
         return None
-    if not rest and letter != "b":
+    if not rest and letter not in _OF_A_LAYER:
         return None
     separator = "," if any(len(part) > 1 for part in rest) else ""
     base = "θ" if letter == "b" and lettering.thresholds else _LAYERED_LETTERS[letter]

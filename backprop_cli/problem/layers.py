@@ -119,17 +119,17 @@ def _inputs(samples: Samples) -> Handed | None:
     return Handed("x", shape, value_names("x", shape), f"the input {verb}")
 
 
-def _units(index: int, units: int | None) -> Handed | None:
+def _units(index: int, units: int | None, letter: str = "a") -> Handed | None:
     """What a dense layer hands on."""
     if units is None:
         return None
-    names = tuple(f"a{index}_{unit}" for unit in range(1, units + 1))
-    return Handed(f"a{index}", (units,), names, f"layer {index} gives")
+    names = tuple(f"{letter}{index}_{unit}" for unit in range(1, units + 1))
+    return Handed(f"{letter}{index}", (units,), names, f"layer {index} gives")
 
 
 def _handed(index: int, layer: AnyLayer) -> Handed | None:
     if isinstance(layer, Layer):
-        return _units(index, layer.units)
+        return _units(index, layer.units, "h" if layer.hands_on_more else "a")
     giver = f"layer {index} gives"
     return Handed(f"a{index}", layer.shape, layer.outputs, giver, layer.axes)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from backprop_cli.arrays.array import View, shape_text
 from backprop_cli.formula.build import names_in
 from backprop_cli.formula.nodes import Name
 from backprop_cli.graph.step import Graph, Kind, Leaf, LeafKind, Step
@@ -21,8 +22,8 @@ GIVEN: Mapping[LeafKind, str] = {
 CALCULATED: Mapping[Kind, str] = {
     "preactivation": "weighted sum",
     "normalisation": "part of the batch normalisation",
-    "activation": "output",
-    "handed_on": "what the unit hands on",
+    "activation": "activation",
+    "handed_on": "handed on",
     "equation": "equation",
     "loss": "loss",
     "regularisation": "penalty in the loss",
@@ -70,13 +71,24 @@ def _names(graph: Graph) -> Iterator[tuple[str, Line]]:
         yield name, (Text("another name of "), Math(Name(other)))
     for name, formula in graph.trivial_slopes.items():
         yield name, (Text("local derivative, which is "), Math(formula))
+    for view in graph.arrays:
+        yield view.name, _array(view)
+
+
+def _array(view: View) -> Line:
+    names = [entry for entry in view.entries if isinstance(entry, Name)]
+    what = shape_text(view.shape) if len(view.shape) == 1 else f"array {shape_text(view.shape)}"
+    if len(names) < 2:
+        return (Text(what), *((Text(" of "), Math(names[0])) if names else ()))
+    return (Text(f"{what}, from "), Math(names[0]), Text(" to "), Math(names[-1]))
 
 
 def _given(leaf: Leaf, uses: list[str]) -> Line:
+    what = leaf.role or GIVEN[leaf.kind]
     if leaf.kind == "state" or not uses:
-        return (Text(GIVEN[leaf.kind]),)
+        return (Text(what),)
     several = f" and {len(uses) - 1} more" if len(uses) > 1 else ""
-    return (Text(f"{GIVEN[leaf.kind]}, used in "), Math(Name(uses[0])), Text(several))
+    return (Text(f"{what}, used in "), Math(Name(uses[0])), Text(several))
 
 
 def _calculated(step: Step) -> Line:
@@ -84,5 +96,7 @@ def _calculated(step: Step) -> Line:
     if step.of is not None and step.section in ("gradient", "update"):
         return (Text(f"{what}, for "), Math(Name(step.of)))
     if step.unit is not None and step.section == "forward":
-        what += f" of unit {step.unit.index} in layer {step.unit.layer}"
+        what = "calculated" if step.kind == "equation" else what
+        title = step.unit.title
+        what += f" in {'the ' * (title == 'Output unit')}{title[0].lower()}{title[1:]}"
     return (Text(what),)
