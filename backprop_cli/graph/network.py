@@ -78,9 +78,9 @@ class _Expansion:
     def __post_init__(self) -> None:
         self.names = NetworkNames(self.network, self.problem.notation)
         self.marks: tuple[int | None, ...] = self.batch if len(self.batch) > 1 else (None,)
-        states = [name for layer in self.network.layers if isinstance(layer, ArrayLayer)
-                  for name in layer.given]  # fmt: skip
-        self.common = frozenset((*self.names.parameters(), *states))
+        given = [each.name for layer in self.network.layers if isinstance(layer, ArrayLayer)
+                 for each in layer.given]  # fmt: skip
+        self.common = frozenset((*self.names.parameters(), *given))
 
     def graph(self) -> Graph:
         self._given()
@@ -226,8 +226,9 @@ class _Expansion:
         seen: set[str] = set()
         for depth, layer in enumerate(self.network.layers, 1):
             if isinstance(layer, ArrayLayer):
-                for name, value in layer.given.items():
-                    self.leaves.append(replace(leaf(name, "input", value), title="Initial state"))
+                for own in layer.given:
+                    made = leaf(own.name, "constant", own.value)
+                    self.leaves.append(replace(made, title=own.title))
             for each in self.names.parameters_of(depth):
                 if each.name not in seen:
                     seen.add(each.name)
@@ -300,7 +301,7 @@ class _Expansion:
                     name=own(line.name),
                     formula=rename(line.formula, own),
                     section="forward",
-                    kind="preactivation" if line.is_sum else "equation",
+                    kind=line.kind,
                     sample=mark,
                     unit=self._unit(depth, line.place),
                 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import field, replace
 from itertools import islice
-from typing import NoReturn
+from typing import Literal, NoReturn, TypeAlias
 
 from backprop_cli.arrays.array import Array, Shape, View, count, entry_names, named, shape_text
 from backprop_cli.arrays.expand import Expansion, tidy
@@ -20,11 +20,13 @@ from backprop_cli.formula.build import rebuild, rename
 from backprop_cli.formula.nodes import Call, Formula, Name, Number, Product
 from backprop_cli.problem.array_values import read_levels
 from backprop_cli.problem.biases import Biases
+from backprop_cli.problem.dropout import DROPOUT, KEEP, MASK
 from backprop_cli.problem.fields import Fields
 from backprop_cli.problem.forms import (
     Activation,
     ArrayLayer,
     Custom,
+    Given,
     Line,
     Parameter,
     Role,
@@ -35,6 +37,8 @@ from backprop_cli.problem.layer_place import LayerPlace
 from backprop_cli.problem.values import Report
 from backprop_cli.problem.yaml_tree import Node
 from backprop_cli.rules.activations import ACTIVATIONS
+
+LineKind: TypeAlias = Literal["preactivation", "handed_on", "equation"]
 
 
 class Refused(Exception):
@@ -55,6 +59,8 @@ class Handed:
     giver: str
     axes: int | None = None
     recurrent: bool = False
+    added: Handed | None = None  # what is added to z, or `after` it and where there is none to a
+    after: bool = False
 
     @property
     def words(self) -> str:
@@ -88,7 +94,7 @@ class Making:
     place: int = 1
     split: bool = False
     parameters: list[Parameter] = field(default_factory=list)
-    given: dict[str, Value] = field(default_factory=dict)
+    given: list[Given] = field(default_factory=list)
     lines: list[Line] = field(default_factory=list)
     of_samples: tuple[tuple[Line, ...], ...] = ()
     views: list[View] = field(default_factory=list)
@@ -97,6 +103,8 @@ class Making:
     places: list[str] = field(default_factory=list)
     axes: int | None = None
     recurrent: bool = False
+    added: Handed | None = None  # what is added to z, or `after` it and where there is none to a
+    after: bool = False
 
     @property
     def report(self) -> Report:
@@ -179,14 +187,18 @@ class Making:
         entries: tuple[Formula, ...] = (Number("0"),) * units
         if values is not None:
             names = entry_names(name, (units,))
-            self.given.update(zip(names, values, strict=True))
+            title = f"Layer {self.at.index}, before time 1"
+            pairs = zip(names, values, strict=True)
+            self.given += [Given(entry, value, title) for entry, value in pairs]
             entries = tuple(map(Name, names))
         self.writer.expansion.known[name] = Array((units,), entries)
         self.views.append(View(name, (units,), entries))
 
     # --- equations -----------------------------------------------------------------------------------
 
-    def write(self, name: str, text: str, shown: str | None = None, is_sum: bool = False) -> None:
+    def write(
+        self, name: str, text: str, shown: str | None = None, kind: LineKind = "equation"
+    ) -> None:
         """An equation between arrays. `shown` is what its family is called by: `f_t` for each t.
 
         Raises ArrayError.
@@ -199,7 +211,7 @@ class Making:
         size = len(new) // self.shape(name)[0] if self.shape(name) else 1
         for at, (entry, written) in enumerate(new):
             place = at // size + 1 if self.split else self.place
-            self.lines.append(Line(entry, written, place, is_sum))
+            self.lines.append(Line(entry, written, place, kind))
         self._keep(expansion.shop.views[views:])
 
     def _keep(self, views: Iterable[View]) -> None:
@@ -226,6 +238,56 @@ class Making:
         equation = _applied(use, Name(of))
         text = shown or f"{use.name}({of})"
         self.views.append(View(name, array.shape, array.entries, equation, text))
+
+    def sum(self, name: str, text: str) -> None:
+        """What an activation is applied to, with what `add` adds to it."""
+        if self.added is not None and not self.after:
+            formula = read_formula(text, self.writer.expansion.known, (), None).formula
+            self._fits(self.writer.expansion.value(formula).shape)
+            text += f" + {self.added.name}"
+            self.added = None
+        self.write(name, text, kind="preactivation")
+
+    def _fits(self, shape: Shape) -> None:
+        assert self.added is not None
+        if self.added.shape != shape:
+            self.refuse(
+                "shape",
+                f"`add` of {self.at}: {shape_text(shape)} cannot add {shape_text(self.added.shape)}",
+                self.own.get("add"),
+                "what is added has the shape of what it is added to",
+            )
+
+    def behind(self, out: str) -> str:
+        """What stands behind the array that a kind of layer writes: an addition, dropout."""
+        text, dropout = out, self.own.get("dropout")
+        shape = self.shape(out)
+        if self.added is not None:
+            self._fits(shape)
+            text = f"{out} + {self.added.name}"
+        if dropout is not None:
+            own = DROPOUT.of(dropout, self.report, f"`dropout` of {self.at}")
+            if (node := own.get(MASK.key)) is None or own.get(KEEP.key) is None:
+                self.refuse(
+                    "missing-key", f"`dropout` of {self.at} needs `mask` and `keep`", dropout,
+                    "write `{mask: [1, 0, 1], keep: 0.5}`, a 1 for every number that stays",
+                )  # fmt: skip
+            _, values = self.array(node, "`mask`", shape)
+            if any(value is None or value.value not in (0, 1) for value in values):
+                self.refuse("out-of-range", f"`mask` of {self.at} is of 1 and 0 only", node)
+            mask = self.name("r")
+            names = entry_names(mask, shape)
+            title = f"Dropout mask of layer {self.at.index}"
+            pairs = zip(names, values, strict=True)
+            self.given += [Given(name, value, title) for name, value in pairs]
+            array = named(mask, shape)
+            self.writer.expansion.known[mask] = array
+            self.views.append(View(mask, shape, array.entries))
+            text = f"{mask} * {text if text == out else f'({text})'} / {own[KEEP].text}"
+        if text == out:
+            return out
+        self.write(self.name("h"), text, kind="handed_on")
+        return self.name("h")
 
     def pass_on(self, name: str, text: str) -> None:
         """An array whose entries are quantities that have a name: nothing is calculated."""
@@ -271,7 +333,7 @@ class Making:
             lines=self.of_samples or (tuple(self.lines),),
             places=tuple(self.places) or (f"Layer {self.at.index}",),
             views=tuple(self.views),
-            given=self.given,
+            given=tuple(self.given),
             aliases={a: b for a, b in zip(inner, outputs, strict=True) if out == own and a != b},
             activations=tuple(self.activations),
             axes=self.axes,

@@ -84,7 +84,7 @@ class Line:
     name: str
     formula: Formula | None
     place: int
-    is_sum: bool = False  # a weighted sum: what an activation is applied to
+    kind: Literal["preactivation", "handed_on", "equation"] = "equation"
     activation: Activation | None = None
     scores: tuple[str, ...] = ()
     own: int = 0
@@ -98,6 +98,15 @@ class Parameter:
     value: Value
     role: Role
     place: int
+
+
+@dataclass(frozen=True)
+class Given:
+    """A number of a layer that is not learned: of a mask, of a state to begin with."""
+
+    name: str
+    value: Value
+    title: str  # what such numbers are called among what is given
 
 
 @dataclass(frozen=True)
@@ -116,7 +125,7 @@ class ArrayLayer:
     lines: tuple[tuple[Line, ...], ...]
     places: tuple[str, ...]
     views: tuple[View, ...]
-    given: Mapping[str, Value] = field(default_factory=dict)  # states to begin with
+    given: tuple[Given, ...] = ()
     aliases: Mapping[str, str] = field(default_factory=dict)  # other names of what is handed on
     activations: tuple[Activation, ...] = ()  # of what is handed on, where it has one
     axes: int | None = None  # levels that a window over the output moves along, where known

@@ -13,7 +13,7 @@ from backprop_cli.arrays.array import Shape, count, entry_name, shape_text
 from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import listed, quote
 from backprop_cli.formula.nodes import Name, Number
-from backprop_cli.problem.array_layers import Making
+from backprop_cli.problem.array_layers import LineKind, Making
 from backprop_cli.problem.biases import read_biases
 from backprop_cli.problem.fields import (
     Field,
@@ -36,7 +36,7 @@ from backprop_cli.rules.written import NOT_NEGATIVE
 
 MOST_TIMES = 100
 LARGEST = 1_000  # of a window, a stride, a rim
-COMMON = ("frozen", "trainable")  # keys of every layer
+COMMON = ("add", "after", "dropout", "frozen", "trainable")  # keys of every layer
 
 
 @dataclass(frozen=True)
@@ -225,7 +225,7 @@ def _one_activation(made: Making, settings: Mapping[str, Any], softmax: bool = F
 def _activated(made: Making, text: str, use: Activation) -> str:
     """z as it is written, and a = g(z)."""
     z, a = made.name("z"), made.name("a")
-    made.write(z, text, is_sum=True)
+    made.sum(z, text)
     made.activate(a, use, z)
     return a
 
@@ -466,7 +466,7 @@ class _Recurrence:
             made.place = self.times - time + 1
             for gate in cell.gates:
                 z, out = f"z{gate.letter}", gate.letter or "a"
-                self._equation(z, time, self._sum(gate), is_sum=True)
+                self._equation(z, time, self._sum(gate), "preactivation")
                 rule = use if use is not None and not gate.letter else RuleUse(gate.activation)
                 made.activate(
                     made.name(out, time), rule, made.name(z, time),
@@ -492,7 +492,7 @@ class _Recurrence:
             again = f"{again} + {inner}"
         return f"{name('w' + g)} @ {{x}}{b} + {{{gate.times}}} * ({again})"
 
-    def _equation(self, letters: str, time: int, text: str, is_sum: bool = False) -> None:
+    def _equation(self, letters: str, time: int, text: str, kind: LineKind = "equation") -> None:
         name, x = self.made.name, self.made.below.name
         own = {*self.cell.states, *(gate.letter for gate in self.cell.gates)}
         now = {each: name(each, time) for each in own}
@@ -504,7 +504,7 @@ class _Recurrence:
             name(letters, time),
             text.format(**now, x=row),
             text.format(**shown, x=f"{x}_t"),
-            is_sum,
+            kind,
         )
 
     # --- what is given ---

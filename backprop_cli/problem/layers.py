@@ -48,6 +48,7 @@ class ReadLayers:
     """The layers as far as they could be read, and what can be checked only with all of them."""
 
     layers: list[AnyLayer] = field(default_factory=list)
+    handed: list[Handed | None] = field(default_factory=list)  # of the inputs, then of each layer
     structured: bool = True  # False: not even how many units each has is known
     shape: Shape | None = None  # of what the last layer hands on
     fan_in: int | None = None  # of the first
@@ -82,6 +83,7 @@ def read_layers(
         rows = ()
     read.structured = bool(rows)
     below = _inputs(samples)
+    read.handed.append(below)
     writer = Writer()
     room = MOST_PARAMETERS
     for index, row in enumerate(rows, 1):
@@ -107,6 +109,7 @@ def read_layers(
             below = _handed(index, layer)
             if isinstance(layer, Layer):
                 room -= sum(map(sum, layer.connected)) + len(layer.biases)
+        read.handed.append(below)
     read.shape = None if below is None else below.shape
     return read
 
@@ -188,9 +191,13 @@ def _array_layer(
         return None
     writer.know(below)
     tokens: tuple[tuple[Value, ...], ...] = tuple(each.inputs or () for each in samples.samples)
-    made = Making(at, own, below, writer, tokens, axes=kind.axes)
+    made = Making(at, own, below, writer, tokens, axes=kind.axes, after=_after(own, at))
+    if (node := own.get("add")) is not None and (layer := _skip(node, at)) is not None:
+        made.added = read.handed[layer]
+        if made.added is not None:
+            writer.know(made.added)
     try:
-        out = kind.write(made, settings)
+        out = made.behind(kind.write(made, settings))
     except Refused:
         return None
     except ArrayError as error:
@@ -252,12 +259,7 @@ class _LayerReader:
             if batch_norm is not None:
                 self.all.batch_norms.append(found)
         added = None if (found := own.get("add")) is None else self._added(found, self.units)
-        after = own.read("after", lambda n: truth(n, self.report, "`after`"), False)
-        if after and own.get("add") is None:
-            self.report.error(
-                "missing-key", f"`after` of {self.at} says where `add` adds", self.at.node,
-                "write `add: 1` beside it, or leave it out",
-            )  # fmt: skip
+        after = _after(own, self.at)
         dropout = None
         if (found := own.get("dropout")) is not None:
             dropout = read_dropout(found, self.at, self.units)
@@ -329,22 +331,17 @@ class _LayerReader:
 
     def _added(self, node: Node, units: int) -> int | None:
         """The layer that `add` names, 0 for the inputs: one below with as many values."""
-        what, last = f"`add` of {self.at}", self.at.index - 1
-        layer: int | None = 0
-        if not (isinstance(node, Scalar) and node.text.strip() == "inputs"):
-            help = "`inputs` adds the inputs" if last else "the first layer can add `inputs`"
-            layer = integer(node, self.report, what, 1, max(1, last), help)
-        if layer is None or not self.all.structured:
+        layer = _skip(node, self.at)
+        if layer is None:
             return None
-        if layer > last:
-            self.report.error("out-of-range", f"{what}: there is no layer below it", node, help)
+        below = self.all.handed[layer]
+        count = (self.all.fan_in or self.fan_in) if below is None else len(below.entries)
+        if count is None or (below is None and layer > 0):
             return None
-        below = self.all.layers
-        count = below[layer - 1].units if layer else below[0].fan_in if below else self.fan_in
         if count != units:
             self.report.error(
                 "shape",
-                f"{what}: {counted(units, 'unit')} cannot add {counted(count or 0, 'value')}",
+                f"`add` of {self.at}: {counted(units, 'unit')} cannot add {counted(count, 'value')}",
                 node,
                 "what is added has one value for each unit",
             )
@@ -401,6 +398,30 @@ class _LayerReader:
                     node.items[unit - 1],
                     "`null` means that there is no connection; a weight can be 0",
                 )
+
+
+def _skip(node: Node, at: LayerPlace) -> int | None:
+    """The layer below that `add` names, 0 for the inputs."""
+    what, last = f"`add` of {at}", at.index - 1
+    if isinstance(node, Scalar) and node.text.strip() == "inputs":
+        return 0
+    help = "`inputs` adds the inputs" if last else "the first layer can add `inputs`"
+    layer = integer(node, at.report, what, 1, max(1, last), help)
+    if layer is not None and layer > last:
+        at.report.error("out-of-range", f"{what}: there is no layer below it", node, help)
+        return None
+    return layer
+
+
+def _after(own: Fields, at: LayerPlace) -> bool:
+    """Whether `add` adds behind the activation."""
+    after = own.read("after", lambda node: truth(node, at.report, "`after`"), False)
+    if after and own.get("add") is None:
+        at.report.error(
+            "missing-key", f"`after` of {at} says where `add` adds", at.node,
+            "write `add: 1` beside it, or leave it out",
+        )  # fmt: skip
+    return after
 
 
 def _note(own: Fields, index: int, read: ReadLayers) -> None:

@@ -13,7 +13,7 @@ from backprop_cli.arrays.array import MOST_LEVELS
 from backprop_cli.formula.nodes import Number
 from backprop_cli.problem.array_values import MOST_VALUES as MOST_VALUES_OF_ARRAYS
 from backprop_cli.problem.batch_norm import SCHEMA as BATCH_NORM
-from backprop_cli.problem.dropout import DROPOUT
+from backprop_cli.problem.dropout import DROPOUT, KEEP, MASK
 from backprop_cli.problem.fields import (
     EXPONENT,
     NAME,
@@ -268,10 +268,32 @@ def _of_kind(row: LayerKind) -> Schema:
         {
             "kind": {"const": row.name},
             **{field.key: or_nothing(field.schema) for field in row.fields},
+            **_skips(),
+            "dropout": or_nothing(_dropped()),
             **_moved(),
         },
         required=["kind"],
     )
+
+
+def _skips() -> dict[str, Schema]:
+    return {
+        "add": {
+            "description": "The layer below whose output is added to z, or `inputs`.",
+            "anyOf": [{"type": "integer", "minimum": 1}, {"const": "inputs"}, {"type": "null"}],
+        },
+        "after": {
+            "type": ["boolean", "null"],
+            "default": False,
+            "description": "Whether `add` adds to the activation, not to z.",
+        },
+    }
+
+
+def _dropped() -> Schema:
+    """Dropout of an array: a mask of its shape."""
+    properties = {MASK.key: _described(reference("levels"), MASK.about), KEEP.key: KEEP.schema}
+    return mapping(DROPOUT.about, properties, required=[MASK.key, KEEP.key])
 
 
 def _moved() -> dict[str, Schema]:
@@ -360,15 +382,7 @@ def _dense() -> Schema:
             },
             "biases": reference("biases"),
             "bias_input": or_nothing(reference("bias_input")),
-            "add": {
-                "description": "The layer below whose output is added to z, or `inputs`.",
-                "anyOf": [{"type": "integer", "minimum": 1}, {"const": "inputs"}, {"type": "null"}],
-            },
-            "after": {
-                "type": ["boolean", "null"],
-                "default": False,
-                "description": "Whether `add` adds to the activation, not to z.",
-            },
+            **_skips(),
             "dropout": or_nothing(DROPOUT.schema),
             "batch_norm": _described(
                 BATCH_NORM, "Normalise each unit's z over the batch, before the activation."

@@ -552,3 +552,54 @@ def test_the_same_net_as_equations_has_the_same_steps_and_rules(net):
         assert layered.values[name] == equations.values[step.name], name
         assert mine.rule == step.rule, name
         assert mine.section == step.section, name
+
+
+# --- keys of every layer -------------------------------------------------------------------------------
+
+
+def test_a_residual_block_of_convolutions_and_a_mask_over_an_image():
+    draw = random.Random(7)
+    kernels = [numbers((1, 3, 3), draw) for _ in range(2)]
+    weights, mask = numbers((1, 16), draw), [[1, 0, 1, 1], [1, 1, 0, 1], [0, 1, 1, 1], [1, 1, 1, 0]]
+    image = numbers((4, 4), draw)
+    first = {"kind": "conv2d", "kernels": kernels[0], "padding": 1, "activation": "tanh"}
+    layers = [
+        first | {"dropout": {"mask": mask, "keep": 0.75}},
+        {"kind": "conv2d", "kernels": kernels[1], "padding": 1, "activation": "relu", "add": 1},
+        {"kind": "avg_pool", "size": 1, "add": "inputs"},
+        {"kind": "flatten"},
+        {"activation": "sigmoid", "weights": weights},
+    ]
+    data = solved(layers, image, [0.5])
+    p = {"w1": np.array(kernels[0]), "w2": np.array(kernels[1]), "w5": np.array(weights)}
+
+    def net(p):
+        convolve = convolved(2)
+        spec = {"padding": 1, "activation": "identity"}
+        x = np.array(image)
+        h = np.tanh(convolve(spec, {"w": p["w1"]}, x)) * np.array(mask) / 0.75
+        a = np.maximum(convolve(spec, {"w": p["w2"]}, h) + h, 0) + x
+        return 0.5 * np.sum((sigmoid(p["w5"] @ np.ravel(a)) - 0.5) ** 2)
+
+    testing.assert_allclose(data["losses"][0], net(p), rtol=1e-9)
+    for name, slope in grad(net)(p).items():
+        testing.assert_allclose(values_of(data, f"dL/d{name}"), slope, rtol=1e-9, atol=1e-12)
+    names = {step["name"] for step in data["steps"]}
+    assert {"h1_1_1", "r1_1_2", "h3_4_4"} <= names
+
+
+def test_a_skip_behind_a_recurrence():
+    draw = random.Random(8)
+    layer = {"kind": "rnn", "units": 2, "weights": numbers((2, 2), draw), "returns": "all",
+             "recurrent": numbers((2, 2), draw)}  # fmt: skip
+    inputs, targets = numbers((3, 2), draw), numbers((3, 2), draw)
+    data = solved([layer | {"add": "inputs"}], inputs, targets)
+
+    def net(p):
+        h = recurrent(rnn_step)(layer, p, np.array(inputs)) + np.array(inputs)
+        return 0.5 * np.sum((h - np.array(targets)) ** 2)
+
+    p = {"w": np.array(layer["weights"]), "u": np.array(layer["recurrent"])}
+    testing.assert_allclose(data["losses"][0], net(p), rtol=1e-9)
+    for letter, slope in grad(net)(p).items():
+        testing.assert_allclose(values_of(data, f"dL/d{letter}1"), slope, rtol=1e-9, atol=1e-12)
