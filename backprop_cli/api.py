@@ -159,7 +159,9 @@ def solve(
     if not isinstance(problem, Problem):
         problem = load(problem)
     if form == "gates":
-        problem = replace(problem, by_gates=True)
+        from backprop_cli.graph.gates import split_into_gates
+
+        problem = split_into_gates(problem)
     run = solve_problem(problem, steps=steps, show=show or MOST_KEPT, round_each=round_each)
     choices = Choices(symbolic, (), form, digits, exact)
     solution = Solution(run, choices, show or WRITTEN)

@@ -35,9 +35,11 @@ def read(name: str) -> dict[str, Any]:
 
 
 def of_numbers(name: str) -> bool:
-    """Whether a problem is one of single numbers; those with arrays have an oracle of their own,
-    in `tests/arrays`."""
+    """Whether a problem is one of single numbers; those with arrays, in equations or in layers, have
+    oracles of their own, in `tests/arrays`."""
     problem = read(name)
+    if any("kind" in layer for layer in problem.get("layers", [])):
+        return False
     sections = [problem.get(section) for section in ("given", "parameters")]
     leaves = [value for each in sections if isinstance(each, dict) for value in each.values()]
     return not any(isinstance(value, list | dict) for value in leaves)
@@ -271,13 +273,19 @@ def _network(problem: Mapping[str, Any]) -> Model:
     specs = problem["layers"]
     for number, spec in enumerate(specs, 1):
         last = number == len(specs)
-        drawn = isinstance(spec.get("weights"), dict)
-        units = spec["units"] if drawn else len(spec["weights"])
-        table: list[list[Any]] = (
-            [[_initial(spec["weights"])] * width for _ in range(units)]
-            if drawn
-            else spec["weights"]
-        )
+        written = spec.get("weights")
+        tied = written if isinstance(written, dict) and "same_as" in written else None
+        drawn = isinstance(written, dict) and tied is None
+        table: list[list[Any]]
+        if tied is not None:
+            other = layers[tied["same_as"] - 1].weights
+            shared = list(zip(*other, strict=True)) if tied.get("transposed") else other
+            table = [[name and parameters[name] for name in row] for row in shared]
+        elif drawn:
+            table = [[_initial(spec["weights"])] * width for _ in range(spec["units"])]
+        else:
+            table = spec["weights"]
+        units = len(table)
         pairs = [(j, i) for j in range(units) for i in range(width) if table[j][i] is not None]
         if notation.get("weight_order") == "by_input":
             numbered = sorted(pairs, key=lambda pair: (pair[1], pair[0]))
@@ -291,7 +299,9 @@ def _network(problem: Mapping[str, Any]) -> Model:
                 names[j, i] = f"w{number}_{i + 1}_{j + 1}"
             else:
                 names[j, i] = f"w{number}_{j + 1}_{i + 1}"
-        weights_before += len(pairs)
+        if tied is not None:
+            names = {(j, i): shared[j][i] for j, i in pairs}
+        weights_before += 0 if tied is not None else len(pairs)
         biases = spec.get("biases")
         bias_names: list[str | None]
         if biases is None or biases == []:

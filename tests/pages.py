@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from backprop_cli.graph.gates import split_into_gates
 from backprop_cli.problem.model import Problem
 from backprop_cli.problem.read import read_problem
 from backprop_cli.render import text
@@ -45,7 +46,7 @@ def document(source: str, *, show: int | None = None, **choices: Any) -> Documen
     """The worked solution; `form="gates"` takes equations apart first, as the command does."""
     asked = problem(source)
     if choices.get("form") == "gates":
-        asked = replace(asked, by_gates=True)
+        asked = split_into_gates(asked)
     return solution(solve(asked, show=show), Choices(**choices))
 
 

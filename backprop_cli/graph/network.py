@@ -42,7 +42,7 @@ from backprop_cli.problem.forms import (
 )
 from backprop_cli.problem.model import Problem
 from backprop_cli.problem.names import NetworkNames
-from backprop_cli.rules import losses
+from backprop_cli.rules import activations, losses
 
 INPUTS = Unit(0, 1, "Inputs")
 """The group that the gradients of inputs are shown under, behind those of the layers."""
@@ -176,7 +176,8 @@ class _Expansion:
         alike = all(each == use for each in layer.activations)
         if alike and isinstance(use, RuleUse) and layer.batch_norm is None:
             row = activation_row(use)
-            formula = z if row.name == "identity" else row.call(z, use.options)
+            inside = Call(row.name, (z,)) if row.layerwise else row.call(z, use.options)
+            formula = z if row.name == "identity" else inside
             yield _view(a, (layer.units,), outputs, formula, f"{row.name}({z.name})")
         else:
             yield _view(a, (layer.units,), outputs)
@@ -524,10 +525,13 @@ def _activation(
             return substitute(formula, {"z": zs[index]}), None, None
         case RuleUse():
             row = activation_row(activation)
-            formula = row.of_unit(index, zs, activation.options)
-            if row.joint is not None:
+            if row.layerwise:
+                numeric = activations.softmax_numeric(index, zs)
                 applied = Applied(row.name, tuple(zs), own=index)
-                return formula, row.joint.numeric(index, zs), applied
-            return formula, None, Applied(row.name, (zs[index],), activation.options)
+                return activations.softmax_formula(index, zs), numeric, applied
+            z, applied = zs[index], Applied(row.name, (zs[index],), activation.options)
+            if row.name == "identity":
+                return z, None, applied
+            return row.call(z, activation.options), None, applied
         case _:
             assert_never(activation)

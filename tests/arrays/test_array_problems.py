@@ -45,7 +45,22 @@ def embedding(p):
     return -(p["y"] * np.log(yhat) + (1 - p["y"]) * np.log(1 - yhat))
 
 
+def batch_norm(p):
+    z = p["X"] @ p["W"]
+    return np.mean(0.5 * (normalised(z, 0, p["gamma"], p["beta"], 1e-5) - p["y"]) ** 2)
+
+
+def skip_gram(p):
+    """−ln σ(u·v) of the pair that was seen, −ln σ(−u·v) of each that was drawn."""
+    v = p["V"][int(p["centre"]) - 1]
+    seen = p["U"][int(p["seen"]) - 1]
+    drawn = p["U"][np.array(p["drawn"], dtype=int) - 1]
+    return np.log(1 + np.exp(-np.dot(seen, v))) + np.sum(np.log(1 + np.exp(drawn @ v)))
+
+
 LOSSES = {
+    "batch-norm-as-arrays": batch_norm,
+    "skip-gram-negative-sampling": skip_gram,
     "attention": attention,
     "attention-causal-mask": lambda p: attention(p, masked=True),
     "conv-pool-dense": conv_pool_dense,
@@ -82,6 +97,21 @@ def test_gradients_and_updates_are_those_of_numpy(name):
             values_of(data, f"{parameter}_new"), moved[parameter], rtol=1e-9, atol=1e-12
         )
     testing.assert_allclose(data["losses"], [loss(start), loss(moved)], rtol=1e-12)
+
+
+def test_batch_normalisation_of_arrays_is_that_of_layers():
+    arrays, layers = (
+        solution_data(solve(read_problem(PROBLEMS / f"batch-norm-{name}.yaml")))
+        for name in ("as-arrays", "by-hand")
+    )
+    testing.assert_allclose(arrays["losses"], layers["losses"], rtol=1e-12)
+    for one, other in (("W_1_1", "w1_1_1"), ("gamma_1", "gamma1_1"), ("beta_1", "beta1_1")):
+        for name in ("dL/d{}", "{}_new"):
+            found = [
+                next(step["value"] for step in data["steps"] if step["name"] == name.format(each))
+                for data, each in ((arrays, one), (layers, other))
+            ]
+            testing.assert_allclose(*found, rtol=1e-12)
 
 
 def test_every_shipped_problem_with_arrays_is_here():

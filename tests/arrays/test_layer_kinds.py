@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import json
 import random
+from pathlib import Path
 
 import autograd.numpy as np
 import pytest
+import yaml
 from autograd import grad
 from numpy import testing
 from test_array_gradients import numbers, softmax, values_of
@@ -16,6 +18,8 @@ from backprop_cli.problem.layer_kinds import KINDS, ROWS
 from backprop_cli.problem.read import read_problem
 from backprop_cli.run import solve
 from backprop_cli.worksheet.solution_json import solution_data
+
+PROBLEMS = Path(__file__).parents[2] / "problems"
 
 
 def sigmoid(x):
@@ -367,6 +371,58 @@ def test_the_layers_of_a_deep_net_go_on_from_each_other():
 def test_every_kind_has_an_oracle_here():
     assert NUMPY.keys() == KINDS.keys()
     assert [row.name for row in ROWS] == list(KINDS)
+
+
+# --- the shipped problems ------------------------------------------------------------------------------
+
+FILES = {
+    path.stem: yaml.safe_load(path.read_text(encoding="utf-8"))
+    for path in sorted(PROBLEMS.glob("*.yaml"))
+}
+OF_KINDS = {
+    name: problem
+    for name, problem in FILES.items()
+    if any("kind" in layer for layer in problem.get("layers", []))
+}
+
+
+@pytest.mark.parametrize("name", [name for name in OF_KINDS if "targets" in OF_KINDS[name]])
+def test_shipped_problems(name):
+    problem = OF_KINDS[name]
+    data = agrees(problem["layers"], problem["inputs"], problem["targets"])
+    shipped = solution_data(solve(read_problem(PROBLEMS / f"{name}.yaml")))
+    assert shipped["losses"][0] == data["losses"][0]
+    assert shipped["losses"][1] < shipped["losses"][0]
+
+
+GOMEZ = {
+    "a1_1_1": 0.53631, "c1_1_1": 0.78572, "a1_2_1": 0.77198, "c1_2_1": 1.5176,
+    "wg1_1_1_new": 0.45267, "wg1_1_2_new": 0.25922, "ug1_1_1_new": 0.15104, "bg1_1_new": 0.20364,
+    "wo1_1_1_new": 0.60259, "wo1_1_2_new": 0.41626, "uo1_1_1_new": 0.25297, "bo1_1_new": 0.10536,
+}  # fmt: skip
+"""A. Gomez, Backpropogating an LSTM: A Numerical Example (2016); digits rounded or cut off."""
+
+
+def test_an_lstm_that_was_published():
+    data = solution_data(solve(read_problem(PROBLEMS / "lstm-one-unit.yaml")))
+    values = {step["name"]: step["value"] for step in data["steps"]}
+    for name, printed in GOMEZ.items():
+        digits = len(str(printed).partition(".")[2])
+        assert abs(values[name] - printed) < 10.0**-digits, name
+
+
+def test_a_convolution_with_the_gradient_of_its_output_given():
+    """As the comment in the file says it: ∂L/∂K is X ∗ G, ∂L/∂X is G with a rim ∗ the turned K."""
+    problem = OF_KINDS["conv-upstream-gradient"]
+    data = solution_data(solve(read_problem(PROBLEMS / "conv-upstream-gradient.yaml")))
+    x, g = np.array(problem["inputs"]), np.array(problem["upstream"]["yhat"])
+    k = np.array(problem["layers"][0]["kernels"][0])
+    slopes = [[np.sum(x[i : i + 2, j : j + 2] * g) for j in range(2)] for i in range(2)]
+    assert values_of(data, "dL/dw1").tolist() == [slopes]
+    assert values_of(data, "dL/db1").tolist() == [np.sum(g)]
+    rim, turned = np.pad(g, 1), k[::-1, ::-1]
+    image = [[np.sum(rim[i : i + 2, j : j + 2] * turned) for j in range(3)] for i in range(3)]
+    assert values_of(data, "dL/dx").tolist() == image
 
 
 # --- PyTorch -------------------------------------------------------------------------------------------
