@@ -14,6 +14,11 @@ from backprop_cli.formula.nodes import Formula, Matrix, Name, Negative
 Shape: TypeAlias = tuple[int, ...]
 
 MOST_LEVELS = 4
+BESIDE = "beside"  # two factors without a sign between them
+INDEX = "index"
+SLICE = ":"
+KEYWORD = "="  # ends the name of an argument: `axis=`
+AS = "as"  # as(A, 3, 1): the same entries in another shape, which a person does not write
 MINUS_INFINITY = Negative(Name("inf"))
 """What a mask adds to scores that do not count. It is only ever dropped: no step holds it."""
 
@@ -58,7 +63,8 @@ class View:
     """An array of a sheet: the names of its entries in rows (or what stands where nothing is
     calculated: 0, −∞), and the equation of the whole in other arrays where there is one.
 
-    `text` is that equation as the author wrote it.
+    `text` is that equation as the author wrote it. A single number has the shape `()`. An array of
+    all times has `rows`, the names of its own parts, each of which has an equation.
     """
 
     name: str
@@ -66,6 +72,7 @@ class View:
     entries: tuple[Formula, ...]
     equation: Formula | None = None
     text: str | None = None
+    rows: tuple[str, ...] = ()
 
     @classmethod
     def of_rows(

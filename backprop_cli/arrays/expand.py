@@ -7,7 +7,11 @@ from dataclasses import field
 from typing import assert_never
 
 from backprop_cli.arrays.array import (
+    BESIDE,
+    INDEX,
+    KEYWORD,
     MINUS_INFINITY,
+    SLICE,
     Array,
     ArrayError,
     Shape,
@@ -16,7 +20,6 @@ from backprop_cli.arrays.array import (
     places,
     shape_text,
 )
-from backprop_cli.arrays.language import BESIDE, INDEX, KEYWORD, SLICE
 from backprop_cli.arrays.operations import (
     OPERATIONS,
     Arguments,
@@ -32,7 +35,7 @@ from backprop_cli.arrays.operations import (
 from backprop_cli.arrays.workshop import HEAVY, Workshop
 from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import quote
-from backprop_cli.formula.build import is_number, names_in, negative, rebuild
+from backprop_cli.formula.build import is_number, names_in, negative, product, rebuild
 from backprop_cli.formula.nodes import (
     Call,
     Comparison,
@@ -108,7 +111,7 @@ class Expansion:
             case Call(function, parts) if function == INDEX:
                 return self._entries(parts[0], parts[1:])
             case Call(function, parts) if function in OPERATIONS:
-                return self._operation(function, parts)
+                return self._operation(formula, function, parts)
             case Call(function, parts):
                 return self._together(parts, lambda *entries: called(function, *entries))
             case Product() | Matrix() | Shown():
@@ -154,7 +157,7 @@ class Expansion:
 
         return self._together((base, exponent), entry)
 
-    def _operation(self, name: str, parts: Sequence[Formula]) -> Array:
+    def _operation(self, call: Call, name: str, parts: Sequence[Formula]) -> Array:
         row = OPERATIONS[name]
         keywords: dict[str, Array] = {}
         written: list[Formula] = []
@@ -165,7 +168,7 @@ class Expansion:
                 case _:
                     written.append(part)
         values = tuple(self.value(part) for part in written)
-        return row.apply(self.shop, Arguments(values, tuple(written), keywords))
+        return row.apply(self.shop, Arguments(values, tuple(written), keywords, call))
 
     # --- entries ---
 
@@ -272,6 +275,8 @@ def tidy(formula: Formula) -> Formula:
     """The equation as it is shown: what stood side by side is a product again."""
     match formula:
         case Call(function, parts) if function == BESIDE:
-            return Product(tuple(map(tidy, parts)))
+            return product(*map(tidy, parts))
+        case Product(factors):
+            return product(*map(tidy, factors))
         case _:
             return rebuild(formula, tidy)

@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import field
 from typing import ClassVar
 
+from backprop_cli.arrays.array import BESIDE, INDEX, KEYWORD, SLICE
 from backprop_cli.arrays.operations import KEYWORDS, OPERATIONS
 from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import nearest, quote
@@ -28,11 +29,7 @@ from backprop_cli.formula.parse import (
 )
 from backprop_cli.formula.quantity import arrays_of
 
-BESIDE = "beside"  # two factors without a sign between them
-INDEX = "index"
-SLICE = ":"
 WHOLE = Call(SLICE, ())
-KEYWORD = "="  # ends the name of an argument: `axis=`
 
 _OPERATOR = re.compile(r"\*\*|<=|>=|==|!=|[-+*/^(){}\[\],|<>@:=⊙∘ᵀ⊤]")
 _SUBSCRIPT = re.compile(

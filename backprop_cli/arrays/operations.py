@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TypeAlias
 
 from backprop_cli.arrays.array import (
+    AS,
     MINUS_INFINITY,
     Array,
     ArrayError,
@@ -32,9 +34,12 @@ from backprop_cli.formula.nodes import (
     Comparison,
     Conditional,
     Formula,
+    Name,
     Negative,
     Number,
     Power,
+    Quotient,
+    Shown,
 )
 
 KEYWORDS = frozenset({"axis", "keepdims", "stride", "padding", "epsilon", "size"})
@@ -48,6 +53,7 @@ class Arguments:
     values: tuple[Array, ...]
     written: tuple[Formula, ...]
     keywords: Mapping[str, Array]
+    call: Call
 
     def whole(self, place: int | str, default: int, low: int = 0) -> int:
         """A whole number among the arguments."""
@@ -380,7 +386,8 @@ def _varied(root: bool) -> Apply:
     def apply(shop: Workshop, given: Arguments) -> Array:
         value = _several(shop, "var", given)
         axis, keep = _axis(given, value.shape), bool(given.whole("keepdims", 0))
-        lines, found = _variance(shop, value, axis, given.written[0])
+        lines, found, equation = _variance(shop, value, axis, given, keep)
+        shop.say(given.call, Call("sqrt", (equation,)) if root else equation)
         if root:
             found = Array(
                 found.shape, tuple(Call("sqrt", (e,)) for e in found.entries), found.weight
@@ -391,12 +398,26 @@ def _varied(root: bool) -> Apply:
 
 
 def _variance(
-    shop: Workshop, value: Array, axis: int | None, equation: Formula
-) -> tuple[_Lines, Array]:
+    shop: Workshop, value: Array, axis: int | None, given: Arguments, keep: bool = False
+) -> tuple[_Lines, Array, Formula]:
     """The mean square distance from the mean, which gets a name: it is used in every term."""
-    value = shop.light(value, equation)
-    mean = shop.named(_reduce(shop, value, axis, _mean, False), "mean", Call("mean", (equation,)))
-    return _spread(shop, value, axis, mean)
+    of: Formula = given.written[0] if len(given.written) == 1 else Call("stack", given.written)
+    value = shop.light(value, of)
+    of = shop.in_names(of)
+    along = () if axis is None else (Call("axis=", (Number(str(axis)),)),)
+    mean = shop.named(_reduce(shop, value, axis, _mean, False), "mean", Call("mean", (of, *along)))
+    distance = total(of, negative(_in_lines(shop, value.shape, axis)))
+    kept = (Call("keepdims=", (ONE,)),) if keep else ()
+    equation = Call("mean", (Power(distance, TWO), *along, *kept))
+    return *_spread(shop, value, axis, mean), equation
+
+
+def _in_lines(shop: Workshop, shape: Shape, axis: int | None) -> Formula:
+    """What has just been named for each line of an array, so that it goes with every entry."""
+    name = Name(shop.views[-1].name)
+    if axis is None or (axis == 0 and len(shape) > 1) or len(shape) == 1:
+        return name
+    return Call(AS, (name, *map(number, _lines(shape, axis).kept)))
 
 
 def _spread(shop: Workshop, value: Array, axis: int | None, mean: Array) -> tuple[_Lines, Array]:
@@ -484,10 +505,14 @@ def _cross_entropy(shop: Workshop, given: Arguments) -> Array:
         )
 
     losses = Array((rows,), tuple(map(row, places((rows,)))), length * (4 + targets.weight))
+    weighed = Shown("hadamard", (given.written[1], Call("ln", (given.written[0],))))
     if rows == 1:
+        shop.say(given.call, Negative(Call("sum", (shop.in_names(weighed),))))
         return Array((), losses.entries, losses.weight)
     # A row is a sample: its loss has a name, as on paper.
-    losses = shop.named(losses, "row", Call("cross_entropy", given.written))
+    along = Call("axis=", (ONE,))
+    losses = shop.named(losses, "row", Negative(Call("sum", (weighed, along))))
+    shop.say(given.call, Call("mean", (Name(shop.views[-1].name),)))
     return _reduce(shop, losses, None, _mean, False)
 
 
@@ -515,14 +540,16 @@ def _normalised(name: str, rows: bool) -> Apply:
                     f"γ and β of `{name}` have an entry for each column: {value.shape[-1]}, and "
                     f"this is {shape_text(factor.shape)}"
                 )
-        written = given.written[0]
-        value = shop.light(value, written)
+        value = shop.light(value, given.written[0])
         axis = len(value.shape) - 1 if rows else 0
-        mean = shop.named(
-            _reduce(shop, value, axis, _mean, False), "mean", Call("mean", (written,))
+        one = replace(given, written=given.written[:1])
+        lines, spread_, square = _variance(shop, value, axis, one)
+        mean = shop.last()
+        distance = total(
+            shop.in_names(given.written[0]), negative(_in_lines(shop, value.shape, axis))
         )
-        lines, spread_ = _spread(shop, value, axis, mean)
-        variance = shop.named(spread_, "var", Call("var", (written,)))
+        variance = shop.named(spread_, "var", square)
+        root = Call("sqrt", (total(_in_lines(shop, value.shape, axis), epsilon),))
         line_of = {at: line for line, each in enumerate(lines.lines) for at in each}
         hat = shop.named(
             Array(
@@ -537,8 +564,14 @@ def _normalised(name: str, rows: bool) -> Apply:
                 8,
             ),
             "hat",
-            Call("normalised", (written,)),
+            Quotient(distance, root),
         )
+        scaled_: Formula = Name(shop.views[-1].name)
+        if factors:
+            scaled_ = Shown("hadamard", (given.written[1], scaled_))
+        if len(factors) > 1:
+            scaled_ = total(scaled_, given.written[2])
+        shop.say(given.call, shop.in_names(scaled_))
         scaled = hat if not factors else elementwise(shop, (factors[0], hat), times)
         return scaled if len(factors) < 2 else elementwise(shop, (scaled, factors[1]), added)
 

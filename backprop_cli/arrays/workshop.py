@@ -20,6 +20,7 @@ from backprop_cli.arrays.array import (
     shape_text,
 )
 from backprop_cli.dataclass import dataclass
+from backprop_cli.formula.build import rebuild
 from backprop_cli.formula.nodes import Formula, Name, Number
 
 MOST_ENTRIES = 10_000  # of all equations together
@@ -36,6 +37,9 @@ class Workshop:
     views: list[View] = field(default_factory=list)
     own: str = ""
     parts: int = 0
+    said: dict[int, tuple[Formula, Formula]] = field(default_factory=dict)
+    """By identity: parts of equations that are written by other names (each kept, so that its
+    identity lasts)."""
 
     def charge(self, entries: int, weight: int) -> None:
         """Refuse what would be too large, before it is written."""
@@ -66,7 +70,16 @@ class Workshop:
             shown.append(MINUS_INFINITY if masked else Name(entry))
             if not masked:
                 self.equations[entry] = formula
-        self.views.append(View(name, value.shape, tuple(shown), equation, text))
+        self.views.append(View(name, value.shape, tuple(shown), self.in_names(equation), text))
+
+    def say(self, part: Formula, formula: Formula) -> None:
+        """From here on the part of an equation is written as this formula."""
+        self.said[id(part)] = part, formula
+
+    def in_names(self, formula: Formula) -> Formula:
+        """An equation with the names of parts that have become quantities."""
+        found = self.said.get(id(formula))
+        return rebuild(formula, self.in_names) if found is None else found[1]
 
     def named(self, value: Array, suffix: str, equation: Formula) -> Array:
         """The same array with a name of its own, so that it is calculated once and seen."""
@@ -76,7 +89,12 @@ class Workshop:
             name = f"{self.own}_{suffix}{number}"
         self.taken.add(name)
         self.write(name, value, equation, None)
+        self.say(equation, Name(name))
         return Array(value.shape, self.views[-1].entries)
+
+    def last(self) -> Array:
+        """What has been named last."""
+        return Array(self.views[-1].shape, self.views[-1].entries)
 
     def light(self, value: Array, equation: Formula, most: int = 1) -> Array:
         """An array whose entries may be written several times."""

@@ -19,6 +19,7 @@ class Form(StrEnum):
     CHAIN = "chain"
     DELTA = "delta"
     MATRIX = "matrix"
+    SCALAR = "scalar"
     GATES = "gates"
 
 

@@ -454,6 +454,15 @@ SUMS: Mapping[str, str] = {"sum_i": "ᵢ", "sum_j": "ⱼ"}
 """A sum over an index that a rule of general form is written with: Σⱼ exp(zⱼ)."""
 
 
+LINES: Mapping[str, tuple[str, str, str]] = {
+    "rowsum": _word("rowsum"),
+    "rowmean": _word("rowmean"),
+    "sum_rows": ("Σ rows", r"\Sigma_{\mathrm{rows}}", 'Sigma_"rows"'),
+    "mean_rows": ("mean of rows", r"\mathrm{mean}_{\mathrm{rows}}", '"mean"_"rows"'),
+}
+"""Sums and means within each row, and of the rows, of a matrix on a sheet."""
+
+
 def _undefined(*values: float) -> float:
     return NAN
 
@@ -467,6 +476,8 @@ def spelled(name: str) -> Function:
     if name in SUMS:
         sign = f"Σ{SUMS[name]}"
         return Function(name, 1, 1, _undefined, None, sign, rf"\sum_{name[-1]}", f"sum_{name[-1]}")
+    if name in LINES:
+        return Function(name, 1, 1, _undefined, None, *LINES[name])
     letter = name.rstrip("'")
     row = Function(letter, 1, None, _undefined, None, *_word(letter))
     if len(letter) == 1:

@@ -216,6 +216,20 @@ def _matmul(printer: Latex, operands: Sequence[Formula]) -> str:
     return r"\,".join(printer.fit(operand, Level.QUOTIENT) for operand in operands)
 
 
+def _correlation(printer: Latex, operands: Sequence[Formula]) -> str:
+    return r" \ast ".join(printer.fit(operand, Level.QUOTIENT) for operand in operands)
+
+
+def _full(printer: Latex, operands: Sequence[Formula]) -> str:
+    sign = r" \mathbin{\ast_{\mathrm{full}}} "
+    return sign.join(printer.fit(operand, Level.QUOTIENT) for operand in operands)
+
+
+def _entries(printer: Latex, operands: Sequence[Formula]) -> str:
+    what, *places = operands
+    return rf"{printer.fit(what, Level.ATOM)}[{', '.join(map(printer.text, places))}]"
+
+
 def _shape(printer: Latex, operands: Sequence[Formula]) -> str:
     formula, shape = operands
     name = shape.name if isinstance(shape, Name) else printer.text(shape)
@@ -232,6 +246,9 @@ _SHOWN = {
     "transpose": _transpose,
     "hadamard": _hadamard,
     "matmul": _matmul,
+    "correlation": _correlation,
+    "full": _full,
+    "entries": _entries,
     "shape": _shape,
     "applied": _applied,
 }

@@ -266,6 +266,21 @@ def _matmul(printer: MathML, operands: Sequence[Formula]) -> str:
     )
 
 
+def _correlation(printer: MathML, operands: Sequence[Formula]) -> str:
+    return _mrow("<mo>∗</mo>".join(printer.fit(operand, Level.QUOTIENT) for operand in operands))
+
+
+def _full(printer: MathML, operands: Sequence[Formula]) -> str:
+    sign = "<msub><mo>∗</mo><mtext>full</mtext></msub>"
+    return _mrow(sign.join(printer.fit(operand, Level.QUOTIENT) for operand in operands))
+
+
+def _entries(printer: MathML, operands: Sequence[Formula]) -> str:
+    what, *places = operands
+    inside = "<mo>,</mo>".join(map(printer.text, places))
+    return _mrow(printer.fit(what, Level.ATOM), _fenced("[", inside, "]"))
+
+
 def _shape(printer: MathML, operands: Sequence[Formula]) -> str:
     formula, shape = operands
     name = shape.name if isinstance(shape, Name) else ""
@@ -283,6 +298,9 @@ _SHOWN = {
     "transpose": _transpose,
     "hadamard": _hadamard,
     "matmul": _matmul,
+    "correlation": _correlation,
+    "full": _full,
+    "entries": _entries,
     "shape": _shape,
     "applied": _applied,
 }

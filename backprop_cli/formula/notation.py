@@ -63,7 +63,11 @@ LEVELS: dict[type, Level] = {
 }
 
 Join: TypeAlias = Literal["first", "dot", "beside"]
-Form: TypeAlias = Literal["transpose", "hadamard", "matmul", "shape", "applied"]
+Form: TypeAlias = Literal[
+    "transpose", "hadamard", "matmul", "correlation", "full", "entries", "shape", "applied"
+]
+INFIX = ("hadamard", "matmul", "correlation", "full")
+"""Forms that stand between their operands."""
 
 
 @dataclass(frozen=True)
@@ -173,7 +177,7 @@ class Printer(ABC):
         if isinstance(formula, Number) and formula.text.startswith("-"):
             return Level.NEGATIVE
         if isinstance(formula, Shown):
-            return Level.PRODUCT if formula.form in ("hadamard", "matmul") else Level.ATOM
+            return Level.PRODUCT if formula.form in INFIX else Level.ATOM
         if isinstance(formula, Name):
             return self.name_level(formula.name)
         if self.stacked and isinstance(formula, Conditional):

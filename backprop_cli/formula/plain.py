@@ -82,6 +82,19 @@ def _matmul(printer: Plain, operands: Sequence[Formula]) -> str:
     return " @ ".join(printer.fit(operand, Level.POWER) for operand in operands)
 
 
+def _correlation(printer: Plain, operands: Sequence[Formula]) -> str:
+    return " (*) ".join(printer.fit(operand, Level.POWER) for operand in operands)
+
+
+def _full(printer: Plain, operands: Sequence[Formula]) -> str:
+    return " (*full) ".join(printer.fit(operand, Level.POWER) for operand in operands)
+
+
+def _entries(printer: Plain, operands: Sequence[Formula]) -> str:
+    what, *places = operands
+    return f"{printer.fit(what, Level.ATOM)}[{', '.join(map(printer.text, places))}]"
+
+
 def _shape(printer: Plain, operands: Sequence[Formula]) -> str:
     formula, shape = operands
     written = shape.name if isinstance(shape, Name) else printer.text(shape)
@@ -97,6 +110,9 @@ _SHOWN = {
     "transpose": _transpose,
     "hadamard": _hadamard,
     "matmul": _matmul,
+    "correlation": _correlation,
+    "full": _full,
+    "entries": _entries,
     "shape": _shape,
     "applied": _applied,
 }

@@ -177,6 +177,19 @@ def _matmul(printer: Typst, operands: Sequence[Formula]) -> str:
     return " thin ".join(printer.fit(operand, Level.QUOTIENT) for operand in operands)
 
 
+def _correlation(printer: Typst, operands: Sequence[Formula]) -> str:
+    return " ∗ ".join(printer.fit(operand, Level.QUOTIENT) for operand in operands)
+
+
+def _full(printer: Typst, operands: Sequence[Formula]) -> str:
+    return ' ∗_"full" '.join(printer.fit(operand, Level.QUOTIENT) for operand in operands)
+
+
+def _entries(printer: Typst, operands: Sequence[Formula]) -> str:
+    what, *places = operands
+    return f"{printer.fit(what, Level.ATOM)} [{', '.join(map(printer.text, places))}]"
+
+
 def _shape(printer: Typst, operands: Sequence[Formula]) -> str:
     formula, shape = operands
     name = shape.name if isinstance(shape, Name) else ""
@@ -193,6 +206,9 @@ _SHOWN = {
     "transpose": _transpose,
     "hadamard": _hadamard,
     "matmul": _matmul,
+    "correlation": _correlation,
+    "full": _full,
+    "entries": _entries,
     "shape": _shape,
     "applied": _applied,
 }

@@ -176,6 +176,19 @@ def _matmul(printer: Unicode, operands: Sequence[Formula]) -> str:
     return " ".join(printer.fit(operand, Level.QUOTIENT) for operand in operands)
 
 
+def _correlation(printer: Unicode, operands: Sequence[Formula]) -> str:
+    return " ∗ ".join(printer.fit(operand, Level.QUOTIENT) for operand in operands)
+
+
+def _full(printer: Unicode, operands: Sequence[Formula]) -> str:
+    return " ∗full ".join(printer.fit(operand, Level.QUOTIENT) for operand in operands)
+
+
+def _entries(printer: Unicode, operands: Sequence[Formula]) -> str:
+    what, *places = operands
+    return f"{printer.fit(what, Level.ATOM)}[{', '.join(map(printer.text, places))}]"
+
+
 def _shape(printer: Unicode, operands: Sequence[Formula]) -> str:
     formula, shape = operands
     written = shape.name if isinstance(shape, Name) else printer.text(shape)
@@ -191,6 +204,9 @@ _SHOWN = {
     "transpose": _transpose,
     "hadamard": _hadamard,
     "matmul": _matmul,
+    "correlation": _correlation,
+    "full": _full,
+    "entries": _entries,
     "shape": _shape,
     "applied": _applied,
 }

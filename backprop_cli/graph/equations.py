@@ -89,12 +89,20 @@ def expand_equations(problem: Problem, model: Equations, batch: tuple[int, ...])
 def _arrays(model: Equations, varies: set[str], marks: tuple[int | None, ...]) -> tuple[View, ...]:
     """The arrays of every sample; what no sample changes is there once."""
     found: dict[str, View] = {}
+    # An array varies where its entries do; a single number is its own entry.
+    varying = {
+        view.name
+        for view in model.arrays
+        if any(name in varies for entry in view.entries for name in names_in(entry))
+    }
     for mark in marks:
-        own = _renaming(varies, mark)
+        own, whole = _renaming(varies, mark), _renaming(varying, mark)
         for view in model.arrays:
             entries = tuple(rename(entry, own) for entry in view.entries)
-            name = view.name if entries == view.entries else sampled(view.name, mark)
-            found.setdefault(name, replace(view, name=name, entries=entries))
+            equation = view.equation and rename(view.equation, whole)
+            rows = tuple(map(whole, view.rows))
+            name = whole(view.name)
+            found.setdefault(name, View(name, view.shape, entries, equation, view.text, rows))
     return tuple(found.values())
 
 

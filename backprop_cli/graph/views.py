@@ -16,9 +16,10 @@ NONE = Name("")
 
 def all_views(graph: Graph) -> Iterator[View]:
     """Every array that can be shown or answered, in the order of a sheet."""
-    yield from graph.arrays
+    arrays = [view for view in graph.arrays if view.shape]
+    yield from arrays
     yield from gradient_views(graph)
-    for view in graph.arrays:
+    for view in arrays:
         found = _entries(view, lambda name: graph.carried.get(name, ""), graph.step)
         if found is not None:
             yield View(updated(view.name), view.shape, found)
@@ -28,7 +29,7 @@ def gradient_views(graph: Graph) -> Iterator[View]:
     """∂L/∂ each array, the last calculated first, of all samples together and of each."""
     known = {step.name: step for step in graph.steps if step.of is not None}
     for output in dict.fromkeys((graph.output, *graph.losses)):
-        for view in reversed(graph.arrays):
+        for view in reversed([view for view in graph.arrays if view.shape]):
             found = _entries(view, partial(derivative_name, output), known)
             if found is not None:
                 yield View(derivative_name(output, view.name), view.shape, found)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import field
+from dataclasses import field, replace
 
 from backprop_cli.arrays.array import (
+    INDEX,
     MINUS_INFINITY,
+    SLICE,
     Array,
     ArrayError,
     Shape,
@@ -17,7 +19,7 @@ from backprop_cli.arrays.array import (
     shape_text,
 )
 from backprop_cli.arrays.expand import Expansion, tidy
-from backprop_cli.arrays.language import INDEX, SLICE, Written, read_formula
+from backprop_cli.arrays.language import Written, read_formula
 from backprop_cli.arrays.workshop import Workshop
 from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import quote
@@ -310,8 +312,7 @@ class ArrayEquations:
             numbers = [value for value in leaf.values if value is not None]
             if len(numbers) == len(leaf.values) and name not in self.varying:
                 expansion.numbers = {**expansion.numbers, name: numbers}
-            if leaf.shape:
-                shop.views.append(View(name, leaf.shape, tuple(entries_)))
+            shop.views.append(View(name, leaf.shape, tuple(entries_)))
         failed: set[str] = set()
         for name in order:
             equation = self.equations[name]
@@ -340,7 +341,7 @@ class ArrayEquations:
         self._refuse_rows(expansion.known)
         if any(each.severity == "error" for each in self.report.problems[start:]):
             return None
-        views = [_tidied(view) for view in shop.views if view.shape]
+        views = [_tidied(view) for view in shop.views]
         for stem, own in self.families.items():
             shape = expansion.known[own[0]].shape
             if stem in expansion.known or any(expansion.known[n].shape != shape for n in own):
@@ -354,6 +355,7 @@ class ArrayEquations:
                     tuple(entries_),
                     tidy(first.written.formula),
                     first.text,
+                    tuple(own),
                 )
             )
             places[stem] = [each.name for each in entries_ if isinstance(each, Name)]
@@ -464,4 +466,4 @@ def _comparison_as_number(formula: Formula) -> bool:
 def _tidied(view: View) -> View:
     if view.equation is None:
         return view
-    return View(view.name, view.shape, view.entries, tidy(view.equation), view.text)
+    return replace(view, equation=tidy(view.equation))

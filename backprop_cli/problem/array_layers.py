@@ -11,9 +11,18 @@ from dataclasses import field, replace
 from itertools import islice
 from typing import Literal, NoReturn, TypeAlias
 
-from backprop_cli.arrays.array import Array, Shape, View, count, entry_names, named, shape_text
+from backprop_cli.arrays.array import (
+    INDEX,
+    Array,
+    Shape,
+    View,
+    count,
+    entry_names,
+    named,
+    shape_text,
+)
 from backprop_cli.arrays.expand import Expansion, tidy
-from backprop_cli.arrays.language import INDEX, read_formula
+from backprop_cli.arrays.language import read_formula
 from backprop_cli.arrays.workshop import Workshop
 from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.build import rebuild, rename

@@ -8,7 +8,19 @@ from rich.cells import cell_len
 
 from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.build import children
-from backprop_cli.formula.nodes import Call, Formula, Matrix, Name, Negative, Product, Shown, Sum
+from backprop_cli.formula.nodes import (
+    Call,
+    Comparison,
+    Formula,
+    Matrix,
+    Name,
+    Negative,
+    Power,
+    Product,
+    Quotient,
+    Shown,
+    Sum,
+)
 from backprop_cli.render.reading import at_point
 
 Write = Callable[[Formula], str]
@@ -55,7 +67,8 @@ def line_box(text: str) -> Box:
 
 def rows_of_boxes(formula: Formula, room: int, write: Write, ascii: bool) -> list[Box] | None:
     """The formula as boxes one below the other, none wider than `room`; None if one must be."""
-    pieces = _pieces(formula, write, ascii)
+    whole = box(formula, write, ascii)
+    pieces = [whole] if whole.width <= room else _pieces(formula, write, ascii)
     rows: list[Box] = []
     for piece in pieces:
         joined = beside((rows[-1], line_box(" "), piece)) if rows else piece
@@ -76,7 +89,7 @@ def _pieces(formula: Formula, write: Write, ascii: bool) -> list[Box]:
             sign = ("- " if ascii else "− ") if minus else "+ " if place else ""
             pieces.append(beside((line_box(sign), body)) if sign else body)
         return pieces
-    if isinstance(formula, Shown) and formula.form in ("hadamard", "matmul"):
+    if isinstance(formula, Shown) and formula.form in _JOIN:
         sign = _JOIN[formula.form][ascii].strip()
         return [
             beside((line_box(f"{sign} "), _fit(part, write, ascii)))
@@ -84,10 +97,26 @@ def _pieces(formula: Formula, write: Write, ascii: bool) -> list[Box]:
             else _fit(part, write, ascii)
             for place, part in enumerate(formula.operands)
         ]
+    if isinstance(formula, Call) and len(formula.arguments) == 1:
+        first, *middle = _pieces(formula.arguments[0], write, ascii)
+        if middle:
+            last = middle.pop()
+            word = line_box(_word(formula.function, write))
+            return [beside((word, _half(first, 0, ascii))), *middle, _half(last, 1, ascii)]
     return [box(formula, write, ascii)]
 
 
-_JOIN = {"hadamard": (" ⊙ ", " (.) "), "matmul": (" ", " ")}
+def _word(function: str, write: Write) -> str:
+    """What the notation writes before the bracket: ReLU, σ′, …"""
+    return write(Call(function, (Sum((Name("x"), Name("y"))),))).partition("(")[0]
+
+
+_JOIN = {
+    "hadamard": (" ⊙ ", " (.) "),
+    "matmul": (" ", " "),
+    "correlation": (" ∗ ", " (*) "),
+    "full": (" ∗full ", " (*full) "),
+}
 
 
 def box(formula: Formula, write: Write, ascii: bool) -> Box:
@@ -103,14 +132,31 @@ def box(formula: Formula, write: Write, ascii: bool) -> Box:
         case Shown("transpose", (what,)):
             inner = _fit(what, write, ascii)
             mark = "^T" if ascii else "ᵀ"
-            # The mark stands at the upper end of the bracket.
-            return beside((inner, Box((mark, *["".ljust(len(mark))] * inner.middle), inner.middle)))
+            return beside((inner, _raised(mark, inner.middle)))
         case Call(function, (argument,)):
             inner = box(argument, write, ascii)
-            # What the notation writes before the bracket: ReLU, σ′, …
-            word = write(Call(function, (Name("x"),))).partition("(")[0]
-            return beside((line_box(word), bracketed(inner, ascii)))
-        case Shown("hadamard" | "matmul" as form, operands):
+            return beside((line_box(_word(function, write)), bracketed(inner, ascii)))
+        case Call(function, arguments):
+            word = write(Call(function, arguments)).partition("(")[0]
+            parts = [box(part, write, ascii) for part in arguments]
+            return beside((line_box(word), bracketed(_joined(parts, ", "), ascii)))
+        case Quotient(above, below):
+            parts = [_fit(above, write, ascii), _divisor(below, write, ascii)]
+            return _joined(parts, "/")
+        case Power(base, exponent):
+            inner = _fit(base, write, ascii)
+            mark = write(Power(Name("x"), exponent)).removeprefix("x")
+            return beside((inner, _raised(mark, inner.middle)))
+        case Negative(operand):
+            return beside((line_box("-" if ascii else "−"), _fit(operand, write, ascii)))
+        case Comparison(left, relation, right):
+            sign = write(Comparison(Name("x"), relation, Name("x"))).strip("x")
+            parts = [box(left, write, ascii), box(right, write, ascii)]
+            return _joined(parts, sign)
+        case Shown("entries", (what, *at)):
+            places = ", ".join(map(write, at))
+            return beside((_fit(what, write, ascii), line_box(f"[{places}]")))
+        case Shown("hadamard" | "matmul" | "correlation" | "full" as form, operands):
             parts = [_fit(part, write, ascii) for part in operands]
             return _joined(parts, _JOIN[form][ascii])
         case Sum():
@@ -123,22 +169,41 @@ def box(formula: Formula, write: Write, ascii: bool) -> Box:
             return line_box(write(formula))
 
 
+def _raised(mark: str, middle: int) -> Box:
+    """A mark at the upper end of a bracket."""
+    return Box((mark, *["".ljust(len(mark))] * middle), middle)
+
+
+def _divisor(formula: Formula, write: Write, ascii: bool) -> Box:
+    inner = box(formula, write, ascii)
+    whole = isinstance(formula, Product | Quotient) or is_infix(formula)
+    return bracketed(inner, ascii) if whole or isinstance(formula, Sum) else inner
+
+
+def is_infix(formula: Formula) -> bool:
+    return isinstance(formula, Shown) and formula.form in _JOIN
+
+
 def _fit(formula: Formula, write: Write, ascii: bool) -> Box:
     """A factor; a sum or a product of matrices inside another gets brackets."""
     inner = box(formula, write, ascii)
-    if isinstance(formula, Sum) or (
-        isinstance(formula, Shown) and formula.form in ("hadamard", "matmul")
-    ):
+    if isinstance(formula, Sum) or is_infix(formula):
         return bracketed(inner, ascii)
+    if isinstance(formula, Comparison):  # as the number 1 or 0
+        return beside((line_box("["), inner, line_box("]")))
     return inner
 
 
 def bracketed(inner: Box, ascii: bool) -> Box:
     """Round brackets as tall as the box; the shapes below it stay below them."""
-    tall = len(inner.lines)
-    signs = _ends(tall, ASCII_ROUND if ascii else ROUND)
-    left, right = (Box(tuple(pair[side] for pair in signs), inner.middle) for side in (0, 1))
-    return beside((left, inner, right))
+    return _half(_half(inner, 0, ascii), 1, ascii)
+
+
+def _half(inner: Box, side: int, ascii: bool) -> Box:
+    """The left or the right bracket alone."""
+    signs = _ends(len(inner.lines), ASCII_ROUND if ascii else ROUND)
+    bracket = Box(tuple(pair[side] for pair in signs), inner.middle)
+    return beside((inner, bracket) if side else (bracket, inner))
 
 
 def _ends(tall: int, brackets: Brackets) -> list[tuple[str, str]]:

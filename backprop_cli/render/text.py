@@ -320,10 +320,16 @@ def _tall_derivation(lines: Sequence[DerivationLine], page: Page, sign_width: in
         box(line.left, page.formula, page.ascii) if line.left else line_box("") for line in lines
     ]
     indent = max(left.width for left in lefts)
-    own_line = indent > page.width * 2 // 5
+    room = max(8, page.width - indent - sign_width - 2)
+    wide = max(8, page.width - sign_width - 4)
+    own_line = indent > page.width * 2 // 5 or any(
+        rows_of_boxes(line.right, room, page.formula, page.ascii) is None
+        and rows_of_boxes(line.right, wide, page.formula, page.ascii) is not None
+        for line in lines
+    )
     if own_line:
         indent = 2
-    room = max(8, page.width - indent - sign_width - 2)
+        room = max(8, page.width - indent - sign_width - 2)
     for place, (line, left) in enumerate(zip(lines, lefts, strict=True)):
         if own_line and line.left:
             if left.width <= page.width:

@@ -1,96 +1,275 @@
-"""The arrays of a sheet: each with its equation, its shape and its numbers in rows."""
+"""The array sheet: each equation and each gradient with shapes, in numbers, and with its reason."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from backprop_cli.arrays.array import View, shape_text
-from backprop_cli.formula.build import names_in
-from backprop_cli.formula.nodes import Formula, Name
-from backprop_cli.graph.views import NONE, gradient_views
-from backprop_cli.worksheet.arrays import fits
+from backprop_cli.arrays.array import View, entry_name, offset, places
+from backprop_cli.arrays.evaluate import UNPOOLED, pool_windows
+from backprop_cli.arrays.gradients import Reason
+from backprop_cli.formula.build import names_in, product
+from backprop_cli.formula.nodes import Call, Formula, Name, Negative
+from backprop_cli.formula.quantity import derivative_name
+from backprop_cli.graph.array_rules import ArrayGradient, parts_of
+from backprop_cli.graph.views import NONE, all_views
+from backprop_cli.worksheet.array_notation import fits, in_rows
+from backprop_cli.worksheet.array_numbers import Sign, note, number_of, numbers, result_of, rounded
+from backprop_cli.worksheet.derivations import only as entries_only
 from backprop_cli.worksheet.document import (
     Block,
     Derivation,
     DerivationLine,
     Heading,
+    Inline,
+    Math,
     Paragraph,
+    Relation,
     Text,
 )
-from backprop_cli.worksheet.passes import step_table
+from backprop_cli.worksheet.passes import penalised, step_table
 from backprop_cli.worksheet.sheet import Sheet
+from backprop_cli.worksheet.updates import is_plain, moved, not_updated, plain_table, rule
+from backprop_cli.worksheet.updates import updates as entry_by_entry
 
-NO_GRADIENT = Name("none")
-"""Stands in a matrix where an entry has no gradient."""
-
-
-def calculated(sheet: Sheet) -> Iterator[Block]:
-    """The arrays of the equations, as the author wrote them and in numbers."""
-    views = [view for view in sheet.graph.arrays if view.equation is not None]
-    if views:
-        yield Heading(2, (Text("Forward pass as arrays"),))
-        for view in views:
-            if view.text is not None:
-                yield _equation(view)
-            yield from _numbers(sheet, view)
+MOST_WINNERS = 16
+"""So many windows of a pooling are listed with where their largest entry stood."""
 
 
-def single_numbers(sheet: Sheet) -> Iterator[Block]:
-    """What is calculated on the way to the loss and is no array."""
-    within = {
-        name for view in sheet.graph.arrays for entry in view.entries for name in names_in(entry)
-    }
-    steps = [step for step in sheet.graph.section("forward") if step.name not in within]
-    if steps:
-        yield Heading(3, (Text("Single numbers"),))
+def forward(sheet: Sheet) -> Iterator[Block]:
+    """Every equation between arrays, in the order of calculation."""
+    graph = sheet.graph
+    yield Heading(2, (Text("Forward pass"),))
+    if sheet.first and any(_entrywise(view) for view in graph.arrays):
+        yield Paragraph((Text(ENTRYWISE),))
+    families = {view.rows[0]: view for view in graph.arrays if view.rows}
+    for view in graph.arrays:
+        if (family := families.get(view.name)) is not None and (text := _at_every_time(family)):
+            yield Paragraph((Text("At every time: "), Text(text, "code"), Text(".")))
+        if view.equation is not None and not view.rows:
+            yield from _equation(sheet, view)
+    within = {name for view in graph.arrays for entry in view.entries for name in names_in(entry)}
+    steps = [step for step in graph.section("forward", "loss") if step.name not in within]
+    if steps:  # the loss of a batch
         yield step_table(sheet, steps)
 
 
+ENTRYWISE = (
+    "Functions and powers of an array are taken entry by entry; ⊙ multiplies entry by entry. "
+    "Shapes are written as rows×columns."
+)
+
+
+def _entrywise(view: View) -> bool:
+    return view.equation is not None and bool(view.shape)
+
+
+def _at_every_time(view: View) -> str:
+    """`h_t = tanh(Wx @ x_t + …)`, where the equation says by which letter time is called."""
+    names = () if view.equation is None else names_in(view.equation)
+    index = next((found[1] for name in names if (found := _SUBSCRIPT.search(name))), None)
+    text = " ".join((view.text or "").split())
+    return f"{view.name}_{index} = {text}" if index else ""
+
+
+_SUBSCRIPT = re.compile(r"_\{(\w+)(?:-1)?\}\Z")
+
+
+def _equation(sheet: Sheet, view: View) -> Iterator[Block]:
+    assert view.equation is not None
+    lines = [DerivationLine(view.letter, "=", sheet.notation.letters(view.equation))]
+    yield from _worked(sheet, view, lines, view.equation)
+
+
 def gradients(sheet: Sheet) -> Iterator[Block]:
-    """∂L/∂ each array, in the order in which they are found."""
-    found = list(gradient_views(sheet.graph))
-    if found:
-        yield Heading(2, (Text("Gradients as arrays"),))
-        for view in found:
-            yield from _numbers(sheet, view)
-        if any(entry == NONE for view in found for entry in view.entries):
-            words = "Where none stands, nothing that is learned reaches the loss through the entry."
-            yield Paragraph((Text(words),))
-
-
-def _equation(view: View) -> Paragraph:
-    shape = "a vector of" if len(view.shape) == 1 else ""
-    sizes = shape_text(view.shape).removeprefix("a vector of ")
-    words = f" is {shape} {sizes}." if shape else f" is {sizes}."
-    return Paragraph(
-        (Text(view.name, "code"), Text(" = "), Text(" ".join((view.text or "").split()), "code"),
-         Text(words))
-    )  # fmt: skip
-
-
-def _numbers(sheet: Sheet, view: View) -> Iterator[Block]:
-    """The array in rows, a vector as a column; of more than two levels matrix by matrix."""
-    if len(view.shape) > 2:
-        size = len(view.entries) // view.shape[0]
-        for at in range(view.shape[0]):
-            entries = view.entries[at * size : (at + 1) * size]
-            yield from _numbers(sheet, View(f"{view.name}_{at + 1}", view.shape[1:], entries))
+    """∂L/∂ each array, one rule at a time, in the order of going back."""
+    found = sheet.array_rules.gradients
+    if not found:
         return
-    written: list[Formula] = []
-    exact = True
-    for entry in view.entries:
-        if not isinstance(entry, Name) or entry == NONE:
-            written.append(NO_GRADIENT if entry == NONE else entry)
+    yield Heading(2, (Text("Backward pass"),))
+    yield from derived(sheet, found)
+
+
+def derived(sheet: Sheet, found: Sequence[ArrayGradient]) -> Iterator[Block]:
+    """Some gradients; what has been said of a rule is not said again."""
+    said: set[Reason] = set()
+    for gradient in found:
+        if gradient.constant and not gradient.of.shape and gradient.of.equation is not None:
+            continue  # ∂L/∂L₁ = 1 goes without saying
+        yield from _gradient(sheet, gradient)
+        for reason in gradient.reasons:
+            if reason not in said and gradient.formula is not None:
+                said.add(reason)
+                yield Paragraph(_sentence(reason))
+
+
+def only(sheet: Sheet) -> Iterator[Block]:
+    """The quantities asked for: an array of which all entries are asked as an array."""
+    asked = list(sheet.choices.only)
+    arrays = [
+        (view, [entry.name for entry in view.entries if isinstance(entry, Name) and entry != NONE])
+        for view in all_views(sheet.graph)
+    ]
+    while asked:
+        fitting = (each for each in arrays if len(each[1]) > 1 and each[1] == asked[: len(each[1])])
+        view, names = next(fitting, (None, asked[:1]))
+        if view is None:
+            yield from entries_only(
+                replace(sheet, choices=replace(sheet.choices, only=tuple(names)))
+            )
+        else:
+            yield from _only(sheet, view)
+        del asked[: len(names)]
+
+
+def _only(sheet: Sheet, asked: View) -> Iterator[Block]:
+    """∂L/∂ one array from the loss down, or the equation of an array."""
+    rules, name = sheet.array_rules, asked.name
+    needed = {name}
+    for gradient in reversed(rules.gradients):
+        if gradient.name in needed and gradient.formula is not None:
+            needed.update(names_in(gradient.formula))
+    yield from derived(sheet, [each for each in rules.gradients if each.name in needed])
+    view = rules.views.get(name)
+    if view is not None and view.equation is not None and not view.rows:
+        yield from _equation(sheet, view)
+    elif name not in rules.by_name:
+        yield from numbers(sheet, asked)
+
+
+def _sentence(reason: Reason) -> tuple[Inline, ...]:
+    return tuple(Text(part) if isinstance(part, str) else Math(part) for part in reason)
+
+
+def _gradient(sheet: Sheet, gradient: ArrayGradient) -> Iterator[Block]:
+    left = Name(gradient.name)
+    if gradient.formula is None:
+        words = " follows no rule between whole arrays here: it is found entry by entry."
+        yield Paragraph((Math(left), Text(words)))
+        yield from numbers(sheet, gradient.view)
+        return
+    notation = sheet.notation
+    lines: list[DerivationLine] = []
+    for share in gradient.shares:
+        label = (
+            (Text("via "), Math(Name(share.via))) if len(gradient.shares) > 1 and share.via else ()
+        )
+        written = notation.letters(share.formula)
+        if lines and isinstance(written, Negative):
+            lines.append(DerivationLine(None, "−", written.operand, label))
+        else:
+            first = not lines
+            lines.append(
+                DerivationLine(left if first else None, "=" if first else "+", written, label)
+            )
+    if not lines:
+        lines = [DerivationLine(left, "=", notation.letters(gradient.formula))]
+    last = gradient.formula
+    if gradient.short is not None:
+        last = gradient.short
+        written = notation.letters(last)
+        lines.append(DerivationLine(None, "=", written, (Text("after cancelling"),)))
+    if not sheet.symbolic:
+        yield from _lines_first(sheet, last)
+    yield from _worked(sheet, gradient.view, lines, last)
+    yield from _winners(sheet, gradient)
+
+
+def _worked(
+    sheet: Sheet, view: View, lines: Sequence[DerivationLine], formula: Formula
+) -> Iterator[Block]:
+    """A formula by its letters, in numbers, and what it comes to."""
+    found = list(lines)
+    result = result_of(sheet, view)
+    if result is not None:
+        inside = sheet.notation.numbers(
+            formula,
+            lambda name: number_of(sheet, name),
+            lambda value: rounded(sheet, value).formula,
+        )
+        if inside is not None and inside not in (result.right, lines[-1].right):
+            found.append(DerivationLine(None, "=", inside))
+        if result.right != lines[-1].right:
+            found.append(result)
+    yield Derivation(tuple(found))
+    if result is None and len(view.shape) > 2:
+        yield from numbers(sheet, view)
+    elif not fits(view.shape):
+        yield Paragraph(note(view))
+
+
+def _lines_first(sheet: Sheet, formula: Formula) -> Iterator[Block]:
+    """The sums along lines that a formula has in it."""
+    notation = sheet.notation
+    for part in notation.inner(formula):
+        grid = notation.rules.evaluator.value(part)
+        inside = notation.numbers(
+            part, lambda name: number_of(sheet, name), lambda value: rounded(sheet, value).formula
+        )
+        if not fits(grid.shape) or len(grid.shape) > 2:
             continue
-        number = sheet.shown(entry.name)
-        if number is None:
-            return
-        written.append(number.formula)
-        exact = exact and number.exact
-    matrix = replace(view, entries=tuple(written)).matrix
-    if fits(matrix):
-        yield Derivation((DerivationLine(Name(view.name), "=" if exact else "≈", matrix),))
-    else:
-        words = f" is {shape_text(view.shape)}: too large to be written in rows here."
-        yield Paragraph((Text(view.name, "code"), Text(words)))
+        written = [rounded(sheet, value) for value in notation.cleaned(part)]
+        lines = [DerivationLine(notation.letters(part), "=", inside)] if inside else []
+        entries = [each.formula for each in written]
+        right = in_rows(entries, grid.shape) if grid.shape else entries[0]
+        sign: Sign = "=" if all(each.exact for each in written) else "≈"
+        yield Derivation((*lines, DerivationLine(None, sign, right)))
+
+
+def _winners(sheet: Sheet, gradient: ArrayGradient) -> Iterator[Block]:
+    """Where the largest of each window stood, for a pooling that was gone back through."""
+    formula = gradient.formula
+    pools = (
+        []
+        if formula is None
+        else [
+            part
+            for part in parts_of(formula)
+            if isinstance(part, Call) and part.function == UNPOOLED
+        ]
+    )
+    for pool in pools:
+        evaluator = sheet.array_rules.evaluator
+        result, image = (evaluator.value(part) for part in pool.arguments[:2])
+        size, stride = (int(evaluator.value(part).scalar) for part in pool.arguments[2:])
+        base, name = pool.arguments[1], gradient.shares[0].via
+        if not isinstance(base, Name) or len(result.values) > MOST_WINNERS or sheet.symbolic:
+            continue
+        at_place = {offset(image.shape, place): place for place in places(image.shape)}
+        line: list[Inline] = []
+        windows = pool_windows(image.shape, size, stride)
+        for window, place in zip(windows, places(result.shape), strict=True):
+            top = max(image.values[at] for at in window)
+            where = next(at for at in window if image.values[at] == top)
+            line += [Text(", " if line else "The largest entries: ")]
+            own = Name(entry_name(name, place))
+            line.append(Relation(own, "=", Name(entry_name(base.name, at_place[where]))))
+        yield Paragraph((*line, Text(".")))
+
+
+def updates(sheet: Sheet) -> Iterator[Block]:
+    """Each array less η times its gradient; what follows another rule entry by entry."""
+    graph = sheet.graph
+    if not is_plain(graph) or sheet.symbolic or not graph.carried:
+        yield from entry_by_entry(sheet)
+        return
+    yield Heading(2, (Text("Update"),))
+    if sheet.first:
+        yield Paragraph(rule(sheet, True))
+        yield from penalised(sheet, in_loss=False)
+    views = {view.name: view for view in all_views(graph)}
+    within: set[str] = set()
+    for view in graph.arrays:
+        new = views.get(f"{view.name}_new")
+        gradient = Name(derivative_name(graph.output, view.name))
+        if new is None or NONE in new.entries or gradient.name not in sheet.array_rules.by_name:
+            continue
+        within.update(names_in(view.matrix))
+        formula = moved(graph, view.letter, product(Name("eta"), gradient))
+        lines = [DerivationLine(new.letter, "=", formula)]
+        yield from _worked(sheet, new, lines, formula)
+    rest = [step for step in graph.section("update") if step.of not in within]
+    if rest:
+        yield plain_table(sheet, rest)
+    yield from not_updated(sheet)

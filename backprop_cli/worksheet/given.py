@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from backprop_cli.arrays.array import View
+from backprop_cli.formula.build import names_in
 from backprop_cli.formula.evaluate import as_float
 from backprop_cli.formula.nodes import Name, Number
 from backprop_cli.formula.quantity import bare
 from backprop_cli.graph.expand import all_samples
 from backprop_cli.graph.step import Leaf
+from backprop_cli.worksheet.array_numbers import numbers, with_shape
 from backprop_cli.worksheet.document import (
     Block,
     Column,
@@ -45,23 +48,63 @@ def what_is_given(sheet: Sheet) -> Iterator[Block]:
     own = _differing(sheet)
     samples = all_samples(sheet.run.problem)
     listed = len(samples) > 1 and any(value for sample in samples for value in sample.values())
-    if listed:
+    arrays = _arrays(sheet)
+    if listed and not (
+        len(sheet.graph.batch) == len(samples) and _within(arrays).issuperset(map(_name, own))
+    ):
         yield from _sample_table(sheet)
+        arrays = [view for view in arrays if not _within([view]).intersection(map(_name, own))]
     names = {leaf.name for leaf in own}
     alike = [leaf for leaf in _inputs(sheet) if leaf.name not in names]
     given = _groups([*([] if listed else own), *alike])
     yield from _table(sheet, given, _parameters(sheet), _constants(sheet))
+    yield from _in_rows(sheet, arrays)
+
+
+def _in_rows(sheet: Sheet, views: Sequence[View]) -> Iterator[Block]:
+    """Vectors and matrices with their shapes, parameters apart from what is given."""
+    parameters = {leaf.name for leaf in sheet.graph.leaves if leaf.kind == "parameter"}
+    for title, learned in (("Given", False), ("Parameters", True)):
+        own = [view for view in views if bool(_within([view]) & parameters) is learned]
+        if own:
+            yield Paragraph((Text(title, "strong"),))
+        empty = [view for view in own if all(sheet.value(name) is None for name in _within([view]))]
+        if empty:
+            letters = (Math(with_shape(view)) for view in empty)
+            yield Paragraph(tuple(each for letter in letters for each in (letter, Text("  ")))[:-1])
+        for view in own:
+            yield from numbers(sheet, view, shapes=True)
+
+
+def _name(leaf: Leaf) -> str:
+    return leaf.name
+
+
+def _arrays(sheet: Sheet) -> list[View]:
+    """What is given as vectors and matrices, where the sheet is written in them."""
+    arrays = sheet.graph.arrays if sheet.in_arrays else ()
+    return [view for view in arrays if view.equation is None and view.shape]
+
+
+def _within(views: Sequence[View]) -> set[str]:
+    return {name for view in views for entry in view.entries for name in names_in(entry)}
 
 
 def changed(sheet: Sheet) -> Iterator[Block]:
     """What a later update begins with: its sample, if it is a single one, and the parameters."""
     alone = len(sheet.graph.batch) == 1 and sheet.run.problem.sample_count > 1
-    yield from _table(sheet, _groups(_differing(sheet)) if alone else [], _parameters(sheet))
+    own = _differing(sheet) if alone else []
+    yield from _table(sheet, _groups(own), _parameters(sheet))
+    changes = {leaf.name for leaf in sheet.graph.leaves if leaf.kind == "parameter"}
+    changes.update(map(_name, own))
+    yield from _in_rows(sheet, [view for view in _arrays(sheet) if _within([view]) & changes])
 
 
 def final(sheet: Sheet) -> Iterator[Block]:
     """The parameters alone, as a run leaves them."""
     yield from _table(sheet, _parameters(sheet)[:-1])
+    changes = {leaf.name for leaf in sheet.graph.leaves if leaf.kind == "parameter"}
+    yield from _in_rows(sheet, [view for view in _arrays(sheet) if _within([view]) & changes])
 
 
 def carried(sheet: Sheet) -> str:
@@ -73,6 +116,11 @@ def carried(sheet: Sheet) -> str:
         )
     if sheet.choices.fractions:
         return "Exact fractions are carried and shown where they exist; other numbers are marked ≈."
+    if sheet.in_arrays:
+        return (
+            f"Full precision is carried. Results marked ≈ are rounded to {sheet.digits} significant"
+            " digits, and so are the numbers put into matrices."
+        )
     large = ", large ones to a whole number" if _has_large(sheet) else ""
     return (
         f"Full precision is carried. Results marked ≈ are rounded to {sheet.digits} significant"
@@ -128,11 +176,12 @@ def _authored(sheet: Sheet, number: Number) -> Shown:
 
 
 def _table(sheet: Sheet, *groups: Sequence[Group]) -> Iterator[Table]:
+    within = _within(_arrays(sheet))
     rows = [
         ((Text(label),), values)
         for group in groups
         for label, leaves in group
-        if (values := _listed(sheet, leaves))
+        if (values := _listed(sheet, [leaf for leaf in leaves if leaf.name not in within]))
     ]
     if rows:
         yield Table((Column((Text("What"),)), Column((Text("Values"),), wrap=True)), tuple(rows))

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from functools import cached_property
+from random import Random
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from backprop_cli.dataclass import dataclass
@@ -24,10 +25,20 @@ from backprop_cli.formula.spelling import (
     Symbol,
     spell,
 )
+from backprop_cli.graph.array_rules import ArrayRules
 from backprop_cli.graph.derivation import Derivations, towards
 from backprop_cli.graph.layered import Layers, layers_of
 from backprop_cli.graph.step import Graph, Step
-from backprop_cli.run import Iteration, Precisely, Run, Singular, Value, singularities
+from backprop_cli.run import (
+    Iteration,
+    Precisely,
+    Run,
+    Singular,
+    Value,
+    evaluate_steps,
+    singularities,
+)
+from backprop_cli.worksheet.array_notation import Notation
 from backprop_cli.worksheet.document import DerivationLine, Inline, Line, Math, Text
 from backprop_cli.worksheet.numbers import (
     Shown,
@@ -47,7 +58,7 @@ NO_DIFFERENCE = 1e-40
 if TYPE_CHECKING:
     from backprop_cli.graph.composed import Wholes
 
-Form: TypeAlias = Literal["reuse", "chain", "delta", "matrix", "gates"]
+Form: TypeAlias = Literal["reuse", "chain", "delta", "matrix", "scalar", "gates"]
 
 NO_VALUE: Line = (Text("–"),)
 NO_DERIVATIVE: Line = (Text("none"),)
@@ -150,6 +161,44 @@ class Sheet:
     def arrays(self) -> Layers | str:
         """The arrays that the sheet's layers are written in, or why there are none."""
         return layers_of(self.graph)
+
+    @cached_property
+    def in_arrays(self) -> bool:
+        """Whether the sheet is written in the arrays of its equations: so it is where there are
+        any, unless another form is asked for."""
+        return bool(self.graph.arrays) and self.choices.form in (None, "matrix")
+
+    @cached_property
+    def array_rules(self) -> ArrayRules:
+        """The gradients of whole arrays, compared with those of single numbers: with the sheet's own
+        numbers, where they are not rounded on the way; without numbers with some."""
+        values = self.iteration.values
+        if None in values.values() or self.run.round_each is not None:
+            draw = Random(len(values))
+            leaves = tuple(
+                leaf
+                if values.get(leaf.name) is not None
+                else replace(leaf, value=round(draw.uniform(0.3, 1.7), 3))
+                for leaf in self.graph.leaves
+            )
+            graph = replace(self.graph, leaves=leaves)
+            given = {name: value for name, value in values.items() if value is not None}
+            values = evaluate_steps(
+                graph, {leaf.name: given.get(leaf.name, leaf.value) for leaf in leaves}
+            )
+        floats = {name: as_float(value) for name, value in values.items() if value is not None}
+        return ArrayRules(self.graph, floats)
+
+    @cached_property
+    def notation(self) -> Notation:
+        return Notation(self.array_rules)
+
+    def entry(self, name: str) -> Shown | None:
+        """The number of an entry of an array, also where no step calculates it."""
+        if (written := self.shown(name)) is not None or self.symbolic:
+            return written
+        value = self.array_rules.extra.get(name)
+        return None if value is None else shown(value, self.digits)
 
     @cached_property
     def outputs(self) -> tuple[Step, ...]:

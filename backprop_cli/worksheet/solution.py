@@ -60,7 +60,7 @@ def _blocks(run: Run, choices: Choices) -> Iterator[Block]:
         for sheet in sheets:
             if len(sheets) > 1:
                 yield Heading(2, (Text(given.update_title(sheet)),))
-            yield from derivations.only(sheet)
+            yield from array_sheet.only(sheet) if sheet.in_arrays else derivations.only(sheet)
         return
     first = sheets[0]
     yield from given.given(first)
@@ -97,18 +97,15 @@ def one_update(sheet: Sheet) -> Iterator[Block]:
         case "gates":
             yield from gates.gates(sheet)
             yield from updates.updates(sheet)
-        case "matrix" if sheet.graph.arrays:
-            yield from array_sheet.calculated(sheet)
-            yield from array_sheet.single_numbers(sheet)
-            yield from passes.loss(sheet)
+        case _ if sheet.in_arrays:
+            yield from array_sheet.forward(sheet)
             yield from array_sheet.gradients(sheet)
-            yield from updates.updates(sheet)
+            yield from array_sheet.updates(sheet)
         case "matrix":
             yield from matrices.matrices(sheet)
             yield from updates.updates(sheet)
         case _:
             yield from passes.forward(sheet)
-            yield from array_sheet.calculated(sheet)
             yield from nested.nested(sheet)
             yield from collapse.collapsed(sheet)
             yield from passes.outputs(sheet)
@@ -116,7 +113,6 @@ def one_update(sheet: Sheet) -> Iterator[Block]:
             yield from nested.nested_loss(sheet)
             yield from gradients.slopes(sheet)
             yield from gradients.gradients(sheet)
-            yield from array_sheet.gradients(sheet)
             yield from updates.updates(sheet)
     yield from updates.loss_again(sheet)
     yield from findings.after(sheet)

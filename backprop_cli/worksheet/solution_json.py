@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from typing import Any
 
 from backprop_cli.algebra.compose import Proof
+from backprop_cli.arrays.array import AS
 from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import json_text
 from backprop_cli.formula import latex, plain
-from backprop_cli.formula.build import names_in
+from backprop_cli.formula.build import names_in, rebuild
 from backprop_cli.formula.evaluate import as_float
-from backprop_cli.formula.nodes import Formula, Name, Number
+from backprop_cli.formula.nodes import Call, Formula, Name, Number
 from backprop_cli.graph.step import Graph, Step
 from backprop_cli.graph.views import all_views
 from backprop_cli.run import Run, Value
@@ -59,10 +61,23 @@ def _arrays(run: Run) -> list[dict[str, Any]]:
                     "name": view.name,
                     "shape": list(view.shape),
                     "equation": view.text
-                    or (None if view.equation is None else plain.write(view.equation)),
+                    or (None if view.equation is None else _as_in_a_file(view.equation)),
                     "entries": nested([_entry(each) for each in view.entries], view.shape),
                 }
     return list(found.values())
+
+
+def _as_in_a_file(equation: Formula) -> str:
+    """An equation between arrays in the spelling of problem files."""
+
+    def public(part: Formula) -> Formula:
+        match part:
+            case Call(function, parts) if function == AS:
+                return Call("reshape", tuple(map(public, parts)))
+            case _:
+                return rebuild(part, public)
+
+    return re.sub(r"(\w+=)\((-?\w+)\)", r"\1\2", plain.write(public(equation)))
 
 
 def _entry(entry: Formula) -> str | float | None:

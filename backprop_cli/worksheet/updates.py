@@ -55,12 +55,17 @@ def updates(sheet: Sheet) -> Iterator[Block]:
     yield Heading(2, (Text("Update"),))
     plain = is_plain(sheet.graph)
     if sheet.first:
-        yield Paragraph(_rule(sheet, plain))
+        yield Paragraph(rule(sheet, plain))
         yield from penalised(sheet, in_loss=False)
     if plain and not sheet.symbolic:
-        yield _plain_table(sheet, steps)
+        yield plain_table(sheet, steps)
     else:
         yield step_table(sheet, steps)
+    yield from not_updated(sheet)
+
+
+def not_updated(sheet: Sheet) -> Iterator[Paragraph]:
+    """Which parameters stay as they are."""
     leaves = [leaf.name for leaf in sheet.graph.leaves if leaf.kind == "parameter"]
     if sheet.first and (still := [name for name in leaves if name not in sheet.graph.carried]):
         line: list[Inline] = [Text("Not updated: ")]
@@ -69,7 +74,7 @@ def updates(sheet: Sheet) -> Iterator[Block]:
         yield Paragraph((*line, Text(".")))
 
 
-def _rule(sheet: Sheet, plain: bool) -> Line:
+def rule(sheet: Sheet, plain: bool) -> Line:
     """What the update does, in a sentence."""
     problem = sheet.run.problem
     if problem.training.rule == "perceptron":
@@ -120,7 +125,8 @@ def moved(graph: Graph, old: Formula, change: Formula) -> Formula:
     return total(old, change if graph.ascends else negative(change))
 
 
-def _plain_table(sheet: Sheet, steps: Sequence[Step]) -> Table:
+def plain_table(sheet: Sheet, steps: Sequence[Step]) -> Table:
+    """Old value, gradient, η·gradient and new value of each parameter."""
     columns = (
         Column((Text("Parameter"),)),
         Column((Text("Old"),), align="decimal"),

@@ -10,6 +10,8 @@ from autograd import grad
 from numpy import testing
 
 from backprop_cli.arrays.operations import ROWS
+from backprop_cli.formula.evaluate import as_float
+from backprop_cli.graph.array_rules import ArrayRules
 from backprop_cli.problem.read import read_problem
 from backprop_cli.run import solve
 from backprop_cli.worksheet.solution_json import solution_data
@@ -35,11 +37,22 @@ def values_of(data, name):
 
 
 def solved(equations, given, parameters=None, more=""):
+    return solution_data(ran(equations, given, parameters, more))
+
+
+def ran(equations, given, parameters=None, more=""):
     lines = ["title: t", "equations:"]
     lines += [f"  {name}: {formula!r}" for name, formula in equations.items()]
     lines += [f"given: {given}"] if given else []
     lines += [f"parameters: {parameters}"] if parameters else []
-    return solution_data(solve(read_problem("t.yaml", "\n".join([*lines, more, ""]))))
+    return solve(read_problem("t.yaml", "\n".join([*lines, more, ""])))
+
+
+def rules_of(run):
+    """The rules between whole arrays, and where they are evaluated."""
+    iteration = run.iterations[0]
+    values = {name: as_float(value) for name, value in iteration.values.items()}
+    return ArrayRules(iteration.graph, values)
 
 
 def softmax(a, axis=-1):
@@ -189,10 +202,17 @@ def test_values_and_gradients_are_autograds(case):
         letter: numbers(shape, draw, *(span[0] if span else ()))
         for letter, shape in zip(letters, shapes, strict=True)
     }
-    arrays = [np.array(given[letter]) for letter in letters]
+    compare(formula, given, same, draw)
+
+
+def compare(formula, given, same, draw):
+    """Values, gradients and the rules between arrays, each beside autograd."""
+    letters, arrays = list(given), [np.array(each) for each in given.values()]
     result = same(*arrays)
     weights = numbers(np.shape(result), draw)
-    data = solved({"F": formula, "L": "sum(F * R)"}, {"R": weights}, given)
+    run = ran({"F": formula, "L": "sum(F * R)"}, {"R": weights}, given)
+    data, rules = solution_data(run), rules_of(run)
+    said = {each.name: each for each in rules.gradients}
     assert values_of(data, "F").shape == np.shape(result)
     testing.assert_allclose(values_of(data, "F"), result, rtol=1e-9, atol=1e-12)
     for at, letter in enumerate(letters):
@@ -200,6 +220,58 @@ def test_values_and_gradients_are_autograds(case):
         testing.assert_allclose(
             values_of(data, f"dL/d{letter}"), expected, rtol=1e-9, atol=1e-11, err_msg=letter
         )
+        rule = said[f"dL/d{letter}"].formula
+        assert rule is not None, letter
+        grid = rules.evaluator.value(rule)
+        assert grid.shape == np.shape(expected)
+        testing.assert_allclose(
+            np.array(grid.values), np.ravel(expected), rtol=1e-9, atol=1e-11, err_msg=letter
+        )
+    assert all(each.formula is not None for each in rules.gradients)
+
+
+def shapes_at_random(draw):
+    """A formula and shapes that fit, of sizes drawn."""
+    n, m, k = (draw.randint(1, 4) for _ in range(3))
+    stride, padding, wide = draw.randint(1, 2), draw.randint(0, 1), draw.randint(1, 3)
+    size = wide + stride * draw.randint(1, 2)
+    channels, kernels = draw.randint(1, 3), draw.randint(1, 2)
+    image, window = (channels, size, size + 1), (kernels, channels, wide, wide)
+    settings = f"stride={stride}, padding={padding}"
+    return draw.choice(
+        [
+            ("A @ B + C", [(n, k), (k, m), (m,)], lambda a, b, c: a @ b + c),
+            ("(A @ B) * C", [(n, k), (k, m), (n, 1)], lambda a, b, c: a @ b * c),
+            ("A * B - C", [(n, m), (1, m), ()], lambda a, b, c: a * b - c),
+            ("A / (1 + B²)", [(2, n, m), (n, m)], lambda a, b: a / (1 + b**2)),
+            ("tanh(A @ B^T)", [(n, k), (m, k)], lambda a, b: np.tanh(a @ b.T)),
+            ("softmax(A * C) @ B", [(n, k), (k, m), (k,)], lambda a, b, c: softmax(a * c) @ b),
+            (f"conv2d(A, B, {settings})", [image, window],
+             lambda a, b: conv2d(a, b, stride, padding)),
+            (f"conv1d(A, B, {settings})", [(channels, size), (channels, wide)],
+             lambda a, b: conv1d(a, b, stride, padding)),
+            (f"max_pool(A, {wide}, stride={stride})", [(size, size)],
+             lambda a: windows(a, wide, stride, np.max)),
+            (f"avg_pool(A, {wide}, stride={stride})", [(size, size)],
+             lambda a: windows(a, wide, stride, np.mean)),
+            ("A - mean(A, axis=0)", [(n, m)], lambda a: a - np.mean(a, axis=0)),
+            ("var(A, axis=1, keepdims=true) * A", [(n, m)],
+             lambda a: np.var(a, axis=1, keepdims=True) * a),
+            ("layer_norm(A, B)", [(n, m + 1), (m + 1,)], lambda a, b: normalised(a, -1, b, 0, 1e-5)),
+        ]
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_shapes_at_random(seed):
+    draw = random.Random(seed)
+    formula, shapes, same = shapes_at_random(draw)
+    compare(
+        formula,
+        {letter: numbers(s, draw) for letter, s in zip("ABC", shapes, strict=False)},
+        same,
+        draw,
+    )
 
 
 def test_every_operation_has_a_case():

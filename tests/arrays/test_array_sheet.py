@@ -24,44 +24,93 @@ def problem(tmp_path):
     return str(path)
 
 
-def test_the_sheet_has_steps_and_arrays(problem):
+def test_the_sheet_is_written_in_arrays(problem):
     text = backprop("solve", problem, "--width", "100").text
-    assert "X₁,₁·W₁,₁ + X₁,₂·W₂,₁ + b₁" in text
-    assert "Z = X @ W + b is 2×2." in text
-    assert "Z = ⎡−1.25  7⎤\n    ⎣−0.75  3⎦" in text
-    assert "∂L/∂W = ⎡16  16⎤\n        ⎣48  48⎦" in text
-    assert "∂L/∂b = ⎡32⎤\n        ⎣32⎦" in text
-
-
-def test_the_matrix_form_has_arrays_and_single_numbers(problem):
-    text = backprop("solve", problem, "--form", "matrix", "--width", "100").text
     assert "X₁,₁·W₁,₁" not in text
-    assert "∂L/∂W = ⎡16  16⎤\n        ⎣48  48⎦" in text
-    assert "Z₁,₁ + Z₁,₂ + Z₂,₁ + Z₂,₂" in text  # s is no array
-    assert "b₁ " in text.partition("Update")[2]
+    assert "Z =  X   W  +  b\n    2×2 2×2   1×2" in text
+    assert "= ⎡1  2⎤ ⎡ 0.5  1⎤ + [0.25  0]\n    ⎣0  1⎦ ⎣−1    3⎦" in text
+    assert "= ⎡−1.25  7⎤\n    ⎣−0.75  3⎦" in text
+    assert "∂L/∂W = Xᵀ  ∂L/∂Z\n        2×2  2×2" in text
+    assert "= ⎡16  16⎤\n        ⎣48  48⎦" in text
+    assert "∂L/∂b = Σ rows(∂L/∂Z)" in text
+    assert "b is added to every row, so its gradient is the sum of the rows." in text
+    assert "W new = W − η·∂L/∂W" in text
 
 
-def test_higher_arrays_stand_matrix_by_matrix_and_large_ones_by_shape(tmp_path):
+def test_the_scalar_form_writes_every_step(problem):
+    text = backprop("solve", problem, "--form", "scalar", "--width", "100").text
+    assert "X₁,₁·W₁,₁ + X₁,₂·W₂,₁ + b₁" in text
+    assert "Xᵀ" not in text
+
+
+def test_an_array_is_derived_from_the_loss_down(problem):
+    text = backprop("solve", problem, "--only", "dL/dW").text
+    assert "∂L/∂s = 2·s" in text
+    assert "∂L/∂Z = ∂L/∂s ·  1\n                2×2" in text
+    assert "∂L/∂b" not in text
+    assert "∂L/∂W₂,₁ = " in backprop("solve", problem, "--only", "dL/dW_2_1").text
+
+
+def test_without_numbers_the_rules_stand_alone(tmp_path):
+    path = tmp_path / "t.yaml"
+    path.write_text(
+        "title: t\nequations:\n  H: tanh(X @ W)\n  L: ½ sum((H - Y)²)\n"
+        "shapes: {X: [3, 2], W: [2, 2], Y: [3, 2]}\ngiven: [X, Y]\nparameters: [W]\n",
+        encoding="utf-8",
+    )
+    text = backprop("solve", str(path)).text
+    assert "∂L/∂H = H − Y" in text
+    assert "X {3×2} Y {3×2}" in text
+    assert "∂L/∂W = Xᵀ  ⎛∂L/∂H ⊙ ⎛1 −  H ²⎞⎞" in text
+    assert "0." not in text.partition("Backward pass")[2]
+
+
+def test_softmax_with_cross_entropy_cancels():
+    text = backprop("solve", "problems/softmax-regression-batch.yaml").text
+    assert "= (P − Y)/4" in text
+    assert "after cancelling" in text
+
+
+def test_pooling_says_where_each_value_came_from():
+    text = backprop("solve", "problems/conv-pool-dense.yaml").text
+    assert "M₁,₁ = A₂,₂, M₁,₂ = A₂,₄, M₂,₁ = A₄,₂, M₂,₂ = A₃,₃." in text
+    assert "∂L/∂K =  X  ∗ ∂L/∂C" in text
+
+
+def test_a_rule_that_does_not_hold_is_not_said(tmp_path):
+    # In a tie max has no derivative; the sheet shares it, and no rule between arrays says so.
+    path = tmp_path / "t.yaml"
+    path.write_text(
+        "title: t\nequations:\n  m: max(A, axis=1)\n  L: sum(m * R)\n"
+        "given: {R: [1, 2]}\nparameters: {A: [[1, 1], [3, 4]]}\n",
+        encoding="utf-8",
+    )
+    text = backprop("solve", str(path)).text
+    assert "∂L/∂A follows no rule between whole arrays here" in text
+    assert "∂L/∂A = ⎡0.5  0.5⎤\n        ⎣0    2  ⎦" in text
+
+
+def test_higher_arrays_stand_matrix_by_matrix_and_large_ones_by_their_corner(tmp_path):
     path = tmp_path / "t.yaml"
     path.write_text(
         "title: t\nequations:\n  A: 2K\n  B: outer(v, v)\n  L: sum(A) + sum(B)\n"
         "parameters: {K: [[[1, 2]], [[3, 4]]], v: {init: constant, value: 1, shape: [11]}}\n",
         encoding="utf-8",
     )
-    text = backprop("solve", str(path), "--form", "matrix").text
+    text = backprop("solve", str(path)).text
     assert "A₁ = [2  4]" in text
     assert "A₂ = [6  8]" in text
-    assert "B is 11×11: too large to be written in rows here." in text
+    assert "⎡1  1  1  ⋯⎤" in text
+    assert "B is 11×11: only its corner is written here" in text
 
 
-def test_what_cannot_reach_the_loss_has_no_gradient(tmp_path):
+def test_what_a_mask_hides_gets_no_gradient(tmp_path):
     path = tmp_path / "t.yaml"
     path.write_text(
         "title: t\nequations:\n  P: softmax(S + causal_mask(S))\n  L: sum(P * R)\n"
         "given: {R: [[1, 2], [3, 4]]}\nparameters: {S: [[0, 0], [0, 0]]}\n",
         encoding="utf-8",
     )
-    text = backprop("solve", str(path), "--form", "matrix").text
+    text = backprop("solve", str(path)).text
     # P = (1 0; ½ ½); row 2 of ∂L/∂S is ½·(3 − 3.5, 4 − 3.5).
-    assert "−0.25  0.25" in text
-    assert "nothing that is learned reaches the loss" in text
+    assert "⎡ 0     0   ⎤\n        ⎣−0.25  0.25⎦" in text

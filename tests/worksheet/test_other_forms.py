@@ -123,7 +123,7 @@ def test_a_batch_is_a_matrix_with_a_column_for_each_sample() -> None:
     assert "Each column is a sample" in shown
     assert "[z₁⁽¹⁾[1]  z₁⁽¹⁾[2]" in shown or "= [1  2  3  4]" in shown
     mean = page("line-fit-full-batch", form="matrix", show=1)
-    assert "∂L/∂W⁽¹⁾ = 1/4" in mean
+    assert "∂L/∂W⁽¹⁾\n   = 1/4" in mean
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,741 @@
+"""How a gradient goes back through an equation between arrays: one rule an operation.
+
+A rule says in the language of arrays what ∂L/∂C, C being the result, sends back to an operand, and
+why. Rules are composed from the outside of an equation inwards, and numbers that only scale are
+kept in front. Nothing here is believed: `graph.array_rules` evaluates what comes out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import field
+from fractions import Fraction
+from typing import TypeAlias, assert_never
+
+from backprop_cli.arrays.array import AS, INDEX, KEYWORD, SLICE, Shape, count
+from backprop_cli.arrays.evaluate import (
+    EVENLY,
+    FULL,
+    PLACED,
+    SPREAD,
+    UNPOOLED,
+    WINDOWED,
+    Evaluator,
+)
+from backprop_cli.dataclass import dataclass
+from backprop_cli.formula.build import ONE, ZERO, names_in, negative, number, product
+from backprop_cli.formula.nodes import (
+    Call,
+    Comparison,
+    Conditional,
+    Formula,
+    Matrix,
+    Name,
+    Negative,
+    Number,
+    Power,
+    Product,
+    Quotient,
+    Shown,
+    Sum,
+)
+
+TWO = Number("2")
+
+Reason: TypeAlias = tuple[str | Formula, ...]
+"""A sentence with formulas in it."""
+
+Slope: TypeAlias = Callable[[Call, int, Formula | None], Formula | None]
+"""The slope of a function of single numbers by one of its arguments, as a formula of the arguments
+(and of the result, where that has a name)."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """What the equation of `via` sends back to the array `to`."""
+
+    to: str
+    via: str
+    formula: Formula
+    reasons: tuple[Reason, ...]
+
+
+@dataclass
+class Back:
+    """Sends gradients back through equations; `wanted` are the names that anybody asks about."""
+
+    evaluator: Evaluator
+    slope: Slope
+    wanted: Collection[str]
+    shares: list[Share] = field(default_factory=list)
+    via: str = ""
+
+    def through(self, name: str, equation: Formula, upstream: Formula) -> list[Share]:
+        """The shares of an equation `name = …` whose ∂L/∂name is `upstream`."""
+        self.shares, self.via = [], name
+        self.pull(equation, upstream, (), Name(name))
+        return self.shares
+
+    def asks(self, formula: Formula) -> bool:
+        return any(name in self.wanted for name in names_in(formula))
+
+    def shape(self, formula: Formula) -> Shape:
+        return self.evaluator.shape(formula)
+
+    def pull(
+        self,
+        formula: Formula,
+        upstream: Formula,
+        reasons: tuple[Reason, ...],
+        result: Formula | None = None,
+    ) -> None:
+        """Send `upstream`, ∂L/∂formula, on to what stands in the formula. `result` is its name.
+
+        A gradient that is the same along an axis may be smaller than the formula, as a number is
+        for a matrix: it is written out only where it has to be.
+        """
+        if not self.asks(formula):
+            return
+        match formula:
+            case Name(name):
+                gradient = self.fitted(upstream, self.shape(formula))
+                self.shares.append(Share(name, self.via, gradient, reasons))
+            case Shown("matmul", (one, other)):
+                for part, gradient in _matmul(self, one, other, upstream, formula):
+                    self.pull(part, gradient, (*reasons, MATMUL))
+            case Shown("transpose", (operand,)):
+                for part, gradient in _turned(self, operand, upstream, formula):
+                    self.pull(part, gradient, reasons)
+            case Call(function, parts) if function in RULES:
+                rule = RULES[function]
+                for part, gradient in rule.apply(self, _Parts(self, formula), upstream, result):
+                    if self.asks(part):
+                        said = rule.reason(part, parts)
+                        self.pull(part, gradient, (*reasons, said) if said else reasons)
+            case _:
+                for part, gradient, said in self._entrywise(formula, upstream, result):
+                    if self.asks(part):
+                        gathered = self.gathered(gradient, part, formula)
+                        if isinstance(part, Name) and self.shape(part) != self.shape(formula):
+                            said = said or self._gathered_reason(part, formula)
+                        self.pull(part, gathered, (*reasons, said) if said else reasons)
+
+    # --- entry by entry, and products of matrices ---
+
+    def _entrywise(
+        self, formula: Formula, up: Formula, result: Formula | None
+    ) -> Iterator[tuple[Formula, Formula, Reason]]:
+        match formula:
+            case Sum(terms):
+                for term in terms:
+                    yield term, up, ()
+            case Negative(operand):
+                yield operand, self.scaled(up, minus=True), ()
+            case Product(factors) | Shown("hadamard", factors):
+                for at, factor in enumerate(factors):
+                    yield factor, self.times(up, *factors[:at], *factors[at + 1 :]), ()
+            case Quotient(one, other):
+                yield one, self.over(up, other), ()
+                if self.asks(other):
+                    whole = result or formula
+                    yield (
+                        other,
+                        self.scaled(self.over(self.times(up, whole), other), minus=True),
+                        (),
+                    )
+            case Power(base, exponent):
+                yield base, self.times(up, exponent, _lowered(base, exponent)), ()
+                if self.asks(exponent):
+                    yield exponent, self.times(up, result or formula, Call("ln", (base,))), ()
+            case Conditional(condition, then, otherwise):
+                yield then, self.times(up, condition), WHERE
+                yield otherwise, self.times(up, Sum((ONE, Negative(condition)))), WHERE
+            case Call(_, parts):
+                for at, part in enumerate(parts):
+                    match self.slope(formula, at, result) if self.asks(part) else None:
+                        case None:
+                            pass
+                        case Quotient(above, below):
+                            yield part, self.over(self.times(up, above), below), ()
+                        case slope:
+                            yield part, self.times(up, slope), ()
+            case Shown() | Comparison() | Matrix() | Name() | Number():
+                return
+            case _:
+                assert_never(formula)
+
+    def gathered(self, up: Formula, part: Formula, whole: Formula) -> Formula:
+        """What comes back to a smaller operand: the sum over the places where it stood."""
+        own, sizes = self.shape(part), self.shape(whole)
+        if own == sizes:
+            return up
+        front = len(sizes) - len(own)
+        have = self.shape(up)
+        have = (*(1,) * (len(sizes) - len(have)), *have)
+        repeated, axes = 1, []
+        for axis, size in enumerate(sizes):
+            if size == 1 or (axis >= front and own[axis - front] == size):
+                continue
+            if have[axis] == 1:
+                repeated *= size
+            else:
+                axes.append(axis)
+        up = self.times(number(repeated), up)
+        if not axes:
+            return up if not self.shape(up) else self.reshaped(up, own)
+        given = self.reshaped(up, have)
+        left = [axis for axis in range(len(sizes)) if axis not in axes and have[axis] > 1]
+        if not left:
+            return self.reshaped(self.summed(given), own)
+        for axis in axes:
+            last = axis == axes[-1] and axis == 0 and len(own) == len(have) - 1
+            given = self.summed(given, axis, keep=not last)
+        return self.reshaped(given, own)
+
+    def _gathered_reason(self, part: Formula, whole: Formula) -> Reason:
+        own, sizes = self.shape(part), self.shape(whole)
+        if len(sizes) == 2 and len(own) == 1:
+            verb = " is added to" if isinstance(whole, Sum) else " goes with"
+            return (part, f"{verb} every row, so its gradient is the sum of the rows.")
+        if not own:
+            return (part, " stands in every entry, so its gradient is the sum over all of them.")
+        return (part, " stands in several places, so what comes back from each is added up.")
+
+    # --- formulas ---
+
+    def scaled(self, formula: Formula, *, minus: bool = False) -> Formula:
+        parts = self.split(formula)
+        return self.join(_Scaled(parts.minus != minus, parts.above, parts.below, parts.body))
+
+    def split(self, formula: Formula) -> _Scaled:
+        """A formula as a number before an array."""
+        match formula:
+            case Negative(operand):
+                inner = self.split(operand)
+                return _Scaled(not inner.minus, inner.above, inner.below, inner.body)
+            case Product(factors):
+                scalars = [each for each in factors if not self.shape(each)]
+                rest = [each for each in factors if self.shape(each)]
+                inner = (
+                    self.split(rest[0])
+                    if len(rest) == 1
+                    else _Scaled(body=Shown("hadamard", tuple(rest)) if rest else None)
+                )
+                found = inner
+                for scalar in reversed(scalars):
+                    own = self.split(scalar)
+                    found = _Scaled(
+                        own.minus != found.minus, own.above + found.above, own.below + found.below,
+                        found.body,
+                    )  # fmt: skip
+                return found
+            case Quotient(one, other) if self.shape(formula):
+                inner, divisor = self.split(one), self.split(other)
+                body = inner.body
+                if divisor.body is not None:
+                    body = Quotient(ONE if body is None else body, divisor.body)
+                return _Scaled(
+                    inner.minus != divisor.minus, inner.above + divisor.below,
+                    inner.below + divisor.above, body,
+                )  # fmt: skip
+            case Quotient(Number() as one, Number() as other):
+                return _Scaled(above=(one,), below=(other,))
+            case _ if not self.shape(formula):
+                return _Scaled(above=(formula,))
+            case _:
+                return _Scaled(body=formula)
+
+    def join(self, parts: _Scaled) -> Formula:
+        factor = Fraction(1)
+        above: list[Formula] = []
+        below: list[Formula] = []
+        for each in parts.above:
+            if isinstance(each, Number):
+                factor *= each.value
+            else:
+                above.append(each)
+        for each in parts.below:
+            if isinstance(each, Number) and each.value != 0:
+                factor /= each.value
+            elif each in above:
+                above.remove(each)
+            else:
+                below.append(each)
+        if factor == 0:
+            return ZERO
+        minus = parts.minus != (factor < 0)
+        factor = abs(factor)
+        whole = number(factor)
+        if isinstance(whole, Quotient) or factor.numerator == 1:
+            whole = Number(str(factor.numerator))
+            if factor.denominator != 1:
+                below.append(Number(str(factor.denominator)))
+        body = () if parts.body is None else (parts.body,)
+        found = product(whole, *above, *body)
+        if below and isinstance(parts.body, Quotient):
+            top = product(whole, *above, parts.body.numerator)
+            found = Quotient(top, product(*below, parts.body.denominator))
+        elif below:
+            found = Quotient(found, product(*below))
+        return negative(found) if minus else found
+
+    def times(self, *factors: Formula) -> Formula:
+        """The product entry by entry, numbers in front."""
+        minus, bodies = False, list[Formula]()
+        above, below = tuple[Formula, ...](), tuple[Formula, ...]()
+        for factor in factors:
+            own = self.split(factor)
+            minus, above, below = minus != own.minus, above + own.above, below + own.below
+            if isinstance(own.body, Shown) and own.body.form == "hadamard":
+                bodies += own.body.operands
+            elif own.body is not None:
+                bodies.append(own.body)
+        if len(bodies) > 1:
+            bodies = [each for each in bodies if not _is_ones(each)] or bodies[:1]
+        body = (
+            bodies[0] if len(bodies) == 1 else Shown("hadamard", tuple(bodies)) if bodies else None
+        )
+        return self.join(_Scaled(minus, above, below, body))
+
+    def over(self, one: Formula, other: Formula) -> Formula:
+        parts, divisor = self.split(one), self.split(other)
+        body = parts.body
+        if divisor.body is not None:
+            ones = body is None or _is_ones(body)
+            body = Quotient(ONE if ones or body is None else body, divisor.body)
+        return self.join(
+            _Scaled(
+                parts.minus != divisor.minus,
+                parts.above + divisor.below,
+                parts.below + divisor.above,
+                body,
+            )
+        )
+
+    def matmul(self, one: Formula, other: Formula) -> Formula:
+        left, right = self.split(one), self.split(other)
+        assert left.body is not None
+        assert right.body is not None
+        first: tuple[Formula, ...] = (left.body,)
+        if isinstance(left.body, Shown) and left.body.form == "matmul":
+            first = left.body.operands
+        return self.join(
+            _Scaled(
+                left.minus != right.minus,
+                left.above + right.above,
+                left.below + right.below,
+                Shown("matmul", (*first, right.body)),
+            )
+        )
+
+    def transposed(self, formula: Formula) -> Formula:
+        parts = self.split(formula)
+        body = parts.body
+        if body is None:
+            return formula
+        if isinstance(body, Shown) and body.form == "transpose":
+            body = body.operands[0]
+        elif isinstance(body, Call) and body.function == "transpose":
+            body = body.arguments[0]
+        elif isinstance(body, Call) and body.function == "eye":
+            return formula
+        elif isinstance(body, Shown) and body.form == "matmul":
+            turned = [self.transposed(each) for each in reversed(body.operands)]
+            found = turned[0]
+            for each in turned[1:]:
+                found = self.matmul(found, each)
+            body = found
+        else:
+            body = Shown("transpose", (body,))
+        inner = self.split(body)
+        return self.join(
+            _Scaled(
+                parts.minus != inner.minus, parts.above + inner.above, parts.below + inner.below,
+                inner.body,
+            )
+        )  # fmt: skip
+
+    def summed(self, formula: Formula, axis: int | None = None, *, keep: bool = False) -> Formula:
+        """Sums along an axis, numbers in front."""
+        parts = self.split(formula)
+        if parts.body is None:
+            return formula
+        keywords = () if axis is None else (_keyword("axis", axis),)
+        kept = (_keyword("keepdims", 1),) if keep and axis is not None else ()
+        found = Call("sum", (parts.body, *keywords, *kept))
+        if not self.shape(found):
+            return self.join(_Scaled(parts.minus, (*parts.above, found), parts.below))
+        return self.join(_Scaled(parts.minus, parts.above, parts.below, found))
+
+    def reshaped(self, formula: Formula, shape: Shape) -> Formula:
+        """The same entries in another shape; numbers stay in front."""
+        if self.shape(formula) == shape:
+            return formula
+        parts = self.split(formula)
+        if parts.body is None:
+            if count(shape) != 1:
+                return formula
+            parts, body = _Scaled(), formula
+        else:
+            body = parts.body
+        if isinstance(body, Call) and body.function == AS:
+            body = body.arguments[0]
+        if _is_ones(body):
+            body = Call(SPREAD, (ONE, *map(number, shape)))
+        elif self.shape(body) != shape:
+            body = Call(AS, (body, *map(number, shape)))
+        return self.join(_Scaled(parts.minus, parts.above, parts.below, body))
+
+    def fitted(self, formula: Formula, shape: Shape) -> Formula:
+        """A gradient in the full shape of what it belongs to."""
+        own = self.shape(formula)
+        if own == shape:
+            return formula
+        if count(own) == count(shape):
+            return self.reshaped(formula, shape)
+        parts = self.split(formula)
+        sizes = tuple(map(number, shape))
+        spread = Call(SPREAD, (parts.body or ONE, *sizes))
+        return self.join(_Scaled(parts.minus, parts.above, parts.below, spread))
+
+
+@dataclass(frozen=True)
+class _Scaled:
+    """±(above · body)/below, where `above` and `below` are single numbers."""
+
+    minus: bool = False
+    above: tuple[Formula, ...] = ()
+    below: tuple[Formula, ...] = ()
+    body: Formula | None = None
+
+
+def _is_ones(formula: Formula) -> bool:
+    return isinstance(formula, Call) and formula.function == SPREAD and formula.arguments[0] == ONE
+
+
+def _keyword(name: str, value: int) -> Call:
+    return Call(name + KEYWORD, (number(value),))
+
+
+def _lowered(base: Formula, exponent: Formula) -> Formula:
+    """base^(exponent − 1)."""
+    if isinstance(exponent, Number):
+        rest = exponent.value - 1
+        return ONE if rest == 0 else base if rest == 1 else Power(base, number(rest))
+    return Power(base, Sum((exponent, Negative(ONE))))
+
+
+# --- operations -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """A call of an operation: operands, and what is asked by place or keyword."""
+
+    back: Back
+    call: Call
+
+    @property
+    def operands(self) -> tuple[Formula, ...]:
+        return tuple(
+            each
+            for each in self.call.arguments
+            if not (isinstance(each, Call) and each.function.endswith(KEYWORD))
+        )
+
+    def keyword(self, name: str) -> Formula | None:
+        for each in self.call.arguments:
+            if isinstance(each, Call) and each.function == name + KEYWORD:
+                return each.arguments[0]
+        return None
+
+    def whole(self, name: str, default: int, place: int | None = None) -> int:
+        given = self.keyword(name)
+        if given is None and place is not None and place < len(self.operands):
+            given = self.operands[place]
+        return default if given is None else int(self.back.evaluator.value(given).scalar)
+
+    @property
+    def shape(self) -> Shape:
+        """Of the first operand."""
+        return self.back.shape(self.operands[0])
+
+    def axis(self, default: int | None = None) -> int | None:
+        if self.keyword("axis") is None:
+            return default
+        return self.whole("axis", 0) % len(self.shape)
+
+    def kept(self, formula: Formula) -> Formula:
+        """What belongs to each line of the operand, so that it goes with all entries of the line."""
+        axis = self.axis()
+        if axis in (None, 0) and len(self.back.shape(formula)) < len(self.shape):
+            return formula
+        if not self.back.shape(formula) or axis is None:
+            return formula
+        return self.back.reshaped(formula, (*self.shape[:axis], 1, *self.shape[axis + 1 :]))
+
+    @property
+    def line(self) -> int:
+        """How many entries become one."""
+        axis = self.axis()
+        return count(self.shape) if axis is None else self.shape[axis]
+
+
+Shares: TypeAlias = Iterator[tuple[Formula, Formula]]
+Apply: TypeAlias = Callable[[Back, _Parts, Formula, Formula | None], Shares]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """`said` is the reason; what stands in braces there is an operand: {0}, {1}."""
+
+    apply: Apply
+    said: str = ""
+    of: Mapping[int, str] = field(default_factory=dict)  # other words by operand
+
+    def reason(self, part: Formula, parts: Sequence[Formula]) -> Reason:
+        at = next((at for at, each in enumerate(parts) if each is part), 0)
+        words = self.of.get(at, self.said)
+        found: list[str | Formula] = []
+        for piece in words.replace("{", "\0{").replace("}", "}\0").split("\0"):
+            if piece.startswith("{"):
+                found.append(parts[int(piece[1:-1])])
+            elif piece:
+                found.append(piece)
+        return tuple(found)
+
+
+WHERE: Reason = ("The gradient goes back to the branch that was taken, entry by entry.",)
+
+
+def _sum(back: Back, given: _Parts, up: Formula, result: Formula | None) -> Shares:
+    for operand in given.operands:
+        yield operand, given.kept(up) if len(given.operands) == 1 else up
+
+
+def _mean(back: Back, given: _Parts, up: Formula, result: Formula | None) -> Shares:
+    several = len(given.operands)
+    size = number(given.line if several == 1 else several)
+    for operand in given.operands:
+        yield operand, back.over(given.kept(up) if several == 1 else up, size)
+
+
+def _extreme(relation: str) -> Apply:
+    def apply(back: Back, given: _Parts, up: Formula, result: Formula | None) -> Shares:
+        operands = given.operands
+        if len(operands) == 1:
+            most = given.kept(result or given.call)
+            yield operands[0], back.times(given.kept(up), Comparison(operands[0], "==", most))
+            return
+        for at, operand in enumerate(operands):
+            if len(operands) == 2:
+                wins = Comparison(operand, ">" if relation == "max" else "<", operands[1 - at])
+            else:
+                wins = Comparison(operand, "==", result or given.call)
+            yield operand, back.gathered(back.times(up, wins), operand, given.call)
+
+    return apply
+
+
+def _norm(back: Back, given: _Parts, up: Formula, result: Formula | None) -> Shares:
+    (operand,) = given.operands
+    length = given.kept(result or given.call)
+    yield operand, back.over(back.times(given.kept(up), operand), length)
+
+
+def _logsumexp(back: Back, given: _Parts, up: Formula, result: Formula | None) -> Shares:
+    (operand,) = given.operands
+    whole = given.kept(result or given.call)
+    yield operand, back.times(given.kept(up), Call("exp", (Sum((operand, Negative(whole))),)))
+
+
+def _softmax(back: Back, given: _Parts, up: Formula, result: Formula | None) -> Shares:
+    (operand,) = given.operands
+    axis = given.axis(len(given.shape) - 1)
+    shares = result or given.call
+    parts = back.split(up)
+    inner = back.join(_Scaled(body=parts.body, above=() if parts.body else (ONE,)))
+    weighed = back.summed(back.times(inner, shares), axis, keep=len(given.shape) > 1)
+    left = Sum((inner, Negative(weighed)))
+    scaled = _Scaled(parts.minus, parts.above, parts.below, Shown("hadamard", (shares, left)))
+    yield operand, back.join(scaled)
+
+
+def _log_softmax(back: Back, given: _Parts, up: Formula, result: Formula | None) -> Shares:
+    (operand,) = given.operands
+    axis = given.axis(len(given.shape) - 1)
+    full = back.fitted(up, given.shape)
+    axes = [each for each in given.call.arguments if each not in given.operands]
+    shares = Call("softmax", (operand, *axes))
+    weighed = back.summed(full, axis, keep=len(given.shape) > 1)
+    yield operand, Sum((full, negative(back.times(shares, weighed))))
+
+
+def _outer(back: Back, given: _Parts, up: Formula, result: Formula | None) -> Shares:
+    one, other = given.operands
+    full = back.fitted(up, (*back.shape(one), *back.shape(other)))
+    yield one, back.matmul(full, other)
+    yield other, back.matmul(back.transposed(full), one)
+
+
+def _dot(back: Back, given: _Parts, up: Formula, result: Formula | None) -> Shares:
+    one, other = given.operands
+    yield one, back.times(up, other)
+    yield other, back.times(up, one)
+
+
+def _trace(back: Back, given: _Parts, up: Formula, result: Formula | None) -> Shares:
+    yield given.operands[0], back.times(up, Call("eye", (number(given.shape[0]),)))
+
+
+def _concat(back: Back, given: _Parts, up: Formula, result: Formula | None) -> Shares:
+    axis = given.axis(0) or 0 if given.shape else 0
+    full = back.fitted(up, back.shape(given.call))
+    start = 1
+    for operand in given.operands:
+        shape = back.shape(operand) or (1,)
+        ends = number(start), number(start + shape[axis] - 1)
+        before = (Call(SLICE, ()),) * axis
+        part = Call(INDEX, (full, *before, Call(SLICE, ends)))
+        yield operand, back.reshaped(part, back.shape(operand))
+        start += shape[axis]
+
+
+def _stack(back: Back, given: _Parts, up: Formula, result: Formula | None) -> Shares:
+    for at, operand in enumerate(given.operands, 1):
+        own = back.shape(up)
+        yield (
+            operand,
+            up if len(own) < len(back.shape(given.call)) else Call(INDEX, (up, number(at))),
+        )
+
+
+def _reshaped(back: Back, given: _Parts, up: Formula, result: Formula | None) -> Shares:
+    full = up if not back.shape(up) else back.fitted(up, back.shape(given.call))
+    yield given.operands[0], back.reshaped(full, given.shape)
+
+
+def _entries(back: Back, given: _Parts, up: Formula, result: Formula | None) -> Shares:
+    base, *specs = given.call.arguments
+    yield base, Call(PLACED, (back.fitted(up, back.shape(given.call)), base, *specs))
+
+
+def _transposed(back: Back, given: _Parts, up: Formula, result: Formula | None) -> Shares:
+    return _turned(back, given.operands[0], up, given.call)
+
+
+def _turned(back: Back, operand: Formula, up: Formula, whole: Formula) -> Shares:
+    yield operand, back.transposed(back.fitted(up, back.shape(whole))) if back.shape(up) else up
+
+
+def _dropout(back: Back, given: _Parts, up: Formula, result: Formula | None) -> Shares:
+    value, mask, keep = given.operands
+    for operand, other in ((value, mask), (mask, value)):
+        yield operand, back.gathered(back.over(back.times(up, other), keep), operand, given.call)
+
+
+def _where(back: Back, given: _Parts, up: Formula, result: Formula | None) -> Shares:
+    condition, then, otherwise = given.operands
+    if not isinstance(condition, Comparison):
+        condition = Comparison(condition, "!=", ZERO)
+    yield then, back.gathered(back.times(up, condition), then, given.call)
+    rest = Sum((ONE, Negative(condition)))
+    yield otherwise, back.gathered(back.times(up, rest), otherwise, given.call)
+
+
+def _convolved(levels: int) -> Apply:
+    def apply(back: Back, given: _Parts, up: Formula, result: Formula | None) -> Shares:
+        image, kernel = given.operands[:2]
+        settings = given.whole("stride", 1, 2), given.whole("padding", 0, 3), levels
+        parts = (image, back.fitted(up, back.shape(given.call)), kernel, *map(number, settings))
+        yield image, Call(FULL, parts)
+        yield kernel, Call(WINDOWED, parts)
+
+    return apply
+
+
+def _conv_transpose(back: Back, given: _Parts, up: Formula, result: Formula | None) -> Shares:
+    small, kernel = given.operands[:2]
+    settings = given.whole("stride", 1, 2), given.whole("padding", 0, 3)
+    full = back.fitted(up, back.shape(given.call))
+    yield small, back.reshaped(Call("conv2d", (full, kernel, *map(number, settings))), given.shape)
+    yield kernel, Call(WINDOWED, (full, small, kernel, *map(number, (*settings, 2))))
+
+
+def _pooled(name: str) -> Apply:
+    def apply(back: Back, given: _Parts, up: Formula, result: Formula | None) -> Shares:
+        size = given.whole("size", 2, 1)
+        settings = size, given.whole("stride", size, 2)
+        full = back.fitted(up, back.shape(given.call))
+        yield given.operands[0], Call(name, (full, given.operands[0], *map(number, settings)))
+
+    return apply
+
+
+def _matmul(back: Back, one: Formula, other: Formula, up: Formula, whole: Formula) -> Shares:
+    shape = back.shape(whole)
+    if not shape:
+        yield one, back.times(up, back.transposed(other))
+        yield other, back.times(up, back.transposed(one))
+        return
+    full = back.fitted(up, shape)
+    yield one, back.matmul(full, back.transposed(other))
+    yield other, back.matmul(back.transposed(one), full)
+
+
+MATMUL: Reason = (
+    "What stood on the left of a matrix product gets the other factor, transposed, on the right; "
+    "what stood on the right gets it on the left.",
+)
+
+RULES: Mapping[str, Rule] = {
+    "sum": Rule(_sum),
+    "mean": Rule(_mean, "Each of the entries has the same share in the mean."),
+    "max": Rule(_extreme("max"), "Only the largest gets what comes back; nothing else was used."),
+    "min": Rule(_extreme("min"), "Only the smallest gets what comes back; nothing else was used."),
+    "norm": Rule(_norm, "The slope of the length is the direction: {0} divided by its length."),
+    "logsumexp": Rule(_logsumexp, "The slope of logsumexp is the softmax of {0}."),
+    "softmax": Rule(
+        _softmax,
+        "Every share depends on every score of its line: what comes back, less its mean weighed "
+        "with the shares, times the share.",
+    ),
+    "log_softmax": Rule(
+        _log_softmax, "ln of a softmax has the slope 1 by its own score, less the share by each."
+    ),
+    "outer": Rule(_outer, "Each entry of one met every entry of the other."),
+    "dot": Rule(_dot),
+    "trace": Rule(_trace, "Only the diagonal was added."),
+    "concat": Rule(_concat, "Each part gets its part of what comes back."),
+    "stack": Rule(_stack),
+    "reshape": Rule(_reshaped, "What was only written in another shape is written back in its own."),
+    "flatten": Rule(_reshaped, "What was only written in another shape is written back in its own."),
+    "transpose": Rule(_transposed),
+    "dropout": Rule(_dropout, "What was dropped gets nothing; the rest is scaled as on the way forward."),
+    "where": Rule(_where, "The gradient goes back to the branch that was taken, entry by entry."),
+    AS: Rule(_reshaped),
+    INDEX: Rule(_entries, "What was picked gets its gradient; picked twice, it gets both."),
+    "conv1d": Rule(
+        _convolved(1), "",
+        {0: "Each input lay under several entries of {1}: the kernel turned round collects from all "
+            "of them.",
+         1: "Each entry of the kernel met the inputs of every window: the inputs, weighed with what "
+            "comes back to each window."},
+    ),
+    "conv2d": Rule(
+        _convolved(2), "",
+        {0: "Each pixel lay under several entries of {1}: the kernel turned round (flipped both "
+            "ways) collects from all of them.",
+         1: "Each entry of the kernel met a pixel of every window: the windows, weighed with what "
+            "comes back to each."},
+    ),
+    "conv_transpose2d": Rule(
+        _conv_transpose, "A transposed convolution goes back as a convolution: with the same kernel "
+        "for what it was applied to.",
+    ),
+    "max_pool": Rule(
+        _pooled(UNPOOLED), "The gradient of a window goes to the entry that was its largest."
+    ),
+    "avg_pool": Rule(_pooled(EVENLY), "The gradient of a window is shared evenly over its entries."),
+}  # fmt: skip
+"""What is written with other operations (var, std, the norms, cross-entropy) has none of its own."""

@@ -1,0 +1,387 @@
+"""Formulas between arrays as a person writes them: `Xᵀ ∂L/∂Q` with shapes, or in numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from backprop_cli.arrays.array import (
+    AS,
+    INDEX,
+    KEYWORD,
+    SLICE,
+    Shape,
+    View,
+    count,
+    entry_name,
+    offset,
+)
+from backprop_cli.arrays.evaluate import EVENLY, FULL, PLACED, SPREAD, UNPOOLED, WINDOWED
+from backprop_cli.dataclass import dataclass
+from backprop_cli.formula.build import ONE, number, product, rebuild, total
+from backprop_cli.formula.nodes import (
+    Call,
+    Comparison,
+    Conditional,
+    Formula,
+    Matrix,
+    Name,
+    Negative,
+    Number,
+    Power,
+    Product,
+    Quotient,
+    Shown,
+    Sum,
+)
+from backprop_cli.graph.array_rules import ArrayRules, parts_of
+from backprop_cli.worksheet.arrays import MOST_COLUMNS, MOST_ROWS, matmul, shape, transpose
+
+CORNER = 3
+"""So many rows and columns of a large matrix are written."""
+NOTHING_LEFT = 1e-14
+MOST_ACROSS = 14
+"""A line of numbers has no more columns than these, in all its matrices together."""
+
+Letter = Callable[[View, bool], Formula]
+"""How an array stands in a line; True for a vector that is added to rows."""
+
+_LINES = {"sum": "rowsum", "mean": "rowmean"}
+_ROWS = {"sum": "sum_rows", "mean": "mean_rows"}
+
+
+@dataclass(frozen=True)
+class Notation:
+    """Writes formulas between the arrays of one graph."""
+
+    rules: ArrayRules
+
+    def shape(self, formula: Formula) -> Shape:
+        return self.rules.evaluator.shape(formula)
+
+    def letters(self, formula: Formula) -> Formula:
+        """With the shape under each factor, where shapes meet at all."""
+        mixed = any(self._mixes(part) for part in parts_of(formula))
+
+        def letter(view: View, lying: bool) -> Formula:
+            if not view.shape or not mixed:
+                return view.letter
+            return shape(view.letter, *sides(view.shape, lying))
+
+        return self.write(formula, letter)
+
+    def _mixes(self, part: Formula) -> bool:
+        match part:
+            case Shown("matmul" | "transpose"):
+                return True
+            case Call(function, _):
+                return function in (FULL, WINDOWED, "conv1d", "conv2d", "conv_transpose2d")
+            case Sum(parts) | Product(parts) | Shown("hadamard", parts):
+                return len({self.shape(each) for each in parts if self.shape(each)}) > 1
+            case _:
+                return False
+
+    def inner(self, formula: Formula) -> list[Call]:
+        """Sums along lines inside a formula: a person works them out before the rest."""
+        outermost = _unscaled(formula)
+        return [
+            part
+            for part in parts_of(formula)
+            if isinstance(part, Call)
+            and part is not outermost
+            and part.function in ("sum", "mean")
+            and any(isinstance(each, Shown) for each in parts_of(part))
+        ]
+
+    def numbers(
+        self,
+        formula: Formula,
+        numbers: Callable[[str], Formula | None],
+        write: Callable[[float], Formula],
+    ) -> Formula | None:
+        """With the numbers of the entries; None where one is missing, or they are too many."""
+        complete, across = True, 0
+
+        def rows(entries: Sequence[Formula], own: Shape, lying: bool) -> Formula:
+            nonlocal across
+            if not own:
+                return entries[0]
+            across += sides(own, lying)[1]
+            return in_rows(entries, own, lying)
+
+        def letter(view: View, lying: bool) -> Formula:
+            nonlocal complete
+            entries = self.entries(view, numbers)
+            if entries is None or len(view.shape) > 2 or not fits(view.shape):
+                complete = False
+                return view.letter
+            return rows(entries, view.shape, lying)
+
+        worked = {}
+        for part in self.inner(formula):
+            grid = self.rules.evaluator.value(part)
+            if fits(grid.shape) and len(grid.shape) < 3:
+                worked[id(part)] = list(map(write, self.cleaned(part))), grid.shape
+        found = _Numbers(self.rules, worked, rows).write(formula, letter)
+        return found if complete and across <= MOST_ACROSS else None
+
+    def cleaned(self, formula: Formula) -> Sequence[float]:
+        """What a formula comes to, 0 where only a rounding error is left."""
+        evaluator = self.rules.evaluator
+        large = max(
+            abs(each)
+            for part in parts_of(formula)
+            if isinstance(part, Name)
+            for each in evaluator.value(part).values
+        )
+        values = evaluator.value(formula).values
+        return [0.0 if abs(each) < NOTHING_LEFT * large else each for each in values]
+
+    def entries(
+        self, view: View, numbers: Callable[[str], Formula | None]
+    ) -> Sequence[Formula] | None:
+        found: list[Formula] = []
+        for entry in view.entries:
+            written = numbers(entry.name) if isinstance(entry, Name) else entry
+            if written is None:
+                return None
+            found.append(written)
+        return found
+
+    def view(self, name: str) -> View:
+        """The array of a name, a row of one included."""
+        found = self.rules.views.get(name)
+        if found is not None:
+            return found
+        gradient = self.rules.by_name.get(name)
+        return View(name, (), (Name(name),)) if gradient is None else gradient.view
+
+    # --- writing ---
+
+    def write(self, formula: Formula, letter: Letter, lying: bool = False) -> Formula:
+        """The formula in notation; `lying` says that a vector goes with the rows of a matrix."""
+
+        def again(part: Formula) -> Formula:
+            return self.write(part, letter, lying)
+
+        def upright(part: Formula) -> Formula:
+            return self.write(part, letter)
+
+        match formula:
+            case Name(name):
+                return letter(self.view(name), lying)
+            case Number():
+                return formula
+            case Sum(terms):
+                return total(*self._entrywise(formula, terms, letter, lying))
+            case Product(factors) | Shown("hadamard", factors):
+                written = self._entrywise(formula, factors, letter, lying)
+                scalars = [
+                    each
+                    for each, part in zip(written, factors, strict=True)
+                    if not self.shape(part)
+                ]
+                arrays = [
+                    each for each, part in zip(written, factors, strict=True) if self.shape(part)
+                ]
+                if len(arrays) > 1:
+                    arrays = [Shown("hadamard", tuple(arrays))]
+                return product(*scalars, *arrays)
+            case Quotient(above, below):
+                one, other = self._entrywise(formula, (above, below), letter, lying)
+                return Quotient(one, other)
+            case Power(base, exponent):
+                return Power(again(base), again(exponent))
+            case Comparison(left, relation, right):
+                one, other = self._entrywise(formula, (left, right), letter, lying)
+                return Comparison(one, relation, other)
+            case Negative() | Conditional():
+                return rebuild(formula, again)
+            case Shown("transpose", (part,)):
+                return _turned(upright(part))
+            case Shown("matmul", parts):
+                return matmul(*map(upright, parts))
+            case Call():
+                return self._call(formula, letter, lying)
+            case _:
+                return formula
+
+    def _entrywise(
+        self, whole: Formula, parts: Sequence[Formula], letter: Letter, lying: bool
+    ) -> list[Formula]:
+        wide = len(self.shape(whole)) == 2
+        return [
+            self.write(part, letter, lying or (wide and len(self.shape(part)) == 1))
+            for part in parts
+        ]
+
+    def _call(self, call: Call, letter: Letter, lying: bool) -> Formula:
+        function, parts = call.function, call.arguments
+
+        def written(part: Formula) -> Formula:
+            return self.write(part, letter)
+
+        match function:
+            case _ if function == AS:
+                return self.write(parts[0], letter, lying)
+            case _ if function == SPREAD:
+                return self._spread(call, letter)
+            case _ if function == INDEX:
+                return self._entries(call, letter, lying)
+            case _ if function == PLACED:
+                places_ = self._picked(parts[1], parts[2:], letter)
+                return Call("placed", (written(parts[0]), places_))
+            case _ if function == WINDOWED:
+                return Shown("correlation", (written(parts[0]), written(parts[1])))
+            case _ if function == FULL:
+                turned = Call("flip", (written(parts[2]),))
+                return Shown("full", (written(parts[1]), turned))
+            case _ if function == UNPOOLED:
+                return Call("unpool", (written(parts[0]),))
+            case _ if function == EVENLY:
+                size = int(self.rules.evaluator.value(parts[2]).scalar)
+                levels = min(2, len(self.shape(parts[1])))
+                return Quotient(Call("unpool", (written(parts[0]),)), number(size**levels))
+            case "sum" if isinstance(parts[0], Call) and parts[0].function == "stack":
+                return total(*map(written, parts[0].arguments))
+            case "transpose":
+                return _turned(written(parts[0]))
+        operands = [part for part in parts if not _is_keyword(part)]
+        named = [
+            (part.function.removesuffix(KEYWORD), part.arguments[0])
+            for part in parts
+            if isinstance(part, Call) and part.function.endswith(KEYWORD)
+        ]
+        axis = dict(named).get("axis")
+        if axis is not None and function in _LINES and len(self.shape(parts[0])) == 2:
+            along = int(self.rules.evaluator.value(axis).scalar) % 2
+            words = _LINES if along else _ROWS
+            return Call(words[function], (written(parts[0]),))
+        keywords = [
+            Comparison(Name(name), "==", written(value))
+            for name, value in named
+            if name != "keepdims"
+        ]
+        return Call(function, (*(self.write(part, letter, lying) for part in operands), *keywords))
+
+    def _spread(self, call: Call, letter: Letter) -> Formula:
+        """The same everywhere: a matrix of ones beside it, below it or behind it."""
+        inner, *sizes_ = call.arguments
+        sizes = tuple(int(self.rules.evaluator.value(size).scalar) for size in sizes_)
+        own = self.shape(inner)
+        ones = Name("1")
+        if len(sizes) == 2 and len(own) == 1:
+            return matmul(shape(ones, sizes[0], 1), transpose(self.write(inner, letter)))
+        if len(sizes) == 2 and own == (sizes[0], 1):
+            return matmul(self.write(inner, letter), shape(ones, 1, sizes[1]))
+        if len(sizes) == 2 and own == (1, sizes[1]):
+            return matmul(shape(ones, sizes[0], 1), self.write(inner, letter))
+        if len(sizes) > 2:
+            below: Formula = Shown("shape", (ones, Name("×".join(map(str, sizes)))))
+        else:
+            below = shape(ones, *sides(sizes))
+        return below if inner == ONE else product(self.write(inner, letter), below)
+
+    def _entries(self, call: Call, letter: Letter, lying: bool) -> Formula:
+        base, *specs = call.arguments
+        numbers = [int(spec.value) for spec in specs if isinstance(spec, Number)]
+        if isinstance(base, Name) and len(numbers) == len(specs):
+            view = self.view(base.name)
+            place = [each - 1 for each in numbers]
+            if len(place) == len(view.shape):
+                return self._entry(view, place, letter)
+            own = view.shape[len(place) :]
+            start = offset(view.shape[: len(place)], place) * count(own)
+            entries = view.entries[start : start + count(own)]
+            return letter(View(entry_name(view.name, place), own, entries), lying)
+        return self._picked(base, specs, letter)
+
+    def _entry(self, view: View, place: Sequence[int], letter: Letter) -> Formula:
+        entry = view.entries[offset(view.shape, place)]
+        return letter(View(entry.name, (), (entry,)), False) if isinstance(entry, Name) else entry
+
+    def _picked(self, base: Formula, specs: Sequence[Formula], letter: Letter) -> Formula:
+        def place(spec: Formula) -> Formula:
+            match spec:
+                case Call(name, ()) if name == SLICE:
+                    return Name(":")
+                case Call(name, (Number(low), Number(high))) if name == SLICE:
+                    return Name(f"{low}:{high}")
+                case _:
+                    return spec
+
+        return Shown("entries", (self.write(base, letter), *map(place, specs)))
+
+
+def _turned(formula: Formula) -> Formula:
+    """The transpose of a factor; the shape under it is that of the transpose."""
+    match formula:
+        case Shown("shape", (what, Name(sizes))):
+            rows, _, columns = sizes.partition("×")
+            return Shown("shape", (transpose(what), Name(f"{columns}×{rows}")))
+        case _:
+            return transpose(formula)
+
+
+def _unscaled(formula: Formula) -> Formula:
+    """Without signs and numbers before it or below it."""
+    match formula:
+        case Negative(operand) | Quotient(operand, Number()):
+            return _unscaled(operand)
+        case Product((*scalars, last)) if all(isinstance(each, Number) for each in scalars):
+            return _unscaled(last)
+        case _:
+            return formula
+
+
+@dataclass(frozen=True)
+class _Numbers(Notation):
+    """The same, with some parts worked out, by identity."""
+
+    worked: Mapping[int, tuple[Sequence[Formula], Shape]]
+    rows: Callable[[Sequence[Formula], Shape, bool], Formula]
+
+    def write(self, formula: Formula, letter: Letter, lying: bool = False) -> Formula:
+        found = self.worked.get(id(formula))
+        if found is not None:
+            return self.rows(*found, lying)
+        return super().write(formula, letter, lying)
+
+
+def _is_keyword(part: Formula) -> bool:
+    return isinstance(part, Call) and part.function.endswith(KEYWORD)
+
+
+def sides(shape_: Shape, lying: bool = False) -> tuple[int, int]:
+    """Rows and columns as written: a vector is a column, unless it lies down."""
+    if len(shape_) == 1:
+        return (1, shape_[0]) if lying else (shape_[0], 1)
+    return shape_[-2], shape_[-1]
+
+
+def fits(shape_: Shape) -> bool:
+    """Whether an array is written entry by entry."""
+    if not shape_:
+        return True
+    rows, columns = sides(shape_)
+    return rows <= MOST_ROWS and columns <= MOST_COLUMNS
+
+
+def in_rows(entries: Sequence[Formula], shape_: Shape, lying: bool = False) -> Matrix:
+    rows, width = sides(shape_, lying)
+    return Matrix(tuple(tuple(entries[at * width : (at + 1) * width]) for at in range(rows)))
+
+
+def corner(entries: Sequence[Formula], shape_: Shape) -> Matrix:
+    """The first rows and columns of a large matrix, dots where it goes on."""
+    rows, width = sides(shape_)
+    down, along = min(rows, MOST_ROWS), min(width, MOST_COLUMNS)
+    down = CORNER if rows > down else rows
+    along = CORNER if width > along else width
+    found: list[tuple[Formula, ...]] = []
+    for row in range(down):
+        line = tuple(entries[row * width : row * width + along])
+        found.append((*line, Name("⋯")) if along < width else line)
+    if down < rows:
+        dots = (Name("⋮"),) * along
+        found.append((*dots, Name("⋱")) if along < width else dots)
+    return Matrix(tuple(found))

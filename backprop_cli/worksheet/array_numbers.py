@@ -1,0 +1,77 @@
+"""Arrays of a sheet in numbers: in rows, and of a large one its corner."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal, TypeAlias
+
+from backprop_cli.arrays.array import View, entry_name, shape_text
+from backprop_cli.formula.nodes import Formula, Name, Shown
+from backprop_cli.worksheet.array_notation import corner, fits, in_rows, sides
+from backprop_cli.worksheet.document import (
+    Block,
+    Derivation,
+    DerivationLine,
+    Inline,
+    Math,
+    Paragraph,
+    Text,
+)
+from backprop_cli.worksheet.numbers import Shown as Written
+from backprop_cli.worksheet.numbers import shown
+from backprop_cli.worksheet.sheet import Sheet
+
+Sign: TypeAlias = Literal["=", "≈"]
+
+
+def rounded(sheet: Sheet, value: float) -> Written:
+    return shown(value, sheet.digits)
+
+
+def note(view: View) -> tuple[Inline, ...]:
+    words = f" is {shape_text(view.shape)}: only its corner is written here; all entries are in "
+    return (Math(view.letter), Text(words), Text("--form scalar", "code"), Text(" and in JSON."))
+
+
+def number_of(sheet: Sheet, name: str) -> Formula | None:
+    written = sheet.entry(name)
+    return None if written is None else written.formula
+
+
+def result_of(sheet: Sheet, view: View) -> DerivationLine | None:
+    """The numbers of an array in rows; of a large one its corner."""
+    if len(view.shape) > 2:
+        return None
+    entries = sheet.notation.entries(view, lambda name: number_of(sheet, name))
+    if entries is None:
+        return None
+    written = [sheet.entry(entry.name) for entry in view.entries if isinstance(entry, Name)]
+    sign: Sign = "=" if all(each is not None and each.exact for each in written) else "≈"
+    if not view.shape:
+        return DerivationLine(None, sign, entries[0])
+    matrix = in_rows(entries, view.shape) if fits(view.shape) else corner(entries, view.shape)
+    return DerivationLine(None, sign, matrix)
+
+
+def with_shape(view: View) -> Formula:
+    """The letter of an array over its shape."""
+    sizes = view.shape if len(view.shape) > 2 else sides(view.shape)
+    return Shown("shape", (view.letter, Name("×".join(map(str, sizes)))))
+
+
+def numbers(sheet: Sheet, view: View, *, shapes: bool = False) -> Iterator[Block]:
+    """An array by its letter, perhaps with its shape, and in rows; of more than two levels matrix by
+    matrix."""
+    if len(view.shape) > 2:
+        size = len(view.entries) // view.shape[0]
+        for at in range(view.shape[0]):
+            entries = view.entries[at * size : (at + 1) * size]
+            part = View(entry_name(view.name, [at]), view.shape[1:], entries)
+            yield from numbers(sheet, part, shapes=shapes)
+        return
+    left = with_shape(view) if shapes else view.letter
+    result = result_of(sheet, view)
+    if result is not None:
+        yield Derivation((DerivationLine(left, result.sign, result.right),))
+        if not fits(view.shape):
+            yield Paragraph(note(view))
