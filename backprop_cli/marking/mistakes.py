@@ -66,13 +66,13 @@ RANK: dict[Code, float] = {
     "softmax-diagonal": 1.5,
     "other-rule": 2,
     "log-base": 2,
-    "mistyped": 2.5,
     "misread-given": 3,
     "stale-parameters": 3,
     "row-shift": 3,
     "formula-right": 0,
     "missing-path": 3,
     "missing-factor": 3,
+    "mistyped": 3.6,  # one of dozens of numbers: a point moved or a term left out is one of few
     "derivative-at-wrong-point": 4,
     "used-updated-weights": 4,
     "wrong-activation": 5,
@@ -86,11 +86,6 @@ class Idea(NamedTuple):
 
     code: Code
     role: str = ""
-
-    @property
-    def is_reason(self) -> bool:
-        """Whether it is a way of working, so that what follows from it was worked out."""
-        return self.code != "wrong-operand" or self.role == TRANSPOSED
 
 
 class Variant(NamedTuple):
@@ -201,7 +196,7 @@ class Slips:
         made: dict[int, Made] = self.__dict__["_made"]
         if node.slot not in made:
             slots = self.structure.slots
-            variants = tuple(self._variants(node))
+            variants = tuple(self.variants(node))
             functions = compile_all([each.formula for each in variants], slots)
             needs = {slots[name] for each in variants for name in names_in(each.formula)}
             earlier = tuple(sorted(slot for slot in needs if slot < node.slot))
@@ -259,7 +254,7 @@ class Slips:
 
     # The variants of one step
 
-    def _variants(self, node: Node) -> Iterator[Variant]:
+    def variants(self, node: Node) -> Iterator[Variant]:
         seen: set[Formula] = set(node.formulas)
         count = 0
         for variant in sorted(self._all(node), key=lambda each: each.rank):
