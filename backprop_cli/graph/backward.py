@@ -6,10 +6,9 @@ Each step is differentiated locally, once; ∂L/∂v is then the sum over the st
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
-from heapq import heappop, heappush
 
 from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.build import (
@@ -46,30 +45,11 @@ def with_gradients(problem: Problem, graph: Graph) -> Graph:
 
 
 def backward_order(steps: Sequence[Step]) -> list[Step]:
-    """The steps in the order in which a person goes back through them, each behind all that it
-    goes into.
+    """The steps in the order in which a person goes back through them.
 
     Sample by sample, output layer first, unit by unit; units that a rule of several scores ties
     together, and samples that a statistic of the batch does, are gone through stage by stage.
     """
-    wanted = _as_a_person_would(steps)
-    rank = {step.name: place for place, step in enumerate(wanted)}
-    parents = [[rank[each] for each in names_in(step.formula) if each in rank] for step in wanted]
-    uses = Counter(place for places in parents for place in places)
-    ready = [place for place in range(len(wanted)) if not uses[place]]  # in order, and so a heap
-    order: list[Step] = []
-    while ready:
-        place = heappop(ready)
-        order.append(wanted[place])
-        for parent in parents[place]:
-            uses[parent] -= 1
-            if not uses[parent]:
-                heappush(ready, parent)
-    return order
-
-
-def _as_a_person_would(steps: Sequence[Step]) -> list[Step]:
-    """The order by place alone, whatever goes into what."""
     position = {step.name: index for index, step in enumerate(steps)}
     if any(step.unit is None and step.kind not in ("loss", "regularisation") for step in steps):
         return sorted(
@@ -85,20 +65,23 @@ def _as_a_person_would(steps: Sequence[Step]) -> list[Step]:
         layer = step.unit.layer if step.unit else len(steps) + 1
         index = step.unit.index if step.unit else 0
         first = 0 if step.unit is None or (step.applied and step.applied.joint) else 1
+        back, place = -stage.get(step.name, 0), position[step.name]
         if tied:
-            return (-layer, first, index, -stage.get(step.name, 0), sample)
-        return (sample, -layer, first, index, -position[step.name])
+            return (-layer, first, index, back, sample, place)
+        return (sample, -layer, first, index, back, place)
 
     return sorted(steps, key=key)
 
 
 def _stages(steps: Sequence[Step]) -> Mapping[str, int]:
-    """Which of its unit's quantities each step is, in order of calculation, in any sample."""
+    """Which of its unit's quantities each step is, in order of calculation, in any sample; the
+    entries of an array, `z1_1_2` of z1, are one quantity."""
     seen: dict[Unit | None, dict[str, int]] = {}
     found = {}
     for step in steps:
         own = seen.setdefault(step.unit, {})
-        found[step.name] = own.setdefault(step.name.partition("[")[0], len(own))
+        letters = step.name.partition("[")[0].partition("_")[0]
+        found[step.name] = own.setdefault(letters, len(own))
     return found
 
 

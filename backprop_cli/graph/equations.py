@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from backprop_cli.arrays.array import View
 from backprop_cli.formula.build import names_in, rename
 from backprop_cli.formula.nodes import Formula, Name, Negative, Product, Sum
 from backprop_cli.formula.quantity import sampled
 from backprop_cli.formula.spelling import Lettering, spell
-from backprop_cli.graph.parts import batch_loss, leaf, parameter_leaf, stable_loss
+from backprop_cli.graph.parts import batch_loss, leaf, of_samples, parameter_leaf, stable_loss
 from backprop_cli.graph.recognised import in_equations, renamed
 from backprop_cli.graph.step import Applied, Graph, Leaf, Role, Step
 from backprop_cli.problem.forms import Equations, Value
@@ -82,28 +81,8 @@ def expand_equations(problem: Problem, model: Equations, batch: tuple[int, ...])
         wrt=tuple(model.with_respect_to),
         lettering=Lettering(symbols=problem.notation.symbols),
         is_loss=measures,
-        arrays=_arrays(model, varies, marks),
+        arrays=of_samples(model.arrays, varies.__contains__, marks),
     )
-
-
-def _arrays(model: Equations, varies: set[str], marks: tuple[int | None, ...]) -> tuple[View, ...]:
-    """The arrays of every sample; what no sample changes is there once."""
-    found: dict[str, View] = {}
-    # An array varies where its entries do; a single number is its own entry.
-    varying = {
-        view.name
-        for view in model.arrays
-        if any(name in varies for entry in view.entries for name in names_in(entry))
-    }
-    for mark in marks:
-        own, whole = _renaming(varies, mark), _renaming(varying, mark)
-        for view in model.arrays:
-            entries = tuple(rename(entry, own) for entry in view.entries)
-            equation = view.equation and rename(view.equation, whole)
-            rows = tuple(map(whole, view.rows))
-            name = whole(view.name)
-            found.setdefault(name, View(name, view.shape, entries, equation, view.text, rows))
-    return tuple(found.values())
 
 
 BIAS_LETTERS = ("b", "bias")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from typing import assert_never
 
-from backprop_cli.arrays.array import Shape, View
+from backprop_cli.arrays.array import INDEX, Shape, View
 from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.build import (
     ZERO,
@@ -25,6 +25,7 @@ from backprop_cli.graph.parts import (
     batch_loss,
     leaf,
     loss_row,
+    of_samples,
     parameter_leaf,
     stable_loss,
 )
@@ -43,6 +44,9 @@ from backprop_cli.problem.forms import (
 from backprop_cli.problem.model import Problem
 from backprop_cli.problem.names import NetworkNames
 from backprop_cli.rules import activations, losses
+
+MOST_TIMES = 6
+"""The loss of outputs at so many times is written as a sum over them."""
 
 INPUTS = Unit(0, 1, "Inputs")
 """The group that the gradients of inputs are shown under, behind those of the layers."""
@@ -104,24 +108,14 @@ class _Expansion:
             lettering=self.names.lettering,
             aliases=self.aliases,
             is_loss=not self.network.upstream,
-            arrays=tuple(self._arrays()),
+            arrays=self._arrays(),
         )
 
-    def _arrays(self) -> Iterator[View]:
-        """The arrays of every sample, where there are layers between arrays; what belongs to all
-        samples is there once."""
+    def _arrays(self) -> tuple[View, ...]:
+        """The arrays, where there are layers between arrays."""
         if not any(isinstance(layer, ArrayLayer) for layer in self.network.layers):
-            return
-        seen: set[str] = set()
-        for mark in self.marks:
-            own = self._of_sample(mark)
-            for view in self._views():
-                entries = tuple(rename(entry, own) for entry in view.entries)
-                shared = mark is None or entries == view.entries
-                name = view.name if shared else sampled(view.name, mark)
-                if name not in seen:
-                    seen.add(name)
-                    yield replace(view, name=name, entries=entries)
+            return ()
+        return of_samples(tuple(self._views()), lambda name: name not in self.common, self.marks)
 
     def _views(self) -> Iterator[View]:
         """The arrays of one sample, from the inputs to the targets."""
@@ -133,11 +127,43 @@ class _Expansion:
                 yield from layer.views
             else:
                 yield from self._dense_views(depth, layer)
-        last = network.layers[-1]
         if network.targets:
+            last = network.layers[-1]
             shape = last.shape if isinstance(last, ArrayLayer) else (last.units,)
-            letter = "g" if network.upstream else "y"
-            yield _view(letter, shape, [names.target(i) for i in range(1, network.targets + 1)])
+            target = Name("g" if network.upstream else "y")
+            yield _view(
+                target.name, shape, [names.target(i) for i in range(1, network.targets + 1)]
+            )
+            formula = self._loss_of_arrays(last, target)
+            if formula is not None:
+                yield View("L", (), (Name("L"),), formula)
+
+    def _loss_of_arrays(self, last: AnyLayer, target: Name) -> Formula | None:
+        """The loss as a formula between the arrays of outputs and targets; over few times as a sum
+        over them."""
+
+        def whole(output: Formula, target: Formula) -> Formula | None:
+            if self.network.upstream:
+                return Call("sum", (Shown("hadamard", (target, output)),))
+            if isinstance(loss := self.network.loss, RuleUse):
+                return losses.loss_of_arrays(loss_row(loss), output, target, loss.options)
+            return None
+
+        letter = self._handed_letter(len(self.network.layers))
+        views = last.views if isinstance(last, ArrayLayer) else ()
+        rows = next((view.rows for view in views if view.name == letter.name), ())
+        if not rows:
+            return whole(letter, target)
+        loss = self.network.loss
+        shared = isinstance(loss, RuleUse) and loss_row(loss).per_output
+        if shared or len(rows) > MOST_TIMES:
+            return whole(Call("stack", tuple(map(Name, rows))), target)
+        terms = [
+            whole(Name(row), Call(INDEX, (target, number(time))))
+            for time, row in enumerate(rows, 1)
+        ]
+        known = [term for term in terms if term is not None]
+        return total(*known) if known else None
 
     def _dense(self, depth: int) -> Layer:
         layer = self.network.layers[depth - 1]
@@ -155,6 +181,8 @@ class _Expansion:
         yield View(f"w{depth}", (layer.units, layer.fan_in), tuple(weights))
         if layer.bias == "each":
             yield _view(f"b{depth}", (layer.units,), [names.bias(depth, unit) for unit in units])
+        elif layer.bias == "shared":
+            yield _view(f"b{depth}", (), [names.bias(depth, 1)])
         below = self._handed_letter(depth - 1)
         more, out = layer.hands_on_more, self._handed_letter(depth)
         z, a = Name(f"z{depth}"), f"a{depth}" if more else out.name
@@ -201,10 +229,11 @@ class _Expansion:
         if depth == 0:
             return Name("x")
         layer = self.network.layers[depth - 1]
+        if isinstance(layer, ArrayLayer):
+            return Name(layer.handed)
         if depth == len(self.network.layers):
             return Name("yhat")
-        more = isinstance(layer, Layer) and layer.hands_on_more
-        return Name(f"h{depth}" if more else f"a{depth}")
+        return Name(f"h{depth}" if layer.hands_on_more else f"a{depth}")
 
     def _wanted(self, parameters: tuple[str, ...]) -> tuple[str, ...]:
         """What the file asks for, and what an update moves."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from backprop_cli.formula.build import number, quotient, total
+from backprop_cli.arrays.array import View
+from backprop_cli.formula.build import names_in, number, quotient, rename, total
 from backprop_cli.formula.nodes import Formula, Name
+from backprop_cli.formula.quantity import sampled
 from backprop_cli.graph.step import Applied, Graph, Leaf, LeafKind, Step
 from backprop_cli.problem.forms import RuleUse, Value
 from backprop_cli.problem.model import Problem
@@ -83,3 +85,31 @@ def reduce_batch(problem: Problem, terms: Sequence[Formula], count: int) -> Form
     """Mean or sum over the `count` samples, as `training.reduction` says."""
     whole = total(*terms)
     return quotient(whole, number(count)) if problem.training.reduction == "mean" else whole
+
+
+def of_samples(
+    views: Sequence[View], varies: Callable[[str], bool], marks: Sequence[int | None]
+) -> tuple[View, ...]:
+    """The arrays of every sample; what no sample changes is there once."""
+    found: dict[str, View] = {}
+    # An array varies where its entries do; a single number is its own entry.
+    varying = {
+        view.name
+        for view in views
+        if any(varies(name) for entry in view.entries for name in names_in(entry))
+    }
+    for mark in marks:
+
+        def own(name: str, mark: int | None = mark) -> str:
+            return sampled(name, mark) if varies(name) else name
+
+        def whole(name: str, mark: int | None = mark) -> str:
+            return sampled(name, mark) if name in varying else name
+
+        for view in views:
+            entries = tuple(rename(entry, own) for entry in view.entries)
+            equation = view.equation and rename(view.equation, whole)
+            rows = tuple(map(whole, view.rows))
+            name = whole(view.name)
+            found.setdefault(name, View(name, view.shape, entries, equation, view.text, rows))
+    return tuple(found.values())

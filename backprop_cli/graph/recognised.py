@@ -47,8 +47,6 @@ def in_equations(
             targets = tuple(each for each in names_in(formula) if each in given)
             outputs = tuple(each for each in names_in(formula) if each in equations)
             applied = _as_loss(formula, outputs, targets)
-        elif isinstance(formula, Name) and formula.name in equations:
-            applied = Applied("identity", (formula,))
         applied = applied or _as_activation(formula)
         if applied is not None:
             found[name] = applied
@@ -118,10 +116,11 @@ def _as_loss(
     if {*outputs, *targets} != set(names_in(formula)):
         return None
     for row in LOSSES.values():
+        if row.kinks:  # max and abs have slopes of their own where the row has another
+            continue
         for options in _options(row, formula):
             candidate = loss_formula(row, outputs, targets, options)
-            # Where a row has kinks, max and abs have slopes of their own there.
-            taught = formula == candidate and not row.kinks
+            taught = formula == candidate
             if taught or _same(formula, candidate, (*outputs, *targets)):
                 names = tuple(map(Name, outputs)), tuple(map(Name, targets))
                 return Applied(row.name, names[0], options, names[1], taught=taught)

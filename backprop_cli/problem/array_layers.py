@@ -82,6 +82,22 @@ class Writer:
     """The equations between arrays of a whole network; each layer goes on from the ones below."""
 
     expansion: Expansion = field(default_factory=lambda: Expansion(Workshop(set())))
+    rows: dict[str, tuple[str, ...]] = field(default_factory=dict)  # of arrays of all times
+
+    def formula(self, text: str) -> Formula:
+        """What is written, arrays of all times as the rows that they are made of."""
+        return self._by_rows(read_formula(text, self.expansion.known, (), None).formula)
+
+    def _by_rows(self, formula: Formula) -> Formula:
+        match formula:
+            case Name(name) if name in self.rows:
+                return Call("stack", tuple(map(Name, self.rows[name])))
+            case Call(function, (Name(name), Number() as at)) if (
+                function == INDEX and name in self.rows
+            ):
+                return Name(self.rows[name][int(at.value) - 1])
+            case _:
+                return rebuild(formula, self._by_rows)
 
     def know(self, handed: Handed) -> None:
         """An array that no equation here calculates: inputs, the units of a dense layer."""
@@ -102,6 +118,7 @@ class Making:
     tokens: tuple[tuple[Value, ...], ...] = ()  # the inputs of each sample, where they choose rows
     place: int = 1
     split: bool = False
+    alone: bool = False  # it has one channel, which is no level of its arrays
     parameters: list[Parameter] = field(default_factory=list)
     given: list[Given] = field(default_factory=list)
     lines: list[Line] = field(default_factory=list)
@@ -163,13 +180,17 @@ class Making:
         place: int | None = None,
     ) -> str:
         """An array of parameters; each entry of the first level has a group of its own unless a
-        `place` is said."""
+        `place` is said. One of a single channel is written without that level."""
         name = self.name(letters)
-        array = named(name, shape)
-        size = count(shape[1:])
         entries = entry_names(name, shape)
+        if self.alone and len(entries) == 1:
+            (name,) = entries
+        size = count(shape[1:])
         for at, (entry, value) in enumerate(zip(entries, values, strict=True)):
             self.parameters.append(Parameter(entry, value, role, place or at // size + 1))
+        if self.alone:
+            shape = shape[1:]
+        array = Array(shape, tuple(map(Name, entries)))
         self.writer.expansion.known[name] = array
         self.views.append(View(name, shape, array.entries))
         return name
@@ -188,20 +209,19 @@ class Making:
         self.parameters.append(Parameter(name, read.values[0], "shared bias", len(self.places) + 1))
         self.places.append(f"Layer {self.at.index}, shared bias")
         self.writer.expansion.known[name] = Array((), (Name(name),))
+        self.views.append(View(name, (), (Name(name),)))
         return name
 
     def state(self, letters: str, values: Sequence[Value] | None, units: int) -> None:
-        """What a recurrence begins with: given numbers, or zeros."""
-        name = self.name(letters, 0)
-        entries: tuple[Formula, ...] = (Number("0"),) * units
-        if values is not None:
-            names = entry_names(name, (units,))
-            title = f"Layer {self.at.index}, before time 1"
-            pairs = zip(names, values, strict=True)
-            self.given += [Given(entry, value, title) for entry, value in pairs]
-            entries = tuple(map(Name, names))
-        self.writer.expansion.known[name] = Array((units,), entries)
-        self.views.append(View(name, (units,), entries))
+        """What a recurrence begins with: given numbers, or zeros, whose terms are left out."""
+        name, zero = self.name(letters, 0), Number("0")
+        array = named(name, (units,))
+        pairs = zip(entry_names(name, (units,)), values or (zero,) * units, strict=True)
+        title = f"Layer {self.at.index}, time 0"
+        self.given += [Given(entry, value, title) for entry, value in pairs]
+        known = array if values is not None else Array((units,), (zero,) * units)
+        self.writer.expansion.known[name] = known
+        self.views.append(View(name, (units,), array.entries))
 
     # --- equations -----------------------------------------------------------------------------------
 
@@ -212,8 +232,7 @@ class Making:
 
         Raises ArrayError.
         """
-        expansion = self.writer.expansion
-        formula = read_formula(text, expansion.known, (), None).formula
+        expansion, formula = self.writer.expansion, self.writer.formula(text)
         done, views = len(expansion.shop.equations), len(expansion.shop.views)
         expansion.write(name, formula, shown or text)
         new = list(islice(expansion.shop.equations.items(), done, None))
@@ -251,7 +270,7 @@ class Making:
     def sum(self, name: str, text: str) -> None:
         """What an activation is applied to, with what `add` adds to it."""
         if self.added is not None and not self.after:
-            formula = read_formula(text, self.writer.expansion.known, (), None).formula
+            formula = self.writer.formula(text)
             self._fits(self.writer.expansion.value(formula).shape)
             text += f" + {self.added.name}"
             self.added = None
@@ -300,8 +319,7 @@ class Making:
 
     def pass_on(self, name: str, text: str) -> None:
         """An array whose entries are quantities that have a name: nothing is calculated."""
-        expansion = self.writer.expansion
-        formula = read_formula(text, expansion.known, (), None).formula
+        expansion, formula = self.writer.expansion, self.writer.formula(text)
         value = expansion.value(formula)
         expansion.known[name] = value
         self.views.append(View(name, value.shape, value.entries, formula, text))
@@ -314,15 +332,19 @@ class Making:
         equation = Call(INDEX, (Name(table), Name(x)))
         self.views.append(View(name, shape, array.entries, equation, f"{table}[{x}]"))
 
-    def stacked(self, letters: str, times: range) -> str:
-        """The rows of all times as one array."""
+    def stacked(self, letters: str, times: range, stems: Sequence[str]) -> str:
+        """The rows of all times as one array; `stems` are the arrays that its equation has rows of,
+        by the names that it has them by."""
         name = self.name(letters)
-        rows = [self.name(letters, time) for time in times]
+        rows = tuple(self.name(letters, time) for time in times)
         first = next(view for view in self.views if view.name == rows[-1])
-        entries = tuple(e for row in rows for e in self.writer.expansion.known[row].entries)
+        known = self.writer.expansion.known
+        entries = tuple(e for row in rows for e in known[row].entries)
         shape = (len(rows), *first.shape)
-        self.writer.expansion.known[name] = Array(shape, entries)
-        self.views.append(View(name, shape, entries, first.equation, first.text))
+        known[name] = Array(shape, entries)
+        self.writer.rows[name] = rows
+        equation = read_formula(first.text or "", known, stems, "t").formula
+        self.views.append(View(name, shape, entries, equation, first.text, rows))
         return name
 
     # --- the layer -----------------------------------------------------------------------------------
@@ -337,6 +359,7 @@ class Making:
             kind=kind,
             fan_in=count(self.below.shape),
             shape=array.shape,
+            handed=out,
             outputs=outputs,
             parameters=tuple(self.parameters),
             lines=self.of_samples or (tuple(self.lines),),
@@ -366,9 +389,10 @@ def as_output(layer: ArrayLayer, names: Sequence[str], view: str) -> ArrayLayer:
     def renamed(formula: Formula) -> Formula:
         return rename(formula, lambda name: new.get(name, name))
 
-    own = next(each.name for each in layer.views if each.entries[0] == Name(layer.outputs[0]))
+    own = layer.handed
     return replace(
         layer,
+        handed=view,
         outputs=tuple(names),
         lines=tuple(
             tuple(replace(line, name=new.get(line.name, line.name)) for line in each)

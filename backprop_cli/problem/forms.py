@@ -120,7 +120,8 @@ class ArrayLayer:
     kind: str
     fan_in: int
     shape: Shape  # of what is handed on
-    outputs: tuple[str, ...]  # what is handed on, row by row
+    handed: str  # the array that is handed on
+    outputs: tuple[str, ...]  # its entries, row by row
     parameters: tuple[Parameter, ...]
     lines: tuple[tuple[Line, ...], ...]
     places: tuple[str, ...]

@@ -174,7 +174,7 @@ def _convolution(levels: int) -> Callable[[Making, Mapping[str, Any]], str]:
         kernels = shape[0]
         use = _one_activation(made, settings)
         made.places += _places(made, "channel", kernels)
-        made.split = kernels > 1
+        made.split, made.alone = kernels > 1, kernels == 1
         w = made.parameter("w", shape, values, "weight")
         read = read_biases(
             made.own.get("biases"), made.at, kernels, count(shape[1:]), None in values, "channel"
@@ -184,13 +184,9 @@ def _convolution(levels: int) -> Callable[[Making, Mapping[str, Any]], str]:
         options = (f", stride={stride}" if stride > 1 else "") + (
             f", padding={padding}" if padding else ""
         )
-        text = f"conv{levels}d({x}, {w if kernels > 1 else _of_first(w)}{options})"
+        text = f"conv{levels}d({x}, {w}{options})"
         if b is not None and made.shape(b):
-            b = (
-                f"reshape({b}, {', '.join(map(str, (kernels, *(1,) * levels)))})"
-                if made.split
-                else _of_first(b)
-            )
+            b = f"reshape({b}, {', '.join(map(str, (kernels, *(1,) * levels)))})"
         text += f" + {b}" if b else ""
         return _activated(made, text, use)
 
@@ -476,8 +472,10 @@ class _Recurrence:
                 self._equation(name, time, text)
         times = range(1, self.times + 1)
         letters = [each for gate in cell.gates for each in (f"z{gate.letter}", gate.letter or "a")]
-        for name in (*letters, *(name for name, _ in cell.equations)):
-            made.stacked(name, times)
+        calculated = (*letters, *(name for name, _ in cell.equations))
+        stems = (made.below.name, *map(made.name, calculated))
+        for name in calculated:
+            made.stacked(name, times, stems)
         return made.name("a") if self.settings["returns"] == "all" else made.name("a", self.times)
 
     def _sum(self, gate: Gate) -> str:

@@ -134,7 +134,7 @@ def _handed(index: int, layer: AnyLayer) -> Handed | None:
     if isinstance(layer, Layer):
         return _units(index, layer.units, "h" if layer.hands_on_more else "a")
     giver = f"layer {index} gives"
-    return Handed(f"a{index}", layer.shape, layer.outputs, giver, layer.axes)
+    return Handed(layer.handed, layer.shape, layer.outputs, giver, layer.axes)
 
 
 def _kind(at: LayerPlace, below: Handed | None) -> LayerKind | None:

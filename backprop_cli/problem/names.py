@@ -247,12 +247,16 @@ class NetworkNames:
 
     def arrays(self) -> Mapping[str, tuple[str, ...]]:
         """What the name of an array stands for: its entries."""
-        return {
-            view.name: tuple(entry.name for entry in view.entries if isinstance(entry, Name))
-            for layer in self.network.layers
-            if isinstance(layer, ArrayLayer)
-            for view in layer.views
-        }
+        found: dict[str, tuple[str, ...]] = {}
+        for layer in self.network.layers:
+            if isinstance(layer, ArrayLayer):
+                for each in layer.parameters:
+                    letters = each.name.partition("_")[0]
+                    found[letters] = (*found.get(letters, ()), each.name)
+                for view in layer.views:
+                    names = [entry.name for entry in view.entries if isinstance(entry, Name)]
+                    found[view.name] = tuple(names)
+        return found
 
     def calculated(self) -> tuple[str, ...]:
         """z and a of every unit (one line for both where they are merged), layer by layer."""

@@ -308,6 +308,17 @@ def _share(numerator: int, m: int) -> Formula:
     return top if share.denominator == 1 else Quotient(top, Number(str(share.denominator)))
 
 
+def loss_of_arrays(
+    rule: LossRule, output: Formula, target: Formula, options: Mapping[str, Number]
+) -> Formula:
+    """The whole loss of an array of outputs, entry by entry, as a formula between arrays."""
+    values: dict[str, Formula] = {**signed(rule.with_options(options)), "y": target, "yhat": output}
+    term = instantiate(rule.term_text, values)
+    whole: Formula = Call("mean" if rule.per_output else "sum", (term,))
+    whole = negative(whole) if rule.minus else whole
+    return whole if rule.factor is None else product(rule.factor, whole)
+
+
 def loss_formula(
     rule: LossRule,
     outputs: Sequence[Formula | str],

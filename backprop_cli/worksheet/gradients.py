@@ -93,10 +93,17 @@ def _groups(sheet: Sheet, steps: Sequence[Step]) -> Iterator[tuple[str, list[Ste
     """The steps of each unit together, and of a bias that a layer shares; what belongs to none
     stays in one group."""
 
+    places: dict[str, int] = {}
+    if sheet.graph.arrays:  # the parameters of an array in the order of the array
+        places = {name: place for place, name in enumerate(sheet.graph.leaf, 1)}
+
     def key(step: Step) -> tuple[int, int]:
         return (-step.unit.layer, step.unit.index) if step.unit else (0, 0)
 
-    for _, group in groupby(sorted(steps, key=key), key):
+    def in_order(step: Step) -> tuple[int, ...]:
+        return (*key(step), places.get(step.of or "", 0) if step.unit else 0)
+
+    for _, group in groupby(sorted(steps, key=in_order), key):
         own = list(group)
         yield own[0].unit.title if own[0].unit else "", own
 

@@ -14,12 +14,25 @@ from autograd import grad
 from numpy import testing
 from test_array_gradients import numbers, softmax, values_of
 
+from backprop_cli.arrays.array import entry_names
 from backprop_cli.problem.layer_kinds import KINDS, ROWS
 from backprop_cli.problem.read import read_problem
 from backprop_cli.run import solve
+from backprop_cli.worksheet.sheet import DEFAULT, Sheet
 from backprop_cli.worksheet.solution_json import solution_data
 
 PROBLEMS = Path(__file__).parents[2] / "problems"
+
+
+FILES = {
+    path.stem: yaml.safe_load(path.read_text(encoding="utf-8"))
+    for path in sorted(PROBLEMS.glob("*.yaml"))
+}
+OF_KINDS = {
+    name: problem
+    for name, problem in FILES.items()
+    if any("kind" in layer for layer in problem.get("layers", []))
+}
 
 
 def sigmoid(x):
@@ -45,6 +58,13 @@ def file(layers, inputs, targets, **more):
 
 def solved(layers, inputs, targets, **more):
     return solution_data(solve(read_problem("t.yaml", file(layers, inputs, targets, **more))))
+
+
+def slopes_of(data, name, shape):
+    """∂L/∂ the entries of an array by their names; 0 where there is no step."""
+    values = {step["name"]: step["value"] for step in data["steps"]}
+    found = [values.get(f"dL/d{entry}", 0.0) for entry in entry_names(name, shape)]
+    return np.reshape(np.array(found, dtype=float), shape)
 
 
 # --- the same in NumPy -----------------------------------------------------------------------------
@@ -202,10 +222,8 @@ def agrees(layers, inputs, targets, **more):
     testing.assert_allclose(data["losses"][0], loss(layers, p, x, y)[0], rtol=1e-9)
     slopes = grad(lambda p: loss(layers, p, x, y)[0])(p)
     for name, slope in slopes.items():
-        testing.assert_allclose(
-            np.reshape(values_of(data, f"dL/d{name}"), slope.shape), slope, rtol=1e-9, atol=1e-12,
-            err_msg=name,
-        )  # fmt: skip
+        found = slopes_of(data, name, slope.shape)
+        testing.assert_allclose(found, slope, rtol=1e-9, atol=1e-12, err_msg=name)
     return data
 
 
@@ -368,22 +386,34 @@ def test_the_layers_of_a_deep_net_go_on_from_each_other():
     agrees(layers, numbers((5, 5), draw), numbers((len(layers[-1]["weights"]),), draw))
 
 
+def entry_by_entry(problem):
+    """The gradients of arrays for which a sheet knows no rule."""
+    run = solve(problem)
+    gradients = Sheet(run, run.iterations[0], DEFAULT).array_rules.gradients
+    assert gradients
+    return [each.name for each in gradients if each.formula is None]
+
+
+@pytest.mark.parametrize("name", OF_KINDS)
+def test_every_rule_between_arrays_holds(name):
+    """A sheet says each gradient as a rule, none entry by entry."""
+    assert entry_by_entry(read_problem(PROBLEMS / f"{name}.yaml")) == []
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("kind", [*LETTERS, "conv1d", "conv2d"])
+def test_every_rule_between_arrays_holds_at_random(kind, seed):
+    draw = random.Random(seed)
+    net = sequence(draw, kind) if kind in LETTERS else convolution(draw, int(kind[4]))
+    assert entry_by_entry(read_problem("t.yaml", file(*net))) == []
+
+
 def test_every_kind_has_an_oracle_here():
     assert NUMPY.keys() == KINDS.keys()
     assert [row.name for row in ROWS] == list(KINDS)
 
 
 # --- the shipped problems ------------------------------------------------------------------------------
-
-FILES = {
-    path.stem: yaml.safe_load(path.read_text(encoding="utf-8"))
-    for path in sorted(PROBLEMS.glob("*.yaml"))
-}
-OF_KINDS = {
-    name: problem
-    for name, problem in FILES.items()
-    if any("kind" in layer for layer in problem.get("layers", []))
-}
 
 
 @pytest.mark.parametrize("name", [name for name in OF_KINDS if "targets" in OF_KINDS[name]])
@@ -418,8 +448,8 @@ def test_a_convolution_with_the_gradient_of_its_output_given():
     x, g = np.array(problem["inputs"]), np.array(problem["upstream"]["yhat"])
     k = np.array(problem["layers"][0]["kernels"][0])
     slopes = [[np.sum(x[i : i + 2, j : j + 2] * g) for j in range(2)] for i in range(2)]
-    assert values_of(data, "dL/dw1").tolist() == [slopes]
-    assert values_of(data, "dL/db1").tolist() == [np.sum(g)]
+    assert values_of(data, "dL/dw1").tolist() == slopes
+    assert slopes_of(data, "b1", (1,)).tolist() == [np.sum(g)]
     rim, turned = np.pad(g, 1), k[::-1, ::-1]
     image = [[np.sum(rim[i : i + 2, j : j + 2] * turned) for j in range(3)] for i in range(3)]
     assert values_of(data, "dL/dx").tolist() == image
@@ -514,7 +544,7 @@ def test_convolutions_against_pytorch_where_it_is_installed(levels, seed):
     data = solved(layers, inputs, targets.tolist(), with_respect_to=["w1", "b1", "x"])
     testing.assert_allclose(data["losses"][0], loss.item(), rtol=1e-9)
     for name, tensor in (("w1", w), ("b1", b), ("x", x)):
-        found = np.reshape(values_of(data, f"dL/d{name}"), tuple(tensor.shape))
+        found = slopes_of(data, name, tuple(tensor.shape))
         testing.assert_allclose(found, tensor.grad.numpy(), rtol=1e-9, atol=1e-12)
 
 
@@ -639,7 +669,7 @@ def test_a_residual_block_of_convolutions_and_a_mask_over_an_image():
 
     testing.assert_allclose(data["losses"][0], net(p), rtol=1e-9)
     for name, slope in grad(net)(p).items():
-        testing.assert_allclose(values_of(data, f"dL/d{name}"), slope, rtol=1e-9, atol=1e-12)
+        testing.assert_allclose(slopes_of(data, name, slope.shape), slope, rtol=1e-9, atol=1e-12)
     names = {step["name"] for step in data["steps"]}
     assert {"h1_1_1", "r1_1_2", "h3_4_4"} <= names
 
@@ -658,4 +688,4 @@ def test_a_skip_behind_a_recurrence():
     p = {"w": np.array(layer["weights"]), "u": np.array(layer["recurrent"])}
     testing.assert_allclose(data["losses"][0], net(p), rtol=1e-9)
     for letter, slope in grad(net)(p).items():
-        testing.assert_allclose(values_of(data, f"dL/d{letter}1"), slope, rtol=1e-9, atol=1e-12)
+        testing.assert_allclose(slopes_of(data, f"{letter}1", slope.shape), slope, rtol=1e-9)
