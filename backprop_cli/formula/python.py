@@ -9,8 +9,10 @@ names all begin with `f_`.
 from __future__ import annotations
 
 import math
+import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial, reduce
 from types import MappingProxyType
 from typing import Any, assert_never
 
@@ -66,7 +68,7 @@ _HELPERS: Mapping[str, object] = MappingProxyType(
         "f_divide": divide,
         "f_power": float_power,
         "f_times_logarithm": times_logarithm,
-        "f_sum": sum,
+        "f_sum": partial(reduce, operator.add),  # `sum` is another one from Python 3.12 on
         "f_product": math.prod,
         "f_math_exp": math.exp,
         "f_math_sqrt": math.sqrt,
@@ -257,7 +259,7 @@ def once(written: str) -> tuple[str, str]:
 
 def _inline(function: str, arguments: Sequence[str]) -> str | None:
     """A short definition written out, which saves a call. None where a call is what is needed."""
-    body = _short(function) if len(arguments) == 1 else None
+    body = short(function) if len(arguments) == 1 else None
     if body is None:
         return None
     [written] = arguments
@@ -271,7 +273,7 @@ def _inline(function: str, arguments: Sequence[str]) -> str | None:
 
 
 @derived
-def _short(function: str) -> Formula | None:
+def short(function: str) -> Formula | None:
     """The definition of a function of u0 where it is short, defined by functions that are not, and
     nan where u0 is (a slope need not be: then the loss is)."""
     from backprop_cli.formula.defined import defined

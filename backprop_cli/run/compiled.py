@@ -10,22 +10,20 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence, Set
+from importlib.util import find_spec
 from math import gcd
 from typing import TypeAlias, cast
 
 from backprop_cli.formula import python
-from backprop_cli.formula.build import ZERO, children, names_in, negative, rebuild, rename, total
-from backprop_cli.formula.defined import bends
+from backprop_cli.formula.build import children, names_in, rebuild, rename
 from backprop_cli.formula.evaluate import as_float
 from backprop_cli.formula.nodes import (
-    Call,
     Comparison,
     Conditional,
     Formula,
     Name,
     Negative,
     Number,
-    Sum,
 )
 from backprop_cli.graph.expand import expand
 from backprop_cli.graph.step import Graph
@@ -34,6 +32,7 @@ from backprop_cli.run.batches import Builder, batch_of, batch_size
 from backprop_cli.run.evaluation import clock_value, evaluate_steps, is_clock, stop_if_not_finite
 from backprop_cli.run.losses import Losses
 from backprop_cli.run.model import Stop, Value, Values
+from backprop_cli.run.settled import NEAR, ROUNDING, settled, size_of
 
 Loop = Callable[
     [Sequence[float], Sequence[Sequence[float]], int, int, Callable[[float], None]],
@@ -45,11 +44,8 @@ Settled: TypeAlias = tuple[str, Formula, Formula | None]
 """A name, what it is calculated by, and what decides whether it is 0, if anything does."""
 
 PROGRESS_EVERY = 20_000
-NEAR = 0.01
-"""Only so near to a kink is it asked whether a number is on it."""
-ROUNDING = 2.0**-42
-"""A sum that is no larger than this share of its terms is 0: a rounding error away from a kink is
-on it."""
+FEWEST_STEPS = 1_000
+"""With fewer steps straight-line code is quicker than arrays, and soon built."""
 
 
 def run_on(
@@ -75,7 +71,7 @@ def run_on(
     names = _state_names(graph)
     state: Sequence[float] = [as_float(_known(carried[name])) for name in names]
     batches = [_given(expanded) for expanded in _cycle(problem)]
-    loop = compile_updates(graph, single=len(batches) == 1)
+    loop = _loop(graph, single=len(batches) == 1)
     waiting = [] if look is None else list(pauses)
     while done < wanted:
         if look is not None and waiting and waiting[0] == done + 1:
@@ -102,6 +98,18 @@ def run_on(
     return {**carried, **dict(zip(names, state, strict=True))}, None
 
 
+def _loop(graph: Graph, *, single: bool) -> Loop:
+    """The loop over updates: for many steps with NumPy, if it is there. The results are the same to
+    the last bit."""
+    steps = needed(graph)
+    if len(steps) >= FEWEST_STEPS and find_spec("numpy") is not None:
+        from backprop_cli.run.vectorized import Vectorized, grouped
+
+        if (groups := grouped(graph, steps)) is not None:
+            return Vectorized(graph, groups, _state_names(graph), _given_names(graph)).updates
+    return compile_updates(graph, single=single)
+
+
 def _known(value: Value | None) -> Value:
     assert value is not None
     return value
@@ -113,6 +121,10 @@ def _state_names(graph: Graph) -> list[str]:
         for leaf in graph.leaves
         if leaf.kind in ("parameter", "state") and not is_clock(leaf)
     ]
+
+
+def _given_names(graph: Graph) -> list[str]:
+    return [leaf.name for leaf in graph.leaves if leaf.kind in ("input", "target")]
 
 
 def _given(graph: Graph) -> tuple[float, ...]:
@@ -145,18 +157,23 @@ def update_source(graph: Graph, *, single: bool = False) -> str:
         return identifiers.setdefault(name, f"v{len(identifiers)}")
 
     state = _state_names(graph)
-    given = [leaf.name for leaf in graph.leaves if leaf.kind in ("input", "target")]
+    given = _given_names(graph)
     constants = {
         identifier(leaf.name): as_float(_known(leaf.value))
         for leaf in graph.leaves
         if leaf.kind == "constant"
     }
     clocks = [leaf.name for leaf in graph.leaves if is_clock(leaf)]
-    fixed, settled = _once(
-        _settled(_needed(graph)), {leaf.name for leaf in graph.leaves if leaf.kind == "constant"}
+    lines, deciding = settled(needed(graph))
+    fixed, steps = _once(
+        [
+            (name, formula, size_of(formula) if name in deciding else None)
+            for name, formula in lines
+        ],
+        {leaf.name for leaf in graph.leaves if leaf.kind == "constant"},
     )
     take = f"{_tuple(map(identifier, given))} = batches"
-    lines = [
+    source = [
         "def updates(state, batches, done, wanted, record):",
         f"    {_tuple(map(identifier, state))} = state",
         *(f"    {key} = {python.literal(value)}" for key, value in constants.items()),
@@ -166,24 +183,24 @@ def update_source(graph: Graph, *, single: bool = False) -> str:
         *(() if single else (f"        {take}[done % count]",)),
         *(f"        {identifier(name)} = done + 1.0" for name in clocks),
     ]
-    for name, formula, decides in settled:
+    for name, formula, decides in steps:
         written = python.write(formula, identifier)
-        lines.append(f"        {identifier(name)} = {written}")
+        source.append(f"        {identifier(name)} = {written}")
         if decides is not None:
             found, size = identifier(name), python.write(decides, identifier)
-            lines.append(
+            source.append(
                 f"        if {-NEAR} < {found} < {NEAR} and abs({found}) <= {ROUNDING}*{size}:"
             )
-            lines.append(f"            {found} = 0.0")
+            source.append(f"            {found} = 0.0")
     news = [identifier(graph.carried.get(name, name)) for name in state]
     if graph.losses:
         loss = identifier(graph.output)
-        lines += _left_if_not_finite([loss, *news], f"done, {_tuple(map(identifier, state))}")
-        lines.append(f"        record({loss})")
-    lines.append(f"        {_tuple(map(identifier, state))} = {_tuple(news)}")
-    lines.append("        done += 1")
-    lines.append(f"    return done, {_tuple(map(identifier, state))}")
-    return "\n".join(lines) + "\n"
+        source += _left_if_not_finite([loss, *news], f"done, {_tuple(map(identifier, state))}")
+        source.append(f"        record({loss})")
+    source.append(f"        {_tuple(map(identifier, state))} = {_tuple(news)}")
+    source.append("        done += 1")
+    source.append(f"    return done, {_tuple(map(identifier, state))}")
+    return "\n".join(source) + "\n"
 
 
 def _left_if_not_finite(watched: Sequence[str], result: str) -> list[str]:
@@ -212,47 +229,6 @@ def _all_finite(values: Sequence[float]) -> bool:
 def _tuple(names: Iterable[str]) -> str:
     parts = list(names)
     return "(" + ", ".join(parts) + ("," if len(parts) == 1 else "") + ")" if parts else "()"
-
-
-def _settled(
-    steps: Sequence[tuple[str, Formula]],
-) -> list[Settled]:
-    """The steps, and for a sum whose sign decides something the size of its terms.
-
-    A sum inside a formula gets a line of its own, as does the difference that a comparison asks
-    for.
-    """
-    deciding: dict[str, None] = {}
-    lifted: dict[Formula, str] = {}
-
-    def lift(part: Formula, own: list[tuple[str, Formula]]) -> Formula:
-        if isinstance(part, Comparison) and part.right != ZERO:
-            part = Comparison(total(part.left, negative(part.right)), part.relation, ZERO)
-        part = rebuild(part, lambda inner: lift(inner, own))
-        if isinstance(part, Call) and part.arguments and part.arguments[0] in bends(part):
-            first, *rest = part.arguments
-            return Call(part.function, (decide(first, own), *rest))
-        if isinstance(part, Comparison) and part.right == ZERO:
-            return Comparison(decide(part.left, own), part.relation, ZERO)
-        return part
-
-    def decide(part: Formula, own: list[tuple[str, Formula]]) -> Formula:
-        if isinstance(part, Sum) and part not in lifted:
-            lifted[part] = f"sum {len(lifted)}"
-            own.append((lifted[part], part))
-        name = Name(lifted[part]) if isinstance(part, Sum) else part
-        if isinstance(name, Name):
-            deciding[name.name] = None
-        return name
-
-    found: list[tuple[str, Formula]] = []
-    for name, formula in steps:
-        own: list[tuple[str, Formula]] = []
-        changed = lift(formula, own)
-        found += [*own, (name, changed)]
-    return [
-        (name, formula, _size(formula) if name in deciding else None) for name, formula in found
-    ]
 
 
 def _once(
@@ -300,14 +276,7 @@ def _once(
     return fixed, done
 
 
-def _size(formula: Formula) -> Formula | None:
-    """How large the terms of a sum are together; None for what is no sum."""
-    if not isinstance(formula, Sum):
-        return None
-    return total(*(Call("abs", (term,)) for term in formula.terms))
-
-
-def _needed(graph: Graph) -> list[tuple[str, Formula]]:
+def needed(graph: Graph) -> list[tuple[str, Formula]]:
     """The steps that the loss and the new parameters depend on; what is only another name for an
     earlier quantity (∂L/∂b = ∂L/∂z) is written by that name."""
     formulas = {
@@ -317,16 +286,20 @@ def _needed(graph: Graph) -> list[tuple[str, Formula]]:
     wanted = set(graph.carried.values())
     if graph.losses:
         wanted.add(graph.output)
-    needed = set(wanted)
+    names: dict[str, tuple[str, ...]] = dict.fromkeys(wanted, ())
     for step in reversed(graph.steps):
-        if step.name in needed:
-            needed.update(names_in(formulas[step.name]))
+        if step.name in names:
+            names[step.name] = names_in(formulas[step.name])
+            for name in names[step.name]:
+                names.setdefault(name, ())
     same: dict[str, str] = {}
     found = []
     for step in graph.steps:
-        if step.name not in needed:
+        if step.name not in names:
             continue
-        formula = rename(formulas[step.name], lambda name: same.get(name, name))
+        formula = formulas[step.name]
+        if not same.keys().isdisjoint(names[step.name]):
+            formula = rename(formula, lambda name: same.get(name, name))
         if isinstance(formula, Name) and step.name not in wanted:
             same[step.name] = formula.name
         else:

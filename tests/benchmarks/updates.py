@@ -9,9 +9,11 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import pairwise
 from typing import Any
 
-from measure import SHEET, Row
+from measure import SHEET, Row, network, seconds
 
 UPDATES = 10_000
 FEW = 1_000
@@ -21,6 +23,7 @@ WEIGHTS = (
     ([[0.17, 0.29], [0.91, 0.08]], [0.05, 0.05], "sigmoid"),
     ([[0.61, 0.39]], [0.08], "sigmoid"),
 )
+LARGE, SAMPLES, ROUNDS = (30, 30, 10), 32, 100
 INPUTS, TARGET, RATE = (6.0, 2.0, 5.0), 1.0, 0.7
 
 
@@ -28,6 +31,7 @@ def measure() -> Iterator[Row]:
     ours, whole, final = _ours()
     yield Row("one update", ours * 1e6, " µs")
     yield Row(f"one of {UPDATES} updates, reading and building included", whole * 1e6, " µs")
+    yield from _large()
     graph, check = _scalar_graph(FEW)
     yield Row("micrograd's way: one update", graph * 1e6, " µs")
     yield Row("micrograd's way against ours", graph / ours, " times", 20, "at least")
@@ -44,6 +48,53 @@ def measure() -> Iterator[Row]:
     yield Row("PyTorch eager against ours, all included", eager / whole, " times", 40, "at least")
     yield Row("same first weight after so many updates", abs(check - _weight(FEW)), "", 1e-9)
     del final
+
+
+def _large() -> Iterator[Row]:
+    """A batch of a larger network: on arrays, in straight lines, and as one writes it in NumPy."""
+    from backprop_cli.problem.read import read_problem
+    from backprop_cli.run import compiled
+    from backprop_cli.run.batches import Builder
+    from backprop_cli.run.evaluation import initial_values
+
+    try:
+        import numpy
+    except ImportError:
+        yield Row("a batch with NumPy", None, note="NumPy is not installed")
+        return
+    graph = Builder(read_problem("large.yaml", network(*LARGE, samples=SAMPLES))).update(1)
+    values = initial_values(graph)
+    state = [float(values[name] or 0) for name in compiled._state_names(graph)]
+    batches = [compiled._given(graph)]
+    took = []
+    for loop in (compiled._loop(graph, single=True), compiled.compile_updates(graph, single=True)):
+        work = partial(loop, state, batches, 0, ROUNDS, lambda loss: None)
+        took.append(seconds(work) / ROUNDS)
+    by_hand = seconds(partial(_by_hand, numpy)) / ROUNDS
+    what = f"one update of {'-'.join(map(str, LARGE))}, {SAMPLES} samples"
+    yield Row(what, took[0] * 1e6, " µs")
+    yield Row("straight-line code against arrays", took[1] / took[0], " times", 3, "at least")
+    yield Row(
+        "arrays against NumPy by hand, e^x and sums in any order", took[0] / by_hand, " times"
+    )
+
+
+def _by_hand(numpy: Any) -> None:
+    draw = numpy.random.default_rng(0)
+    weights = [draw.normal(size=(units, inputs)) for inputs, units in pairwise(LARGE)]
+    biases = [draw.normal(size=units) for units in LARGE[1:]]
+    inputs, targets = draw.normal(size=(SAMPLES, LARGE[0])), draw.normal(size=(SAMPLES, LARGE[-1]))
+    for _ in range(ROUNDS):
+        signals = [inputs]
+        for table, row in zip(weights, biases, strict=True):
+            signals.append(1 / (1 + numpy.exp(-(signals[-1] @ table.T + row))))
+        float((0.5 * (signals[-1] - targets) ** 2).sum(axis=1).mean())
+        delta = (signals[-1] - targets) * signals[-1] * (1 - signals[-1]) / SAMPLES
+        for layer in reversed(range(len(weights))):
+            below, table = signals[layer], weights[layer]
+            weights[layer] = table - RATE * delta.T @ below
+            biases[layer] = biases[layer] - RATE * delta.sum(axis=0)
+            delta = (delta @ table) * below * (1 - below)
 
 
 def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
