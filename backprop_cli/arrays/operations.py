@@ -753,6 +753,45 @@ def _convolved(levels: int) -> Apply:
     return apply
 
 
+def _conv_transpose(shop: Workshop, given: Arguments) -> Array:
+    """Each pixel, times the kernel, is added to the result where its window starts."""
+    image, kernel = given.values[:2]
+    stride = _strided(given, 2)
+    padding = given.whole("padding" if "padding" in given.keywords else 3, 0)
+    channels, front = image.shape[:-2], kernel.shape[:-2]
+    if len(image.shape) not in (2, 3) or len(front) != 2 * len(channels):
+        raise ArrayError(
+            "`conv_transpose2d` takes an image of rows and columns and one kernel of rows and "
+            "columns, or channels of both (kernels: input channel, output channel, rows, columns); "
+            f"these are {shape_text(image.shape)} and {shape_text(kernel.shape)}"
+        )
+    if channels and front[:1] != channels:
+        raise ArrayError(
+            f"there are {channels[0]} input channels, and the kernels have {front[0]}: their first "
+            "level is the input channel here"
+        )
+    outputs, window = front[1:], kernel.shape[-2:]
+    out = tuple(
+        (size - 1) * stride + width - 2 * padding
+        for size, width in zip(image.shape[-2:], window, strict=True)
+    )
+    if min(out) < 1:
+        raise ArrayError(f"with {padding} taken off around it nothing is left of the result")
+    weight = count(channels) * count(window) * (image.weight + kernel.weight + 1) + 1
+    shop.charge(count((*outputs, *out)), weight)
+    terms: dict[tuple[int, ...], list[Formula]] = {at: [] for at in places((*outputs, *out))}
+    for place in places(image.shape):
+        channel, corner = place[: len(channels)], place[len(channels) :]
+        for output in places(outputs):
+            for step in places(window):
+                at = tuple(c * stride + s - padding for c, s in zip(corner, step, strict=True))
+                if (found := terms.get((*output, *at))) is not None:
+                    own = kernel.at((*channel, *output, *step))
+                    found.append(times(own, image.at(place)))
+    entries = tuple(total(*each) for each in terms.values())
+    return Array((*outputs, *out), entries, weight)
+
+
 def _pooled(name: str, entry: Callable[[Sequence[Formula]], Formula]) -> Apply:
     def apply(shop: Workshop, given: Arguments) -> Array:
         image = given.values[0]
@@ -840,6 +879,9 @@ ROWS: tuple[Operation, ...] = (
               "∂L/∂k = x ∗ ∂L/∂C, ∂L/∂x = ∂L/∂C ∗full flip(k)", _convolved(1), 2, 4, ("stride", "padding")),
     Operation("conv2d", "conv2d(X, K, stride=1, padding=0)", "cross-correlation over an image, as frameworks have it",
               "∂L/∂K = X ∗ ∂L/∂C, ∂L/∂X = ∂L/∂C ∗full flip(K)", _convolved(2), 2, 4, ("stride", "padding")),
+    Operation("conv_transpose2d", "conv_transpose2d(X, K, stride=1, padding=0)",
+              "each pixel spreads the kernel: a convolution gone through backwards",
+              "∂L/∂X is conv2d(∂L/∂C, K), ∂L/∂K = ∂L/∂C ∗ X", _conv_transpose, 2, 4, ("stride", "padding")),
     Operation("max_pool", "max_pool(X, size, stride=size)", "the largest of each window",
               "∂L/∂C goes to where the largest came from", _pooled("max_pool", _extreme("max")), 1, 3, ("size", "stride")),
     Operation("avg_pool", "avg_pool(X, size, stride=size)", "the mean of each window",

@@ -182,8 +182,10 @@ class ArrayRules:
         if not shares and all(value in (0, None) for value in truth):
             formula = Call("zeros", tuple(map(number, view.shape))) if view.shape else ZERO
         grid = None if formula is None else self.evaluator.value(formula)
+        short = None if formula is None else self._short(loss, view, shares)
         if grid is not None and not self._holds(grid, view, truth, shares):
-            formula = grid = None
+            # At extremes what cancels has to be cancelled before there are numbers: ∞ · 0.
+            formula, grid = short, None if short is None else self.evaluator.value(short)
         else_ = [0.0] * len(truth) if grid is None else grid.values
         gradient = ArrayGradient(name, view, tuple(shares), formula, Grid(view.shape, else_))
         names = (each.name for each in gradient.view.entries if isinstance(each, Name))
@@ -193,7 +195,6 @@ class ArrayRules:
         )
         values = [own if value is None else value for own, value in zip(else_, truth, strict=True)]
         self.known[name] = Grid(view.shape, values)
-        short = None if formula is None else self._short(loss, view, shares)
         gradient = replace(gradient, values=self.known[name], short=short)
         self.found[view.name] = self.by_name[name] = gradient
         return gradient

@@ -23,7 +23,26 @@ def combined_slope(
     loss = graph.step[gradient.over or graph.output].applied
     if loss is not None and loss.targets:
         return _combined_by_table(graph, loss, gradient, step)
-    return _combined_by_algebra(gradient, known)
+    return _combined_in_part(graph, gradient, step, known) or _combined_by_algebra(gradient, known)
+
+
+def _combined_in_part(
+    graph: Graph, gradient: Step, step: Step, known: Mapping[str, Step]
+) -> Formula | None:
+    """Where the loss is a mean or a sum of such losses, as over the rows of a matrix: what comes
+    back to the one that compares these outputs, times ŷ − y."""
+    above = [known[link.upstream].links for link in gradient.links if link.upstream in known]
+    parts = {link.child for links in above for link in links}
+    if len(above) < len(gradient.links) or len(parts) != 1:
+        return None
+    part = graph.step[parts.pop()]
+    if part.applied is None or not part.applied.targets or above[0][0].weight != ONE:
+        return None
+    combined = _combined_by_table(graph, part.applied, gradient, step)
+    upstream = above[0][0].upstream
+    if combined is None or upstream is None:
+        return combined
+    return product(_as_number(upstream, known) or Name(upstream), combined)
 
 
 def _combined_by_algebra(gradient: Step, known: Mapping[str, Step]) -> Formula | None:

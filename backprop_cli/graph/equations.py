@@ -46,8 +46,9 @@ def expand_equations(problem: Problem, model: Equations, batch: tuple[int, ...])
     is_loss = problem.trains or model.output in LOSS_NAMES
     known = frozenset(model.given) | per_sample
     applied = in_equations(model.equations, known, model.output if is_loss else None)
-    if (loss := applied.get(model.output)) is not None and loss.targets:
-        applied[model.output] = replace(loss, sum_to_one=_sum_to_one(model, loss))
+    for name, loss in applied.items():
+        if loss.targets:
+            applied[name] = replace(loss, sum_to_one=_sum_to_one(model, loss))
     steps: list[Step] = []
     sample_outputs: list[str] = []
     for mark in marks:

@@ -39,14 +39,16 @@ def in_equations(
     equations: Mapping[str, Formula], given: frozenset[str], loss: str | None
 ) -> dict[str, Applied]:
     """What each equation applies: `given` holds what may be a target, `loss` is the equation that
-    is one. A softmax is one only where all of its outputs are there."""
+    is one. Of its parts, those that compare outputs of softmax or σ with targets are losses too. A
+    softmax is one only where all of its outputs are there."""
     found: dict[str, Applied] = {}
     for name, formula in equations.items():
         applied = None
-        if name == loss:
+        if name == loss or (loss is not None and _has_logarithm(formula)):
             targets = tuple(each for each in names_in(formula) if each in given)
             outputs = tuple(each for each in names_in(formula) if each in equations)
-            applied = _as_loss(formula, outputs, targets)
+            if name == loss or all(each in found for each in outputs):
+                applied = _loss_in(formula, outputs, targets)
         applied = applied or _as_activation(formula)
         if applied is not None:
             found[name] = applied
@@ -105,6 +107,30 @@ def _exponent(formula: Formula) -> Name | None:
             return z
         case _:
             return None
+
+
+def _has_logarithm(formula: Formula) -> bool:
+    waiting = [formula]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, Call) and part.function == "ln":
+            return True
+        waiting += children(part)
+    return False
+
+
+def _loss_in(
+    formula: Formula, outputs: tuple[str, ...], targets: tuple[str, ...]
+) -> Applied | None:
+    """A loss by whatever names: the rows of a batch are compared with the table once."""
+    own = {name: f"yhat_{at}" for at, name in enumerate(outputs)}
+    own |= {name: f"y_{at}" for at, name in enumerate(targets)}
+    plain = rename(formula, lambda name: own.get(name, name))
+    found = _as_loss(
+        plain, tuple(map(own.__getitem__, outputs)), tuple(map(own.__getitem__, targets))
+    )
+    back = {short: name for name, short in own.items()}
+    return None if found is None else renamed(found, lambda name: back.get(name, name))
 
 
 @lru_cache(maxsize=256)

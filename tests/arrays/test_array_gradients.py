@@ -94,6 +94,21 @@ def conv2d(x, k, stride=1, padding=0):
     return np.stack(out)
 
 
+def conv_transpose2d(x, k, stride=1, padding=0):
+    if x.ndim == 2:
+        return conv_transpose2d(x[None], k[None, None], stride, padding)[0]
+    h, w = k.shape[2:]
+    rows, columns = (x.shape[1] - 1) * stride + h, (x.shape[2] - 1) * stride + w
+    out = np.zeros((k.shape[1], rows, columns))
+    for c in range(x.shape[0]):
+        for i in range(x.shape[1]):
+            for j in range(x.shape[2]):
+                top, left = i * stride, j * stride
+                around = [(0, 0), (top, rows - top - h), (left, columns - left - w)]
+                out = out + np.pad(x[c, i, j] * k[c], around, mode="constant")
+    return out[:, padding : rows - padding, padding : columns - padding]
+
+
 def conv1d(x, k, stride=1, padding=0):
     x = padded(x, padding, 1)
     return np.stack(
@@ -182,6 +197,10 @@ CASES = {
     "conv1d wide": ("conv1d(A, B, stride=2, padding=1)", [(2, 5), (2, 2)], lambda a, b: conv1d(a, b, 2, 1)),
     "conv2d": ("conv2d(A, B)", [(4, 4), (2, 3)], lambda a, b: conv2d(a, b)[0]),
     "conv2d of channels": ("conv2d(A, B, 2, 1)", [(2, 3, 3), (2, 2, 2, 2)], lambda a, b: conv2d(a, b, 2, 1)),
+    "conv_transpose2d": ("conv_transpose2d(A, B, stride=2)", [(2, 3), (2, 2)],
+                         lambda a, b: conv_transpose2d(a, b, 2)),
+    "conv_transpose2d of channels": ("conv_transpose2d(A, B, 2, 1)", [(2, 2, 2), (2, 3, 3, 3)],
+                                     lambda a, b: conv_transpose2d(a, b, 2, 1)),
     "max_pool": ("max_pool(A, 2)", [(4, 4)], lambda a: windows(a, 2, 2, np.max)),
     "max_pool overlapping": ("max_pool(A * B, 2, stride=1)", [(3, 3), (3, 3)],
                              lambda a, b: windows(a * b, 2, 1, np.max)),
@@ -367,3 +386,21 @@ parameters: {S: [[1, 2], [3, 4]]}
     shares = expected * (np.array([3.0, 4.0]) - expected @ np.array([3.0, 4.0]))
     testing.assert_allclose(values_of(data, "dL/dS")[1], shares, rtol=1e-12)
     assert next(a for a in data["arrays"] if a["name"] == "M")["entries"][0] == ["M_1_1", "-inf"]
+
+
+def test_softmax_and_cross_entropy_over_rows_are_right_at_extreme_scores():
+    # −ln of a share e^(−1000): the loss of each row is the difference of its scores.
+    run = ran(
+        {"P": "softmax(Z)", "L": "cross_entropy(P, Y)"},
+        {"Y": [[0, 1], [1, 0], [0.5, 0.5]]},
+        {"Z": [[1000, 0], [0, 800], [0, 0]]},
+    )
+    data, rules = solution_data(run), rules_of(run)
+    testing.assert_allclose(values_of(data, "L_row"), [1000, 800, np.log(2)], rtol=1e-12)
+    expected = np.array([[1, -1], [-1, 1], [0, 0]]) / 3  # (P − Y)/N
+    testing.assert_allclose(values_of(data, "dL/dZ"), expected, rtol=1e-12, atol=1e-15)
+    (rule,) = (each for each in rules.gradients if each.name == "dL/dZ")
+    assert rule.short is not None
+    testing.assert_allclose(
+        rules.evaluator.value(rule.short).values, np.ravel(expected), rtol=1e-12
+    )
