@@ -51,8 +51,9 @@ def worksheet(
         bool, typer.Option("--answers", help="Write the answer file to fill in instead.")
     ] = False,
     form: Annotated[
-        Form, typer.Option("--form", help="Room for numbers, δ (delta) or matrices (matrix).")
-    ] = Form.REUSE,
+        Form | None,
+        typer.Option("--form", help="Room for numbers (reuse), δ (delta) or matrices (matrix)."),
+    ] = None,
     digits: Digits = None,
     format: SheetFormat = None,
     output: Output = None,
@@ -61,9 +62,9 @@ def worksheet(
     paper: PaperSize = Paper.A4,
 ) -> None:
     """The blank sheet to hand out, or the answer file to fill in."""
-    if form not in BLANK_FORMS:
-        raise UsageProblem("--form: a blank sheet is made for reuse, delta or matrix")
-    if answers and (digits is not None or form is not Form.REUSE):
+    if form is not None and form not in BLANK_FORMS:
+        raise UsageProblem("--form: a blank sheet is made for reuse, delta, matrix or scalar")
+    if answers and (digits is not None or form not in (None, Form.REUSE)):
         raise UsageProblem("--form and --digits are of the sheet, not of an answer file")
     chosen = answer_format(format, output) if answers else chosen_format(format, output, SHEETS)
     if not answers:
@@ -80,7 +81,9 @@ def worksheet(
     if answers:
         deliver(answers_template(run, cast("AnswerKind", chosen.name)), output)
         return
-    choices = Choices(form=BLANK_FORMS[form], digits=digits, pictures=chosen.pictured)
+    choices = Choices(
+        form=None if form is None else BLANK_FORMS[form], digits=digits, pictures=chosen.pictured
+    )
     deliver_document(
         lambda: blank(run, choices),
         chosen,

@@ -23,10 +23,11 @@ class Form(StrEnum):
     GATES = "gates"
 
 
-BLANK_FORMS: Mapping[Form, Literal["reuse", "delta", "matrix"]] = {
+BLANK_FORMS: Mapping[Form, Literal["reuse", "delta", "matrix", "scalar"]] = {
     Form.REUSE: "reuse",
     Form.DELTA: "delta",
     Form.MATRIX: "matrix",
+    Form.SCALAR: "scalar",
 }
 """What a blank sheet has room for."""
 

@@ -31,7 +31,8 @@ def _combined_in_part(
 ) -> Formula | None:
     """Where the loss is a mean or a sum of such losses, as over the rows of a matrix: what comes
     back to the one that compares these outputs, times ŷ − y."""
-    above = [known[link.upstream].links for link in gradient.links if link.upstream in known]
+    ups = [link.upstream for link in gradient.links if link.upstream is not None]
+    above = [known[each].links for each in ups if each in known]
     parts = {link.child for links in above for link in links}
     if len(above) < len(gradient.links) or len(parts) != 1:
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Collection, Container, Iterator
 from functools import partial
 
 from backprop_cli.arrays.array import View
@@ -23,6 +23,17 @@ def all_views(graph: Graph) -> Iterator[View]:
         found = _entries(view, lambda name: graph.carried.get(name, ""), graph.step)
         if found is not None:
             yield View(updated(view.name), view.shape, found)
+
+
+def whole_arrays(graph: Graph, names: Collection[str]) -> dict[str, View]:
+    """The array of each name whose array is among the names with all of its entries; of an array of
+    all times that one, not its rows."""
+    found: dict[str, View] = {}
+    for view in sorted(all_views(graph), key=lambda view: -len(view.entries)):
+        entries = [entry.name for entry in view.entries if isinstance(entry, Name)]
+        if view.shape and all(name in names and name not in found for name in entries):
+            found.update(dict.fromkeys(entries, view))
+    return found
 
 
 def gradient_views(graph: Graph) -> Iterator[View]:

@@ -55,6 +55,18 @@ def forward(sheet: Sheet) -> Iterator[Block]:
         yield step_table(sheet, steps)
 
 
+def rules(sheet: Sheet) -> Iterator[tuple[Inline, ...]]:
+    """The equations, as a blank sheet states them; what is the same in all samples once."""
+    graph = sheet.graph
+    sample = f"[{graph.batch[0]}]"
+    for view in graph.arrays:
+        if view.equation is None or view.rows:
+            continue
+        if "[" in view.name and not view.name.endswith(sample):
+            continue
+        yield (Relation(view.letter, "=", sheet.notation.letters(view.equation)),)
+
+
 ENTRYWISE = (
     "Functions and powers of an array are taken entry by entry; ⊙ multiplies entry by entry. "
     "Shapes are written as rows×columns."

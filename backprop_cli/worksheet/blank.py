@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Literal, TypeAlias, assert_never
 
@@ -22,11 +22,12 @@ from backprop_cli.formula.quantity import derivative_name, updated
 from backprop_cli.graph.layered import Layer, Layers, layers_of
 from backprop_cli.graph.step import Graph, Section, Step
 from backprop_cli.graph.update import optimizer_of
+from backprop_cli.graph.views import whole_arrays
 from backprop_cli.marking.asked import asked, points_of, updates_asked
 from backprop_cli.problem.model import Problem
 from backprop_cli.rules.optimizers import OPTIMIZERS
 from backprop_cli.run import Run, batch_size
-from backprop_cli.worksheet import given
+from backprop_cli.worksheet import array_sheet, given
 from backprop_cli.worksheet.diagram import MOST_DRAWN, diagram
 from backprop_cli.worksheet.document import (
     AnswerSpace,
@@ -83,7 +84,8 @@ def _blocks(run: Run, choices: Choices) -> Iterator[Block]:
     yield from given.what_is_given(first)
     if choices.pictures and len(first.graph.leaves) <= MOST_DRAWN:
         yield diagram(run, blank=True)
-    yield from map(Paragraph, rules(problem, first.graph))
+    arrays = first if first.in_arrays else None
+    yield from map(Paragraph, rules(problem, first.graph, arrays))
     for in_loss in (True, False):
         yield from penalised(first, in_loss=in_loss)
     how = _how_to_answer(problem, first)
@@ -110,13 +112,16 @@ def _how_to_answer(problem: Problem, sheet: Sheet) -> str:
     return text + " In an answer file, each answer goes under the name at its right."
 
 
-def rules(problem: Problem, graph: Graph) -> Iterator[Line]:
-    """Which activations, loss and update the sheet is about: a blank sheet has no formulas."""
+def rules(problem: Problem, graph: Graph, in_arrays: Sheet | None = None) -> Iterator[Line]:
+    """Which activations, loss and update the sheet is about: a blank sheet has no formulas.
+    `in_arrays` is the sheet, where it is written in the arrays of its equations."""
     if graph.units:
         yield from _layer_rules(graph)
         if isinstance(arrays := layers_of(graph), Layers):
             for layer in arrays.layers:
                 yield from _extras(arrays, layer)
+    elif in_arrays is not None:
+        yield from array_sheet.rules(in_arrays)
     else:
         for step in graph.section("forward", "loss"):
             if step.sample in (None, graph.batch[0]) and step.kind in ("equation", "loss"):
@@ -245,6 +250,7 @@ def _rooms(sheet: Sheet) -> list[Room]:
     lines = DERIVATION_LINES if sheet.symbolic else 1
     form = sheet.choices.form
     within = layer_matrices(sheet) if form == "matrix" else {}
+    arrays = whole_arrays(sheet.graph, {step.name for step in wanted}) if sheet.in_arrays else {}
     steps = list(wanted)
     if form in ("delta", "matrix"):
         names = {step.name for step in wanted} | {delta.name for delta in deltas(sheet.graph)}
@@ -257,6 +263,11 @@ def _rooms(sheet: Sheet) -> list[Room]:
     for step in steps:
         points = points_of(problem.marking, step) if step.name in marked else 0.0
         key, space = step.name, AnswerSpace(Name(step.name), step.name, lines)
+        if (view := arrays.get(step.name)) is not None:
+            rows = len(view.entries) // view.shape[-1] if len(view.shape) > 1 else view.shape[0]
+            sizes = "×".join(map(str, view.shape if len(view.shape) > 1 else (*view.shape, 1)))
+            key = view.name
+            space = AnswerSpace(view.letter, f"{view.name} ({sizes})", rows * lines)
         if step.name in within:
             left, rows, columns = within[step.name]
             key, space = left.name, AnswerSpace(left, f"{rows}×{columns}", rows * lines)
@@ -310,11 +321,15 @@ def answers_template(run: Run, kind: AnswerKind = "yaml") -> str:
         [step.name for step in asked(problem, iteration.graph, iteration.values)]
         for iteration in run.iterations[:count]
     ]
+    whole = [
+        _with_arrays(iteration.graph, names)
+        for iteration, names in zip(run.iterations, updates, strict=False)
+    ]
     match kind:
         case "yaml":
-            return _yaml_template(run, updates)
+            return _yaml_template(run, whole)
         case "json":
-            blank_ones = [dict.fromkeys(names) for names in updates]
+            blank_ones = [dict.fromkeys(names) for names in whole]
             body = {"iterations": blank_ones} if count > 1 else {"answers": blank_ones[0]}
             return json_text({"student": None, **body})
         case "csv":
@@ -323,22 +338,40 @@ def answers_template(run: Run, kind: AnswerKind = "yaml") -> str:
             assert_never(kind)
 
 
-def _yaml_template(run: Run, updates: Sequence[Sequence[str]]) -> str:
+def _with_arrays(graph: Graph, names: Sequence[str]) -> dict[str, str]:
+    """What is asked, whole arrays by their names, and what a comment says of it: its shape."""
+    arrays = whole_arrays(graph, set(names))
+    found: dict[str, str] = {}
+    for name in names:
+        view = arrays.get(name)
+        found[name if view is None else view.name] = (
+            "" if view is None else f"  # {'×'.join(map(str, view.shape))}"
+        )
+    return found
+
+
+def _yaml_template(run: Run, updates: Sequence[Mapping[str, str]]) -> str:
     title = " ".join(run.problem.title.split())
     symbolic = Sheet(run, run.iterations[0], DEFAULT).symbolic
     lines = [f"# Answers to: {printable(title)}", EXPRESSIONS if symbolic else NUMBERS, "student:"]
     if len(updates) == 1:
         lines.append("answers:")
-        lines += [f"  {name}:" for name in updates[0]]
+        lines += [f"  {name}:{comment}" for name, comment in updates[0].items()]
     else:
         lines.append("iterations:")
         for names in updates:
             starts = ["  - ", *["    "] * (len(names) - 1)]
-            lines += [f"{start}{name}:" for start, name in zip(starts, names, strict=False)]
+            lines += [
+                f"{start}{name}:{comment}"
+                for start, (name, comment) in zip(starts, names.items(), strict=False)
+            ]
+    if any(comment for names in updates for comment in names.values()):
+        lines.insert(2, ARRAYS)
     return "\n".join(lines) + "\n"
 
 
 NUMBERS = "# An answer is a number, a formula in the names of the sheet, or [formula, number]."
+ARRAYS = "# An array is a list of its rows: [[1, 0.5], [0, 2]]; a vector a list of numbers."
 EXPRESSIONS = "# An answer is a formula in the names of the sheet."
 
 

@@ -7,10 +7,11 @@ from typing import Any
 from backprop_cli.diagnostics import json_text
 from backprop_cli.formula import latex, unicode
 from backprop_cli.formula.nodes import Name
+from backprop_cli.graph.views import whole_arrays
 from backprop_cli.marking.asked import asked, points_of, updates_asked
 from backprop_cli.run import Run
 from backprop_cli.worksheet.sheet import spelling_of
-from backprop_cli.worksheet.solution_json import number, sample_of
+from backprop_cli.worksheet.solution_json import arrays_of, number, sample_of
 
 FORMAT = "backprop-worksheet/1"
 
@@ -39,6 +40,11 @@ def blank_data(run: Run) -> dict[str, Any]:
                 }
             )
     first = run.iterations[0]
+    names = {str(entry["name"]) for entry in entries}
+    arrays = dict.fromkeys(
+        view.name for view in whole_arrays(run.iterations[0].graph, names).values()
+    )
+    more = {"arrays": [each for each in arrays_of(run) if each["name"] in arrays]} if arrays else {}
     return {
         "format": FORMAT,
         "title": problem.title,
@@ -48,5 +54,6 @@ def blank_data(run: Run) -> dict[str, Any]:
             for leaf in first.graph.leaves
         },
         "asked": entries,
+        **more,
         "points": sum(entry["points"] for entry in entries),
     }

@@ -39,7 +39,7 @@ def solution_data(run: Run, choices: Choices = DEFAULT) -> dict[str, Any]:
         "losses": [number(value) for value in run.losses],
         "parameters": {"initial": _numbers(run.initial), "final": _numbers(run.final)},
     }
-    if arrays := _arrays(run):
+    if arrays := arrays_of(run):
         data["arrays"] = arrays
     if run.stop is not None:
         data["stopped"] = {
@@ -50,7 +50,7 @@ def solution_data(run: Run, choices: Choices = DEFAULT) -> dict[str, Any]:
     return data
 
 
-def _arrays(run: Run) -> list[dict[str, Any]]:
+def arrays_of(run: Run) -> list[dict[str, Any]]:
     """Each array by the names of its entries, which the steps explain; null where there is none,
     a number (or "-inf") where nothing is calculated."""
     found: dict[str, dict[str, Any]] = {}

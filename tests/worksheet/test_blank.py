@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Iterable, Mapping
 
+import autograd.numpy as np
 import pytest
 import yaml
 from commands import backprop
 from pages import NEURON, PROBLEMS, lines, problem, run
 
+from backprop_cli.arrays.array import View
+from backprop_cli.formula.nodes import Name
+from backprop_cli.graph.views import all_views
 from backprop_cli.marking.answers import parse_submission
 from backprop_cli.marking.asked import asked, updates_asked
 from backprop_cli.marking.check import Checker
 from backprop_cli.render import text
 from backprop_cli.worksheet.blank import AnswerKind, answers_template, blank
 from backprop_cli.worksheet.document import AnswerSpace
+from backprop_cli.worksheet.sheet import Choices
 
 SHEETS = sorted(path.stem for path in PROBLEMS.glob("*.yaml"))
 
@@ -89,8 +96,21 @@ def test_a_blank_sheet_asks_for_what_is_marked(source: str) -> None:
         for iteration in solved.iterations[: updates_asked(solved.problem)]
         for step in asked(solved.problem, iteration.graph, iteration.values)
     ]
-    sheet = blank(solved)
+    sheet = blank(solved, Choices(form="scalar"))
     assert [block.name for block in sheet.blocks if isinstance(block, AnswerSpace)] == expected
+    whole = [b.name.partition(" ")[0] for b in blank(solved).blocks if isinstance(b, AnswerSpace)]
+    updates = solved.iterations[: updates_asked(solved.problem)]
+    shapes = {view.name: view for each in updates for view in all_views(each.graph)}
+    assert sorted(entries(whole, shapes)) == sorted(expected)
+
+
+def entries(names: Iterable[str], arrays: Mapping[str, View]) -> list[str]:
+    """The quantities that are asked by these names, arrays entry by entry."""
+    found: list[str] = []
+    for name in names:
+        own = arrays[name].entries if name in arrays else (Name(name),)
+        found += [entry.name for entry in own if isinstance(entry, Name) and entry.name]
+    return found
 
 
 @pytest.mark.parametrize("source", SHEETS)
@@ -177,9 +197,9 @@ def test_the_answer_file_has_every_name_once(source: str) -> None:
     updates = data["iterations"] if "iterations" in data else [data["answers"]]
     assert len(updates) == updates_asked(problem(source))
     for update, iteration in zip(updates, solved.iterations, strict=False):
-        assert list(update) == [
-            step.name for step in asked(solved.problem, iteration.graph, iteration.values)
-        ]
+        names = [step.name for step in asked(solved.problem, iteration.graph, iteration.values)]
+        arrays = {view.name: view for view in all_views(iteration.graph)}
+        assert sorted(entries(update, arrays)) == sorted(names)
         assert set(update.values()) == {None}
 
 
@@ -197,6 +217,12 @@ def test_every_kind_of_answer_file_can_be_filled_in(
     assert (handed_in.error, handed_in.student) == (None, "s1")
     report = Checker(solved.problem).mark(handed_in)
     assert {answer.verdict for answer in report.answers} == {"missing"}
+    for view in all_views(solved.iterations[0].graph):
+        nested = json.dumps(np.ones(view.shape).tolist())
+        name = re.escape(view.name)
+        template = re.sub(
+            rf'^(.*[ "]{name}"?:)( null|  #.*)', rf"\1 {nested}", template, flags=re.M
+        )
     handed_in = parse_submission(f"s1.{kind}", re.sub(empty, filled, template, flags=re.M))
     report = Checker(solved.problem).mark(handed_in)
     assert not {"missing", "unknown"} & {answer.verdict for answer in report.answers}
