@@ -38,6 +38,7 @@ TOPICS = (
     "problems",
     "equations",
     "arrays",
+    "layers",
     "training",
     "notation",
     "names",

@@ -120,7 +120,8 @@ def test_what_the_tables_know_stands_on_the_pages() -> None:
         assert meaning in commands
     for text in command_helps().values():
         assert re.sub(r"(?m)^(?=.)", "  ", text).replace("[  ", "[") in commands
-    rules = shown("rules") + shown("arrays")  # operations on arrays stand beside them
+    # Operations on arrays stand beside them, kinds of layers beside layers.
+    rules = shown("rules") + shown("arrays") + shown("layers")
     for group in GROUPS:
         for name in group.rows:
             assert name in rules

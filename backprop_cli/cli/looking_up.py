@@ -31,7 +31,7 @@ def list_rules(
         typer.Argument(
             metavar="NAME",
             help="toolbox, activations, losses, optimizers, initializers, remedies, functions,"
-            " operations (on arrays), or names of rules.",
+            " layers (their kinds), operations (on arrays), or names of rules.",
             autocompletion=completion.rules,
         ),
     ] = None,

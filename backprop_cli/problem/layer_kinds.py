@@ -16,11 +16,16 @@ from backprop_cli.formula.nodes import Name, Number
 from backprop_cli.problem.array_layers import LineKind, Making
 from backprop_cli.problem.biases import read_biases
 from backprop_cli.problem.fields import (
+    NUMBER,
     Field,
     Fields,
     Kind,
+    Schema,
+    any_of,
     fields,
+    mapping,
     number_of,
+    or_nothing,
     reference,
     selected,
     whole,
@@ -54,6 +59,14 @@ class LayerKind:
     write: Callable[[Making, Mapping[str, Any]], str]
     axes: int | None = None
 
+    @property
+    def title(self) -> str:
+        return self.name if len(self.name) > 4 else self.name.upper()
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        return ()
+
     def settings(self, own: Fields) -> Mapping[str, Any]:
         """What a layer says under each key."""
         return {row.key: own[row] for row in self.fields}
@@ -62,13 +75,22 @@ class LayerKind:
 # --- keys ---------------------------------------------------------------------------------------------
 
 
-def _as_it_is(name: str, words: str) -> Kind[Node]:
-    """What can be read only with the rest of the layer; its schema has a name of its own."""
-    return Kind(lambda node, report, what: node, reference(name), words)
+def _as_it_is(schema: Schema, words: str) -> Kind[Node]:
+    """What can be read only with the rest of the layer."""
+    return Kind(lambda node, report, what: node, schema, words)
 
 
-LEVELS = _as_it_is("levels", "lists of numbers")
-BY_GATE = _as_it_is("by_gate", "lists of numbers for each gate")
+LEVELS = _as_it_is(reference("levels"), "lists of numbers")
+"""Or how they are drawn, or their shape alone."""
+DRAWN = reference("drawn")
+
+
+def _by_gate(names: Sequence[str], lists: str = "lists of numbers for each gate") -> Kind[Node]:
+    """Lists of numbers under the names of gates, or how all of them are drawn."""
+    properties = {name: or_nothing(any_of(reference("levels"))) for name in names}
+    return _as_it_is(any_of(mapping("By gate.", properties), DRAWN), lists)
+
+
 LETTERS: Mapping[str, str] = {
     "kernels": "w",
     "weights": "w",
@@ -98,7 +120,7 @@ def _applied(about: str) -> Field[Activation | None]:
 ACTIVATION = _applied("Applied to every number.")
 BIASES = Field(
     "biases",
-    _as_it_is("biases", "a number for each, one for all, or none"),
+    _as_it_is(reference("biases"), "a number for each, one for all, or none"),
     None,
     "One for each output channel or unit, or one number for all.",
 )
@@ -546,16 +568,26 @@ class _Recurrence:
         made = self.made
         node: Node | None = self.settings["initial"]
         held: dict[str, Node] = {}
-        if isinstance(node, Items) and len(self.cell.states) == 1:
+        if node is not None and (not self.cell.equations or isinstance(node, Items)):
             held = {"a": node}
         elif node is not None:
             own = fields(node, made.report, f"`initial` of {made.at}", self.cell.states)
-            held = dict(own.values)
+            held = {name: value for name in own.values if (value := own.get(name)) is not None}
+        if "c" in self.cell.states and isinstance(node, Items):
+            made.refuse(
+                "not-a-mapping", f"`initial` of {made.at} is an output a and a state c", node,
+                "write `{a: […], c: […]}`",
+            )  # fmt: skip
         for letter in self.cell.states:
             values = None
             if (each := held.get(letter)) is not None:
                 _, values = made.array(each, f"`initial` {letter}", (self.units,))
             made.state(letter, values, self.units)
+
+
+def prefixed(gates: Sequence[str]) -> tuple[str, ...]:
+    """What `weights` may say of gates by the names of the sheet: `wf`, `uf`, `bf`."""
+    return tuple(letter + gate for gate in gates for letter in ("w", "u", "b", "bu"))
 
 
 class _ByGate:
@@ -567,15 +599,14 @@ class _ByGate:
     def __init__(self, made: Making, gates: Sequence[Gate]) -> None:
         self.made, self.letters = made, [gate.letter for gate in gates]
         self.named = bool(self.letters[0])
-        prefixed = tuple(p + g for g in self.letters for p in ("w", "u", "b", "bu"))
         self.held: dict[str, dict[str, Node]] = {}
         for key in ("weights", "recurrent", "biases", "recurrent_biases"):
             node = made.own.get(key)
             if not self.named or node is None or not isinstance(node, Entries) or drawn(node):
                 continue
-            known = tuple(self.letters) + (prefixed if key == "weights" else ())
+            known = (*self.letters, *(prefixed(self.letters) if key == "weights" else ()))
             own = fields(node, made.report, f"`{key}` of {made.at}", known, tuple(self.letters))
-            self.held[key] = dict(own.values)
+            self.held[key] = {name: value for name in known if (value := own.get(name)) is not None}
 
     def any(self, key: str) -> bool:
         return self.made.own.get(key) is not None
@@ -670,20 +701,30 @@ def drawn(node: Node) -> bool:
 # --- the table ------------------------------------------------------------------------------------------
 
 
-def _recurrent_fields(gates: str) -> tuple[Field[Any], ...]:
-    of = f", by gate ({gates})" if gates else ""
+def _recurrent_fields(cell: Cell) -> tuple[Field[Any], ...]:
+    gates = [gate.letter for gate in cell.gates]
+    of, each, everything, states = "", LEVELS, LEVELS, LEVELS
+    if any(gates):
+        of, each = f", by gate: {', '.join(gates)}", _by_gate(gates)
+        everything = _by_gate([*gates, *prefixed(gates)])
+        before = _by_gate(cell.states, f"a list of numbers for each of {', '.join(cell.states)}")
+        states = before if len(cell.states) > 1 else _either(before, LEVELS)
+    none = Kind(each.read, any_of(each.schema, {"const": "none"}), f"{each.words}, or `none`")
     return (
         UNITS,
-        Field("weights", BY_GATE, None, f"Of the inputs, a row for each unit{of}."),
-        Field(
-            "recurrent", BY_GATE, None, f"Weights of the outputs before, a row for each unit{of}."
-        ),
-        Field("biases", BY_GATE, None, f"One for each unit{of}."),
-        Field("initial", BY_GATE, None, "What the recurrence begins with, zeros unless given."),
+        Field("weights", everything, None, f"Of the inputs, a row for each unit{of}."),
+        Field("recurrent", each, None, f"Of the outputs before, a row for each unit{of}."),
+        Field("biases", none, None, f"One for each unit{of}."),
+        Field("initial", states, None, "What time 0 has; zeros unless given."),
         selected("returns", "The output of the last step, or all of them as rows.", "last", "all"),
     )
 
 
+def _either(one: Kind[Node], other: Kind[Node]) -> Kind[Node]:
+    return Kind(one.read, any_of(one.schema, other.schema), f"{other.words}, or {one.words}")
+
+
+_PER_COLUMN = _as_it_is(any_of(reference("levels"), NUMBER.schema), "a number, or one for each")
 _IMAGES, _SEQUENCE = "a signal, an image, or channels of them", "a sequence, a row for each time"
 _WINDOW = (
     Field("size", whole(1, LARGEST), 2, "Of the window, in each direction."),
@@ -707,17 +748,17 @@ ROWS: tuple[LayerKind, ...] = (
     LayerKind("flatten", "anything", "all numbers one after the other, row by row", (), _flatten),
     LayerKind("layer_norm", "a vector, or rows", "(x − mean)/√(variance + ε), then γ and β; each row by itself",
               (Field("epsilon", number_of(NOT_NEGATIVE), Number("1e-5"), "Added to the variance."),
-               Field("gamma", LEVELS, None, "First value, 1 unless given."),
-               Field("beta", LEVELS, None, "First value, 0 unless given.")), _layer_norm, 0),
+               Field("gamma", _PER_COLUMN, None, "First value, 1 unless given."),
+               Field("beta", _PER_COLUMN, None, "First value, 0 unless given.")), _layer_norm, 0),
     LayerKind("embedding", "the numbers of tokens, from 1", "the row of the table for each token",
               (Field("weights", LEVELS, None, "A row for each token."),), _embedding, 0),
     LayerKind("rnn", _SEQUENCE, "a = g(W x + U a₋₁ + b)",
-              (*_recurrent_fields(""), _applied("tanh unless given.")), _recurrent(RNN), 0),
+              (*_recurrent_fields(RNN), _applied("tanh unless given.")), _recurrent(RNN), 0),
     LayerKind("gru", _SEQUENCE, "gates r, z, n; a = (1 − z) ⊙ n + z ⊙ a₋₁",
-              (*_recurrent_fields("r, z, n"),
-               Field("recurrent_biases", BY_GATE, None, "Of n: added before r multiplies.")), _recurrent(GRU), 0),
+              (*_recurrent_fields(GRU),
+               Field("recurrent_biases", _by_gate(["n"]), None, "Of n: added before r multiplies.")), _recurrent(GRU), 0),
     LayerKind("lstm", _SEQUENCE, "gates i, f, g, o; c = f ⊙ c₋₁ + i ⊙ g, a = o ⊙ tanh(c)",
-              _recurrent_fields("i, f, g, o"), _recurrent(LSTM), 0),
+              _recurrent_fields(LSTM), _recurrent(LSTM), 0),
     LayerKind("dense", "a vector, or rows", "weighted sums, on each row with the same weights",
               (UNITS, Field("weights", LEVELS, None, "A row for each unit."), BIASES, ACTIVATION), _rows, 0),
 )  # fmt: skip

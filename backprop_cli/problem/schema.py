@@ -7,6 +7,7 @@ What is in the rule tables comes from the rule tables. The reader says more than
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from backprop_cli.arrays.array import MOST_LEVELS
@@ -200,7 +201,7 @@ def _optimizer() -> Schema:
     return {"anyOf": [_choice(rows, table), *known, own]}
 
 
-def _initializer() -> Schema:
+def _initializer(more: Mapping[str, Schema] = MappingProxyType({})) -> Schema:
     rows = list(initializers.INITIALIZERS.values())
     common: dict[str, Schema] = {
         "seed": {
@@ -224,6 +225,7 @@ def _initializer() -> Schema:
                     "init": _name_of(row, initializers.BY_ANY_NAME),
                     **_options(row.options, {}, row.ranges),
                     **common,
+                    **more,
                 },
                 required=[
                     "init",
@@ -321,24 +323,18 @@ def _biases() -> Schema:
 
 
 def _levels() -> Schema:
-    """Lists of numbers, one in the other, or how they are drawn."""
+    """Lists of numbers, one in the other, or how they are drawn, or their shape alone."""
     entry: Schema = NUMBER_OR_NULL
     lists: list[Schema] = []
     for _ in range(MOST_LEVELS):
         entry = {"type": "array", "minItems": 1, "items": entry}
         lists.append(entry)
+    return {"anyOf": [*lists, reference("drawn")]}
+
+
+def _drawn() -> Schema:
     alone = mapping("Without numbers.", {"shape": _shape()}, required=["shape"])
-    drawn: Schema = {
-        "type": "object",
-        "required": ["init"],
-        "properties": {"init": {"type": "string"}, "shape": _shape(), "seed": {"type": "integer"}},
-    }
-    return {"anyOf": [*lists, alone, drawn, NUMBER_OR_NULL]}
-
-
-def _by_gate() -> Schema:
-    gates: Schema = {"type": "object", "additionalProperties": reference("levels")}
-    return {"anyOf": [reference("levels"), gates, {"const": "none"}]}
+    return {"anyOf": [alone, _initializer({"shape": _shape()})]}
 
 
 def _dense() -> Schema:
@@ -348,7 +344,7 @@ def _dense() -> Schema:
     return mapping(
         "One layer of units. `weights` with numbers, or `units` for a layer without.",
         {
-            "kind": {"const": DENSE},
+            "kind": {"enum": [DENSE, None]},
             "activation": {
                 "description": "For every unit, or a list of one for each.",
                 "anyOf": [
@@ -560,7 +556,7 @@ def problem_schema() -> Schema:
             "initializer": _initializer(),
             "array": _array(),
             "levels": _levels(),
-            "by_gate": _by_gate(),
+            "drawn": _drawn(),
             "biases": _biases(),
             "layer": _layer(),
             "names": {"anyOf": [TEXT, list_of(TEXT)], "description": "Names; globs allowed."},

@@ -22,6 +22,7 @@ from backprop_cli.formula.functions import Function
 from backprop_cli.formula.nodes import Call, Formula, Name, Number, Quotient
 from backprop_cli.formula.quantity import updated
 from backprop_cli.formula.spelling import spell
+from backprop_cli.problem.layer_kinds import KINDS, LayerKind
 from backprop_cli.rules import activations, initializers, losses, optimizers, remedies
 from backprop_cli.rules.activations import ActivationRule
 from backprop_cli.rules.initializers import InitializerRule
@@ -628,6 +629,40 @@ def _operation(row: Operation) -> Iterator[Block]:
     )
 
 
+# Kinds of layers
+
+
+def _layers(rows: Sequence[LayerKind]) -> Iterator[Block]:
+    yield _table(
+        ("Kind", "Of", "What it does", "Keys"),
+        [
+            (_code(row.name), (Text(row.takes),), (Text(row.note),), _names(_keys_of(row)))
+            for row in rows
+        ],
+    )
+
+
+def _keys_of(row: LayerKind) -> Sequence[str]:
+    return [field.key for field in row.fields]
+
+
+def _layer(row: LayerKind) -> Iterator[Block]:
+    yield _properties(("Of", (Text(row.takes),)), ("What it does", (Text(row.note),)))
+    if row.fields:
+        yield _table(
+            ("Key", "Takes", "Unless given", "What for"),
+            [
+                (
+                    _code(field.key),
+                    _words(field.kind.words),
+                    (Text(field.unless_given or "–"),),
+                    (Text(field.about),),
+                )
+                for field in row.fields
+            ],
+        )
+
+
 GROUPS: tuple[Group, ...] = (
     Group(
         "activations",
@@ -688,6 +723,16 @@ GROUPS: tuple[Group, ...] = (
         _plain_function,
         _functions,
         _function,
+    ),
+    Group(
+        "layers",
+        "Kinds of layers",
+        ("layer", "kinds", "kind"),
+        KINDS,
+        tuple(KINDS),
+        KINDS.get,
+        _layers,
+        _layer,
     ),
     Group(
         "operations",

@@ -11,6 +11,7 @@ from backprop_cli.formula import latex, plain
 from backprop_cli.formula.functions import Function
 from backprop_cli.formula.nodes import Formula, Number
 from backprop_cli.formula.spelling import spell
+from backprop_cli.problem.layer_kinds import LayerKind
 from backprop_cli.rules.activations import ActivationRule
 from backprop_cli.rules.initializers import InitializerRule
 from backprop_cli.rules.losses import LossRule
@@ -107,6 +108,12 @@ def _own(row: Row) -> dict[str, Any]:
                 "call": row.signature,
                 "meaning": row.note.replace("`", ""),
                 "gradient": row.backward,
+            }
+        case LayerKind():
+            return {
+                "of": row.takes,
+                "meaning": row.note,
+                "keys": {field.key: field.about for field in row.fields},
             }
         case _:
             raise TypeError(f"no rule: {row!r}")

@@ -15,6 +15,7 @@ import pytest
 
 from backprop_cli.arrays.operations import OPERATIONS
 from backprop_cli.formula.functions import FUNCTIONS
+from backprop_cli.problem.layer_kinds import KINDS
 from backprop_cli.render import html, latex, markdown, text, typst
 from backprop_cli.rules.activations import ACTIVATIONS
 from backprop_cli.rules.initializers import INITIALIZERS
@@ -120,6 +121,7 @@ def test_the_list_as_json() -> None:
         "initializers": INITIALIZERS,
         "remedies": REMEDIES,
         "functions": FUNCTIONS_OF_FILES - set(ACTIVATIONS),
+        "layers": KINDS,
         "operations": OPERATIONS,
     }
     assert {name: {row["name"] for row in rows} for name, rows in rules.items()} == {
