@@ -9,8 +9,8 @@ from random import Random
 from typing import Any
 
 from backprop_cli.algebra.bridge import Beyond, from_sympy, piecewise, to_sympy
+from backprop_cli.algebra.classes import SYMPYS, function_classes
 from backprop_cli.algebra.precise import precise_value
-from backprop_cli.algebra.slopes import SYMPYS, function_classes
 from backprop_cli.formula.build import children, names_in, rebuild, rename, size
 from backprop_cli.formula.defined import defined, variables
 from backprop_cli.formula.functions import derived, functions

@@ -14,6 +14,8 @@ from random import Random
 from typing import Any, Literal, TypeAlias
 
 from backprop_cli.algebra.bridge import Beyond, from_sympy, to_sympy
+from backprop_cli.algebra.classes import function_classes, read_off
+from backprop_cli.algebra.derivative import slope_of_definition
 from backprop_cli.algebra.precise import (
     COMPARE,
     Arithmetic,
@@ -21,7 +23,6 @@ from backprop_cli.algebra.precise import (
     Precise,
     arithmetic,
 )
-from backprop_cli.algebra.slopes import function_classes, read_off, slope_of_definition
 from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.build import children, product, rebuild, size, substitute, total
 from backprop_cli.formula.defined import variables

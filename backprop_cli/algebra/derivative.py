@@ -7,13 +7,12 @@ says −2(y − t), not 2t − 2y. Tests compare whole derivatives with SymPy's 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from functools import lru_cache
 from typing import assert_never
 
 from backprop_cli.algebra.monomials import UNIT, Monomial, Ring, Writer, collect
-from backprop_cli.algebra.slopes import function_slope
 from backprop_cli.formula.build import (
     ONE,
     ZERO,
@@ -26,6 +25,8 @@ from backprop_cli.formula.build import (
     substitute,
     total,
 )
+from backprop_cli.formula.defined import defined, read, variables
+from backprop_cli.formula.functions import FUNCTIONS, derived
 from backprop_cli.formula.nodes import (
     Call,
     Comparison,
@@ -41,6 +42,7 @@ from backprop_cli.formula.nodes import (
     Shown,
     Sum,
 )
+from backprop_cli.formula.parse import parse
 
 
 class NotDifferentiable(ValueError):
@@ -229,3 +231,57 @@ class _Derivation:
         if then == otherwise:
             return [self.ring.monomial(then)]
         return [self.ring.monomial(Conditional(formula.condition, then, otherwise))]
+
+
+# The slope of every function of the closed list. Functions that a student meets as activations
+# differentiate to their primed forms (σ′, ReLU′), so that no Heaviside step and no ½ at a kink comes
+# up; `max` and `min` to the share of their winner.
+
+
+@lru_cache(maxsize=128)
+def written(text: str) -> Formula:
+    """The formula of a text in the table of functions."""
+    return parse(text)
+
+
+# Of two values the larger (the smaller) one has the slope 1, as on paper; in a tie, where there is
+# no derivative, each gets half.
+_EXTREME_SLOPES: Mapping[str, tuple[str, str]] = {
+    "max": ("1 if u0 > u1 else 0 if u0 < u1 else 1/2", "1 if u1 > u0 else 0 if u1 < u0 else 1/2"),
+    "min": ("1 if u0 < u1 else 0 if u0 > u1 else 1/2", "1 if u1 < u0 else 0 if u1 > u0 else 1/2"),
+}
+
+
+def _extreme_slope(function: str, arity: int, index: int) -> Formula:
+    """Of more than two values: the share of ∂L/∂max that goes to one, written first."""
+    if arity == 2:
+        return written(_EXTREME_SLOPES[function][index])
+    names = [Name(own) for own in variables(arity)]
+    return Call(f"{function}_share", (names.pop(index), *names))
+
+
+@derived
+def function_slope(function: str, arity: int, index: int) -> Formula | None:
+    """The slope of a function by its argument `index`, in the names u0, u1, …; None without one."""
+    row = FUNCTIONS.get(function)
+    if row is None:
+        return None
+    arguments = tuple(map(Name, variables(arity)))
+    if row.slopes:
+        return read(row.name, row.slopes[min(index, len(row.slopes) - 1)], arity)
+    if function in _EXTREME_SLOPES:
+        return _extreme_slope(function, arity, index)
+    if function == "logsumexp":
+        return Call("exp", (total(arguments[index], negative(Call(function, arguments))),))
+    if index == 0 and function + "'" in FUNCTIONS:
+        return Call(function + "'", arguments)
+    return slope_of_definition(function, arity, index)
+
+
+@derived
+def slope_of_definition(function: str, arity: int, index: int = 0) -> Formula | None:
+    """The same derived from what the function is defined by, if it is."""
+    definition = defined(function, arity)
+    if definition is None:
+        return None
+    return differentiate(definition, variables(arity)[index])

@@ -14,11 +14,12 @@ from functools import lru_cache
 from typing import Any
 
 from backprop_cli.algebra.bridge import Beyond, choice, from_sympy, piecewise, to_sympy
+from backprop_cli.algebra.classes import function_classes
 from backprop_cli.algebra.combine import meanings, with_defined
-from backprop_cli.algebra.slopes import function_classes
 from backprop_cli.formula import plain
 from backprop_cli.formula.functions import FUNCTIONS, derived, functions
 from backprop_cli.formula.nodes import Formula, Name
+from backprop_cli.formula.python import numeric
 
 LARGEST = 20_000
 """Operations in an expression that is read as a formula."""
@@ -99,7 +100,7 @@ def _sigmoid() -> Any:
             "_eval_rewrite_as_exp": meaning,
             "_eval_evalf": value,
             "_latex": latex,
-            "_imp_": staticmethod(FUNCTIONS["sigmoid"].numeric),  # what lambdify calls
+            "_imp_": staticmethod(numeric("sigmoid")),  # what lambdify calls
         },
     )
 

@@ -25,7 +25,6 @@ from backprop_cli.arrays.array import (
     places,
 )
 from backprop_cli.dataclass import dataclass
-from backprop_cli.formula.functions import FUNCTIONS
 from backprop_cli.formula.nodes import (
     Call,
     Comparison,
@@ -41,6 +40,7 @@ from backprop_cli.formula.nodes import (
     Shown,
     Sum,
 )
+from backprop_cli.formula.python import numeric
 
 SPREAD = "spread"  # spread(g, 3, 2): the same number, row or column everywhere
 PLACED = "placed"  # placed(G, A, places…): zeros in the shape of A, to which G is added there
@@ -121,7 +121,7 @@ class Evaluator:
             case Call(name, parts) if name in (INDEX, PLACED):
                 return self._index(name, parts)
             case Call(name, parts):
-                return self._entrywise(parts, FUNCTIONS[name].numeric)
+                return self._entrywise(parts, numeric(name))
             case Matrix() | Shown():
                 raise TypeError("not a formula between arrays")
             case _:
@@ -352,7 +352,7 @@ def _var(values: Sequence[float]) -> float:
 
 
 def _logsumexp(values: Sequence[float]) -> float:
-    return FUNCTIONS["logsumexp"].numeric(*values)
+    return numeric("logsumexp")(*values)
 
 
 def _log_softmax(values: Sequence[float]) -> Sequence[float]:
@@ -377,9 +377,7 @@ def _cross_entropy(evaluator: Evaluator, given: _Arguments) -> Grid:
     shares, targets = given.values
     rows = shares.shape[0] if len(shares.shape) == 2 else 1
     parts = (
-        y * FUNCTIONS["ln"].numeric(p)
-        for p, y in zip(shares.values, targets.values, strict=True)
-        if y != 0
+        y * numeric("ln")(p) for p, y in zip(shares.values, targets.values, strict=True) if y != 0
     )
     return Grid((), [-math.fsum(parts) / rows])
 
@@ -606,8 +604,8 @@ _OPERATIONS: Mapping[str, _Operation] = {
     "mean": _reduced(_mean),
     "var": _reduced(_var),
     "std": _reduced(lambda values: math.sqrt(_var(values))),
-    "max": _extreme(FUNCTIONS["max"].numeric),
-    "min": _extreme(FUNCTIONS["min"].numeric),
+    "max": _extreme(numeric("max")),
+    "min": _extreme(numeric("min")),
     "norm": _reduced(lambda values: math.sqrt(math.fsum(each * each for each in values))),
     "logsumexp": _reduced(_logsumexp),
     "softmax": _along(_softmax),

@@ -9,9 +9,19 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from functools import lru_cache
 from typing import TypeAlias
 
+from backprop_cli.formula.arithmetic import (
+    BITS,
+    Value,
+    as_float,
+    bounded,
+    is_logarithm,
+    number,
+    power,
+    quotient,
+)
+from backprop_cli.formula.defined import defined, variables
 from backprop_cli.formula.functions import FUNCTIONS, INF, NAN
 from backprop_cli.formula.nodes import (
     Call,
@@ -29,14 +39,14 @@ from backprop_cli.formula.nodes import (
     Shown,
     Sum,
 )
+from backprop_cli.formula.python import numeric
 
-Value: TypeAlias = Fraction | float
+__all__ = ["Again", "Lookup", "Value", "as_float", "bounded", "compare", "evaluate", "exactly",
+           "holds", "is_logarithm", "power", "quotient"]  # fmt: skip
+
 Lookup: TypeAlias = Callable[[str], Value]
 Again: TypeAlias = Callable[[Sum, float], Value]
 """(a sum whose terms cancel in floating point, what came out) → its value"""
-
-BITS = 256  # a fraction with more than this above or below goes on as a float
-LARGEST_EXACT_EXPONENT = 64
 
 CANCELLED = 2.0**-24
 """A sum smaller than this share of its terms has lost half of its digits, perhaps all."""
@@ -44,7 +54,6 @@ CANCELLED = 2.0**-24
 _ZERO = Fraction(0)
 _ONE = Fraction(1)
 _EXTREMES = frozenset({"max", "min", "max_share", "min_share"})
-_LOGARITHMS = frozenset({"ln", "log", "log1p"})
 
 
 def evaluate(formula: Formula, lookup: Lookup, again: Again | None = None) -> Value:
@@ -56,82 +65,6 @@ def evaluate(formula: Formula, lookup: Lookup, again: Again | None = None) -> Va
     which floating point has left little.
     """
     return _RULES[type(formula)](formula, lookup, again)
-
-
-def as_float(value: Value) -> float:
-    """The nearest float; infinite where a fraction is out of range."""
-    try:
-        return float(value)
-    except OverflowError:
-        return INF if value > 0 else -INF
-
-
-def bounded(value: Value) -> Value:
-    """The value itself, as a float when it is a fraction too long to be worth keeping."""
-    if (
-        isinstance(value, Fraction)
-        and value.numerator.bit_length() <= BITS
-        and value.denominator.bit_length() <= BITS
-    ):
-        return value
-    return as_float(value)
-
-
-@lru_cache(maxsize=65536)
-def _number(text: str) -> Value:
-    mantissa, _, exponent = text.lower().partition("e")
-    # `1e999999999` must not be written out as a fraction.
-    if exponent and abs(int(exponent)) > 2 * BITS:
-        return float(text)
-    if len(mantissa) > 4 * BITS:
-        return float(text)
-    return bounded(Fraction(text))
-
-
-def quotient(above: Value, below: Value) -> Value:
-    """Division as IEEE defines it for floats: 1/0 is `inf`, 0/0 is `nan`."""
-    if below == 0:
-        if above == 0 or above != above:
-            return NAN
-        # Only a float has a negative zero.
-        negative = math.copysign(1.0, below) < 0 if isinstance(below, float) else False
-        return -INF if (above < 0) != negative else INF
-    if above == 0 and type(above) is Fraction and below == below:
-        return above  # exactly 0, whatever the other may be
-    return bounded(above / below)
-
-
-def power(base: Value, exponent: Value) -> Value:
-    """base^exponent: exact for small whole exponents; `nan` for a root of a negative number."""
-    if isinstance(exponent, float) and exponent.is_integer() and abs(exponent) <= 2**53:
-        exponent = Fraction(int(exponent))
-    if isinstance(base, Fraction) and isinstance(exponent, Fraction):
-        whole = exponent.numerator if exponent.denominator == 1 else None
-        if whole is not None and abs(whole) <= LARGEST_EXACT_EXPONENT:
-            if base == 0 and whole < 0:
-                return INF
-            size = max(base.numerator.bit_length(), base.denominator.bit_length())
-            if (size - 1) * abs(whole) <= BITS:
-                return bounded(base**whole)
-        if exponent.denominator == 2 and exponent.numerator == 1:
-            root = FUNCTIONS["sqrt"].exact
-            if root is not None and (exact := root(base)) is not None:
-                return exact
-    return float_power(as_float(base), as_float(exponent))
-
-
-def float_power(base: float, exponent: float) -> float:
-    """C's `pow`: never an exception, never a complex number."""
-    try:
-        return math.pow(base, exponent)
-    except OverflowError:
-        odd = exponent.is_integer() and exponent % 2 == 1
-        return -INF if base < 0 and odd else INF
-    except ValueError:
-        if base == 0:
-            odd = exponent.is_integer() and exponent % 2 == 1
-            return math.copysign(INF, base) if odd else INF
-        return NAN
 
 
 def compare(left: Value, relation: Relation, right: Value) -> bool:
@@ -149,7 +82,7 @@ _COMPARE: dict[Relation, Callable[[Value, Value], bool]] = {
 
 
 def _evaluate_number(formula: Number, lookup: Lookup, again: Again | None) -> Value:
-    return _number(formula.text)
+    return number(formula.text)
 
 
 def _evaluate_name(formula: Name, lookup: Lookup, again: Again | None) -> Value:
@@ -225,13 +158,6 @@ def _limit(formula: Product, lookup: Lookup) -> Value:
     return _ZERO if zero and infinite_logarithm else NAN
 
 
-def is_logarithm(factor: Formula) -> bool:
-    """Whether a factor is a logarithm, perhaps with a minus sign."""
-    while isinstance(factor, Negative):
-        factor = factor.operand
-    return isinstance(factor, Call) and factor.function in _LOGARITHMS
-
-
 def _evaluate_quotient(formula: Quotient, lookup: Lookup, again: Again | None) -> Value:
     above = evaluate(formula.numerator, lookup, again)
     return quotient(above, evaluate(formula.denominator, lookup, again))
@@ -252,11 +178,22 @@ def _evaluate_call(formula: Call, lookup: Lookup, again: Again | None) -> Value:
     if again is not None and function.name in _EXTREMES and len(values) > 1:
         sign = -1 if function.name.startswith("min") else 1
         values = _tied(formula.arguments, values, again, sign)
-    if function.exact is not None and all(isinstance(value, Fraction) for value in values):
-        exact = function.exact(*values)
-        if exact is not None:
-            return exact
-    return function.numeric(*map(as_float, values))
+    if all(isinstance(value, Fraction) for value in values):
+        found = exactly(function.name, *values)
+        if found is not None:
+            return found
+    return numeric(function.name)(*map(as_float, values))
+
+
+def exactly(function: str, *values: Value) -> Fraction | None:
+    """A function of fractions; None where the result is not known to be rational."""
+    row = FUNCTIONS[function]
+    if row.primitive is not None:
+        return row.primitive_exact(*values) if row.primitive_exact is not None else None
+    formula = defined(function, len(values))
+    assert formula is not None, function
+    found = evaluate(formula, dict(zip(variables(len(values)), values, strict=True)).__getitem__)
+    return found if isinstance(found, Fraction) else None
 
 
 def _evaluate_comparison(formula: Comparison, lookup: Lookup, again: Again | None) -> Value:

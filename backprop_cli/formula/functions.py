@@ -16,7 +16,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from fractions import Fraction
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any, TypeAlias, TypeVar, cast
 
 from backprop_cli.dataclass import dataclass
@@ -70,24 +70,6 @@ class Function:
     def constant(self) -> bool:
         """Written without brackets: `pi`, `e`."""
         return self.most == 0
-
-    @cached_property
-    def numeric(self) -> Numeric:
-        """On floats: IEEE arithmetic, nan of nan, never an exception."""
-        if self.primitive is not None:
-            return self.primitive
-        from backprop_cli.formula.defined import compiled  # formulas are made of functions
-
-        return compiled(self)
-
-    @cached_property
-    def exact(self) -> Exact | None:
-        """On fractions; None where the result is not known to be rational."""
-        if self.primitive is not None:
-            return self.primitive_exact
-        from backprop_cli.formula.defined import exact
-
-        return exact(self)
 
 
 # --- numeric implementations: floats in, float out, never an exception ---------------------------
@@ -259,7 +241,8 @@ def _exact_ceil(z: Fraction) -> Fraction:
     return Fraction(math.ceil(z))
 
 
-def _exact_sqrt(z: Fraction) -> Fraction | None:
+def exact_root(z: Fraction) -> Fraction | None:
+    """The square root where it is rational."""
     if z < 0:
         return None
     top, bottom = math.isqrt(z.numerator), math.isqrt(z.denominator)
@@ -327,7 +310,7 @@ PLAIN_FUNCTIONS = (
              note="the natural logarithm; `log2` and `log10` have other bases"),
     Function("log1p", 1, 1, log1p, _at(0, _ZERO), *_word("log1p"), note="ln(1 + z)",
              slopes=("1/(u0 + 1)",)),
-    Function("sqrt", 1, 1, sqrt, _exact_sqrt, "√", r"\sqrt", "sqrt", note="the square root",
+    Function("sqrt", 1, 1, sqrt, exact_root, "√", r"\sqrt", "sqrt", note="the square root",
              slopes=("1/(2*sqrt(u0))",)),
     Function("abs", 1, 1, abs, abs, *_word("abs"), note="the size without the sign",
              slopes=("abs'(u0)",), bends=(("u0", "0"),)),

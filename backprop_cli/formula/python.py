@@ -16,15 +16,10 @@ from functools import partial, reduce
 from types import MappingProxyType
 from typing import Any, assert_never
 
+from backprop_cli.formula.arithmetic import as_float, float_power, is_logarithm, number, quotient
 from backprop_cli.formula.build import children, names_in, negative, size
-from backprop_cli.formula.evaluate import (
-    as_float,
-    evaluate,
-    float_power,
-    is_logarithm,
-    quotient,
-)
-from backprop_cli.formula.functions import FUNCTIONS, derived
+from backprop_cli.formula.defined import defined, variables
+from backprop_cli.formula.functions import FUNCTIONS, Numeric, derived
 from backprop_cli.formula.nodes import (
     Call,
     Comparison,
@@ -86,13 +81,29 @@ def scope(source: str) -> dict[str, object]:
         if word in _HELPERS:
             found[word] = _HELPERS[word]
         elif name in FUNCTIONS:
-            found[word] = FUNCTIONS[name].numeric
+            found[word] = numeric(name)
     return found
 
 
 def build(source: str) -> Any:
     """What a generated expression is: a function where it is a lambda."""
     return eval(source, {"__builtins__": {}, **scope(source)})  # made from checked trees only
+
+
+@derived
+def numeric(function: str) -> Numeric:
+    """A function on floats: IEEE arithmetic, nan of nan, never an exception."""
+    row = FUNCTIONS[function]
+    if row.primitive is not None:
+        return row.primitive
+    names = variables(row.most or row.fewest)
+    formula = defined(function, len(names), "stable")
+    assert formula is not None, function
+    known = " and ".join(f"{name} == {name}" for name in names)
+    defaults = dict(zip(reversed(names), reversed(row.defaults), strict=False))
+    head = ", ".join(f"{n}={float(defaults[n])!r}" if n in defaults else n for n in names)
+    made: Numeric = build(f"lambda {head}: {write(formula, str)} if {known} else f_nan")
+    return made
 
 
 def write(formula: Formula, identifier: Callable[[str], str]) -> str:
@@ -108,7 +119,7 @@ def _write(formula: Formula, identifier: Callable[[str], str], small: tuple[Form
 
     match formula:
         case Number():
-            return literal(as_float(evaluate(formula, _no_names)))
+            return literal(as_float(number(formula.text)))
         case Name(name):
             return identifier(name)
         case Sum(terms):
@@ -146,9 +157,11 @@ def _write(formula: Formula, identifier: Callable[[str], str], small: tuple[Form
 def _small(condition: Comparison, holds: bool) -> tuple[Formula, ...]:
     """What cannot be large where a comparison with a number holds, or does not."""
     left, right = condition.left, condition.right
-    if names_in(right) or condition.relation in ("==", "!="):
+    sign = -1 if isinstance(right, Negative) else 1
+    bare = right.operand if isinstance(right, Negative) else right
+    if not isinstance(bare, Number) or condition.relation in ("==", "!="):
         return ()
-    bound = as_float(evaluate(right, _no_names))
+    bound = sign * as_float(number(bare.text))
     if (condition.relation in (">", ">=")) == holds:
         return (negative(left),) if bound >= -LARGEST_EXPONENT else ()
     return (left,) if bound <= LARGEST_EXPONENT else ()
@@ -193,10 +206,6 @@ def literal(value: float) -> str:
     return repr(value) if value >= 0 else f"({value!r})"
 
 
-def _no_names(name: str) -> float:
-    raise KeyError(name)
-
-
 _Go = Callable[[Formula], str]
 
 
@@ -224,7 +233,7 @@ def _product(factors: Sequence[Formula], go: _Go) -> str:
 
 def _quotient(numerator: Formula, denominator: Formula, go: _Go) -> str:
     if _is_positive(denominator) and (
-        not isinstance(denominator, Number) or as_float(evaluate(denominator, _no_names)) != 0
+        not isinstance(denominator, Number) or as_float(number(denominator.text)) != 0
     ):
         return f"({go(numerator)}/{go(denominator)})"
     above, below = go(numerator), go(denominator)
@@ -276,8 +285,6 @@ def _inline(function: str, arguments: Sequence[str]) -> str | None:
 def short(function: str) -> Formula | None:
     """The definition of a function of u0 where it is short, defined by functions that are not, and
     nan where u0 is (a slope need not be: then the loss is)."""
-    from backprop_cli.formula.defined import defined
-
     row = FUNCTIONS[function]
     body = (
         None
