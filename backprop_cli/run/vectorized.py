@@ -21,8 +21,9 @@ from numpy.lib.stride_tricks import as_strided
 
 from backprop_cli.dataclass import dataclass
 from backprop_cli.formula import python
+from backprop_cli.formula.arithmetic import as_float, float_power, is_logarithm
 from backprop_cli.formula.build import children, names_in, rebuild
-from backprop_cli.formula.evaluate import as_float, evaluate, float_power, is_logarithm
+from backprop_cli.formula.evaluate import evaluate
 from backprop_cli.formula.functions import FUNCTIONS
 from backprop_cli.formula.nodes import (
     Call,
@@ -506,7 +507,7 @@ def _chosen(condition: Part, then: Part, otherwise: Part, names: Sequence[str]) 
 def _call(function: str, arguments: Sequence[Part]) -> Part:
     row = FUNCTIONS[function]
     if row.constant:
-        number = np.array(row.numeric())
+        number = np.array(python.numeric(row.name)())
         return lambda known: number
     body = python.short(row.name) if len(arguments) == 1 else None
     if body is not None:
@@ -515,7 +516,7 @@ def _call(function: str, arguments: Sequence[Part]) -> Part:
     if row.name in _EXACT and len(arguments) == 1:
         [argument], exact = arguments, _EXACT[row.name]
         return lambda known: exact(argument(known))
-    return _called(row.numeric, arguments)
+    return _called(python.numeric(row.name), arguments)
 
 
 def _called(function: Callable[..., float], arguments: Sequence[Part]) -> Part:
@@ -533,7 +534,7 @@ def _exp(array: Array) -> Array:
     try:
         return _number_by_number(math.exp, [array])
     except OverflowError:
-        return _number_by_number(FUNCTIONS["exp"].numeric, [array])
+        return _number_by_number(python.numeric("exp"), [array])
 
 
 _EXACT: Mapping[str, Callable[[Array], Array]] = {"exp": _exp, "abs": np.abs, "sqrt": np.sqrt}
