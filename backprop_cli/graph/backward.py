@@ -6,9 +6,10 @@ Each step is differentiated locally, once; ∂L/∂v is then the sum over the st
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
+from heapq import heappop, heappush
 
 from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.build import (
@@ -45,11 +46,30 @@ def with_gradients(problem: Problem, graph: Graph) -> Graph:
 
 
 def backward_order(steps: Sequence[Step]) -> list[Step]:
-    """The steps in the order in which a person goes back through them.
+    """The steps in the order in which a person goes back through them, each behind all that it
+    goes into.
 
     Sample by sample, output layer first, unit by unit; units that a rule of several scores ties
     together, and samples that a statistic of the batch does, are gone through stage by stage.
     """
+    wanted = _as_a_person_would(steps)
+    rank = {step.name: place for place, step in enumerate(wanted)}
+    parents = [[rank[each] for each in names_in(step.formula) if each in rank] for step in wanted]
+    uses = Counter(place for places in parents for place in places)
+    ready = [place for place in range(len(wanted)) if not uses[place]]  # in order, and so a heap
+    order: list[Step] = []
+    while ready:
+        place = heappop(ready)
+        order.append(wanted[place])
+        for parent in parents[place]:
+            uses[parent] -= 1
+            if not uses[parent]:
+                heappush(ready, parent)
+    return order
+
+
+def _as_a_person_would(steps: Sequence[Step]) -> list[Step]:
+    """The order by place alone, whatever goes into what."""
     position = {step.name: index for index, step in enumerate(steps)}
     if any(step.unit is None and step.kind not in ("loss", "regularisation") for step in steps):
         return sorted(

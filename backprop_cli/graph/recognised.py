@@ -49,6 +49,8 @@ def in_equations(
             outputs = tuple(each for each in names_in(formula) if each in equations)
             if name == loss or all(each in found for each in outputs):
                 applied = _loss_in(formula, outputs, targets)
+        elif isinstance(formula, Name) and formula.name in equations:
+            applied = Applied("identity", (formula,))
         applied = applied or _as_activation(formula)
         if applied is not None:
             found[name] = applied
@@ -142,11 +144,10 @@ def _as_loss(
     if {*outputs, *targets} != set(names_in(formula)):
         return None
     for row in LOSSES.values():
-        if row.kinks:  # max and abs have slopes of their own where the row has another
-            continue
         for options in _options(row, formula):
             candidate = loss_formula(row, outputs, targets, options)
-            taught = formula == candidate
+            # Where a row has kinks, max and abs have slopes of their own there.
+            taught = formula == candidate and not row.kinks
             if taught or _same(formula, candidate, (*outputs, *targets)):
                 names = tuple(map(Name, outputs)), tuple(map(Name, targets))
                 return Applied(row.name, names[0], options, names[1], taught=taught)

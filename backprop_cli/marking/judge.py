@@ -183,7 +183,7 @@ class NumberJudge:
         activation outside its range; what comes to nothing, where no slip is the reason for it."""
         truth = self.key.truth[node.slot]
         explanation = judgement.explanation
-        reason = judgement.idea is not None and judgement.idea.is_reason
+        reason = judgement.idea is not None  # a way of working, so that the rest was worked out
         if value in (0.0, 1.0) and truth not in (0.0, 1.0):
             exact = reason and explanation is not None and explanation.distance < NOTHING
             return 0 if exact else EASY

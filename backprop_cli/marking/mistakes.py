@@ -66,13 +66,13 @@ RANK: dict[Code, float] = {
     "softmax-diagonal": 1.5,
     "other-rule": 2,
     "log-base": 2,
-    "mistyped": 2.5,
     "misread-given": 3,
     "stale-parameters": 3,
     "row-shift": 3,
     "formula-right": 0,
     "missing-path": 3,
     "missing-factor": 3,
+    "mistyped": 3.6,  # one of dozens of numbers: a point moved or a term left out is one of few
     "derivative-at-wrong-point": 4,
     "used-updated-weights": 4,
     "wrong-activation": 5,
@@ -86,11 +86,6 @@ class Idea(NamedTuple):
 
     code: Code
     role: str = ""
-
-    @property
-    def is_reason(self) -> bool:
-        """Whether it is a way of working, so that what follows from it was worked out."""
-        return self.code != "wrong-operand" or self.role == TRANSPOSED
 
 
 class Variant(NamedTuple):
@@ -201,7 +196,7 @@ class Slips:
         made: dict[int, Made] = self.__dict__["_made"]
         if node.slot not in made:
             slots = self.structure.slots
-            variants = tuple(self._variants(node))
+            variants = tuple(self.variants(node))
             functions = compile_all([each.formula for each in variants], slots)
             needs = {slots[name] for each in variants for name in names_in(each.formula)}
             earlier = tuple(sorted(slot for slot in needs if slot < node.slot))
@@ -221,16 +216,30 @@ class Slips:
         return found
 
     @cached_property
-    def rows(self) -> dict[tuple[int, int | None], list[list[tuple[str, str]]]]:
-        """Per layer and sample, each unit's (weight, what it multiplies), in writing order."""
-        found: dict[tuple[int, int | None], list[list[tuple[str, str]]]] = {}
-        for step in self.structure.graph.steps:
-            if step.unit is None or step.kind not in ("preactivation", "activation"):
-                continue
-            pairs = [pair for term in terms_of(step.formula) if (pair := self._pair(term))]
-            if pairs:
-                found.setdefault((step.unit.layer, step.sample), []).append(pairs)
+    def rows(self) -> dict[int, list[list[tuple[str, str]]]]:
+        """By layer, each unit's (weight, what it multiplies), in writing order."""
+        found: dict[int, list[list[tuple[str, str]]]] = {}
+        for step in self.structure.graph.section("forward"):
+            if (layer := self.layer.get(step.name)) is not None:
+                found.setdefault(layer, []).append(self._pairs(step))
         return found
+
+    @cached_property
+    def layer(self) -> dict[str, int]:
+        """Which weighted sums are units of one layer, by a number for each: those of a sample that
+        weigh something in common."""
+        found: dict[str, int] = {}
+        weighed: dict[tuple[str, int | None], int] = {}
+        for place, step in enumerate(self.structure.graph.section("forward")):
+            sources = [(source, step.sample) for _, source in self._pairs(step)]
+            if sources:
+                layer = next((weighed[each] for each in sources if each in weighed), place)
+                weighed |= dict.fromkeys(sources, layer)
+                found[step.name] = layer
+        return found
+
+    def _pairs(self, step: Step) -> list[tuple[str, str]]:
+        return [pair for term in terms_of(step.formula) if (pair := self._pair(term))]
 
     def _pair(self, term: Formula) -> tuple[str, str] | None:
         match term:
@@ -245,7 +254,7 @@ class Slips:
 
     # The variants of one step
 
-    def _variants(self, node: Node) -> Iterator[Variant]:
+    def variants(self, node: Node) -> Iterator[Variant]:
         seen: set[Formula] = set(node.formulas)
         count = 0
         for variant in sorted(self._all(node), key=lambda each: each.rank):
@@ -492,10 +501,8 @@ class Slips:
             message = "the weights were taken with their two indices exchanged"
             renamed = rename(step.formula, lambda name: mirrored.get(name, name))
             yield _variant("wrong-operand", message, renamed, -0.5, TRANSPOSED)
-        if step.unit is None or step.section != "forward":
-            return
-        for row in self.rows.get((step.unit.layer, step.sample), ()):
-            own = [pair for term in terms_of(step.formula) if (pair := self._pair(term))]
+        own = self._pairs(step)
+        for row in self.rows.get(self.layer.get(step.name, -1), ()):
             if len(own) < 2 or len(row) != len(own) or row == own:
                 continue
             exchanged = {mine[0]: other[0] for mine, other in zip(own, row, strict=True)}

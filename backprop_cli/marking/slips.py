@@ -35,6 +35,8 @@ MOST_SEARCHES = 100
 SIMPLE = 4.0
 """Slips of this rank are seen at a glance where numbers are short."""
 NEIGHBOUR = 0.5
+OTHER_KIND = 1.0
+"""Added to the rank where what was taken for an operand is of another kind."""
 POINTS = 2
 """A slip that gives an expression's value at so many random points gives the expression."""
 EXACT = 1e-8
@@ -164,7 +166,7 @@ class SlipFinder:
             return None
         if node is not None and node.step.section in ("update", "gradient"):
             return None
-        return 1.0
+        return OTHER_KIND
 
     def explain(
         self,
@@ -507,8 +509,22 @@ class _Search:
             # As many others as give a number between nothing and twice this one.
             about = abs(target.value / slope)
             first, last = self._between(needed - about, needed + about)
-            simple = RANK["wrong-operand"] + later
-            self.lookups.append((simple, (last - first) / 2))
+            simple, others = (
+                RANK["wrong-operand"] + later,
+                RANK["wrong-operand"] + later + OTHER_KIND,
+            )
+            likely = 0
+            if parent < self.finder.structure.leaves or self.work.written[parent]:
+                # Of what stands on the paper a neighbour is the likelier one.
+                likely = sum(
+                    abs(v[other] - needed) <= about
+                    for other, _ in self.finder.neighbours(node, parent)
+                    if self.work.known[other]
+                )
+                self.lookups.append((simple, likely / 2))
+            else:
+                simple = others
+            self.lookups.append((others, (last - first - likely) / 2))
             width = (target.unit + target.slack * abs(target.value)) / abs(slope)
             width = min(width, about) + CLOSE * max(abs(needed), abs(old))
             first, last = self._between(needed - width, needed + width)

@@ -46,9 +46,10 @@ from backprop_cli.problem.values import (
 from backprop_cli.problem.yaml_tree import Entries, Items, Node, Scalar
 from backprop_cli.rules.written import POSITIVE
 
-RULES = 1
-"""The newest version of the requirements. An older one stays what it was: a sheet handed out
-must not change."""
+RULES = 2
+"""The newest version of the requirements. An older one stays what it was, and a file that names
+none has the first for ever: a sheet handed out must not change."""
+FIRST_RULES = 1
 REQUIREMENTS: tuple[Requirement, ...] = get_args(Requirement)
 SECTIONS = ("inputs", "targets", "weights", "biases", "parameters")
 MOST_NUMBERS = 10_000
@@ -104,7 +105,7 @@ REQUIRE = Field[tuple[Requirement, ...]](
     REQUIREMENTS,
     "What a drawn sheet has to fulfil; all of them unless given.",
 )
-VERSION = Field("rules", whole(1, RULES), RULES, "The version of the requirements.")
+VERSION = Field("rules", whole(1, RULES), FIRST_RULES, "The version of the requirements.")
 SEED = Field("seed", TEXT, "", "Another seed gives everyone other numbers.")
 VARIANTS = Keys("Other numbers for each student.", DRAW, REQUIRE, VERSION, SEED, required=[DRAW])
 

@@ -1,4 +1,4 @@
-"""What a drawn sheet has to fulfil: one row for each requirement, version 1.
+"""What a drawn sheet has to fulfil: one row for each requirement and version.
 
 A row looks at one update of a draw beside the same update of the file's own numbers, and names
 the quantities that fall short. Every comparison with a threshold goes through a `Scale`: where
@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field
 from fractions import Fraction
+from typing import NamedTuple
 
 from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.build import ZERO, children, names_in, substitute
@@ -36,6 +37,8 @@ WORK_BAND = Fraction(1, 10)
 DIGITS_BAND = Fraction(1, 2)
 """The same for the digits of the numbers given."""
 NEAR = 1e-9
+IDENTICAL = 1e-12
+ABOUT_ONE = 1.01
 
 
 @dataclass
@@ -56,6 +59,14 @@ class Scale:
         return value == other
 
 
+class OwnSlips(NamedTuple):
+    """What the file's own numbers say of the slips of a step: which of them change nothing
+    there, and which two give one number."""
+
+    harmless: Sequence[bool]
+    alike: frozenset[tuple[int, int]]
+
+
 @dataclass(frozen=True)
 class View:
     """One update of a draw and the same one of the file's own numbers."""
@@ -64,11 +75,26 @@ class View:
     own: Update
     digits: int  # of all numbers drawn
     own_digits: int
-    own_slips: Mapping[str, Sequence[bool]]  # which of the slips change nothing there
+    own_slips: Mapping[str, OwnSlips]
     scale: Scale = field(compare=False)
 
     def value(self, name: str) -> Value | None:
         return _finite(self.update.values.get(name))
+
+    def slips(self) -> Iterator[tuple[str, Sequence[float]]]:
+        """What the slips of each asked step lead to; nan for one that is none."""
+        for name, slips in self.update.slips.values(self.update.asked, self.update.values):
+            yield (
+                name,
+                [
+                    math.nan if harmless else slip
+                    for slip, harmless in zip(slips, self.own_slips[name].harmless, strict=True)
+                ],
+            )
+
+
+def _float(value: Value | None) -> float:
+    return math.nan if value is None else as_float(value)
 
 
 def _size(value: Value) -> Value:
@@ -191,26 +217,69 @@ def distinct_slips(view: View) -> Iterator[str]:
 
     What is no slip with the file's own numbers (a ReLU left out that is on) is none here.
     """
-    for name, margin in slip_margins(view):
-        if view.scale.less(margin, 1.0):
+    for name, slips in view.slips():
+        if view.scale.less(_margin(name, slips, view), 1.0):
             yield name
+
+
+def nameable_slips(view: View) -> Iterator[str]:
+    """Nor do two slips of an asked step give one number, which could be called either: with the
+    input −1 a factor left out is also a sign turned round.
+
+    What the file's own numbers do not tell apart need not be told apart here.
+    """
+    for name, slips in view.slips():
+        if view.scale.less(_margin(name, slips, view), 1.0) or _is_ambiguous(name, slips, view):
+            yield name
+
+
+def _is_ambiguous(name: str, slips: Sequence[float], view: View) -> bool:
+    codes, alike = view.update.slips.codes(name), view.own_slips[name].alike
+    for one, other, distance in _near(slips, view.update, name):
+        called = {codes[one], codes[other]}
+        known = len(called) == 1 or None in called or (one, other) in alike
+        if not known and view.scale.less(distance, 1.0):
+            return True
+    return False
+
+
+def own_slips(own: Update) -> Mapping[str, OwnSlips]:
+    """The slips of the asked steps, with the file's own numbers."""
+    return {
+        name: OwnSlips(
+            [abs(slip - _float(own.values[name])) <= IDENTICAL for slip in found],
+            frozenset((one, other) for one, other, distance in _near(found, own, name)),
+        )
+        for name, found in own.slips.values(own.asked, own.values)
+    }
 
 
 def slip_margins(view: View) -> Iterator[tuple[str, float]]:
     """For each asked quantity how far the nearest slip is from the right value, in the room that
     an answer with three digits has; infinite where no slip is possible."""
-    slips = view.update.slips.values(view.update.asked, view.update.values)
-    for name, found in slips.items():
-        value = view.value(name)
-        if value is None:
-            continue
-        right = as_float(value)
-        distances = (
-            abs(slip - right)
-            for slip, harmless in zip(found, view.own_slips[name], strict=True)
-            if not harmless and math.isfinite(slip)
-        )
-        yield name, min(distances, default=math.inf) / _room(right, view.update, name)
+    for name, slips in view.slips():
+        yield name, _margin(name, slips, view)
+
+
+def _margin(name: str, slips: Sequence[float], view: View) -> float:
+    value = view.value(name)
+    if value is None:
+        return math.inf
+    right = as_float(value)
+    distances = (abs(slip - right) for slip in slips if math.isfinite(slip))
+    return min(distances, default=math.inf) / _room(right, view.update, name)
+
+
+def _near(slips: Sequence[float], update: Update, name: str) -> Iterator[tuple[int, int, float]]:
+    """Two slips by their places, and how far apart they are in the room of three digits, where
+    that is less than about one."""
+    order = sorted((slip, place) for place, slip in enumerate(slips) if math.isfinite(slip))
+    for start, (low, one) in enumerate(order):
+        room = _room(low, update, name)
+        for high, other in order[start + 1 :]:
+            if high - low > room * ABOUT_ONE:
+                break
+            yield min(one, other), max(one, other), (high - low) / room
 
 
 def _room(value: float, update: Update, name: str) -> float:
@@ -275,6 +344,14 @@ REQUIREMENTS: Mapping[int, Mapping[Requirement, Check]] = {
         "equal_work": equal_work,
         "visible": visible,
         "distinct_slips": distinct_slips,
-    }
+    },
+    2: {
+        "alive": alive,
+        "off_kinks": off_kinks,
+        "unsaturated": unsaturated,
+        "equal_work": equal_work,
+        "distinct_slips": nameable_slips,
+        "visible": visible,
+    },
 }
 """The requirements by version, the quickest first. A version stays as it is for ever."""

@@ -2,20 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
+from typing import NamedTuple
 
 from backprop_cli.formula.evaluate import as_float
+from backprop_cli.formula.nodes import Sum
 from backprop_cli.graph.step import Graph
+from backprop_cli.marking.compiled import Functions, compile_all
 from backprop_cli.marking.mistakes import Slips
-from backprop_cli.marking.sheet import Structure
-from backprop_cli.marking.slips import SlipFinder
+from backprop_cli.marking.model import Code
+from backprop_cli.marking.sheet import Node, Structure
 from backprop_cli.run.model import Value, Values
 
 NAN = float("nan")
-IDENTICAL = 1e-12
 MOVED = 0.37
 """What is put in place of a 0, to see whether a slip matters where the number is none."""
+STRUCTURAL: frozenset[Code] = frozenset(
+    {
+        "ascent",
+        "derivative-at-wrong-point",
+        "log-base",
+        "loss-constant",
+        "mean-not-sum",
+        "missing-activation",
+        "missing-activation-derivative",
+        "missing-bias",
+        "missing-factor",
+        "missing-learning-rate",
+        "missing-path",
+        "other-rule",
+        "sign-flipped",
+        "softmax-diagonal",
+        "sum-not-mean",
+        "used-updated-weights",
+    }
+)
+"""What is left out, turned round or taken at another place. A code that marking learns later is
+for a later version of the requirements: a sheet handed out must not change."""
+
+
+class _Row(NamedTuple):
+    """The slips of one step: their codes, and one function with all their values."""
+
+    node: Node
+    codes: Sequence[Code | None]
+    functions: Functions
 
 
 class SlipTable:
@@ -23,51 +55,60 @@ class SlipTable:
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
+        self._rows: dict[str, _Row] = {}
 
     @cached_property
     def structure(self) -> Structure:
         return Structure(self.graph)
 
     @cached_property
-    def _finder(self) -> SlipFinder:
-        return SlipFinder(Slips(self.structure))
+    def _slips(self) -> Slips:
+        return Slips(self.structure)
 
     def worked_out(self, leaves: Values) -> Values:
         """The value of every step in floats."""
-        row = self._row(leaves)
+        numbers = self._numbers(leaves)
         for node in self.structure.steps:
-            row[node.slot] = node.function(row)
-        return dict(zip(self.structure.names, row, strict=True))
+            numbers[node.slot] = node.function(numbers)
+        return dict(zip(self.structure.names, numbers, strict=True))
 
-    def harmless(self, asked: Sequence[str], values: Values) -> Mapping[str, Sequence[bool]]:
-        """Which of the slips change nothing with these numbers."""
-        return {
-            name: [abs(slip - _float(values[name])) <= IDENTICAL for slip in slips]
-            for name, slips in self.values(asked, values).items()
-        }
+    def codes(self, name: str) -> Sequence[Code | None]:
+        """What each of the slips of a step is called, in the order of their values; None for a
+        factor left out of one term of a sum, which is far-fetched where a simpler slip gives the
+        same number."""
+        return self._row(name).codes
 
-    def values(self, asked: Sequence[str], values: Values) -> Mapping[str, Sequence[float]]:
+    def values(self, asked: Sequence[str], values: Values) -> Iterator[tuple[str, Sequence[float]]]:
         """For each asked quantity what its slips of structure lead to; nan for one that changes
         nothing because a number is 0: leaving out a 0 is no slip."""
-        row = self._row(values)
-        moved = [MOVED if value == 0 else value for value in row]
-        found: dict[str, Sequence[float]] = {}
+        numbers = self._numbers(values)
+        moved = [MOVED if value == 0 else value for value in numbers]
         for name in asked:
-            node = self.structure.nodes[self.structure.slots[name]]
-            if node is None:
-                continue
-            right, slips = node.function(row), self._finder.structural(node, row)
-            if any(slip == right for slip in slips) and any(row[at] == 0 for at in node.needs):
-                elsewhere = self._finder.structural(node, moved)
+            node, _, functions = self._row(name)
+            right, slips = node.function(numbers), functions(numbers)
+            if any(slip == right for slip in slips) and any(numbers[at] == 0 for at in node.needs):
                 right_there = node.function(moved)
                 slips = [
                     NAN if slip == right and other != right_there else slip
-                    for slip, other in zip(slips, elsewhere, strict=True)
+                    for slip, other in zip(slips, functions(moved), strict=True)
                 ]
-            found[name] = slips
-        return found
+            yield name, slips
 
-    def _row(self, values: Values) -> list[float]:
+    def _row(self, name: str) -> _Row:
+        if name not in self._rows:
+            node = self.structure.nodes[self.structure.slots[name]]
+            assert node is not None
+            kept = [each for each in self._slips.variants(node) if each.mistake.code in STRUCTURAL]
+            functions = compile_all([each.formula for each in kept], self.structure.slots)
+            inside = isinstance(node.step.formula, Sum)
+            codes = [
+                None if inside and each.mistake.code == "missing-factor" else each.mistake.code
+                for each in kept
+            ]
+            self._rows[name] = _Row(node, codes, functions)
+        return self._rows[name]
+
+    def _numbers(self, values: Values) -> list[float]:
         return [_float(values.get(name)) for name in self.structure.names]
 
 

@@ -13,7 +13,7 @@ from backprop_cli.diagnostics import Diagnostic, ProblemError, Source, Span, quo
 from backprop_cli.problem.model import Problem, Requirement, Variants
 from backprop_cli.problem.read import read_problem
 from backprop_cli.variants.draw import Draws, Numbers, text_with
-from backprop_cli.variants.requirements import REQUIREMENTS, Scale, View, slip_margins
+from backprop_cli.variants.requirements import REQUIREMENTS, Scale, View, own_slips, slip_margins
 from backprop_cli.variants.trial import Arithmetic, Sheet, Update
 
 ARITHMETICS: tuple[Arithmetic, ...] = ("quick", "exact", "precise")
@@ -54,7 +54,7 @@ class Drawer:
         self.variants: Variants = problem.variants
         self.sheet = Sheet(problem)
         self.own = self.sheet.worked_out({}, "exact")
-        self.own_slips = [own.slips.harmless(own.asked, own.values) for own in self.own]
+        self.own_slips = [own_slips(own) for own in self.own]
         written = {
             cell.name: self.variants.text[cell.start : cell.end] for cell, _ in self.variants.draws
         }
@@ -131,7 +131,7 @@ class Drawer:
             f"none of {tries:,} draws fulfils what `variants` requires: {quote(worst)} fails most"
             f" ({times:,} times), mostly at {quote(where.quantity)}",
             Span(source, *self.variants.own),
-            help=f"draw from a wider range, or leave {quote(worst)} out of `require`",
+            help=f"draw from a wider range or in finer steps, or leave {quote(worst)} out of `require`",
         )
 
 

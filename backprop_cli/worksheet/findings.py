@@ -191,13 +191,13 @@ def _kinks(sheet: Sheet) -> Iterator[Callout]:
 def _kinks_of(sheet: Sheet, step: Step) -> Iterator[tuple[str, Kink, Mapping[str, Formula]]]:
     """The kinks of what a step applies, by the name of the rule, with the sheet's own names."""
     applied = step.applied
-    if applied is not None and applied.targets:
+    if applied is not None and applied.targets and applied.taught:
         for output, target in zip(applied.arguments, applied.targets, strict=True):
             values = {"yhat": output, "y": target}
             yield from ((applied.rule, kink, values) for kink in LOSSES[applied.rule].kinks)
         return
     calls = list(calls_in(step.formula))
-    if applied is not None:
+    if applied is not None and not applied.targets:
         options = signed(ACTIVATIONS[applied.rule].with_options(applied.options))
         calls.insert(0, Call(applied.rule, (applied.argument, *options.values())))
     for call in dict.fromkeys(calls):
@@ -208,7 +208,7 @@ def _ties(sheet: Sheet) -> Iterator[Callout]:
     """max or min with a tie in an author's own formula."""
     kinks = sheet.run.problem.kinks
     for step in sheet.graph.section("forward", "loss"):
-        if step.applied is not None and step.applied.targets:
+        if step.applied is not None and step.applied.targets and step.applied.taught:
             continue
         for call in calls_in(step.formula):
             if call.function not in EXTREMES or len(call.arguments) < 2:

@@ -147,8 +147,10 @@ class Reasons:
         loss = self.sheet.graph.step[link.child].applied
         if self.sheet.graph.step[link.child].called == "upstream gradient":
             yield "loss", (Text(UPSTREAM),)
-        if loss is None or not loss.targets or not loss.taught:
+        if loss is None or not loss.targets:
             return
+        if not (loss.taught or losses.LOSSES[loss.rule].kinks):
+            return  # what is said of a slope is said of the formula as taught
         if not any(rule == loss.rule for rule, _ in losses.COMBINED):
             yield "loss", (Text(losses.LOSSES[loss.rule].reason),)
 

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from operator import mul
 from pathlib import Path
-from random import Random
 
 import pytest
 from commands import ROOT
@@ -82,97 +81,7 @@ def _asks_for_the_model(path: Path) -> bool:
     )
 
 
-# The same net, as layers and as equations
-
-ACTIVATIONS = ("relu", "sigmoid", "tanh", "softplus", "leaky_relu", "step")
-ENDS = (
-    ("sigmoid", "binary_cross_entropy", 1),
-    ("identity", "half_squared_error", 1),
-    ("identity", "mean_squared_error", 3),
-    ("tanh", "squared_error", 2),
-    ("sigmoid", "binary_cross_entropy", 2),
-    ("softmax", "cross_entropy", 3),
-)
-
-
-def _number(random: Random) -> float:
-    return random.choice((-1, 1)) * random.randrange(1, 30) / 10
-
-
-def _both(seed: int) -> tuple[str, str]:
-    """A random net with one hidden layer, in the two forms of a file, under the same names."""
-    random = Random(seed)
-    output, loss, last = ENDS[seed % len(ENDS)]
-    hidden = random.choice(ACTIVATIONS)
-    middle = random.randint(2, 3)
-    alike = seed % 5 == 0
-    x = [_number(random), _number(random)]
-    targets = [1.0, 0.0, 0.0][:last] if "cross" in loss else [_number(random) for _ in range(last)]
-    one = _number(random)
-    weights = [
-        [[one if alike else _number(random) for _ in range(fan)] for _ in range(units)]
-        for fan, units in ((2, middle), (middle, last))
-    ]
-    biases = [[one if alike else _number(random) for _ in range(n)] for n in (middle, last)]
-    layers = f"""
-inputs: {x}
-targets: {targets}
-layers:
-  - {{activation: {hidden}, weights: {weights[0]}, biases: {biases[0]}}}
-  - {{activation: {output}, weights: {weights[1]}, biases: {biases[1]}}}
-loss: {loss}
-learning_rate: 0.1
-"""
-    graph = expand(problem(layers))
-    parameters = ", ".join(
-        f"{leaf.name}: {leaf.text}" for leaf in graph.leaves if leaf.kind == "parameter"
-    )
-    given = ", ".join(
-        f"{leaf.name}: {leaf.text}" for leaf in graph.leaves if leaf.kind in ("input", "target")
-    )
-    lines = "\n".join(f'  {step.name}: "{plain.write(step.formula)}"' for step in graph.steps)
-    equations = f"""
-equations:
-{lines}
-given: {{{given}}}
-parameters: {{{parameters}}}
-learning_rate: 0.1
-"""
-    return layers, equations
-
-
-ONLY_LAYERS = ("As one formula:",)
-ONLY_EQUATIONS = ("What an activation is applied to is a z here.",)
-NAMED = (  # layers name the place, equations the quantity
-    ("All units of layer 1 have ", " have "),
-    ("the layer works", "together they work"),
-    ("Layer 1: the ReLU of unit 1 is", "The ReLU is"),
-    ("Layer 1: the ReLU of unit 2 is", "The ReLU is"),
-    ("Layer 1: the ReLU of unit 3 is", "The ReLU is"),
-)
-
-
-def _said(run: Run) -> list[str]:
-    """Every sentence of the sheet, without the quantities in it."""
-    found: list[str] = []
-    for block in solution(run, DEFAULT).blocks:
-        if isinstance(block, Callout | Paragraph):
-            text = "".join(part.text for part in block.text if isinstance(part, Text))
-            for place, quantity in NAMED:
-                text = text.replace(place, quantity)
-            if text.startswith("Every ReLU of layer 1 is off"):  # equations have no layer to blame
-                text = "The ReLUs are off (z < 0) and pass no gradient."
-            found.append(" ".join(text.replace(",", " ").split()))
-    return sorted(text for text in found if text not in (*ONLY_LAYERS, *ONLY_EQUATIONS))
-
-
-@pytest.mark.parametrize("seed", range(24))
-def test_layers_and_equations_say_the_same(seed: int) -> None:
-    layers, equations = map(problem, _both(seed))
-    one, other = solve(layers), solve(equations)
-    assert one.losses == pytest.approx(other.losses, rel=1e-12)
-    assert _said(one) == _said(other)
-
+# What an equation applies is recognised
 
 SAME = {  # the mean of one is the sum, the mean of two is half of it: the same formula
     ("mean_squared_error", 1): {"squared_error"},
@@ -446,6 +355,14 @@ def test_what_is_dropped_passes_nothing_and_the_rest_is_scaled() -> None:
     assert values["dL/dw1_1_1"] == pytest.approx(slope, rel=1e-8)
     assert (values["h1_2"], values["dL/dw1_2_1"], values["dh1_3/da1_3"]) == (0, 0, 2)
     assert verification(problem(DROPPED)).agrees
+
+
+def test_the_way_back_goes_through_what_is_handed_on_first() -> None:
+    """The outputs of softmax come first in their layer, but for what is made of them."""
+    shares = problem(DROPPED.replace("activation: tanh\n", "activation: softmax\n"))
+    values = solve(shares).iterations[0].values
+    assert values["dL/dw1_1_1"] != 0
+    assert verification(shares).agrees
 
 
 def test_matrices_picture_and_blank_sheet_have_what_is_handed_on() -> None:

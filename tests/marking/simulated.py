@@ -17,12 +17,13 @@ import yaml
 
 from backprop_cli.formula.build import names_in
 from backprop_cli.formula.evaluate import as_float, evaluate
-from backprop_cli.formula.nodes import Call, Formula, Name, Product, Sum
+from backprop_cli.formula.nodes import Call, Formula, Name, Product, Quotient, Sum
 from backprop_cli.graph.step import Graph, Step
 from backprop_cli.problem.model import Problem
 from backprop_cli.problem.read import read_problem
 from backprop_cli.run import Iteration, solve
 
+NOISE = 1e-15
 ASKED = ("forward", "loss", "gradient", "update")
 
 HIDDEN = ("sigmoid", "tanh", "relu", "leaky_relu", "elu", "softplus", "swish", "sigmoid", "tanh")
@@ -134,6 +135,8 @@ def work_out(
             value = as_float(evaluate(step.formula, values.__getitem__))
             if not math.isfinite(value) and step.numeric is not None:
                 value = as_float(evaluate(step.numeric, values.__getitem__))
+        if hand.digits and abs(value) < NOISE:
+            value = 0.0  # what floats leave of a difference that is nothing on paper
         texts[step.name] = hand.text(value)
         values[step.name] = float(texts[step.name])
     return Paper(values, texts)
@@ -257,12 +260,29 @@ def slips(graph: Graph, code: str, random: Random) -> Iterator[tuple[str, Slip]]
                     else:
                         yield name, lambda v, w=step.of, g=g: v[w] - v[g]
             case "sum-not-mean" | "mean-not-sum":
-                if step.kind in ("batch_loss", "batch_gradient"):
+                mean = isinstance(step.formula, Quotient)
+                if step.kind in ("batch_loss", "batch_gradient") and mean == (code[0] == "s"):
                     count = len(graph.batch)
                     factor = count if code == "sum-not-mean" else 1 / count
                     yield name, lambda v, f=plain, k=factor: f(v) * k
             case _:
                 raise AssertionError(code)
+
+
+def at_a_glance(step: Step, v: Mapping[str, float]) -> Iterator[tuple[str, float]]:
+    """What the simplest slips make of a step, each with a code that it may be called by: the sign,
+    the decimal point, a term or a factor left out, a term's sign."""
+    right = _value(step.formula, v)
+    yield "sign-flipped", -right
+    yield from (("decimal-slip", right * shift) for shift in (0.1, 10.0))
+    for term in _terms(step.formula):
+        rest = right - _value(term, v)
+        yield "missing-bias" if isinstance(term, Name) else "missing-path", rest
+        yield "sign-flipped", rest - _value(term, v)
+        factors = term.factors if isinstance(term, Product) else ()
+        for place in range(len(factors)):
+            others = [_value(each, v) for k, each in enumerate(factors) if k != place]
+            yield "missing-factor", rest + math.prod(others)
 
 
 def _through_new_weights(step: Step, gradients: Mapping[str, str]) -> Slip:

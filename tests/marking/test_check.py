@@ -365,3 +365,21 @@ def test_no_number_is_near_infinity(text: str, verdict: str) -> None:
     problem = read_problem("p.yaml", "equations: {f: x/(x - 1)}\ngiven: {x: 1}\n")
     report = Checker(problem).mark(parse_submission("s1.yaml", f"answers: {{f: {text}}}"))
     assert verdicts(report)["f"] == verdict
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        ("0.2000", "decimal-slip"),  # also 2.000 with two digits exchanged
+        ("8.000", "missing-path"),  # also 2.000 with another digit
+    ],
+)
+def test_what_is_one_of_few_numbers_is_named_before_a_slip_of_the_pen(
+    answer: str, code: str
+) -> None:
+    text = "equations: {q: x*y + v*w, L: q^2}\ngiven: {x: 2, y: 4, v: 3, w: -2}\n"
+    submission = parse_submission("s.yaml", f"answers: {{q: '{answer}'}}")
+    report = Checker(read_problem("q.yaml", text)).mark(submission)
+    assert report.first_slip is not None
+    assert report.first_slip.mistake is not None
+    assert report.first_slip.mistake.code == code

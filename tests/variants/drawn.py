@@ -90,3 +90,30 @@ SHEETS = {
     "one by one": ONE_BY_ONE,
     "arrays": ARRAYS,
 }
+
+
+DEEP = """
+inputs: [1.5, -0.5, 2]
+targets: [1]
+layers:
+  - {activation: relu, weights: [[0.3, -0.2, 0.5], [0.4, 0.1, -0.3]], biases: [0.1, 0.2]}
+  - {activation: sigmoid, weights: [[0.3, -0.2], [0.4, 0.1]], biases: [0.1, 0.2]}
+  - {activation: sigmoid, weights: [[0.3, -0.2]], biases: [0.1]}
+loss: half_squared_error
+learning_rate: 0.5
+variants:
+  draw:
+    inputs: {from: -2, to: 2, step: 0.5, not: [0]}
+    weights: {from: -0.9, to: 0.9, step: 0.1, not: [0]}
+    biases: {from: -0.4, to: 0.4, step: 0.1, not: [0]}
+    targets: {choice: [0, 1]}
+"""
+SUMS = TWO_SAMPLES + "training: {reduction: sum}\n"
+
+
+def second(text: str) -> str:
+    """The same file under version 2 of the requirements."""
+    return text.replace("\nvariants:\n", "\nvariants:\n  rules: 2\n")
+
+
+NETWORKS = [second(text) for text in (DENSE, RELU, SOFTMAX, TWO_SAMPLES, SUMS, DEEP)]
