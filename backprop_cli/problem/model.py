@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import field
 from fractions import Fraction
@@ -142,6 +144,13 @@ class Variants:
     seed: str
     text: str
     own: tuple[int, int]
+
+    @property
+    def ways(self) -> int:
+        """In how many ways the numbers can be drawn; not every one has to do."""
+        numbers = [len(draw.numbers) for _, draw in self.draws if isinstance(draw, Choice)]
+        samples = Counter(cell.sample for cell, draw in self.draws if isinstance(draw, OneHot))
+        return math.prod([*numbers, *samples.values()])
 
 
 @dataclass(frozen=True)

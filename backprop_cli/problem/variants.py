@@ -55,6 +55,7 @@ SECTIONS = ("inputs", "targets", "weights", "biases", "parameters")
 MOST_NUMBERS = 10_000
 MOST_CHOICES = 1_000
 MOST_DRAWN = 2_000
+FEW_SHEETS = 1_000
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,7 @@ def read_variants(
     if report.failed:
         return None
     key = top.key("variants").span
-    return Variants(
+    variants = Variants(
         draws=found,
         require=require,
         rules=rules,
@@ -143,6 +144,14 @@ def read_variants(
         text=node.span.source.text,
         own=_place_of_section(key.start or 0, node.span.end or 0, node.span.source.text),
     )
+    if variants.ways < FEW_SHEETS:
+        report.warning(
+            "few-sheets",
+            f"there are {variants.ways:,} ways to draw the numbers, so that students share sheets",
+            rows[0].key,
+            "draw more numbers, from a wider range or in finer steps",
+        )
+    return variants
 
 
 def _place_of_section(start: int, end: int, text: str) -> tuple[int, int]:

@@ -34,6 +34,7 @@ DIGITS = 4
 MOST_COMPARED = 1_000
 """So many students are compared with each other; the number of pairs grows with the square."""
 MOST_ROWS = 40
+RARE, CERTAIN = 0.005, 0.995
 FORMAT = "backprop-stress/1"
 
 
@@ -64,6 +65,17 @@ class Stress:
         for variant in self.variants:
             total.update(variant.shortfalls)
         return total
+
+    @property
+    def sheets(self) -> float:
+        """About how many different sheets there are: the ways to draw the numbers, of which one
+        in so many tries will do."""
+        return self.drawer.variants.ways / mean(self.tries)
+
+    @property
+    def shared(self) -> float:
+        """How likely two of a class of this size get the same sheet."""
+        return -math.expm1(-math.comb(len(self.variants), 2) / self.sheets)
 
     def most_alike(self) -> tuple[int, int, int]:
         """Two students, counted from 1, and how many of their numbers are the same."""
@@ -128,6 +140,16 @@ def _blocks(found: Stress) -> Iterator[Block]:
             f"The two most alike are those of student-{one} and student-{two}: {same} of {count}"
             " numbers are the same."
         )
+    yield Paragraph(
+        (
+            Text("There are about "),
+            Math(shown(found.sheets, 1).formula),
+            Text(
+                f" different sheets; {_chance(found.shared)} that two of"
+                f" {len(found.variants)} students get the same one."
+            ),
+        )
+    )
     yield Heading(2, (Text("Why draws were put aside"),))
     rows = found.shortfalls.most_common(MOST_ROWS)
     if rows:
@@ -154,6 +176,12 @@ def _blocks(found: Stress) -> Iterator[Block]:
         "The last column says how near the nearest slip comes to the right value, in allowances"
         " of an answer with three digits: below 1 it would pass for right."
     )
+
+
+def _chance(share: float) -> str:
+    if share < RARE:
+        return "it is very unlikely"
+    return f"the chance is {share:.0%}" if share < CERTAIN else "it is all but certain"
 
 
 def _spread_table(found: Stress, update: int) -> Table:
@@ -197,6 +225,7 @@ def report_json(found: Stress) -> str:
             "median": median(found.tries),
             "max": max(found.tries),
         },
+        "sheets": round(found.sheets),
         "shortfalls": [
             {"requirement": each.requirement, "quantity": each.quantity, "times": times}
             for each, times in found.shortfalls.most_common()
