@@ -255,6 +255,7 @@ class Slips:
     # The variants of one step
 
     def variants(self, node: Node) -> Iterator[Variant]:
+        """The definitions of a step with one slip in them, the simplest first."""
         seen: set[Formula] = set(node.formulas)
         count = 0
         for variant in sorted(self._all(node), key=lambda each: each.rank):

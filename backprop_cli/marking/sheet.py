@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from backprop_cli.formula.build import children, names_in
 from backprop_cli.formula.evaluate import as_float, evaluate
@@ -27,11 +28,13 @@ from backprop_cli.formula.nodes import (
 from backprop_cli.graph.step import Graph, Step
 from backprop_cli.marking.asked import asked, points_of
 from backprop_cli.marking.compiled import Function, compile_formula
-from backprop_cli.marking.names import AnswerNames
 from backprop_cli.marking.numbers import Written, divides, is_short
 from backprop_cli.problem.model import Problem
 from backprop_cli.rules.activations import ACTIVATIONS
 from backprop_cli.run import Iteration
+
+if TYPE_CHECKING:
+    from backprop_cli.marking.names import AnswerNames
 
 NAN = math.nan
 NOISE = 1e-13
@@ -261,6 +264,9 @@ class AnswerKey:
 
     @cached_property
     def names(self) -> AnswerNames:
+        # Whoever draws a student's numbers reads no answers.
+        from backprop_cli.marking.names import AnswerNames
+
         return AnswerNames(self.graph)
 
     @cached_property

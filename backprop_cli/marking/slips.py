@@ -509,11 +509,8 @@ class _Search:
             # As many others as give a number between nothing and twice this one.
             about = abs(target.value / slope)
             first, last = self._between(needed - about, needed + about)
-            simple, others = (
-                RANK["wrong-operand"] + later,
-                RANK["wrong-operand"] + later + OTHER_KIND,
-            )
-            likely = 0
+            simple = RANK["wrong-operand"] + later
+            others, likely = simple + OTHER_KIND, 0
             if parent < self.finder.structure.leaves or self.work.written[parent]:
                 # Of what stands on the paper a neighbour is the likelier one.
                 likely = sum(

@@ -8,12 +8,14 @@ from measure import PROBLEMS, SHEET, Row, best_of_each
 
 SYMPY = ["-c", "import sympy, typer, rich.table, yaml"]
 LIBRARIES = ["-c", "import typer, rich.table, yaml"]
+OWN_NUMBERS = PROBLEMS / "own-numbers.yaml"
 ANSWERS = PROBLEMS / "answers" / "two-hidden-layers-perfect.yaml"
 COMMANDS = {
     "--help": (["--help"], 0.9),
     "validate": (["validate", str(SHEET)], 1.6),
     "list": (["list"], 1.6),
     "schema": (["schema"], 1.6),
+    "variant": (["variant", str(OWN_NUMBERS), "--student", "ada"], 2.2),
     "solve": (["solve", str(SHEET)], 2.2),
     "check": (["check", str(SHEET), str(ANSWERS)], 2.2),
 }
