@@ -75,7 +75,8 @@ class Stress:
     @property
     def shared(self) -> float:
         """How likely two of a class of this size get the same sheet."""
-        return -math.expm1(-math.comb(len(self.variants), 2) / self.sheets)
+        each = (max(0.0, 1 - others / self.sheets) for others in range(len(self.variants)))
+        return 1 - math.prod(each)
 
     def most_alike(self) -> tuple[int, int, int]:
         """Two students, counted from 1, and how many of their numbers are the same."""
