@@ -43,6 +43,7 @@ from backprop_cli.problem.forms import (
     Value,
 )
 from backprop_cli.problem.layer_place import LayerPlace
+from backprop_cli.problem.samples import Samples
 from backprop_cli.problem.values import Report
 from backprop_cli.problem.yaml_tree import Node
 from backprop_cli.rules.activations import ACTIVATIONS
@@ -115,7 +116,7 @@ class Making:
     own: Fields
     below: Handed
     writer: Writer
-    tokens: tuple[tuple[Value, ...], ...] = ()  # the inputs of each sample, where they choose rows
+    samples: Samples  # whose inputs choose the rows of an embedding
     place: int = 1
     split: bool = False
     alone: bool = False  # it has one channel, which is no level of its arrays
@@ -153,7 +154,7 @@ class Making:
     # --- what is given -------------------------------------------------------------------------------
 
     def array(
-        self, node: Node, what: str, known: Shape | None = None
+        self, node: Node, what: str, known: Shape | None = None, help: str | None = None
     ) -> tuple[Shape, tuple[Value, ...]]:
         """The numbers of a key, of the shape `known` where that follows from the rest."""
         found = read_levels(node, self.report, f"{what} of {self.at}", self.at.index, known)
@@ -167,7 +168,7 @@ class Making:
                 "shape",
                 f"{what} of {self.at} must be {shape_text(known)}, not {shape_text(found.shape)}",
                 node,
-                "rows and columns are exchanged" if turned else None,
+                "rows and columns are exchanged" if turned else help,
             )
         return found.shape, found.values
 

@@ -349,20 +349,20 @@ def _embedding(made: Making, settings: Mapping[str, Any]) -> str:
     a = made.name("a")
     single = len(made.below.entries) == 1
     out: Shape = (width,) if single else (len(made.below.entries), width)
-    for position, tokens in enumerate(made.tokens, 1):
-        of = f" of sample {position}" if len(made.tokens) > 1 else ""
+    for position, sample in enumerate(made.samples.samples, 1):
+        of = f" of sample {position}" if made.samples.listed else ""
         lines: list[Line] = []
-        for at, token in enumerate(tokens, 1):
+        for at, token in enumerate(sample.inputs or (), 1):
             if token is None or token.value.denominator != 1 or not 1 <= token.value <= many:
+                given = sample.inputs_node
                 shown = "a token without a number" if token is None else token.text
                 made.refuse(
                     "out-of-range",
                     f"input {at}{of} must be the number of a row of `weights` of {made.at}, from 1"
                     f" to {many}, not {shown}",
-                    made.own.key("kind"),
+                    given.items[at - 1] if isinstance(given, Items) else given,
                     "tokens are counted from 1",
                 )
-                continue
             row = int(token.value)
             for column in range(width):
                 place = (column,) if single else (at - 1, column)
@@ -411,7 +411,10 @@ def _matrix(
     if node is None:
         made.writer.expansion.shop.charge(units, columns)
         return (None,) * (units * columns)
-    return made.array(node, what, (units, columns))[1]
+    return made.array(node, what, (units, columns), ROW_PER_UNIT)[1]
+
+
+ROW_PER_UNIT = "a row for each unit, a column for each number that comes in"
 
 
 @dataclass(frozen=True)
@@ -581,7 +584,8 @@ class _Recurrence:
         for letter in self.cell.states:
             values = None
             if (each := held.get(letter)) is not None:
-                _, values = made.array(each, f"`initial` {letter}", (self.units,))
+                called = f"`initial` {letter}" if self.cell.equations else "`initial`"
+                _, values = made.array(each, called, (self.units,))
             made.state(letter, values, self.units)
 
 
@@ -608,6 +612,21 @@ class _ByGate:
             own = fields(node, made.report, f"`{key}` of {made.at}", known, tuple(self.letters))
             self.held[key] = {name: value for name in known if (value := own.get(name)) is not None}
 
+        self._refuse_twice()
+
+    def _refuse_twice(self) -> None:
+        """A gate's numbers stand in one place."""
+        everything = self.held.get("weights", {})
+        for key, letter in LETTERS.items():
+            for gate in self.letters if key != "kernels" else ():
+                if gate in self.held.get(key, {}) and letter + gate in everything:
+                    self.made.report.error(
+                        "both-forms",
+                        f"`{letter}{gate}` stands beside `{key}: {{{gate}: …}}`, which is the same",
+                        everything[letter + gate],
+                        "leave one of them out",
+                    )
+
     def any(self, key: str) -> bool:
         return self.made.own.get(key) is not None
 
@@ -630,28 +649,33 @@ class _ByGate:
         """The numbers of every gate, row by row."""
         node, size = self.made.own.get(key), units * columns
         if node is not None and (not self.named or drawn(node)):
-            gates = len(self.letters)
-            _, values = self.made.array(node, quote(key), (gates * units, columns))
+            shape = (len(self.letters) * units, columns)
+            _, values = self.made.array(node, quote(key), shape, ROW_PER_UNIT)
             return {g: values[at * size :][:size] for at, g in enumerate(self.letters)}
         found: dict[str, tuple[Value, ...]] = {}
         if node is not None and key not in self.held:
             self._refuse_list(key, node)
         missing = [g for g in self.letters if self._node(key, prefix, g) is None]
         if 0 < len(missing) < len(self.letters) or (missing and self.any("weights")):
+            written = ", ".join(f"{g}: [[…]]" for g in self.letters)
+            none = len(missing) == len(self.letters)
             self.made.refuse(
                 "missing-key",
-                f"`{key}` of {self.made.at} {'have' if key == 'weights' else 'has'} none for"
-                f" {listed(missing) if self.named else 'the recurrence'}",
+                f"{self.made.at} has no `{key}`"
+                if none
+                else f"`{key}` of {self.made.at} has none of gate {listed(missing)}",
                 self.made.own.key(key if self.any(key) else "weights"),
-                f"write `{key}: {{{', '.join(f'{g}: [[…]]' for g in self.letters)}}}`"
+                f"write `{key}: {{{written}}}`, each {units}×{columns}"
                 if self.named
-                else f"write `{key}: [[…]]`, {units} rows of {columns}",
+                else f"write `{key}: [[…]]`, {units}×{columns}",
             )
         for letter in self.letters:
             own = self._node(key, prefix, letter)
             what = f"`{key}` of gate {letter}" if letter else quote(key)
             found[letter] = (
-                (None,) * size if own is None else self.made.array(own, what, (units, columns))[1]
+                (None,) * size
+                if own is None
+                else self.made.array(own, what, (units, columns), ROW_PER_UNIT)[1]
             )
         return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import field, replace
+from typing import Literal
 
 from backprop_cli.arrays.array import ArrayError, Shape, TooLarge, count
 from backprop_cli.dataclass import dataclass
@@ -13,7 +14,7 @@ from backprop_cli.problem.batch_norm import read_batch_norm
 from backprop_cli.problem.biases import Biases, read_bias_input, read_biases
 from backprop_cli.problem.dropout import read_dropout
 from backprop_cli.problem.fields import Fields, fields
-from backprop_cli.problem.forms import AnyLayer, ArrayLayer, Layer, Tied, Value
+from backprop_cli.problem.forms import AnyLayer, ArrayLayer, Layer, Tied
 from backprop_cli.problem.initializer_use import initializer
 from backprop_cli.problem.layer_kinds import COMMON, KINDS, LayerKind
 from backprop_cli.problem.layer_place import LayerPlace, NamedCell
@@ -90,7 +91,9 @@ def read_layers(
         place = LayerPlace(index, row, report, read.named)
         kind = _kind(place, below)
         layer: AnyLayer | None
-        if isinstance(kind, LayerKind):
+        if kind == UNKNOWN:
+            layer = None
+        elif isinstance(kind, LayerKind):
             layer = _array_layer(place, kind, below, writer, samples, read)
             if layer is not None and index == len(rows):
                 layer = as_output(layer, value_names("yhat", layer.shape), "yhat")
@@ -103,7 +106,7 @@ def read_layers(
                 return read
         if layer is None:
             read.structured = False
-            below = None if isinstance(kind, LayerKind) else _units(index, reader.units)
+            below = _units(index, reader.units) if kind is None else None
         else:
             read.layers.append(layer)
             below = _handed(index, layer)
@@ -118,8 +121,7 @@ def _inputs(samples: Samples) -> Handed | None:
     if samples.inputs is None:
         return None
     shape = samples.inputs_shape or (samples.inputs,)
-    verb = "are" if len(shape) == 1 and shape[0] > 1 else "is"
-    return Handed("x", shape, value_names("x", shape), f"the input {verb}")
+    return Handed("x", shape, value_names("x", shape), "the input is")
 
 
 def _units(index: int, units: int | None, letter: str = "a") -> Handed | None:
@@ -137,8 +139,12 @@ def _handed(index: int, layer: AnyLayer) -> Handed | None:
     return Handed(layer.handed, layer.shape, layer.outputs, giver, layer.axes)
 
 
-def _kind(at: LayerPlace, below: Handed | None) -> LayerKind | None:
-    """The row of the table for a layer that is not dense, or dense on each row of a sequence."""
+UNKNOWN: Literal["unknown"] = "unknown"
+
+
+def _kind(at: LayerPlace, below: Handed | None) -> LayerKind | Literal["unknown"] | None:
+    """The row of the table for a layer that is not dense, or dense on each row of a sequence;
+    UNKNOWN, which is reported, where there is none."""
     pairs = at.node.entries if isinstance(at.node, Entries) else ()
     node = next((value for key, value in pairs if key.text == "kind"), None)
     name = DENSE
@@ -150,7 +156,7 @@ def _kind(at: LayerPlace, below: Handed | None) -> LayerKind | None:
             "unknown-choice", f"{quote(name)} is not a kind of layer", node,
             at.report.nearest(name, KINDS) or "`backprop list layers` shows the kinds",
         )  # fmt: skip
-        return None
+        return UNKNOWN
     if name != DENSE:
         return KINDS[name]
     sequence = below is not None and len(below.shape) == 2 and (below.axes == 0 or node is not None)
@@ -183,15 +189,14 @@ def _array_layer(
     settings = kind.settings(own)
     _note(own, at.index, read)
     if below is None:
-        if at.index == 1:
+        if at.index == 1 and not samples.have_inputs:
             at.report.error(
                 "missing-key", f"nothing says what {at} gets", at.node,
                 "give `inputs: [[1, 0], [0, 1]]`, or `inputs: {shape: [4, 4]}` without numbers",
             )  # fmt: skip
         return None
     writer.know(below)
-    tokens: tuple[tuple[Value, ...], ...] = tuple(each.inputs or () for each in samples.samples)
-    made = Making(at, own, below, writer, tokens, axes=kind.axes, after=_after(own, at))
+    made = Making(at, own, below, writer, samples, axes=kind.axes, after=_after(own, at))
     if (node := own.get("add")) is not None and (layer := _skip(node, at)) is not None:
         made.added = read.handed[layer]
         if made.added is not None:

@@ -371,6 +371,15 @@ class NetworkReader:
                     node,
                     "give more `samples`" if samples == 1 else "set `batch: all` in `training`",
                 )
+        if batch < samples and any(
+            isinstance(layer, ArrayLayer) and len(set(layer.lines)) > 1 for layer in network.layers
+        ):
+            self.report.error(
+                "out-of-range",
+                "the samples look up different rows of an embedding, so an update needs all of them",
+                self.top.key("training"),
+                "set `batch: all` in `training`",
+            )
         size = 0
         for layer in network.layers:
             if isinstance(layer, ArrayLayer):
