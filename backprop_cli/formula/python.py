@@ -39,6 +39,7 @@ from backprop_cli.formula.nodes import (
 
 LARGEST_EXPONENT = 700  # of e: a little larger and it is out of range
 LONGEST_INLINE = 20  # nodes
+LONGEST_TWICE = 40  # characters of a dividend
 LARGEST_PRODUCT = 4  # x^4 is written x*x*x*x
 LONGEST_CHAIN = 50  # a chain of operators is a nest for Python's compiler, a tuple is not
 
@@ -237,9 +238,10 @@ def _quotient(numerator: Formula, denominator: Formula, go: _Go) -> str:
     ):
         return f"({go(numerator)}/{go(denominator)})"
     above, below = go(numerator), go(denominator)
-    if _is_atom(above) and _is_atom(below):
-        return f"({above}/{below} if {below} else f_divide({above}, {below}))"
-    return f"f_divide({above}, {below})"
+    if len(above) > LONGEST_TWICE or TEMPORARY in above + below:
+        return f"f_divide({above}, {below})"
+    first, again = once(below)
+    return f"({above}/{again} if {first} else f_divide({above}, {again}))"
 
 
 def _power(base: Formula, exponent: Formula, go: _Go) -> str:
