@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from backprop_cli.algebra.combine import combine, equal
 from backprop_cli.algebra.compose import TooLarge, composed_gradient, composed_size
-from backprop_cli.algebra.derivative import NotDifferentiable, differentiate
+from backprop_cli.algebra.derivative import NotDifferentiable, derivatives, differentiate
 from backprop_cli.algebra.precise import finite_difference, precise_value
 from backprop_cli.algebra.recognise import recognise
 
@@ -18,6 +18,7 @@ __all__ = [
     "combine",
     "composed_gradient",
     "composed_size",
+    "derivatives",
     "differentiate",
     "equal",
     "finite_difference",

@@ -7,6 +7,7 @@ says −2(y − t), not 2t − 2y. Tests compare whole derivatives with SymPy's 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from functools import lru_cache
@@ -54,13 +55,46 @@ def differentiate(formula: Formula, name: str) -> Formula:
 
     Formulas of the same shape are differentiated once, whatever their names are.
     """
+    return derivatives(formula, (name,))[name]
+
+
+def derivatives(formula: Formula, names: Sequence[str]) -> dict[str, Formula]:
+    """∂formula/∂name for each of the names, of a long sum from the terms that have to do with it."""
+    concerning = _concerning(formula)
+    decimals = _has_decimals(formula)
+    return {name: _derivative(concerning.get(name, ZERO), name, decimals) for name in names}
+
+
+def _concerning(formula: Formula) -> dict[str, Formula]:
+    """By name: the formula without the terms that have nothing to do with it."""
+    match formula:
+        case Sum(terms):
+            found: dict[str, list[Formula]] = defaultdict(list)
+            for term in terms:
+                for name, part in _concerning(term).items():
+                    found[name].append(part)
+            return {
+                n: parts[0] if len(parts) == 1 else Sum((*parts,)) for n, parts in found.items()
+            }
+        case Negative(operand):
+            return {name: Negative(part) for name, part in _concerning(operand).items()}
+        case Quotient(numerator, denominator) if not names_in(denominator):
+            parts_above = _concerning(numerator).items()
+            return {name: Quotient(part, denominator) for name, part in parts_above}
+        case Product((number, Sum() as total)) if not names_in(number):
+            return {name: Product((number, part)) for name, part in _concerning(total).items()}
+        case _:
+            return dict.fromkeys(names_in(formula), formula)
+
+
+def _derivative(formula: Formula, name: str, decimals: bool) -> Formula:
     simple = _linear(formula, name)
     if simple is not None:
         return simple
     names = names_in(formula)
     position = {own: f"v{index}" for index, own in enumerate(names)}
     shape = rename(formula, position.__getitem__)
-    derivative = _differentiate(shape, position[name])
+    derivative = _differentiate(shape, position[name], decimals)
     return rename(derivative, dict(zip(position.values(), names, strict=True)).__getitem__)
 
 
@@ -102,8 +136,8 @@ def _has_decimals(formula: Formula) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def _differentiate(formula: Formula, name: str) -> Formula:
-    return _Derivation(name, _has_decimals(formula)).written(formula)
+def _differentiate(formula: Formula, name: str, decimals: bool) -> Formula:
+    return _Derivation(name, decimals).written(formula)
 
 
 class _Derivation:

@@ -68,13 +68,14 @@ def local_derivatives(
     coefficients = linear_coefficients(step.formula)
     if coefficients is not None:
         return {name: Local(coefficients[name]) for name in parents}
-    return {name: Local(_derivative(problem, step, name)) for name in parents}
+    return {name: Local(slope) for name, slope in _derivatives(problem, step, parents).items()}
 
 
-def _derivative(problem: Problem, step: Step, name: str) -> Formula:
-    """SymPy's derivative, the step's own formula written by its name (the slope of e^x is e^x)."""
-    derivative = algebra.differentiate(to_differentiate(step.formula, problem.kinks), name)
-    return _by_name(derivative, step)
+def _derivatives(problem: Problem, step: Step, names: Sequence[str]) -> dict[str, Formula]:
+    """The derivatives, the step's own formula written by its name (the slope of e^x is e^x)."""
+    formula = to_differentiate(step.formula, problem.kinks)
+    found = algebra.derivatives(formula, names)
+    return {name: _by_name(derivative, step) for name, derivative in found.items()}
 
 
 def _at_kinks(
@@ -147,16 +148,19 @@ def _loss_slopes(
     target = dict(zip(applied.arguments, applied.targets, strict=True))
     added = {} if step.added is None else linear_coefficients(step.added) or {}
     found = {parent: Local(added[parent]) for parent in parents if parent in added}
+    # As the author wrote the loss: (ŷ − y)² gives 2(ŷ − y).
+    untaught = [p for p in parents if p not in added and not (applied.taught and Name(p) in target)]
+    own = _derivatives(problem, step, untaught)
     for parent in parents:
         if parent in added:
             continue
         name = Name(parent)
         if name not in target:  # a target itself, where the file asks for its derivative
-            found[parent] = Local(_derivative(problem, step, parent))
+            found[parent] = Local(own[parent])
             continue
         numeric = losses.saturated_slope(row, name, target[name], applied.options)
-        if not applied.taught:  # the slope of what the author wrote: (ŷ − y)² gives 2(ŷ − y)
-            found[parent] = Local(_derivative(problem, step, parent), numeric)
+        if not applied.taught:
+            found[parent] = Local(own[parent], numeric)
             continue
         formula = losses.loss_slope(row, name, target[name], len(target), applied.options)
         if (value := chosen(problem.kinks, row.name)) is not None:
