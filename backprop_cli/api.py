@@ -159,9 +159,7 @@ def solve(
     if not isinstance(problem, Problem):
         problem = load(problem)
     if form == "gates":
-        from backprop_cli.graph.gates import split_into_gates
-
-        problem = split_into_gates(problem)
+        problem = replace(problem, by_gates=True)
     run = solve_problem(problem, steps=steps, show=show or MOST_KEPT, round_each=round_each)
     choices = Choices(symbolic, (), form, digits, exact)
     solution = Solution(run, choices, show or WRITTEN)

@@ -8,7 +8,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from backprop_cli.graph.gates import split_into_gates
 from backprop_cli.problem.model import Problem
 from backprop_cli.problem.read import read_problem
 from backprop_cli.render import text
@@ -46,7 +45,7 @@ def document(source: str, *, show: int | None = None, **choices: Any) -> Documen
     """The worked solution; `form="gates"` takes equations apart first, as the command does."""
     asked = problem(source)
     if choices.get("form") == "gates":
-        asked = split_into_gates(asked)
+        asked = replace(asked, by_gates=True)
     return solution(solve(asked, show=show), Choices(**choices))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -146,9 +147,7 @@ def solve(
     if record and form is not Form.GATES:
         raise UsageProblem("--record: the record is kept gate by gate, so it needs --form gates")
     if form is Form.GATES:
-        from backprop_cli.graph.gates import split_into_gates
-
-        problem = split_into_gates(problem)
+        problem = replace(problem, by_gates=True)
     shown = show or (JSON_SHOWN if chosen is JSON else TEXT_SHOWN)
     with Progress("updates done") as progress:
         run = solve_problem(

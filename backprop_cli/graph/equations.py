@@ -9,6 +9,7 @@ from backprop_cli.formula.build import names_in, rename
 from backprop_cli.formula.nodes import Formula, Name, Negative, Product, Sum
 from backprop_cli.formula.quantity import sampled
 from backprop_cli.formula.spelling import Lettering, spell
+from backprop_cli.graph.gates import gates
 from backprop_cli.graph.parts import batch_loss, leaf, of_samples, parameter_leaf, stable_loss
 from backprop_cli.graph.recognised import in_equations, renamed
 from backprop_cli.graph.step import Applied, Graph, Leaf, Role, Step
@@ -25,6 +26,9 @@ def expand_equations(problem: Problem, model: Equations, batch: tuple[int, ...])
     """Leaves and steps under the author's names, in order of calculation."""
     marks: tuple[int | None, ...] = batch if len(batch) > 1 else (None,)
     per_sample = {name for sample in model.samples for name in sample}
+    if problem.by_gates:
+        taken = {*model.given, *model.parameters, *model.equations, *per_sample}
+        model = replace(model, equations=gates(model.equations, taken))
     leaves: list[Leaf] = []
     title = dict.fromkeys(model.upstream, "Upstream gradient")
     for name, value in model.given.items():
@@ -121,12 +125,11 @@ def _with_roles(leaves: Sequence[Leaf], steps: Sequence[Step]) -> tuple[Leaf, ..
 
 
 def _stable(applied: Applied, outputs: Mapping[str, Applied]) -> Formula | None:
-    """What is evaluated in place of a softmax or a loss as it is written."""
+    """What is evaluated in place of a joint rule or a loss as it is written."""
     if applied.targets:
         return stable_loss(applied, outputs)
-    if len(applied.arguments) > 1:
-        return activations.softmax_numeric(applied.own, applied.arguments)
-    return None
+    joint = activations.ACTIVATIONS[applied.rule].joint
+    return None if joint is None else joint.numeric(applied.own, applied.arguments)
 
 
 def _sum_to_one(model: Equations, loss: Applied) -> bool:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from backprop_cli.formula.build import names_in, rebuild
 from backprop_cli.formula.nodes import (
@@ -15,24 +14,17 @@ from backprop_cli.formula.nodes import (
     Product,
     Sum,
 )
-from backprop_cli.problem.forms import Equations
-from backprop_cli.problem.model import Problem
 
 
-def split_into_gates(problem: Problem) -> Problem:
-    """The problem with every author's equation as a chain of gates; networks are left alone.
+def gates(equations: Mapping[str, Formula], taken: Collection[str]) -> Mapping[str, Formula]:
+    """Every equation as a chain of gates, under names that are not `taken`.
 
     The gates of an equation f are called f1, f2, …; the last one keeps the name f.
     """
-    model = problem.model
-    if not isinstance(model, Equations):
-        return problem
-    taken = {*model.given, *model.parameters, *model.equations}
-    taken.update(name for sample in model.samples for name in sample)
     splitter = _Splitter(taken)
-    for name, formula in model.equations.items():
+    for name, formula in equations.items():
         splitter.split(name, formula)
-    return replace(problem, model=replace(model, equations=splitter.gates))
+    return splitter.gates
 
 
 class _Splitter:

@@ -43,7 +43,7 @@ from backprop_cli.problem.forms import (
 )
 from backprop_cli.problem.model import Problem
 from backprop_cli.problem.names import NetworkNames
-from backprop_cli.rules import activations, losses
+from backprop_cli.rules import losses
 
 MOST_TIMES = 6
 """The loss of outputs at so many times is written as a sum over them."""
@@ -204,8 +204,7 @@ class _Expansion:
         alike = all(each == use for each in layer.activations)
         if alike and isinstance(use, RuleUse) and layer.batch_norm is None:
             row = activation_row(use)
-            inside = Call(row.name, (z,)) if row.layerwise else row.call(z, use.options)
-            formula = z if row.name == "identity" else inside
+            formula = z if row.name == "identity" else row.call(z, use.options)
             yield _view(a, (layer.units,), outputs, formula, f"{row.name}({z.name})")
         else:
             yield _view(a, (layer.units,), outputs)
@@ -554,13 +553,10 @@ def _activation(
             return substitute(formula, {"z": zs[index]}), None, None
         case RuleUse():
             row = activation_row(activation)
-            if row.layerwise:
-                numeric = activations.softmax_numeric(index, zs)
+            formula = row.of_unit(index, zs, activation.options)
+            if row.joint is not None:
                 applied = Applied(row.name, tuple(zs), own=index)
-                return activations.softmax_formula(index, zs), numeric, applied
-            z, applied = zs[index], Applied(row.name, (zs[index],), activation.options)
-            if row.name == "identity":
-                return z, None, applied
-            return row.call(z, activation.options), None, applied
+                return formula, row.joint.numeric(index, zs), applied
+            return formula, None, Applied(row.name, (zs[index],), activation.options)
         case _:
             assert_never(activation)

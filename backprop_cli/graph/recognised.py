@@ -15,7 +15,7 @@ from random import Random
 from backprop_cli import algebra
 from backprop_cli.formula.build import children, names_in, rename
 from backprop_cli.formula.evaluate import Value, as_float, evaluate
-from backprop_cli.formula.nodes import Call, Formula, Name, Negative, Number, Power, Quotient, Sum
+from backprop_cli.formula.nodes import Call, Formula, Name, Negative, Number
 from backprop_cli.graph.step import Applied
 from backprop_cli.rules.activations import ACTIVATIONS
 from backprop_cli.rules.losses import LOSSES, LossRule, loss_formula
@@ -40,7 +40,7 @@ def in_equations(
 ) -> dict[str, Applied]:
     """What each equation applies: `given` holds what may be a target, `loss` is the equation that
     is one. Of its parts, those that compare outputs of softmax or σ with targets are losses too. A
-    softmax is one only where all of its outputs are there."""
+    joint rule is one only where all of its outputs are there."""
     found: dict[str, Applied] = {}
     for name, formula in equations.items():
         applied = None
@@ -74,8 +74,8 @@ def _as_activation(formula: Formula) -> Applied | None:
             return None
         options = {name: v for name, v in zip(row.options, values, strict=False) if v is not None}
         return Applied(row.name, (argument,), options)
-    if (softmax := _as_softmax(formula)) is not None:
-        return softmax
+    if (joint := _as_joint(formula)) is not None:
+        return joint
     known = algebra.recognise(formula)
     if known is None or not names_in(known[1]):
         return None
@@ -92,23 +92,11 @@ def _number(formula: Formula) -> Number | None:
             return None
 
 
-def _as_softmax(formula: Formula) -> Applied | None:
-    """e^z₁/(e^z₁ + e^z₂ + …), each z a quantity of its own."""
-    if not isinstance(formula, Quotient) or not isinstance(formula.denominator, Sum):
-        return None
-    own, *scores = map(_exponent, (formula.numerator, *formula.denominator.terms))
-    zs = tuple(score for score in scores if score is not None)
-    if own is None or own not in zs or len(set(zs)) != len(scores):
-        return None
-    return Applied("softmax", zs, own=zs.index(own))
-
-
-def _exponent(formula: Formula) -> Name | None:
-    match formula:
-        case Call("exp", (Name() as z,)) | Power(Name("e"), Name() as z):
-            return z
-        case _:
-            return None
+def _as_joint(formula: Formula) -> Applied | None:
+    for row in ACTIVATIONS.values():
+        if row.joint is not None and (found := row.joint.read(formula)) is not None:
+            return Applied(row.name, found[0], own=found[1])
+    return None
 
 
 def _has_logarithm(formula: Formula) -> bool:

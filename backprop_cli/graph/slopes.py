@@ -100,8 +100,8 @@ def _activation_slopes(
     problem: Problem, graph: Graph, step: Step, applied: Applied, parents: Sequence[str]
 ) -> dict[str, Local]:
     row = activations.ACTIVATIONS[applied.rule]
-    if row.layerwise:
-        return _softmax_slopes(graph, step, applied, parents)
+    if row.joint is not None:
+        return _joint_slopes(graph, step, row.joint, parents)
     z, options = applied.argument, applied.options
     taught = row.slope_of(z, step.name, options)
     written = _at_kinks(problem, taught, row.name, z, options)
@@ -113,21 +113,20 @@ def _activation_slopes(
     return found
 
 
-def _softmax_slopes(
-    graph: Graph, step: Step, applied: Applied, parents: Sequence[str]
+def _joint_slopes(
+    graph: Graph, step: Step, joint: activations.Joint, parents: Sequence[str]
 ) -> dict[str, Local]:
-    """Every output of a softmax depends on every z of its layer: the full Jacobian."""
+    """Every output depends on every z of its layer: the full Jacobian."""
+    assert step.applied is not None
+    own, scores = step.applied.own, step.applied.arguments
     outputs = [Name(output.name) for output in layer_outputs(graph, step)]
     return {
-        parent: Local(
-            activations.softmax_slope(applied.own, applied.arguments.index(Name(parent)), outputs)
-        )
-        for parent in parents
+        parent: Local(joint.slope(own, scores.index(Name(parent)), outputs)) for parent in parents
     }
 
 
 def layer_outputs(graph: Graph, step: Step) -> list[Step]:
-    """The steps that apply the same row to the same scores: the outputs of a softmax, in order."""
+    """The steps that apply the same row to the same scores: all outputs of a joint rule, in order."""
     assert step.applied is not None
     if not step.applied.joint:
         return [step]

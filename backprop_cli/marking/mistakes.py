@@ -534,10 +534,8 @@ class Slips:
                 return arguments[0]
             case Name() if step.rule == "identity":
                 return step.formula
-            case Quotient(Call("exp", (Name() as z,)), Sum()) if step.rule == "softmax":
-                return z
             case _:
-                return None
+                return step.applied.argument if step.applied and step.applied.joint else None
 
     def _of_slope(self, step: Step) -> Iterator[Variant]:
         child = self.structure.graph.step.get(step.of or "")

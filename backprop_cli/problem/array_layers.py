@@ -418,8 +418,7 @@ def _applied(use: Activation, inside: Name) -> Formula:
         case RuleUse("identity"):
             return inside
         case RuleUse(name, options):
-            row = ACTIVATIONS[name]
-            return Call(name, (inside,)) if row.layerwise else row.call(inside, options)
+            return ACTIVATIONS[name].call(inside, options)
         case Custom(_, formula):
             return _by_twos(rename(formula, lambda name: inside.name if name == "z" else name))
 

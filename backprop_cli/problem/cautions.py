@@ -11,7 +11,7 @@ from backprop_cli.problem.forms import AnyLayer, Network, RuleUse, Value
 from backprop_cli.problem.layers import ReadLayers
 from backprop_cli.problem.names import NetworkNames
 from backprop_cli.problem.samples import Samples
-from backprop_cli.problem.unit_activations import is_rule
+from backprop_cli.problem.unit_activations import is_layerwise, is_rule
 from backprop_cli.problem.values import Report
 from backprop_cli.problem.yaml_tree import Node
 from backprop_cli.rules.activations import ACTIVATIONS
@@ -107,7 +107,7 @@ def _unusual_output(last: AnyLayer, loss: LossRule, node: Node, report: Report) 
 
 def _one_of_one(last: AnyLayer, top: Fields, report: Report) -> None:
     """A choice among several classes with a single output; softmax of one has its own warning."""
-    if last.units == 1 and not any(is_rule(use, "softmax") for use in last.activations):
+    if last.units == 1 and not any(map(is_layerwise, last.activations)):
         report.warning(
             "one-output",
             "`cross_entropy` of a single output is −y·ln(ŷ), which is 0 whatever the output is "

@@ -33,7 +33,7 @@ from backprop_cli.problem.fields import (
 from backprop_cli.problem.forms import Activation, Line, RuleUse, Value
 from backprop_cli.problem.rule_use import activation
 from backprop_cli.problem.samples import counted
-from backprop_cli.problem.unit_activations import is_rule, listed_activations
+from backprop_cli.problem.unit_activations import is_layerwise, listed_activations
 from backprop_cli.problem.values import Report, number_or_null
 from backprop_cli.problem.weights import MOST_UNITS
 from backprop_cli.problem.yaml_tree import Entries, Items, Node, Scalar
@@ -224,13 +224,13 @@ def _places(made: Making, what: str, many: int) -> list[str]:
     return [f"{layer}, {what} {at}" for at in range(1, many + 1)] if many > 1 else [layer]
 
 
-def _one_activation(made: Making, settings: Mapping[str, Any], softmax: bool = False) -> Activation:
+def _one_activation(made: Making, settings: Mapping[str, Any], shared: bool = False) -> Activation:
     use: Activation | None = settings["activation"]
     if made.own.get("activation") is None:
         (use,) = listed_activations(made.own, made.at)
     if use is None:
         use = RuleUse("identity")  # it is wrong, which has been said
-    if is_rule(use, "softmax") and not softmax:
+    if is_layerwise(use) and not shared:
         made.refuse(
             "out-of-range", f"softmax in {made.at} has no units to choose among",
             made.own.get("activation"),
@@ -382,7 +382,7 @@ def _rows(made: Making, settings: Mapping[str, Any]) -> str:
     given: Node | None = settings["weights"]
     w = _matrix(made, given, "`weights`", settings["units"], features)
     units = len(w) // features
-    use = _one_activation(made, settings, softmax=True)
+    use = _one_activation(made, settings, shared=True)
     made.split = True
     made.places += [f"Layer {made.at.index}, row {row}" for row in range(1, times + 1)]
     made.places.append(f"Layer {made.at.index}, parameters")

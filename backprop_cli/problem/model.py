@@ -170,6 +170,7 @@ class Problem:
         default_factory=dict
     )  # slopes where functions have none, as the file chooses
     path: str = "-"
+    by_gates: bool = False  # an author's equations are taken apart into single operations
     variants: Variants | None = None  # other numbers for each student, where the file has them
 
     @property

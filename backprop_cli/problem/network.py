@@ -22,7 +22,7 @@ from backprop_cli.problem.rule_use import loss
 from backprop_cli.problem.samples import Samples, counted, read_samples
 from backprop_cli.problem.settings import check_parameters, names_of
 from backprop_cli.problem.training import ReadTraining
-from backprop_cli.problem.unit_activations import UNREAD, is_rule
+from backprop_cli.problem.unit_activations import UNREAD, is_layerwise, is_rule
 from backprop_cli.problem.upstream import (
     UPSTREAM,
     Gradient,
@@ -245,7 +245,7 @@ class NetworkReader:
 
     def _softmax_output(self) -> bool:
         layers = self.layers.layers
-        return bool(layers) and any(is_rule(one, "softmax") for one in layers[-1].activations)
+        return bool(layers) and any(map(is_layerwise, layers[-1].activations))
 
     def _loss(self, perceptron: bool) -> Loss | None:
         node = self.top.get("loss")
@@ -386,7 +386,7 @@ class NetworkReader:
                 size += len(layer.parameters) + len(layer.lines[0])
                 continue
             size += sum(map(sum, layer.connected)) + len(layer.biases) + layer.units
-            if any(is_rule(one, "softmax") for one in layer.activations):
+            if any(map(is_layerwise, layer.activations)):
                 size += layer.units**2
         if size * batch > MOST_EXPANDED:
             self.report.error(

@@ -9,6 +9,7 @@ from backprop_cli.problem.layer_place import LayerPlace
 from backprop_cli.problem.rule_use import activation
 from backprop_cli.problem.samples import counted
 from backprop_cli.problem.yaml_tree import Items
+from backprop_cli.rules.activations import ACTIVATIONS
 
 UNREAD = Custom("unread", Number("0"))
 """Stands for an activation that could not be read, until the whole file has been."""
@@ -17,6 +18,11 @@ UNREAD = Custom("unread", Number("0"))
 def is_rule(use: Activation, *names: str) -> bool:
     """Whether a unit has one of these activations of the table."""
     return isinstance(use, RuleUse) and use.name in names
+
+
+def is_layerwise(use: Activation) -> bool:
+    """Whether a unit shares its activation with its whole layer, as those of softmax do."""
+    return isinstance(use, RuleUse) and ACTIVATIONS[use.name].layerwise
 
 
 def listed_activations(own: Fields, at: LayerPlace) -> tuple[Activation, ...]:
@@ -33,13 +39,13 @@ def listed_activations(own: Fields, at: LayerPlace) -> tuple[Activation, ...]:
     if not isinstance(node, Items):
         return (activation(node, at.report) or UNREAD,)
     found = tuple(activation(one, at.report) or UNREAD for one in node.items)
-    softmax = [cell for cell, use in zip(node.items, found, strict=True) if is_rule(use, "softmax")]
-    others = [use for use in found if use is not UNREAD and not is_rule(use, "softmax")]
-    if softmax and others:
+    shared = [cell for cell, use in zip(node.items, found, strict=True) if is_layerwise(use)]
+    others = [use for use in found if use is not UNREAD and not is_layerwise(use)]
+    if shared and others:
         at.report.error(
             "mixed-softmax",
             "softmax stands beside another activation in one layer",
-            softmax[0],
+            shared[0],
             "softmax turns all values of a layer into shares of 1, so the whole layer has it",
         )
     return found
@@ -51,7 +57,7 @@ def per_unit(
     """One activation for each unit."""
     node = own.get("activation")
     if not isinstance(node, Items):
-        if is_rule(found[0], "softmax") and units == 1:
+        if is_layerwise(found[0]) and units == 1:
             at.report.warning(
                 "softmax-of-one",
                 f"softmax over the one unit of {at} is always 1",

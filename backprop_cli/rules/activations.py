@@ -7,7 +7,7 @@ them overflows or loses its digits, `stable` and `stable_slope` say the same in 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field, replace
 from types import MappingProxyType
 from typing import Literal, TypeAlias
@@ -15,7 +15,7 @@ from typing import Literal, TypeAlias
 from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.build import negative, over, product, substitute, total
 from backprop_cli.formula.functions import FUNCTIONS, Function, define, slope_of, spelling
-from backprop_cli.formula.nodes import Call, Formula, Name, Number, Quotient
+from backprop_cli.formula.nodes import Call, Formula, Name, Number, Power, Quotient, Sum
 from backprop_cli.rules.written import (
     POSITIVE,
     ByAnyName,
@@ -30,6 +30,21 @@ from backprop_cli.rules.written import (
 
 Place: TypeAlias = Literal["hidden", "regression", "two classes", "several classes", "perceptron"]
 """Where in a network an activation belongs; all but `hidden` are kinds of output units."""
+
+
+@dataclass(frozen=True)
+class Joint:
+    """A rule of several scores at once, each output depending on all of them; units count from 0.
+
+    `formula` is output j as written, `numeric` the same right at extremes, `slope` that of output j
+    by score k in the outputs. `read` finds the scores and j in what an author wrote out.
+    """
+
+    formula: Callable[[int, Sequence[Formula]], Formula]
+    numeric: Callable[[int, Sequence[Formula]], Formula]
+    slope: Callable[[int, int, Sequence[Formula]], Formula]
+    read: Callable[[Formula], tuple[tuple[Formula, ...], int] | None]
+    with_indices: Formula  # output i of a layer
 
 
 @dataclass(frozen=True)
@@ -55,11 +70,16 @@ class ActivationRule:
     range: str = "any number"
     saturates: bool = False  # its slope vanishes far from zero on both sides
     learns: bool = True  # False: the slope is 0 everywhere, so no gradient passes
-    layerwise: bool = False  # softmax: each output depends on every z of the layer
+    joint: Joint | None = None  # of one that takes the z of a whole layer
     also_text: str = ""  # the same in other words, options at their defaults
     places: tuple[Place, ...] = ("hidden",)  # on a toolbox page
     slope_calls: tuple[str, ...] = ()  # how notes write its slope without a prime: dRL(z)
     also_a_name: bool = False  # a word that files may use for a quantity
+
+    @property
+    def layerwise(self) -> bool:
+        """Whether each output depends on every z of the layer, so that all units have the rule."""
+        return self.joint is not None
 
     @property
     def bounded(self) -> bool:
@@ -73,8 +93,8 @@ class ActivationRule:
     @property
     def also(self) -> Formula | None:
         """The same written otherwise, options at their defaults. Softmax: of unit i of a layer."""
-        if self.layerwise:
-            return SOFTMAX
+        if self.joint is not None:
+            return self.joint.with_indices
         return instantiate(self.also_text, signed(self.options)) if self.also_text else None
 
     @property
@@ -154,6 +174,17 @@ class ActivationRule:
         values = {**signed(self.with_options(options)), "z": named(z), "a": named(a)}
         return instantiate(self.slope_text, values)
 
+    def of_unit(
+        self,
+        j: int,
+        zs: Sequence[Formula],
+        options: Mapping[str, Number] = MappingProxyType({}),
+    ) -> Formula:
+        """The activation of unit j (from 0) of a layer as a sheet writes it."""
+        if self.joint is not None:
+            return self.joint.formula(j, zs)
+        return zs[j] if self.name == "identity" else self.call(zs[j], options)
+
     def call(
         self, z: Formula | str, options: Mapping[str, Number] = MappingProxyType({})
     ) -> Formula:
@@ -182,6 +213,55 @@ def _text(rule: ActivationRule, text: str, values: Mapping[str, Formula]) -> str
         if middle.value == 0:
             return "1 if z > threshold else 0"
     return text
+
+
+# Softmax, the rule that takes the scores of a whole layer
+
+
+def softmax_formula(j: int, zs: Sequence[Formula]) -> Formula:
+    """exp(z_j)/(exp(z_1) + … + exp(z_n)), as written; j counts from 0."""
+    powers = tuple(Call("exp", (z,)) for z in zs)
+    return Quotient(powers[j], total(*powers))
+
+
+def softmax_numeric(j: int, zs: Sequence[Formula]) -> Formula:
+    """The same value without overflow: exp(z_j − logsumexp(z_1, …, z_n))."""
+    return Call("exp", (total(zs[j], negative(Call("logsumexp", tuple(zs)))),))
+
+
+def softmax_slope(j: int, k: int, activations: Sequence[Formula]) -> Formula:
+    """∂a_j/∂z_k: a_j(1 − a_j) for its own z, −a_j·a_k for another's; both count from 0."""
+    if j == k:
+        return substitute(written("a*(1 - a)"), {"a": activations[j]})
+    return negative(product(activations[j], activations[k]))
+
+
+def softmax_scores(formula: Formula) -> tuple[tuple[Formula, ...], int] | None:
+    """The scores in e^z₁/(e^z₁ + e^z₂ + …), each a quantity of its own, and which is on top."""
+    if not isinstance(formula, Quotient) or not isinstance(formula.denominator, Sum):
+        return None
+    own, *scores = map(_exponent, (formula.numerator, *formula.denominator.terms))
+    zs = tuple(score for score in scores if score is not None)
+    if own is None or own not in zs or len(set(zs)) != len(scores):
+        return None
+    return zs, zs.index(own)
+
+
+def _exponent(formula: Formula) -> Name | None:
+    match formula:
+        case Call("exp", (Name() as z,)) | Power(Name("e"), Name() as z):
+            return z
+        case _:
+            return None
+
+
+SOFTMAX = Joint(
+    softmax_formula,
+    softmax_numeric,
+    softmax_slope,
+    softmax_scores,
+    Quotient(Call("exp", (Name("z_i"),)), over("j", Call("exp", (Name("z_j"),)))),
+)
 
 
 _ROWS = (
@@ -490,7 +570,7 @@ _ROWS = (
         high=Number("1"),
         range="0 < a < 1, sum 1",
         saturates=True,
-        layerwise=True,
+        joint=SOFTMAX,
         places=("several classes",),
     ),
 )
@@ -511,25 +591,3 @@ add(*_ROWS)
 
 find = BY_ANY_NAME.find
 """The row of a name or alias, however it is spelled."""
-
-
-def softmax_formula(j: int, zs: Sequence[Formula]) -> Formula:
-    """exp(z_j)/(exp(z_1) + … + exp(z_n)), as written; j counts from 0."""
-    powers = tuple(Call("exp", (z,)) for z in zs)
-    return Quotient(powers[j], total(*powers))
-
-
-SOFTMAX = Quotient(Call("exp", (Name("z_i"),)), over("j", Call("exp", (Name("z_j"),))))
-"""The same with indices: exp(z_i)/Σ_j exp(z_j)."""
-
-
-def softmax_numeric(j: int, zs: Sequence[Formula]) -> Formula:
-    """The same value without overflow: exp(z_j − logsumexp(z_1, …, z_n))."""
-    return Call("exp", (total(zs[j], negative(Call("logsumexp", tuple(zs)))),))
-
-
-def softmax_slope(j: int, k: int, activations: Sequence[Formula]) -> Formula:
-    """∂a_j/∂z_k: a_j(1 − a_j) for its own z, −a_j·a_k for another's; both count from 0."""
-    if j == k:
-        return substitute(written("a*(1 - a)"), {"a": activations[j]})
-    return negative(product(activations[j], activations[k]))

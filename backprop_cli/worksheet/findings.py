@@ -131,8 +131,6 @@ def _treated_alike(graph: Graph, names: Sequence[str]) -> bool:
 
 
 def _nothing_learns(sheet: Sheet) -> Iterator[Callout]:
-    if sheet.run.problem.training.rule == "perceptron":
-        return
     uses = {step.rule or "" for step in sheet.graph.section("forward")}
     flat = sorted(name for name in uses if name in ACTIVATIONS and not ACTIVATIONS[name].learns)
     if flat:

@@ -90,7 +90,7 @@ def _run(problem: Problem, rate: str, steps: int | None) -> Run:
 
 def _blocks(problem: Problem, runs: Sequence[Swept]) -> Iterator[Block]:
     first = runs[0].run
-    if problem.training.rule == "perceptron" or not first.iterations[0].graph.losses:
+    if not first.iterations[0].graph.losses:
         yield _refusal("There is no loss to compare here, so learning rates cannot be swept.")
         return
     if first.symbolic:

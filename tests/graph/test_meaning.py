@@ -59,7 +59,7 @@ def problem(text: str) -> Problem:
 
 
 READERS = ("run", "marking", "worksheet", "verify", "variants", "tutor")
-EXPANSION = {"equations", "expand", "gates", "network", "parts"}
+EXPANSION = {"equations", "expand", "network", "parts"}
 
 
 def test_readers_ask_the_steps_and_not_the_model() -> None:

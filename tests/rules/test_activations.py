@@ -56,11 +56,13 @@ def test_what_is_written_otherwise_is_the_same(row, side):
 def test_softmax_with_indices_is_the_softmax_of_a_layer():
     """exp(z_i)/Σ_j exp(z_j), its sum written out over three units."""
     zs = [Name("z1"), Name("z2"), Name("z3")]
-    assert isinstance(SOFTMAX.denominator, Call)
-    assert SOFTMAX.denominator.function == "sum_j"
-    [term] = SOFTMAX.denominator.arguments
+    whole = SOFTMAX.with_indices
+    assert isinstance(whole, Quotient)
+    assert isinstance(whole.denominator, Call)
+    assert whole.denominator.function == "sum_j"
+    [term] = whole.denominator.arguments
     for unit, z in enumerate(zs):
-        above = rename(SOFTMAX.numerator, {"z_i": z.name}.__getitem__)
+        above = rename(whole.numerator, {"z_i": z.name}.__getitem__)
         below = total(*(rename(term, {"z_j": other.name}.__getitem__) for other in zs))
         assert write(Quotient(above, below)) == write(softmax_formula(unit, zs))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from fractions import Fraction
 
 import ours
@@ -14,7 +15,7 @@ from strategies import Problem, examples
 
 from backprop_cli.formula.evaluate import as_float, evaluate
 from backprop_cli.formula.nodes import Call, Formula, Matrix, Name, Negative, Product, Shown, Sum
-from backprop_cli.graph.gates import split_into_gates
+from backprop_cli.graph.expand import expand
 from backprop_cli.run import Run, solve
 from backprop_cli.worksheet.document import Derivation
 from backprop_cli.worksheet.sheet import Choices, Sheet
@@ -366,7 +367,7 @@ def test_the_sigmoid_circuit_gate_by_gate() -> None:
 @given(strategies.equation_graphs(max_samples=1))
 def test_taking_equations_apart_changes_no_value_and_no_gradient(graph: Problem) -> None:
     whole = ours.run(graph)
-    apart = solve(split_into_gates(whole.problem))
+    apart = solve(replace(whole.problem, by_gates=True))
     for name, value in whole.iterations[0].values.items():
         step = whole.iterations[0].graph.step.get(name)
         if step is not None and step.kind == "slope":
@@ -380,7 +381,7 @@ def test_taking_equations_apart_changes_no_value_and_no_gradient(graph: Problem)
 @examples(12, 120)
 @given(strategies.equation_graphs(max_samples=1))
 def test_local_times_incoming_is_what_every_gate_sends_back(graph: Problem) -> None:
-    solved = solve(split_into_gates(ours.run(graph).problem))
+    solved = solve(replace(ours.run(graph).problem, by_gates=True))
     sheet = Sheet(solved, solved.iterations[0], Choices())
     for step in sheet.graph.section("backward", "gradient"):
         if step.kind == "slope" or not step.links:
@@ -399,8 +400,12 @@ def test_gates_of_an_equation_are_numbered_behind_its_name() -> None:
         given: {x: 1}
         parameters: {w: 2, b: 3}
     """
-    taken_apart = split_into_gates(problem(source)).model
-    assert list(getattr(taken_apart, "equations", {})) == ["f1", "f2", "f3", "f4", "f5", "f"]
+    assert forward_by_gates(source) == ["f1", "f2", "f3", "f4", "f5", "f"]
+
+
+def forward_by_gates(source: str) -> list[str]:
+    graph = expand(replace(problem(source), by_gates=True))
+    return [step.name for step in graph.section("forward", "loss")]
 
 
 def test_gates_keep_clear_of_names_in_use() -> None:
@@ -408,20 +413,16 @@ def test_gates_keep_clear_of_names_in_use() -> None:
         equations: {f1: x + 1, f: "f1*x*f2"}
         given: {x: 2, f2: 5}
     """
-    assert list(getattr(split_into_gates(problem(source)).model, "equations", {})) == [
-        "f1",
-        "f3",
-        "f",
-    ]
+    assert forward_by_gates(source) == ["f1", "f3", "f"]
 
 
 def test_networks_are_left_as_they_are() -> None:
     neuron = problem(NEURON)
-    assert split_into_gates(neuron) is neuron
+    assert expand(replace(neuron, by_gates=True)).steps == expand(neuron).steps
 
 
 def both_forms(source: str) -> tuple[Run, Run]:
-    return run(source), solve(split_into_gates(problem(source)))
+    return run(source), solve(replace(problem(source), by_gates=True))
 
 
 def test_forms_differ_in_writing_only() -> None:
