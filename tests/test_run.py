@@ -29,8 +29,8 @@ from backprop_cli.formula.nodes import (
     Quotient,
     Sum,
 )
-from backprop_cli.run import batch_of, solve
-from backprop_cli.run.batches import Builder
+from backprop_cli.graph.batches import Builder, batch_of
+from backprop_cli.run import solve
 from backprop_cli.run.compiled import update_source
 
 LINE = """

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from strategies import Problem, examples
 
 from backprop_cli.formula.evaluate import as_float
+from backprop_cli.graph.batches import Builder
 from backprop_cli.problem.read import read_problem
 from backprop_cli.rules.activations import ACTIVATIONS
 from backprop_cli.rules.optimizers import OPTIMIZERS
 from backprop_cli.run import compiled
-from backprop_cli.run.batches import Builder
 from backprop_cli.run.evaluation import initial_values
 
 pytest.importorskip("numpy")
@@ -30,7 +30,7 @@ def ways(problem: Problem) -> list[tuple[Any, list[float]]]:
     """Updates done, the state after them and the losses: in straight lines, and on arrays."""
     read = read_problem("problem.yaml", strategies.as_yaml(problem))
     graph = Builder(read).update(1)
-    given_in_turn = [compiled._given(each) for each in compiled._cycle(read)]
+    given_in_turn = [compiled._given(each) for each in Builder(read).cycle()]
     names = compiled._state_names(graph)
     values = initial_values(graph)
     state = [as_float(compiled._known(values[name])) for name in names]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from backprop_cli.run.batches import Builder, batch_of, batch_size, build
 from backprop_cli.run.evaluation import evaluate_steps, is_clock, leaf_values, round_to, rounded
 from backprop_cli.run.flow import layer_sizes
 from backprop_cli.run.model import Iteration, Run, Stop, Value, Values
@@ -10,7 +9,6 @@ from backprop_cli.run.precise import Precisely, Singular, singularities
 from backprop_cli.run.solve import solve
 
 __all__ = [
-    "Builder",
     "Iteration",
     "Precisely",
     "Run",
@@ -18,9 +16,6 @@ __all__ = [
     "Stop",
     "Value",
     "Values",
-    "batch_of",
-    "batch_size",
-    "build",
     "evaluate_steps",
     "is_clock",
     "layer_sizes",

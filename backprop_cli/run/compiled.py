@@ -11,7 +11,6 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence, Set
 from importlib.util import find_spec
-from math import gcd
 from typing import TypeAlias, cast
 
 from backprop_cli.formula import python
@@ -25,10 +24,8 @@ from backprop_cli.formula.nodes import (
     Negative,
     Number,
 )
-from backprop_cli.graph.expand import expand
+from backprop_cli.graph.batches import Builder
 from backprop_cli.graph.step import Graph
-from backprop_cli.problem.model import Problem
-from backprop_cli.run.batches import Builder, batch_of, batch_size
 from backprop_cli.run.evaluation import clock_value, evaluate_steps, is_clock, stop_if_not_finite
 from backprop_cli.run.losses import Losses
 from backprop_cli.run.model import Stop, Value, Values
@@ -49,7 +46,6 @@ FEWEST_STEPS = 1_000
 
 
 def run_on(
-    problem: Problem,
     builder: Builder,
     carried: dict[str, Value | None],
     done: int,
@@ -70,7 +66,7 @@ def run_on(
     graph = builder.update(1)
     names = _state_names(graph)
     state: Sequence[float] = [as_float(_known(carried[name])) for name in names]
-    batches = [_given(expanded) for expanded in _cycle(problem)]
+    batches = [_given(expanded) for expanded in builder.cycle()]
     loop = _loop(graph, single=len(batches) == 1)
     waiting = [] if look is None else list(pauses)
     while done < wanted:
@@ -132,13 +128,6 @@ def _given(graph: Graph) -> tuple[float, ...]:
     return tuple(
         as_float(_known(leaf.value)) for leaf in graph.leaves if leaf.kind in ("input", "target")
     )
-
-
-def _cycle(problem: Problem) -> list[Graph]:
-    """The batches until they repeat. Only their leaves are looked at."""
-    size, count = batch_size(problem), problem.sample_count
-    repeats = count // gcd(size, count)
-    return [expand(problem, batch_of(problem, update)) for update in range(1, repeats + 1)]
 
 
 def compile_updates(graph: Graph, *, single: bool = False) -> Loop:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from backprop_cli.formula.evaluate import as_float
-from backprop_cli.problem.model import Problem
-from backprop_cli.run.batches import Builder
+from backprop_cli.graph.batches import Builder
 from backprop_cli.run.evaluation import evaluate_steps, initial_values
 from backprop_cli.run.model import Iteration, Run, Stop, Value
 
@@ -14,18 +13,17 @@ MOST_PRESENTED = 400
 """So many updates of a run are kept for its table."""
 
 
-def solve_perceptron(problem: Problem, steps: int | None, show: int | None) -> Run:
+def solve_perceptron(builder: Builder, steps: int | None, show: int | None) -> Run:
     """Present the samples in turn until the rule has nothing left to correct.
 
     An epoch without a mistake ends the run: the samples are separated. Weights that return at
     the start of an epoch mean that it would go on for ever (fractions are exact, so that
     returning means returning). `steps` presents exactly so many samples instead.
     """
-    count = problem.sample_count
-    wanted = steps if steps is not None else problem.training.steps
+    count = builder.samples
+    wanted = steps if steps is not None else builder.problem.training.steps
     fixed = wanted > 1 or steps is not None
     limit = wanted if fixed else MAXIMUM_EPOCHS * count
-    builder = Builder(problem)
     initial = initial_values(builder.update(1))
     carried: dict[str, Value | None] = dict(initial)
     presented: list[Iteration] = []
@@ -58,7 +56,7 @@ def solve_perceptron(problem: Problem, steps: int | None, show: int | None) -> R
     shown = tuple(presented if show is None else presented[:show])
     start = {name: initial[name] for name in names}
     final = {name: carried[name] for name in names}
-    return Run(problem, shown, [], start, final, number, stop, presented=tuple(presented))
+    return Run(builder.problem, shown, [], start, final, number, stop, presented=tuple(presented))
 
 
 def _state(carried: dict[str, Value | None]) -> tuple[Value | None, ...]:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from backprop_cli.graph.batches import Builder
 from backprop_cli.graph.step import Graph
 from backprop_cli.problem.model import Problem
-from backprop_cli.run.batches import Builder
 from backprop_cli.run.compiled import run_on
 from backprop_cli.run.evaluation import (
     clock_value,
@@ -47,7 +47,7 @@ def solve(
     if round_each is None and problem.rounding.every_step:
         round_each = problem.rounding.digits
     if problem.training.rule == "perceptron":
-        return solve_perceptron(problem, steps, show)
+        return solve_perceptron(Builder(problem), steps, show)
     updates = (steps or problem.training.steps) if problem.trains else 1
     shown = min(updates, show if show is not None else updates)
     return _solve_gradient(problem, updates, max(1, shown), round_each, progress)
@@ -113,9 +113,7 @@ def _solve_gradient(
                 show(number, graph, values, stop_if_not_finite(graph, number, values))
 
         pauses = sorted({*range(stepwise + 1, shown + 1), *(n for n in looks if n > stepwise)})
-        carried, stop = run_on(
-            problem, builder, carried, stepwise, updates, losses, progress, pauses, look
-        )
+        carried, stop = run_on(builder, carried, stepwise, updates, losses, progress, pauses, look)
     last_graph = iterations[-1].graph
     if last_graph.carried and stop is None:
         losses.append(loss_with(builder.update(updates), carried, round_each))

@@ -14,10 +14,10 @@ from typing import Literal, TypeAlias
 from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.evaluate import as_float
 from backprop_cli.formula.quantity import sampled
+from backprop_cli.graph.batches import Builder
 from backprop_cli.graph.step import Graph, Leaf
 from backprop_cli.marking.asked import asked, updates_asked
 from backprop_cli.problem.model import Problem
-from backprop_cli.run.batches import Builder
 from backprop_cli.run.evaluation import (
     clock_value,
     evaluate_steps,

@@ -24,6 +24,7 @@ from backprop_cli.formula.build import names_in, size
 from backprop_cli.formula.evaluate import as_float
 from backprop_cli.formula.nodes import Name
 from backprop_cli.graph.backward import with_gradients
+from backprop_cli.graph.batches import batch_of, batch_size
 from backprop_cli.graph.composed import Wholes
 from backprop_cli.graph.derivation import Derivations
 from backprop_cli.graph.expand import expand
@@ -37,13 +38,7 @@ from backprop_cli.graph.whole import (
 )
 from backprop_cli.problem.model import Problem
 from backprop_cli.rules.losses import LOSSES
-from backprop_cli.run import (
-    Value,
-    batch_of,
-    batch_size,
-    evaluate_steps,
-    singularities,
-)
+from backprop_cli.run import Value, evaluate_steps, singularities
 
 TOLERANCE = 1e-7
 """A larger relative error is a mismatch."""

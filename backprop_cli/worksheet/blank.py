@@ -19,6 +19,7 @@ from backprop_cli.formula.build import (
 )
 from backprop_cli.formula.nodes import Formula, Name
 from backprop_cli.formula.quantity import derivative_name, updated
+from backprop_cli.graph.batches import batch_size
 from backprop_cli.graph.layered import Layer, Layers, layers_of
 from backprop_cli.graph.step import Graph, Section, Step
 from backprop_cli.graph.update import optimizer_of
@@ -26,7 +27,7 @@ from backprop_cli.graph.views import whole_arrays
 from backprop_cli.marking.asked import asked, points_of, updates_asked
 from backprop_cli.problem.model import Problem
 from backprop_cli.rules.optimizers import OPTIMIZERS
-from backprop_cli.run import Run, batch_size
+from backprop_cli.run import Run
 from backprop_cli.worksheet import array_sheet, given
 from backprop_cli.worksheet.diagram import MOST_DRAWN, diagram
 from backprop_cli.worksheet.document import (

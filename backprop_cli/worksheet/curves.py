@@ -11,8 +11,9 @@ from backprop_cli.formula import unicode
 from backprop_cli.formula.build import names_in
 from backprop_cli.formula.evaluate import as_float
 from backprop_cli.formula.nodes import Name
+from backprop_cli.graph.batches import batch_size
 from backprop_cli.graph.step import Graph, Section
-from backprop_cli.run import Run, batch_size, evaluate_steps, leaf_values
+from backprop_cli.run import Run, evaluate_steps, leaf_values
 from backprop_cli.worksheet.document import Curve, Series
 from backprop_cli.worksheet.numbers import in_a_sentence
 from backprop_cli.worksheet.sheet import spelling_of

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from backprop_cli.formula.nodes import Name
+from backprop_cli.graph.batches import Builder
 from backprop_cli.graph.step import Graph
-from backprop_cli.run import Builder, Iteration, Run, evaluate_steps
+from backprop_cli.run import Iteration, Run, evaluate_steps
 from backprop_cli.worksheet.document import (
     Block,
     Column,

@@ -8,20 +8,13 @@ from backprop_cli.formula.build import names_in, negative, product, total
 from backprop_cli.formula.evaluate import as_float
 from backprop_cli.formula.nodes import Formula, Name, Sum
 from backprop_cli.formula.quantity import derivative_name
+from backprop_cli.graph.batches import batch_of, batch_size
 from backprop_cli.graph.expand import expand
 from backprop_cli.graph.step import Graph, Step
 from backprop_cli.graph.update import optimizer_of
 from backprop_cli.problem.model import Optimizer
 from backprop_cli.rules.optimizers import OPTIMIZERS
-from backprop_cli.run import (
-    Run,
-    Value,
-    batch_of,
-    batch_size,
-    evaluate_steps,
-    is_clock,
-    round_to,
-)
+from backprop_cli.run import Run, Value, evaluate_steps, is_clock, round_to
 from backprop_cli.worksheet.document import (
     Block,
     Callout,

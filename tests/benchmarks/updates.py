@@ -52,9 +52,9 @@ def measure() -> Iterator[Row]:
 
 def _large() -> Iterator[Row]:
     """A batch of a larger network: on arrays, in straight lines, and as one writes it in NumPy."""
+    from backprop_cli.graph.batches import Builder
     from backprop_cli.problem.read import read_problem
     from backprop_cli.run import compiled
-    from backprop_cli.run.batches import Builder
     from backprop_cli.run.evaluation import initial_values
 
     try:

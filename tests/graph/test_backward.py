@@ -13,9 +13,9 @@ from backprop_cli.formula import plain
 from backprop_cli.formula.build import names_in
 from backprop_cli.formula.nodes import Formula
 from backprop_cli.formula.parse import parse
+from backprop_cli.graph.batches import build
 from backprop_cli.graph.slopes import linear_coefficients
 from backprop_cli.graph.step import Graph
-from backprop_cli.run import build
 
 
 def graph(source: str, batch: tuple[int, ...] = (1,)) -> Graph:

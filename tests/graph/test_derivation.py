@@ -14,9 +14,9 @@ from strategies import Problem, examples
 from backprop_cli.formula import plain
 from backprop_cli.formula.build import size
 from backprop_cli.formula.parse import parse
+from backprop_cli.graph.batches import build
 from backprop_cli.graph.derivation import CLOSED_SIZE, LONGEST_PATH, Derivations, put_together
 from backprop_cli.graph.step import Graph
-from backprop_cli.run import build
 
 
 def layered(*units: int) -> Graph:

@@ -6,9 +6,9 @@ import pytest
 from pages import NEURON, problem
 
 from backprop_cli.formula import plain
+from backprop_cli.graph.batches import build
 from backprop_cli.graph.expand import expand
 from backprop_cli.graph.step import Graph
-from backprop_cli.run import build
 
 
 def equations(source: str, batch: tuple[int, ...] = (1,)) -> dict[str, str]:

@@ -6,8 +6,8 @@ import pytest
 from pages import problem
 
 from backprop_cli.formula import plain
+from backprop_cli.graph.batches import build
 from backprop_cli.graph.step import Graph
-from backprop_cli.run import build
 
 PARABOLA = """
     equations: {{f: "x^2 + y^2"}}

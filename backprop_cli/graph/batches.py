@@ -1,9 +1,10 @@
-"""Which samples each update is over, and the list of equations of that update."""
+"""The list of equations of each update: which samples it is over, and what is built of them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import gcd
 
 from backprop_cli.graph.backward import with_gradients
 from backprop_cli.graph.expand import expand
@@ -41,6 +42,17 @@ class Builder:
     def update(self, number: int) -> Graph:
         """The equations of update `number` (from 1), over its own samples."""
         return self.graph(batch_of(self.problem, number))
+
+    @property
+    def samples(self) -> int:
+        """How many there are in all."""
+        return self.problem.sample_count
+
+    def cycle(self) -> list[Graph]:
+        """The leaves, forward pass and loss of every batch until they repeat."""
+        size, count = batch_size(self.problem), self.samples
+        updates = range(1, count // gcd(size, count) + 1)
+        return [expand(self.problem, batch_of(self.problem, update)) for update in updates]
 
     def graph(self, batch: tuple[int, ...]) -> Graph:
         key = (1,) if len(batch) == 1 else batch
