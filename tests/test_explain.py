@@ -149,9 +149,16 @@ def test_the_example_of_a_slip_is_read_as_it_where_all_else_is_right(
     worked = {"forward", "loss", "gradient", "update"} | (set() if others else {"backward"})
     perfect = {one["name"]: f"{one['value']:.8g}" for one in steps if one["section"] in worked}
 
+    whole = name not in perfect and isinstance(wrong, list)  # an array, marked entry by entry
+
     def judged(answer: str, **also: str) -> AnswerResult:
-        marks = check(problem, {**perfect, name: answer, **also})
-        return next(one for one in marks.answers if one.name == name)
+        others = {n: v for n, v in perfect.items() if not (whole and n.startswith(f"{name}_"))}
+        path = tmp_path / "answers.json"
+        given = yaml.safe_load(answer) if whole else answer
+        path.write_text(json.dumps({"answers": {**others, name: given, **also}}), encoding="utf-8")
+        marks = check(problem, path if whole else {**others, name: answer, **also})
+        own = f"{name}_1_1" if whole else name
+        return next(one for one in marks.answers if one.name == own)
 
     assert judged(right[1].partition(", because")[0]).verdict == "correct"
     found = judged(str(wrong), **{other: str(number) for other, number in others})

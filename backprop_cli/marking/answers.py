@@ -50,6 +50,9 @@ class Answer(NamedTuple):
     column: int
     problem: str | None = None
     cells: Cells | None = None  # of a list that only an array can be meant by
+    misshapen: str | None = (
+        None  # what is wrong with the shape of the array that it is the first entry of
+    )
 
 
 @dataclass(frozen=True)

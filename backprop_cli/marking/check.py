@@ -10,6 +10,7 @@ from fractions import Fraction
 from functools import cached_property, partial
 from typing import Any
 
+from backprop_cli.arrays.array import places
 from backprop_cli.formula.nodes import Formula, Name, Negative, Sum
 from backprop_cli.graph.step import Graph
 from backprop_cli.marking.answers import MOST_CHARACTERS, Answer, Cells, Submission
@@ -255,7 +256,11 @@ def misfit(given: tuple[int, ...] | None, wanted: tuple[int, ...]) -> str | None
     if given == (1,):
         return f"this is one number, and {'×'.join(map(str, wanted))} belong here: give a list"
     shown, belongs = ("×".join(map(str, shape)) for shape in (given, wanted))
-    question = ": transposed?" if given == wanted[::-1] else ""
+    question = ""
+    if len(given) == 2 and given == wanted[::-1]:
+        question = ": transposed?"
+    elif len(given) == 2 and given[1:] == wanted:
+        question = f": are its {given[0]} rows not added up yet?"
     return f"this is {shown} where {belongs} belongs{question}"
 
 
@@ -331,6 +336,12 @@ class _Sheet:
                 each = tuple(answer._replace(texts=(text,)) for text in answer.texts)
                 cells = Cells((len(each),), each)
             problem = None if cells is None else misfit(cells.shape, view.shape)
+            said: str | None = None
+            if problem and cells is not None and len(view.shape) == 2:
+                rows, columns = view.shape
+                if cells.shape == (columns, rows):  # it is read as what it is the transpose of
+                    turned = (cells.answers[j * rows + i] for i, j in places(view.shape))
+                    cells, problem, said = Cells(view.shape, tuple(turned)), None, problem
             if cells is None or problem is not None:
                 first = next(name for name in names if name)
                 reason = problem or answer.problem
@@ -338,7 +349,8 @@ class _Sheet:
                 continue
             for name, cell in zip(names, cells.answers, strict=True):
                 if name and cell is not None:
-                    yield cell._replace(name=name)
+                    yield cell._replace(name=name, misshapen=said)
+                    said = None
 
     def _change(self, answer: Answer, gradients: Sequence[str]) -> str | None:
         """What Δw is here: the gradient or the change of w, whichever it is the value of."""
@@ -565,7 +577,13 @@ class _Update:
             return Judgement("unreadable", f"This cannot be read: {answer.problem}.")
         if self.key.structure.nodes[slot] is None:
             return self._leaf(slot, answer)
-        return self._judge(slot, answer)
+        judgement = self._judge(slot, answer)
+        if not answer.misshapen or judgement.verdict not in ("correct", "follow_through"):
+            return judgement
+        # The numbers are right where they stand in the transpose: the shape alone is wrong.
+        mistake = Mistake("shape", answer.misshapen)
+        said = f"{answer.misshapen[0].upper()}{answer.misshapen[1:]}"
+        return judgement._replace(verdict="wrong", feedback=said, mistake=mistake)
 
     def _result(self, slot: int, answer: Answer, judgement: Judgement) -> AnswerResult:
         key = self.key

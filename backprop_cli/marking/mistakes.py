@@ -7,9 +7,11 @@ the simplest is named.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
+from random import Random
 from typing import Literal, NamedTuple, TypeAlias
 
 from backprop_cli.dataclass import dataclass
@@ -40,6 +42,7 @@ from backprop_cli.formula.nodes import (
 )
 from backprop_cli.formula.quantity import fraction
 from backprop_cli.graph.step import Graph, Kind, Step
+from backprop_cli.marking.array_slips import ArraySlips
 from backprop_cli.marking.compiled import Functions, compile_all
 from backprop_cli.marking.model import Code, Mistake
 from backprop_cli.marking.sheet import Node, Structure
@@ -64,6 +67,13 @@ RANK: dict[Code, float] = {
     "mean-not-sum": 1,
     "decimal-slip": 3.5,
     "softmax-diagonal": 1.5,
+    "transposed": 1.5,
+    "matrix-order": 2,
+    "missing-sum": 2,
+    "missing-scale": 2,
+    "kernel-flipped": 2,
+    "wrong-window": 3,
+    "shape": 0,
     "other-rule": 2,
     "log-base": 2,
     "misread-given": 3,
@@ -288,6 +298,25 @@ class Slips:
         yield from self._of_logarithms(step)
         if step.kind == "state":
             yield from self._of_rule(step)
+        if self.arrays is not None:
+            for slip in self.arrays.of(step):
+                yield _variant(slip.code, slip.message, slip.formula, role=slip.role)
+
+    @cached_property
+    def arrays(self) -> ArraySlips | None:
+        """Slips with whole arrays, where there are any."""
+        graph = self.structure.graph
+        if not any(view.equation is not None for view in graph.arrays):
+            return None
+        draw = Random(0)
+        row = [
+            draw.uniform(0.3, 1.7) if leaf.value is None else float(leaf.value)
+            for leaf in graph.leaves
+        ]
+        row += [math.nan] * len(self.structure.steps)
+        for node in self.structure.steps:
+            row[node.slot] = node.function(row)
+        return ArraySlips(graph, dict(zip(self.structure.names, row, strict=True)))
 
     def _of_softmax(self, step: Step) -> Iterator[Variant]:
         """Of the paths through a layer that is normalised as a whole, only the unit's own."""
@@ -296,7 +325,7 @@ class Slips:
             child = steps.get(link.child)
             if link.slope is None or link.upstream is None or child is None or len(step.links) < 2:
                 continue
-            if child.unit == step.unit and child.rule in LAYERWISE:
+            if step.unit is not None and child.unit == step.unit and child.rule in LAYERWISE:
                 message = f"only the path through {link.child} was taken; every output depends on {step.of}"
                 own = product(Name(link.upstream), Name(link.slope))
                 yield _variant("softmax-diagonal", message, own)
@@ -454,6 +483,9 @@ class Slips:
             if self._concerns_loss(step):
                 message = f"the factor {text} of the loss was left out"
                 return _variant("loss-constant", message, edit.formula, role=_change(part))
+        if self.arrays is not None and not names_in(part):
+            message = f"the factor {text} was left out"
+            return _variant("missing-scale", message, edit.formula)
         message = f"the factor {text} was left out"
         role = f"{_side(step)} {_place(edit.whole, part)}"
         return _variant("missing-factor", message, edit.formula, role=role)
@@ -468,6 +500,8 @@ class Slips:
                 message = f"the factor 1/{text} of the loss was left out"
                 return _variant("loss-constant", message, edit.formula, role="more")
         message = f"the division by {text} was left out"
+        if self.arrays is not None and not names_in(edit.part):
+            return _variant("missing-scale", message, edit.formula)
         return _variant("missing-factor", message, edit.formula, role=f"{_side(step)} below")
 
     def _left_out_function(self, step: Step, edit: Edit) -> Variant | None:

@@ -52,6 +52,13 @@ Code: TypeAlias = Literal[
     "mistyped",
     "softmax-diagonal",
     "formula-right",
+    "transposed",
+    "matrix-order",
+    "missing-sum",
+    "missing-scale",
+    "kernel-flipped",
+    "wrong-window",
+    "shape",
 ]
 
 

@@ -31,6 +31,8 @@ MOST_WRONG = 8
 """From so many wrong answers a given number is calculated back."""
 MOST_GIVEN = 24
 MOST_ORDERS = 500
+MOST_ARRAYS = 200
+"""So many slips of whole arrays are compared with a sheet."""
 SHARE = 0.5
 """A reading must explain this part of the wrong answers that it changes."""
 ROOM = 1.5  # units that own roundings move an answer by
@@ -135,7 +137,16 @@ class Rewritings:
                 section, _, shift = kind.partition(" ")
                 return self._relabelled(self._moved(section, int(shift)))
             case _:
-                return Rewriting({}, {})
+                made = None if self.slips.arrays is None else self.slips.arrays.throughout.get(kind)
+                return Rewriting({} if made is None else self._nodes(made.formulas), {})
+
+    @cached_property
+    def arrays(self) -> Sequence[Reading]:
+        """A slip with whole arrays, made wherever it can be made."""
+        made = {} if self.slips.arrays is None else self.slips.arrays.throughout
+        return [Reading(kind, "", Mistake(each.code, each.message)) for kind, each in made.items()][
+            :MOST_ARRAYS
+        ]
 
     def _changed(self, change: Callable[[Step], Formula | None]) -> Rewriting:
         formulas = {step.name: change(step) for step in self.structure.graph.steps}
@@ -271,7 +282,7 @@ class Survey:
         if sum(page.lost for page in self.pages) < FEWEST or not begun:
             candidates = [reading for reading in candidates if reading.mistake is None]
         else:
-            candidates += self._misread()
+            candidates += [*self.pages[0].rewritings.arrays, *self._misread()]
         for place, reading in enumerate(candidates):
             if reading in self.taken:
                 continue
