@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.nodes import Formula, Matrix, Name, Negative
+from backprop_cli.formula.quantity import before_update, is_updated, last_mark, sampled, updated
 
 Shape: TypeAlias = tuple[int, ...]
 
@@ -86,6 +87,18 @@ class View:
     def letter(self) -> Name:
         """What stands for the whole array in a formula."""
         return Name(self.name)
+
+    def part(self, place: Sequence[int]) -> View:
+        """What stands at a place (from 0) of the first levels: a row of a matrix."""
+        own = self.shape[len(place) :]
+        start = offset(self.shape[: len(place)], place) * count(own)
+        entries = self.entries[start : start + count(own)]
+        stem, tail, first = self.name, "", entries[0]
+        if found := last_mark(stem):  # z1[2] has the rows z1_1[2], …
+            stem, tail = found[0], sampled("", found[1])
+        elif isinstance(first, Name) and is_updated(stem) and is_updated(first.name):
+            stem, tail = before_update(stem), updated("")
+        return View(entry_name(stem, place) + tail, own, entries)
 
     @cached_property
     def matrix(self) -> Matrix:

@@ -112,10 +112,14 @@ class _Expansion:
         )
 
     def _arrays(self) -> tuple[View, ...]:
-        """The arrays, where there are layers between arrays."""
+        """The arrays, where there are layers between arrays and every one that is calculated
+        follows from others (which those of batch normalisation do not)."""
         if not any(isinstance(layer, ArrayLayer) for layer in self.network.layers):
             return ()
-        return of_samples(tuple(self._views()), lambda name: name not in self.common, self.marks)
+        views = of_samples(tuple(self._views()), lambda name: name not in self.common, self.marks)
+        steps = {step.name for step in self.steps}
+        unsaid = (view for view in views if view.equation is None)
+        return () if any(steps & _names(view) for view in unsaid) else views
 
     def _views(self) -> Iterator[View]:
         """The arrays of one sample, from the inputs to the targets."""
@@ -319,7 +323,7 @@ class _Expansion:
         """The equations of a layer between arrays, for one sample."""
         own = self._of_sample(mark)
         for alias, name in layer.aliases.items():
-            self.aliases[sampled(alias, mark)] = own(name)
+            self.aliases[alias if name in self.common else sampled(alias, mark)] = own(name)
         last = depth == len(self.network.layers)
         places = {name: place for place, name in enumerate(layer.outputs, 1)} if last else {}
         for line in layer.of_sample(mark or self.batch[0]):
@@ -531,6 +535,10 @@ class _Expansion:
                 output = Name(sampled(self.names.output(unit), mark))
                 formula = total(target, negative(output))
                 self.steps.append(Step(sampled(name, mark), formula, "loss", "equation", mark))
+
+
+def _names(view: View) -> set[str]:
+    return {entry.name for entry in view.entries if isinstance(entry, Name)}
 
 
 def _view(

@@ -157,7 +157,8 @@ class Making:
         self, node: Node, what: str, known: Shape | None = None, help: str | None = None
     ) -> tuple[Shape, tuple[Value, ...]]:
         """The numbers of a key, of the shape `known` where that follows from the rest."""
-        found = read_levels(node, self.report, f"{what} of {self.at}", self.at.index, known)
+        seed = self.at.index + 1000 * len(self.drawn)  # another for each array of the layer
+        found = read_levels(node, self.report, f"{what} of {self.at}", seed, known)
         if found is None:
             raise Refused
         if found.drawn:
@@ -356,6 +357,10 @@ class Making:
         outputs = tuple(entry.name for entry in array.entries if isinstance(entry, Name))
         own = self.name("a")
         inner = entry_names(own, array.shape)
+        aliases = {a: b for a, b in zip(inner, outputs, strict=True) if out == own and a != b}
+        if self.alone:  # b1 is read for its only entry, b1_1
+            aliases |= {each.name.removesuffix("_1"): each.name for each in self.parameters
+                        if each.role == "bias"}  # fmt: skip
         return ArrayLayer(
             kind=kind,
             fan_in=count(self.below.shape),
@@ -367,7 +372,7 @@ class Making:
             places=tuple(self.places) or (f"Layer {self.at.index}",),
             views=tuple(self.views),
             given=tuple(self.given),
-            aliases={a: b for a, b in zip(inner, outputs, strict=True) if out == own and a != b},
+            aliases=aliases,
             activations=tuple(self.activations),
             axes=self.axes,
             recurrent=self.recurrent,
@@ -404,7 +409,7 @@ def as_output(layer: ArrayLayer, names: Sequence[str], view: str) -> ArrayLayer:
                     entries=tuple(map(renamed, each.entries)))
             for each in layer.views
         ),
-        aliases=dict(zip(layer.outputs, names, strict=True)),
+        aliases={**layer.aliases, **dict(zip(layer.outputs, names, strict=True))},
     )  # fmt: skip
 
 

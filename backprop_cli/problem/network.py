@@ -372,7 +372,8 @@ class NetworkReader:
                     "give more `samples`" if samples == 1 else "set `batch: all` in `training`",
                 )
         if batch < samples and any(
-            isinstance(layer, ArrayLayer) and len(set(layer.lines)) > 1 for layer in network.layers
+            isinstance(layer, ArrayLayer) and any(own != layer.lines[0] for own in layer.lines)
+            for layer in network.layers
         ):
             self.report.error(
                 "out-of-range",

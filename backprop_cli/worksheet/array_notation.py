@@ -11,8 +11,6 @@ from backprop_cli.arrays.array import (
     SLICE,
     Shape,
     View,
-    count,
-    entry_name,
     offset,
 )
 from backprop_cli.arrays.evaluate import EVENLY, FULL, PLACED, SPREAD, UNPOOLED, WINDOWED
@@ -289,10 +287,7 @@ class Notation:
             place = [each - 1 for each in numbers]
             if len(place) == len(view.shape):
                 return self._entry(view, place, letter)
-            own = view.shape[len(place) :]
-            start = offset(view.shape[: len(place)], place) * count(own)
-            entries = view.entries[start : start + count(own)]
-            return letter(View(entry_name(view.name, place), own, entries), lying)
+            return letter(view.part(place), lying)
         return self._picked(base, specs, letter)
 
     def _entry(self, view: View, place: Sequence[int], letter: Letter) -> Formula:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal, TypeAlias
 
-from backprop_cli.arrays.array import View, entry_name, shape_text
+from backprop_cli.arrays.array import View, shape_text
 from backprop_cli.formula.nodes import Formula, Name, Shown
 from backprop_cli.worksheet.array_notation import corner, fits, in_rows, sides
 from backprop_cli.worksheet.document import (
@@ -63,11 +63,8 @@ def numbers(sheet: Sheet, view: View, *, shapes: bool = False) -> Iterator[Block
     """An array by its letter, perhaps with its shape, and in rows; of more than two levels matrix by
     matrix."""
     if len(view.shape) > 2:
-        size = len(view.entries) // view.shape[0]
         for at in range(view.shape[0]):
-            entries = view.entries[at * size : (at + 1) * size]
-            part = View(entry_name(view.name, [at]), view.shape[1:], entries)
-            yield from numbers(sheet, part, shapes=shapes)
+            yield from numbers(sheet, view.part([at]), shapes=shapes)
         return
     left = with_shape(view) if shapes else view.letter
     result = result_of(sheet, view)

@@ -134,5 +134,9 @@ def _ending(run: Run, choices: Choices) -> Iterator[Block]:
         yield from findings.flow_over_run(run)
     if run.updates > len(run.iterations):
         yield Heading(3, (Text(f"Parameters after update {run.updates}"),))
-        last = replace(run.iterations[-1], number=run.updates, values=run.final)
+        last = replace(
+            run.iterations[-1],
+            number=run.updates,
+            values={**run.iterations[-1].values, **run.final},
+        )
         yield from given.final(Sheet(run, last, choices))

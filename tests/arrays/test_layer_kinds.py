@@ -11,6 +11,7 @@ import autograd.numpy as np
 import pytest
 import yaml
 from autograd import grad
+from commands import backprop
 from numpy import testing
 from test_array_gradients import numbers, softmax, values_of
 
@@ -19,6 +20,7 @@ from backprop_cli.problem.layer_kinds import KINDS, ROWS
 from backprop_cli.problem.read import read_problem
 from backprop_cli.run import solve
 from backprop_cli.worksheet.sheet import DEFAULT, Sheet
+from backprop_cli.worksheet.solution import solution
 from backprop_cli.worksheet.solution_json import solution_data
 
 PROBLEMS = Path(__file__).parents[2] / "problems"
@@ -689,3 +691,100 @@ def test_a_skip_behind_a_recurrence():
     testing.assert_allclose(data["losses"][0], net(p), rtol=1e-9)
     for letter, slope in grad(net)(p).items():
         testing.assert_allclose(slopes_of(data, f"{letter}1", slope.shape), slope, rtol=1e-9)
+
+
+# --- several samples, several updates --------------------------------------------------------------------
+
+
+def test_a_batch_of_images_with_one_kernel_for_all():
+    draw = random.Random(21)
+    layers = [
+        {"kind": "conv2d", "kernels": numbers((2, 2, 2), draw), "biases": [0.1, -0.2],
+         "activation": "tanh"},
+        {"kind": "flatten"},
+        {"activation": "sigmoid", "weights": numbers((1, 8), draw)},
+    ]  # fmt: skip
+    samples = [{"inputs": numbers((3, 3), draw), "targets": [t]} for t in (1, 0)]
+    text = json.dumps({"samples": samples, "layers": layers, "loss": "half_squared_error"})
+    problem = read_problem("t.yaml", text)
+    data = solution_data(solve(problem))
+    p = {"w1": layers[0]["kernels"], "b1": layers[0]["biases"], "w3": layers[2]["weights"]}
+    p = {name: np.array(value) for name, value in p.items()}
+
+    def mean(p):
+        return sum(
+            loss(layers, p, np.array(each["inputs"]), np.array(each["targets"]))[0] / 2
+            for each in samples
+        )
+
+    for name, slope in grad(mean)(p).items():
+        testing.assert_allclose(slopes_of(data, name, slope.shape), slope, rtol=1e-9, atol=1e-12)
+    assert entry_by_entry(problem) == []
+
+
+def test_samples_one_by_one_and_over_several_updates():
+    draw = random.Random(22)
+    layers, _, _ = sequence(draw, "gru")
+    layers = [
+        layers[0] | {"returns": "last"},
+        {"activation": "tanh", "weights": [[1.0] * layers[0]["units"]]},
+    ]
+    features = len(layers[0]["weights"]["r"][0])
+    samples = [{"inputs": numbers((2, features), draw), "targets": [0.5]} for _ in range(2)]
+    more = {
+        "loss": "half_squared_error",
+        "learning_rate": 0.1,
+        "training": {"batch": 1, "steps": 3},
+    }
+    run = solve(read_problem("t.yaml", json.dumps({"samples": samples, "layers": layers} | more)))
+    one = solved(layers, samples[0]["inputs"], [0.5])
+    assert run.losses[0] == one["losses"][0]
+    assert solution(run).blocks
+
+
+def test_numbers_drawn_for_a_layer_differ_from_array_to_array():
+    layer = {
+        "kind": "rnn",
+        "units": 2,
+        "weights": {"init": "normal"},
+        "recurrent": {"init": "normal"},
+    }
+    network = read_problem("t.yaml", file([layer], [[1, 2], [0, 1]], [0, 0])).model
+    values = {each.name: each.value for each in network.layers[0].parameters}
+    assert values["w1_1_1"] != values["u1_1_1"]
+    assert (
+        network.layers[0].initialised
+        == "normal, mean 0, std 0.1, seed 1; normal, mean 0, std 0.1, seed 1001"
+    )
+
+
+def test_a_net_with_rules_that_arrays_do_not_have_is_shown_step_by_step():
+    layers = [{"kind": "flatten"}, {"activation": ["tanh", "relu"], "weights": [[1, 2], [3, 4]]}]
+    run = solve(read_problem("t.yaml", file(layers, [[1, 2]], [0, 0])))
+    assert run.iterations[0].graph.arrays == ()
+
+
+# --- answers -----------------------------------------------------------------------------------------------
+
+ANSWERS = """
+answers:
+  z1: [[0.3, 0, 0.1, 1.3], [-0.3, 1.4, 0, 2], [0.6, 0.6, 1.9, 0.2], [-0.2, 1.5, 0.9, 1]]
+  a3: [1.4, 2, 1.5, 1.9]
+  a4_1: 0.7703
+  dL/dw1: [[-0.02845, 0.004064, -0.1016], [-0.02032, -0.01626, -0.008129],
+    [-0.06096, -0.03658, -0.03658]]
+  dL/db1: -0.03251
+  "dL/da3_2": 0.01219
+  "w1[1,2]": -0.1
+  x1_2: 0
+"""
+
+
+def test_arrays_and_entries_of_a_convolutional_net_are_answered_by_their_names(tmp_path):
+    path = tmp_path / "a.yaml"
+    path.write_text(ANSWERS, encoding="utf-8")
+    problem = str(PROBLEMS / "conv-relu-pool-dense.yaml")
+    result = backprop("check", problem, str(path), "--format", "json", "--exit-zero")
+    found = json.loads(result.text)["submissions"][0]["answers"]
+    verdicts = [each["verdict"] for each in found if each["verdict"] != "missing"]
+    assert verdicts == ["correct"] * (16 + 4 + 1 + 9 + 4)
