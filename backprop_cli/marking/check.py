@@ -15,7 +15,7 @@ from backprop_cli.formula.nodes import Formula, Name, Negative, Sum
 from backprop_cli.graph.step import Graph
 from backprop_cli.marking.answers import MOST_CHARACTERS, Answer, Cells, Submission
 from backprop_cli.marking.asked import updates_asked
-from backprop_cli.marking.evidence import Evidence, accidental, shown_ideas
+from backprop_cli.marking.evidence import Evidence, accidental, refuse_accidents, shown_ideas
 from backprop_cli.marking.expressions import ExpressionJudge, Expressions
 from backprop_cli.marking.feedback import (
     CHANGE,
@@ -418,7 +418,8 @@ class _Sheet:
         return Habit(digits, unit if decimals else 0.0)
 
     def _everywhere(self) -> frozenset[float]:
-        """The numbers that stand at most places of a section, though they belong at few."""
+        """The numbers that stand at most places of a section, though others belong there."""
+        truth = self.key.truth
         sections: dict[str, dict[float, list[int]]] = {}
         for slot, written in self.numbers.items():
             node = self.key.structure.nodes[slot]
@@ -428,7 +429,11 @@ class _Sheet:
         found = set()
         for places in sections.values():
             value, most = max(places.items(), key=lambda each: len(each[1]))
-            belongs = {f"{self.key.truth[slot]:.3g}" for slot in most}
+            belongs = {
+                f"{truth[slot]:.3g}"
+                for slot in most
+                if not written_the_same(value, self.numbers[slot].unit, truth[slot])
+            }
             all_of_it = sum(map(len, places.values()))
             if len(belongs) >= FEWEST_DIFFERENT and 2 * len(most) > all_of_it:
                 found.add(value)
@@ -462,9 +467,12 @@ class _Attempt:
         for place, sheet in enumerate(sheets):
             before = self.updates[-1] if self.updates else None
             self.updates.append(_Update(checker, place, sheet, before, readings, ideas, budget))
-        accidents = accidental([update.evidence for update in self.updates])
-        for update in self.updates:
-            update.evidence.charge_each(accidents)
+        evidence = [update.evidence for update in self.updates]
+        refuse_accidents(evidence)
+        accidents = accidental(evidence)
+        for each in evidence:
+            each.settle()
+            each.charge_each(accidents)
         self.results = [result for update in self.updates for result in update.results()]
         self.score = _score(self.results)
 
@@ -530,8 +538,7 @@ class _Update:
             for slot in sheet.order
             if slot in self.given
         }
-        self.evidence = Evidence(key, self.judgements, self.numbers)
-        self.evidence.settle()
+        self.evidence = Evidence(key, self.judgements, self.numbers, sheet.everywhere)
 
     def _begun(self, before: Work | None, carried: Mapping[str, str]) -> Work:
         """Own work with everything written; parameters and states begin where the student's own

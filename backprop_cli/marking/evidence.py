@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 
 from backprop_cli.graph.step import Section
-from backprop_cli.marking.feedback import NO_DIGITS, TRIVIAL, UNCHANGED, ZERO, look_again
+from backprop_cli.marking.feedback import ACCIDENT, NO_DIGITS, TRIVIAL, UNCHANGED, ZERO, look_again
 from backprop_cli.marking.judge import EPS, Judgement
 from backprop_cli.marking.mistakes import Idea
 from backprop_cli.marking.numbers import Written, written_the_same
@@ -22,6 +22,10 @@ from backprop_cli.marking.slips import CHANCE
 GRADIENTS: tuple[Section, ...] = ("backward", "gradient")
 FEW = 0.3
 """An idea that shows at a smaller part of these places is none."""
+ENOUGH = 0.4
+"""Where this part of what is not right in itself is explained, it is no accident."""
+ACCIDENTS = 0.05
+"""What is believed of a sheet where little is explained may be an accident this often."""
 SHARE = 0.5
 """An idea that a student has shows at this part of the wrong answers where it could."""
 
@@ -77,6 +81,31 @@ def accidental(updates: Sequence[Evidence]) -> frozenset[Idea]:
     return frozenset(idea for idea, times in hits.items() if times < FEW * tried[idea])
 
 
+def refuse_accidents(updates: Sequence[Evidence]) -> None:
+    """Where hardly a number has an explanation, those that agree with something by accident
+    show nothing, unless they agree better than so many numbers out of nowhere would.
+
+    What is right in itself is no matter of chance. Of the rest, sorted by chance, the first k
+    stand where at most a share of them is likely to be accidents (Benjamini and Hochberg, 1995).
+    """
+    chances = sorted(
+        judgement.chance
+        for evidence in updates
+        for judgement in evidence.judgements.values()
+        if judgement.chance
+    )
+    explained = [chance for chance in chances if chance < 1]
+    shown = sum(1 - chance for chance in explained)
+    if shown >= ENOUGH * (shown + len(chances) - len(explained)):
+        return
+    limit = max(
+        (each for k, each in enumerate(explained, 1) if each * len(chances) <= ACCIDENTS * k),
+        default=0.0,
+    )
+    for evidence in updates:
+        evidence.refuse(limit)
+
+
 class Evidence:
     """The judged answers to one update, asked for what they show together."""
 
@@ -85,8 +114,10 @@ class Evidence:
         key: AnswerKey,
         judgements: dict[int, Judgement],
         numbers: Mapping[int, Written],
+        everywhere: Set[float] = frozenset(),
     ) -> None:
         self.key = key
+        self.everywhere = everywhere  # numbers written at most places, whatever belongs there
         self.judgements = judgements
         self.numbers = numbers
 
@@ -101,9 +132,18 @@ class Evidence:
         if repeats and most and not any(map(self._worked_out, self.judgements)):
             for slot in repeats:
                 self.judgements[slot] = Judgement("wrong", TRIVIAL)
-        for slot, judgement in list(self.judgements.items()):
-            if judgement.doubt:
-                self.judgements[slot] = self._settled(slot, judgement)
+        doubtful = [slot for slot, judgement in self.judgements.items() if judgement.doubt]
+        for slot in sorted(doubtful, key=lambda at: self.judgements[at].doubt == "unchanged"):
+            self.judgements[slot] = self._settled(slot, self.judgements[slot])
+
+    def refuse(self, limit: float) -> None:
+        """What chance explains more easily than this is wrong, and no slip is named."""
+        for slot, judgement in self.judgements.items():
+            if limit < judgement.chance < 1:
+                node = self.key.structure.nodes[slot]
+                assert node is not None
+                feedback = ACCIDENT if judgement.verdict != "wrong" else look_again(node.step)
+                self.judgements[slot] = Judgement("wrong", feedback, own=judgement.own, chance=1.0)
 
     def charge_each(self, ideas: Set[Idea]) -> None:
         """What was followed from these ideas is wrong each time."""
@@ -138,7 +178,10 @@ class Evidence:
             if judgement.doubt == "rounded":
                 return judgement._replace(verdict="imprecise", feedback=feedback, share=0.0)
             return judgement._replace(verdict="wrong", feedback=feedback)
-        if self._show(self._followed(node)) or self._show(self._that_change(node)):
+        followed = self._followed(node)
+        if followed and all(self._is_good(at) or self._is_upheld(at) for at in followed):
+            return judgement
+        if self._show(followed) or self._show(self._that_change(node)):
             return judgement
         return judgement._replace(verdict="imprecise", feedback=UNCHANGED, share=0.0)
 
@@ -153,11 +196,18 @@ class Evidence:
         units = [self.numbers[at].unit for at in able if at in self.numbers and self._is_good(at)]
         return not units or abs(self.key.truth[slot]) <= 0.5 * max(units) * (1 + EPS)
 
+    def _is_upheld(self, slot: int) -> bool:
+        """Whether a 0 has been settled: what the other gradients can show they show."""
+        judgement = self.judgements[slot]
+        return judgement.doubt == "zero" and judgement.verdict in ("correct", "follow_through")
+
     def _is_good(self, slot: int) -> bool:
         judgement = self.judgements[slot]
         written = self.numbers.get(slot)
         right = judgement.verdict in ("correct", "follow_through") and not judgement.same_as
-        return right and not judgement.doubt and (written is None or written.digits > 0)
+        if written is not None and (not written.digits or written.value in self.everywhere):
+            return False
+        return right and not judgement.doubt
 
     def _steps(self, sections: tuple[Section, ...]) -> Iterator[Node]:
         return (node for node in self.key.structure.steps if node.step.section in sections)

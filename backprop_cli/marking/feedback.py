@@ -16,6 +16,10 @@ TRIVIAL = (
     "This follows from an earlier number of yours that makes the rest trivial, so it earns nothing; "
     "mend that one first."
 )
+ACCIDENT = (
+    "So few of your numbers follow from those before them that this one may by accident; "
+    "it shows nothing."
+)
 EVERYWHERE = "The same number stands nearly everywhere, so that it follows from nothing."
 FORMULA_RIGHT = "the formula is right, but the number does not follow from it"
 MISTYPED = "one digit seems to be mistyped, or two are exchanged"

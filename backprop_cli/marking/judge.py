@@ -41,7 +41,15 @@ from backprop_cli.marking.numbers import (
 )
 from backprop_cli.marking.readings import ReadWork
 from backprop_cli.marking.sheet import AnswerKey, Node
-from backprop_cli.marking.slips import CHANCE, LOOSE, Budget, Explanation, SlipFinder, inverse
+from backprop_cli.marking.slips import (
+    CHANCE,
+    EMPTY,
+    LOOSE,
+    Budget,
+    Explanation,
+    SlipFinder,
+    inverse,
+)
 from backprop_cli.marking.work import EASY, IMPOSSIBLE, THROUGH, Habit, Work
 
 NOTHING = 1e-15
@@ -56,6 +64,8 @@ FITS = 0.2
 """A slip that misses by this part of what the right number misses by explains the answer."""
 WIDE_SHARE = 0.25
 """An allowance wider than this part of the value tells too little for full credit."""
+MOST_LIKELY = 0.99
+"""What agrees is never as good as unexplained, however wide it had to be taken."""
 EPS = 1e-9
 FLOAT = 1e-12
 """Floats that differ by less than this part are the same number, calculated in another order."""
@@ -83,6 +93,9 @@ class Judgement(NamedTuple):
     candidates: Mapping[Idea, float] = {}  # ideas that may explain it, and how often by chance
     tried: frozenset[Idea] = frozenset()  # ideas that would have given some number here
     share: float | None = None  # of the points, where it is not what the verdict earns
+    chance: float = 0.0
+    """How often a number out of nowhere would be judged so: 0 where it is right in itself, 1
+    where nothing explains it."""
 
     @property
     def idea(self) -> Idea | None:
@@ -141,7 +154,8 @@ class NumberJudge:
         """The verdict; own work then knows whether this number is right."""
         slot = node.slot
         # The common case first: most answers of most students are right.
-        if abs(given.value - self.key.truth[slot]) <= self.key.margin[slot]:
+        near = abs(given.value - self.key.truth[slot]) <= self.key.margin[slot]
+        if near and (given.digits or not self.key.truth[slot]):
             self._good.append(node)
             return CORRECT
         judgement = self._judge(node, given)
@@ -162,12 +176,15 @@ class NumberJudge:
 
     def _remember(self, node: Node, given: Written, judgement: Judgement) -> None:
         slot = node.slot
+        # Nothing was rounded off a number that a slip gives whole, nor off a 0 that is none.
+        wrong_zero = judgement.verdict == "wrong" and not given.digits
+        whole = wrong_zero or _is_whole(judgement, slot, given.value)
         for work in self._own_works():
             if judgement.blank:
                 work.forget(slot)
             else:
                 work.right[slot] = judgement.right
-                if _is_whole(judgement, slot, given.value):
+                if whole:
                     work.unit[slot] = 0.0
         if judgement.verdict == "wrong":
             taint = self._taint(node, given.value, judgement)
@@ -230,8 +247,9 @@ class NumberJudge:
             judgement = self._rounded_on_the_way(node, given, work)
             if judgement is not None:
                 return judgement._replace(own=own)
-        if self._right_without_what_is_wrong(node, given):
-            return CORRECT._replace(own=own)
+        mended = self._right_without_what_is_wrong(node, given)
+        if mended is not None:
+            return CORRECT._replace(own=own, chance=mended.chance)
         return self._wrong(node, given, own)
 
     def _against(
@@ -281,11 +299,14 @@ class NumberJudge:
         wide = given.unit + reference.spread > WIDE_SHARE * reference.scale
         if wide and (self.coarse or given.digits < 2):
             return None  # with one digit anything would do
+        shown = self._shown(given, reference)
         if wide or self._hides_slip(node, given, reference, v):
-            if any(self.work.tainted[parent] for parent in node.parents):
-                return None  # and so it would from a number out of nowhere
-            return Judgement("imprecise", TOO_COARSE, right=True)
-        return self._shown(given, reference)
+            if any(self.work.tainted[parent] for parent in node.parents) or self._copies(
+                node, given
+            ):
+                return None  # and so would a number out of nowhere, or from another place
+            return shown._replace(verdict="imprecise", feedback=TOO_COARSE)
+        return shown
 
     def _hides_slip(
         self, node: Node, given: Written, reference: Reference, v: Sequence[float]
@@ -315,10 +336,12 @@ class NumberJudge:
             work.settle(parents)
             own, spread = work.evaluate(function, parents, work.unit)
             first = own if first is None else first
-            judgement = self._against(node, given, self._own(node, work, own, spread), work.v)
+            reference = self._own(node, work, own, spread)
+            judgement = self._against(node, given, reference, work.v)
             if judgement is not None:
-                if given.value in self.everywhere and not work.right_parents(node):
-                    return Judgement("wrong", EVERYWHERE), own
+                if given.value in self.everywhere:
+                    return Judgement("wrong", EVERYWHERE, chance=1.0), own
+                judgement = judgement._replace(chance=_accident(given, reference))
                 return self._with_parents(node, work, judgement, own), own
         return None, first
 
@@ -339,6 +362,7 @@ class NumberJudge:
                 reference = self._own(node, work, own, spread + unit - given.unit)
                 judgement = self._by_allowance(node, given, reference, work.v)
                 if judgement is not None:
+                    judgement = judgement._replace(chance=_accident(given, reference))
                     return self._with_parents(node, work, judgement, own)
         return None
 
@@ -358,7 +382,7 @@ class NumberJudge:
         if not slips:
             note = behind[0].note if behind else FOLLOWS
             verdict: Verdict = "correct" if behind else "follow_through"
-            return Judgement(verdict, note, own=own, right=bool(behind))
+            return Judgement(verdict, note, own=own, right=bool(behind), chance=judgement.chance)
         charged = self.charged
         for reading in slips:
             idea, mistake = reading.idea, reading.mistake
@@ -367,26 +391,30 @@ class NumberJudge:
                     charged[idea] = node.name
                 feedback = look_again(node.step, mistake)
                 explanation = Explanation(0.0, 0.0, mistake, node.slot, given.value, idea)
-                return Judgement("wrong", feedback, mistake, explanation, own)
+                return Judgement(
+                    "wrong", feedback, mistake, explanation, own, chance=judgement.chance
+                )
         idea = slips[0].idea
         first = charged[idea] if charged and idea else ""
         return Judgement(
-            "follow_through", same_slip(first), slips[0].mistake, own=own, same_as=first
-        )
+            "follow_through", same_slip(first), slips[0].mistake, own=own, same_as=first,
+            chance=judgement.chance,
+        )  # fmt: skip
 
-    def _right_without_what_is_wrong(self, node: Node, given: Written) -> bool:
-        """Whether the number follows from own numbers and the right ones for those that are
+    def _right_without_what_is_wrong(self, node: Node, given: Written) -> Judgement | None:
+        """The verdict where the number follows from own numbers and the right ones for those that are
         wrong: a sign lost in copying an answer out, say, that was not lost in the working."""
         work = self.work
         wrong = [slot for slot in node.parents if work.written[slot] and not work.right[slot]]
-        if not wrong or given.digits < 2:
-            return False
+        if not wrong or given.digits < 2 or self._copies(node, given):
+            return None
         mended = work.copy()
         for slot in wrong:
             mended.v[slot] = _to_unit(self.key.truth[slot], work.unit[slot])
             mended.right[slot] = 1
         judgement, _ = self._from_work(node, given, mended)
-        return judgement is not None and judgement.verdict == "correct" and not judgement.doubt
+        right = judgement is not None and judgement.verdict == "correct" and not judgement.doubt
+        return judgement if right else None
 
     def _pays(self, node: Node, work: Work, own: float) -> bool:
         """Rule 5: whether an earlier wrong number makes this one trivial."""
@@ -412,9 +440,7 @@ class NumberJudge:
         if self._pays(node, work, own):
             return Judgement("wrong", TRIVIAL)
         if judgement.verdict == "correct":
-            return Judgement(
-                "follow_through", FOLLOWS, doubt=judgement.doubt, blank=judgement.blank
-            )
+            return judgement._replace(verdict="follow_through", feedback=FOLLOWS, right=False)
         return judgement._replace(right=False)
 
     def _confirm(self) -> set[int]:
@@ -446,13 +472,13 @@ class NumberJudge:
         )
         if self._repeats(node, given):
             found = []
-        near = self._near(node, given.value, own)
+        near = not self._copies(node, given) and self._near(node, given.value, own)
         explanation = self._mistyped(node, given, self._chosen(found), own, near)
         if self._alone(node) and self._may_be_rounded(node, given):
             explanation = None
         loose = explanation is None or (explanation.rank >= LOOSE and explanation.fit > FITS)
         if near and (loose or self._alone(node)):
-            return Judgement("imprecise", ROUNDED_EARLY, own=own)
+            return Judgement("imprecise", ROUNDED_EARLY, own=own, chance=CLOSE_SHARE)
         return self._explained(node, given, explanation, own)._replace(
             candidates=_candidates(found), tried=tried
         )
@@ -463,6 +489,10 @@ class NumberJudge:
         if node.base >= 0 and written_the_same(given.value, given.unit, work.v[node.base]):
             return True
         return any(work.tainted[slot] and work.v[slot] == given.value for slot in node.parents)
+
+    def _copies(self, node: Node, given: Written) -> bool:
+        """Whether a number already stands at what this step is calculated from."""
+        return any(self.work.v[slot] == given.value for slot in node.parents)
 
     def _in_doubt(self, node: Node, given: Written, judgement: Judgement) -> Judgement:
         """A bare 0 may also be what a slip gives."""
@@ -527,7 +557,7 @@ class NumberJudge:
         self._infer(node, given, explanation)
         if explanation is None:
             feedback = look_again(node.step) if given.digits else ZERO
-            return Judgement("wrong", feedback, own=own)
+            return Judgement("wrong", feedback, own=own, chance=1.0)
         return self.charge(node, explanation, own)
 
     def charge(self, node: Node, explanation: Explanation, own: float | None = None) -> Judgement:
@@ -539,10 +569,14 @@ class NumberJudge:
         first = None if idea is None or charged is None else charged.get(idea)
         if first is not None:
             feedback = same_slip(first)
-            return Judgement("follow_through", feedback, mistake, explanation, own, same_as=first)
+            return Judgement(
+                "follow_through", feedback, mistake, explanation, own, same_as=first,
+                chance=explanation.chance,
+            )  # fmt: skip
         if idea is not None and charged is not None:
             charged[idea] = node.name
-        return Judgement("wrong", look_again(node.step, mistake), mistake, explanation, own)
+        feedback = look_again(node.step, mistake)
+        return Judgement("wrong", feedback, mistake, explanation, own, chance=explanation.chance)
 
     def _works(self) -> list[Work]:
         works = list(self._own_works())
@@ -605,6 +639,14 @@ class NumberJudge:
         if self.guess is None:
             self.guess = self.work.copy()
         self.guess.assume(slot, value, unit)
+
+
+def _accident(given: Written, reference: Reference) -> float:
+    """How often a number out of nowhere is as near to the reference as this one is."""
+    if not reference.scale:
+        return EMPTY
+    distance = max(abs(given.value - reference.value), 0.5 * given.unit)
+    return min(distance / reference.scale, MOST_LIKELY)
 
 
 def _is_whole(judgement: Judgement, slot: int, value: float) -> bool:
