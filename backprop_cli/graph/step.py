@@ -246,6 +246,11 @@ class Graph:
         return tuple(found.values())
 
     @cached_property
+    def array_names(self) -> frozenset[str]:
+        """What is an array, by its name."""
+        return frozenset(view.name for view in self.arrays if view.shape)
+
+    @cached_property
     def leaf(self) -> Mapping[str, Leaf]:
         return {leaf.name: leaf for leaf in self.leaves}
 

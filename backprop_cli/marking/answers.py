@@ -10,7 +10,8 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from math import prod
 from pathlib import Path
 from typing import NamedTuple
 
@@ -107,6 +108,8 @@ def parse_submission(file: str, data: bytes | str) -> Submission:
         line = text.count("\n", 0, text.index("\0")) + 1
         return _spoilt(file, f"line {line}: the file is not text")
     kind = _kind(file, text)
+    if kind == "md":
+        kind, text = _out_of_markdown(text)
     if kind == "csv":
         return _parse_csv(file, text)
     if kind == "yaml" and (quick := _quick_yaml(file, text)) is not None:
@@ -119,6 +122,27 @@ _QUOTED = re.compile(r'"(?:[^"\\\n]|\\.){0,4000}"')
 _MEANT = re.compile(
     r'\\(?!["\\/]|u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}(?![0-9A-Za-z])|[nt0](?![A-Za-z]))|\\\\(?=[A-Za-z])'
 )
+
+
+def _out_of_markdown(text: str) -> tuple[str, str]:
+    """The block of YAML or JSON in a Markdown file, or its tables as rows, on the lines where they
+    stand."""
+    lines = text.replace("\r\n", "\n").split("\n")
+    fences = [at for at, line in enumerate(lines) if line.startswith("```")]
+    if len(fences) > 1:
+        first, last = fences[:2]
+        kind = "json" if lines[first].strip("` ").lower() == "json" else "yaml"
+        return kind, "\n".join(["" for _ in lines[: first + 1]] + lines[first + 1 : last])
+    rows = []
+    for line in lines:
+        cells = [cell.strip().strip("`$") for cell in line.strip().strip("|").split("|")]
+        rule = not line.strip("|-: ")
+        table = line.lstrip().startswith("|") and not rule
+        out = io.StringIO()
+        if table:
+            csv.writer(out, lineterminator="").writerow(cells)
+        rows.append(out.getvalue())
+    return "csv", "\n".join(rows)
 
 
 def _with_backslashes(text: str) -> str:
@@ -211,7 +235,7 @@ def _listed(value: str) -> list[str]:
 
 def _kind(file: str, text: str) -> str:
     ending = file.rpartition(".")[2].lower()
-    if ending in ("json", "csv"):
+    if ending in ("json", "csv", "md"):
         return ending
     start = text.lstrip()[:200]
     if ending not in ("yaml", "yml"):
@@ -587,14 +611,22 @@ def _parse_csv(file: str, text: str) -> Submission:
                 continue
             group = groups.setdefault(update, [])
             column = 1 + len(row[0]) + 1
+            values = tuple(cell for cell in cells[1:] if cell)[: MOST_ANSWERS + 1]
             if (update, name) in places:
                 place = places[update, name]
-                group[place] = _twice(group[place], line)
+                group[place] = _with_row(group[place], values, line, column)
                 continue
             places[update, name] = len(group)
             if len(places) > MOST_ANSWERS:
                 return _spoilt(file, f"line {line}: more than {MOST_ANSWERS} answers")
-            group.append(Answer(name, tuple(t[: MOST_CHARACTERS + 1] for t in texts), line, column))
+            array = _as_list(name, texts[0], line, column) if len(values) == 1 else None
+            if array is None and len(values) > len(texts):
+                array = Cells((len(values),), _entries_of(name, values, line, column))
+            group.append(
+                Answer(
+                    name, tuple(t[: MOST_CHARACTERS + 1] for t in texts), line, column, None, array
+                )
+            )
     except csv.Error as error:
         return _spoilt(file, f"this is not CSV: {escape(str(error))}")
     if not groups and not text.strip():
@@ -603,6 +635,67 @@ def _parse_csv(file: str, text: str) -> Submission:
         group[:] = _rejoined(group)
     last = max(groups, default=1)
     return Submission(file, student, tuple(tuple(groups.get(n, ())) for n in range(1, last + 1)))
+
+
+def _entries_of(name: str, values: Sequence[str], line: int, column: int) -> tuple[Answer, ...]:
+    return tuple(Answer(name, (each[: MOST_CHARACTERS + 1],), line, column) for each in values)
+
+
+def _with_row(first: Answer, values: Sequence[str], line: int, column: int) -> Answer:
+    """A name again: one more row, where it is that of an array; else it is given twice."""
+    row = _entries_of(first.name, values, line, column)
+    have = first.cells
+    if have is None:
+        own = _entries_of(first.name, first.texts, first.line, first.column)
+        have = Cells((len(own),), own)
+    shape = have.shape
+    if shape is not None:
+        rows, wide = shape if len(shape) == 2 else (1, shape[0])
+        even = wide == len(row) and len(shape) < 3
+        shape = (rows + 1, wide) if even else None
+    twice = _twice(first._replace(cells=None, problem=None), line)
+    if len(have.answers) + len(row) > MOST_ANSWERS:
+        return twice
+    return twice._replace(cells=Cells(shape, (*have.answers, *row)))
+
+
+def _as_list(name: str, text: str, line: int, column: int) -> Cells | None:
+    """`[[1, 2], [3, 4]]` in one cell."""
+    if not text.startswith("[") or len(text) > MOST_BYTES // 8:
+        return None
+    shape, values = _list(text)
+    return None if not values else Cells(shape, _entries_of(name, values, line, column))
+
+
+_LISTED = re.compile(r"\s*(?:(\[)|(\])|,|([^\[\],]+))")
+
+
+def _list(text: str) -> tuple[tuple[int, ...] | None, list[str]]:
+    """The shape of nested brackets, and what stands in them; no values where they do not close."""
+    values: list[str] = []
+    counts: list[int] = []
+    sizes: dict[int, set[int]] = {}
+    for found in _LISTED.finditer(text):
+        if found[1]:
+            if counts:
+                counts[-1] += 1
+            counts.append(0)
+            if len(counts) > MOST_LEVELS:
+                return None, []
+        elif found[2]:
+            if not counts:
+                return None, []
+            sizes.setdefault(len(counts), set()).add(counts.pop())
+        elif found[3] and found[3].strip():
+            if not counts:
+                return None, []
+            counts[-1] += 1
+            values.append(found[3].strip())
+    if counts or len(values) > MOST_ANSWERS:
+        return None, []
+    shape = tuple(next(iter(sizes[level])) for level in sorted(sizes))
+    even = all(len(each) == 1 for each in sizes.values()) and prod(shape) == len(values)
+    return (shape if even else None), values
 
 
 def _rejoined(answers: list[Answer]) -> list[Answer]:

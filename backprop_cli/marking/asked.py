@@ -35,7 +35,8 @@ def asked(problem: Problem, graph: Graph, values: Values | None = None) -> tuple
     return tuple(
         step
         for step in graph.steps
-        if any(_asks(each, step) for each in wanted) and not _has_no_value(step, values or {})
+        if any(_asks(each, step, graph) for each in wanted)
+        and not _has_no_value(step, values or {})
     )
 
 
@@ -46,17 +47,30 @@ def _has_no_value(step: Step, values: Values) -> bool:
     return not math.isfinite(as_float(value))
 
 
-def _asks(wanted: str, step: Step) -> bool:
+def _asks(wanted: str, step: Step, graph: Graph) -> bool:
     if wanted in SECTIONS:
         return step.section == wanted and step.kind != "ahead"
+    if graph.array_names and (entry := _entry_of(wanted, graph.array_names)) is not None:
+        return entry.fullmatch(without_marks(step.name)) is not None
     return matches(wanted, step.name) or (step.alias is not None and matches(wanted, step.alias))
 
 
-def points_of(marking: Marking, step: Step) -> float:
+@lru_cache(maxsize=256)
+def _entry_of(wanted: str, arrays: frozenset[str]) -> re.Pattern[str] | None:
+    """The entries of an array that is asked for as a whole: `Z`, `dL/dW`, `W_new`."""
+    _, _, quantity = wanted.rpartition("/d")
+    bare = quantity.removesuffix("_new")
+    if bare not in arrays:
+        return None
+    new = re.escape(quantity.removeprefix(bare))
+    return re.compile(re.escape(wanted.removesuffix("_new") if new else wanted) + r"(_\d+)+" + new)
+
+
+def points_of(marking: Marking, step: Step, graph: Graph) -> float:
     """What a full answer is worth: the last entry of `points` that fits, else 1."""
     points = 1.0
     for pattern, value in marking.points.items():
-        if _asks(pattern, step):
+        if _asks(pattern, step, graph):
             points = float(value)
     return points
 
@@ -83,10 +97,10 @@ def _glob(pattern: str) -> re.Pattern[str]:
 
 def unused_patterns(marking: Marking, graphs: Iterable[Graph]) -> tuple[str, ...]:
     """Entries of `ask` and `points` that fit nothing on the sheets of the updates."""
-    steps = [step for graph in graphs for step in graph.steps]
+    steps = [(step, graph) for graph in graphs for step in graph.steps]
     patterns = dict.fromkeys((*marking.ask, *marking.points))
     return tuple(
         pattern
         for pattern in patterns
-        if pattern not in SECTIONS and not any(_asks(pattern, step) for step in steps)
+        if pattern not in SECTIONS and not any(_asks(pattern, *each) for each in steps)
     )

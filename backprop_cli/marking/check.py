@@ -332,7 +332,7 @@ class _Sheet:
                 continue
             names = [entry.name if isinstance(entry, Name) else "" for entry in view.entries]
             cells = answer.cells
-            if answer.problem is None:
+            if answer.problem is None and cells is None:
                 each = tuple(answer._replace(texts=(text,)) for text in answer.texts)
                 cells = Cells((len(each),), each)
             problem = None if cells is None else misfit(cells.shape, view.shape)

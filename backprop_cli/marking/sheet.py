@@ -237,7 +237,9 @@ class AnswerKey:
         self.asked: dict[int, float] = {}
         if iteration.values:
             for step in asked(problem, structure.graph, values):
-                self.asked[structure.slots[step.name]] = points_of(problem.marking, step)
+                self.asked[structure.slots[step.name]] = points_of(
+                    problem.marking, step, iteration.graph
+                )
 
     def room(self, slot: int, written: Written) -> float:
         """How far the number carried on may be from the one written: nothing is rounded off where

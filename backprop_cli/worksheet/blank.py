@@ -262,7 +262,7 @@ def _rooms(sheet: Sheet) -> list[Room]:
     found: dict[str, Room] = {}
     marked = {step.name for step in wanted}
     for step in steps:
-        points = points_of(problem.marking, step) if step.name in marked else 0.0
+        points = points_of(problem.marking, step, sheet.graph) if step.name in marked else 0.0
         key, space = step.name, AnswerSpace(Name(step.name), step.name, lines)
         if (view := arrays.get(step.name)) is not None:
             rows = len(view.entries) // view.shape[-1] if len(view.shape) > 1 else view.shape[0]

@@ -36,7 +36,7 @@ def blank_data(run: Run) -> dict[str, Any]:
                     "name": step.name,
                     "shown": unicode.write(Name(step.name), spelling),
                     "latex": latex.write(Name(step.name), spelling),
-                    "points": points_of(problem.marking, step),
+                    "points": points_of(problem.marking, step, iteration.graph),
                 }
             )
     first = run.iterations[0]

@@ -83,3 +83,56 @@ def test_parameters_are_chosen_by_the_name_of_the_array(tmp_path):
     names = {each["name"] for each in data["arrays"]}
     assert {"dL/dX", "dL/dW", "W_new"} <= names
     assert "b_new" not in names
+
+
+def marked_file(problem, name, text):
+    path = problem.with_name(name)
+    path.write_text(text, encoding="utf-8")
+    result = backprop("check", str(problem), str(path), "--format", "json", "--exit-zero")
+    found = json.loads(result.text)["submissions"][0]["answers"]
+    return {each["name"]: each["verdict"] for each in found if each["verdict"] != "missing"}
+
+
+EVERY = {f"Z_{at}_1": "correct" for at in (1, 2, 3)} | {
+    "dL/dW_1_1": "correct", "dL/dW_2_1": "wrong",
+    "dL/db_1": "correct",
+}  # fmt: skip
+
+
+def test_rows_of_csv_are_rows_of_an_array(problem):
+    rows = "name,value\nZ,-1.25\nZ,-0.75\nZ,0.75\ndL/dW,-6\ndL/dW,6.25\ndL/db,-4.25\n"
+    assert marked_file(problem, "a.csv", rows) == EVERY
+    lists = 'name,value\nZ,"[[-1.25], [-0.75], [0.75]]"\ndL/dW,"[-6, 6.25]"\ndL/db,[-4.25]\n'
+    assert marked_file(problem, "a.csv", lists) == EVERY
+    wide = "name,value\nX,1,2\nX,0,1\nX,3,1\nZ,-1.25,-0.75,0.75\n"
+    assert set(marked_file(problem, "a.csv", wide).values()) == {"correct"}
+
+
+def test_a_scalar_on_two_rows_is_still_given_twice(problem):
+    found = marked_file(problem, "a.csv", "name,value\nL,1\nL,2\n")
+    assert found == {"L": "unreadable"}
+
+
+def test_markdown_has_a_block_or_a_table(problem):
+    block = "# Answers\n\n```yaml\nanswers:\n  Z: [[-1.25], [-0.75], [0.75]]\n```\nDone.\n"
+    expected = {f"Z_{at}_1": "correct" for at in (1, 2, 3)}
+    assert marked_file(problem, "a.md", block) == expected
+    table = "| name | value |\n|---|---:|\n| Z | [[-1.25], [-0.75], [0.75]] |\n"
+    assert marked_file(problem, "a.md", table) == expected
+    rows = "Mine:\n\n| name | value |\n|---|---|\n| Z | -1.25 |\n| Z | -0.75 |\n| `Z` | 0.75 |\n"
+    assert marked_file(problem, "a.md", rows) == expected
+
+
+def test_arrays_are_asked_for_by_name(tmp_path):
+    path = tmp_path / "t.yaml"
+    marking = "marking: {ask: [Z, dL/dW, W_new], points: {dL/dW: 2}}\n"
+    path.write_text(FILE + marking, encoding="utf-8")
+    result = backprop("worksheet", str(path), "--format", "json")
+    assert result.complaints == ""
+    data = json.loads(result.text)
+    points = {each["name"]: each["points"] for each in data["asked"]}
+    assert points == {
+        "Z_1_1": 1, "Z_2_1": 1, "Z_3_1": 1, "dL/dW_1_1": 2, "dL/dW_2_1": 2,
+        "W_1_1_new": 1, "W_2_1_new": 1,
+    }  # fmt: skip
+    assert [each["name"] for each in data["arrays"]] == ["Z", "dL/dW", "W_new"]
