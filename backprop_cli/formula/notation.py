@@ -336,7 +336,12 @@ class Printer(ABC):
         return self.conditional(branches, self.fit(otherwise, Level.CONDITIONAL))
 
     def arguments(self, arguments: Sequence[Formula]) -> list[str]:
-        return [self.fit(argument, Level.CONDITIONAL) for argument in arguments]
+        def written(argument: Formula) -> str:
+            if isinstance(argument, Comparison) and argument.relation == "==":
+                return self.text(argument)  # an option by its name: padding = 1
+            return self.fit(argument, Level.CONDITIONAL)
+
+        return [written(argument) for argument in arguments]
 
 
 def has_superscript(glyph: Glyph) -> bool:

@@ -43,6 +43,7 @@ class NetworkNames:
         lowered = [layer for layer in biased if layer.bias_input.value == -1]
         return Lettering(
             layered=not self.sequential,
+            arrays=len(dense) < len(self.network.layers),
             thresholds=bool(lowered) and len(lowered) == len(biased),
             brackets=notation.layer_mark == "brackets",
             symbols={

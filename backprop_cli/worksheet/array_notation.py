@@ -243,6 +243,8 @@ class Notation:
                 return total(*map(written, parts[0].arguments))
             case "transpose":
                 return _turned(written(parts[0]))
+            case "reshape" if all(size == ONE for size in parts[2:]):
+                return written(parts[0])  # a number for each channel, everywhere in it
         operands = [part for part in parts if not _is_keyword(part)]
         named = [
             (part.function.removesuffix(KEYWORD), part.arguments[0])

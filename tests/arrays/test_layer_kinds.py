@@ -788,3 +788,22 @@ def test_arrays_and_entries_of_a_convolutional_net_are_answered_by_their_names(t
     found = json.loads(result.text)["submissions"][0]["answers"]
     verdicts = [each["verdict"] for each in found if each["verdict"] != "missing"]
     assert verdicts == ["correct"] * (16 + 4 + 1 + 9 + 4)
+
+
+def test_a_sheet_writes_layers_with_their_shapes_and_options():
+    kernels = [[[0.5, -0.2], [0.1, 0.3]], [[-0.4, 0.2], [0.6, 0.1]]]
+    layers = [
+        {
+            "kind": "conv2d",
+            "kernels": kernels,
+            "biases": [0.1, 0.2],
+            "padding": 1,
+            "activation": "relu",
+        },
+        {"kind": "flatten"},
+        {"activation": "identity", "weights": [[1] * 18]},
+    ]
+    text = file(layers, [[1, 2], [3, 4]], [1])
+    sheet = backprop("solve", "-", stdin=text).text
+    assert "z⁽¹⁾ = conv2d⎛ x , w⁽¹⁾, padding = 1⎞ + b⁽¹⁾\n" in sheet
+    assert "w₂⁽¹⁾ = ⎡" in sheet
