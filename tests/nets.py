@@ -139,3 +139,75 @@ def _on_a_kink(layers: Problem) -> bool:
     pairs = [(step.name, step.target) for step in first.graph.steps if step.target]
     products = (as_float(first.values[a] or 0) * as_float(first.values[y] or 0) for a, y in pairs)
     return any(abs(each - 1) < 1e-3 for each in products)
+
+
+OF_KINDS = {
+    "convolution": (
+        """
+inputs: [[1, 0, 2, 1], [0, 1, 0, 3], [2, 1, 1, 0], [0, 2, 1, 1]]
+targets: [1, 0]
+layers:
+  - kind: conv2d
+    kernels: [[[0.2, -0.1], [0, 0.5]], [[1, -0.5], [0.3, 0.2]]]
+    biases: [0.1, -0.6]
+    activation: relu
+  - {kind: max_pool, size: 2, stride: 1}
+  - {kind: flatten}
+  - {activation: sigmoid, biases: [0, 0.1], weights: [[0.4, -0.3, 0.2, 0.5, 0.1, -0.6, 0.7, 0.2],
+     [0.1, 0.2, -0.3, 0.4, 0.5, -0.1, 0.2, 0.3]]}
+loss: half_squared_error
+learning_rate: 0.1
+""",
+        """
+equations:
+  z1: conv2d(x, w1) + reshape(b1, 2, 1, 1)
+  a1: relu(z1)
+  a2: max_pool(a1, 2, stride=1)
+  z4: w4 @ flatten(a2) + b4
+  yhat: sigmoid(z4)
+  L: ½ sum((y - yhat)²)
+given:
+  x: [[1, 0, 2, 1], [0, 1, 0, 3], [2, 1, 1, 0], [0, 2, 1, 1]]
+  y: [1, 0]
+parameters:
+  w1: [[[0.2, -0.1], [0, 0.5]], [[1, -0.5], [0.3, 0.2]]]
+  b1: [0.1, -0.6]
+  w4: [[0.4, -0.3, 0.2, 0.5, 0.1, -0.6, 0.7, 0.2], [0.1, 0.2, -0.3, 0.4, 0.5, -0.1, 0.2, 0.3]]
+  b4: [0, 0.1]
+learning_rate: 0.1
+""",
+    ),
+    "recurrence": (
+        """
+inputs: [[1, 0.5], [0, 1], [0.5, 0]]
+targets: [0.3]
+layers:
+  - kind: rnn
+    weights: [[0.5, -0.2], [0.1, 0.4]]
+    recurrent: [[0.3, 0.1], [-0.4, 0.2]]
+    biases: [0, 0.1]
+    initial: [0.2, -0.1]
+  - {activation: sigmoid, weights: [[1, 0.5]], biases: [0]}
+loss: half_squared_error
+learning_rate: 0.1
+""",
+        """
+index: {t: 1..3}
+equations:
+  z1_t: w1 @ x_t + u1 @ a1_{t-1} + b1
+  a1_t: tanh(z1_t)
+  z2: w2 @ a1_3 + b2
+  yhat: sigmoid(z2)
+  L: ½ sum((y - yhat)²)
+given: {x: [[1, 0.5], [0, 1], [0.5, 0]], y: [0.3], a1_0: [0.2, -0.1]}
+parameters:
+  w1: [[0.5, -0.2], [0.1, 0.4]]
+  u1: [[0.3, 0.1], [-0.4, 0.2]]
+  b1: [0, 0.1]
+  w2: [[1, 0.5]]
+  b2: [0]
+learning_rate: 0.1
+""",
+    ),
+}
+"""Nets with layers of other kinds, and the same as equations between arrays under the same names."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from fractions import Fraction
 
@@ -263,10 +264,13 @@ def _saturated(sheet: Sheet) -> Iterator[Callout]:
 def _dead(sheet: Sheet) -> Iterator[Callout]:
     """ReLU units that are off for every sample of the batch."""
     on: dict[Unit | str, bool] = {}
-    for step in sheet.graph.section("forward"):
-        if step.rule == "relu" and (applied := activation_of(step)) is not None:
+    relus = [step for step in sheet.graph.section("forward") if step.rule == "relu"]
+    many = Counter((step.unit, step.sample) for step in relus)  # of a channel, say
+    for step in relus:
+        if (applied := activation_of(step)) is not None:
             z = sheet.value(applied[1])
-            unit = step.unit or sheet.graph.unmarked(step.name)
+            alone = step.unit is not None and many[step.unit, step.sample] == 1
+            unit = step.unit if step.unit and alone else sheet.graph.unmarked(step.name)
             on[unit] = on.get(unit, False) or z is None or z >= 0
     off = [unit for unit, lives in on.items() if not lives]
     if named := [(Math(Name(unit)),) for unit in off if isinstance(unit, str)]:

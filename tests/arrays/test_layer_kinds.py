@@ -8,6 +8,7 @@ import random
 from pathlib import Path
 
 import autograd.numpy as np
+import nets
 import pytest
 import yaml
 from autograd import grad
@@ -552,81 +553,11 @@ def test_convolutions_against_pytorch_where_it_is_installed(levels, seed):
 
 # --- the same nets as equations ------------------------------------------------------------------------
 
-LAYERED = {
-    "convolution": (
-        """
-inputs: [[1, 0, 2, 1], [0, 1, 0, 3], [2, 1, 1, 0], [0, 2, 1, 1]]
-targets: [1, 0]
-layers:
-  - kind: conv2d
-    kernels: [[[0.2, -0.1], [0, 0.5]], [[1, -0.5], [0.3, 0.2]]]
-    biases: [0.1, -0.6]
-    activation: relu
-  - {kind: max_pool, size: 2, stride: 1}
-  - {kind: flatten}
-  - {activation: sigmoid, biases: [0, 0.1], weights: [[0.4, -0.3, 0.2, 0.5, 0.1, -0.6, 0.7, 0.2],
-     [0.1, 0.2, -0.3, 0.4, 0.5, -0.1, 0.2, 0.3]]}
-loss: half_squared_error
-learning_rate: 0.1
-""",
-        """
-equations:
-  z1: conv2d(x, w1) + reshape(b1, 2, 1, 1)
-  a1: relu(z1)
-  a2: max_pool(a1, 2, stride=1)
-  z4: w4 @ flatten(a2) + b4
-  yhat: sigmoid(z4)
-  L: ½ sum((y - yhat)²)
-given:
-  x: [[1, 0, 2, 1], [0, 1, 0, 3], [2, 1, 1, 0], [0, 2, 1, 1]]
-  y: [1, 0]
-parameters:
-  w1: [[[0.2, -0.1], [0, 0.5]], [[1, -0.5], [0.3, 0.2]]]
-  b1: [0.1, -0.6]
-  w4: [[0.4, -0.3, 0.2, 0.5, 0.1, -0.6, 0.7, 0.2], [0.1, 0.2, -0.3, 0.4, 0.5, -0.1, 0.2, 0.3]]
-  b4: [0, 0.1]
-learning_rate: 0.1
-""",
-    ),
-    "recurrence": (
-        """
-inputs: [[1, 0.5], [0, 1], [0.5, 0]]
-targets: [0.3]
-layers:
-  - kind: rnn
-    weights: [[0.5, -0.2], [0.1, 0.4]]
-    recurrent: [[0.3, 0.1], [-0.4, 0.2]]
-    biases: [0, 0.1]
-    initial: [0.2, -0.1]
-  - {activation: sigmoid, weights: [[1, 0.5]], biases: [0]}
-loss: half_squared_error
-learning_rate: 0.1
-""",
-        """
-index: {t: 1..3}
-equations:
-  z1_t: w1 @ x_t + u1 @ a1_{t-1} + b1
-  a1_t: tanh(z1_t)
-  z2: w2 @ a1_3 + b2
-  yhat: sigmoid(z2)
-  L: ½ sum((y - yhat)²)
-given: {x: [[1, 0.5], [0, 1], [0.5, 0]], y: [0.3], a1_0: [0.2, -0.1]}
-parameters:
-  w1: [[0.5, -0.2], [0.1, 0.4]]
-  u1: [[0.3, 0.1], [-0.4, 0.2]]
-  b1: [0, 0.1]
-  w2: [[1, 0.5]]
-  b2: [0]
-learning_rate: 0.1
-""",
-    ),
-}
 
-
-@pytest.mark.parametrize("net", LAYERED)
+@pytest.mark.parametrize("net", nets.OF_KINDS)
 def test_the_same_net_as_equations_has_the_same_steps_and_rules(net):
     layered, equations = (
-        solve(read_problem("t.yaml", text)).iterations[0] for text in LAYERED[net]
+        solve(read_problem("t.yaml", text)).iterations[0] for text in nets.OF_KINDS[net]
     )
     one = {step.name: step for step in layered.graph.steps}
     single = net == "recurrence"

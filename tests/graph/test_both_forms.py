@@ -11,6 +11,7 @@ import nets
 import pytest
 
 from backprop_cli.formula import plain
+from backprop_cli.problem.read import read_problem
 from backprop_cli.run import Run, solve
 from backprop_cli.worksheet.document import Callout, Math, Paragraph, Relation, Text
 from backprop_cli.worksheet.sheet import DEFAULT
@@ -38,6 +39,12 @@ def test_layers_and_equations_say_the_same(seed: int) -> None:
         return
     one, other = map(solve, pair)
     assert one.losses == pytest.approx(other.losses, rel=1e-12)
+    assert said(one) == said(other)
+
+
+@pytest.mark.parametrize("net", nets.OF_KINDS)
+def test_layers_between_arrays_and_equations_say_the_same(net: str) -> None:
+    one, other = (solve(read_problem("t.yaml", text)) for text in nets.OF_KINDS[net])
     assert said(one) == said(other)
 
 
