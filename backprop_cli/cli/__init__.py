@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -19,8 +20,13 @@ from backprop_cli.diagnostics import ProblemError, escape, render_all
 __all__ = ["EXIT_CODES", "app", "command_helps", "command_lines", "main", "outcome"]
 
 
+GARBAGE = 100_000
+"""What a command makes it keeps, nearly all of it: garbage is looked for after so many objects."""
+
+
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and leave with its exit code; never with a traceback."""
+    gc.set_threshold(GARBAGE)
     sys.exit(outcome(arguments))
 
 

@@ -136,11 +136,9 @@ def _nodes(
     down: float,
 ) -> tuple[Placed, ...]:
     """Columns as wide as their widest node, with room for the labels between them."""
-    columns = sorted({node.x for node in picture.nodes})
-    widest = {
-        x: max(radius for node, radius in zip(picture.nodes, radii, strict=True) if node.x == x)
-        for x in columns
-    }
+    widest: dict[float, float] = {}
+    for node, radius in zip(picture.nodes, radii, strict=True):
+        widest[node.x] = max(widest.get(node.x, 0.0), radius)
     crowd: dict[float, int] = {}
     label: dict[float, float] = {}
     for edge, size in zip(picture.edges, sizes, strict=True):
@@ -150,7 +148,7 @@ def _nodes(
             label[begin] = max(label.get(begin, 0.0), size[0])
     left = MARGIN
     middle: dict[float, float] = {}
-    for x in columns:
+    for x in sorted(widest):
         middle[x] = left + widest[x]
         gap = max(46.0, label.get(x, 0.0) * (1.35 if crowd.get(x, 0) > 2 else 1.2) + 24) * across
         left = middle[x] + widest[x] + gap

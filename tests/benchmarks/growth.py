@@ -89,7 +89,7 @@ def samples(size: int) -> str:
 
 
 def mini_batches(size: int) -> str:
-    return network(2, 2, 1, samples=size) + "batch: 4\nsteps: 3\n"
+    return network(2, 2, 1, samples=size) + "training: {batch: 4, steps: 3}\n"
 
 
 def depth(size: int) -> str:
@@ -118,7 +118,7 @@ def arrays(size: int) -> str:
 
 
 def updates(size: int) -> str:
-    return network(2, 2, 1) + f"steps: {size}\n"
+    return network(2, 2, 1) + f"training: {{steps: {size}}}\n"
 
 
 def conditions(size: int) -> str:
@@ -301,8 +301,11 @@ def main() -> None:
     axes = [axis for axis in AXES if axis in asked.only] or list(AXES)
     commands = [command for command in COMMANDS if command in asked.only] or list(COMMANDS)
     before = json.loads(asked.against.read_text()) if asked.against else {}
+    from backprop_cli.cli import GARBAGE
+
     found = {}
     called(["solve", str(ROOT / "problems" / "one-neuron.yaml")])  # imports what all need
+    gc.set_threshold(GARBAGE)
     gc.freeze()
     for axis, command in measurements(axes, commands):
         times, reason = times_of(axis, command, asked.patience)
