@@ -200,6 +200,7 @@ def practice(
     only: Sequence[str] = (),
     start: str | None = None,
     all_steps: bool = False,
+    arrays: bool = False,
     tries: int | None = None,
     free: bool = False,
     answers: str | Path | None = None,
@@ -208,8 +209,9 @@ def practice(
     """A sheet to be worked question by question, without a terminal: `next`, `answer(text)`,
     `hint()`, `why()`, `show()`, `skip()`, `back()`, `score` and `state`, the answer file so far.
 
-    `only`, `start`, `all_steps`, `tries` and `free` are those of the command; `answers` is a file
-    to go on from, and `student` whose own numbers these are. Raises ProblemError for the files.
+    `only`, `start`, `all_steps`, `tries` and `free` are those of the command; with `arrays` a whole
+    array is one question, as it is there. `answers` is a file to go on from, and `student` whose
+    own numbers these are. Raises ProblemError for the files.
     """
     from backprop_cli.tutor.session import Session
     from backprop_cli.tutor.state import read_state
@@ -226,6 +228,7 @@ def practice(
         only=only,
         start=start,
         all_steps=all_steps,
+        arrays=arrays,
         tries=tries,
         free=free,
         state=state,

@@ -266,6 +266,7 @@ def practice(
             only=only or (),
             start=start,
             all_steps=all_steps,
+            arrays=True,
             tries=tries,
             free=free,
             state=state,

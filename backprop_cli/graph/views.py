@@ -25,15 +25,23 @@ def all_views(graph: Graph) -> Iterator[View]:
             yield View(updated(view.name), view.shape, found)
 
 
-def whole_arrays(graph: Graph, names: Collection[str]) -> dict[str, View]:
+def whole_arrays(graph: Graph, names: Collection[str], *, in_rows: bool = False) -> dict[str, View]:
     """The array of each name whose array is among the names with all of its entries; of an array of
-    all times that one, not its rows."""
+    all times that one, not its rows, or `in_rows` the row, which is worked out before the next."""
+    families = {view.name for view in graph.arrays if view.rows} if in_rows else set()
     found: dict[str, View] = {}
     for view in sorted(all_views(graph), key=lambda view: -len(view.entries)):
-        entries = [entry.name for entry in view.entries if isinstance(entry, Name)]
+        entries = names_of(view)
+        if view.name.rpartition("/d")[2] in families:
+            continue
         if view.shape and all(name in names and name not in found for name in entries):
             found.update(dict.fromkeys(entries, view))
     return found
+
+
+def names_of(view: View) -> list[str]:
+    """The quantities among the entries of an array."""
+    return [entry.name for entry in view.entries if isinstance(entry, Name)]
 
 
 def gradient_views(graph: Graph) -> Iterator[View]:

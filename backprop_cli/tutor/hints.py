@@ -5,12 +5,14 @@ None of them holds the value that is asked for. A number that happens to be the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from backprop_cli.formula.build import names_in, substitute
 from backprop_cli.formula.evaluate import as_float
 from backprop_cli.formula.nodes import Formula, Name, Negative, Number
 from backprop_cli.graph.step import Graph, Step
+from backprop_cli.graph.views import names_of
+from backprop_cli.worksheet.array_sheet import sentence
 from backprop_cli.worksheet.document import Block, Inline, Line, Math, Paragraph, Relation, Text
 from backprop_cli.worksheet.reasons import Reasons
 from backprop_cli.worksheet.sheet import Sheet
@@ -22,11 +24,22 @@ ALIKE = 0.01
 """A number within this share of the value asked for would give it away."""
 
 
-def hint(sheet: Sheet, step: Step, level: int, known: Mapping[str, str]) -> Iterator[Block]:
+def hint(
+    sheet: Sheet, step: Step, level: int, known: Mapping[str, str], array: str | None = None
+) -> Iterator[Block]:
     """The hint of a level from 1 to `LAST`. `known` are the student's own numbers by name, as
-    decimals, empty where only a formula was written; what is given is known too."""
+    decimals, empty where only a formula was written; what is given is known too. Where an `array`
+    is asked for, the rule is that of the array, and `step` is the entry that is worked out."""
+    whole = {} if array is None else _array_rules(sheet, array, known)
+    if array in whole and level < LAST:
+        if level <= 1:
+            yield Paragraph(_where_to_look(Name(array), names_in(whole[array])))
+            return
+        for name, rule in whole.items():
+            yield Paragraph((Relation(Name(name), "=", sheet.notation.letters(rule)),))
+        return
     if level <= 1:
-        yield Paragraph(_where_to_look(step))
+        yield Paragraph(_where_to_look(Name(step.name), names_in(step.formula)))
         return
     lines = [*_unwritten(sheet.graph, step, known), step]
     if level == 2:
@@ -39,14 +52,34 @@ def hint(sheet: Sheet, step: Step, level: int, known: Mapping[str, str]) -> Iter
         bare = isinstance(each.formula, Name | Negative)
         formula = each.formula if bare else substitute(each.formula, put_in(each.formula))
         behind = (Text(": the number that you have for that."),) if bare else ()
-        yield Paragraph((Relation(Name(each.name), "=", formula), *behind))
+        before = (Text("One entry: "),) if array is not None and each is step else ()
+        yield Paragraph((*before, Relation(Name(each.name), "=", formula), *behind))
 
 
-def _where_to_look(step: Step) -> Line:
-    names = names_in(step.formula)
+def _array_rules(sheet: Sheet, array: str, known: Mapping[str, str]) -> dict[str, Formula]:
+    """How an array follows from others, and what of these has not been written yet, in order of
+    calculation; nothing for an array that follows no rule."""
+    gradients = {each.name: each for each in sheet.array_rules.gradients}
+    found: dict[str, Formula] = {}
+    waiting = [array]
+    for name in waiting:
+        if name in gradients:
+            view, rule = gradients[name].view, gradients[name].short or gradients[name].formula
+        elif (own := sheet.array_rules.views.get(name)) is not None:
+            view, rule = own, own.equation
+        else:
+            continue
+        there = all(each in known or each in sheet.graph.leaf for each in names_of(view))
+        if rule is not None and (name == array or not there) and len(found) < MOST_LINES:
+            found[name] = rule
+            waiting += [each for each in names_in(rule) if each not in waiting]
+    return {name: found[name] for name in (*sheet.array_rules.views, *gradients) if name in found}
+
+
+def _where_to_look(left: Name, names: Sequence[str]) -> Line:
     if not names:
         return (Text("It depends on nothing on this sheet: look whether the loss uses it at all."),)
-    line: list[Inline] = [Math(Name(step.name)), Text(" depends on ")]
+    line: list[Inline] = [Math(left), Text(" depends on ")]
     for place, name in enumerate(names):
         between = "" if not place else " and " if place == len(names) - 1 else ", "
         line += [Text(between), Math(Name(name))] if between else [Math(Name(name))]
@@ -110,9 +143,15 @@ WHY = {
 }
 
 
-def why(sheet: Sheet, step: Step) -> Iterator[Block]:
+def why(sheet: Sheet, step: Step, array: str | None = None) -> Iterator[Block]:
     """The reason for a step, in a sentence; at what the sheet itself says of it, the sheet's."""
-    said = list(Reasons(sheet).of((step,)))
+    said: list[Block] = [
+        Paragraph(sentence(reason))
+        for gradient in (() if array is None else sheet.array_rules.gradients)
+        if gradient.name == array
+        for reason in gradient.reasons
+    ]
+    said = said or list(Reasons(sheet).of((step,)))
     if said:
         yield from said
     else:

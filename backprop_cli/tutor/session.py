@@ -13,17 +13,22 @@ from functools import cached_property
 from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import nearest, quote
 from backprop_cli.formula import plain
+from backprop_cli.formula.nodes import Name
 from backprop_cli.formula.spelling import Spelling
-from backprop_cli.graph.step import Graph, Section, Step
+from backprop_cli.graph.step import Graph, Step
+from backprop_cli.graph.views import whole_arrays
 from backprop_cli.marking.asked import asked, matches, updates_asked
-from backprop_cli.marking.check import Checker
+from backprop_cli.marking.check import Checker, misfit
 from backprop_cli.marking.model import AnswerResult, Mistake, SubmissionReport, Verdict
 from backprop_cli.marking.numbers import read_number
 from backprop_cli.marking.texts import parts_of
 from backprop_cli.problem.model import Problem
 from backprop_cli.run import Iteration, Run, solve
 from backprop_cli.tutor import hints
-from backprop_cli.tutor.state import Place, Record, State, written
+from backprop_cli.tutor.arrays import cells
+from backprop_cli.tutor.arrays import written as array
+from backprop_cli.tutor.question import Place, Question
+from backprop_cli.tutor.state import Record, State, written
 from backprop_cli.worksheet.document import Block, Document
 from backprop_cli.worksheet.numbers import shown
 from backprop_cli.worksheet.sheet import DEFAULT, Sheet, spelling_of
@@ -31,24 +36,12 @@ from backprop_cli.worksheet.sheet import DEFAULT, Sheet, spelling_of
 HALF = 0.5
 """What an answer is worth that was right only at a later try."""
 RIGHT: tuple[Verdict, ...] = ("correct", "follow_through")
+_NONE = AnswerResult(1, "", "", "missing", 0.0, 0.0)
 MOST_CHARACTERS = 2_000
 
 
 class NoSuchQuantity(ValueError):
     """A name that is not on the sheet, or not asked for."""
-
-
-@dataclass(frozen=True)
-class Question:
-    """What is asked for: a quantity by its plain name, in an update of the sheet."""
-
-    iteration: int
-    name: str
-    section: Section
-
-    @property
-    def place(self) -> Place:
-        return self.iteration, self.name
 
 
 @dataclass(frozen=True)
@@ -72,8 +65,9 @@ class Session:
     """A sheet being worked.
 
     `only` are names with `*` and `?`; `start` is the quantity to begin at; `all_steps` asks for
-    local derivatives too. After `tries` wrong tries a question is put behind; `free` lets tries
-    and shown values cost nothing. `state` is what was done before.
+    local derivatives too; `arrays` asks for whole arrays where the sheet is written in them. After
+    `tries` wrong tries a question is put behind; `free` lets tries and shown values cost nothing.
+    `state` is what was done before.
     """
 
     def __init__(
@@ -83,44 +77,89 @@ class Session:
         only: Sequence[str] = (),
         start: str | None = None,
         all_steps: bool = False,
+        arrays: bool = False,
         tries: int | None = None,
         free: bool = False,
         state: State | None = None,
     ) -> None:
         self.problem = problem
         self.tries, self.free = tries, free
-        self._state = state or State()
+        self.arrays = arrays
         self._checker = Checker(problem)
+        self._state = self._in_names(state or State())
+        self._report: SubmissionReport | None = None
         self.run: Run = solve(
             problem,
             steps=updates_asked(problem) if problem.trains else None,
             show=updates_asked(problem),
         )
         every = list(self._all(all_steps))
-        self.questions = [each for each in every if not only or _fits(only, each.name)]
+        self.questions = list(_chosen(every, only))
         if only and not self.questions:
             raise NoSuchQuantity(_unknown(only[0], every))
         self._at = self._first(start, every)
-        self._report: SubmissionReport | None = None
+
+    def _in_names(self, state: State) -> State:
+        """The answers of a file under the sheet's own names, arrays entry by entry."""
+        found: dict[Place, tuple[str, ...]] = {}
+        for place in {**state.answers, **state.arrays}:
+            update, written = place
+            texts, cells = state.answers.get(place, ()), state.arrays.get(place)
+            names = self._checker.keys[update - 1].names if update <= self.updates else None
+            name = None if names is None else names.exactly(written)
+            view = None if names is None or name is not None else names.array(written)
+            if view is not None:
+                shape = (len(texts),) if cells is None else cells.shape
+                each: list[tuple[str, ...]] = [(text,) for text in texts]
+                if cells is not None:
+                    each = [() if cell is None else cell.texts for cell in cells.answers]
+                if misfit(shape, view.shape) is None:
+                    for entry, its in zip(view.entries, each, strict=True):
+                        if isinstance(entry, Name) and entry.name and its:
+                            found.setdefault((update, entry.name), its)
+            elif texts:
+                found.setdefault((update, name or written), texts)
+        return replace(state, answers=found, arrays={})
+
+    @property
+    def updates(self) -> int:
+        return len(self._checker.keys)
 
     def _all(self, all_steps: bool) -> Iterator[Question]:
         for iteration in self.run.iterations[: updates_asked(self.problem)]:
-            wanted = {step.name for step in asked(self.problem, iteration.graph, iteration.values)}
-            for step in iteration.graph.steps:
-                local = all_steps and step.section == "backward"
-                if step.name in wanted or local:
+            graph = iteration.graph
+            wanted = {step.name for step in asked(self.problem, graph, iteration.values)}
+            if all_steps:
+                wanted.update(step.name for step in graph.section("backward"))
+            whole = self.arrays and Sheet(self.run, iteration, DEFAULT).in_arrays
+            views = whole_arrays(graph, wanted, in_rows=True) if whole else {}
+            asked_for: set[str] = set()
+            for step in graph.steps:
+                if step.name not in wanted or step.name in asked_for:
+                    continue
+                view = views.get(step.name)
+                if view is None:
                     yield Question(iteration.number, step.name, step.section)
+                    continue
+                names = [each.name if isinstance(each, Name) else "" for each in view.entries]
+                asked_for.update(names)
+                yield Question(iteration.number, view.name, step.section, view.shape, tuple(names))
 
     def _first(self, start: str | None, every: Sequence[Question]) -> int:
+        """Where a session begins: at `start`, or where it stopped."""
         if start is not None:
             for place, question in enumerate(self.questions):
-                if matches(start, question.name):
+                if any(matches(start, name) for name in (question.name, *question.entries)):
                     return place
             raise NoSuchQuantity(_unknown(start, every))
-        for place, question in enumerate(self.questions):
-            if question.place not in self._state.answers:
-                return place
-        return len(self.questions)
+        blank = (
+            place
+            for place, question in enumerate(self.questions)
+            if not all(each in self._state.answers for each in question.places)
+        )
+        first = next(blank, len(self.questions))
+        # Whoever stopped at a wrong answer had not done with it.
+        return first - 1 if first and not self.said(self.questions[first - 1]).right else first
 
     # What is asked, and what is known
 
@@ -138,12 +177,23 @@ class Session:
         """The equations of the update that is asked about, of the last one at the end."""
         return self._iteration(self._current(last=True).iteration).graph
 
-    def given(self, question: Question) -> tuple[str, ...]:
-        """The answer there is, as typed."""
-        return self._state.answers.get(question.place, ())
+    def given(self, question: Question) -> str:
+        """The answer there is, as typed; nothing where there is none."""
+        texts = [" = ".join(self._state.answers.get(place, ())) for place in question.places]
+        if not question.shape or not any(texts):
+            return texts[0]
+        found = dict(zip(question.places, texts, strict=True))
+        cells = [found.get((question.iteration, name), "0") or "…" for name in question.entries]
+        return array(cells, question.shape)
 
     def record(self, question: Question) -> Record:
-        return self._state.records.get(question.place, Record())
+        """How it was come by; of an array the most of any entry."""
+        found = [self._state.records.get(place, Record()) for place in question.places]
+        return Record(
+            max(each.wrong for each in found),
+            max(each.hints for each in found),
+            any(each.shown for each in found),
+        )
 
     @property
     def state(self) -> str:
@@ -151,58 +201,84 @@ class Session:
         return written(self._state, self._order)
 
     @cached_property
-    def _order(self) -> list[Place]:
-        return [question.place for question in self._all(all_steps=True)]
+    def _order(self) -> list[Question]:
+        return list(self._all(all_steps=True))
 
     # What a student does
 
     def answer(self, text: str) -> Reply:
-        """Answer the question asked: a number, a formula, or both. A right answer moves on."""
+        """Answer the question asked: a number, a formula, or both; of an array all its entries, as
+        `[[1, 2], [3, 4]]` or `1 2; 3 4`. A right answer moves on."""
         question = self._current()
         line = " ".join(text[:MOST_CHARACTERS].split())
-        self._change(self._state.with_answer(question.place, (line,)))
-        result = self._result(question)
-        if result.verdict not in RIGHT:
-            record = self.record(question)
-            record = replace(record, wrong=record.wrong + 1)
-            self._change(self._state.with_record(question.place, record))
-            if self.tries is not None and record.wrong >= self.tries:
-                self._at += 1
-        else:
-            self._at += 1
+        typed = cells(line, question.shape) if question.shape else [line]
+        if isinstance(typed, str):
+            return Reply(question, "unreadable", typed, None, 0.0, self._most(question), 0)
+        own = zip(question.entries, typed, strict=True)
+        answers = {(question.iteration, name): (each,) for name, each in own if name}
+        self._change(self._state.with_answers(answers))
+        for place in question.places:
+            verdict = self._by_place[place].verdict
+            if verdict not in (*RIGHT, "unreadable"):
+                record = self._state.records.get(place, Record())
+                self._change(
+                    self._state.with_record(place, replace(record, wrong=record.wrong + 1))
+                )
+        reply = self.said(question)
+        tried = self.tries is not None and reply.wrong_tries >= self.tries
+        self._at += reply.right or tried
+        return reply
+
+    def said(self, question: Question) -> Reply:
+        """What is said of the answer there is; of an array, of its first entry that is not right."""
+        results = [self._by_place[place] for place in question.places if place in self._by_place]
+        wrong = [result for result in results if result.verdict not in RIGHT]
+        follows = (result for result in results if result.verdict == "follow_through")
+        told = wrong[0] if wrong else next(follows, results[0] if results else None)
+        feedback = "" if told is None else told.feedback
+        if wrong and question.shape:
+            right = len(results) - len(wrong)
+            feedback = (
+                f"{right} of {len(results)} entries are right. At {wrong[0].name}: {feedback}"
+            )
         return Reply(
             question,
-            result.verdict,
-            result.feedback,
-            result.mistake,
-            self._worth(question, result),
-            result.max_points,
+            "missing" if told is None else told.verdict,
+            feedback,
+            None if told is None else told.mistake,
+            sum(self._worth(result) for result in results),
+            self._most(question),
             self.record(question).wrong,
         )
 
     def hint(self) -> Document:
         """The next of three hints; the third again where all have been seen."""
         question = self._current()
-        record = self.record(question)
-        seen = min(record.hints + 1, hints.LAST)
-        self._change(self._state.with_record(question.place, replace(record, hints=seen)))
+        seen = min(self.record(question).hints + 1, hints.LAST)
+        place = question.places[0]
+        record = self._state.records.get(place, Record())
+        self._change(self._state.with_record(place, replace(record, hints=seen)))
         sheet, step = self._sheet(question)
-        return self._said(hints.hint(sheet, step, seen, self._known(question)))
+        array = question.name if question.shape else None
+        return self._said(hints.hint(sheet, step, seen, self._known(question, step), array))
 
     def why(self) -> Document:
         """The reason for the step, in a sentence."""
-        return self._said(hints.why(*self._sheet(self._current())))
+        question = self._current()
+        sheet, step = self._sheet(question)
+        return self._said(hints.why(sheet, step, question.name if question.shape else None))
 
     def show(self) -> str:
         """The value asked for, which is taken for the answer and earns nothing."""
         question = self._current()
-        text = self._value(question)
-        record = replace(self.record(question), shown=True)
         self._change(
-            self._state.with_answer(question.place, (text,)).with_record(question.place, record)
+            self._state.with_answers({place: (self._value(place),) for place in question.places})
         )
+        for place in question.places:
+            record = self._state.records.get(place, Record())
+            self._change(self._state.with_record(place, replace(record, shown=True)))
         self._at += 1
-        return text
+        return self.given(question)
 
     def back(self) -> None:
         """To the question before."""
@@ -218,17 +294,17 @@ class Session:
     def report(self) -> SubmissionReport:
         """What `check` says of the answers so far."""
         if self._report is None:
-            self._report = self._checker.mark(self._state.submission(len(self.run.iterations)))
+            self._report = self._checker.mark(self._state.submission(self.updates))
         return self._report
 
     @property
     def score(self) -> float:
         """The points of the questions of this session, less what tries and shown values cost."""
-        return sum(self._worth(question, result) for question, result in self.results())
+        return sum(map(self._worth, self.results()))
 
     @property
     def max_score(self) -> float:
-        return sum(result.max_points for _, result in self.results())
+        return sum(result.max_points for result in self.results())
 
     @property
     def passed(self) -> bool:
@@ -237,14 +313,14 @@ class Session:
     @property
     def slips(self) -> list[AnswerResult]:
         """The answers that are wrong in themselves."""
-        return [result for _, result in self.results() if result.verdict == "wrong"]
+        return [result for result in self.results() if result.verdict == "wrong"]
 
     def again(self, count: int = 2) -> list[Question]:
         """The quantities that took most help."""
 
         def trouble(question: Question) -> int:
             record = self.record(question)
-            wrong = any(question.place == (s.iteration, s.name) for s in self.slips)
+            wrong = any((slip.iteration, slip.name) in question.places for slip in self.slips)
             return 2 * record.wrong + record.hints + 4 * record.shown + 3 * wrong
 
         hardest = sorted(self.questions, key=trouble, reverse=True)
@@ -264,50 +340,66 @@ class Session:
         return self.run.iterations[number - 1]
 
     def _sheet(self, question: Question) -> tuple[Sheet, Step]:
+        """The sheet, and the step that is asked for; of an array one that is not right yet."""
         iteration = self._iteration(question.iteration)
-        return Sheet(self.run, iteration, DEFAULT), iteration.graph.step[question.name]
+        found = self._by_place
+        left = (n for u, n in question.places if found.get((u, n), _NONE).verdict not in RIGHT)
+        name = next(left, question.places[0][1])
+        return Sheet(self.run, iteration, DEFAULT), iteration.graph.step[name]
 
     def _said(self, blocks: Iterator[Block]) -> Document:
         graph = self.graph
         return Document("", tuple(blocks), spelling_of(graph), graph.lettering.typed)
 
-    def _result(self, question: Question) -> AnswerResult:
-        return self._by_place[question.place]
-
     @property
     def _by_place(self) -> dict[Place, AnswerResult]:
         return {(each.iteration, each.name): each for each in self.report.answers}
 
-    def results(self) -> Iterator[tuple[Question, AnswerResult]]:
+    def results(self) -> Iterator[AnswerResult]:
+        """What is said of each quantity that is asked for."""
         found = self._by_place
         for question in self.questions:
-            if (result := found.get(question.place)) is not None:
-                yield question, result
+            yield from (found[place] for place in question.places if place in found)
 
-    def _worth(self, question: Question, result: AnswerResult) -> float:
-        record = self.record(question)
+    def _worth(self, result: AnswerResult) -> float:
+        record = self._state.records.get((result.iteration, result.name), Record())
         if self.free:
             return result.points
         if record.shown:
             return 0.0
         return result.points * (HALF if record.wrong and result.verdict in RIGHT else 1.0)
 
-    def _value(self, question: Question) -> str:
-        iteration = self._iteration(question.iteration)
-        value = iteration.values[question.name]
+    def _most(self, question: Question) -> float:
+        found = self._by_place
+        return sum(found[place].max_points for place in question.places if place in found)
+
+    def _value(self, place: Place) -> str:
+        iteration = self._iteration(place[0])
+        value = iteration.values[place[1]]
         if value is None:
-            return plain.write(iteration.graph.step[question.name].formula)
+            return plain.write(iteration.graph.step[place[1]].formula)
         return plain.write(shown(value, max(self.problem.rounding.digits, 4)).formula)
 
-    def _known(self, question: Question) -> dict[str, str]:
+    def _known(self, question: Question, step: Step) -> dict[str, str]:
         """The student's own numbers of this update, as decimals."""
         found: dict[str, str] = {}
         for (update, name), texts in self._state.answers.items():
-            if update == question.iteration and name != question.name:
+            if update == question.iteration and name != step.name:
                 parts = [part.strip() for part in parts_of(texts)]
                 numbers = [part for part in parts if read_number(part) is not None]
                 found[name] = numbers[0].replace("−", "-").lstrip("+") if numbers else ""
         return found
+
+
+def _chosen(every: Sequence[Question], only: Sequence[str]) -> Iterator[Question]:
+    """The questions whose name fits, and of arrays the entries whose names do."""
+    for question in every:
+        if not only or _fits(only, question.name):
+            yield question
+            continue
+        for name in question.names:
+            if name and _fits(only, name):
+                yield Question(question.iteration, name, question.section)
 
 
 def _fits(patterns: Sequence[str], name: str) -> bool:

@@ -13,13 +13,12 @@ from pathlib import Path
 
 from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import Diagnostic, ProblemError, Source, Span
-from backprop_cli.marking.answers import Answer, Submission, read_submission
+from backprop_cli.marking.answers import Answer, Cells, Submission, read_submission
 from backprop_cli.problem.source_file import load
 from backprop_cli.problem.values import is_number
 from backprop_cli.problem.yaml_tree import Entries, Items, Node, Scalar, compose
-
-Place = tuple[int, str]
-"""A quantity of a sheet: the number of the update, and its name."""
+from backprop_cli.tutor.arrays import written as array
+from backprop_cli.tutor.question import Place, Question
 
 MOST_COUNTED = 1_000_000
 
@@ -35,14 +34,16 @@ class Record:
 
 @dataclass(frozen=True)
 class State:
-    """Answers as typed, and how they were come by, in no particular order."""
+    """Answers as typed, and how they were come by, in no particular order. `arrays` are whole ones
+    in a file, whose entries only a sheet can name."""
 
     student: str = ""
     answers: Mapping[Place, tuple[str, ...]] = field(default_factory=dict)
     records: Mapping[Place, Record] = field(default_factory=dict)
+    arrays: Mapping[Place, Cells] = field(default_factory=dict)
 
-    def with_answer(self, place: Place, texts: tuple[str, ...]) -> State:
-        return replace(self, answers={**self.answers, place: texts})
+    def with_answers(self, answers: Mapping[Place, tuple[str, ...]]) -> State:
+        return replace(self, answers={**self.answers, **answers})
 
     def with_record(self, place: Place, record: Record) -> State:
         return replace(self, records={**self.records, place: record})
@@ -56,30 +57,36 @@ class State:
         return Submission("practice", self.student, tuple(map(tuple, groups)))
 
 
-def written(state: State, order: Sequence[Place]) -> str:
-    """The file, its answers in the order of the sheet."""
+def written(state: State, order: Sequence[Question]) -> str:
+    """The file, its answers in the order of the sheet, whole arrays as such."""
     lines = [f"student: {_text(state.student)}" if state.student else "student:"]
-    updates = max((update for update, _ in order), default=1)
-    known = [place for place in order if place in state.answers]
-    known += [place for place in state.answers if place not in set(order)]
-    if updates == 1:
+    updates: dict[int, list[str]] = {question.iteration: [] for question in order}
+    left = dict(state.answers)
+    for question in order:
+        found = {name: left.pop((question.iteration, name), ()) for name in question.entries}
+        rows = updates[question.iteration]
+        if question.shape and all(len(texts) == 1 for name, texts in found.items() if name):
+            cells = [_value(found[name]) if name else "null" for name in question.entries]
+            rows.append(f"{_key(question.name)}: {array(cells, question.shape)}")
+        else:
+            rows += [f"{_key(name)}: {_value(texts)}" for name, texts in found.items() if texts]
+    for (update, name), texts in left.items():
+        updates.setdefault(update, []).append(f"{_key(name)}: {_value(texts)}")
+    if len(updates) == 1:
         lines.append("answers:")
-        lines += [f"  {_key(place[1])}: {_value(state.answers[place])}" for place in known]
+        lines += [f"  {row}" for rows in updates.values() for row in rows]
     else:
         lines.append("iterations:")
-        for update in range(1, updates + 1):
-            own = [place for place in known if place[0] == update]
-            lines.append("  - answers:")
-            lines += [f"      {_key(place[1])}: {_value(state.answers[place])}" for place in own]
+        for rows in updates.values():
+            lines += ["  - answers:", *(f"      {row}" for row in rows)]
     if state.records:
         lines.append("practice:")
-        for place in order:
-            if (record := state.records.get(place)) is not None:
-                shown = "true" if record.shown else "false"
-                lines.append(
-                    f"  - {{iteration: {place[0]}, name: {_text(place[1])}, wrong: {record.wrong},"
-                    f" hints: {record.hints}, shown: {shown}}}"
-                )
+        for (update, name), record in state.records.items():
+            shown = "true" if record.shown else "false"
+            lines.append(
+                f"  - {{iteration: {update}, name: {_text(name)}, wrong: {record.wrong},"
+                f" hints: {record.hints}, shown: {shown}}}"
+            )
     return "\n".join(lines) + "\n"
 
 
@@ -113,15 +120,16 @@ def read_state(path: str | Path) -> State:
     if submission.error is not None:
         span = Span(Source(str(path), ""))
         raise ProblemError([Diagnostic("unreadable-answers", submission.error, span)])
-    answers = {
-        (update, answer.name): answer.texts
+    places = {
+        (update, answer.name): answer
         for update, group in enumerate(submission.iterations, 1)
         for answer in group
-        if answer.texts
     }
+    answers = {place: each.texts for place, each in places.items() if each.texts}
+    arrays = {place: each.cells for place, each in places.items() if each.cells is not None}
     root, _ = compose(load(path))
     named = _scalar(_entry(root, "student"))
-    return State(named, answers, dict(_records(_entry(root, "practice"))))
+    return State(named, answers, dict(_records(_entry(root, "practice"))), arrays)
 
 
 def _entry(node: Node | None, name: str) -> Node | None:

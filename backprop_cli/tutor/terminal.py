@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
+from itertools import groupby
+from operator import attrgetter
 
 from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import escape
+from backprop_cli.formula import unicode
 from backprop_cli.formula.nodes import Name
-from backprop_cli.marking.model import Verdict
+from backprop_cli.tutor.arrays import count
 from backprop_cli.tutor.hints import LAST
 from backprop_cli.tutor.page import Page
-from backprop_cli.tutor.session import Question, Reply, Session
+from backprop_cli.tutor.question import Question
+from backprop_cli.tutor.session import Reply, Session
 from backprop_cli.worksheet import given
 from backprop_cli.worksheet.blank import SECTION_TITLES, rules
 from backprop_cli.worksheet.document import (
@@ -46,6 +51,7 @@ COMMANDS: Mapping[str, str] = {
 }
 LONGER = {"hint": "h", "quit": "q", "help": "?", "exit": "q"}
 MOST_AGAIN = 2
+ARRAYS = "An array is typed row by row, or at once: 1 2; 3 4. "
 
 
 @dataclass
@@ -57,6 +63,7 @@ class Terminal:
     save: Callable[[str], None]
     page: Page = Page()
     heard: str = ""  # the heading that was shown last
+    begun: tuple[str, ...] = ()  # the lines of an array that is not typed to its end
 
     def run(self, ask: Ask) -> bool:
         """Ask to the end, or to where the student stops. Whether the session is passed."""
@@ -64,9 +71,12 @@ class Terminal:
         self._put(self._opening())
         try:
             while (question := session.next) is not None:
-                self._put(self._question(question))
+                if not self.begun:
+                    self._put(self._question(question))
                 line = ask().strip()
-                if line and not self._done(line):
+                if not line:
+                    self.begun = ()
+                elif not self._done(line):
                     break
                 self.save(session.state)
         except (EOFError, KeyboardInterrupt):
@@ -78,9 +88,12 @@ class Terminal:
     def _done(self, line: str) -> bool:
         """Carry out what was typed; False to stop."""
         session = self.session
-        match self._command(line):
-            case None:
-                self._put(self._reply(session.answer(line)))
+        command = self._command(line)
+        if command is None:
+            self._answered(line)
+            return True
+        self.begun = ()
+        match command:
             case "h":
                 self._put(self._hint())
             case "why":
@@ -89,7 +102,7 @@ class Terminal:
                 question = session.next
                 assert question is not None
                 shown = session.show()
-                self._put([Paragraph((*self._name(question), Text(f" = {shown}")))])
+                self._put([Paragraph((*self._name(question), Text(f" = {escape(shown)}")))])
             case "skip":
                 session.skip()
             case "back":
@@ -97,12 +110,27 @@ class Terminal:
             case "sheet":
                 self._put(self._sheet())
             case "answers":
-                self.write(visible_lines(session.state) + "\n")
+                self.write(visible_lines(session.state) + "\n\n")
             case "q":
                 return False
             case _:
                 self._put(self._commands(line))
         return True
+
+    def _answered(self, line: str) -> None:
+        """An answer, or the next row of one: an array may be typed row by row."""
+        question = self.session.next
+        assert question is not None
+        if question.shape:
+            whole = math.prod(question.shape)
+            at_once = "[[" in line or ";" in line or count(line, question.shape) >= whole
+            self.begun = (line,) if at_once else (*self.begun, line)
+            left = whole - sum(count(each, question.shape) for each in self.begun)
+            if left > 0 and not at_once:
+                self.write(f"({left} more)\n")
+                return
+            line, self.begun = " ; ".join(self.begun), ()
+        self._put(self._reply(self.session.answer(line)))
 
     def _command(self, line: str) -> str | None:
         """The command that a line is: with a colon always, else unless it names a quantity."""
@@ -126,15 +154,18 @@ class Terminal:
     def _opening(self) -> list[Block]:
         session = self.session
         first = Sheet(session.run, session.run.iterations[0], DEFAULT)
+        arrays = first if session.arrays and first.in_arrays else None
+        matrix = () if arrays is None else (Text(ARRAYS),)
         title = Heading(1, (Text(session.problem.title),))
         described = session.problem.description
         return [
             title,
             *([Paragraph((Text(described),))] if described else []),
             *given.what_is_given(first),
-            *map(Paragraph, rules(session.problem, first.graph)),
-            Paragraph((Text("Type each answer as a number, a formula, or both. "), Text("?", "code"),
-                       Text(" lists what else you can type."))),
+            *map(Paragraph, rules(session.problem, first.graph, arrays)),
+            Paragraph((Text("Type each answer as a number, a formula, or both. "), *matrix,
+                       Text("?", "code"), Text(" lists what else you can type."))),
+            *(self._sheet() if any(map(session.given, session.questions)) else []),
         ]  # fmt: skip
 
     def _question(self, question: Question) -> list[Block]:
@@ -143,13 +174,16 @@ class Terminal:
             title = f"Update {question.iteration}: {title}"
         found: list[Block] = [] if title == self.heard else [Heading(2, (Text(title),))]
         self.heard = title
-        given_before = " = ".join(self.session.given(question))
+        given_before = self.session.given(question)
         kept = (Text(f"   (so far {escape(given_before)})"),) if given_before else ()
-        return [*found, Paragraph((*self._name(question), Text(" = ?"), *kept))]
+        shape = f" ({'×'.join(map(str, question.shape))})" if question.shape else ""
+        return [*found, Paragraph((*self._name(question), Text(f" = ?{shape}"), *kept))]
 
     def _name(self, question: Question) -> Line:
-        typed = (Text("  ("), Text(question.name, "code"), Text(")"))
-        return (Math(Name(question.name)), *(typed if not self.page.ascii else ()))
+        symbol = unicode.write(Name(question.name), self.session.spelling)
+        alike = self.page.ascii or symbol == question.name
+        typed = () if alike else (Text("  ("), Text(question.name, "code"), Text(")"))
+        return (Math(Name(question.name)), *typed)
 
     def _reply(self, reply: Reply) -> list[Block]:
         word = (Text(WORDS[reply.verdict], "strong"),)
@@ -163,8 +197,10 @@ class Terminal:
         if reply.right:
             return [Paragraph(tuple(line))]
         moved = self.session.next != reply.question
-        again = "" if moved else " Try again, or type skip to go on with your own number."
-        return [Callout("warning", (*line, Text(again)))]
+        again = "" if moved else " Try again."
+        if not moved and reply.verdict != "unreadable":
+            again = " Try again, or type skip to go on with what you have."
+        return [Paragraph((*line, Text(again)))]
 
     def _hint(self) -> list[Block]:
         question = self.session.next
@@ -184,26 +220,25 @@ class Terminal:
         return [*said, Bullets(rows), Paragraph((Text(colon),))]
 
     def _sheet(self) -> list[Block]:
+        """Everything up to the last answer, and how much is left."""
         session = self.session
-        columns = (
-            Column((Text("Quantity"),)),
-            Column((Text("Your answer"),)),
-            Column((Text("So far"),)),
-        )
-        found = {(each.iteration, each.name): each for each in session.report.answers}
-        rows: list[tuple[Line, ...]] = []
-        for question in session.questions:
-            result = found.get(question.place)
-            given_before = " = ".join(session.given(question))
-            verdict: Verdict = "missing" if result is None else result.verdict
-            rows.append(
+        given = [bool(session.given(question)) for question in session.questions]
+        last = max((place for place, there in enumerate(given, 1) if there), default=0)
+        columns = tuple(Column((Text(head),)) for head in ("Quantity", "Your answer", "So far"))
+        found: list[Block] = []
+        for update, questions in groupby(session.questions[:last], key=attrgetter("iteration")):
+            if len(session.run.iterations) > 1:
+                found.append(Heading(3, (Text(f"Update {update}"),)))
+            rows = tuple(
                 (
                     (Math(Name(question.name)),),
-                    (Text(escape(given_before)),),
-                    (Text(WORDS[verdict]),),
+                    (Text(escape(session.given(question))),),
+                    (Text(WORDS[session.said(question).verdict]),),
                 )
+                for question in questions
             )
-        return [Table(columns, tuple(rows))]
+            found.append(Table(columns, rows))
+        return [*found, Paragraph((Text(f"{len(session.questions) - last} to come."),))]
 
     def _ending(self) -> list[Block]:
         return [Heading(2, (Text("How it went"),)), *self._summary()]
@@ -211,7 +246,7 @@ class Terminal:
     def _summary(self) -> Iterator[Block]:
         session = self.session
         report = session.report
-        marked = sum(result.points for _, result in session.results())
+        marked = sum(result.points for result in session.results())
         cost = marked - session.score
         line = f"{points(session.score)} of {points(session.max_score)} points"
         if cost:
@@ -220,7 +255,7 @@ class Terminal:
         if report.error is not None:
             yield Callout("warning", (Text(report.error),))
         for slip in session.slips:
-            name = (Math(Name(slip.name)), Text(": "))
+            name = () if slip.name in slip.feedback else (Math(Name(slip.name)), Text(": "))
             yield Callout("warning", (*name, *prose(slip.feedback, session.graph)))
         again = session.again(MOST_AGAIN)
         if again:

@@ -113,7 +113,7 @@ def derived(sheet: Sheet, found: Sequence[ArrayGradient]) -> Iterator[Block]:
         for reason in gradient.reasons:
             if reason not in said and gradient.formula is not None:
                 said.add(reason)
-                yield Paragraph(_sentence(reason))
+                yield Paragraph(sentence(reason))
 
 
 def only(sheet: Sheet) -> Iterator[Block]:
@@ -150,7 +150,8 @@ def _only(sheet: Sheet, asked: View) -> Iterator[Block]:
         yield from numbers(sheet, asked)
 
 
-def _sentence(reason: Reason) -> tuple[Inline, ...]:
+def sentence(reason: Reason) -> tuple[Inline, ...]:
+    """Why a rule between arrays is as it is."""
     return tuple(Text(part) if isinstance(part, str) else Math(part) for part in reason)
 
 

@@ -27,15 +27,20 @@ def solution_of(session: Session) -> str:
     question = session.next
     assert question is not None
     iteration = session.run.iterations[question.iteration - 1]
-    value = iteration.values[question.name]
-    if value is None:
-        return plain.write(iteration.graph.step[question.name].formula)
-    return f"{as_float(value):.12g}"
+
+    def typed(name: str) -> str:
+        value = iteration.values[name] if name else 0
+        if value is None:
+            return plain.write(iteration.graph.step[name].formula)
+        return f"{as_float(value):.12g}"
+
+    return ", ".join(map(typed, question.entries))
 
 
+@pytest.mark.parametrize("arrays", [False, True], ids=["entries", "arrays"])
 @pytest.mark.parametrize("path", SHEETS, ids=NAMES)
-def test_every_sheet_can_be_worked_to_the_end(path: Path, tmp_path: Path) -> None:
-    session = practice(path)
+def test_every_sheet_can_be_worked_to_the_end(path: Path, arrays: bool, tmp_path: Path) -> None:
+    session = practice(path, arrays=arrays)
     asked = len(session.questions)
     for _ in range(asked):
         reply = session.answer(solution_of(session))
@@ -135,6 +140,12 @@ def test_after_so_many_tries_the_next_one_is_asked() -> None:
     assert session.next.name == "z1_2"
 
 
+def test_what_cannot_be_read_is_no_wrong_try() -> None:
+    session = practice(PROBLEMS / "two-hidden-layers.yaml")
+    assert session.answer("5.02 +").verdict == "unreadable"
+    assert session.answer("5.02").points == 1
+
+
 def test_a_slip_is_named_and_carried_on() -> None:
     """The bias of the first unit forgotten; all the rest is right from that number."""
     session = practice(PROBLEMS / "own-numbers.yaml", tries=1)
@@ -189,6 +200,79 @@ def test_what_took_help_is_worth_doing_again() -> None:
     assert [question.name for question in session.again()] == ["a1_2", "a1_1"]
 
 
+# --- arrays -----------------------------------------------------------------------------------
+
+ATTENTION = PROBLEMS / "attention.yaml"
+Q = "[[0.5, -0.2], [0.1, 0.4], [0.6, 0.2]]"
+
+
+def test_a_whole_array_is_one_question() -> None:
+    session = practice(ATTENTION, arrays=True)
+    assert session.next is not None
+    assert (session.next.name, session.next.shape, len(session.next.entries)) == ("Q", (3, 2), 6)
+    assert [each.name for each in session.questions[6:9]] == ["L", "dL/dWv", "dL/dWk"]
+    for typed in (Q, "0.5 -0.2; 0.1 0.4; 0.6 0.2", "0.5, -0.2, 0.1, 0.4, 0.6, 0.2"):
+        session = practice(ATTENTION, arrays=True)
+        reply = session.answer(typed)
+        assert (reply.verdict, reply.points, reply.max_points) == ("correct", 6, 6)
+        assert f"  Q: {Q}\n" in session.state
+
+
+def test_only_the_entries_that_were_wrong_lose_points() -> None:
+    session = practice(ATTENTION, arrays=True)
+    reply = session.answer("0.5 -0.2; 0.1 0.4; 0.6 0.3")
+    assert reply.verdict == "wrong"
+    assert reply.points == 5
+    assert reply.feedback.startswith("5 of 6 entries are right. At Q_3_2: ")
+    assert session.answer(Q).points == 5.5
+
+
+@pytest.mark.parametrize(
+    ("typed", "why"),
+    [
+        ("[[0.5, 0.1, 0.6], [-0.2, 0.4, 0.2]]", "This is 2×3 where 3×2 belongs: transposed?."),
+        ("1 2; 3", "This is 3 of the 3×2 entries that belong here."),
+        ("[[1, 2], [3]]", "Its rows are not equally long."),
+        ("X @ Wq", "This is 3 of the 3×2 entries that belong here."),
+    ],
+)
+def test_an_array_of_another_shape_is_said_to_be_one(typed: str, why: str) -> None:
+    session = practice(ATTENTION, arrays=True)
+    reply = session.answer(typed)
+    assert (reply.verdict, reply.feedback, reply.wrong_tries) == ("unreadable", why, 0)
+    assert session.answer(Q).points == 6
+
+
+def test_hints_on_an_array_are_its_rule_and_one_entry() -> None:
+    session = practice(ATTENTION, arrays=True, start="dL/dWq")
+    rule = [session.hint() for _ in range(2)][-1].blocks[-1]
+    assert isinstance(rule, Paragraph)
+    (relation,) = rule.text
+    assert isinstance(relation, Relation)
+    assert relation.left == Name("dL/dWq")
+    assert "dL/dQ" in str(relation.right)
+    assert str(session.why()) != ""
+
+
+def test_arrays_and_entries_go_on_from_each_other(tmp_path: Path) -> None:
+    homework = tmp_path / "homework.yaml"
+    homework.write_text(f"answers:\n  Q: {Q}\n  K[1,2]: 0.1\n", encoding="utf-8")
+    entries = practice(ATTENTION, answers=homework)
+    assert entries.next is not None
+    assert (entries.next.name, entries.score) == ("K_1_1", 7)
+    assert "Q_3_2: 0.2\n" in entries.state.replace("  ", "")
+    arrays = practice(ATTENTION, arrays=True, answers=homework)
+    assert arrays.next is not None
+    assert arrays.next.name == "K"
+    assert arrays.given(arrays.next) == "[[…, 0.1], […, …], […, …]]"
+    arrays.answer("0.3 0.1; -0.4 0.2; -0.1 0.3")
+    assert arrays.state == (
+        f"student:\nanswers:\n  Q: {Q}\n  K: [[0.3, 0.1], [-0.4, 0.2], [-0.1, 0.3]]\n"
+    )
+    one = practice(ATTENTION, arrays=True, only=["dL/dWq_1_2", "Z"])
+    assert [question.name for question in one.questions] == ["Z", "dL/dWq_1_2"]
+
+
 # --- the file it keeps ------------------------------------------------------------------------
 
 
@@ -206,6 +290,25 @@ def test_a_session_goes_on_from_its_file(problem: str, tmp_path: Path) -> None:
     assert again.next == session.next
     assert again.score == session.score
     assert again.record(session.questions[0]) == Record(wrong=1, hints=1)
+
+
+def test_who_stopped_at_a_wrong_answer_is_asked_it_again(tmp_path: Path) -> None:
+    homework = tmp_path / "homework.yaml"
+    session = practice(PROBLEMS / "two-hidden-layers.yaml")
+    session.answer("5.02")
+    session.answer("99")
+    homework.write_text(session.state, encoding="utf-8")
+    again = practice(PROBLEMS / "two-hidden-layers.yaml", answers=homework)
+    assert again.next == session.next == session.questions[1]
+    assert again.given(session.questions[1]) == "99"
+
+
+def test_a_file_may_write_names_in_its_own_way(tmp_path: Path) -> None:
+    homework = tmp_path / "homework.yaml"
+    homework.write_text("answers: {z₁⁽¹⁾: 5.02}\n", encoding="utf-8")
+    session = practice(PROBLEMS / "two-hidden-layers.yaml", answers=homework)
+    assert session.next == session.questions[1]
+    assert "  z1_1: 5.02\n" in session.state
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ def test_a_transcript_is_the_same_every_time() -> None:
 
 def test_a_right_answer_moves_on_and_a_wrong_one_asks_again() -> None:
     text = piped("5.2", "5.02", "q")
-    assert re.search(r"> 5\.2\n┃ Warning: ✗ wrong.*?> 5\.02\n✓ correct \(0\.50? of 1\)", text, re.S)
+    assert re.search(r"> 5\.2\n✗ wrong.*?> 5\.02\n✓ correct \(0\.50? of 1\)", text, re.S)
     assert "0.5 of 45 points; 0.5 went for tries and values shown." in text
 
 
@@ -63,6 +63,7 @@ def test_the_file_is_kept_after_each_step_and_gone_on_from(tmp_path: Path) -> No
     assert "z1_2: 4.52" in homework.read_text(encoding="utf-8")
     text = piped("q", options=("--answers", homework))
     assert "a₁⁽¹⁾ (a1_1) = ?" in text
+    assert "z₂⁽¹⁾    │ 4.52        │ ✓ correct" in text  # what was found so far
     assert "(z1_1)" not in text
 
 
@@ -83,6 +84,25 @@ def test_plain_surroundings(width: int) -> None:
     )
     assert text.isascii()
     assert max(map(len, text.splitlines())) <= width
+
+
+def test_an_array_may_be_typed_row_by_row_or_number_by_number() -> None:
+    rows = (
+        "0.5 -0.2",
+        "0.1 0.4",
+        "0.6 0.2",
+        "0.3",
+        "h",
+        "0.3",
+        "",
+        "0.3, 0.1",
+        "-0.4 0.2 -0.1 0.3",
+    )
+    text = piped(*rows, "q", problem=PROBLEMS / "attention.yaml")
+    assert "Q = ? (3×2)\n\n> 0.5 -0.2\n(4 more)\n> 0.1 0.4\n(2 more)\n> 0.6 0.2\n✓" in text
+    assert "K = X {3×2} Wk {2×2}" in text  # as the blank sheet states it
+    assert "K depends on X and Wk." in text
+    assert "12 of 67 points." in text
 
 
 def test_hostile_lines_reach_no_terminal() -> None:
