@@ -319,3 +319,14 @@ def test_big_networks_are_sampled_in_bounded_time() -> None:
     assert "left out to keep the time bounded" in found
     assert time.process_time() - begun < 60
     assert len(found.splitlines()) < 80
+
+
+def test_the_rules_between_arrays_are_compared_too() -> None:
+    shown = backprop("verify", "problems/attention.yaml", "--width", "100")
+    assert shown.code == 0
+    assert "∂L/∂S │" in shown.text
+    assert "here and at 2 random points" in shown.text
+    data = json.loads(backprop("verify", "problems/attention.yaml", "--format", "json").text)
+    assert {each["name"]: each["holds"] for each in data["rules"]} == {
+        f"dL/d{name}": True for name in ("Z", "P", "S", "V", "Wv", "K", "Wk", "Q", "Wq")
+    }

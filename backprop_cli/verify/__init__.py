@@ -22,7 +22,8 @@ from backprop_cli.algebra.precise import arithmetic, evaluate_precisely
 from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.build import names_in, size
 from backprop_cli.formula.evaluate import as_float
-from backprop_cli.formula.nodes import Name
+from backprop_cli.formula.nodes import Formula, Name
+from backprop_cli.graph.array_rules import ArrayRules
 from backprop_cli.graph.backward import with_gradients
 from backprop_cli.graph.batches import batch_of, batch_size
 from backprop_cli.graph.composed import Wholes
@@ -107,6 +108,17 @@ class Uncompared:
     at_an_edge: bool
 
 
+@dataclass(frozen=True)
+class ArrayRule:
+    """∂L/∂ an array by a formula between arrays (None where none holds for these numbers), evaluated
+    as arrays at these numbers and at random ones: at so many of them it does not come out."""
+
+    name: str
+    formula: Formula | None
+    points: int
+    failed: int
+
+
 @dataclass
 class Findings:
     """What was compared, and what was left out."""
@@ -119,10 +131,13 @@ class Findings:
     singular: list[Uncompared] = field(default_factory=list)
     undefined: int = 0  # points at which the loss is no finite number
     composed: int | None = None  # nodes of the composed loss, where SymPy took it on
+    rules: list[ArrayRule] = field(default_factory=list)
+    array_rules: ArrayRules | None = None  # by which their formulas are written
 
     @property
     def agree(self) -> bool:
-        return all(each.agrees for each in self.comparisons)
+        fitting = not any(rule.failed for rule in self.rules)
+        return fitting and all(each.agrees for each in self.comparisons)
 
 
 @dataclass(frozen=True)
@@ -174,9 +189,41 @@ def compare(problem: Problem) -> Findings:
             else:
                 where = f"{label}, point {point}" if label else f"point {point}"
                 places.append((replace(found, label=where), done))
+    if places and places[0][0].graph.arrays:
+        _compare_rules(places[0][0], findings)
     for place, done in places:
         _compare_at(place, findings, WORK // len(places), SYMPY_WORK // len(places), done)
     return findings
+
+
+def _compare_rules(place: Place, findings: Findings) -> None:
+    """The rules between whole arrays that a sheet would say, here and with other parameters."""
+    rules = ArrayRules(place.graph, _floats(place.values))
+    free = tuple(
+        replace(leaf, value=None) if leaf.kind == "parameter" else leaf
+        for leaf in place.graph.leaves
+    )
+    others: list[Mapping[str, bool]] = []
+    for point in range(1, POINTS):
+        drawn = _random_place(replace(place.graph, leaves=free), point)
+        if drawn is not None:
+            found = ArrayRules(drawn.graph, _floats(drawn.values)).gradients
+            others.append({each.name: each.formula is not None for each in found})
+    findings.array_rules = rules
+    findings.rules = [
+        ArrayRule(
+            each.name,
+            each.short or each.formula,
+            len(others),
+            sum(not other.get(each.name, True) for other in others) if each.formula else 0,
+        )
+        for each in rules.gradients
+        if each.of.shape
+    ]
+
+
+def _floats(values: Mapping[str, Value]) -> Mapping[str, float]:
+    return {name: as_float(value) for name, value in values.items()}
 
 
 def _prove(label: str, graph: Graph, findings: Findings) -> Iterator[str]:

@@ -26,9 +26,19 @@ def verification_data(verified: Verification) -> dict[str, Any]:
         "agrees": verified.agrees,
         "tolerance": TOLERANCE,
         "gradients": list(_gradients(verified)),
+        **_rules(verified),
         "left_out": 0 if findings is None else findings.left_out,
         "batches_left_out": 0 if findings is None else findings.batches_left_out,
     }
+
+
+def _rules(verified: Verification) -> dict[str, Any]:
+    """The rules between whole arrays, where there are arrays."""
+    rules = () if verified.findings is None else verified.findings.rules
+    found = [
+        {"name": each.name, "holds": each.formula is not None and not each.failed} for each in rules
+    ]
+    return {"rules": found} if found else {}
 
 
 def _gradients(verified: Verification) -> Iterator[dict[str, Any]]:

@@ -8,6 +8,7 @@ from backprop_cli.algebra.compose import DIGITS as POINT_DIGITS
 from backprop_cli.algebra.compose import POINTS
 from backprop_cli.formula.nodes import Formula, Name
 from backprop_cli.verify import BATCHES, DIGITS, Comparison, Findings, Verification, evenly
+from backprop_cli.worksheet.array_notation import Notation
 from backprop_cli.worksheet.composed import SUM_TO_ONE
 from backprop_cli.worksheet.document import (
     Block,
@@ -99,6 +100,7 @@ def _blocks(findings: Findings) -> Iterator[Block]:
         yield Paragraph((Text(_method(findings)),))
     if findings.comparisons:
         yield _table(findings)
+    yield from _rules(findings)
     yield from _omissions(findings)
     kinks = [each for each in findings.comparisons if each.on_kink]
     if kinks:
@@ -135,6 +137,27 @@ def _blocks(findings: Findings) -> Iterator[Block]:
                 Text("."),
             )
         )
+
+
+def _rules(findings: Findings) -> Iterator[Block]:
+    """The rules between whole arrays, each evaluated as arrays."""
+    if findings.array_rules is None or not findings.rules:
+        return
+    notation = Notation(findings.array_rules)
+    rows: list[tuple[Line, ...]] = []
+    for rule in findings.rules:
+        holds = f"here and at {rule.points} random points" if rule.points else "here"
+        if rule.failed:
+            holds = f"not at {rule.failed} of {rule.points} random points"
+        written = NO_VALUE if rule.formula is None else (Math(notation.letters(rule.formula)),)
+        said = (Text("no rule, entry by entry" if rule.formula is None else holds),)
+        rows.append(((Math(Name(rule.name)),), written, said))
+    columns = (
+        Column((Text("Array"),)),
+        Column((Text("Rule"),), wrap=True),
+        Column((Text("Holds"),)),
+    )
+    yield Table(columns, tuple(rows))
 
 
 KINK = (
