@@ -93,7 +93,10 @@ class Expansion:
             case Call(function, parts) if function == BESIDE:
                 return self._beside(*parts)
             case Shown("matmul", (one, other)):
-                return matmul(self.shop, self._factor(one), self._factor(other))
+                words = ("A", "B")
+                if isinstance(one, Name) and isinstance(other, Name):
+                    words = (one.name, other.name)
+                return matmul(self.shop, self._factor(one), self._factor(other), words)
             case Shown("transpose", (operand,)):
                 return transpose(self.shop, self.value(operand))
             case Quotient(one, other):

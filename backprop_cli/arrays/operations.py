@@ -143,8 +143,9 @@ def called(function: str, *entries: Formula) -> Formula:
 # --- products -------------------------------------------------------------------------------------
 
 
-def matmul(shop: Workshop, one: Array, other: Array) -> Array:
-    """`@`: a vector is a column, and what comes out as a column of one's product is a vector."""
+def matmul(shop: Workshop, one: Array, other: Array, words: tuple[str, str] = ("A", "B")) -> Array:
+    """`@`: a vector is a column, and what comes out as a column of one's product is a vector.
+    `words` are what a message calls the factors."""
     for value in (one, other):
         if len(value.shape) not in (1, 2):
             raise ArrayError(
@@ -158,7 +159,7 @@ def matmul(shop: Workshop, one: Array, other: Array) -> Array:
             f"{_matrix(one.shape, left)} @ {_matrix(other.shape, right)}: the first has "
             f"{left[1]} column{'s' * (left[1] != 1)}, the second {right[0]} row"
             f"{'s' * (right[0] != 1)}",
-            _products(one, other, left, right),
+            _products(left, right, words),
         )
     rows, inner, columns = left[0], left[1], right[1]
     weight = inner * (one.weight + other.weight + 1) + 1
@@ -183,16 +184,17 @@ def _matrix(shape: Shape, seen: Shape) -> str:
     return shape_text(shape) + (f" ({seen[0]}×1)" if len(shape) == 1 else "")
 
 
-def _products(one: Array, other: Array, left: Shape, right: Shape) -> str:
+def _products(left: Shape, right: Shape, words: tuple[str, str]) -> str:
+    """The products that would fit, and what each is."""
+    a, b = words
     ways = []
     if left[0] == right[0]:
-        ways.append("`A^T @ B`")
+        ways.append(f"`{a}^T @ {b}` is {left[1]}×{right[1]}")
     if left[1] == right[1]:
-        ways.append("`A @ B^T`")
+        ways.append(f"`{a} @ {b}^T` is {left[0]}×{right[0]}")
     if right[1] == left[0]:
-        ways.append("`B @ A`")
-    fit = " or ".join(ways)
-    return f"{fit} would fit" if fit else f"the second needs {left[1]} rows"
+        ways.append(f"`{b} @ {a}` is {right[0]}×{left[1]}")
+    return ", ".join(ways) or f"the second needs {left[1]} row{'s' * (left[1] != 1)}"
 
 
 def transpose(shop: Workshop, value: Array) -> Array:

@@ -30,7 +30,7 @@ def told(formula, more="", leaves=LEAVES):
     ("formula", "marked", "words"),
     [
         ("W @ X", "W @ X", "2×2 @ 3×2: the first has 2 columns, the second 3 rows"),
-        ("1 + (W @ X)", "W @ X", "`A @ B^T` or `B @ A` would fit"),
+        ("1 + (W @ X)", "W @ X", "`W @ X^T` is 2×3, `X @ W` is 3×2"),
         ("X + v", "X + v", "a vector of 2 (added to each row)"),
         ("v + c", "v + c", "`flatten(…)` on the column for the first, `transpose(…)`"),
         ("X W", "X W", "write `W @ x` for the matrix product, `W * x` for entry by entry"),
