@@ -88,6 +88,7 @@ class Session:
         self._checker = Checker(problem)
         self._state = self._in_names(state or State())
         self._report: SubmissionReport | None = None
+        self.made: dict[Place, Mistake] = {}  # the slips of this session, mended or not
         self.run: Run = solve(
             problem,
             steps=updates_asked(problem) if problem.trains else None,
@@ -218,8 +219,10 @@ class Session:
         answers = {(question.iteration, name): (each,) for name, each in own if name}
         self._change(self._state.with_answers(answers))
         for place in question.places:
-            verdict = self._by_place[place].verdict
-            if verdict not in (*RIGHT, "unreadable"):
+            result = self._by_place[place]
+            if result.mistake is not None and not result.same_as:
+                self.made[place] = result.mistake
+            if result.verdict not in (*RIGHT, "unreadable"):
                 record = self._state.records.get(place, Record())
                 self._change(
                     self._state.with_record(place, replace(record, wrong=record.wrong + 1))

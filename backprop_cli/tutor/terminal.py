@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 from operator import attrgetter
 
@@ -197,7 +197,7 @@ class Terminal:
         if reply.right:
             return [Paragraph(tuple(line))]
         moved = self.session.next != reply.question
-        again = "" if moved else " Try again."
+        again = " On to the next." if moved else " Try again."
         if not moved and reply.verdict != "unreadable":
             again = " Try again, or type skip to go on with what you have."
         return [Paragraph((*line, Text(again)))]
@@ -254,19 +254,27 @@ class Terminal:
         yield Paragraph((Text(line + ".", "strong"),))
         if report.error is not None:
             yield Callout("warning", (Text(report.error),))
-        for slip in session.slips:
-            name = () if slip.name in slip.feedback else (Math(Name(slip.name)), Text(": "))
-            yield Callout("warning", (*name, *prose(slip.feedback, session.graph)))
+        if session.made:
+            yield Paragraph((Text("Slips that were made:"),))
+            rows = (
+                (Math(Name(name)), Text(": "), *prose(f"{mistake.message}.", session.graph))
+                for (_, name), mistake in session.made.items()
+            )
+            yield Bullets(tuple(rows))
+        if session.slips:
+            yield Paragraph((Text("Not right yet: "), *_listed([s.name for s in session.slips])))
         again = session.again(MOST_AGAIN)
         if again:
-            named: list[Inline] = []
-            for place, question in enumerate(again):
-                named += (
-                    [Text(" and "), Math(Name(question.name))]
-                    if place
-                    else [Math(Name(question.name))]
-                )
-            yield Paragraph((Text("Worth doing once more: "), *named, Text(".")))
+            yield Paragraph((Text("Worth doing once more: "), *_listed([q.name for q in again])))
+
+
+def _listed(names: Sequence[str]) -> Iterator[Inline]:
+    """The quantities of these names, as a sentence ends."""
+    for place, name in enumerate(names):
+        if place:
+            yield Text(" and " if place == len(names) - 1 else ", ")
+        yield Math(Name(name))
+    yield Text(".")
 
 
 def visible_lines(written: str) -> str:

@@ -132,6 +132,14 @@ def test_watching_marks_at_every_save(tmp_path: Path) -> None:
     assert ["1 of 45" in text for text in reports] == [True, False]
 
 
+def test_the_end_names_the_slips_that_were_made_and_what_is_still_wrong() -> None:
+    text = piped("0.75", "0.85", "5", "skip", "q", problem=PROBLEMS / "own-numbers.yaml")
+    assert "Slips that were made:\n\n• z₁⁽¹⁾: the bias b₁⁽¹⁾ was left out.\n" in text
+    assert "Not right yet: z₂⁽¹⁾.\n" in text
+    moved = piped("5", "q", problem=PROBLEMS / "own-numbers.yaml", options=("--tries", "1"))
+    assert "On to the next." in moved
+
+
 # --- a real terminal --------------------------------------------------------------------------
 
 pty = pytest.importorskip("pty", reason="pseudo-terminals are of Unix")
