@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 from operator import attrgetter
 
@@ -154,15 +155,15 @@ class Terminal:
     def _opening(self) -> list[Block]:
         session = self.session
         first = Sheet(session.run, session.run.iterations[0], DEFAULT)
-        arrays = first if session.arrays and first.in_arrays else None
-        matrix = () if arrays is None else (Text(ARRAYS),)
+        entries = replace(first, choices=replace(DEFAULT, form="scalar"))
+        matrix = (Text(ARRAYS),) if session.arrays and first.in_arrays else ()
         title = Heading(1, (Text(session.problem.title),))
         described = session.problem.description
         return [
             title,
             *([Paragraph((Text(described),))] if described else []),
             *given.what_is_given(first),
-            *map(Paragraph, rules(session.problem, first.graph, arrays)),
+            *map(Paragraph, rules(first if session.arrays else entries)),
             Paragraph((Text("Type each answer as a number, a formula, or both. "), *matrix,
                        Text("?", "code"), Text(" lists what else you can type."))),
             *(self._sheet() if any(map(session.given, session.questions)) else []),

@@ -85,8 +85,7 @@ def _blocks(run: Run, choices: Choices) -> Iterator[Block]:
     yield from given.what_is_given(first)
     if choices.pictures and len(first.graph.leaves) <= MOST_DRAWN:
         yield diagram(run, blank=True)
-    arrays = first if first.in_arrays else None
-    yield from map(Paragraph, rules(problem, first.graph, arrays))
+    yield from map(Paragraph, rules(first))
     for in_loss in (True, False):
         yield from penalised(first, in_loss=in_loss)
     how = _how_to_answer(problem, first)
@@ -113,16 +112,16 @@ def _how_to_answer(problem: Problem, sheet: Sheet) -> str:
     return text + " In an answer file, each answer goes under the name at its right."
 
 
-def rules(problem: Problem, graph: Graph, in_arrays: Sheet | None = None) -> Iterator[Line]:
-    """Which activations, loss and update the sheet is about: a blank sheet has no formulas.
-    `in_arrays` is the sheet, where it is written in the arrays of its equations."""
-    if graph.units:
+def rules(sheet: Sheet) -> Iterator[Line]:
+    """Which activations, loss and update the sheet is about: a blank sheet has no formulas."""
+    problem, graph = sheet.run.problem, sheet.graph
+    if sheet.in_arrays or (graph.units and graph.arrays):
+        yield from array_sheet.rules(sheet)
+    elif graph.units:
         yield from _layer_rules(graph)
         if isinstance(arrays := layers_of(graph), Layers):
             for layer in arrays.layers:
                 yield from _extras(arrays, layer)
-    elif in_arrays is not None:
-        yield from array_sheet.rules(in_arrays)
     else:
         for step in graph.section("forward", "loss"):
             if step.sample in (None, graph.batch[0]) and step.kind in ("equation", "loss"):

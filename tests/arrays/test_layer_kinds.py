@@ -738,3 +738,12 @@ def test_a_sheet_writes_layers_with_their_shapes_and_options():
     sheet = backprop("solve", "-", stdin=text).text
     assert "z⁽¹⁾ = conv2d⎛ x , w⁽¹⁾, padding = 1⎞ + b⁽¹⁾\n" in sheet
     assert "w₂⁽¹⁾ = ⎡" in sheet
+
+
+def test_a_blank_sheet_and_practice_state_the_equations_of_a_cell():
+    problem = str(PROBLEMS / "lstm-two-steps.yaml")
+    for command in ("worksheet", "practice"):
+        shown = backprop(command, problem, stdin="").text
+        assert "i₁⁽¹⁾ = σ(zi₁⁽¹⁾)" in shown
+        assert "g₁⁽¹⁾ = tanh(zg₁⁽¹⁾)" in shown
+        assert "a₁⁽¹⁾ = o₁⁽¹⁾ ⊙ tanh(c₁⁽¹⁾)" in shown
