@@ -76,6 +76,9 @@ MACHINE = 1e-6
 MACHINE_UNIT = 1e-9
 """No hand writes a digit this small beside the terms that a number was summed from."""
 
+PEN = ("decimal-slip", "mistyped")
+"""Slips of the pen: accidents, and no way of working."""
+
 Doubt: TypeAlias = Literal["", "zero", "rounded", "unchanged"]
 """What an answer that agrees still has to be shown by other answers."""
 
@@ -200,7 +203,9 @@ class NumberJudge:
         activation outside its range; what comes to nothing, where no slip is the reason for it."""
         truth = self.key.truth[node.slot]
         explanation = judgement.explanation
-        reason = judgement.idea is not None  # a way of working, so that the rest was worked out
+        # A way of working, or the digits of the right number: the rest was worked out.
+        reason = judgement.idea is not None
+        reason |= judgement.mistake is not None and judgement.mistake.code in PEN
         if value in (0.0, 1.0) and truth not in (0.0, 1.0):
             exact = reason and explanation is not None and explanation.distance < NOTHING
             return 0 if exact else EASY

@@ -98,6 +98,14 @@ class Idea(NamedTuple):
     role: str = ""
 
 
+def limits(idea: Idea) -> frozenset[float]:
+    """The ends of the range of an activation that was taken for another."""
+    if idea.code != "wrong-activation":
+        return frozenset()
+    row = ACTIVATIONS[idea.role]
+    return frozenset(float(end.value) for end in (row.low, row.high) if end is not None)
+
+
 class Variant(NamedTuple):
     """A step's definition with one slip in it."""
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence, Set
 from typing import NamedTuple
 
 from backprop_cli.formula.nodes import Name
-from backprop_cli.marking.mistakes import RANK, Idea, Slips, related
+from backprop_cli.marking.mistakes import RANK, Idea, Slips, limits, related
 from backprop_cli.marking.model import Mistake
 from backprop_cli.marking.numbers import Written, written_the_same
 from backprop_cli.marking.sheet import AnswerKey, Node
@@ -448,14 +448,16 @@ class _Search:
         self.work.settle(made.needs)
         slot, offer = node.slot, self._offer
         for variant, other in zip(made.variants, made.functions(self.work.v), strict=True):
+            if variant.idea is not None and other in limits(variant.idea):
+                continue  # where an activation is flat it gives this for many numbers
             offer(
                 (variant.mistake, variant.idea), (slot, other), target, other, variant.rank + later
             )
 
     def _decimal(self, node: Node, target: _Target, later: float) -> None:
         right, value = target.right, target.value
-        if right == 0:
-            return
+        if right == 0 or 10 * target.unit > abs(value):
+            return  # one digit stands in too many numbers
         ratio = value / right
         if not 1e-6 < ratio < 1e6:
             return
