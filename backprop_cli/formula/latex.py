@@ -72,10 +72,15 @@ def glyph_text(glyph: Glyph, mark: str = "") -> str:
     match glyph:
         case Symbol():
             return _symbol(glyph, mark)
-        case Derivative(numerator, denominator):
-            text = (
-                rf"\frac{{\partial {glyph_text(numerator)}}}{{\partial {glyph_text(denominator)}}}"
+        case Derivative(numerator, denominator, again=other):
+            above, below = (
+                rf"\partial {glyph_text(numerator)}",
+                rf"\partial {glyph_text(denominator)}",
             )
+            if other is not None:
+                above = rf"\partial^2 {glyph_text(numerator)}"
+                below += "^2" if other == denominator else rf"\,\partial {glyph_text(other)}"
+            text = rf"\frac{{{above}}}{{{below}}}"
             if glyph.sample is not None:
                 text += f"[{glyph.sample}]"
             marks = [r"\mathrm{new}"] * glyph.new + [mark] * bool(mark)

@@ -95,9 +95,18 @@ def glyph_text(glyph: Glyph, mark: str = "") -> str:
     match glyph:
         case Symbol():
             return _symbol(glyph, mark)
-        case Derivative(numerator, denominator):
+        case Derivative(numerator, denominator, again=other):
             above = _mrow("<mo>∂</mo>", glyph_text(numerator))
             below = _mrow("<mo>∂</mo>", glyph_text(denominator))
+            if other is not None:
+                squared = "<msup><mo>∂</mo><mn>2</mn></msup>"
+                above = _mrow(squared, glyph_text(numerator))
+                twice = f"<msup>{glyph_text(denominator)}<mn>2</mn></msup>"
+                below = (
+                    _mrow("<mo>∂</mo>", twice)
+                    if other == denominator
+                    else _mrow(below, "<mo>∂</mo>", glyph_text(other))
+                )
             text = f"<mfrac>{above}{below}</mfrac>"
             marks = ["<mtext>new</mtext>"] * glyph.new + [mark] * bool(mark)
             if marks:

@@ -6,6 +6,7 @@
 | `w1_1_1_new` | the parameter after the update |
 | `dL/dw1_1_1`, `dL[2]/dz1_1[2]` | a derivative; that of the loss of sample 2 alone |
 | `da1_1/dz1_1[2]` | a local derivative of sample 2 |
+| `d2L/dw1dw2` | a second derivative |
 | `v_w1_1_1` | what an optimizer carries for a parameter |
 | `ahead_w1_1_1` | the parameter at the point that an optimizer looks ahead to |
 | `W_2_1` | row 2, column 1 of the array W |
@@ -19,6 +20,7 @@ from collections.abc import Iterator
 _AHEAD = "ahead_"
 _NEW = "_new"
 _MARK = re.compile(r"\[([0-9]{1,6}|s)\]")
+_SECOND = re.compile(r"d2(.+?)/d(.+?)d(.+)\Z", re.S)
 _DERIVATIVE = re.compile(r"d(.+?)/d(.+)\Z", re.S)
 
 
@@ -35,6 +37,17 @@ def updated(name: str) -> str:
 def derivative_name(output: str, name: str) -> str:
     """`dL/dw1_1_1`; of the loss of sample 2 alone `dL[2]/dz1_1[2]`, `dL[2]/dw1_1_1`."""
     return f"d{output}/d{name}"
+
+
+def second_derivative_name(output: str, one: str, other: str) -> str:
+    """`d2L/dw1dw2`"""
+    return f"d2{output}/d{one}d{other}"
+
+
+def second_fraction(name: str) -> tuple[str, str, str] | None:
+    """`L`, `w1` and `w2` for `d2L/dw1dw2`; None for what is no second derivative."""
+    found = _SECOND.match(name)
+    return None if found is None else (found[1], found[2], found[3])
 
 
 def slope_name(child: str, parent: str) -> str:

@@ -21,6 +21,8 @@ from backprop_cli.formula.quantity import (
     is_updated,
     last_mark,
     sampled,
+    second_derivative_name,
+    second_fraction,
     updated,
 )
 
@@ -60,6 +62,7 @@ class Derivative:
     denominator: Glyph
     sample: Sample | None = None
     new: bool = False
+    again: Glyph | None = None  # what it is differentiated by once more
 
 
 Glyph: TypeAlias = Symbol | Derivative
@@ -90,6 +93,8 @@ class Lettering:
             return sampled(self.typed(marked[0]), marked[1])
         if is_updated(name):
             return updated(self.typed(before_update(name)))
+        if twice := second_fraction(name):
+            return second_derivative_name(*map(self.typed, twice))
         if parts := fraction(name):
             return derivative_name(*map(self.typed, parts))
         if name in self.symbols:
@@ -140,6 +145,9 @@ def spell(name: str, lettering: Lettering = PLAIN) -> Glyph:
     def again(part: str) -> Glyph:
         return spell(part, lettering)
 
+    if twice := second_fraction(name):
+        above, one, other = map(again, twice)
+        return Derivative(above, one, again=other)
     parts = fraction(name)
     if parts and last_mark(parts[0]):  # each part has its own sample: ∂L[2]/∂ŷ[2]
         return Derivative(again(parts[0]), again(parts[1]))

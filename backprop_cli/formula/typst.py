@@ -62,8 +62,12 @@ def glyph_text(glyph: Glyph, mark: str = "") -> str:
     match glyph:
         case Symbol():
             return _symbol(glyph, mark)
-        case Derivative(numerator, denominator):
-            text = f"frac(∂ {glyph_text(numerator)}, ∂ {glyph_text(denominator)})"
+        case Derivative(numerator, denominator, again=other):
+            above, below = f"∂ {glyph_text(numerator)}", f"∂ {glyph_text(denominator)}"
+            if other is not None:
+                above = f"∂^2 {glyph_text(numerator)}"
+                below += "^2" if other == denominator else f" thin ∂ {glyph_text(other)}"
+            text = f"frac({above}, {below})"
             marks = ['"new"'] * glyph.new + [mark] * bool(mark)
             if marks:
                 text += f"^({' '.join(marks)})"

@@ -43,8 +43,11 @@ def glyph_text(glyph: Glyph) -> str:
     match glyph:
         case Symbol():
             text = _symbol(glyph)
-        case Derivative(numerator, denominator):
+        case Derivative(numerator, denominator, again=other):
             text = f"∂{_part(numerator)}/∂{_part(denominator)}"
+            if other is not None:
+                twice = "²" if other == denominator else f"∂{_part(other)}"
+                text = f"∂²{_part(numerator)}/∂{_part(denominator)}{twice}"
         case _:
             assert_never(glyph)
     if glyph.sample is not None:

@@ -28,6 +28,7 @@ from backprop_cli.formula.quantity import bare, derivative_name, sampled, slope_
 from backprop_cli.graph.combined import combined_slope
 from backprop_cli.graph.parts import reduce_batch
 from backprop_cli.graph.penalty import slope_in_loss
+from backprop_cli.graph.second import with_second_derivatives
 from backprop_cli.graph.slopes import Local, is_trivial, local_derivatives
 from backprop_cli.graph.step import Graph, Kind, Link, Section, Step, Unit
 from backprop_cli.problem.model import Problem
@@ -42,7 +43,7 @@ def with_gradients(problem: Problem, graph: Graph) -> Graph:
     """
     if not graph.losses or not graph.wrt:
         return graph
-    return _Backward(problem, graph).graph_with_gradients()
+    return with_second_derivatives(problem, _Backward(problem, graph).graph_with_gradients())
 
 
 def backward_order(steps: Sequence[Step]) -> list[Step]:

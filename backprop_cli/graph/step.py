@@ -32,6 +32,7 @@ Kind: TypeAlias = Literal[
     "upstream",  # ∂L/∂(an intermediate quantity)
     "gradient",  # ∂L/∂(a parameter), of one sample or of the whole batch
     "batch_gradient",  # mean or sum over the samples
+    "second",  # ∂²L/∂(one parameter)∂(another)
     "penalty",  # gradient after l1, l2 or clipping
     "ahead",  # of the pass that finds the gradient at an optimizer's look-ahead point
     "state",  # v, s, m, … of an optimizer

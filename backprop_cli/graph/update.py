@@ -19,10 +19,11 @@ from backprop_cli.formula.nodes import Call, Comparison, Conditional, Formula, N
 from backprop_cli.formula.quantity import ahead_name, derivative_name, slope_name, updated
 from backprop_cli.graph import penalty
 from backprop_cli.graph.parts import leaf
+from backprop_cli.graph.second import curvature, determinant_of, newton_step
 from backprop_cli.graph.slopes import linear_coefficients
 from backprop_cli.graph.step import Graph, Kind, Leaf, LeafKind, Link, Step
 from backprop_cli.problem.model import Optimizer, Problem
-from backprop_cli.rules.optimizers import OPTIMIZERS
+from backprop_cli.rules.optimizers import NEWTON_STEP, OPTIMIZERS
 
 TWO = Number("2")
 
@@ -94,6 +95,8 @@ class _Update:
             known = self._known(optimizer)
             points = self._points(optimizer, known)
             gradients = self._penalised(self._clipped(self._slopes_at(points)), points)
+            if self.problem.training.newton:
+                self._newton(known)
             self._optimizer_steps(optimizer, known, gradients)
         # The learning rate stands first among the constants of a sheet.
         strengths = tuple(leaf for leaf in self.graph.leaves if leaf.kind == "constant")
@@ -192,6 +195,19 @@ class _Update:
                 first = optimizer.starts.get(state, {}).get(parameter, start)
                 values[state] = self._constant(f"{state}_{parameter}", first, "state")
         return known
+
+    def _newton(self, known: Mapping[str, dict[str, Formula]]) -> None:
+        """n of every parameter: the step that the second derivatives make of the gradient."""
+        determinant = None
+        if len(self.trained) > 1:
+            whole = determinant_of(curvature(self.graph, self.trained))
+            determinant = Name(self._step(self._fresh("det"), whole, None, "state"))
+        for name, step in zip(
+            self.trained, newton_step(self.graph, self.trained, determinant), strict=True
+        ):
+            known[name][NEWTON_STEP] = Name(
+                self._step(self._fresh(f"n_{name}"), step, name, "state")
+            )
 
     # The look-ahead point
 

@@ -50,6 +50,8 @@ class Forward:
 
 def forward_pass(graph: Graph, *, saturated: bool) -> Forward:
     steps = graph.section("forward", "loss")
+    if any(step.kind == "second" for step in graph.steps):  # of what the gradients come to
+        steps += graph.section("backward", "gradient")
     return Forward(
         [(step.name, _to_measure(step, saturated)) for step in steps],
         saturated,

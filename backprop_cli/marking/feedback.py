@@ -45,6 +45,7 @@ _HINTS: Mapping[Kind, str] = {
     "upstream": "one path for every place where the quantity is used, each a product, then the sum",
     "gradient": "the error of what uses it, times what it is multiplied with there",
     "batch_gradient": "the samples' gradients, reduced as the sheet says",
+    "second": "the gradient, differentiated once more with all that it depends on",
     "penalty": "the gradient, and what is added to it or how it is shortened",
     "ahead": "the same equation as before, with the look-ahead point in place of the parameters",
     "state": "the optimizer's rule, with the old value of its state",

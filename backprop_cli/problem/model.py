@@ -14,6 +14,7 @@ from backprop_cli.diagnostics import escape
 from backprop_cli.formula.nodes import Formula, Number
 from backprop_cli.problem.forms import Equations, Network, Value, counted
 from backprop_cli.rules.kinks import Kinks
+from backprop_cli.rules.optimizers import takes_newton_steps
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,11 @@ class Training:
     direction: Literal["descent", "ascent"] = "descent"
     rule: Literal["gradient", "perceptron"] = "gradient"
     perceptron_update: Literal["error", "target"] = "error"
+
+    @property
+    def newton(self) -> bool:
+        """Whether updates need second derivatives."""
+        return self.optimizer is not None and takes_newton_steps(self.optimizer.equations)
 
 
 @dataclass(frozen=True)
@@ -170,6 +176,7 @@ class Problem:
         default_factory=dict
     )  # slopes where functions have none, as the file chooses
     path: str = "-"
+    second_derivatives: bool = False  # of the loss by every pair of what is asked for
     by_gates: bool = False  # an author's equations are taken apart into single operations
     variants: Variants | None = None  # other numbers for each student, where the file has them
 

@@ -11,6 +11,7 @@ from backprop_cli.problem.forms import Equations, Network
 from backprop_cli.problem.frozen import refuse_both, top_lists
 from backprop_cli.problem.model import Problem
 from backprop_cli.problem.network import NetworkReader
+from backprop_cli.problem.second import read_second
 from backprop_cli.problem.settings import (
     check_asked,
     check_parameters,
@@ -20,7 +21,7 @@ from backprop_cli.problem.settings import (
     read_rounding,
 )
 from backprop_cli.problem.source_file import load
-from backprop_cli.problem.symbols import check_symbols
+from backprop_cli.problem.symbols import check_symbols, differentiated_by
 from backprop_cli.problem.training import ReadTraining, read_training
 from backprop_cli.problem.values import Report, word
 from backprop_cli.problem.variants import read_variants
@@ -40,6 +41,7 @@ COMMON_KEYS = (
     "kinks",
     "variants",
     "with_respect_to",
+    "second_derivatives",
     "upstream",
 )
 LAYER_FORM_KEYS = ("inputs", "targets", "layers", "loss", "bias_input")
@@ -138,6 +140,10 @@ def _problem(source: Source, root: Node | None, report: Report) -> Problem | Non
         refuse_both(frozen, trainable, top, report)
         check_parameters(training.named, read.parameters, report)
     check_asked(marking.patterns, names, report)
+    second = False
+    if model is not None:
+        asked, parameters, given = differentiated_by(model, notation.notation)
+        second = read_second(top, training, asked, parameters, given, report)
     if model is not None:
         check_symbols(notation, model, training.training, report)
     variants = read_variants(top, model, notation.notation)
@@ -158,6 +164,7 @@ def _problem(source: Source, root: Node | None, report: Report) -> Problem | Non
         kinks=kinks,
         path=source.path,
         variants=variants,
+        second_derivatives=second,
     )
 
 

@@ -474,6 +474,11 @@ def _properties() -> dict[str, Schema]:
             NAME.schema, "What is differentiated; the last equation unless given."
         ),
         # both
+        "second_derivatives": {
+            "type": "boolean",
+            "default": False,
+            "description": "Whether the sheet goes on to d2L/dw1dw2 of what is asked for.",
+        },
         "upstream": {
             "type": "object",
             "minProperties": 1,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import field
 
 from backprop_cli.dataclass import dataclass
@@ -127,3 +127,16 @@ def _quantities(
 
 def _sampled(model: Equations) -> Collection[str]:
     return dict.fromkeys(name for sample in model.samples for name in sample)
+
+
+def differentiated_by(
+    model: Network | Equations, notation: Notation
+) -> tuple[Sequence[str], Sequence[str], Collection[str]]:
+    """What a problem is differentiated by; its parameters; what is given."""
+    if isinstance(model, Equations):
+        parameters = tuple(model.parameters)
+        return model.with_respect_to, parameters, {*parameters, *model.given, *_sampled(model)}
+    names = NetworkNames(model, notation)
+    inputs = [names.input(index) for index in range(1, model.inputs + 1)]
+    parameters = names.parameters()
+    return model.with_respect_to or parameters, parameters, {*parameters, *inputs}

@@ -163,7 +163,7 @@ def read_training(top: Fields, report: Report, samples: int | None) -> ReadTrain
             "the slope instead, write `training: {direction: ascent}`",
         )
     elif "learning_rate" not in top.values and section is not None:
-        if training.rule == "perceptron":
+        if training.rule == "perceptron" or training.newton:
             rate = Number("1")
         elif training.optimizer is None or _uses_rate(training):
             report.error(

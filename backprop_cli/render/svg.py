@@ -70,12 +70,13 @@ class Run:
 def glyph_runs(glyph: Glyph) -> list[Run]:
     """A name as letters with subscripts and superscripts."""
     match glyph:
-        case Derivative(numerator, denominator, sample, new):
+        case Derivative(numerator, denominator, sample, new, other):
             runs = [
-                Run("∂"),
+                Run("∂" if other is None else "∂²"),
                 *glyph_runs(numerator),
                 Run("/∂"),
                 *glyph_runs(denominator),
+                *([] if other is None else [Run("∂"), *glyph_runs(other)]),
             ]
         case _:
             base = glyph.base + ("\u0302" if glyph.hat else "")

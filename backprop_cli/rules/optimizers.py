@@ -64,6 +64,14 @@ _ROWS = (
         aliases=("gradient_descent", "gd"),
     ),
     OptimizerRule(
+        "newton",
+        "Newton's method",
+        texts={"w": "w - eta*n"},
+        reason="The step n solves H·n = gradient, H the matrix of second derivatives: it leads to where a parabola through the point has its bottom.",
+        reference="Nocedal and Wright 2006, section 3.3; a learning rate other than 1 is a damped step",
+        aliases=("newton_raphson",),
+    ),
+    OptimizerRule(
         "momentum",
         "momentum",
         texts={"v": "momentum*v + g", "w": "w - eta*v"},
@@ -176,6 +184,15 @@ _ROWS = (
         option_aliases={"decay": "weight_decay"},
     ),
 )
+
+
+NEWTON_STEP = "n"
+"""What Newton's method calls the step that the second derivatives make of the gradient."""
+
+
+def takes_newton_steps(equations: Mapping[str, Formula]) -> bool:
+    """Whether a rule is Newton's, so that it needs second derivatives."""
+    return equations == OPTIMIZERS["newton"].equations
 
 
 BY_ANY_NAME = ByAnyName(_ROWS)

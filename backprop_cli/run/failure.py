@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from backprop_cli.formula import plain
-from backprop_cli.formula.build import children
+from backprop_cli.formula.build import children, size
 from backprop_cli.formula.evaluate import as_float, evaluate
 from backprop_cli.formula.nodes import (
     Call,
@@ -21,6 +21,8 @@ from backprop_cli.formula.nodes import (
 from backprop_cli.graph.step import Step
 from backprop_cli.run.model import Values
 
+LONGEST = 24
+"""A quotient with more numbers, names and signs than this is not written in a sentence."""
 OUT_OF_RANGE = "the numbers have left the range of floating point"
 SMALLER_STEPS = ". A smaller learning rate or clipping keeps the steps small"
 SMALLER_SCORES = (
@@ -59,6 +61,8 @@ def reason(step: Step, values: Values, *, trained: bool) -> str:
             return f"{plain.write(logarithm)} is the logarithm of {found}"
         case Call("sqrt", (argument,)) as root if number(argument) < 0:
             return f"{plain.write(root)} is the square root of a negative number"
+        case Quotient(_, below) as division if number(below) == 0 and size(division) > LONGEST:
+            return f"it divides by {plain.write(below)}, which is 0"
         case Quotient(_, below) as division if number(below) == 0:
             return f"{plain.write(division)} divides by 0"
         case Power(base, exponent) as power if number(base) == 0 and number(exponent) < 0:

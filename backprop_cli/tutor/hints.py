@@ -137,6 +137,7 @@ WHY = {
     "upstream": "The chain rule: what comes back from each use, times the local derivative on the way.",
     "gradient": "The chain rule: the gradient of what it goes into, times what it is multiplied by there.",
     "batch_gradient": "The gradient of a batch is made of those of its samples.",
+    "second": "The gradient changes as well, and its slope is the second derivative.",
     "penalty": "The gradient is what the rule of this sheet makes of it before the update.",
     "state": "The optimizer carries this from update to update.",
     "update": "The parameter moves against its gradient, by the learning rate times the gradient.",

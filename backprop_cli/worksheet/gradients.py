@@ -138,3 +138,19 @@ def _derivations(sheet: Sheet, group: Sequence[Step]) -> Iterator[Block]:
         yield from by_sample(sheet, group)
     elif whole := [step for step in group if step.kind == "batch_gradient"]:
         yield step_table(sheet, whole)
+
+
+def second_derivatives(sheet: Sheet) -> Iterator[Block]:
+    """∂²L/∂v∂w, each gradient written out and differentiated once more."""
+    steps = [step for step in sheet.graph.section("gradient") if step.kind == "second"]
+    if steps:
+        yield Heading(2, (Text("Second derivatives"),))
+        if sheet.first:
+            yield Paragraph((Text(SECOND),))
+        yield step_table(sheet, steps)
+
+
+SECOND = (
+    "Each gradient, written in the quantities of the forward pass, is differentiated once more by"
+    " every one of them, times how that one moves. The order makes no difference."
+)

@@ -32,6 +32,7 @@ CALCULATED: Mapping[Kind, str] = {
     "upstream": "derivative on the way back",
     "gradient": "gradient",
     "batch_gradient": "gradient over the batch",
+    "second": "second derivative",
     "penalty": "gradient after penalty and clipping",
     "ahead": "of the pass at the look-ahead point",
     "state": "state of the optimizer after the update",

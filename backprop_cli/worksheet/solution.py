@@ -113,6 +113,7 @@ def one_update(sheet: Sheet) -> Iterator[Block]:
             yield from nested.nested_loss(sheet)
             yield from gradients.slopes(sheet)
             yield from gradients.gradients(sheet)
+            yield from gradients.second_derivatives(sheet)
             yield from updates.updates(sheet)
     yield from updates.loss_again(sheet)
     yield from findings.after(sheet)

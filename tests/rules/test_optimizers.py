@@ -10,7 +10,14 @@ from backprop_cli.formula.build import names_in
 from backprop_cli.formula.evaluate import evaluate
 from backprop_cli.formula.nodes import Number
 from backprop_cli.formula.plain import write
-from backprop_cli.rules.optimizers import BY_ANY_NAME, OPTIMIZERS, RESERVED, find
+from backprop_cli.rules.optimizers import (
+    BY_ANY_NAME,
+    NEWTON_STEP,
+    OPTIMIZERS,
+    RESERVED,
+    find,
+    takes_newton_steps,
+)
 
 GRADIENTS = [0.5, -0.25, 2.0, 0.0, -1.5, 0.125, 3.0, -0.75, 0.01, 1.0]
 ETA = 0.1
@@ -77,6 +84,7 @@ def lion(w, beta1=0.9, beta2=0.99):
 PUBLISHED = {
     "lion": lion,
     "sgd": sgd,
+    "newton": sgd,  # where the second derivative is 1
     "momentum": momentum,
     "nesterov": lambda w: momentum(w, nesterov=True),
     "nesterov_look_ahead": looking_ahead,
@@ -93,7 +101,7 @@ def updates(row, w):
     known |= {name: float(option.value) for name, option in row.options.items()}
     known |= {"w": w, "eta": ETA}
     for t, g in enumerate(GRADIENTS, 1):
-        known |= {"t": t, "g": g}
+        known |= {"t": t, "g": g, NEWTON_STEP: g}
         for name, formula in row.equations.items():
             known[name] = float(evaluate(formula, known.__getitem__))
         yield known["w"]
@@ -107,7 +115,8 @@ def test_ten_updates_agree_with_the_published_rule(name):
 
 @pytest.mark.parametrize("row", OPTIMIZERS.values(), ids=list(OPTIMIZERS))
 def test_equations_use_only_what_is_defined_before_them(row):
-    defined = {*RESERVED, *row.state, *row.options}
+    own = {NEWTON_STEP} if takes_newton_steps(row.equations) else set()
+    defined = {*RESERVED, *row.state, *row.options, *own}
     if row.point is not None:
         assert set(names_in(row.point)) <= defined - {"g"}
     for name, formula in row.equations.items():

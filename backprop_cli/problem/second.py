@@ -1,0 +1,62 @@
+"""Second derivatives, and the Newton step that is made of them: for few quantities only."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from backprop_cli.problem.fields import Fields
+from backprop_cli.problem.samples import counted
+from backprop_cli.problem.training import ReadTraining
+from backprop_cli.problem.values import Report, truth
+
+MOST_NAMES = 4
+MOST_MOVED = 3
+"""A step by more parameters is a system of equations that nobody solves by hand."""
+
+
+def read_second(
+    top: Fields,
+    training: ReadTraining,
+    asked: Sequence[str],
+    parameters: Sequence[str],
+    given: Collection[str],
+    report: Report,
+) -> bool:
+    """Whether `second_derivatives: true` wants them, or a Newton step does. `asked` is what is
+    differentiated by, `given` what may be."""
+    node = top.get("second_derivatives")
+    wanted = node is not None and truth(node, report, "`second_derivatives`") is True
+    if training.training.newton and training.section is not None:
+        if len(parameters) > MOST_MOVED:
+            report.error(
+                "too-large",
+                f"a Newton step moves {MOST_MOVED} parameters at most, and here are"
+                f" {len(parameters)}",
+                training.section.key("optimizer"),
+            )
+        for key in ("clip", "l1", "l2", "direction"):
+            if training.section.get(key) is not None:
+                report.error(
+                    "unknown-option",
+                    f"a Newton step is made of the loss as it is, and there is `{key}`",
+                    training.section.key(key),
+                    "write a penalty into the loss" if key in ("l1", "l2") else "leave it out",
+                )
+        return True
+    if not wanted or node is None:
+        return False
+    if len(asked) > MOST_NAMES:
+        report.error(
+            "too-large",
+            f"second derivatives are by {MOST_NAMES} quantities at most, and these are"
+            f" {counted(len(asked), 'quantity').replace('ys', 'ies')}",
+            node,
+            "`with_respect_to: [w1, w2]` says by which",
+        )
+    elif calculated := [name for name in asked if name not in given]:
+        report.error(
+            "unknown-name",
+            f"second derivatives are by what is given, and `{calculated[0]}` is calculated",
+            node,
+        )
+    return True
