@@ -37,6 +37,7 @@ from backprop_cli.problem.formulas import plain_name
 from backprop_cli.problem.layer_kinds import LETTERS, drawn
 from backprop_cli.problem.model import Cell, Choice, Draw, Notation, OneHot, Requirement, Variants
 from backprop_cli.problem.names import NetworkNames
+from backprop_cli.problem.samples import counted
 from backprop_cli.problem.settings import is_pattern, matcher
 from backprop_cli.problem.values import (
     Report,
@@ -147,8 +148,9 @@ def read_variants(
     if variants.ways < FEW_SHEETS:
         report.warning(
             "few-sheets",
-            f"there are {variants.ways:,} ways to draw the numbers, so that students share sheets",
-            rows[0].key,
+            f"there {'is' if variants.ways == 1 else 'are'} {counted(variants.ways, 'way')} to draw"
+            " the numbers, so that students share sheets",
+            rows[0].key if rows else top.key("variants"),
             "draw more numbers, from a wider range or in finer steps",
         )
     return variants

@@ -747,3 +747,23 @@ def test_a_blank_sheet_and_practice_state_the_equations_of_a_cell():
         assert "i₁⁽¹⁾ = σ(zi₁⁽¹⁾)" in shown
         assert "g₁⁽¹⁾ = tanh(zg₁⁽¹⁾)" in shown
         assert "a₁⁽¹⁾ = o₁⁽¹⁾ ⊙ tanh(c₁⁽¹⁾)" in shown
+
+
+# --- variants ------------------------------------------------------------------------------------------------
+
+
+def test_numbers_of_kernels_and_gates_are_drawn_for_a_student():
+    text = (PROBLEMS / "lstm-one-unit.yaml").read_text(encoding="utf-8") + (
+        "variants: {draw: {weights: {from: 0.1, to: 0.9, step: 0.1}, inputs: [1, 2, 3], bf1_1: [0.5, 1]}}"
+    )
+    problem = read_problem("t.yaml", text)
+    drawn = {cell.name for cell, _ in problem.variants.draws}
+    inputs = {"x_1_1", "x_1_2", "x_2_1", "x_2_2"}
+    weights = {f"w{gate}1_1_{i}" for gate in "ifgo" for i in (1, 2)} | {
+        f"u{g}1_1_1" for g in "ifgo"
+    }
+    assert drawn == inputs | weights | {"bf1_1"}
+    text = (PROBLEMS / "conv-relu-pool-dense.yaml").read_text(encoding="utf-8")
+    problem = read_problem("t.yaml", text + "variants: {draw: {'w1_*': [1, 2], biases: [1, 2]}}")
+    kernel = {f"w1_1_{i}_{j}" for i in (1, 2, 3) for j in (1, 2, 3)}
+    assert {cell.name for cell, _ in problem.variants.draws} == kernel | {"b1_1", "b4_1"}

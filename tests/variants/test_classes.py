@@ -117,6 +117,11 @@ def test_the_report_on_a_class(tmp_path: Path) -> None:
     )
 
 
+def test_a_section_that_draws_nothing_is_one_sheet_for_all() -> None:
+    file = "equations: {f: w*x}\ngiven: {x: 3}\nparameters: {w: 2}\nvariants: {draw: {}}\n"
+    assert "there is 1 way to draw the numbers" in backprop("validate", "-", stdin=file).complaints
+
+
 def test_few_sheets_are_warned_of_and_counted(tmp_path: Path) -> None:
     text = "equations: {L: x*w}\ngiven: {x: 2}\nparameters: {w: 3}\nvariants: {draw: {DRAW}}\n"
     few = written(tmp_path / "few.yaml", text.replace("DRAW", "x: {choice: [2, 3, 5, 7]}"))
