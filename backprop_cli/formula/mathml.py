@@ -1,315 +1,262 @@
 """MathML Core, as browsers draw it without a script: `<msubsup>`, `<mfrac>`, `<mover>`.
 
 `write` gives a whole `<math>` element whose child is one `<mrow>`. Browsers break lines only
-between `<math>` elements, so a long formula is best set as its `pieces`, each in one of its own.
+between `<math>` elements, so a long formula is best set as its pieces, each in one of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from functools import lru_cache
 from html import escape
 from typing import assert_never
 
-from backprop_cli.formula.functions import Function
-from backprop_cli.formula.nodes import Call, Formula, Name, Number, Relation
-from backprop_cli.formula.notation import (
-    Factor,
-    Form,
-    Level,
-    Printer,
-    has_superscript,
-    visible,
+from backprop_cli.formula.layout import (
+    NEVER,
+    Called,
+    Digits,
+    Fence,
+    Fraction,
+    Grid,
+    Named,
+    Node,
+    Operator,
+    Row,
+    Script,
+    Under,
+    Word,
+    is_tall,
+    parts_of,
+    pieces,
 )
-from backprop_cli.formula.spelling import GREEK, Derivative, Glyph, Sample, Spelling, Symbol
+from backprop_cli.formula.nodes import Formula
+from backprop_cli.formula.notation import Stacked, letters, visible
+from backprop_cli.formula.spelling import GREEK, Spelling
 
-RELATIONS: dict[Relation, str] = {
-    "<": "&lt;", "<=": "≤", ">": "&gt;", ">=": "≥", "==": "=", "!=": "≠",
+SIGNS: dict[str, str] = {
+    "negative": '<mo form="prefix">−</mo>', "+": '<mo form="infix">+</mo>',
+    "−": '<mo form="infix">−</mo>', "·": "<mo>·</mo>", "beside": "",
+    "thin": '<mspace width="0.2em"></mspace>', "/": "<mo>/</mo>", "correlation": "<mo>∗</mo>", "full": "<msub><mo>∗</mo><mtext>full</mtext></msub>",
+    "hadamard": "<mo>⊙</mo>",
+    "matmul": '<mspace width="0.15em"></mspace>', ",": "<mo>,</mo>",
+    "if": "<mtext>&#xA0;if&#xA0;</mtext>", "else": "<mtext>&#xA0;else&#xA0;</mtext>",
+    "<": "<mo>&lt;</mo>", "<=": "<mo>≤</mo>", ">": "<mo>&gt;</mo>", ">=": "<mo>≥</mo>",
+    "==": "<mo>=</mo>", "!=": "<mo>≠</mo>",
 }  # fmt: skip
+_WORDS = {
+    "∂²": "<msup><mo>∂</mo><mn>2</mn></msup>",
+    "T": '<mi mathvariant="normal">T</mi>',
+    "½": "<mfrac><mn>1</mn><mn>2</mn></mfrac>",
+}
 APPLY = "<mo>\u2061</mo>"
-DOT = "<mo>·</mo>"
-MINUS = "<mo>−</mo>"
-TALL = ("<mfrac", "<mtable", "<munder", "<msqrt")
+_ACCENTS = {"hat": "^", "tilde": "~"}
+_ENDS = {"indicator": "[]", "square": "[]", "of": "[]", "sample": "[]", "entries": "[]"}
 
 
 def write(formula: Formula, spelling: Spelling | None = None) -> str:
     """The formula as a `<math>` element that stands in a line of text."""
-    return math(row(formula, spelling))
+    return math(Stacked(spelling).node(formula))
 
 
-def row(formula: Formula, spelling: Spelling | None = None) -> str:
-    """The formula as one element, without `<math>` round it."""
-    return _one(MathML(spelling).text(formula))
+def math(*nodes: Node) -> str:
+    """Nodes in one element that a browser never breaks."""
+    return element(map(inside_of, nodes))
 
 
-def pieces(formula: Formula, spelling: Spelling | None = None) -> list[str]:
-    """The formula in rows between which a line may be broken, without `<math>` round them."""
-    return [f"<mrow>{piece}</mrow>" for piece in MathML(spelling).pieces(formula)]
+def element(parts: Iterable[str]) -> str:
+    return f"<math><mrow>{''.join(parts)}</mrow></math>"
 
 
-def math(*rows: str) -> str:
-    return f"<math>{_one(''.join(rows))}</math>"
+LONG = 24
+"""Letters, digits and signs of a piece that stays whole even on a phone."""
+_CUT = frozenset(("+", "−", "·", "hadamard", "correlation", "full", "beside"))
 
 
-def _one(text: str) -> str:
-    """Exactly one element, made one by an `<mrow>`."""
-    return text if text.startswith("<mrow>") and _closes_at_end(text) else f"<mrow>{text}</mrow>"
+def broken(node: Node, lead: str = "") -> str:
+    """The formula as elements between which a line may be broken: before its outermost operators,
+    and inside the brackets of what is still too long. A `lead` goes with what follows it."""
+    found: list[list[str]] = []
+    for piece in pieces(node):
+        found += _opened(piece) if length(piece) > LONG else [[inside_of(piece)]]
+    found[0].insert(0, lead)
+    return "".join(map(element, found))
 
 
-def _closes_at_end(text: str) -> bool:
-    """Whether the `<mrow>` that the text begins with goes on to its end."""
-    depth, place = 0, 0
-    while place < len(text):
-        opening, closing = text.find("<mrow>", place), text.find("</mrow>", place)
-        if opening != -1 and opening < closing:
-            depth, place = depth + 1, opening + 6
-            continue
-        if closing == -1:
-            return False
-        depth, place = depth - 1, closing + 7
-        if depth == 0:
-            return place == len(text)
-    return False
+def relation(sign: str) -> str:
+    """The sign between two formulas."""
+    return f'<mo form="infix">{escape(sign)}</mo>'
 
 
-def _mrow(*parts: str) -> str:
-    return f"<mrow>{''.join(parts)}</mrow>"
+def _opened(node: Node) -> list[list[str]]:
+    """A long row in pieces. Only brackets are opened: a fraction or a root stays whole."""
+    found: list[list[str]] = [[]]
+
+    def walk(node: Node) -> None:
+        match node:
+            case Row(parts):
+                for part in parts:
+                    if isinstance(part, Operator) and part.sign in _CUT and part.cost < NEVER:
+                        found.append([])
+                    walk(part)
+            case Fence("group" | "call" | "indicator", inside):
+                if node.kind == "call":
+                    found[-1].append(APPLY)
+                tall = is_tall(inside)
+                found[-1].append(bracket(node, 0, tall))
+                walk(inside)
+                found[-1].append(bracket(node, 1, tall))
+            case _:
+                found[-1].append(spell(node))
+
+    walk(node)
+    return [piece for piece in found if piece]
+
+
+@lru_cache(maxsize=16384)
+def _name_length(name: Named) -> int:
+    return length(letters(name, stacked=True))
+
+
+def length(node: Node) -> int:
+    """About how many letters, digits and signs there are to see."""
+    match node:
+        case Digits(mantissa, exponent):
+            return len(mantissa) + (3 + len(exponent) if exponent else 0)
+        case Named():
+            return _name_length(node)
+        case Word(text, _, accent):
+            return len(text) + bool(accent)
+        case Called(function):
+            return len(function.unicode)
+        case Operator(sign):
+            return sign not in ("beside", "thin", "matmul")
+        case Fence(kind):
+            return {"root": 0, "call": 3}.get(kind, 2) + length(node.inside)
+        case _:
+            return sum(map(length, parts_of(node)))
+
+
+def inside_of(node: Node) -> str:
+    """A node that stands in a row already."""
+    return "".join(map(spell, node.parts)) if isinstance(node, Row) else spell(node)
+
+
+@lru_cache(maxsize=16384)
+def named(name: Named) -> str:
+    return spell(letters(name, stacked=True))
+
+
+def spell(node: Node) -> str:
+    """One element, or the sign before one."""
+    match node:
+        case Digits(mantissa, exponent):
+            return _number(mantissa, exponent)
+        case Named():
+            return named(node)
+        case Word(text, kind, accent):
+            written = _word(text, kind)
+            if not accent:
+                return written
+            mark = f'<mo stretchy="false">{_ACCENTS[accent]}</mo>'
+            return f'<mover accent="true">{written}{mark}</mover>'
+        case Operator(sign):
+            return SIGNS[sign]
+        case Row(parts):
+            return f"<mrow>{''.join(map(spell, parts))}</mrow>"
+        case Called(function):
+            return _function(function.unicode)
+        case Fence():
+            return _fence(node)
+        case Fraction(above, below):
+            return f"<mfrac>{spell(above)}{spell(below)}</mfrac>"
+        case Script(base, below, None) if below is not None:
+            return f"<msub>{spell(base)}{spell(below)}</msub>"
+        case Script(base, None, above) if above is not None:
+            return f"<msup>{spell(base)}{spell(above)}</msup>"
+        case Script(base, below, above):
+            scripts = "".join(spell(part) for part in (below, above) if part is not None)
+            return f"<msubsup>{spell(base)}{scripts}</msubsup>"
+        case Grid(kind, rows):
+            return _grid(kind, rows)
+        case Under(base, sides):
+            shape = "<mo>×</mo>".join(map(identifier, sides))
+            return f"<munder>{spell(base)}<mrow>{shape}</mrow></munder>"
+        case _:
+            assert_never(node)
+
+
+def _number(mantissa: str, exponent: str) -> str:
+    written = f"<mn>{escape(mantissa)}</mn>"
+    if not exponent:
+        return written
+    digits = f"<mn>{escape(exponent.removeprefix('-'))}</mn>"
+    power = f"<mrow><mo>−</mo>{digits}</mrow>" if exponent.startswith("-") else digits
+    return f"<mrow>{written}<mo>×</mo><msup><mn>10</mn>{power}</msup></mrow>"
+
+
+def _word(text: str, kind: str) -> str:
+    if kind == "mark":
+        return f"<mtext>{text}</mtext>"
+    if kind == "sign":
+        return _WORDS.get(text) or f"<mo>{text}</mo>"
+    return identifier(text)
 
 
 def identifier(text: str) -> str:
     """One letter is set in italics, a word upright; a subscript of digits is a number."""
     written = escape(visible(GREEK.get(text, text)))
-    if text.isdecimal():
-        return f"<mn>{written}</mn>"
-    return f"<mi>{written}</mi>"
+    return f"<mn>{written}</mn>" if text.isdecimal() else f"<mi>{written}</mi>"
 
 
-def _script(text: str) -> str:
-    parts = [identifier(part) for part in text.split(",") if part]
-    return parts[0] if len(parts) == 1 else _mrow("<mo>,</mo>".join(parts))
-
-
-@lru_cache(maxsize=16384)
-def glyph_text(glyph: Glyph, mark: str = "") -> str:
-    """A quantity's name as one element; `mark` joins its superscript (a transposition)."""
-    match glyph:
-        case Symbol():
-            return _symbol(glyph, mark)
-        case Derivative(numerator, denominator, again=other):
-            above = _mrow("<mo>∂</mo>", glyph_text(numerator))
-            below = _mrow("<mo>∂</mo>", glyph_text(denominator))
-            if other is not None:
-                squared = "<msup><mo>∂</mo><mn>2</mn></msup>"
-                above = _mrow(squared, glyph_text(numerator))
-                twice = f"<msup>{glyph_text(denominator)}<mn>2</mn></msup>"
-                below = (
-                    _mrow("<mo>∂</mo>", twice)
-                    if other == denominator
-                    else _mrow(below, "<mo>∂</mo>", glyph_text(other))
-                )
-            text = f"<mfrac>{above}{below}</mfrac>"
-            marks = ["<mtext>new</mtext>"] * glyph.new + [mark] * bool(mark)
-            if marks:
-                text = f"<msup>{text}{_mrow(*marks)}</msup>"
-            return _with_sample(text, glyph.sample)
-        case _:
-            assert_never(glyph)
-
-
-def _symbol(glyph: Symbol, mark: str) -> str:
-    text = identifier(glyph.base)
-    if glyph.hat:
-        text = f'<mover accent="true">{text}<mo stretchy="false">^</mo></mover>'
-    if glyph.tilde:
-        text = f'<mover accent="true">{text}<mo stretchy="false">~</mo></mover>'
-    marks: list[str] = []
-    if glyph.superscript:
-        left, right = (f'<mo stretchy="false">{mark}</mo>' for mark in glyph.fence)
-        marks += [left, _script(glyph.superscript), right]
-    if glyph.new:
-        marks += ['<mspace width="0.2em"></mspace>'] * bool(marks)
-        marks += ["<mtext>new</mtext>"]
-    marks += [mark] * bool(mark)
-    above = _mrow(*marks) if len(marks) > 1 else "".join(marks)
-    below = _script(glyph.subscript) if glyph.subscript else ""
-    if above and below:
-        text = f"<msubsup>{text}{below}{above}</msubsup>"
-    elif above:
-        text = f"<msup>{text}{above}</msup>"
-    elif below:
-        text = f"<msub>{text}{below}</msub>"
-    if glyph.of is not None:
-        text = _mrow(text, _fenced("[", glyph_text(glyph.of), "]"))
-    return _with_sample(text, glyph.sample)
-
-
-def _with_sample(text: str, sample: Sample | None) -> str:
-    if sample is None:
-        return text
-    return _mrow(text, _fenced("[", f"<mn>{sample}</mn>" if sample != "s" else "<mi>s</mi>", "]"))
-
-
-class MathML(Printer):
-    stacked = True
-
-    def number(self, mantissa: str, exponent: str) -> str:
-        written = f"<mn>{escape(mantissa)}</mn>"
-        if not exponent:
-            return written
-        digits = f"<mn>{escape(exponent.removeprefix('-'))}</mn>"
-        power = _mrow(MINUS, digits) if exponent.startswith("-") else digits
-        return _mrow(written, "<mo>×</mo>", f"<msup><mn>10</mn>{power}</msup>")
-
-    def name(self, name: str) -> str:
-        return glyph_text(self.spelling(name))
-
-    def level(self, formula: Formula) -> Level:
-        if isinstance(formula, Number) and "e" in formula.text.lower():
-            return min(super().level(formula), Level.QUOTIENT)
-        if isinstance(formula, Call) and formula.function == "exp":
-            return Level.POWER
-        return super().level(formula)
-
-    def row(self, pieces: Sequence[str]) -> str:
-        return _mrow(*pieces)
-
-    def negative(self, operand: str) -> str:
-        return _mrow('<mo form="prefix">−</mo>', operand)
-
-    def continued(self, minus: bool, term: str) -> str:
-        return f'<mo form="infix">{"−" if minus else "+"}</mo>{term}'
-
-    def joined(self, factor: Factor, tight: bool) -> str:
-        return (DOT if factor.join == "dot" else "") + factor.text
-
-    def quotient(self, numerator: str, denominator: str) -> str:
-        return f"<mfrac>{_one(numerator)}{_one(denominator)}</mfrac>"
-
-    def power_base(self, base: Formula) -> str:
-        if isinstance(base, Name) and has_superscript(self.spelling(base.name)):
-            return self.brackets(self.text(base))
-        return super().power_base(base)
-
-    def power(self, base: str, exponent: Formula) -> str:
-        return f"<msup>{_one(base)}{_one(self.text(exponent))}</msup>"
-
-    def call(self, function: Function, arguments: Sequence[Formula]) -> str:
-        word = f"<mi>{escape(function.unicode)}</mi>"
-        if function.constant:
-            return word
-        if function.name == "exp":
-            return f"<msup><mi>e</mi>{_one(self.text(arguments[0]))}</msup>"
-        if function.name == "sqrt":
-            return f"<msqrt>{self.text(arguments[0])}</msqrt>"
-        written = "<mo>,</mo>".join(self.arguments(arguments))
-        if function.name == "abs":
-            return _mrow('<mo form="prefix">|</mo>', written, '<mo form="postfix">|</mo>')
-        return _mrow(_slope(function.unicode), APPLY, self.brackets(written))
-
-    def comparison(self, left: str, relation: Relation, right: str) -> str:
-        return _mrow(left, f"<mo>{RELATIONS[relation]}</mo>", right)
-
-    def conditional(self, branches: Sequence[tuple[str, str]], otherwise: str) -> str:
-        rows = [
-            f"<mtr>{_cell(then)}{_cell('<mtext>if&#xA0;</mtext>' + condition)}</mtr>"
-            for then, condition in branches
-        ]
-        rows.append(f"<mtr>{_cell(otherwise)}{_cell('<mtext>otherwise</mtext>')}</mtr>")
-        table = f"<mtable>{''.join(rows)}</mtable>"
-        return _mrow('<mo form="prefix" stretchy="true">{</mo>', table)
-
-    def matrix(self, rows: Sequence[Sequence[str]]) -> str:
-        body = "".join(
-            f"<mtr>{''.join(f'<mtd>{_one(entry)}</mtd>' for entry in entries)}</mtr>"
-            for entries in rows
-        )
-        return _mrow("<mo>[</mo>", f"<mtable>{body}</mtable>", "<mo>]</mo>")
-
-    def shown(self, form: Form, operands: Sequence[Formula]) -> str:
-        return _SHOWN[form](self, operands)
-
-    def brackets(self, text: str) -> str:
-        return _fenced("(", text, ")")
-
-    def indicator(self, comparison: str) -> str:
-        return _fenced("[", comparison, "]")
-
-
-def _fenced(opener: str, text: str, closer: str) -> str:
-    """In brackets, which grow only round what is tall."""
-    stretchy = "true" if any(tag in text for tag in TALL) else "false"
-    return _mrow(
-        f'<mo form="prefix" stretchy="{stretchy}">{opener}</mo>',
-        text,
-        f'<mo form="postfix" stretchy="{stretchy}">{closer}</mo>',
-    )
-
-
-def _cell(text: str) -> str:
-    return f'<mtd style="text-align: left">{_one(text)}</mtd>'
-
-
-def _slope(word: str) -> str:
+def _function(word: str) -> str:
     """σ′ with its prime raised as an operator, so that it is not slanted with the letter."""
     stem = word.removesuffix("′")
     name = f"<mi>{escape(stem)}</mi>"
     return name if stem == word else f"<msup>{name}<mo>′</mo></msup>"
 
 
-def _transpose(printer: MathML, operands: Sequence[Formula]) -> str:
-    operand, mark = operands[0], '<mi mathvariant="normal">T</mi>'
-    if isinstance(operand, Name) and isinstance(printer.spelling(operand.name), Symbol):
-        return glyph_text(printer.spelling(operand.name), mark)
-    return f"<msup>{_one(printer.fit(operand, Level.ATOM))}{mark}</msup>"
+def _fence(fence: Fence) -> str:
+    match fence.kind:
+        case "root":
+            return f"<msqrt>{inside_of(fence.inside)}</msqrt>"
+        case "abs":
+            inside = inside_of(fence.inside)
+            return f'<mrow><mo form="prefix">|</mo>{inside}<mo form="postfix">|</mo></mrow>'
+        case "layer" | "square":
+            ends = _ENDS.get(fence.kind, "()")
+            left, right = (f'<mo stretchy="false">{sign}</mo>' for sign in ends)
+            return f"<mrow>{left}{inside_of(fence.inside)}{right}</mrow>"
+        case _:
+            tall = is_tall(fence.inside)
+            apply = APPLY if fence.kind == "call" else ""
+            begin, end = bracket(fence, 0, tall), bracket(fence, 1, tall)
+            return f"{apply}<mrow>{begin}{inside_of(fence.inside)}{end}</mrow>"
 
 
-def _hadamard(printer: MathML, operands: Sequence[Formula]) -> str:
-    return _mrow("<mo>⊙</mo>".join(printer.fit(operand, Level.QUOTIENT) for operand in operands))
+def bracket(fence: Fence, side: int, tall: bool) -> str:
+    """The opening (0) or closing (1) bracket, which grows only round what is tall."""
+    stretchy = "true" if tall else "false"
+    form = ("prefix", "postfix")[side]
+    sign = _ENDS.get(fence.kind, "()")[side]
+    return f'<mo form="{form}" stretchy="{stretchy}">{sign}</mo>'
 
 
-def _matmul(printer: MathML, operands: Sequence[Formula]) -> str:
-    return _mrow(
-        '<mspace width="0.15em"></mspace>'.join(
-            printer.fit(operand, Level.QUOTIENT) for operand in operands
+def _grid(kind: str, rows: tuple[tuple[Node, ...], ...]) -> str:
+    if kind == "matrix":
+        body = "".join(
+            f"<mtr>{''.join(f'<mtd>{spell(entry)}</mtd>' for entry in entries)}</mtr>"
+            for entries in rows
         )
-    )
+        return f"<mrow><mo>[</mo><mtable>{body}</mtable><mo>]</mo></mrow>"
+    lines = [
+        _case(spell(then), f"<mtext>if&#xA0;</mtext>{inside_of(condition)}")
+        for then, condition in rows[:-1]
+    ]
+    lines.append(_case(spell(rows[-1][0]), "<mtext>otherwise</mtext>"))
+    brace = '<mo form="prefix" stretchy="true">{</mo>'
+    return f"<mrow>{brace}<mtable>{''.join(lines)}</mtable></mrow>"
 
 
-def _correlation(printer: MathML, operands: Sequence[Formula]) -> str:
-    return _mrow("<mo>∗</mo>".join(printer.fit(operand, Level.QUOTIENT) for operand in operands))
-
-
-def _full(printer: MathML, operands: Sequence[Formula]) -> str:
-    sign = "<msub><mo>∗</mo><mtext>full</mtext></msub>"
-    return _mrow(sign.join(printer.fit(operand, Level.QUOTIENT) for operand in operands))
-
-
-def _entries(printer: MathML, operands: Sequence[Formula]) -> str:
-    what, *places = operands
-    inside = "<mo>,</mo>".join(map(printer.text, places))
-    return _mrow(printer.fit(what, Level.ATOM), _fenced("[", inside, "]"))
-
-
-def _shape(printer: MathML, operands: Sequence[Formula]) -> str:
-    formula, shape = operands
-    name = shape.name if isinstance(shape, Name) else ""
-    below = "<mo>×</mo>".join(identifier(side) for side in name.split("×"))
-    written = _one(printer.fit(formula, Level.ATOM))
-    return f"<munder>{written}{_mrow(below)}</munder>"
-
-
-def _applied(printer: MathML, operands: Sequence[Formula]) -> str:
-    what, *arguments = map(printer.text, operands)
-    return _mrow(what, _fenced("(", "<mo>,</mo>".join(arguments), ")"))
-
-
-_SHOWN = {
-    "transpose": _transpose,
-    "hadamard": _hadamard,
-    "matmul": _matmul,
-    "correlation": _correlation,
-    "full": _full,
-    "entries": _entries,
-    "shape": _shape,
-    "applied": _applied,
-}
+def _case(then: str, condition: str) -> str:
+    cell = '<mtd style="text-align: left">'
+    return f"<mtr>{cell}{then}</mtd>{cell}<mrow>{condition}</mrow></mtd></mtr>"

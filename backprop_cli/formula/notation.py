@@ -1,20 +1,37 @@
-"""What all notations share: which parts need brackets, and how the factors of a product meet.
-
-A notation is a `Printer` subclass that says how each node looks once its parts are text. Nothing
-here knows a format, and no format knows another.
+"""From a formula to its layout: what needs brackets, how the factors of a product meet, where a
+line may end. All of precedence is here, once for every notation.
 """
 
 from __future__ import annotations
 
 import unicodedata
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from enum import IntEnum
-from typing import Literal, TypeAlias, assert_never
+from functools import lru_cache
+from typing import assert_never
 
-from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.build import names_in
-from backprop_cli.formula.functions import Function, spelled
+from backprop_cli.formula.functions import FUNCTIONS, spelled
+from backprop_cli.formula.layout import (
+    AT_BRACKET,
+    AT_FACTOR,
+    AT_RELATION,
+    AT_SUM,
+    MINUS,
+    Called,
+    Digits,
+    Fence,
+    Fraction,
+    Grid,
+    Named,
+    Node,
+    Operator,
+    Row,
+    Script,
+    Under,
+    Word,
+    row,
+)
 from backprop_cli.formula.nodes import (
     Call,
     Comparison,
@@ -27,7 +44,6 @@ from backprop_cli.formula.nodes import (
     Power,
     Product,
     Quotient,
-    Relation,
     Shown,
     Sum,
 )
@@ -35,7 +51,7 @@ from backprop_cli.formula.spelling import Derivative, Glyph, Spelling, Symbol, s
 
 
 class Level(IntEnum):
-    """How tightly a node holds together; a part that holds less tightly gets brackets."""
+    """How tightly a formula holds together; a part that holds less tightly gets brackets."""
 
     CONDITIONAL = 0
     COMPARISON = 1
@@ -55,27 +71,23 @@ LEVELS: dict[type, Level] = {
     Product: Level.PRODUCT,
     Quotient: Level.QUOTIENT,
     Power: Level.POWER,
-    Call: Level.ATOM,
-    Name: Level.ATOM,
-    Number: Level.ATOM,
     Matrix: Level.ATOM,
-    Shown: Level.PRODUCT,
 }
 
-Join: TypeAlias = Literal["first", "dot", "beside"]
-Form: TypeAlias = Literal[
-    "transpose", "hadamard", "matmul", "correlation", "full", "entries", "shape", "applied"
-]
 INFIX = ("hadamard", "matmul", "correlation", "full")
 """Forms that stand between their operands."""
 
-
-@dataclass(frozen=True)
-class Factor:
-    """A factor of a product: how it meets the one before it, and its text."""
-
-    join: Join
-    text: str
+HALF = Quotient(Number("1"), Number("2"))
+NEW = Word("new", "mark")
+TRANSPOSED = Word("T", "sign")
+THIN = Operator("thin")
+BESIDE = Operator("beside")
+SLASH = Operator("/")
+COMMA = Operator(",", AT_FACTOR)
+PARTIAL, TWICE = Word("∂", "sign"), Word("∂²", "sign")
+HALF_SIGN = Word("½", "sign")
+LONGEST_RAISED = 3
+"""Digits of an exponent that small letters are written for in a line."""
 
 
 def visible(text: str) -> str:
@@ -90,12 +102,12 @@ def hatted(base: str) -> str:
     return unicodedata.normalize("NFC", base[:1] + "\u0302" + base[1:])
 
 
-def split_number(text: str) -> tuple[str, str]:
-    """Mantissa and exponent of a number's text; no exponent is the empty string."""
+def digits(text: str) -> Digits:
+    """A number's text without its sign, its exponent without needless signs and zeros."""
     mantissa, _, exponent = text.lower().partition("e")
-    if not exponent:
-        return mantissa, ""
-    return mantissa, str(int(exponent)) if len(exponent) < 20 else exponent.lstrip("+")
+    if exponent:
+        exponent = str(int(exponent)) if len(exponent) < 20 else exponent.lstrip("+")
+    return Digits(visible(mantissa), visible(exponent))
 
 
 def whole_exponent(formula: Formula) -> str | None:
@@ -119,70 +131,117 @@ def is_numeric(formula: Formula) -> bool:
     return not names_in(formula)
 
 
-class Printer(ABC):
-    """Writes formulas in one notation. A subclass holds only how each node looks."""
+# --- quantities ----------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=16384)
+def letters(named: Named, stacked: bool) -> Node:
+    """The glyph of a quantity as a layout; `stacked` draws a derivative as a fraction, and the
+    mark of a new value above the letter."""
+    glyph = named.glyph
+    marks: list[Node] = [*[NEW] * (glyph.new and stacked), *[TRANSPOSED] * named.transposed]
+    parts: list[Node] = []
+    match glyph:
+        case Symbol():
+            layer = _layer(glyph)
+            below = _indices(glyph.subscript) if glyph.subscript else None
+            letter = Word(
+                glyph.base, "letter", "hat" if glyph.hat else "tilde" if glyph.tilde else ""
+            )
+            parts = [scripted(letter, below, [*layer, *marks])]
+            if glyph.of is not None:
+                parts += [BESIDE, Fence("of", letters(Named(glyph.of), stacked))]
+        case Derivative(numerator, denominator, again=other):
+            above, below = _differential(numerator, stacked), _differential(denominator, stacked)
+            if other is not None:
+                above = Row((TWICE, *above.parts[1:]))
+                below = _twice(below, None if other == denominator else other, stacked)
+            if stacked:
+                parts = [scripted(Fraction(above, below), None, marks)]
+            else:
+                parts = [*above.parts, SLASH, *below.parts]
+        case _:
+            assert_never(glyph)
+    if glyph.sample is not None:
+        parts.append(Fence("sample", Word(str(glyph.sample), "index")))
+    if glyph.new and not stacked:
+        parts += [THIN, NEW]
+    return row(parts)
+
+
+def scripted(base: Node, below: Node | None, marks: Sequence[Node]) -> Node:
+    """The base with what stands below and above it, if anything does."""
+    above = row([part for mark in marks for part in (THIN, mark)][1:]) if marks else None
+    return base if below is None and above is None else Script(base, below, above)
+
+
+def _layer(glyph: Symbol) -> list[Node]:
+    if not glyph.superscript:
+        return []
+    return [Fence("square" if glyph.fence == "[]" else "layer", _indices(glyph.superscript))]
+
+
+def _indices(text: str) -> Node:
+    """`1,13` as its parts."""
+    parts: list[Node] = []
+    for part in filter(None, text.split(",")):
+        parts += [*([Word(",", "sign")] if parts else []), Word(part, "index")]
+    return row(parts)
+
+
+def _twice(below: Row, other: Glyph | None, stacked: bool) -> Row:
+    """∂w∂v, or ∂w² where it is the same again."""
+    if other is None:
+        partial, written = below.parts
+        return Row((partial, Script(written, None, Word("2", "index"))))
+    between = [THIN] * stacked
+    return Row((*below.parts, *between, *_differential(other, stacked).parts))
+
+
+def _differential(glyph: Glyph, stacked: bool) -> Row:
+    """The numerator or denominator of a derivative."""
+    written = letters(Named(glyph), stacked)
+    if not stacked and (isinstance(glyph, Derivative) or glyph.new):
+        written = Fence("group", written)
+    return Row((PARTIAL, written))
+
+
+# --- formulas ------------------------------------------------------------------------------------
+
+
+class Layout:
+    """Lays formulas out in a line, with fractions over one another, or as they are typed."""
 
     stacked = False  # a fraction is drawn as one: its parts need no brackets
     juxtaposes = True  # 2(a − b), (a)(b): brackets side by side are a product
+    scientific = Level.QUOTIENT  # 1.2×10⁻⁵ is a product
+    matrix_factor = Level.QUOTIENT  # what a factor in a product of matrices must hold together by
 
     def __init__(self, spelling: Spelling | None = None) -> None:
         self.spelling: Spelling = spelling or spell
 
-    # --- how each node looks ---
-
-    @abstractmethod
-    def number(self, mantissa: str, exponent: str) -> str: ...
-    @abstractmethod
-    def name(self, name: str) -> str: ...
-    @abstractmethod
-    def negative(self, operand: str) -> str: ...
-    @abstractmethod
-    def continued(self, minus: bool, term: str) -> str:
-        """A term of a sum after the first, with its sign before it."""
-
-    @abstractmethod
-    def joined(self, factor: Factor, tight: bool) -> str:
-        """A factor with what stands between it and the one before; `tight` inside a sum and
-        where every factor is simple."""
-
-    def row(self, pieces: Sequence[str]) -> str:
-        """Pieces set side by side."""
-        return "".join(pieces)
-
-    @abstractmethod
-    def quotient(self, numerator: str, denominator: str) -> str: ...
-    @abstractmethod
-    def power(self, base: str, exponent: Formula) -> str: ...
-    @abstractmethod
-    def call(self, function: Function, arguments: Sequence[Formula]) -> str: ...
-    @abstractmethod
-    def comparison(self, left: str, relation: Relation, right: str) -> str: ...
-    @abstractmethod
-    def conditional(self, branches: Sequence[tuple[str, str]], otherwise: str) -> str:
-        """Branches are (value, condition) in order; notations with `stacked` get them all."""
-
-    @abstractmethod
-    def matrix(self, rows: Sequence[Sequence[str]]) -> str: ...
-    @abstractmethod
-    def shown(self, form: Form, operands: Sequence[Formula]) -> str: ...
-    @abstractmethod
-    def brackets(self, text: str) -> str: ...
-    @abstractmethod
-    def indicator(self, comparison: str) -> str:
-        """A comparison used as the number 1 or 0: `[z > w]`."""
+    def name(self, name: str) -> Node:
+        return Named(self.spelling(name))
 
     # --- what stands in brackets ---
 
     def level(self, formula: Formula) -> Level:
-        if isinstance(formula, Number) and formula.text.startswith("-"):
-            return Level.NEGATIVE
-        if isinstance(formula, Shown):
-            return Level.PRODUCT if formula.form in INFIX else Level.ATOM
-        if isinstance(formula, Name):
-            return self.name_level(formula.name)
-        if self.stacked and isinstance(formula, Conditional):
-            return Level.ATOM
-        return LEVELS[type(formula)]
+        kind = type(formula)
+        if (level := LEVELS.get(kind)) is not None:
+            return level
+        match formula:
+            case Name(name):
+                return self.name_level(name)
+            case Number(text):
+                if text.startswith("-"):
+                    return Level.NEGATIVE
+                return self.scientific if "e" in text.lower() else Level.ATOM
+            case Call():
+                return self.call_level(formula)
+            case Shown(form):
+                return Level.PRODUCT if form in INFIX else Level.ATOM
+            case _:
+                return Level.ATOM
 
     def name_level(self, name: str) -> Level:
         """A derivative written in a line (∂L/∂w) is a quotient, any other name is whole."""
@@ -191,103 +250,95 @@ class Printer(ABC):
             return Level.POWER if self.stacked else Level.QUOTIENT
         return Level.POWER if glyph.new else Level.ATOM
 
-    def fit(self, formula: Formula, least: Level) -> str:
-        """The text of a part, in brackets unless it holds together at least this tightly."""
+    def call_level(self, call: Call) -> Level:
+        return Level.ATOM
+
+    def fit(self, formula: Formula, least: Level) -> Node:
+        """A part, in brackets unless it holds together at least this tightly."""
+        node = self.node(formula)
         if isinstance(formula, Comparison):
-            return self.indicator(self.text(formula))
-        text = self.text(formula)
-        return text if self.level(formula) >= least else self.brackets(text)
+            return Fence("indicator", node)
+        return node if self.level(formula) >= least else Fence("group", node)
 
-    # --- the one walk over a tree ---
+    # --- the one walk over a formula ---
 
-    def text(self, formula: Formula, inside_sum: bool = False) -> str:
+    def node(self, formula: Formula, inside_sum: bool = False) -> Node:
+        """The layout of a formula; in a term of a sum the factors of a product stand closer."""
         match formula:
-            case Number(text):
-                mantissa, exponent = split_number(text.lstrip("+-"))
-                written = self.number(visible(mantissa), visible(exponent))
-                return self.negative(written) if text.startswith("-") else written
             case Name(name):
                 return self.name(name)
+            case Number(text):
+                written = digits(text.lstrip("+-"))
+                return Row((MINUS, written)) if text.startswith("-") else written
             case Negative(Product(factors)):
-                return self.negative(self.row(self._factors(factors, inside_sum)))
+                return Row((MINUS, *self._factors(factors, inside_sum)))
             case Negative(operand):
-                return self.negative(self._term(operand))
-            case Sum(terms):
-                return self.row(self._terms(terms))
+                return Row((MINUS, self._term(operand)))
             case Product(factors):
-                return self.row(self._factors(factors, inside_sum))
+                return Row(tuple(self._factors(factors, inside_sum)))
+            case Sum(terms):
+                return Row(tuple(self._terms(terms)))
             case Quotient(numerator, denominator):
-                return self._quotient(numerator, denominator)
+                return self.quotient(numerator, denominator)
             case Power(base, exponent):
-                return self.power(self.power_base(base), exponent)
-            case Call(function, arguments):
-                return self.call(spelled(function), arguments)
+                return Script(self.power_base(base), None, self.exponent(exponent))
+            case Call():
+                return self.call(formula)
             case Comparison(left, relation, right):
-                return self.comparison(
-                    self.fit(left, Level.SUM), relation, self.fit(right, Level.SUM)
-                )
-            case Conditional(condition, then, otherwise):
-                return self._conditional(condition, then, otherwise)
+                sign = Operator(relation, AT_RELATION)
+                return Row((self.fit(left, Level.SUM), sign, self.fit(right, Level.SUM)))
+            case Conditional():
+                return self.conditional(formula)
             case Matrix(rows):
-                return self.matrix([[self.text(entry) for entry in row] for row in rows])
-            case Shown(form, operands):
-                return self.shown(form, operands)
+                return Grid("matrix", tuple(tuple(map(self.node, entries)) for entries in rows))
+            case Shown():
+                return self.shown(formula)
             case _:
                 assert_never(formula)
 
-    def pieces(self, formula: Formula) -> list[str]:
-        """The formula cut where a line may be broken: before each further term of a sum, each
-        further factor of a product. Set side by side the pieces are the whole formula."""
-        match formula:
-            case Sum(terms):
-                return self._terms(terms)
-            case Product(factors):
-                return self._factors(factors, inside_sum=False)
-            case Negative(Product(factors)):
-                first, *rest = self._factors(factors, inside_sum=False)
-                return [self.negative(first), *rest]
-            case _:
-                return [self.text(formula)]
-
-    def _terms(self, terms: Sequence[Formula]) -> list[str]:
+    def _terms(self, terms: Sequence[Formula]) -> list[Node]:
         first, *rest = terms
         negative = self.level(first) is Level.NEGATIVE
-        written = [self.text(first, inside_sum=True) if negative else self._term(first)]
+        parts = [self.node(first, inside_sum=True) if negative else self._term(first)]
         for term in rest:
             if isinstance(term, Negative):
-                written.append(self.continued(True, self._term(term.operand)))
+                parts += [Operator("−", AT_SUM), self._term(term.operand)]
             else:
                 # A number may carry its own sign: 0.3 + (−0.2).
-                written.append(self.continued(False, self._term(term)))
-        return written
+                parts += [Operator("+", AT_SUM), self._term(term)]
+        return parts
 
-    def _term(self, formula: Formula) -> str:
+    def _term(self, formula: Formula) -> Node:
         """A term after a sign."""
         if isinstance(formula, Product):
-            return self.text(formula, inside_sum=True)
+            return self.node(formula, inside_sum=True)
         return self.fit(formula, Level.PRODUCT)
 
-    def _factors(self, factors: Sequence[Formula], inside_sum: bool) -> list[str]:
+    def _factors(self, factors: Sequence[Formula], inside_sum: bool) -> list[Node]:
         opens = [opens_with_bracket(factor) for factor in factors]
-        simple = not any(opens) and not any(map(self._stands_apart, factors))
+        some_open = any(opens)
+        tight = inside_sum or not (some_open or any(map(self._stands_apart, factors)))
         # (0.734 − 1)(0.734)(0.901): a product of numbers with brackets in it has them throughout.
-        all_brackets = self.juxtaposes and any(opens) and all(map(is_numeric, factors))
-        written: list[str] = []
+        all_brackets = self.juxtaposes and some_open and all(map(is_numeric, factors))
+        parts: list[Node] = []
         for index, factor in enumerate(factors):
-            text = self.fit(factor, self._least(factor, index))
-            join: Join = "dot"
+            node = self.fit(factor, self._least(factor, index))
             if index == 0:
-                join = "first"
-            elif all_brackets and isinstance(factor, Number | Negative | Quotient | Sum):
-                join = "beside"
+                parts.append(node)
+                continue
+            beside = False
+            if all_brackets and isinstance(factor, Number | Negative | Quotient | Sum):
+                beside = True
                 if self.level(factor) > Level.QUOTIENT:
-                    text = self.brackets(text)
-            elif (
-                opens[index] and self.juxtaposes and self._stands_before_bracket(factors[index - 1])
-            ):
-                join = "beside"
-            written.append(self.joined(Factor(join, text), tight=simple or inside_sum))
-        return written
+                    node = Fence("group", node)
+            elif opens[index] and self.juxtaposes:
+                beside = self._stands_before_bracket(factors[index - 1])
+            if beside:
+                cost = AT_FACTOR if closes(parts[-1]) else AT_BRACKET
+                parts += [Operator("beside", cost), node]
+            else:
+                parts += [Operator("·", AT_FACTOR, tight), node]
+        return parts
 
     def _least(self, factor: Formula, index: int) -> Level:
         """What a factor must hold together by: a quotient needs brackets unless it comes first."""
@@ -313,35 +364,180 @@ class Printer(ABC):
             isinstance(factor, Quotient) and (self.stacked or self.level(factor) >= Level.POWER)
         )
 
-    def _quotient(self, numerator: Formula, denominator: Formula) -> str:
-        if self.stacked:
-            return self.quotient(self.text(numerator), self.text(denominator))
+    def quotient(self, numerator: Formula, denominator: Formula) -> Node:
         if isinstance(numerator, Product):
-            above = self.text(numerator, inside_sum=True)
+            above = self.node(numerator, inside_sum=True)
         else:
             above = self.fit(numerator, self._numerator_level(numerator))
-        return self.quotient(above, self.fit(denominator, Level.POWER))
+        return Row((above, SLASH, self.fit(denominator, Level.POWER)))
 
     def _numerator_level(self, numerator: Formula) -> Level:
-        return Level.POWER if isinstance(numerator, Name) else Level.PRODUCT
+        # A product of matrices is taken for one of its factors where only that seems divided.
+        return Level.POWER if isinstance(numerator, Name | Shown) else Level.PRODUCT
 
-    def power_base(self, base: Formula) -> str:
+    def power_base(self, base: Formula) -> Node:
+        if isinstance(base, Name) and has_superscript(self.spelling(base.name)):
+            return Fence("group", self.node(base))
         return self.fit(base, Level.ATOM)
 
-    def _conditional(self, condition: Comparison, then: Formula, otherwise: Formula) -> str:
-        branches = [(self.fit(then, Level.SUM), self.text(condition))]
-        while self.stacked and isinstance(otherwise, Conditional):
-            branches.append((self.fit(otherwise.then, Level.SUM), self.text(otherwise.condition)))
+    def exponent(self, exponent: Formula) -> Node:
+        raised = whole_exponent(exponent)
+        if raised is not None and len(raised) <= LONGEST_RAISED:
+            return Word(raised, "index")
+        return self.fit(exponent, Level.ATOM)
+
+    def arguments(self, call: Call) -> Node:
+        if call.function in FUNCTIONS:
+            return listed([self.fit(argument, Level.CONDITIONAL) for argument in call.arguments])
+        return listed(list(map(self.node, call.arguments)))  # some have names: `padding = 1`
+
+    def call(self, call: Call) -> Node:
+        function = spelled(call.function)
+        if function.constant:
+            return Called(function)
+        return Row((Called(function), Fence("call", self.arguments(call))))
+
+    def conditional(self, formula: Conditional) -> Node:
+        return Row(
+            (
+                self.fit(formula.then, Level.SUM),
+                Operator("if", AT_RELATION),
+                self.node(formula.condition),
+                Operator("else", AT_RELATION),
+                self.fit(formula.otherwise, Level.CONDITIONAL),
+            )
+        )
+
+    def shown(self, formula: Shown) -> Node:
+        match formula:
+            case Shown("hadamard" | "matmul" | "correlation" | "full" as sign, operands):
+                parts: list[Node] = []
+                for operand in operands:
+                    scaled = sign == "hadamard" and isinstance(operand, Product)
+                    least = min(self.matrix_factor, Level.PRODUCT if scaled else Level.ATOM)
+                    part = self.fit(operand, least)
+                    parts += [Operator(sign, AT_FACTOR), part] if parts else [part]
+                return row(parts)
+            case Shown("transpose", (operand,)):
+                return self.transposed(operand)
+            case Shown("shape", (what, *sides)):
+                written = [side.name if isinstance(side, Name) else "" for side in sides]
+                base = self.node(what) if isinstance(what, Name) else self.fit(what, Level.ATOM)
+                return Under(base, tuple(written))
+            case Shown("entries", (what, *places)):
+                inside = Fence("entries", listed(list(map(self.node, places))))
+                return Row((self.fit(what, Level.ATOM), BESIDE, inside))
+            case Shown("applied", (what, *arguments)):
+                inside = Fence("group", listed(list(map(self.node, arguments))))
+                return Row((self.node(what), BESIDE, inside))
+            case _:
+                raise ValueError(f"no such notation: {formula.form}")
+
+    def transposed(self, operand: Formula) -> Node:
+        return Script(self.fit(operand, Level.ATOM), None, TRANSPOSED)
+
+
+def closes(node: Node) -> bool:
+    """Whether it ends with a bracket."""
+    return isinstance(node, Fence) or (isinstance(node, Row) and closes(node.parts[-1]))
+
+
+def listed(nodes: Sequence[Node]) -> Node:
+    """Nodes with commas between them."""
+    return row([part for node in nodes for part in (COMMA, node)][1:]) if nodes else Row(())
+
+
+class InLine(Layout):
+    """On one line, in mathematical signs."""
+
+    def level(self, formula: Formula) -> Level:
+        if isinstance(formula, Quotient) and formula == HALF:
+            return Level.POWER
+        return super().level(formula)
+
+    def quotient(self, numerator: Formula, denominator: Formula) -> Node:
+        if numerator == HALF.numerator and denominator == HALF.denominator:
+            return HALF_SIGN
+        return super().quotient(numerator, denominator)
+
+    def call_level(self, call: Call) -> Level:
+        return Level.POWER if call.function == "sqrt" else Level.ATOM
+
+    def call(self, call: Call) -> Node:
+        if call.function == "abs":
+            return Fence("abs", self.arguments(call))
+        if call.function == "sqrt":
+            (argument,) = call.arguments
+            short = isinstance(argument, Number | Name) and self.level(argument) >= Level.ATOM
+            inside = self.node(argument)
+            return Row((Called(spelled("sqrt")), inside if short else Fence("group", inside)))
+        return super().call(call)
+
+
+class Stacked(Layout):
+    """As in print: fractions over one another, roots under a bar, cases one below the other."""
+
+    stacked = True
+
+    def level(self, formula: Formula) -> Level:
+        return Level.ATOM if isinstance(formula, Conditional) else super().level(formula)
+
+    def call_level(self, call: Call) -> Level:
+        return Level.POWER if call.function == "exp" else Level.ATOM
+
+    def quotient(self, numerator: Formula, denominator: Formula) -> Node:
+        return Fraction(self.node(numerator), self.node(denominator))
+
+    def exponent(self, exponent: Formula) -> Node:
+        return self.node(exponent)
+
+    def call(self, call: Call) -> Node:
+        match call:
+            case Call("exp", (argument,)):
+                return Script(Word("e", "letter"), None, self.node(argument))
+            case Call("sqrt", (argument,)):
+                return Fence("root", self.node(argument))
+            case Call("abs"):
+                return Fence("abs", self.arguments(call))
+            case _:
+                return super().call(call)
+
+    def conditional(self, formula: Conditional) -> Node:
+        rows: list[tuple[Node, ...]] = []
+        otherwise: Formula = formula
+        while isinstance(otherwise, Conditional):
+            condition = self.node(otherwise.condition)
+            rows.append((self.fit(otherwise.then, Level.SUM), condition))
             otherwise = otherwise.otherwise
-        return self.conditional(branches, self.fit(otherwise, Level.CONDITIONAL))
+        rows.append((self.fit(otherwise, Level.CONDITIONAL),))
+        return Grid("cases", tuple(rows))
 
-    def arguments(self, arguments: Sequence[Formula]) -> list[str]:
-        def written(argument: Formula) -> str:
-            if isinstance(argument, Comparison) and argument.relation == "==":
-                return self.text(argument)  # an option by its name: padding = 1
-            return self.fit(argument, Level.CONDITIONAL)
+    def transposed(self, operand: Formula) -> Node:
+        if isinstance(operand, Name):
+            glyph = self.spelling(operand.name)
+            if isinstance(glyph, Symbol):
+                return Named(glyph, transposed=True)
+        return super().transposed(operand)
 
-        return [written(argument) for argument in arguments]
+
+class Typed(Layout):
+    """As a person types it and `parse` reads it back: names are plain, powers have a `^`."""
+
+    juxtaposes = False
+    scientific = Level.ATOM
+    matrix_factor = Level.POWER
+
+    def name(self, name: str) -> Node:
+        return Word(name, "typed")
+
+    def name_level(self, name: str) -> Level:
+        return Level.QUOTIENT if "/" in name else Level.ATOM
+
+    def power_base(self, base: Formula) -> Node:
+        return self.fit(base, Level.ATOM)
+
+    def exponent(self, exponent: Formula) -> Node:
+        return self.fit(exponent, Level.ATOM)
 
 
 def has_superscript(glyph: Glyph) -> bool:

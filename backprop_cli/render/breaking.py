@@ -1,105 +1,208 @@
 """Where a line may end: after a word, and in a formula before an operator.
 
-Text is cut into `Atom`s. A break before an atom costs `penalty`: nothing between words, more
-before a sum's sign, more again before a factor, and more the deeper it stands in brackets, so
-that a formula is broken where a person would break it.
+Words and formulas become `Atom`s, which are never broken. A break before an atom costs `penalty`:
+nothing between words, more before a sum's sign, more again before a factor, and more the deeper it
+stands in brackets, so that a formula is broken where a person would break it.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
+from typing import NamedTuple, TypeAlias
 
 from rich.cells import cell_len
 
-from backprop_cli.dataclass import dataclass
+from backprop_cli.formula import plain, unicode
+from backprop_cli.formula.layout import (
+    AT_FACTOR,
+    AT_RELATION,
+    NEVER,
+    Called,
+    Digits,
+    Fence,
+    Grid,
+    Named,
+    Node,
+    Operator,
+    Row,
+    Script,
+    Under,
+    Word,
+)
 from backprop_cli.render.escape import no_command
 
 BETWEEN_WORDS = 0.0
-BEFORE_RELATION = 0.5
-BEFORE_SUM = 1.5
-BEFORE_FACTOR = 3.0
+BEFORE_RELATION = AT_RELATION
+BEFORE_FACTOR = AT_FACTOR
 DEEPER = 6.0
 WITHIN_BRACKETS = 16.0  # the worst break a table cell may have: two brackets deep
 SHORT = 10
 """Brackets with no more than this in them, as (1 − ŷ), are rather kept on one line."""
 WITHIN_SHORT = 5.0
-NEVER = 1000.0  # only a hard limit forces a break here
 EMPTY_LINE = 10.0  # what it costs to leave a whole line unused
 
+Span: TypeAlias = tuple[str, str]
+"""Text and the name of its style."""
 
-@dataclass(frozen=True)
-class Atom:
+
+@lru_cache(maxsize=65536)
+def cells(text: str) -> int:
+    """How many cells of a terminal the text takes."""
+    return len(text) if text.isascii() else cell_len(text)
+
+
+class Atom(NamedTuple):
     """Something that is never broken, and what it costs to begin a line with it."""
 
     text: str
     style: str = ""
     penalty: float = BETWEEN_WORDS
     space: bool = False  # a blank stands before it, unless it begins a line
+    spans: tuple[Span, ...] = ()  # the text in pieces with styles of their own
 
     @property
     def width(self) -> int:
         """Cells in the terminal."""
-        return _cells(self.text)
+        return cells(self.text)
 
 
-@lru_cache(maxsize=65536)
-def _cells(text: str) -> int:
-    return len(text) if text.isascii() else cell_len(text)
+class Notation(NamedTuple):
+    """How a formula is written in a line of a terminal."""
+
+    spell: Callable[[Node], str]
+    sign: Callable[[Operator], str]
+    ends: Callable[[str], tuple[str, str]]  # of brackets
+    mark: Callable[[Node], str | None]  # what is raised; None where it stands behind `^`
+    beneath: Callable[[Sequence[str]], str]  # the shape of a matrix
 
 
-_FORMULA_BREAK = re.compile(
-    r"(?P<relation> (?=[=≈→←<>≤≥≠!~]|->|if |else |and ))"
-    r"|(?P<sum> (?=[+−-] ))"
-    r"|(?P<factor> ?(?=[·⊙⋅*×] ?(?![*]))(?!×10))"
-    r"|(?P<beside>(?<=[)\]])(?=[(\[]))"
-    r"|(?P<comma>(?<=[,;]) )"
-    r"|(?P<open>[(\[{⁅])|(?P<close>[)\]}⁆])"
-)
-_COST = {
-    "relation": BEFORE_RELATION,
-    "sum": BEFORE_SUM,
-    "factor": BEFORE_FACTOR,
-    "beside": BEFORE_FACTOR,
-    "comma": BEFORE_FACTOR,
-}
+UNICODE = Notation(unicode.spell, unicode.sign, unicode.ends, unicode.mark, unicode.beneath)
+PLAIN = Notation(plain.spell, plain.sign, plain.ends, plain.mark, plain.beneath)
 
 
-def formula_atoms(written: str, style: str = "") -> list[Atom]:
-    """A written formula, breakable before its operators; the first atom never begins a line."""
-    if _FORMULA_BREAK.search(written) is None:  # most are a name or a number
-        return [Atom(written, style, NEVER)]
-    cuts: list[tuple[int, int, str, int]] = []  # where, where it goes on, what it is, which bracket
-    brackets = [0]  # the brackets that are open, each with a number of its own
-    depths, with_sum, short = [0], set(), set()
-    opened = [0]
-    begin = 0
-    for found in _FORMULA_BREAK.finditer(written):
-        kind = found.lastgroup or ""
-        if kind == "open":
-            brackets.append(len(depths))
-            depths.append(len(brackets) - 1)
-            opened.append(found.end())
-        elif kind == "close":
-            if len(brackets) > 1 and found.start() - opened[last := brackets.pop()] <= SHORT:
-                short.add(last)
-        elif found.start() > begin and written[found.start() - 1] != "*":
-            cuts.append((found.start(), found.end(), kind, brackets[-1]))
-            begin = found.end()
-            if kind == "sum":
-                with_sum.add(brackets[-1])
-    atoms: list[Atom] = []
-    begin, penalty, space = 0, NEVER, False
-    for end, after, kind, bracket in cuts:
-        atoms.append(Atom(written[begin:end], style, penalty, space))
+class _Breaker:
+    """Walks the layout of a formula and cuts it before its operators."""
+
+    def __init__(self, notation: Notation, style: str, styled: bool) -> None:
+        self.notation = notation
+        self.style = style
+        self.styled = styled
+        self.atoms: list[Atom] = []
+        self.text: list[str] = []
+        self.spans: list[Span] = []
+        self.penalty, self.space = NEVER, False
+        self.length = 0
+        self.here: list[int] = []  # the breaks inside the innermost brackets
+
+    def put(self, text: str, style: str) -> None:
+        self.text.append(text)
+        self.length += len(text)
+        if self.styled:
+            self.spans.append((text, style))
+
+    def cut(self, penalty: float, space: bool) -> None:
+        """A line may begin with what comes next."""
+        self.atoms.append(self._atom())
+        self.here.append(len(self.atoms))
+        self.text, self.spans = [], []
+        self.penalty, self.space = penalty, space
+        self.length += space
+
+    def _atom(self) -> Atom:
+        spans = tuple(self.spans) if self.styled else ()
+        return Atom("".join(self.text), self.style, self.penalty, self.space, spans)
+
+    def walk(self, node: Node, depth: int, in_sum: bool) -> None:
+        match node:
+            case Row(parts):
+                in_sum = in_sum or any(type(p) is Operator and p.sign in "+−" for p in parts)
+                for part in parts:
+                    if isinstance(part, Operator):
+                        self.operator(part, depth, in_sum)
+                    else:
+                        self.walk(part, depth, in_sum)
+            case Fence(kind, inside):
+                left, right = self.notation.ends(kind)
+                self.put(left, "operator")
+                outside, self.here = self.here, []
+                before = self.length
+                self.walk(inside, depth + 1, False)
+                if self.here and self.length - before <= SHORT:
+                    for place in self.here:
+                        if place < len(self.atoms):
+                            atom = self.atoms[place]
+                            self.atoms[place] = atom._replace(penalty=atom.penalty + WITHIN_SHORT)
+                        else:
+                            self.penalty += WITHIN_SHORT
+                self.here = outside
+                self.put(right, "operator")
+            case Script(base, below, above) if below is None and above is not None:
+                self.walk(base, depth, in_sum)
+                if (mark := self.notation.mark(above)) is not None:
+                    self.put(mark, "number")
+                else:
+                    self.put("^", "operator")
+                    self.walk(above, depth, in_sum)
+            case Under(base, sides):
+                self.walk(base, depth, in_sum)
+                self.put(self.notation.beneath(sides), "label")
+            case Grid(_, rows):
+                self.grid(rows, depth + 1)
+            case Operator():
+                self.operator(node, depth, in_sum)
+            case _:
+                self.put(self.notation.spell(node), STYLES.get(type(node), ""))
+
+    def operator(self, operator: Operator, depth: int, in_sum: bool) -> None:
+        sign = self.notation.sign(operator)
+        if operator.cost >= NEVER:
+            self.put(sign, "operator")
+            return
+        cost = operator.cost + DEEPER * depth
+        if operator.sign in (",", "column"):  # it stands at the end of a line
+            self.put(sign[:-1], "operator")
+            self.cut(cost, True)
+            return
         # A factor of a term stands deeper than the sum it is in.
-        inside_term = kind in ("factor", "beside") and bracket in with_sum
-        penalty = _COST[kind] + DEEPER * (depths[bracket] + inside_term)
-        penalty += WITHIN_SHORT * (bracket in short)
-        begin, space = after, after > end
-    atoms.append(Atom(written[begin:], style, penalty, space))
-    return atoms
+        if in_sum and operator.cost == AT_FACTOR:
+            cost += DEEPER
+        bare = sign.lstrip()
+        self.cut(cost, len(bare) < len(sign))
+        if bare:
+            self.put(bare, "operator")
+
+    def grid(self, rows: Sequence[Sequence[Node]], depth: int) -> None:
+        """A matrix in one line; it may be broken between its rows."""
+        self.put("[", "operator")
+        cost = AT_FACTOR + DEEPER * depth
+        between = Operator("column", cost + DEEPER)
+        for level, entries in enumerate(rows):
+            if level:
+                self.put(";", "operator")
+                self.cut(cost, True)
+            for place, entry in enumerate(entries):
+                if place:
+                    self.operator(between, 0, False)
+                self.walk(entry, depth, False)
+        self.put("]", "operator")
+
+
+STYLES: dict[type, str] = {Digits: "number", Named: "name", Word: "name", Called: "function"}
+
+
+def formula_atoms(
+    node: Node, notation: Notation, style: str = "", styled: bool = False
+) -> list[Atom]:
+    """A formula, breakable before its operators; the first atom never begins a line."""
+    if not isinstance(node, Row | Fence | Script | Under | Grid):  # most are a name or a number
+        written = notation.spell(node)
+        spans = ((written, STYLES.get(type(node), "")),) if styled else ()
+        return [Atom(written, style, NEVER, False, spans)]
+    breaker = _Breaker(notation, style, styled)
+    breaker.walk(node, 0, False)
+    breaker.atoms.append(breaker._atom())
+    return breaker.atoms
 
 
 def word_atoms(text: str, style: str = "") -> list[Atom]:
@@ -108,38 +211,35 @@ def word_atoms(text: str, style: str = "") -> list[Atom]:
     if not words:
         return []
     first_space = text[0].isspace()
-    return [
-        Atom(
-            word,
-            style,
-            BETWEEN_WORDS if place or first_space else NEVER,
-            bool(place) or first_space,
-        )
-        for place, word in enumerate(words)
-    ]
+    first = Atom(words[0], style, BETWEEN_WORDS if first_space else NEVER, first_space)
+    return [first, *(Atom(word, style, BETWEEN_WORDS, True) for word in words[1:])]
 
 
 def fill(atoms: Sequence[Atom], first: int, later: int) -> list[list[Atom]]:
     """Atoms in lines of at most `first` cells, then `later`; nothing is ever clipped."""
+    if width_of(atoms) <= first and (len(atoms) == 1 or first <= later):
+        return [list(atoms)]
     pending = list(_short_enough(atoms, max(1, min(first, later))))
     lines: list[list[Atom]] = []
-    while pending:
+    begin = 0
+    while begin < len(pending):
         width = first if not lines else later
         used = 0
-        best, best_cost = 0, float("inf")
-        fits = 0
-        for place, atom in enumerate(pending):
-            used += atom.width + (atom.space and place > 0)
-            if used > width and place:
+        best, best_cost = begin, float("inf")
+        fits = begin
+        for place in range(begin, len(pending)):
+            atom = pending[place]
+            used += atom.width + (atom.space and place > begin)
+            if used > width and place > begin:
                 break
             fits = place + 1
             if fits < len(pending):
                 cost = pending[fits].penalty + EMPTY_LINE * (width - used) / max(width, 1)
                 if cost <= best_cost:
                     best, best_cost = fits, cost
-        taken = fits if fits == len(pending) else best
-        lines.append(pending[:taken])
-        pending = pending[taken:]
+        end = fits if fits == len(pending) else best
+        lines.append(pending[begin:end])
+        begin = end
     return lines or [[]]
 
 
@@ -159,21 +259,23 @@ def _cut(text: str, width: int) -> list[str]:
     pieces = [""]
     used = 0
     for character in text:
-        cells = cell_len(character)
-        if used + cells > width and pieces[-1]:
+        taken = cell_len(character)
+        if used + taken > width and pieces[-1]:
             pieces.append("")
             used = 0
         pieces[-1] += character
-        used += cells
+        used += taken
     # A piece of a longer word may begin like a command of a build log.
     return [piece if not piece.startswith(("::", "##[")) else "." + piece[1:] for piece in pieces]
 
 
 def width_of(atoms: Sequence[Atom]) -> int:
     """Cells of the atoms on one line."""
-    used = 0
-    for place, atom in enumerate(atoms):
-        used += atom.width + (atom.space and place > 0)
+    if not atoms:
+        return 0
+    used = -atoms[0].space
+    for atom in atoms:
+        used += cells(atom.text) + atom.space
     return used
 
 
@@ -181,10 +283,10 @@ def longest(atoms: Sequence[Atom], limit: float = BEFORE_FACTOR) -> int:
     """The narrowest width at which no break is worse than `limit`."""
     widest = run = 0
     for atom in atoms:
-        cells = atom.width
+        taken = atom.width
         if atom.penalty > limit:
-            run += cells + (atom.space and run > 0)
+            run += taken + (atom.space and run > 0)
         else:
-            run = cells
+            run = taken
         widest = max(widest, run)
     return widest

@@ -7,14 +7,14 @@ then escapes its own syntax on top of it.
 
 from __future__ import annotations
 
-import re
 import unicodedata
+from itertools import groupby
 
 # Letters that are printable by name but leave no mark: fillers, the grapheme joiner, soft marks.
 _BLANK_LETTERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0")
 # Persian and several Indian scripts are not written without these two, and neither acts alone.
 _JOINERS = frozenset("\u200c\u200d")
-_LINE_ENDS = re.compile(r"[\t\n\v\f\r\x85]+")
+_LINE_ENDS = frozenset("\t\n\v\f\r\x85")
 
 
 def visible(text: str) -> str:
@@ -23,10 +23,12 @@ def visible(text: str) -> str:
     That takes in bidirectional overrides, private use and lone surrogates. Line breaks and tabs
     are blanks: a renderer decides where lines end.
     """
-    text = _LINE_ENDS.sub(" ", text)
     if text.isprintable() and _BLANK_LETTERS.isdisjoint(text):
         return text
-    return "".join(map(_visible_character, text))
+    written = ""
+    for ends_line, run in groupby(text, _LINE_ENDS.__contains__):
+        written += " " if ends_line else "".join(map(_visible_character, run))
+    return written
 
 
 def _visible_character(character: str) -> str:
@@ -62,18 +64,23 @@ _ASCII = {
     "Λ": "Lambda", "Φ": "Phi", "Ψ": "Psi", "Π": "Pi", "Ξ": "Xi", "ß": "ss", "│": "|", "─": "-",
     "✓": "ok", "✔": "ok", "✗": "x", "•": "*", "∈": "in", "ŷ": "yhat",
 }  # fmt: skip
-_SCIENTIFIC = re.compile("×10([⁻⁰¹²³⁴-⁹]+)")
-_RAISED = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
-_POWER = re.compile("(?<!\\^)(?<![⁰¹²³⁴-⁹⁽⁻])[⁻⁰¹²³⁴-⁹]+(?!⁾)")
+_RAISED = dict(zip("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789", strict=True))
 
 
 def ascii_only(text: str) -> str:
     """The text in ASCII: known signs by their usual stand-ins, accents dropped, the rest escaped."""
     if text.isascii():
         return text
-    text = _SCIENTIFIC.sub(lambda found: "e" + found[1].translate(_RAISED), text)
-    text = _POWER.sub(lambda found: "^" + found[0].translate(_RAISED), text)
-    return "".join(_ascii_character(character) for character in text)
+    written = ""
+    for raised, run in groupby(text, _RAISED.__contains__):
+        if not raised:
+            written += "".join(map(_ascii_character, run))
+        elif written.endswith("x10"):
+            written = written.removesuffix("x10") + "e" + "".join(map(_RAISED.__getitem__, run))
+        else:
+            mark = "" if written.endswith(("^(", "^")) else "^"
+            written += mark + "".join(map(_RAISED.__getitem__, run))
+    return written
 
 
 def _ascii_character(character: str) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from html import escape as escape_html
-from itertools import pairwise
 from typing import assert_never
 
 from backprop_cli.formula import mathml
 from backprop_cli.formula.nodes import Formula
+from backprop_cli.formula.notation import Stacked
 from backprop_cli.formula.spelling import Spelling
 from backprop_cli.render import svg
 from backprop_cli.render.escape import visible
@@ -17,10 +16,10 @@ from backprop_cli.render.reading import (
     CALLOUT_WORD,
     KEPT_TOGETHER,
     Answers,
+    aligned,
     at_point,
     grouped,
     is_display,
-    numeral,
     titled_blocks,
 )
 from backprop_cli.render.wide import IN_LINE, narrow_cell, narrowed
@@ -39,6 +38,7 @@ from backprop_cli.worksheet.document import (
     Line,
     Listing,
     Math,
+    Numeral,
     Paragraph,
     Relation,
     Table,
@@ -176,79 +176,28 @@ def _inline(line: Line, spelling: Spelling) -> Iterator[str]:
                 yield f"<{tag}>{escape(text)}</{tag}>" if tag else escape(text)
             case Math(formula):
                 yield formula_pieces(formula, spelling)
+            case Numeral():
+                yield escape("≈ ") if part.rounded else ""
+                yield formula_pieces(part.formula, spelling)
             case Relation(left, sign, right):
-                begin = mathml.row(left, spelling)
-                first, *rest = breakable(right, spelling)
-                if not rest and _letters(begin + first) <= LONG:
-                    mark = f'<mo form="infix">{escape(sign)}</mo>'
-                    yield mathml.math(f"<mrow>{begin}{mark}{first}</mrow>")
-                    continue
-                yield formula_pieces(left, spelling)
-                # The sign goes with what follows it: a line never begins with a bare number.
-                yield mathml.math(f'<mrow><mo form="infix">{escape(sign)}</mo>{first}</mrow>')
-                yield "".join(map(mathml.math, rest))
+                layout = Stacked(spelling)
+                begin, end = layout.node(left), layout.node(right)
+                mark = mathml.relation(sign)
+                if mathml.length(begin) + mathml.length(end) <= mathml.LONG:
+                    yield mathml.element((mathml.inside_of(begin), mark, mathml.inside_of(end)))
+                else:  # a line never begins with a bare number: the sign goes with it
+                    yield mathml.broken(begin) + mathml.broken(end, mark)
             case _:
                 assert_never(part)
 
 
 def formula_pieces(formula: Formula, spelling: Spelling) -> str:
     """The formula as a row of `math` elements, between which a browser may break the line."""
-    return "".join(map(mathml.math, breakable(formula, spelling)))
-
-
-def breakable(formula: Formula, spelling: Spelling) -> list[str]:
-    """The formula cut before its outermost operators, and inside of what is still too long."""
-    pieces = []
-    for piece in mathml.pieces(formula, spelling):
-        pieces.extend(opened(piece) if _letters(piece) > LONG else [piece])
-    return pieces
-
-
-LONG = 24  # letters, digits and signs of a piece that stays whole even on a phone
-_TAG = re.compile(r"<(/?)([a-z]+)([^>]*)>")
-_OPERATORS = frozenset("+−·⊙")
-
-
-def _letters(row: str) -> int:
-    return len(_TAG.sub("", row))
-
-
-def opened(row: str) -> list[str]:
-    """A long row cut before the operators inside its brackets too, the brackets kept small.
-
-    Only `mrow` elements are cut: a fraction or a root stays whole.
-    """
-    cuts: list[int] = []
-    open_tags: list[str] = []
-    for tag in _TAG.finditer(row):
-        if tag[1]:
-            open_tags.pop()
-            continue
-        if tag[2] == "mo" and set(open_tags) <= {"mrow"}:
-            sign = row[tag.end() : row.index("<", tag.end())]
-            infix = sign == "·" or sign == "⊙" or 'form="infix"' in tag[3]
-            if sign in _OPERATORS and infix:
-                cuts.append(tag.start())
-        open_tags.append(tag[2])
-    pieces = []
-    depth = 0
-    for begin, end in pairwise([0, *cuts, len(row)]):
-        part = row[begin:end]
-        opening = "<mrow>" * depth
-        depth += part.count("<mrow>") - part.count("</mrow>")
-        if not _letters(part):
-            continue  # only tags, which the next piece opens again
-        pieces.append(opening + part + "</mrow>" * depth)
-    if len(pieces) > 1:
-        pieces = [_BRACKET.sub(r'<mo stretchy="false"\1>\2</mo>', piece) for piece in pieces]
-    return [f"<mrow>{piece}</mrow>" for piece in pieces]
-
-
-_BRACKET = re.compile(r'<mo( form="(?:prefix|postfix)")>([()\[\]])</mo>')
+    return mathml.broken(Stacked(spelling).node(formula))
 
 
 def _sign(sign: str) -> str:
-    return mathml.math(f'<mo form="infix">{escape(sign)}</mo>')
+    return mathml.element((mathml.relation(sign),))
 
 
 # Blocks
@@ -313,31 +262,30 @@ def _cells(lines: Sequence[Line], column: Column, spelling: Spelling) -> list[st
     written = [inline(narrow_cell(line, spelling), spelling) for line in lines]
     if column.align != "decimal":
         return written
-    cuts = [at_point(numeral(line, spelling)) for line in lines]
-    before = max((_ch(cut[0]) for cut in cuts if cut), default=0.0)
-    after = max((_ch(cut[1]) for cut in cuts if cut), default=0.0)
-    for place, cut in enumerate(cuts):
-        if cut:
+    numerals = [aligned(line) for line in lines]
+    before = max((_ch(at_point(each)[0]) for each in numerals if each), default=0.0)
+    after = max((_after(each) for each in numerals if each), default=0.0)
+    for place, each in enumerate(numerals):
+        if each:
+            begin, end = map(escape, at_point(each))
+            power = each.exponent.replace("-", "−")
+            end += f"×10<sup>{power}</sup>" if power else ""
             written[place] = (
                 f'<span class="bp-num"><span class="bp-int" style="min-width:{before:g}ch">'
-                f'{_digits(cut[0])}</span><span style="min-width:{after:g}ch">'
-                f"{_digits(cut[1])}</span></span>"
+                f'{begin}</span><span style="min-width:{after:g}ch">'
+                f"{end}</span></span>"
             )
     return written
 
 
-_POWER = re.compile("×10([⁻⁰¹²³⁴-⁹]+)")
-_LOWERED = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "−0123456789")
-
-
-def _ch(numeral: str) -> float:
+def _ch(digits: str) -> float:
     """How wide part of a numeral is, in widths of a digit; the same for all it is used with."""
-    raised = sum(len(power) for power in _POWER.findall(numeral))
-    return round(len(numeral) - 0.35 * raised - 0.5 * numeral.count(".") + 0.2, 2)
+    return round(len(digits) - 0.5 * digits.count(".") + 0.2, 2)
 
 
-def _digits(part: str) -> str:
-    return _POWER.sub(lambda found: f"×10<sup>{found[1].translate(_LOWERED)}</sup>", escape(part))
+def _after(numeral: Numeral) -> float:
+    power = 3 + 0.65 * len(numeral.exponent) if numeral.exponent else 0
+    return round(_ch(at_point(numeral)[1]) + power, 2)
 
 
 def _answers(spaces: Sequence[AnswerSpace], spelling: Spelling) -> str:

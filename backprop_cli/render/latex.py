@@ -6,26 +6,27 @@ operators of the outermost level; curves and networks are drawn in LaTeX's own p
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import assert_never
 
-from rich.cells import cell_len
-
 from backprop_cli.formula import latex, unicode
+from backprop_cli.formula.layout import Fraction, Named, Node, parts_of, pieces
 from backprop_cli.formula.nodes import Formula
-from backprop_cli.formula.spelling import Spelling
+from backprop_cli.formula.notation import InLine, Stacked
+from backprop_cli.formula.spelling import Derivative, Spelling
 from backprop_cli.render import picture
+from backprop_cli.render.breaking import cells
 from backprop_cli.render.escape import spelled, visible
 from backprop_cli.render.reading import (
     CALLOUT_WORD,
     KEPT_TOGETHER,
     Answers,
+    aligned,
     at_point,
     grouped,
     is_display,
-    numeral,
     titled_blocks,
 )
 from backprop_cli.render.wide import IN_CELL, IN_LINE, line_width, narrow_cell, narrowed, width
@@ -44,6 +45,7 @@ from backprop_cli.worksheet.document import (
     Line,
     Listing,
     Math,
+    Numeral,
     Paragraph,
     Relation,
     Table,
@@ -98,30 +100,26 @@ _ACCENTS = {
     "\u0306": "\\u", "\u0307": "\\.", "\u0308": '\\"', "\u030a": "\\r", "\u030b": "\\H",
     "\u030c": "\\v", "\u0323": "\\d", "\u0327": "\\c", "\u0328": "\\k", "\u0331": "\\b",
 }  # fmt: skip
+_LOWERED = "₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎"
 _SCRIPTS = {
-    **dict(zip("₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎", "0123456789+-=()", strict=True)),
+    **dict(zip(_LOWERED, "0123456789+-=()", strict=True)),
     **dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾", "0123456789+-=()", strict=True)),
 }
 LONGEST_WORD = 24
-_SCRIPT_RUN = re.compile("[₀-₉₊₋₌₍₎]+|[⁰¹²³⁴-⁹⁺⁻⁼⁽⁾]+")
 
 
 def escape(text: str) -> str:
     """Text for LaTeX in ASCII: what TeX's fonts lack is written as its code (`\\u4e2d`)."""
-    text = unicodedata.normalize("NFC", visible(text))
-    parts = re.split(r"(\s+|_{3,})", text)
-    written = (_blank(part) if part.startswith("___") else _word(part) for part in parts)
-    return "".join(written).replace("::", ":{}:")  # a build log takes `::error::` for a command
+    written = ""
+    for blank, run in groupby(unicodedata.normalize("NFC", visible(text)), str.isspace):
+        word = "".join(run)
+        written += word if blank else _word(word)
+    return written.replace("::", ":{}:")  # a build log takes `::error::` for a command
 
 
 def _kept(line: str) -> str:
     """A line of a listing, each of its blanks kept."""
     return "~".join(map(_letters, visible(line).rstrip().split(" "))) or "~"
-
-
-def _blank(underscores: str) -> str:
-    """A line to write on."""
-    return f"\\rule[-2pt]{{{min(len(underscores), 60) / 2:g}em}}{{0.4pt}}"
 
 
 def _word(word: str) -> str:
@@ -135,14 +133,22 @@ def _word(word: str) -> str:
 
 def _letters(text: str) -> str:
     parts = []
-    done = 0
-    for found in _SCRIPT_RUN.finditer(text):
-        parts.append("".join(map(_character, text[done : found.start()])))
-        sign = "_" if found[0][0] in "₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎" else "^"
-        parts.append(f"${sign}{{{''.join(_SCRIPTS[c] for c in found[0])}}}$")
-        done = found.end()
-    parts.append("".join(map(_character, text[done:])))
+    for kind, characters in groupby(text, _kind):
+        run = "".join(characters)
+        if kind == "line" and len(run) > 2:  # a line to write on
+            parts.append(f"\\rule[-2pt]{{{min(len(run), 60) / 2:g}em}}{{0.4pt}}")
+        elif kind in ("_", "^"):
+            parts.append(f"${kind}{{{''.join(_SCRIPTS[c] for c in run)}}}$")
+        else:
+            parts.append("".join(map(_character, run)))
     return "".join(parts)
+
+
+def _kind(character: str) -> str:
+    """What a run of such characters is: a subscript, a superscript, a line, or letters."""
+    if character in _SCRIPTS:
+        return "_" if character in _LOWERED else "^"
+    return "line" if character == "_" else ""
 
 
 def _character(character: str) -> str:
@@ -178,7 +184,7 @@ def _block(block: Block | Answers, spelling: Spelling) -> str:
         case Paragraph(text):
             written = inline(text, spelling)
             if is_display(text):
-                written = re.sub(r"\A\$", r"$\\displaystyle ", written)
+                written = "$\\displaystyle " + written.removeprefix("$")
             return f"{written}\\par\n"
         case Bullets(items):
             rows = "".join(f"\\item {{}}{inline(item, spelling)}\n" for item in items)
@@ -221,10 +227,14 @@ def _inline(line: Line, spelling: Spelling) -> Iterator[str]:
                 written = escape(text)
                 if style == "code":
                     # Names of quantities are long and have no blanks: let them break at signs.
-                    written = re.sub(r"(\\_|/)", r"\1\\allowbreak{}", written)
+                    for sign in (r"\_", "/"):
+                        written = written.replace(sign, sign + r"\allowbreak{}")
                 yield f"\\{command[style]}{{{written}}}" if command[style] else written
             case Math(formula):
                 yield f"${formula_tex(formula, spelling, IN_CELL)}$"
+            case Numeral():
+                about = escape("≈ ") if part.rounded else ""
+                yield f"{about}${formula_tex(part.formula, spelling, IN_CELL)}$"
             case Relation(left, sign, right):
                 yield f"${formula_tex(left, spelling)} {SIGNS[sign]} {formula_tex(right, spelling)}$"
             case _:
@@ -237,13 +247,32 @@ def formula_tex(formula: Formula, spelling: Spelling, most: int = IN_LINE) -> st
     In a long one the brackets have a fixed size: TeX never breaks between `\\left` and `\\right`.
     """
     wide = width(formula, spelling)
+    node = Stacked(spelling).node(formula)
     if wide <= WHOLE:
-        return latex.write(formula, spelling)
-    first, *rest = latex.pieces(formula, spelling)
-    tex = first + "".join(r"\allowbreak " + piece.lstrip() for piece in rest)
-    if wide > most:
-        tex = tex.replace(r"\left(", r"\Bigl(").replace(r"\right)", r"\Bigr)")
-    return tex
+        return latex.spell(node)
+    dialect = latex.FIXED if wide > most else latex.LATEX
+    first, *rest = (latex.spell(piece, dialect) for piece in pieces(node))
+    return first + "".join(r"\allowbreak " + piece.lstrip() for piece in rest)
+
+
+def _has_fraction(line: Line, spelling: Spelling) -> bool:
+    """Whether a cell is a formula with a fraction in it."""
+    layout = Stacked(spelling)
+    match line:
+        case (Math(formula),):
+            return _stacks(layout.node(formula))
+        case (Relation(left, _, right),):
+            return _stacks(layout.node(left)) or _stacks(layout.node(right))
+        case (Numeral(over=over, rounded=rounded),):
+            return bool(over) and not rounded
+        case _:
+            return False
+
+
+def _stacks(node: Node) -> bool:
+    if isinstance(node, Named):
+        return isinstance(node.glyph, Derivative)
+    return isinstance(node, Fraction) or any(map(_stacks, parts_of(node)))
 
 
 # Blocks
@@ -297,7 +326,7 @@ def _table(table: Table, spelling: Spelling) -> str:
     if given is None:
         return _records(table, rows, spelling)
     numerals = [
-        column.align == "decimal" and any(at_point(numeral(row[n], spelling)) for row in rows)
+        column.align == "decimal" and any(aligned(row[n]) for row in rows)
         for n, column in enumerate(columns)
     ]
     spec, heads = [], []
@@ -364,18 +393,21 @@ def _fit(
 
 def _least_width(line: Line, spelling: Spelling) -> int:
     """How narrow a cell can be made: as its longest piece."""
-    pieces = [8]
+    least = [8]
     for part in line:
         match part:
             case Text(text):
-                pieces.extend(cell_len(word) for word in text.split())
+                least.extend(cells(word) for word in text.split())
             case Math(formula):
-                pieces.extend(map(cell_len, unicode.Unicode(spelling).pieces(formula)))
+                node = InLine(spelling).node(formula)
+                least.extend(cells(unicode.spell(piece)) for piece in pieces(node))
+            case Numeral():
+                least.append(line_width((part,), spelling))
             case Relation(left, _, right):
-                pieces.extend((width(left, spelling) + 2, width(right, spelling)))
+                least.extend((width(left, spelling) + 2, width(right, spelling)))
             case _:
                 assert_never(part)
-    return max(pieces) + 2
+    return max(least) + 2
 
 
 def _records(table: Table, rows: Sequence[Sequence[Line]], spelling: Spelling) -> str:
@@ -391,33 +423,25 @@ def _records(table: Table, rows: Sequence[Sequence[Line]], spelling: Spelling) -
     return f"\\begin{{itemize}}\n{''.join(items)}\\end{{itemize}}\n" if items else ""
 
 
-_POWER = re.compile("×10([⁻⁰¹²³⁴-⁹]+)")
-
-
 def _cell(line: Line, decimal: bool, spelling: Spelling) -> str:
     if not decimal:
         written = inline(line, spelling)
-        if r"\frac" in written and len(line) == 1:
-            return r"\bptall " + written.replace("$", r"$\displaystyle ", 1)
+        if _has_fraction(line, spelling):
+            return r"\bptall $\displaystyle " + written.removeprefix("$")
         return written
-    cut = at_point(numeral(line, spelling))
-    if cut is None:
+    numeral = aligned(line)
+    if numeral is None:
         return f"\\multicolumn{{2}}{{r}}{{{inline(line, spelling)}}}"
-    return f"{_digits(cut[0])} & {_digits(cut[1])}"
-
-
-def _digits(text: str) -> str:
-    """Part of a numeral; nothing but digits, signs and a power of ten is mathematics."""
-    if not text:
-        return ""
-    parts = _POWER.split(text)
-    tex = escape(parts[0]) if not re.fullmatch(r"[−≈ 0-9.]*", parts[0]) else ""
-    if not tex and parts[0]:
-        tex = "$" + parts[0].replace("−", "-").replace("≈", r"\approx ") + "$"
-    for power, rest in zip(parts[1::2], parts[2::2], strict=True):
-        digits = "".join(_SCRIPTS[c] for c in power)
-        tex += f"$\\times 10^{{{digits}}}$" + escape(rest)
-    return tex
+    before = (
+        rf"\approx{'  -' if numeral.negative else '  '}"
+        if numeral.rounded
+        else "-" * numeral.negative
+    )
+    power = rf"$\times 10^{{{numeral.exponent}}}$" if numeral.exponent else ""
+    after = at_point(numeral)[1]
+    if after and not numeral.over:
+        after = f"${after}$"
+    return f"${before}{numeral.whole}$ & {after}{power}"
 
 
 def _answers(spaces: Sequence[AnswerSpace], spelling: Spelling) -> str:

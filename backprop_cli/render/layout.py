@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
 from backprop_cli.dataclass import dataclass
+from backprop_cli.formula import unicode
+from backprop_cli.render.breaking import cells
 from backprop_cli.worksheet.document import Diagram
 
 Point: TypeAlias = tuple[float, float]
@@ -206,7 +208,7 @@ def _labels(
     for node, placed in zip(picture.nodes, nodes, strict=True):
         if node.gradient:
             x, y = placed.centre
-            half = max(placed.radius, 3.4 * len(node.gradient) + 12)
+            half = max(placed.radius, 3.4 * cells(unicode.write(node.gradient)) + 12)
             taken.append(Box(x - half, y + HALF_HEIGHT, 2 * half, 20))
     for place, (way, size) in enumerate(zip(ways, sizes, strict=True)):
         if size is None or place >= MOST_LABELS:

@@ -7,16 +7,17 @@ no dollar sign of the text is left standing by itself.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import assert_never
 
-from rich.cells import cell_len
-
 from backprop_cli.formula import latex, unicode
+from backprop_cli.formula.layout import Node, pieces
 from backprop_cli.formula.nodes import Formula
+from backprop_cli.formula.notation import InLine, Stacked
 from backprop_cli.formula.spelling import Spelling
 from backprop_cli.render import mermaid
+from backprop_cli.render.breaking import cells
 from backprop_cli.render.escape import visible
 from backprop_cli.render.plot import plot
 from backprop_cli.render.reading import CALLOUT_WORD, Answers, grouped, titled_blocks
@@ -35,6 +36,7 @@ from backprop_cli.worksheet.document import (
     Line,
     Listing,
     Math,
+    Numeral,
     Paragraph,
     Relation,
     Table,
@@ -53,13 +55,7 @@ def render(document: Document) -> str:
 
 # Text
 
-# Addresses would become links, `@name` a person, `#1` an issue, `:name:` a picture, and a build log
-# takes `::error::` for a command: a comment in between keeps them apart.
-_SPECIAL = re.compile(
-    r"(?<=\w)(?=://)|(?<=[wW]{3})(?=\.)|(?<=@)(?=\w)|(?<=#)(?=\d)|(?<=:)(?=[\w+-]{1,40}:|:)"
-)
 _ENTITIES = {
-    "\0": "<!-- -->",
     "&": "&amp;",
     "<": "&lt;",
     ">": "&gt;",
@@ -67,50 +63,88 @@ _ENTITIES = {
     "$": "<span>$</span>",
 }
 _MARKED = frozenset("`*_[]|~^{}")
-_LINE_START = re.compile(r"\A(\s*)(?:([-+#=])|(\d+)([.)]))")
+_APART = "<!-- -->"
 
 
 def escape(text: str) -> str:
     """Text that Markdown shows as it is, inside a table too."""
     text = visible(text)
-    if found := _LINE_START.match(text):
-        # A list, a heading or a rule begins only at the beginning of a line.
-        sign = found.end() - 1
-        return escape_inside(text[:sign]) + "\\" + text[sign] + escape_inside(text[sign + 1 :])
+    # A list, a heading or a rule begins only at the beginning of a line.
+    bare = text.lstrip()
+    digits = bare[: len(bare) - len(bare.lstrip("0123456789"))]
+    sign = bare[len(digits) :][:1]
+    if sign and sign in (".)" if digits else "-+#="):
+        begin = len(text) - len(bare) + len(digits)
+        return escape_inside(text[:begin]) + "\\" + sign + escape_inside(text[begin + 1 :])
     return escape_inside(text)
 
 
 def escape_inside(text: str) -> str:
     """The same for text that does not begin a line."""
-    parted = _SPECIAL.sub("\0", visible(text))
-    return "".join(_ENTITIES.get(c) or (f"\\{c}" if c in _MARKED else c) for c in parted)
+    text = visible(text)
+    return "".join(
+        _apart(text, place) + (_ENTITIES.get(c) or (f"\\{c}" if c in _MARKED else c))
+        for place, c in enumerate(text)
+    )
+
+
+def _apart(text: str, place: int) -> str:
+    """A comment between what would become something else: an address a link, `@name` a person, `#1`
+    an issue, `:name:` a picture, and `::error::` a command of a build log."""
+    before, here = text[place - 1 : place] or " ", text[place]
+    starts_name = here.isalnum() or here == "_"
+    match before:
+        case "@" if starts_name:
+            return _APART
+        case "#" if here.isdecimal():
+            return _APART
+        case ":" if here == ":" or _is_shortcode(text, place):
+            return _APART
+        case _ if here == ":" and text[place + 1 : place + 3] == "//":
+            return _APART if before.isalnum() or before == "_" else ""
+        case _ if here == "." and text[max(0, place - 3) : place].lower() == "www":
+            return _APART
+        case _:
+            return ""
+
+
+def _is_shortcode(text: str, place: int) -> bool:
+    """Whether a `:` and a word follow each other up to another `:`."""
+    end = text.find(":", place, place + 41)
+    return end > place and all(c.isalnum() or c in "_+-" for c in text[place:end])
+
+
+_PLAIN_CODE = frozenset(" /.,()=+'-_")
 
 
 def _code(text: str) -> str:
     text = visible(text)
-    if re.fullmatch(r"[\w /.,()=+'-]*[\w/.,()=+'-]", text) and text.strip() == text:
+    if text.strip() == text != "" and all(c.isalnum() or c in _PLAIN_CODE for c in text):
         return f"`{text}`"
     return f"<code>{escape_inside(text)}</code>"
 
 
 # Formulas
 
-_COMMANDS = {
-    r"\,": r"\thinspace ", r"\;": r"\enspace ", r"\:": r"\enspace ", r"\!": "", r"\{": r"\lbrace ",
-    r"\}": r"\rbrace ", r"\|": r"\Vert ", r"\\": r"\cr ", r"\ ": r"\enspace ", "|": r"\vert ",
-    "<": r"\lt ", ">": r"\gt ", "*": r"\ast ", "~": " ", r"\_": r"\char95 ", r"\#": r"\char35 ",
-    r"\&": r"\char38 ", r"\%": r"\char37 ", r"\$": r"\char36 ",
-}  # fmt: skip
-_COMMAND = re.compile(r"\\[^A-Za-z]|[|<>*~]")
+DIALECT = latex.Dialect(
+    signs={**latex.SIGNS, "thin": r"\thinspace ", "matmul": r"\thinspace ", "<": r" \lt ", ">": r" \gt "},
+    escapes={
+        **latex.ESCAPES, "_": r"\char95 ", "#": r"\char35 ", "&": r"\char38 ", "%": r"\char37 ",
+        "$": r"\char36 ", "{": r"\lbrace ", "}": r"\rbrace ", "*": r"\ast ",
+    },
+    new_row=r" \cr ",
+    bar=r"\vert ",
+)  # fmt: skip
+"""Commands in letters only, and no sign that means something else in Markdown."""
 
 
-def letters_only(tex: str) -> str:
-    """LaTeX without backslashes before punctuation and without signs that mean something else."""
-    return re.sub(r" +", " ", _COMMAND.sub(lambda found: _COMMANDS.get(found[0], " "), tex)).strip()
+def tex(node: Node) -> str:
+    """LaTeX as both readers take it."""
+    return " ".join(latex.spell(node, DIALECT).split())
 
 
 def formula_tex(formula: Formula, spelling: Spelling) -> str:
-    return letters_only(latex.write(formula, spelling))
+    return tex(Stacked(spelling).node(formula))
 
 
 SIGNS = {"=": "=", "≈": r"\approx", "→": r"\to", "<": r"\lt", ">": r"\gt", "≥": r"\ge", "≤": r"\le", "+": "+", "−": "-"}  # fmt: skip
@@ -127,6 +161,9 @@ def _inline(line: Line, spelling: Spelling) -> Iterator[str]:
                 yield _text(text, style, begins=place == 0)
             case Math(formula):
                 yield f"${formula_tex(formula, spelling)}$"
+            case Numeral():
+                about = "≈ " if part.rounded else ""
+                yield f"{about}${formula_tex(part.formula, spelling)}$"
             case Relation(left, sign, right):
                 yield f"${formula_tex(left, spelling)} {SIGNS[sign]} {formula_tex(right, spelling)}$"
             case _:
@@ -160,7 +197,7 @@ def _block(block: Block | Answers, spelling: Spelling) -> str:
             return "\n".join(f"- {inline(item, spelling)}" for item in items)
         case Listing(lines, language):
             shown = "\n".join(visible(line) for line in lines.splitlines())
-            return _fenced(re.sub(r"\W", "", language), shown)
+            return _fenced("".join(filter(str.isalnum, language)), shown)
         case Table():
             return _table(block, spelling)
         case Derivation(lines):
@@ -215,10 +252,15 @@ def _label(label: Line, spelling: Spelling) -> str:
         match part:
             case Text(text):
                 # Inside `\text` only letters, digits and harmless signs are safe in every reader.
-                safe = re.sub(r"[^\w .,:;()/+=−'-]|_", " ", visible(text))
+                safe = "".join(
+                    c if c.isalnum() or c in " .,:;()/+=−'-" else " " for c in visible(text)
+                )
                 parts.append(f"\\text{{{safe}}}")
             case Math(formula):
                 parts.append(formula_tex(formula, spelling))
+            case Numeral():
+                about = r"\approx " if part.rounded else ""
+                parts.append(about + formula_tex(part.formula, spelling))
             case Relation(left, sign, right):
                 parts.append(
                     f"{formula_tex(left, spelling)} {SIGNS[sign]} {formula_tex(right, spelling)}"
@@ -230,11 +272,12 @@ def _label(label: Line, spelling: Spelling) -> str:
 
 def broken(formula: Formula, spelling: Spelling) -> list[str]:
     """A formula in LaTeX on lines of about `LINE` characters."""
-    pieces = [letters_only(piece) for piece in latex.pieces(formula, spelling)]
-    widths = [cell_len(piece.strip()) for piece in unicode.Unicode(spelling).pieces(formula)]
-    lines = [pieces[0]]
-    used = widths[0]
-    for piece, width in zip(pieces[1:], widths[1:], strict=True):
+    written = map(tex, pieces(Stacked(spelling).node(formula)))
+    in_line = pieces(InLine(spelling).node(formula))
+    lines = [next(written)]
+    used = cells(unicode.spell(next(in_line)).strip())
+    for piece, alike in zip(written, in_line, strict=False):
+        width = cells(unicode.spell(alike).strip())
         if used + width > LINE:
             lines.append(piece)
             used = 0
@@ -265,7 +308,7 @@ def _diagram(picture: Diagram, spelling: Spelling) -> str:
 
 def _fenced(language: str, content: str) -> str:
     """A code block whose fence is longer than any run of its sign inside."""
-    longest = max((len(run) for run in re.findall("`+", content)), default=0)
+    longest = max((len(list(run)) for sign, run in groupby(content) if sign == "`"), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}{language}\n{content}\n{fence}"
 

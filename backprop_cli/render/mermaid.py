@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from backprop_cli.formula import unicode
 from backprop_cli.formula.spelling import Spelling
 from backprop_cli.render.escape import visible
-from backprop_cli.render.reading import typographic
 from backprop_cli.worksheet.document import Diagram, DiagramNode
 
 SHAPES = {
@@ -18,12 +16,12 @@ SHAPES = {
     "loss": ("{{", "}}"),
     "parameter": ("([", "])"),
 }
-_SPECIAL = re.compile(r"[^\w\s.,=+−·/()⁽⁾∂∇]|[_\\]")
+_HARMLESS = frozenset(".,=+−·/()⁽⁾∂∇ ")
 
 
 def escape(text: str) -> str:
     """Text for a quoted Mermaid label: all but letters, digits and harmless signs as codes."""
-    return _SPECIAL.sub(lambda found: f"#{ord(found[0])};", visible(text))
+    return "".join(c if c.isalnum() or c in _HARMLESS else f"#{ord(c)};" for c in visible(text))
 
 
 def diagram(picture: Diagram, spelling: Spelling) -> str:
@@ -39,11 +37,8 @@ def _lines(picture: Diagram, spelling: Spelling) -> Iterator[str]:
         begin, end = SHAPES[node.kind]
         yield f'  n{place}{begin}"{_label(node, spelling)}"{end}'
     for edge in picture.edges:
-        parts = [
-            unicode.write(edge.label, spelling) if edge.label else "",
-            typographic(edge.value),
-        ]
-        label = escape(" = ".join(part for part in parts if part))
+        parts = [unicode.write(each, spelling) for each in (edge.label, edge.value) if each]
+        label = escape(" = ".join(parts))
         arrow = f'-->|"{label}"|' if label else "-->"
         yield f"  n{edge.start} {arrow} n{edge.end}"
 
@@ -51,12 +46,13 @@ def _lines(picture: Diagram, spelling: Spelling) -> Iterator[str]:
 def _label(node: DiagramNode, spelling: Spelling) -> str:
     lines = [escape(unicode.write(node.name, spelling))]
     if node.value:
-        lines[0] += f" = {escape(typographic(node.value))}"
+        lines[0] += f" = {escape(unicode.write(node.value, spelling))}"
     if node.gradient:
-        lines.append(f"∇ {escape(typographic(node.gradient))}")
+        lines.append(f"∇ {escape(unicode.write(node.gradient, spelling))}")
     return "<br/>".join(lines)
 
 
 def _sentence(text: str) -> str:
     """Text for an accessible title, which knows no codes: special signs are left out."""
-    return " ".join(re.sub(r"[^\w\s.,=+−·/()'-]", " ", visible(text)).split()) or "-"
+    kept = (c if c.isalnum() or c in "_.,=+−·/()'-" else " " for c in visible(text))
+    return " ".join("".join(kept).split()) or "-"

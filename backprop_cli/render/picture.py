@@ -11,7 +11,6 @@ from backprop_cli.formula.spelling import Spelling
 from backprop_cli.render import svg
 from backprop_cli.render.layout import HALF_HEIGHT, Box, Plan, Point, Way, at
 from backprop_cli.render.plot import drawable, finite, numeral, spread, thinned
-from backprop_cli.render.reading import typographic
 from backprop_cli.worksheet.document import Curve, Diagram, Series
 
 Escape = Callable[[str], str]
@@ -155,8 +154,9 @@ def diagram(picture: Diagram, spelling: Spelling, escape: Escape) -> str:
         wide, high = 2 * placed.radius, 2 * HALF_HEIGHT
         frame = "\\framebox" if node.kind in ("input", "loss") else ""
         name = latex.write(node.name, spelling)
-        value = escape(typographic(svg.shortened(node.value, 16)))
-        inside = f"\\shortstack{{${name}$\\\\ {value}}}" if value else f"${name}$"
+        inside = f"${name}$"
+        if node.value is not None:
+            inside = f"\\shortstack{{{inside}\\\\ ${latex.write(node.value)}$}}"
         if frame:
             lines.append(
                 _put(
@@ -171,17 +171,17 @@ def diagram(picture: Diagram, spelling: Spelling, escape: Escape) -> str:
                 lines.append(_put(x, _up(plan, y), f"\\oval({_n(wide - 5)},{_n(high - 5)})"))
             lines.append(_put(x, _up(plan, y), f"\\makebox(0,0){{{inside}}}"))
         if node.gradient:
-            gradient = escape(typographic(svg.shortened(node.gradient, 16)))
-            lines.append(_put(x, _up(plan, y + 36), f"\\makebox(0,0){{$\\nabla$ {gradient}}}"))
+            gradient = latex.write(node.gradient)
+            lines.append(_put(x, _up(plan, y + 36), f"\\makebox(0,0){{$\\nabla$ ${gradient}$}}"))
     for edge, box in zip(picture.edges, plan.labels, strict=True):
         if box is None:
             continue
-        parts = [f"${latex.write(edge.label, spelling)}$"] if edge.label else []
-        if edge.value:
-            parts.append(escape(typographic(svg.shortened(edge.value, 16))))
+        parts = [latex.write(edge.label, spelling)] if edge.label else []
+        if edge.value is not None:
+            parts.append(latex.write(edge.value))
         x, y = box.middle
         lines.append(
-            _put(x, _up(plan, y), f"\\makebox(0,0){{\\scriptsize {'${}={}$'.join(parts)}}}")
+            _put(x, _up(plan, y), f"\\makebox(0,0){{\\scriptsize ${'{}={}'.join(parts)}$}}")
         )
     notes = "".join(f"{escape(note)} " for note in svg.notes(picture, plan.unlabelled))
     body = "\n".join(lines)

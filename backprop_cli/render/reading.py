@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from backprop_cli.dataclass import dataclass
-from backprop_cli.formula import unicode
-from backprop_cli.formula.spelling import Spelling
 from backprop_cli.worksheet.document import (
     AnswerSpace,
     Block,
     Document,
     Heading,
+    Inline,
     Line,
     Math,
+    Numeral,
     Text,
 )
 
@@ -54,45 +53,34 @@ def grouped(blocks: tuple[Block, ...]) -> Iterator[Block | Answers]:
         yield Answers(tuple(waiting))
 
 
-_NUMERAL = re.compile(
-    r"([≈~ ]*[−+-]?[0-9]+)((?:\.[0-9]*)?(?:×10[⁻⁰¹²³⁴-⁹]+|e[+-]?[0-9]+|/[0-9]+)?)"
-)
+def aligned(line: Line) -> Numeral | None:
+    """The numeral that a cell is, to be set with its point under those of its column."""
+    match line:
+        case (Numeral() as numeral,) if numeral.whole:
+            return numeral
+        case _:
+            return None
 
 
-def at_point(written: str) -> tuple[str, str] | None:
-    """A numeral cut before its decimal point (or exponent), or None where it is no numeral."""
-    found = _NUMERAL.fullmatch(written)
-    return (found[1], found[2]) if found else None
+def at_point(numeral: Numeral) -> tuple[str, str]:
+    """What stands before the point (or the bar of a fraction, or the power of ten), and the rest
+    without the power."""
+    before = f"{'≈ ' * numeral.rounded}{'−' * numeral.negative}{numeral.whole}"
+    point = "" if numeral.fraction is None else f".{numeral.fraction}"
+    return before, f"/{numeral.over}" if numeral.over else point
 
 
-_PLAIN_NUMBER = re.compile(r"(-?)([0-9.]+)(?:[eE]([+-]?)0*([0-9]+))?")
-_RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
-
-
-def typographic(digits: str) -> str:
-    """`-1.2e-05` as −1.2×10⁻⁵; what is no plain number is left as it is."""
-    found = _PLAIN_NUMBER.fullmatch(digits)
-    if not found:
-        return digits
-    sign, mantissa, exponent_sign, exponent = found.groups()
-    power = ""
-    if exponent:
-        power = "×10" + ("⁻" if exponent_sign == "-" else "") + exponent.translate(_RAISED)
-    return ("−" if sign else "") + mantissa + power
-
-
-def numeral(line: Line, spelling: Spelling) -> str:
-    """A cell that is nothing but a number, perhaps with ≈ before it, as text; else nothing."""
-    written = ""
+def written_out(line: Line) -> Line:
+    """The line with numerals as formulas, ≈ before those that are rounded."""
+    if not any(isinstance(part, Numeral) for part in line):
+        return line
+    parts: list[Inline] = []
     for part in line:
-        match part:
-            case Math(formula):
-                written += unicode.write(formula, spelling)
-            case Text(text, "plain"):
-                written += typographic(text.strip()) if len(line) == 1 else text
-            case _:
-                return ""
-    return written if at_point(written) else ""
+        if isinstance(part, Numeral):
+            parts += [*([Text("≈ ")] if part.rounded else []), Math(part.formula)]
+        else:
+            parts.append(part)
+    return tuple(parts)
 
 
 def is_display(line: Line) -> bool:

@@ -10,18 +10,20 @@ import math
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from html import escape as escape_html
+from itertools import groupby
 from typing import assert_never
 
 from rich.cells import cell_len
 
 from backprop_cli.dataclass import dataclass
 from backprop_cli.formula import unicode
-from backprop_cli.formula.nodes import Formula, Name
-from backprop_cli.formula.spelling import Derivative, Glyph, Spelling
+from backprop_cli.formula.layout import Fence, Named, Node, Row, Script, Word
+from backprop_cli.formula.nodes import Formula
+from backprop_cli.formula.notation import InLine, letters
+from backprop_cli.formula.spelling import Spelling, Symbol
 from backprop_cli.render.escape import visible
 from backprop_cli.render.layout import Box, Placed, Plan, Point, at, layout
 from backprop_cli.render.plot import drawable, finite, numeral, spread, thinned
-from backprop_cli.render.reading import typographic
 from backprop_cli.worksheet.document import Curve, Diagram, DiagramEdge, DiagramNode, Series
 
 FONT = "'Libertinus Serif','STIX Two Text','Cambria',Georgia,'Times New Roman',serif"
@@ -67,43 +69,44 @@ class Run:
     italic: bool = False
 
 
-def glyph_runs(glyph: Glyph) -> list[Run]:
-    """A name as letters with subscripts and superscripts."""
-    match glyph:
-        case Derivative(numerator, denominator, sample, new, other):
-            runs = [
-                Run("∂" if other is None else "∂²"),
-                *glyph_runs(numerator),
-                Run("/∂"),
-                *glyph_runs(denominator),
-                *([] if other is None else [Run("∂"), *glyph_runs(other)]),
-            ]
-        case _:
-            base = glyph.base + ("\u0302" if glyph.hat else "")
-            runs = [
-                Run(
-                    "ŷ" if base == "y\u0302" else base,
-                    italic=len(glyph.base) == 1 and glyph.base.isalpha(),
-                )
-            ]
-            if glyph.subscript:
-                runs.append(Run(glyph.subscript, 0.7, 0.22))
-            if glyph.superscript:
-                runs.append(Run(glyph.superscript.join(glyph.fence), 0.7, -0.38))
-            if glyph.of is not None:
-                runs.extend((Run("["), *glyph_runs(glyph.of), Run("]")))
-            sample, new = glyph.sample, glyph.new
-    if new:
-        runs.append(Run("new", 0.7, -0.38))
-    if sample is not None:
-        runs.append(Run(f"[{sample}]"))
-    return runs
-
-
 def formula_runs(formula: Formula, spelling: Spelling) -> list[Run]:
-    if isinstance(formula, Name):
-        return glyph_runs(spelling(formula.name))
-    return [Run(unicode.write(formula, spelling))]
+    """A formula in one line, its names as letters with subscripts and superscripts."""
+    return runs_of(InLine(spelling).node(formula))
+
+
+def runs_of(node: Node) -> list[Run]:
+    match node:
+        case Named(Symbol()):
+            return runs_of(letters(node, stacked=True))
+        case Named():
+            return runs_of(letters(node, stacked=False))
+        case Word(text, "letter"):
+            return [Run(unicode.spell(node), italic=len(text) == 1 and text.isalpha())]
+        case Word("new", "mark"):
+            return [Run("new", 0.7, RAISED)]
+        case Row(parts):
+            return merged([run for part in parts for run in runs_of(part)])
+        case Fence(kind, inside):
+            left, right = unicode.ends(kind)
+            return merged([Run(left), *runs_of(inside), Run(right)])
+        case Script(base, below, above):
+            runs = runs_of(base)
+            if below is not None:
+                runs.append(Run(unicode.spell(below), 0.7, LOWERED))
+            if above is not None:
+                runs.append(Run(unicode.spell(above), 0.7, RAISED))
+            return runs
+        case _:
+            return [Run(unicode.spell(node))]
+
+
+def merged(runs: Sequence[Run]) -> list[Run]:
+    """Neighbours that look the same as one."""
+    looks = groupby(runs, lambda run: (run.size, run.down, run.italic))
+    return [Run("".join(run.text for run in alike), *look) for look, alike in looks]
+
+
+LOWERED, RAISED = 0.22, -0.38
 
 
 def width_in_ems(runs: Sequence[Run]) -> float:
@@ -172,7 +175,13 @@ def _plain(words: str, where: Point, size: float, *, anchor: str = "middle") -> 
     return text([Run(words)], where, size, anchor=anchor)
 
 
-def _picture(parts: Sequence[str], size: Point, title: str, description: str, key: str) -> str:
+class Picture(str):
+    """The source of a picture, which knows how large that is in pixels."""
+
+    size: tuple[int, int]
+
+
+def _picture(parts: Sequence[str], size: Point, title: str, description: str, key: str) -> Picture:
     """The whole file. `key` tells the ids of several pictures on one page apart."""
     width, height = map(math.ceil, size)
     mark = (
@@ -181,7 +190,7 @@ def _picture(parts: Sequence[str], size: Point, title: str, description: str, ke
             :8
         ]
     )
-    return (
+    picture = Picture(
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" class="bp-picture" width="{width}" height="{height}" '
         f'viewBox="0 0 {width} {height}" font-family="{FONT}" '
         f'aria-labelledby="t-{mark} d-{mark}">'
@@ -189,6 +198,8 @@ def _picture(parts: Sequence[str], size: Point, title: str, description: str, ke
         f'<desc id="d-{mark}">{_words(description)}</desc>'
         f"<style>{DARK}</style>" + "\n".join(parts) + "</svg>\n"
     )
+    picture.size = (width, height)
+    return picture
 
 
 # Curves
@@ -197,7 +208,7 @@ POINTS = 600  # of a series; more cannot be told apart
 PLOT = Box(64, 34, 420, 220)  # left, top, width, height of the area inside the axes
 
 
-def curve(picture: Curve, *, key: str = "") -> str:
+def curve(picture: Curve, *, key: str = "") -> Picture:
     """A plot with axes, a grid, a legend; points that are not finite interrupt the line."""
     points = [point for series in picture.series for point in finite(series)]
     parts = [_plain(shortened(picture.title, 60), (PLOT.left + PLOT.width / 2, 20), 15)]
@@ -341,11 +352,11 @@ def _edge_runs(edge: DiagramEdge, spelling: Spelling) -> list[Run]:
     return [*runs, Run(f" = {value}" if runs else value)] if value else runs
 
 
-def _digits(value: str) -> str:
-    return shortened(typographic(value), 16)
+def _digits(value: Formula | None) -> str:
+    return "" if value is None else shortened(unicode.write(value), 16)
 
 
-def diagram(picture: Diagram, spelling: Spelling, *, key: str = "") -> str:
+def diagram(picture: Diagram, spelling: Spelling, *, key: str = "") -> Picture:
     """The network from left to right: name and value in a node, its gradient below it."""
     names = [formula_runs(node.name, spelling) for node in picture.nodes]
     labels = [_edge_runs(edge, spelling) for edge in picture.edges]

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import field
-from typing import assert_never
-
-from rich.cells import cell_len
+from itertools import groupby
+from typing import NamedTuple, assert_never
 
 from backprop_cli.dataclass import dataclass
-from backprop_cli.formula import plain, unicode
-from backprop_cli.formula.build import rename
+from backprop_cli.formula.layout import NEVER, Node, Word
 from backprop_cli.formula.nodes import Formula
-from backprop_cli.formula.spelling import Spelling
-from backprop_cli.render.boxes import beside, box, is_tall, line_box, rows_of_boxes
+from backprop_cli.formula.notation import InLine, Layout, Typed
+from backprop_cli.render.boxes import Boxes, beside, is_tall, line_box
 from backprop_cli.render.breaking import (
     BEFORE_FACTOR,
     BEFORE_RELATION,
     BETWEEN_WORDS,
     EMPTY_LINE,
-    NEVER,
+    PLAIN,
+    UNICODE,
     WITHIN_BRACKETS,
     Atom,
+    Notation,
+    cells,
     fill,
     formula_atoms,
     longest,
@@ -34,10 +33,10 @@ from backprop_cli.render.plot import plot
 from backprop_cli.render.reading import (
     CALLOUT_WORD,
     Answers,
+    aligned,
     at_point,
     grouped,
     titled_blocks,
-    typographic,
 )
 from backprop_cli.worksheet.document import (
     AnswerSpace,
@@ -54,6 +53,7 @@ from backprop_cli.worksheet.document import (
     Line,
     Listing,
     Math,
+    Numeral,
     Paragraph,
     Relation,
     Table,
@@ -95,28 +95,50 @@ UNICODE_SIGNS = Signs("═", "─", "┄", "│", "┼", "┃", "•", str)
 ASCII_SIGNS = Signs("=", "-", ".", "|", "+", "|", "*", ascii_only)
 
 
-@dataclass(frozen=True)
+class Ascii(Typed):
+    """Formulas as they are typed, in the names that the sheet shows."""
+
+    def __init__(self, typed: Callable[[str], str]) -> None:
+        super().__init__()
+        self.typed = typed
+
+    def name(self, name: str) -> Node:
+        return Word(ascii_only(visible(self.typed(name))), "typed")
+
+
+@dataclass(frozen=True, eq=False)
 class Page:
     """Where and how a document is set."""
 
     width: int
-    ascii: bool
-    spelling: Spelling
-    signs: Signs = field(default=UNICODE_SIGNS)
-    typed: Callable[[str], str] = str
+    layout: Layout
+    notation: Notation
+    signs: Signs
+    styled: bool = False
+
+    @property
+    def ascii(self) -> bool:
+        return self.notation is PLAIN
 
     def words(self, text: str) -> str:
         text = visible(text)
         return ascii_only(text) if self.ascii else text
 
-    def value(self, digits: str) -> str:
-        """A number given as plain digits, with a typographic minus."""
-        return self.words(typographic(digits))
+    def atoms(self, formula: Formula, style: str = "") -> list[Atom]:
+        """The formula, to be broken before its operators."""
+        return formula_atoms(self.layout.node(formula), self.notation, style, self.styled)
 
-    def formula(self, formula: Formula) -> str:
-        if self.ascii:
-            return ascii_only(visible(plain.write(rename(formula, self.typed))))
-        return visible(unicode.write(formula, self.spelling))
+    def formula(self, formula: Formula | None) -> str:
+        """The formula on one line."""
+        return "" if formula is None else self.notation.spell(self.layout.node(formula))
+
+
+def page_of(document: Document, width: int, ascii: bool, *, styled: bool = False) -> Page:
+    """How this document is set."""
+    width = max(width, NARROWEST)
+    if ascii:
+        return Page(width, Ascii(document.typed), PLAIN, ASCII_SIGNS, styled)
+    return Page(width, InLine(document.spelling), UNICODE, UNICODE_SIGNS, styled)
 
 
 Row = list[Atom]
@@ -129,8 +151,7 @@ def render(document: Document, *, width: int = 80, ascii: bool = False, color: b
     `ascii` uses plain names and no character beyond ASCII; `color` adds terminal styles, and
     nothing is said by them alone.
     """
-    signs = ASCII_SIGNS if ascii else UNICODE_SIGNS
-    page = Page(max(width, NARROWEST), ascii, document.spelling, signs, document.typed)
+    page = page_of(document, width, ascii)
     lines: list[str] = []
     for block in grouped(titled_blocks(document)):
         if lines:
@@ -196,7 +217,9 @@ def inline(line: Line, page: Page, style: str = "") -> list[Atom]:
                 new = word_atoms(words, style or ("" if own == "plain" else own))
                 ends = words[-1:].isspace()
             case Math(formula):
-                new, ends = formula_atoms(page.formula(formula), style), False
+                new, ends = page.atoms(formula, style), False
+            case Numeral():
+                new, ends = number_atoms(part, page, style), False
             case Relation(left, sign, right):
                 new, ends = relation(left, sign, right, page, style), False
             case _:
@@ -205,25 +228,35 @@ def inline(line: Line, page: Page, style: str = "") -> list[Atom]:
             open_space = open_space or ends
             continue
         if open_space and not new[0].space:
-            new = [Atom(new[0].text, new[0].style, 0.0, True), *new[1:]]
+            new = [new[0]._replace(penalty=BETWEEN_WORDS, space=True), *new[1:]]
         atoms.extend(new)
         open_space = ends
     return atoms
 
 
+def number_atoms(numeral: Numeral, page: Page, style: str = "") -> list[Atom]:
+    """A number that may stand apart from its ≈."""
+    atoms = page.atoms(numeral.formula, style)
+    if not numeral.rounded:
+        return atoms
+    about = Atom(page.signs.relation("≈"), style, NEVER)
+    return [about, Atom(atoms[0].text, style, BETWEEN_WORDS, True, atoms[0].spans), *atoms[1:]]
+
+
 def relation(left: Formula, sign: str, right: Formula, page: Page, style: str = "") -> list[Atom]:
     """`left sign right`, rather broken at the sign than inside."""
     shown = page.signs.relation(sign)
-    first, *rest = formula_atoms(page.formula(right), style)
-    begin = formula_atoms(page.formula(left), style)
+    first, *rest = page.atoms(right, style)
+    begin = page.atoms(left, style)
     short = width_of(begin) + width_of([first, *rest]) <= SHORT_RELATION
     penalty = EMPTY_LINE if short else BEFORE_RELATION
-    return [*begin, Atom(f"{shown} {first.text}", style, penalty, True), *rest]
+    spans = ((f"{shown} ", "operator"), *first.spans) if first.spans else ()
+    return [*begin, Atom(f"{shown} {first.text}", style, penalty, True, spans), *rest]
 
 
 def _marked(mark: str, mark_style: str, atoms: Sequence[Atom], page: Page) -> Iterator[Row]:
     """Text behind a mark, its later lines indented as far."""
-    indent = cell_len(mark)
+    indent = cells(mark)
     room = min(page.width, READABLE) - indent
     for place, row in enumerate(fill(atoms, *_twice(room))):
         yield [Atom(mark if not place else " " * indent, mark_style), *_flush(row)]
@@ -233,7 +266,7 @@ def _flush(row: Sequence[Atom]) -> Row:
     """The row without the blank before its first atom."""
     if not row:
         return []
-    return [Atom(row[0].text, row[0].style, row[0].penalty, False), *row[1:]]
+    return [row[0]._replace(space=False), *row[1:]] if row[0].space else list(row)
 
 
 def _heading(level: int, text: Line, page: Page) -> Iterator[Row]:
@@ -258,11 +291,14 @@ def _listing(text: str, page: Page) -> Iterator[Row]:
 
 def _kept_atoms(words: str) -> list[Atom]:
     """Words with the blanks between them kept."""
-    parts = [part for part in re.split(r"(?<=\S)(?= )", no_command(words)) if part]
-    return [
-        Atom(part[1:] if part[0] == " " else part, "code", BETWEEN_WORDS, part[0] == " ")
-        for part in parts
-    ]
+    atoms: list[Atom] = []
+    blanks = ""
+    for is_blank, run in groupby(no_command(words), str.isspace):
+        if is_blank:
+            blanks = "".join(run)
+        else:
+            atoms.append(Atom(blanks[1:] + "".join(run), "code", BETWEEN_WORDS, bool(blanks)))
+    return atoms
 
 
 def _callout(kind: str, text: Line, page: Page) -> Iterator[Row]:
@@ -270,7 +306,7 @@ def _callout(kind: str, text: Line, page: Page) -> Iterator[Row]:
     word = Atom(f"{CALLOUT_WORD[kind]}:", kind)
     body = inline(text, page)
     if body:
-        body = [word, Atom(body[0].text, body[0].style, 0.0, True), *body[1:]]
+        body = [word, body[0]._replace(penalty=BETWEEN_WORDS, space=True), *body[1:]]
     for row in fill(body or [word], *_twice(min(page.width, READABLE) - 2)):
         yield [Atom(bar, kind), *_flush(row)]
 
@@ -280,87 +316,93 @@ def _callout(kind: str, text: Line, page: Page) -> Iterator[Row]:
 
 def derivation(lines: Sequence[DerivationLine], page: Page) -> Iterator[Row]:
     """Signs under one another; a long right side goes on behind its sign, a label at the margin."""
-    lefts = [page.formula(line.left) if line.left else "" for line in lines]
+    rights = [page.layout.node(line.right) for line in lines]
+    if any(map(is_tall, rights)):
+        yield from _tall_derivation(lines, rights, page)
+        return
+    lefts = [page.atoms(line.left) if line.left else [] for line in lines]
     signs = [page.signs.relation(line.sign) for line in lines]
-    sign_width = max(map(cell_len, signs), default=1)
-    indent = max(map(cell_len, lefts), default=0)
+    sign_width = max(map(cells, signs), default=1)
+    indent = max(map(width_of, lefts), default=0)
     own_line = indent > page.width * 2 // 5
     if own_line:
         indent = 2
     room = page.width - indent - sign_width - 2
     set_lines: list[tuple[list[list[Atom]], list[Atom]]] = []
-    if any(is_tall(line.right) for line in lines):
-        yield from _tall_derivation(lines, page, sign_width)
-        return
-    for line in lines:
-        right = formula_atoms(page.formula(line.right))
+    for line, node in zip(lines, rights, strict=True):
+        right = formula_atoms(node, page.notation, styled=page.styled)
         set_lines.append((fill(right, room, room - 2), inline(line.label, page, "label")))
     margin = _label_margin(set_lines, room)
     for left, sign, (rows, label) in zip(lefts, signs, set_lines, strict=True):
         if own_line and left:
-            yield from fill(formula_atoms(left), *_twice(page.width))
-            left = ""
+            yield from fill(left, *_twice(page.width))
+            left = []
         behind = _label_behind(rows, label, margin, room, page)
         for place, row in enumerate(rows):
             last = behind if place == len(rows) - 1 else []
             if place:
                 yield [Atom(" " * (indent + sign_width + 4)), *_flush(row), *last]
             else:
-                pad = " " * (indent - cell_len(left))
-                yield [Atom(f"{pad}{left} {sign:<{sign_width}} "), *_flush(row), *last]
+                pad = Atom(" " * (indent - width_of(left)))
+                begin = Atom(f" {sign:<{sign_width}} ", "operator")
+                yield [pad, *left, begin, *_flush(row), *last]
         if label and not behind:
-            mark = " " * (indent + sign_width + 2) + f"{page.signs.wall} "
-            for row in fill(label, *_twice(max(8, page.width - cell_len(mark)))):
-                yield [Atom(mark, "label"), *_flush(row)]
+            yield from _label_below(label, indent + sign_width + 2, page)
 
 
-def _tall_derivation(lines: Sequence[DerivationLine], page: Page, sign_width: int) -> Iterator[Row]:
+def _label_below(label: Sequence[Atom], indent: int, page: Page) -> Iterator[Row]:
+    """A label that has no room behind its line."""
+    mark = " " * indent + f"{page.signs.wall} "
+    for row in fill(label, *_twice(max(8, page.width - cells(mark)))):
+        yield [Atom(mark, "label"), *_flush(row)]
+
+
+def _tall_derivation(
+    lines: Sequence[DerivationLine], rights: Sequence[Node], page: Page
+) -> Iterator[Row]:
     """A derivation with matrices in it: each line as high as it needs, signs under one another."""
-    lefts = [
-        box(line.left, page.formula, page.ascii) if line.left else line_box("") for line in lines
-    ]
+    boxes = Boxes(page.notation)
+    blank = line_box("")
+    lefts = [boxes.box(page.layout.node(line.left)) if line.left else blank for line in lines]
+    signs = [page.signs.relation(line.sign) for line in lines]
+    sign_width = max(map(cells, signs))
     indent = max(left.width for left in lefts)
     room = max(8, page.width - indent - sign_width - 2)
     wide = max(8, page.width - sign_width - 4)
     own_line = indent > page.width * 2 // 5 or any(
-        rows_of_boxes(line.right, room, page.formula, page.ascii) is None
-        and rows_of_boxes(line.right, wide, page.formula, page.ascii) is not None
-        for line in lines
+        boxes.rows(node, room) is None and boxes.rows(node, wide) is not None for node in rights
     )
     if own_line:
         indent = 2
-        room = max(8, page.width - indent - sign_width - 2)
-    for place, (line, left) in enumerate(zip(lines, lefts, strict=True)):
+        room = wide
+    for place, (line, left, node) in enumerate(zip(lines, lefts, rights, strict=True)):
         if own_line and line.left:
             if left.width <= page.width:
                 yield from ([Atom(text)] for text in left.lines)
             else:
-                yield from fill(formula_atoms(page.formula(line.left)), *_twice(page.width))
-            left = line_box("")
-        right = rows_of_boxes(line.right, room, page.formula, page.ascii)
+                yield from fill(page.atoms(line.left), *_twice(page.width))
+            left = blank
+        right = boxes.rows(node, room)
         if right is None:  # too wide even so: written in one line and broken like any formula
-            broken = fill(formula_atoms(page.formula(line.right)), room, room - 2)
+            broken = fill(formula_atoms(node, page.notation), room, room - 2)
             right = [
                 line_box(("  " if level else "") + _plain(_flush(row)))
                 for level, row in enumerate(broken)
             ]
         if place and any(len(part.lines) > 1 for part in right):
             yield []
-        sign = f" {page.signs.relation(line.sign):<{sign_width}} "
+        sign = f" {signs[place]:<{sign_width}} "
         for level, part in enumerate(right):
-            lead = line_box(" " * (indent - left.width)) if level == 0 else line_box("")
+            lead = line_box(" " * (indent - left.width)) if level == 0 else blank
             front = (
                 [lead, left, line_box(sign)]
                 if level == 0
-                else [line_box(" " * (indent + cell_len(sign)))]
+                else [line_box(" " * (indent + cells(sign)))]
             )
             yield from ([Atom(text)] for text in beside([*front, part]).lines)
         if line.label:
-            mark = " " * (indent + sign_width + 2) + f"{page.signs.wall} "
-            for row in fill(
-                inline(line.label, page, "label"), *_twice(max(8, page.width - cell_len(mark)))
-            ):
-                yield [Atom(mark, "label"), *_flush(row)]
+            label = inline(line.label, page, "label")
+            yield from _label_below(label, indent + sign_width + 2, page)
 
 
 def _label_margin(set_lines: Sequence[tuple[list[list[Atom]], list[Atom]]], room: int) -> int:
@@ -390,35 +432,61 @@ GAP = 3  # ` │ `
 MINIMUM = 10  # a column that is broken keeps at least so many cells
 
 
+class Cell(NamedTuple):
+    """What stands in a table's cell, how wide it is, and what of it stands before a point."""
+
+    atoms: list[Atom]
+    width: int
+    point: int | None = None
+
+
 def table(table: Table, page: Page) -> Iterator[Row]:
     """Box-drawn lines between columns; too wide a table becomes a list of records."""
     if table.caption:
         yield from fill(inline(table.caption, page, "caption"), *_twice(page.width))
-    heads = [inline(column.heading, page, "strong") for column in table.columns]
-    cells = [[inline(cell, page) for cell in row] for row in table.rows]
-    for row in cells:
-        row.extend([] for _ in range(len(heads) - len(row)))
-    points = [_point(table, cells, place) for place in range(len(heads))]
+    heads = [_cell(column.heading, False, page, "strong") for column in table.columns]
+    rows = [_cells(row, table, page) for row in table.rows]
+    points = [max((row[n].point or 0 for row in rows), default=0) for n in range(len(heads))]
     natural = [
-        max([width_of(heads[place])] + [_cell_width(row[place], points[place]) for row in cells])
-        for place in range(len(heads))
+        max([head.width, *(_natural(row[place], points[place]) for row in rows)])
+        for place, head in enumerate(heads)
     ]
     room = page.width - GAP * (len(heads) - 1)
     # Rather a break inside brackets than a table taken apart.
-    widths = _fit(table, natural, heads, cells, room, BEFORE_FACTOR) or _fit(
-        table, natural, heads, cells, room, WITHIN_BRACKETS
+    widths = _fit(table, natural, [heads, *rows], room, BEFORE_FACTOR) or _fit(
+        table, natural, [heads, *rows], room, WITHIN_BRACKETS
     )
     if widths is None:
-        yield from _records(heads, cells, page)
+        yield from _records(heads, rows, page)
         return
-    if any(heads):
-        yield from _table_row(table, heads, widths, [None] * len(heads), page)
+    if any(head.atoms for head in heads):
+        yield from _table_row(table, heads, widths, points, page)
         rule = page.signs.thin
         yield [
-            Atom(f"{rule}{page.signs.cross}{rule}".join(rule * cells for cells in widths), "rule")
+            Atom(f"{rule}{page.signs.cross}{rule}".join(rule * width for width in widths), "rule")
         ]
-    for row in cells:
+    for row in rows:
         yield from _table_row(table, row, widths, points, page)
+
+
+def _cells(row: Sequence[Line], table: Table, page: Page) -> list[Cell]:
+    written = [
+        _cell(line, column.align == "decimal", page)
+        for line, column in zip(row, table.columns, strict=False)
+    ]
+    return written + [Cell([], 0)] * (len(table.columns) - len(written))
+
+
+def _cell(line: Line, decimal: bool, page: Page, style: str = "") -> Cell:
+    atoms = inline(line, page, style)
+    point = None
+    if decimal and (numeral := aligned(line)) is not None:
+        point = cells(page.words(at_point(numeral)[0]))
+    return Cell(atoms, width_of(atoms), point)
+
+
+def _natural(cell: Cell, point: int) -> int:
+    return cell.width if cell.point is None else point + cell.width - cell.point
 
 
 def _plain(atoms: Sequence[Atom]) -> str:
@@ -427,26 +495,8 @@ def _plain(atoms: Sequence[Atom]) -> str:
     )
 
 
-def _point(table: Table, cells: Sequence[Sequence[list[Atom]]], place: int) -> int | None:
-    """How many cells a decimal column keeps before the point."""
-    if table.columns[place].align != "decimal":
-        return None
-    cuts = [at_point(_plain(row[place])) for row in cells]
-    return max((cell_len(cut[0]) for cut in cuts if cut), default=0)
-
-
-def _cell_width(atoms: Sequence[Atom], point: int | None) -> int:
-    cut = at_point(_plain(atoms)) if point is not None else None
-    return point + cell_len(cut[1]) if cut and point is not None else width_of(atoms)
-
-
 def _fit(
-    table: Table,
-    natural: Sequence[int],
-    heads: Sequence[list[Atom]],
-    cells: Sequence[Sequence[list[Atom]]],
-    room: int,
-    limit: float,
+    table: Table, natural: Sequence[int], rows: Sequence[Sequence[Cell]], room: int, limit: float
 ) -> list[int] | None:
     """Widths that fit in the room, the wrapping columns narrowed; None where they cannot without
     a break that costs more than `limit`."""
@@ -456,11 +506,7 @@ def _fit(
         return widths
     floors = {
         place: min(
-            natural[place],
-            max(
-                MINIMUM,
-                *(longest(a, limit) + 2 for a in (heads[place], *(row[place] for row in cells))),
-            ),
+            natural[place], max(MINIMUM, *(longest(row[place].atoms, limit) + 2 for row in rows))
         )
         for place, column in enumerate(table.columns)
         if column.wrap
@@ -477,63 +523,54 @@ def _fit(
 
 
 def _table_row(
-    table: Table,
-    cells: Sequence[list[Atom]],
-    widths: Sequence[int],
-    points: Sequence[int | None],
-    page: Page,
+    table: Table, row: Sequence[Cell], widths: Sequence[int], points: Sequence[int], page: Page
 ) -> Iterator[Row]:
     stacks = [
-        fill(atoms, width, max(1, width - 2) if width_of(atoms) > width else width)
-        for atoms, width in zip(cells, widths, strict=True)
+        [cell.atoms] if cell.width <= width else fill(cell.atoms, width, max(1, width - 2))
+        for cell, width in zip(row, widths, strict=True)
     ]
+    wall = Atom(page.signs.wall, "rule")
+    last = len(stacks) - 1
     for level in range(max(map(len, stacks), default=0)):
-        row: Row = []
+        line: Row = []
         for place, stack in enumerate(stacks):
+            cell, width = row[place], widths[place]
             atoms = _flush(stack[level]) if level < len(stack) else []
-            before = _before(table.columns[place].align, atoms, widths[place], points[place])
-            if level and len(stack) > 1 and table.columns[place].align == "left":
-                before = 2
-            after = widths[place] - before - width_of(atoms)
-            row.extend((Atom(" " * before), *atoms))
-            if place < len(stacks) - 1:
-                row.extend((Atom(" " * (after + 1)), Atom(page.signs.wall, "rule"), Atom(" ")))
-        yield row
+            used = cell.width if len(stack) == 1 and not level else width_of(atoms)
+            align = table.columns[place].align
+            if align == "left":
+                before = 2 if level and len(stack) > 1 else 0
+            elif cell.point is not None and len(stack) == 1:
+                before = points[place] - cell.point
+                if before + used > width:
+                    before = max(0, width - used)
+            else:
+                before = max(0, width - used)
+            if before:
+                line.append(Atom(" " * before))
+            line += atoms
+            if place < last:
+                line += (Atom(" " * (width - before - used + 1)), wall, BLANK)
+        yield line
 
 
-def _before(align: str, atoms: Sequence[Atom], width: int, point: int | None) -> int:
-    if align == "left":
-        return 0
-    cut = at_point(_plain(atoms)) if point is not None else None
-    if cut and point is not None and point - cell_len(cut[0]) + width_of(atoms) <= width:
-        return point - cell_len(cut[0])
-    return max(0, width - width_of(atoms))
+BLANK = Atom(" ")
 
 
-def _records(
-    heads: Sequence[list[Atom]], cells: Sequence[Sequence[list[Atom]]], page: Page
-) -> Iterator[Row]:
+def _records(heads: Sequence[Cell], rows: Sequence[Sequence[Cell]], page: Page) -> Iterator[Row]:
     """A row of the table after the other, each cell behind its heading."""
-    for place, row in enumerate(cells):
+    for place, row in enumerate(rows):
         if place:
             yield []
-        for column, atoms in enumerate(row):
-            if column and not atoms:
+        for column, (body, _, _) in enumerate(row):
+            if column and not body:
                 continue
             indent = 2 if column else 0
-            head = heads[column]
-            body = list(atoms)
+            head = heads[column].atoms
             if head:
                 colon = Atom(":", head[-1].style, NEVER, False)
-                begin = _flush(body)
-                body = [
-                    *head,
-                    colon,
-                    *(
-                        Atom(a.text, a.style, 0.0 if n == 0 else a.penalty, a.space or n == 0)
-                        for n, a in enumerate(begin)
-                    ),
-                ]
+                begin = [a._replace(penalty=BETWEEN_WORDS, space=True) for a in body[:1]]
+                body = [*head, colon, *begin, *body[1:]]
             for level, part in enumerate(fill(body, page.width - indent, page.width - indent - 2)):
                 yield [Atom(" " * (indent + (2 if level else 0))), *_flush(part)]
 
@@ -567,9 +604,10 @@ def diagram(picture: Diagram, page: Page) -> Iterator[Row]:
         yield [Atom(", ".join(kinds), "label")]
         for place in here:
             node = picture.nodes[place]
-            parts = [f"{names[place]} = {page.value(node.value)}" if node.value else names[place]]
+            value = f" = {page.formula(node.value)}" if node.value else ""
+            parts = [f"{names[place]}{value}"]
             if node.gradient:
-                parts.append(f"gradient {page.value(node.gradient)}")
+                parts.append(f"gradient {page.formula(node.gradient)}")
             yield from _indented(2, "   ".join(parts), page)
             for edge in into.get(place, ()):
                 yield from _indented(6, _arrow(edge, names, page), page)
@@ -579,18 +617,14 @@ def diagram(picture: Diagram, page: Page) -> Iterator[Row]:
 
 
 def _arrow(edge: DiagramEdge, names: Sequence[str], page: Page) -> str:
-    weight = " = ".join(
-        part
-        for part in (page.formula(edge.label) if edge.label else "", page.value(edge.value))
-        if part
-    )
+    weight = " = ".join(filter(None, (page.formula(edge.label), page.formula(edge.value))))
     start = f"{page.signs.relation('←')} {names[edge.start]}"
     return f"{start}   {weight}" if weight else start
 
 
 def _indented(indent: int, text: str, page: Page) -> Iterator[Row]:
     """One line behind blanks, cut only where it does not fit."""
-    if indent + cell_len(text) <= page.width:
+    if indent + cells(text) <= page.width:
         yield [Atom(" " * indent + text)]
         return
     room = page.width - indent
@@ -602,9 +636,9 @@ def answers(spaces: Sequence[AnswerSpace], page: Page) -> Iterator[Row]:
     """`z₁⁽¹⁾ = ______   z1_1`, signs and keys aligned; further lines where there is work to write."""
     lefts = [page.formula(space.left) for space in spaces]
     keys = [page.words(space.name) for space in spaces]
-    indent = max(map(cell_len, lefts))
+    indent = max(map(cells, lefts))
     keyed = [key if key != left else "" for key, left in zip(keys, lefts, strict=True)]
-    widest = max(map(cell_len, keyed))
+    widest = max(map(cells, keyed))
     blank = min(40, page.width - indent - 3 - (widest + 3 if widest else 0))
     narrow = blank < 12
     if narrow:
@@ -614,13 +648,13 @@ def answers(spaces: Sequence[AnswerSpace], page: Page) -> Iterator[Row]:
             yield [
                 Atom(left),
                 Atom(
-                    f"   {key}" if key and cell_len(left) + cell_len(key) + 3 <= page.width else "",
+                    f"   {key}" if key and cells(left) + cells(key) + 3 <= page.width else "",
                     "label",
                 ),
             ]
-        pad = " " * max(0, indent - cell_len(left))
+        pad = " " * max(0, indent - cells(left))
         head = "  = " if narrow else f"{left}{pad} = "
         tail = f"   {key}" if key and not narrow else ""
         yield [Atom(head + "_" * blank), Atom(tail, "label")]
         for _ in range(space.lines - 1):
-            yield [Atom(" " * cell_len(head) + "_" * blank)]
+            yield [Atom(" " * cells(head) + "_" * blank)]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from typing import assert_never
 
 from backprop_cli.formula import typst
+from backprop_cli.formula.layout import Operator, Row, is_tall, pieces
 from backprop_cli.formula.nodes import Formula
+from backprop_cli.formula.notation import Stacked
 from backprop_cli.formula.spelling import Spelling
 from backprop_cli.render import svg
 from backprop_cli.render.escape import visible
@@ -15,10 +16,10 @@ from backprop_cli.render.reading import (
     CALLOUT_WORD,
     KEPT_TOGETHER,
     Answers,
+    aligned,
     at_point,
     grouped,
     is_display,
-    numeral,
     titled_blocks,
 )
 from backprop_cli.render.wide import IN_LINE, line_width, narrow_cell, narrowed, width
@@ -37,6 +38,7 @@ from backprop_cli.worksheet.document import (
     Line,
     Listing,
     Math,
+    Numeral,
     Paragraph,
     Relation,
     Table,
@@ -65,8 +67,6 @@ PREAMBLE = """\
 """
 PAPERS = {"a4": "a4", "letter": "us-letter", "us-letter": "us-letter"}
 SIGNS = {"≥": "≥", "≤": "≤", "<": "<", ">": ">"}
-LOOSE = 120  # characters of Typst source between brackets, about a third of a line
-TALL = ("frac(", "mat(", "cases(")
 LINE = 84  # about so many characters stand on a line
 
 
@@ -96,8 +96,7 @@ def _block(block: Block | Answers, spelling: Spelling) -> str:
         case Paragraph(text):
             written = inline(text, spelling)
             if is_display(text) and len(text) == 1:
-                written = f"#tall[$display({written[1:-1]})$]"
-                return f"{written}\n"
+                return f"#tall[$display({written.strip('$')})$]\n"
             return f"#par[{written}]\n"
         case Bullets(items):
             rows = "".join(f"[{inline(item, spelling)}], " for item in items)
@@ -144,6 +143,9 @@ def _inline(line: Line, spelling: Spelling) -> Iterator[str]:
                     yield f"#{call}({string(text)});"
             case Math(formula):
                 yield f"${_tex(formula, spelling)}$"
+            case Numeral():
+                yield words("≈ ") if part.rounded else ""
+                yield f"${_tex(part.formula, spelling)}$"
             case Relation(left, sign, right):
                 yield f"${_tex(left, spelling)} {SIGNS.get(sign, sign)} {_tex(right, spelling)}$"
             case _:
@@ -152,29 +154,7 @@ def _inline(line: Line, spelling: Spelling) -> Iterator[str]:
 
 def _tex(formula: Formula, spelling: Spelling) -> str:
     """A formula in math mode, broken by Typst before the operators of its outermost level."""
-    return loosened(typst.write(formula, spelling))
-
-
-def loosened(written: str) -> str:
-    """Long brackets as single signs: Typst never breaks a line inside a matched pair."""
-    open_at: list[int] = []
-    pairs: list[tuple[int, int]] = []
-    quoted = False
-    for place, character in enumerate(written):
-        if character == '"' and written[place - 1 : place] != "\\":
-            quoted = not quoted
-        elif quoted:
-            continue
-        elif character == "(":
-            open_at.append(place)
-        elif character == ")" and open_at:
-            begin = open_at.pop()
-            grouping = begin == 0 or written[begin - 1] in " ("
-            if grouping and not open_at and place - begin > LOOSE:
-                pairs.append((begin, place))
-    for begin, end in reversed(pairs):
-        written = f"{written[:begin]}\\({written[begin + 1 : end]}\\){written[end + 1 :]}"
-    return written
+    return typst.loose(Stacked(spelling).node(formula))
 
 
 def _shown(formula: Formula, spelling: Spelling) -> str:
@@ -183,17 +163,21 @@ def _shown(formula: Formula, spelling: Spelling) -> str:
     Typst breaks a formula behind an operator; a person breaks before it. So a long one is set
     piece by piece, its operators as plain signs with the space that they would have.
     """
+    node = Stacked(spelling).node(formula)
     if width(formula, spelling) <= LINE // 2:
-        return f"$display({_tex(formula, spelling)})$"
-    pieces = [loosened(piece) for piece in typst.pieces(formula, spelling)]
-    return "".join(f"$display({_OPERATOR.sub(_plain_sign, piece)})$" for piece in pieces)
+        return f"$display({typst.loose(node)})$"
+    return "".join(f"$display({_piece(piece)})$" for piece in pieces(node))
 
 
-_OPERATOR = re.compile(r"\A ([-+⋅⊙]) ")
+def _piece(piece: Row) -> str:
+    first, *rest = piece.parts
+    if not isinstance(first, Operator) or first.sign not in BINARY:
+        return typst.loose(piece)
+    sign = typst.spell(first).strip()
+    return f'med class("normal", {sign}) med {typst.loose(Row(tuple(rest)))}'
 
 
-def _plain_sign(found: re.Match[str]) -> str:
-    return f'med class("normal", {found[1]}) med '
+BINARY = ("+", "−", "·", "hadamard", "correlation", "full")
 
 
 # Blocks
@@ -204,17 +188,17 @@ def _derivation(lines: Sequence[DerivationLine], spelling: Spelling) -> str:
     long = max(lefts, default=0) > LINE * 2 // 5
     cells = []
     for line in lines:
-        left = _shown(line.left, spelling) if line.left else ""
-        if long and left:
-            cells.append(f"grid.cell(colspan: 3, align: left, {_spaced(left)})")
+        left = _spaced(line.left, spelling)
+        if long and line.left:
+            cells.append(f"grid.cell(colspan: 3, align: left, {left})")
         elif not long:
-            cells.append(_spaced(left))
+            cells.append(left)
         right = narrowed(line.right, spelling, IN_LINE)
         sign = f"[${SIGNS.get(line.sign, line.sign)}$]"
         # Beside several lines the sign stands at the first, beside a fraction in the middle.
         several = width(right, spelling) > LINE and not _is_tall(right, spelling)
         cells.append(f"grid.cell(align: center + top, {sign})" if several else sign)
-        cells.append(_spaced(_shown(right, spelling)))
+        cells.append(_spaced(right, spelling))
         cells.append(f"[#label[{inline(line.label, spelling)}]]" if line.label else "[]")
     name = "long-steps" if long else "steps"
     # A label stands close to its line where there is room, else at the margin.
@@ -226,16 +210,15 @@ def _derivation(lines: Sequence[DerivationLine], spelling: Spelling) -> str:
 
 
 def _is_tall(formula: Formula, spelling: Spelling) -> bool:
-    written = typst.write(formula, spelling)
-    return any(call in written for call in TALL)
+    return is_tall(Stacked(spelling).node(formula))
 
 
-def _spaced(shown: str) -> str:
+def _spaced(formula: Formula | None, spelling: Spelling) -> str:
     """A cell; Typst reckons a fraction in a line less high than it is, so it gets room."""
-    if not shown:
+    if formula is None:
         return "[]"
-    kind = "tall" if any(call in shown for call in TALL) else "flat"
-    return f"[#{kind}[{shown}]]"
+    kind = "tall" if _is_tall(formula, spelling) else "flat"
+    return f"[#{kind}[{_shown(formula, spelling)}]]"
 
 
 def _table(table: Table, spelling: Spelling) -> str:
@@ -268,47 +251,47 @@ def _cell_of(row: Sequence[Line], place: int, spelling: Spelling) -> Line:
 
 def _cells(lines: Sequence[Line], column: Column, spelling: Spelling) -> list[str]:
     """The cells of a column: numerals set round their points, unbroken unless the column wraps."""
-    cuts: list[tuple[str, str] | None] = [None] * len(lines)
-    if column.align == "decimal":
-        cuts = [at_point(numeral(line, spelling)) for line in lines]
-    before = max((cut[0] for cut in cuts if cut), key=len, default="")
-    after = max((cut[1] for cut in cuts if cut), key=len, default="")
+    numerals = [aligned(line) if column.align == "decimal" else None for line in lines]
+    parts = [(at_point(each)[0], _after(each)) for each in numerals if each]
+    before = max((begin for begin, _ in parts), key=len, default="")
+    after = max((end for _, end in parts), key=lambda end: len("".join(end)), default=("", ""))
+    ends = f"{_content(before)}, {_content(*after)}"
     written = []
-    for line, cut in zip(lines, cuts, strict=True):
-        if cut:
-            parts = ", ".join(_digits(part) for part in (*cut, before, after))
-            written.append(f"[#dec({parts})]")
+    for line, each in zip(lines, numerals, strict=True):
+        if each:
+            own = f"{_content(at_point(each)[0])}, {_content(*_after(each))}"
+            written.append(f"[#dec({own}, {ends})]")
             continue
         text = inline(line, spelling)
-        if len(line) == 1 and text.startswith("$") and any(call in text for call in TALL):
-            text = f"#tall[$display({text[1:-1]})$]"
+        match line:
+            case (Math(formula),) if _is_tall(formula, spelling):
+                text = f"#tall[$display({_tex(formula, spelling)})$]"
+            case (Relation(left, _, right),) if _is_tall(left, spelling) or _is_tall(
+                right, spelling
+            ):
+                text = f"#tall[$display({text.strip('$')})$]"
         # A short formula stays whole; a long one has to give way on a narrow page.
         whole = not column.wrap and line_width(line, spelling) <= LINE // 2
         written.append(f"[#box[{text}]]" if whole else f"[{text}]")
     return written
 
 
-_POWER = re.compile("×10([⁻⁰¹²³⁴-⁹]+)")
-_LOWERED = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "−0123456789")
+def _after(numeral: Numeral) -> tuple[str, str]:
+    """What stands behind the point of a numeral, and its power of ten."""
+    return at_point(numeral)[1], numeral.exponent.replace("-", "−")
 
 
-def _digits(part: str) -> str:
-    pieces = _POWER.split(part)
-    text = words(pieces[0]) if pieces[0] else ""
-    for power, rest in zip(pieces[1::2], pieces[2::2], strict=True):
-        text += words("×10") + f"#super({string(power.translate(_LOWERED))});"
-        text += words(rest) if rest else ""
-    return f"[{text}]"
+def _content(digits: str, power: str = "") -> str:
+    text = words(digits) if digits else ""
+    return f"[{text}{words('×10')}#super({string(power)});]" if power else f"[{text}]"
 
 
 LINE_POINTS, PAGE_POINTS = 490, 620  # the width of a line, the height a picture may take
-_SIZE = re.compile(r'width="(\d+)" height="(\d+)"')
 
 
-def _picture(picture: str, title: str, description: str, scale: float) -> str:
+def _picture(picture: svg.Picture, title: str, description: str, scale: float) -> str:
     """A picture at `scale` points a pixel, smaller where the line or the page is."""
-    found = _SIZE.search(picture)
-    across, down = (int(found[1]), int(found[2])) if found else (400, 300)
+    across, down = picture.size
     share = min(1.0, scale * across / LINE_POINTS, PAGE_POINTS / down * across / LINE_POINTS)
     part = f"{100 * share:.1f}%"
     alt = string(f"{title}. {description}")
@@ -328,7 +311,7 @@ def _answers(spaces: Sequence[AnswerSpace], spelling: Spelling) -> str:
     cells = []
     for space in spaces:
         cells.append(
-            f"{_spaced(_shown(space.left, spelling))}, [$=$], [#rule], [#raw({string(space.name)});]"
+            f"{_spaced(space.left, spelling)}, [$=$], [#rule], [#raw({string(space.name)});]"
         )
         cells.extend(["[], [], [#rule], []"] * (space.lines - 1))
     body = ",\n  ".join(cells)

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from rich.cells import cell_len
-
 from backprop_cli.formula import unicode
 from backprop_cli.formula.nodes import (
     Call,
@@ -22,7 +20,8 @@ from backprop_cli.formula.nodes import (
     Sum,
 )
 from backprop_cli.formula.spelling import Spelling
-from backprop_cli.worksheet.document import Line, Math, Relation, Text
+from backprop_cli.render.breaking import cells
+from backprop_cli.worksheet.document import Line, Math, Numeral, Relation, Text
 
 IN_CELL = 24
 IN_LINE = 64
@@ -30,28 +29,30 @@ IN_LINE = 64
 
 def width(formula: Formula, spelling: Spelling) -> int:
     """About how many characters wide a formula is on one line."""
-    return cell_len(unicode.write(formula, spelling))
+    return cells(unicode.write(formula, spelling))
 
 
 def line_width(line: Line, spelling: Spelling) -> int:
     """The same of a line of words and formulas."""
-    cells = 0
+    taken = 0
     for part in line:
         match part:
             case Text(text):
-                cells += cell_len(text)
+                taken += cells(text)
             case Math(formula):
-                cells += width(formula, spelling)
+                taken += width(formula, spelling)
             case Relation(left, _, right):
-                cells += width(left, spelling) + 3 + width(right, spelling)
+                taken += width(left, spelling) + 3 + width(right, spelling)
+            case Numeral():
+                taken += width(part.formula, spelling) + 2 * part.rounded
             case _:
                 assert_never(part)
-    return cells
+    return taken
 
 
 def narrowed(formula: Formula, spelling: Spelling, most: int) -> Formula:
     """The same formula without fractions and roots wider than `most` on its outermost levels."""
-    if width(formula, spelling) <= most:
+    if not _stiff(formula) or width(formula, spelling) <= most:
         return formula
     match formula:
         case Sum(terms):
@@ -66,6 +67,19 @@ def narrowed(formula: Formula, spelling: Spelling, most: int) -> Formula:
             return Power(argument, Quotient(Number("1"), Number("2")))
         case _:
             return formula
+
+
+def _stiff(formula: Formula) -> bool:
+    """Whether there is something on its outermost levels that could be written otherwise."""
+    match formula:
+        case Sum(parts) | Product(parts):
+            return any(isinstance(part, Product | Negative) or _stiff(part) for part in parts)
+        case Negative(operand):
+            return _stiff(operand)
+        case Quotient() | Call("sqrt"):
+            return True
+        case _:
+            return False
 
 
 def narrow_cell(line: Line, spelling: Spelling) -> Line:

@@ -12,7 +12,7 @@ from statistics import mean, median
 
 from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.evaluate import as_float
-from backprop_cli.formula.nodes import Name
+from backprop_cli.formula.nodes import Name, Number
 from backprop_cli.problem.model import Problem
 from backprop_cli.variants.draw import Numbers
 from backprop_cli.variants.variant import Drawer, Shortfall, Variant
@@ -26,6 +26,7 @@ from backprop_cli.worksheet.document import (
     Paragraph,
     Table,
     Text,
+    numeral,
 )
 from backprop_cli.worksheet.numbers import shown
 from backprop_cli.worksheet.sheet import cell_of, spelling_of
@@ -197,7 +198,7 @@ def _spread_table(found: Stress, update: int) -> Table:
             near = (
                 (Text("–"),)
                 if math.isinf(spread.nearest_slip)
-                else (Text(f"{spread.nearest_slip:.2f}"),)
+                else numeral(Number(f"{spread.nearest_slip:.2f}"))
             )
             rows.append(
                 ((Math(Name(name)),), *(cell_of(shown(value, DIGITS)) for value in figures), near)

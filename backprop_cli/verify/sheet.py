@@ -21,6 +21,7 @@ from backprop_cli.worksheet.document import (
     Paragraph,
     Table,
     Text,
+    numeral,
 )
 from backprop_cli.worksheet.numbers import shown
 from backprop_cli.worksheet.sheet import NO_VALUE, spelling_of
@@ -224,12 +225,12 @@ def _row(each: Comparison, several: bool) -> tuple[Line, ...]:
     cells: list[Line] = [(Math(Name(each.name)),)]
     if several:
         cells.append((Text(each.place),))
-    cells.append((Math(shown(each.ours, SHOWN_DIGITS).formula),))
+    cells.append(numeral(shown(each.ours, SHOWN_DIGITS).formula))
     if each.on_kink:
         return (*cells, (Text("on a kink"),), NO_VALUE, NO_VALUE)
-    cells.append((Math(shown(each.difference, SHOWN_DIGITS).formula),))
+    cells.append(numeral(shown(each.difference, SHOWN_DIGITS).formula))
     cells.append(
-        NO_VALUE if each.symbolic is None else (Math(shown(each.symbolic, SHOWN_DIGITS).formula),)
+        NO_VALUE if each.symbolic is None else numeral(shown(each.symbolic, SHOWN_DIGITS).formula)
     )
     cells.append((Text("rounding"),) if each.rounding else (Math(_error(each.error)),))
     return tuple(cells)

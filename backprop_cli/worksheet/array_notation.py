@@ -276,7 +276,7 @@ class Notation:
         if len(sizes) == 2 and own == (1, sizes[1]):
             return matmul(shape(ones, sizes[0], 1), self.write(inner, letter))
         if len(sizes) > 2:
-            below: Formula = Shown("shape", (ones, Name("×".join(map(str, sizes)))))
+            below: Formula = Shown("shape", (ones, *(Name(str(size)) for size in sizes)))
         else:
             below = shape(ones, *sides(sizes))
         return below if inner == ONE else product(self.write(inner, letter), below)
@@ -312,9 +312,8 @@ class Notation:
 def _turned(formula: Formula) -> Formula:
     """The transpose of a factor; the shape under it is that of the transpose."""
     match formula:
-        case Shown("shape", (what, Name(sizes))):
-            rows, _, columns = sizes.partition("×")
-            return Shown("shape", (transpose(what), Name(f"{columns}×{rows}")))
+        case Shown("shape", (what, rows, columns)):
+            return Shown("shape", (transpose(what), columns, rows))
         case _:
             return transpose(formula)
 

@@ -56,7 +56,7 @@ def result_of(sheet: Sheet, view: View) -> DerivationLine | None:
 def with_shape(view: View) -> Formula:
     """The letter of an array over its shape."""
     sizes = view.shape if len(view.shape) > 2 else sides(view.shape)
-    return Shown("shape", (view.letter, Name("×".join(map(str, sizes)))))
+    return Shown("shape", (view.letter, *(Name(str(size)) for size in sizes)))
 
 
 def numbers(sheet: Sheet, view: View, *, shapes: bool = False) -> Iterator[Block]:

@@ -15,7 +15,7 @@ MOST_COLUMNS = 7
 
 def shape(formula: Formula, rows: int, columns: int) -> Shown:
     """A factor with its shape under it: `2×3`."""
-    return Shown("shape", (formula, Name(f"{rows}×{columns}")))
+    return Shown("shape", (formula, Name(str(rows)), Name(str(columns))))
 
 
 def column(entries: Sequence[Formula]) -> Matrix:

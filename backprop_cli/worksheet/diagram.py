@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 
 from backprop_cli.arrays.array import View
 from backprop_cli.formula import plain
-from backprop_cli.formula.build import names_in
+from backprop_cli.formula.build import ONE, names_in
 from backprop_cli.formula.nodes import Formula, Name
 from backprop_cli.graph.layered import Layers
 from backprop_cli.run import Run
@@ -39,9 +39,9 @@ def diagram(run: Run, *, blank: bool = False) -> Diagram:
     return _equations(sheet) if isinstance(arrays, str) else _network(sheet, arrays)
 
 
-def _text(sheet: Sheet, name: str) -> str:
+def _number(sheet: Sheet, name: str) -> Formula | None:
     written = sheet.shown(name)
-    return "" if written is None else plain.write(written.formula)
+    return None if written is None else written.formula
 
 
 def _filled(sheet: Sheet) -> bool:
@@ -49,9 +49,9 @@ def _filled(sheet: Sheet) -> bool:
     return any(step.name in sheet.iteration.values for step in sheet.graph.steps)
 
 
-def _gradient(sheet: Sheet, name: str) -> str:
+def _gradient(sheet: Sheet, name: str) -> Formula | None:
     step = sheet.graph.derivative.get(name)
-    return "" if step is None else _text(sheet, step.name)
+    return None if step is None else _number(sheet, step.name)
 
 
 class _Picture:
@@ -60,7 +60,7 @@ class _Picture:
     def __init__(self) -> None:
         self.columns: dict[int, list[str]] = defaultdict(list)
         self.nodes: dict[str, DiagramNode] = {}
-        self.edges: list[tuple[str, str, Formula | None, str]] = []
+        self.edges: list[tuple[str, str, Formula | None, Formula | None]] = []
 
     def add(self, key: str, column: int, node: DiagramNode) -> None:
         self.columns[column].append(key)
@@ -84,7 +84,7 @@ class _Picture:
                 position[start],
                 position[end],
                 label if labelled else None,
-                value if labelled else "",
+                value if labelled else None,
             )
             for start, end, label, value in self.edges
         )
@@ -97,9 +97,9 @@ def _network(sheet: Sheet, arrays: Layers) -> Diagram:
     def row(view: View) -> list[str]:
         return [entries[0].name for entries in view.matrix.rows if isinstance(entries[0], Name)]
 
-    def node(name: str, column: int, kind: Kind, gradient: str = "") -> None:
-        text = _text(sheet, name)
-        picture.add(name, column, DiagramNode(Name(name), 0, 0, kind, text, gradient))
+    def node(name: str, column: int, kind: Kind, gradient: Formula | None = None) -> None:
+        value = _number(sheet, name)
+        picture.add(name, column, DiagramNode(Name(name), 0, 0, kind, value, gradient))
 
     for name in row(arrays.inputs):
         node(name, 0, "input")
@@ -111,23 +111,23 @@ def _network(sheet: Sheet, arrays: Layers) -> Diagram:
         for name, weights in zip(units, layer.weights.matrix.rows, strict=True):
             for start, weight in zip(row(layer.below), weights, strict=True):
                 if isinstance(weight, Name):
-                    picture.edges.append((start, name, weight, _text(sheet, weight.name)))
+                    picture.edges.append((start, name, weight, _number(sheet, weight.name)))
         for view in (*layer.added, *layer.added_behind):
-            picture.edges += [(s, e, None, "") for s, e in zip(row(view), units, strict=True)]
+            picture.edges += [(s, e, None, None) for s, e in zip(row(view), units, strict=True)]
         if layer.biases is not None:
             constant = f"1 of layer {depth}"
-            sign = Name(plain.write(layer.bias_input))
-            picture.add(constant, depth - 1, DiagramNode(sign, 0, 0, "parameter"))
+            node_of_ones = DiagramNode(layer.bias_input, 0, 0, "parameter")
+            picture.add(constant, depth - 1, node_of_ones)
             for name, bias in zip(units, row(layer.biases), strict=True):
-                picture.edges.append((constant, name, Name(bias), _text(sheet, bias)))
+                picture.edges.append((constant, name, Name(bias), _number(sheet, bias)))
     if sheet.graph.losses:
         loss = sheet.graph.losses[0]
         last = arrays.layers[-1]
         node(loss, last.depth + 1, "loss")
-        picture.edges += [(output, loss, None, "") for output in row(last.out)]
+        picture.edges += [(output, loss, None, None) for output in row(last.out)]
         for target in row(arrays.targets) if arrays.targets else ():
             node(target, last.depth, "input")
-            picture.edges.append((target, loss, None, ""))
+            picture.edges.append((target, loss, None, None))
     sizes = [arrays.inputs.shape[0], *(layer.a.shape[0] for layer in arrays.layers)]
     return picture.finished(
         sheet.run.problem.title,
@@ -176,7 +176,7 @@ def _equations(sheet: Sheet) -> Diagram:
                 0,
                 0,
                 kind,
-                _text(sheet, leaf.name),
+                _number(sheet, leaf.name),
                 _gradient(sheet, leaf.name),
             )
             picture.add(leaf.name, consumers[leaf.name] - 1, node)
@@ -187,12 +187,12 @@ def _equations(sheet: Sheet) -> Diagram:
             0,
             0,
             "output" if is_output else "hidden",
-            _text(sheet, step.name),
-            "1" if is_output and graph.wrt and _filled(sheet) else _gradient(sheet, step.name),
+            _number(sheet, step.name),
+            ONE if is_output and graph.wrt and _filled(sheet) else _gradient(sheet, step.name),
         )
         picture.add(step.name, column[step.name], node)
         for parent in names_in(step.formula):
-            picture.edges.append((parent, step.name, None, ""))
+            picture.edges.append((parent, step.name, None, None))
     _untangle(picture)
     written = "; ".join(f"{step.name} = {plain.write(step.formula)}" for step in steps[:12])
     return picture.finished(

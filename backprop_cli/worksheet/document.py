@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Literal, TypeAlias
 
 from backprop_cli.dataclass import dataclass
-from backprop_cli.formula.nodes import Formula
+from backprop_cli.formula.nodes import Formula, Negative, Number, Quotient
 from backprop_cli.formula.spelling import Spelling
 
 
@@ -39,8 +39,53 @@ class Relation:
     right: Formula
 
 
-Inline: TypeAlias = Text | Math | Relation
+@dataclass(frozen=True)
+class Numeral:
+    """A number taken apart, so that those of a column can stand with their points under one
+    another: 1.2×10⁻⁵, −3/4. Digits are plain; `rounded` has ≈ in front."""
+
+    whole: str
+    fraction: str | None = None  # what is behind a point
+    exponent: str = ""  # of ten: `-5`
+    over: str = ""  # the denominator of whole/over
+    negative: bool = False
+    rounded: bool = False
+
+    @property
+    def formula(self) -> Formula:
+        """The number without ≈."""
+        point = "" if self.fraction is None else f".{self.fraction}"
+        power = f"e{self.exponent}" if self.exponent else ""
+        number: Formula = Number(f"{self.whole}{point}{power}")
+        if self.over:
+            number = Quotient(number, Number(self.over))
+        return Negative(number) if self.negative else number
+
+
+Inline: TypeAlias = Text | Math | Relation | Numeral
 Line: TypeAlias = tuple[Inline, ...]
+
+
+def numeral(formula: Formula, *, rounded: bool = False) -> Line:
+    """A number in a cell, ≈ in front where it is rounded; what is none (`inf`) as a formula."""
+    match formula:
+        case Negative(Number() as number):
+            return (_taken_apart(number, "", True, rounded),)
+        case Negative(Quotient(Number() as number, Number(over))):
+            return (_taken_apart(number, over, True, rounded),)
+        case Number(text):
+            return (_taken_apart(formula, "", text.startswith("-"), rounded),)
+        case Quotient(Number(text) as number, Number(over)):
+            return (_taken_apart(number, over, text.startswith("-"), rounded),)
+        case _:
+            return (Text("≈ "), Math(formula)) if rounded else (Math(formula),)
+
+
+def _taken_apart(number: Number, over: str, negative: bool, rounded: bool) -> Numeral:
+    mantissa, _, exponent = number.text.lower().lstrip("+-").partition("e")
+    whole, point, fraction = mantissa.partition(".")
+    power = str(int(exponent)) if exponent else ""
+    return Numeral(whole, fraction if point else None, power, over, negative, rounded)
 
 
 @dataclass(frozen=True)
@@ -132,8 +177,8 @@ class DiagramNode:
     x: float
     y: float
     kind: Literal["input", "hidden", "output", "loss", "parameter"]
-    value: str = ""  # as shown, plain digits
-    gradient: str = ""
+    value: Formula | None = None  # a number as it is shown
+    gradient: Formula | None = None
 
 
 @dataclass(frozen=True)
@@ -141,7 +186,7 @@ class DiagramEdge:
     start: int  # index into nodes
     end: int
     label: Formula | None = None
-    value: str = ""
+    value: Formula | None = None
 
 
 @dataclass(frozen=True)

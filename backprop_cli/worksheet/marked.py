@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from itertools import groupby
 
-from backprop_cli.formula.nodes import Name
+from backprop_cli.formula.nodes import Name, Number
 from backprop_cli.graph.step import Graph
 from backprop_cli.marking.feedback import FOLLOWS
 from backprop_cli.marking.model import VERDICTS, AnswerResult, Head, SubmissionReport, Verdict
@@ -24,6 +24,7 @@ from backprop_cli.worksheet.document import (
     Paragraph,
     Table,
     Text,
+    numeral,
 )
 from backprop_cli.worksheet.sheet import spelling_of
 
@@ -254,7 +255,7 @@ def _score_row(report: SubmissionReport, unread: list[Verdict], graph: Graph) ->
         remark = (_name(slip.name, graph), Text(f" {kind}"))
     return (
         (Text(harmless(report.student)),),
-        (Text(points(report.score)),),
+        numeral(Number(points(report.score))),
         (Text("yes" if report.passed else "no"),),
         *((Text(_count(report, verdict)),) for verdict in unread),
         remark,

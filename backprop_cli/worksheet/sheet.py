@@ -39,7 +39,7 @@ from backprop_cli.run import (
     singularities,
 )
 from backprop_cli.worksheet.array_notation import Notation
-from backprop_cli.worksheet.document import DerivationLine, Inline, Line, Math, Text
+from backprop_cli.worksheet.document import DerivationLine, Inline, Line, Text, numeral
 from backprop_cli.worksheet.numbers import (
     Shown,
     authored,
@@ -383,7 +383,7 @@ def cell_of(written: Shown | None) -> Line:
     """A table cell with a number, ≈ in front where it is rounded."""
     if written is None:
         return NO_VALUE
-    return (Math(written.formula),) if written.exact else (Text("≈ "), Math(written.formula))
+    return numeral(written.formula, rounded=not written.exact)
 
 
 _MATRIX = re.compile(r"(?:d(?P<over>\w+)/d)?(?P<letter>\w+)\((?P<layer>\d+)\)\Z")

@@ -26,6 +26,7 @@ from backprop_cli.worksheet.document import (
     Series,
     Table,
     Text,
+    numeral,
 )
 from backprop_cli.worksheet.numbers import in_a_sentence, shown, signed
 from backprop_cli.worksheet.sheet import NO_VALUE, spelling_of
@@ -137,7 +138,7 @@ def _cell(each: Swept, index: int, digits: int) -> Line:
     loss = each.loss(index)
     if loss is None:
         return (Text("stopped"),) if each.stopped is not None else NO_VALUE
-    return (Math(_number(loss, digits)),)
+    return numeral(_number(loss, digits))
 
 
 def _number(value: float, digits: int) -> Formula:

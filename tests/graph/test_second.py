@@ -107,7 +107,7 @@ def test_the_notations() -> None:
     assert unicode.write(mixed) == "∂²L/∂w₁∂w₂"
     assert unicode.write(square) == "∂²L/∂w²"
     assert latex.write(mixed) == r"\frac{\partial^2 L}{\partial w_1\,\partial w_2}"
-    assert typst.write(square) == "frac(∂^2 L, ∂ w^2)"
+    assert typst.write(square) == "frac(∂^2 L, ∂ w^(2))"
     assert "<mn>2</mn>" in mathml.write(square)
 
 

@@ -37,6 +37,7 @@ from backprop_cli.worksheet.document import (
     Series,
     Table,
     Text,
+    numeral,
 )
 
 HOSTILE = (
@@ -72,11 +73,11 @@ def numbers(*pairs: tuple[str, str], bias: str) -> Sum:
 GIVEN = Table(
     (Column(words("quantity")), Column(words("value"), "decimal")),
     (
-        ((Math(name("x1")),), (Math(number("6")),)),
-        ((Math(name("w1_1_1")),), (Math(number("0.42")),)),
-        ((Math(name("b1_1")),), (Math(number("-0.0468")),)),
-        ((Math(name("w2_1_1")),), (Math(number("1.2e-5")),)),
-        ((Text("η"), Text(" (learning rate)")), (Math(number("0.7")),)),
+        ((Math(name("x1")),), numeral(number("6"))),
+        ((Math(name("w1_1_1")),), numeral(number("0.42"))),
+        ((Math(name("b1_1")),), numeral(number("-0.0468"))),
+        ((Math(name("w2_1_1")),), numeral(number("1.2e-5"))),
+        ((Text("η"), Text(" (learning rate)")), numeral(number("0.7"))),
     ),
     caption=words("What is given"),
 )
@@ -93,31 +94,31 @@ FORWARD = Table(
             (Math(name("z1_1")),),
             (Math(weighted(("w1_1_1", "x1"), ("w1_1_2", "x2"), ("w1_1_3", "x3"), bias="b1_1")),),
             (Math(numbers(("0.42", "6"), ("0.72", "2"), ("0.21", "5"), bias="0.01")),),
-            (Math(number("5.02")),),
+            numeral(number("5.02")),
         ),
         (
             (Math(name("a1_1")),),
             (Math(Call("relu", (name("z1_1"),))),),
             (Math(Call("relu", (number("5.02"),))),),
-            (Math(number("5.02")),),
+            numeral(number("5.02")),
         ),
         (
             (Math(name("z1_2")),),
             (Math(weighted(("w1_2_1", "x1"), ("w1_2_2", "x2"), ("w1_2_3", "x3"), bias="b1_2")),),
             (Math(numbers(("0.11", "6"), ("-0.30", "2"), ("0.65", "5"), bias="-0.01")),),
-            (Math(number("-4.52")),),
+            numeral(number("-4.52")),
         ),
         (
             (Math(name("yhat")),),
             (Math(Call("sigmoid", (name("z3_1"),))),),
             (Math(Quotient(number("1"), Sum((number("1"), Call("exp", (number("-1.0174"),)))))),),
-            (Math(number("0.734")),),
+            numeral(number("0.734")),
         ),
         (
             (Math(name("L")),),
             (Math(Product((number("0.5"), Sum((name("y"), Negative(name("yhat"))))))),),
-            (Math(number("0.0353")),),
-            (Math(number("1.2e-5")),),
+            numeral(number("0.0353")),
+            numeral(number("1.2e-5")),
         ),
     ),
 )
@@ -205,7 +206,7 @@ PATHS = Derivation(
 MATRICES = Derivation(
     (
         DerivationLine(
-            Shown("shape", (name("z1"), name("2×1"))),
+            Shown("shape", (name("z1"), name("2"), name("1"))),
             "=",
             Sum(
                 (
@@ -221,13 +222,19 @@ MATRICES = Derivation(
                                             (name("w1_2_1"), name("w1_2_2")),
                                         )
                                     ),
-                                    name("2×2"),
+                                    name("2"),
+                                    name("2"),
                                 ),
                             ),
-                            Shown("shape", (Matrix(((name("x1"),), (name("x2"),))), name("2×1"))),
+                            Shown(
+                                "shape",
+                                (Matrix(((name("x1"),), (name("x2"),))), name("2"), name("1")),
+                            ),
                         ),
                     ),
-                    Shown("shape", (Matrix(((name("b1_1"),), (name("b1_2"),))), name("2×1"))),
+                    Shown(
+                        "shape", (Matrix(((name("b1_1"),), (name("b1_2"),))), name("2"), name("1"))
+                    ),
                 )
             ),
         ),
@@ -256,10 +263,10 @@ UPDATE = Table(
     tuple(
         (
             (Math(name(parameter)),),
-            (Math(number(old)),),
-            (Math(number(gradient)),),
+            numeral(number(old)),
+            numeral(number(gradient)),
             (Math(Sum((number(old), Negative(Product((number("0.7"), number(gradient))))))),),
-            (Math(number(new)),),
+            numeral(number(new)),
         )
         for parameter, old, gradient, new in (
             ("w3_1_1", "0.61", "-0.0468", "0.6428"),
@@ -294,19 +301,19 @@ LOSS = Curve(
 
 NETWORK = Diagram(
     (
-        DiagramNode(name("x1"), 0, 0, "input", "6"),
-        DiagramNode(name("x2"), 0, 1, "input", "2"),
-        DiagramNode(name("x3"), 0, 2, "input", "5"),
-        DiagramNode(name("a1_1"), 1, 0.5, "hidden", "5.02", "-0.0005"),
-        DiagramNode(name("a1_2"), 1, 1.5, "hidden", "4.52", "-0.0025"),
-        DiagramNode(name("a2_1"), 2, 0.5, "hidden", "0.9011", "-0.0317"),
-        DiagramNode(name("a2_2"), 2, 1.5, "hidden", "0.9935", "-0.0202"),
-        DiagramNode(name("yhat"), 3, 1, "output", "0.734", "-0.266"),
-        DiagramNode(name("L"), 4, 1, "loss", "0.0353"),
+        DiagramNode(name("x1"), 0, 0, "input", number("6")),
+        DiagramNode(name("x2"), 0, 1, "input", number("2")),
+        DiagramNode(name("x3"), 0, 2, "input", number("5")),
+        DiagramNode(name("a1_1"), 1, 0.5, "hidden", number("5.02"), number("-0.0005")),
+        DiagramNode(name("a1_2"), 1, 1.5, "hidden", number("4.52"), number("-0.0025")),
+        DiagramNode(name("a2_1"), 2, 0.5, "hidden", number("0.9011"), number("-0.0317")),
+        DiagramNode(name("a2_2"), 2, 1.5, "hidden", number("0.9935"), number("-0.0202")),
+        DiagramNode(name("yhat"), 3, 1, "output", number("0.734"), number("-0.266")),
+        DiagramNode(name("L"), 4, 1, "loss", number("0.0353")),
     ),
     (
         *(
-            DiagramEdge(start, end, name(f"w1_{end - 2}_{start + 1}"), value)
+            DiagramEdge(start, end, name(f"w1_{end - 2}_{start + 1}"), number(value))
             for (start, end), value in zip(
                 [(s, e) for e in (3, 4) for s in (0, 1, 2)],
                 ("0.42", "0.72", "0.21", "0.11", "0.30", "0.65"),
@@ -314,15 +321,15 @@ NETWORK = Diagram(
             )
         ),
         *(
-            DiagramEdge(start, end, name(f"w2_{end - 4}_{start - 2}"), value)
+            DiagramEdge(start, end, name(f"w2_{end - 4}_{start - 2}"), number(value))
             for (start, end), value in zip(
                 [(s, e) for e in (5, 6) for s in (3, 4)],
                 ("0.17", "0.29", "0.91", "0.08"),
                 strict=True,
             )
         ),
-        DiagramEdge(5, 7, name("w3_1_1"), "0.61"),
-        DiagramEdge(6, 7, name("w3_1_2"), "0.39"),
+        DiagramEdge(5, 7, name("w3_1_1"), number("0.61")),
+        DiagramEdge(6, 7, name("w3_1_2"), number("0.39")),
         DiagramEdge(7, 8),
     ),
     "Two hidden layers",
@@ -409,10 +416,10 @@ def hostile() -> Document:
             ),
             Diagram(
                 (
-                    DiagramNode(name("a"), 0, 0, "input", HOSTILE, HOSTILE),
+                    DiagramNode(name("a"), 0, 0, "input", name(HOSTILE), name(HOSTILE)),
                     DiagramNode(name("b"), 1, 0, "loss"),
                 ),
-                (DiagramEdge(0, 1, name("w"), HOSTILE),),
+                (DiagramEdge(0, 1, name("w"), name(HOSTILE)),),
                 HOSTILE,
                 HOSTILE,
             ),

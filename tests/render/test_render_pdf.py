@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 import sheets
 
+from backprop_cli.formula import typst as notation
+from backprop_cli.formula.nodes import Formula, Name, Number, Product, Quotient, Sum
+from backprop_cli.formula.notation import Stacked
 from backprop_cli.formula.spelling import spell
 from backprop_cli.render import pdf, typst
 from backprop_cli.worksheet.document import Document, Paragraph, Text
@@ -62,10 +65,14 @@ def test_words_are_closed_so_that_nothing_is_called_on_them() -> None:
 
 
 def test_long_brackets_can_be_broken() -> None:
-    inside = " + ".join(["x_1"] * 40)
-    assert typst.loosened(f"a ⋅ ({inside})") == f"a ⋅ \\({inside}\\)"
-    assert typst.loosened(f"frac({inside}, 2)") == f"frac({inside}, 2)"
-    assert typst.loosened("a ⋅ (b + c)") == "a ⋅ (b + c)"
+    def shown(formula: Formula) -> str:
+        return notation.loose(Stacked(spell).node(formula))
+
+    long = Sum((Name("x1"),) * 40)
+    inside = " + ".join(["x_(1)"] * 40)
+    assert shown(Product((Name("a"), long))) == f"a \\({inside}\\)"
+    assert shown(Quotient(long, Number("2"))) == f"frac({inside}, 2)"
+    assert shown(Product((Name("a"), Sum((Name("b"), Name("c")))))) == "a (b + c)"
 
 
 def test_without_the_package_the_message_says_what_to_install(

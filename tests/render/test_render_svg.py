@@ -12,7 +12,7 @@ import pytest
 import sheets
 from commands import backprop
 
-from backprop_cli.formula.nodes import Name
+from backprop_cli.formula.nodes import Name, Negative, Number
 from backprop_cli.formula.spelling import spell
 from backprop_cli.render import mermaid, svg
 from backprop_cli.render.layout import at
@@ -35,18 +35,21 @@ def text_of(element: ElementTree.Element) -> str:
     return "".join(element.itertext())
 
 
+MINUS = Negative(Number("0.5678"))
+
+
 def layered(*sizes: int) -> Diagram:
     """A network with every connection, weights named and numbered."""
     nodes = [
         DiagramNode(
-            Name(f"a{x}_{y + 1}"), x, y + (max(sizes) - size) / 2, "hidden", "0.1234", "-0.5678"
+            Name(f"a{x}_{y + 1}"), x, y + (max(sizes) - size) / 2, "hidden", Number("0.1234"), MINUS
         )
         for x, size in enumerate(sizes)
         for y in range(size)
     ]
     starts = [sum(sizes[:x]) for x in range(len(sizes))]
     edges = [
-        DiagramEdge(starts[x] + i, starts[x + 1] + j, Name(f"w{x + 1}_{j + 1}_{i + 1}"), "-0.4321")
+        DiagramEdge(starts[x] + i, starts[x + 1] + j, Name(f"w{x + 1}_{j + 1}_{i + 1}"), MINUS)
         for x in range(len(sizes) - 1)
         for i in range(sizes[x])
         for j in range(sizes[x + 1])

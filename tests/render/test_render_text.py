@@ -9,11 +9,13 @@ import sheets
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
+from trees import formulas
 
-from backprop_cli.formula.nodes import Name, Number, Product
+from backprop_cli.formula.nodes import Formula, Name, Negative, Number, Product
+from backprop_cli.formula.notation import InLine, Typed
 from backprop_cli.formula.spelling import spell
 from backprop_cli.render import text
-from backprop_cli.render.breaking import fill, formula_atoms, word_atoms
+from backprop_cli.render.breaking import PLAIN, UNICODE, fill, formula_atoms, word_atoms
 from backprop_cli.render.escape import ascii_only, visible
 from backprop_cli.worksheet.document import (
     Column,
@@ -27,6 +29,7 @@ from backprop_cli.worksheet.document import (
     Series,
     Table,
     Text,
+    numeral,
 )
 
 
@@ -115,7 +118,8 @@ def test_matrices_stand_in_tall_brackets_with_their_shapes_below() -> None:
 
 
 def test_decimals_stand_under_one_another() -> None:
-    rows = tuple(((Text(cell),),) for cell in ("−0.0468", "12", "1.2×10⁻⁵", "−3.5", "inf"))
+    numbers = (Negative(Number("0.0468")), Number("12"), Number("1.2e-5"), Negative(Number("3.5")))
+    rows = tuple((numeral(number),) for number in (*numbers, Name("inf")))
     shown = written(Table((Column(words("value"), "decimal"),), rows), width=40)
     assert shown == (
         "    value\n"
@@ -180,11 +184,19 @@ def test_any_text_fits_and_stays(content: str, width: int) -> None:
         assert "".join(shown.split()) == "".join(visible(content).split())
 
 
-@given(st.text("ab+−·()[]=, *", max_size=60), st.integers(1, 40))
-def test_breaking_keeps_every_character(formula: str, width: int) -> None:
-    lines = fill(formula_atoms(formula), width, width)
-    joined = "".join(atom.text for line in lines for atom in line)
-    assert joined.replace(" ", "") == formula.replace(" ", "")
+@given(formulas, st.integers(1, 40))
+def test_breaking_keeps_every_character(formula: Formula, width: int) -> None:
+    for layout, notation in ((InLine(), UNICODE), (Typed(), PLAIN)):
+        node = layout.node(formula)
+        lines = fill(formula_atoms(node, notation), width, width)
+        joined = "".join(atom.text for line in lines for atom in line)
+        assert joined.replace(" ", "") == notation.spell(node).replace(" ", "")
+
+
+@given(formulas)
+def test_the_parts_of_a_styled_formula_are_its_text(formula: Formula) -> None:
+    for atom in formula_atoms(InLine().node(formula), UNICODE, styled=True):
+        assert "".join(text for text, _ in atom.spans) == atom.text
 
 
 def test_words_break_between_words() -> None:

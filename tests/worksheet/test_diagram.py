@@ -8,6 +8,7 @@ import pytest
 from pages import NEURON, PROBLEMS, run
 
 from backprop_cli.formula import plain
+from backprop_cli.formula.nodes import Formula
 from backprop_cli.worksheet.diagram import diagram
 from backprop_cli.worksheet.document import Diagram
 
@@ -15,7 +16,14 @@ SHEETS = sorted(path.stem for path in PROBLEMS.glob("*.yaml"))
 
 
 def named(picture: Diagram) -> dict[str, tuple[float, str, str]]:
-    return {plain.write(node.name): (node.x, node.value, node.gradient) for node in picture.nodes}
+    return {
+        written(node.name): (node.x, written(node.value), written(node.gradient))
+        for node in picture.nodes
+    }
+
+
+def written(formula: Formula | None) -> str:
+    return "" if formula is None else plain.write(formula)
 
 
 def test_a_neuron() -> None:
@@ -30,10 +38,10 @@ def test_a_neuron() -> None:
     }
     edges = {
         (
-            plain.write(picture.nodes[edge.start].name),
-            plain.write(picture.nodes[edge.end].name),
-            "" if edge.label is None else plain.write(edge.label),
-            edge.value,
+            written(picture.nodes[edge.start].name),
+            written(picture.nodes[edge.end].name),
+            written(edge.label),
+            written(edge.value),
         )
         for edge in picture.edges
     }

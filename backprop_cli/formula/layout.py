@@ -1,0 +1,181 @@
+"""How a formula stands on paper, before any notation has spelled it.
+
+`notation` turns a formula into a tree of these few nodes: it has decided what stands in brackets,
+what is a fraction, and before which signs a line may end. A notation is one total `match` over the
+nodes. Whoever breaks lines, aligns, or draws reads the tree and never the text that is made of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Literal, NamedTuple, TypeAlias
+
+from backprop_cli.formula.functions import Function
+from backprop_cli.formula.nodes import Relation
+from backprop_cli.formula.spelling import Derivative, Glyph
+
+NEVER = 1000.0
+"""What it costs to end a line where only a hard limit forces it."""
+AT_RELATION = 0.5
+AT_SUM = 1.5
+AT_FACTOR = 3.0
+AT_BRACKET = 30.0
+"""Between a quantity and its bracket, as in ŷ(1 − ŷ)."""
+
+
+class Digits(NamedTuple):
+    """An unsigned number: its mantissa as written, and a power of ten (`-5`) or nothing."""
+
+    mantissa: str
+    exponent: str = ""
+
+
+class Word(NamedTuple):
+    """Letters or digits in one piece. A `letter` is a quantity's, an `index` belongs to one, a
+    `mark` is an upright word, a `sign` none of the operators, and what is `typed` a plain name."""
+
+    text: str
+    kind: Literal["letter", "index", "mark", "sign", "typed"]
+    accent: Literal["", "hat", "tilde"] = ""
+
+
+class Called(NamedTuple):
+    """The name of a function, or of a constant."""
+
+    function: Function
+
+
+class Named(NamedTuple):
+    """A quantity by its glyph, whose own tree is `notation.name`; `transposed` marks a matrix."""
+
+    glyph: Glyph
+    transposed: bool = False
+
+
+Sign: TypeAlias = Literal[
+    "+",
+    "−",
+    "negative",
+    "·",
+    "beside",
+    "thin",
+    "/",
+    "hadamard",
+    "matmul",
+    "correlation",
+    "full",
+    ",",
+    "if",
+    "else",
+    "column",
+]
+
+
+class Operator(NamedTuple):
+    """A sign between two parts of a row (or the minus before one), and what it costs to end a line
+    before it; behind a comma. `tight`: without blanks."""
+
+    sign: Sign | Relation
+    cost: float = NEVER
+    tight: bool = False
+
+
+class Row(NamedTuple):
+    """Parts side by side."""
+
+    parts: tuple[Node, ...]
+
+
+class Fence(NamedTuple):
+    """Something in brackets, as tall as it is; a `root` is a sign and a bar over it, a `layer` the
+    number in small brackets, an `indicator` a comparison that counts as 1 or 0."""
+
+    kind: Literal[
+        "group", "call", "abs", "root", "indicator", "layer", "square", "of", "sample", "entries"
+    ]
+    inside: Node
+
+
+class Fraction(NamedTuple):
+    above: Node
+    below: Node
+
+
+class Script(NamedTuple):
+    """A base with a subscript and a superscript, either of which may be missing."""
+
+    base: Node
+    below: Node | None
+    above: Node | None
+
+
+class Grid(NamedTuple):
+    """A matrix in square brackets, or `cases`: each row a value and its condition, in the last
+    one only the value otherwise."""
+
+    kind: Literal["matrix", "cases"]
+    rows: tuple[tuple[Node, ...], ...]
+
+
+class Under(NamedTuple):
+    """A matrix, and its shape in the middle below it."""
+
+    base: Node
+    shape: tuple[str, ...]
+
+
+Node: TypeAlias = (
+    Digits | Word | Called | Named | Operator | Row | Fence | Fraction | Script | Grid | Under
+)
+
+MINUS = Operator("negative")
+
+
+def row(parts: Sequence[Node]) -> Node:
+    """Parts side by side; one alone is itself."""
+    return parts[0] if len(parts) == 1 else Row(tuple(parts))
+
+
+def parts_of(node: Node) -> Sequence[Node]:
+    """What the node is made of."""
+    match node:
+        case Row(parts):
+            return parts
+        case Fence(_, inside):
+            return (inside,)
+        case Fraction(above, below):
+            return (above, below)
+        case Script(base, below, above):
+            return tuple(part for part in (base, below, above) if part is not None)
+        case Grid(_, rows):
+            return tuple(entry for entries in rows for entry in entries)
+        case Under(base, _):
+            return (base,)
+        case _:
+            return ()
+
+
+def is_tall(node: Node) -> bool:
+    """Whether it is higher than a line: brackets round it grow."""
+    match node:
+        case Fraction() | Grid() | Under() | Fence("root"):
+            return True
+        case Named(glyph):
+            return isinstance(glyph, Derivative)
+        case _:
+            return any(map(is_tall, parts_of(node)))
+
+
+def pieces(node: Node) -> Iterator[Row]:
+    """The node cut before the operators of its outermost level: set side by side the pieces are
+    the whole."""
+    if not isinstance(node, Row):
+        yield Row((node,))
+        return
+    piece: list[Node] = []
+    for part in node.parts:
+        if isinstance(part, Operator) and part.cost < NEVER and piece:
+            yield Row(tuple(piece))
+            piece = []
+        piece.append(part)
+    yield Row(tuple(piece))
