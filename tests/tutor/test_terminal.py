@@ -177,10 +177,11 @@ class Screen:
         return True
 
     def press(self, key: str, wanted: str) -> None:
-        """A key until it works: while the terminal changes its mode, one may be lost."""
-        for _ in range(60):
+        """A key until it works: while the terminal changes its mode, one may be lost. Waits long
+        before it is pressed again, which on a busy machine would stop the ending itself."""
+        for _ in range(6):
             os.write(self.handle, key.encode())
-            if self.shows(wanted, 1.0):
+            if self.shows(wanted, 20.0):
                 return
 
     def type(self, line: str) -> None:
