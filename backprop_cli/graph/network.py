@@ -175,57 +175,59 @@ class _Expansion:
         return layer
 
     def _dense_views(self, depth: int, layer: Layer) -> Iterator[View]:
-        """W, b, z = W a + b and a = g(z) of a dense layer."""
+        """W, b, z = W a + b and a = g(z) of a dense layer, and what it hands on."""
         names, units = self.names, range(1, layer.units + 1)
-        weights: list[Formula] = [
-            Name(names.weight(depth, unit, source)) if connected else ZERO
-            for unit in units
-            for source, connected in enumerate(layer.connected[unit - 1], 1)
-        ]
-        yield View(f"w{depth}", (layer.units, layer.fan_in), tuple(weights))
+        weights: Formula = Name(f"w{depth}")
+        if layer.tied is not None:
+            weights = Name(f"w{layer.tied.layer}")
+            weights = Shown("transpose", (weights,)) if layer.tied.transposed else weights
+        else:
+            entries: list[Formula] = [
+                Name(names.weight(depth, unit, source)) if connected else ZERO
+                for unit in units
+                for source, connected in enumerate(layer.connected[unit - 1], 1)
+            ]
+            yield View(f"w{depth}", (layer.units, layer.fan_in), tuple(entries))
         if layer.bias == "each":
             yield _view(f"b{depth}", (layer.units,), [names.bias(depth, unit) for unit in units])
         elif layer.bias == "shared":
             yield _view(f"b{depth}", (), [names.bias(depth, 1)])
-        below = self._handed_letter(depth - 1)
-        more, out = layer.hands_on_more, self._handed_letter(depth)
-        z, a = Name(f"z{depth}"), f"a{depth}" if more else out.name
-        terms: list[Formula] = [Shown("matmul", (Name(f"w{depth}"), below))]
-        text = f"w{depth} @ {below.name}"
+        terms: list[Formula] = [Shown("matmul", (weights, self._handed_letter(depth - 1)))]
         if layer.bias != "none":
             terms.append(product(number(layer.bias_input.value), Name(f"b{depth}")))
-            text += f" + b{depth}" if layer.bias_input.value == 1 else f" − b{depth}"
-        plain = (layer.add is None or layer.add_after) and layer.batch_norm is None
-        yield _view(
-            z.name,
-            (layer.units,),
-            [names.z(depth, unit) for unit in units],
-            total(*terms) if plain else None,
-            text,
-        )
-        outputs = [names.a(depth, unit) for unit in units]
+        if layer.add is not None and not layer.add_after:
+            terms.append(self._handed_list(layer.add))
+        z, a = Name(f"z{depth}"), Name(f"a{depth}")
+        letter = self._handed_letter(depth)
+        zs = [names.z(depth, unit) for unit in units]
+        yield _view(z.name, (layer.units,), zs, None if layer.batch_norm else total(*terms))
         use = layer.activations[0]
-        alike = all(each == use for each in layer.activations)
-        if alike and isinstance(use, RuleUse) and layer.batch_norm is None:
-            row = activation_row(use)
-            formula = z if row.name == "identity" else row.call(z, use.options)
-            yield _view(a, (layer.units,), outputs, formula, f"{row.name}({z.name})")
-        else:
-            yield _view(a, (layer.units,), outputs)
-        if more:
-            handed = [names.handed(depth, unit) for unit in units]
-            whole: Formula = Name(a)
-            text = a
+        alike = all(each == use for each in layer.activations) and not layer.batch_norm
+        activated: Formula | None = None
+        if alike and isinstance(use, RuleUse):
+            activated = z if use.name == "identity" else activation_row(use).call(z, use.options)
+        outputs = [names.a(depth, unit) for unit in units]
+        inner = a if layer.hands_on_more else letter
+        yield _view(inner.name, (layer.units,), outputs, activated)
+        if layer.hands_on_more:
+            whole: Formula = a
             if layer.add_after and layer.add is not None:
-                whole = total(whole, self._handed_letter(layer.add))
-                text = f"{a} + {self._handed_letter(layer.add).name}"
+                whole = total(whole, self._handed_list(layer.add))
             if layer.dropout is not None:
-                masks = [names.mask(depth, unit) for unit in units]
-                yield _view(f"r{depth}", (layer.units,), masks)
-                whole = quotient(Shown("hadamard", (Name(f"r{depth}"), whole)), layer.dropout.keep)
-                text = f"r{depth} * {f'({text})' if layer.add_after else text}"
-                text += f" / {layer.dropout.keep.text}"
-            yield _view(out.name, (layer.units,), handed, whole, text)
+                mask = Name(f"r{depth}")
+                yield _view(mask.name, (layer.units,), [names.mask(depth, unit) for unit in units])
+                whole = quotient(Shown("hadamard", (mask, whole)), layer.dropout.keep)
+            handed = [names.handed(depth, unit) for unit in units]
+            yield _view(letter.name, (layer.units,), handed, whole)
+
+    def _handed_list(self, depth: int) -> Formula:
+        """What a layer hands on as one list, as it is added to units."""
+        letter, layer = self._handed_letter(depth), self.network.layers[depth - 1]
+        if depth == 0:
+            return Call("flatten", (letter,)) if self.network.inputs_shape else letter
+        if isinstance(layer, ArrayLayer) and len(layer.shape) > 1:
+            return Call("flatten", (_by_rows(layer, letter),))
+        return letter
 
     def _handed_letter(self, depth: int) -> Name:
         """The array that a layer hands on; of layer 0 the inputs."""
@@ -537,6 +539,13 @@ class _Expansion:
                 self.steps.append(Step(sampled(name, mark), formula, "loss", "equation", mark))
 
 
+def _by_rows(layer: AnyLayer, letter: Name) -> Formula:
+    """An array of all times as the rows that it is made of; any other as it is."""
+    views = layer.views if isinstance(layer, ArrayLayer) else ()
+    rows = next((view.rows for view in views if view.name == letter.name), ())
+    return Call("stack", tuple(map(Name, rows))) if rows else letter
+
+
 def _names(view: View) -> set[str]:
     return {entry.name for entry in view.entries if isinstance(entry, Name)}
 
@@ -546,9 +555,8 @@ def _view(
     shape: Shape,
     entries: Sequence[str],
     equation: Formula | None = None,
-    text: str | None = None,
 ) -> View:
-    return View(name, shape, tuple(map(Name, entries)), equation, text)
+    return View(name, shape, tuple(map(Name, entries)), equation)
 
 
 def _activation(

@@ -266,8 +266,7 @@ class Making:
         array = named(name, scores.shape)
         expansion.known[name] = array
         equation = _applied(use, Name(of))
-        text = shown or f"{use.name}({of})"
-        self.views.append(View(name, array.shape, array.entries, equation, text))
+        self.views.append(View(name, array.shape, array.entries, equation, shown))
 
     def sum(self, name: str, text: str) -> None:
         """What an activation is applied to, with what `add` adds to it."""

@@ -276,7 +276,11 @@ def _pooling(name: str) -> Callable[[Making, Mapping[str, Any]], str]:
 
 
 def _flatten(made: Making, settings: Mapping[str, Any]) -> str:
-    made.pass_on(made.name("a"), f"flatten({made.below.name})")
+    text = f"flatten({made.below.name})"
+    if made.below.name in made.writer.rows:
+        made.write(made.name("a"), text)  # what a recurrence goes on with is no longer the same
+    else:
+        made.pass_on(made.name("a"), text)
     return made.name("a")
 
 

@@ -767,3 +767,34 @@ def test_numbers_of_kernels_and_gates_are_drawn_for_a_student():
     problem = read_problem("t.yaml", text + "variants: {draw: {'w1_*': [1, 2], biases: [1, 2]}}")
     kernel = {f"w1_1_{i}_{j}" for i in (1, 2, 3) for j in (1, 2, 3)}
     assert {cell.name for cell, _ in problem.variants.draws} == kernel | {"b1_1", "b4_1"}
+
+
+MIXED = """
+inputs: [[1, 0.5], [-0.5, 1]]
+targets: [0.5, 0.2, 0.1]
+layers:
+  - {kind: rnn, returns: all, weights: [[0.5, 1], [0.2, -0.3]], recurrent: [[0.1, 0.2], [0.3, -0.1]]}
+  - {kind: flatten}
+  - activation: tanh
+    weights: [[0.1, 0.2, 0.3, -0.4], [0.5, 0.2, -0.1, 0.3], [0.2, 0.2, 0.1, 0.1], [0, -0.2, 1, 0.4]]
+    biases: 0.1
+    add: inputs
+    dropout: {mask: [1, 0, 1, 1], keep: 0.5}
+  - {activation: relu, weights: {same_as: 3, transposed: true}, biases: [0.1, 0.2, 0.3, 0.4], add: 3,
+     after: true}
+  - activation: {name: leaky_relu, slope: 0.2}
+    weights: [[0.1, null, 0.3, -0.4], [0.5, 0.2, -0.1, 0.3], [0.2, 0.2, 0.1, 0.1]]
+    bias_input: -1
+    biases: [0, 0.1, 0.2]
+loss: mean_squared_error
+"""
+
+
+def test_dense_layers_beside_others_keep_their_rules():
+    """Skips, dropout, tied weights, a shared bias, thresholds and missing connections."""
+    assert entry_by_entry(read_problem("t.yaml", MIXED)) == []
+    data = solution_data(solve(read_problem("t.yaml", MIXED)))
+    equations = {array["name"]: array["equation"] for array in data["arrays"]}
+    assert equations["z4"] == "w3^T @ h3 + b4"
+    assert equations["h4"] == "a4 + h3"
+    assert equations["yhat"] == "leaky_relu(z5, 0.2)"
