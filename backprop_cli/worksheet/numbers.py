@@ -200,7 +200,7 @@ def _begins_with_zero(formula: Formula) -> bool:
 def reproduces(candidate: Formula, result: Value, digits: int, exact: bool | None = None) -> bool:
     """Whether someone who works out the numbers as written gets the result as written, which is
     whole or rounded."""
-    if any(name in ("inf", "nan") for name in names_in(candidate)):
+    if any(name in ("inf", "nan", "none") for name in names_in(candidate)):
         return True
     if not math.isfinite(as_float(result)):
         return True

@@ -171,7 +171,8 @@ def step_table(sheet: Sheet, steps: Sequence[Step]) -> Table:
     """Quantity, formula, numbers put in, value; without numbers just the formulas."""
     if sheet.symbolic:
         plain = (Column((Text("Quantity"),)), Column((Text("Formula"),), wrap=True))
-        return Table(plain, tuple((quantity(step), (Math(step.formula),)) for step in steps))
+        rows = ((quantity(step), (Math(sheet.short(step.formula)),)) for step in steps)
+        return Table(plain, tuple(rows))
     columns = (
         Column((Text("Quantity"),)),
         Column((Text("Formula"),), wrap=True),
@@ -208,12 +209,13 @@ def quantity(step: Step) -> Line:
 
 
 def _row(sheet: Sheet, step: Step) -> tuple[Line, ...]:
-    return (quantity(step), (Math(step.formula),), _numbers(sheet, step), sheet.cell(step.name))
+    formula = (Math(sheet.short(step.formula)),)
+    return (quantity(step), formula, _numbers(sheet, step), sheet.cell(step.name))
 
 
 def _numbers(sheet: Sheet, step: Step) -> Line:
     numbers = sheet.substituted(step)
-    return NO_VALUE if numbers is None else (Math(numbers),)
+    return NO_VALUE if numbers is None else (Math(sheet.short(numbers)),)
 
 
 def across(sheet: Sheet, steps: Sequence[Step], marks: Sequence[int]) -> Iterator[Block]:
@@ -233,7 +235,7 @@ def across(sheet: Sheet, steps: Sequence[Step], marks: Sequence[int]) -> Iterato
         for step in steps:
             if step.sample == chosen[0]:
                 cells = [sheet.cell(each.name) for each in next(alike)]
-                formula = rename(step.formula, without)
+                formula = rename(sheet.short(step.formula), without)
                 rows.append(((Math(Name(without(step.name))),), (Math(formula),), *cells))
             elif step.sample is None and sheet.graph.woven:
                 same: Line = (Text("the same"),)

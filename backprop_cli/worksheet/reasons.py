@@ -34,7 +34,7 @@ def function_reasons(sheet: Sheet) -> Iterator[Block]:
         values = dict(zip(("z", *rule.options), (Name("z"), *call.arguments[1:]), strict=False))
         heads[Call(call.function, tuple(values.values()))] = rule.formula_with(values)
     for head, formula in heads.items():
-        yield Paragraph((Relation(head, "=", formula),))
+        yield Paragraph((Relation(sheet.short(head), "=", formula),))
     if sheet.choices.pictures:
         yield from map(
             curve,

@@ -12,9 +12,9 @@ from random import Random
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from backprop_cli.dataclass import dataclass
-from backprop_cli.formula.build import names_in, size
+from backprop_cli.formula.build import names_in, rebuild, size
 from backprop_cli.formula.evaluate import as_float, evaluate
-from backprop_cli.formula.nodes import Formula, Name, Number
+from backprop_cli.formula.nodes import Call, Formula, Name, Number
 from backprop_cli.formula.quantity import before_update, carried_for
 from backprop_cli.formula.spelling import (
     GREEK,
@@ -29,6 +29,7 @@ from backprop_cli.graph.array_rules import ArrayRules
 from backprop_cli.graph.derivation import Derivations, towards
 from backprop_cli.graph.layered import Layers, layers_of
 from backprop_cli.graph.step import Graph, Step
+from backprop_cli.rules.activations import ACTIVATIONS
 from backprop_cli.run import (
     Iteration,
     Precisely,
@@ -61,6 +62,8 @@ if TYPE_CHECKING:
 Form: TypeAlias = Literal["reuse", "chain", "delta", "matrix", "scalar", "gates"]
 
 NO_VALUE: Line = (Text("–"),)
+MOST_COMPARED = 4
+"""Of more arguments than these beside the first a share of max names the first alone."""
 NO_DERIVATIVE: Line = (Text("none"),)
 
 
@@ -308,6 +311,8 @@ class Sheet:
 
     def number(self, name: str, digits: int | None = None) -> Formula:
         """The number of a name, or the name itself where it has none."""
+        if (singular := self.singular.get(name)) is not None and singular.value is None:
+            return Name("none")
         written = self.shown(name, digits)
         return Name(name) if written is None else written.formula
 
@@ -351,6 +356,31 @@ class Sheet:
         whether that is written whole."""
         others = (self._as_fraction, self._in_many_digits)
         return put_in(formula, self.number, result, self.digits, others, exact)
+
+    def short(self, formula: Formula) -> Formula:
+        """A formula for a table: without the options of a flat unit, which are the same in the
+        whole sheet, and with the first of many arguments that are compared."""
+        match formula:
+            case Call(function, (first, *_)) if function in self._flat:
+                return Call(function, (self.short(first),))
+            case Call("max_share" | "min_share" as function, (first, *others)):
+                if len(others) > MOST_COMPARED:
+                    return Call(function, (first, Name("…")))
+                return formula
+            case _:
+                return rebuild(formula, self.short)
+
+    @cached_property
+    def _flat(self) -> frozenset[str]:
+        """The activations without a slope whose options are the same in every unit."""
+        found: dict[str, set[tuple[Formula, ...]]] = {}
+        for step in self.graph.section("forward", "loss"):
+            match step.formula:
+                case Call(function, (_, *options)) if step.rule == function:
+                    found.setdefault(function, set()).add(tuple(options))
+        return frozenset(
+            name for name, own in found.items() if len(own) == 1 and not ACTIVATIONS[name].learns
+        )
 
     def substituted(self, step: Step) -> Formula | None:
         """The step's formula with numbers, or None where one is missing."""

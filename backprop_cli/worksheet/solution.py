@@ -96,13 +96,16 @@ def one_update(sheet: Sheet) -> Iterator[Block]:
     match sheet.choices.form:
         case "gates":
             yield from gates.gates(sheet)
+            yield from gradients.second_derivatives(sheet)
             yield from updates.updates(sheet)
         case _ if sheet.in_arrays:
             yield from array_sheet.forward(sheet)
             yield from array_sheet.gradients(sheet)
+            yield from gradients.second_derivatives(sheet)
             yield from array_sheet.updates(sheet)
         case "matrix":
             yield from matrices.matrices(sheet)
+            yield from gradients.second_derivatives(sheet)
             yield from updates.updates(sheet)
         case _:
             yield from passes.forward(sheet)

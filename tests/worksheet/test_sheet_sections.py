@@ -302,7 +302,7 @@ OPTIONS = """
 def test_a_function_is_explained_with_its_own_options() -> None:
     shown = section(page(OPTIONS), "Forward pass")
     assert "LeakyReLU(z, 0.2) = z if z > 0 else 0.2·z" in shown
-    assert "step(z, 0, 0) = 1 if z > 0 else 0" in shown
+    assert "step(z) = 1 if z > 0 else 0" in shown
     assert rows(shown)["ŷ₃"] == ["z₃⁽¹⁾/(1 + (z₃⁽¹⁾)²)", "(−2)/(1 + (−2)²)", "−0.4"]
 
 
@@ -442,3 +442,26 @@ parameters: {{w: 0.3}}
     expected = factor * (1 / (1 + math.exp(-0.6)) - 1)
     assert value is not None
     assert float(value) == pytest.approx(expected, rel=1e-12)
+
+
+def test_a_maximum_of_many_is_written_once_and_not_once_for_each() -> None:
+    names = [f"v{n}" for n in range(1, 21)]
+    given = ", ".join(f"{name}: {place}" for place, name in enumerate(names))
+    source = f"""
+        equations: {{m: "max({", ".join(names)})", L: m^2}}
+        given: {{{given}}}
+    """
+    shown = section(page(source), "Local derivatives")
+    assert "share of max(v₂₀, …) │ share of max(19, …) │ 1" in shown
+    assert "v₁, v₂" not in shown
+
+
+def test_what_has_no_derivative_is_put_in_as_none() -> None:
+    source = """
+        equations: {n: "sqrt(x1^2 + x2^2)", f: n*w}
+        given: {x1: 0, x2: 0, w: 2}
+        with_respect_to: [x1]
+    """
+    shown = section(page(source), "Gradients")
+    assert "∂f/∂x₁   │ ∂f/∂n · ∂n/∂x₁ │ 2·none" in shown
+    assert "nan" not in page(source)
