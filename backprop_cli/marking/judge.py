@@ -188,7 +188,7 @@ class NumberJudge:
             else:
                 work.right[slot] = judgement.right
                 if whole:
-                    work.unit[slot] = 0.0
+                    work.exact(slot)
         if judgement.verdict == "wrong":
             taint = self._taint(node, given.value, judgement)
         elif judgement.verdict == "follow_through" and not judgement.same_as:

@@ -98,14 +98,6 @@ class Idea(NamedTuple):
     role: str = ""
 
 
-def limits(idea: Idea) -> frozenset[float]:
-    """The ends of the range of an activation that was taken for another."""
-    if idea.code != "wrong-activation":
-        return frozenset()
-    row = ACTIVATIONS[idea.role]
-    return frozenset(float(end.value) for end in (row.low, row.high) if end is not None)
-
-
 class Variant(NamedTuple):
     """A step's definition with one slip in it."""
 
@@ -113,6 +105,7 @@ class Variant(NamedTuple):
     rank: float
     formula: Formula
     idea: Idea | None  # None for what is no way of working
+    flat: tuple[float, ...] = ()  # what it comes to wherever an activation is flat
 
 
 class Made(NamedTuple):
@@ -567,7 +560,9 @@ class Slips:
                 continue
             message = f"another activation was applied ({row.title})"
             later = 0 if row.learns else 0.5
-            yield _variant("wrong-activation", message, row.call(argument), later, row.name)
+            made = _variant("wrong-activation", message, row.call(argument), later, row.name)
+            ends = tuple(float(end.value) for end in (row.low, row.high) if end is not None)
+            yield made._replace(flat=ends)
 
     def _argument(self, step: Step) -> Formula | None:
         """The z of an activation step."""

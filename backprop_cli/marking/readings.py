@@ -270,7 +270,9 @@ class Survey:
         self.pages = pages
         self.taken = tuple(taken)
         self.told = tuple(told)  # given numbers that the student wrote down as something else
-        self.plain = self._predicted(self.taken)
+        self.plain: list[list[float]] = []
+        self.own: list[list[float]] = []
+        self.plain, self.own = self._worked_out(self.taken)
 
     def best(self) -> list[Reading]:
         """The readings that explain several answers that are not right, those that explain the
@@ -286,7 +288,7 @@ class Survey:
         for place, reading in enumerate(candidates):
             if reading in self.taken:
                 continue
-            predicted = self._predicted((*self.taken, reading))
+            predicted, _ = self._worked_out((*self.taken, reading))
             hits, changed = self._explained(predicted)
             told = reading in self.told and hits > 0
             if not told and (hits < FEWEST or hits < SHARE * changed):
@@ -296,20 +298,40 @@ class Survey:
             rated.append((-hits, place, reading))
         return [reading for _, _, reading in sorted(rated, key=lambda each: each[:2])]
 
-    def _predicted(self, readings: Sequence[Reading]) -> list[list[float]]:
-        """What each step comes to under these readings, from the numbers written before it."""
+    def _worked_out(
+        self, readings: Sequence[Reading]
+    ) -> tuple[list[list[float]], list[list[float]]]:
+        """What each step comes to under these readings, from the numbers written before it; and
+        the numbers that are gone on with. Only what they change is calculated again."""
         found: list[list[float]] = []
-        own: list[float] = []
+        owned: list[list[float]] = []
+        again = bool(self.own)
+        kinds = tuple(reading.kind for reading in readings)
         for place, page in enumerate(self.pages):
-            v = self._beginning(place, own, readings)
-            predicted = list(v)
-            for node in page.rewritings.order(tuple(reading.kind for reading in readings)):
-                value = predicted[node.slot] = node.function(v)
-                written = page.numbers.get(node.slot)
-                v[node.slot] = value if written is None else written.value
+            v = self._beginning(place, owned[-1] if place else (), readings)
+            predicted = list(self.plain[place] if again else v)
+            moved: set[int] = set()
+            rewritten: set[int] = set()
+            if again:
+                before = self.own[place]
+                leaves = page.key.structure.leaves
+                moved = {slot for slot in range(leaves) if v[slot] != before[slot]}
+                v[leaves:] = before[leaves:]
+                rewritten.update(*(page.rewritings.of(kind).nodes for kind in kinds))
+            for node in page.rewritings.order(kinds):
+                slot = node.slot
+                if again and slot not in rewritten and moved.isdisjoint(node.needs):
+                    continue
+                value = predicted[slot] = node.function(v)
+                written = page.numbers.get(slot)
+                if written is not None:
+                    value = written.value
+                if v[slot] != value:
+                    v[slot] = value
+                    moved.add(slot)
             found.append(predicted)
-            own = v
-        return found
+            owned.append(v)
+        return found, owned
 
     def _beginning(
         self, place: int, own: Sequence[float], readings: Sequence[Reading]

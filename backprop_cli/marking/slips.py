@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence, Set
 from typing import NamedTuple
 
 from backprop_cli.formula.nodes import Name
-from backprop_cli.marking.mistakes import RANK, Idea, Slips, limits, related
+from backprop_cli.marking.mistakes import RANK, Idea, Slips, related
 from backprop_cli.marking.model import Mistake
 from backprop_cli.marking.numbers import Written, written_the_same
 from backprop_cli.marking.sheet import AnswerKey, Node
@@ -30,7 +30,7 @@ WINDOW = 0.5
 """The part of a unit in which a candidate about the number hits it, rounded or cut off."""
 EMPTY = 0.3
 """A 0 fits a slip that gives 0 this often by accident, where other gradients are right."""
-MOST_SEARCHES = 100
+MOST_SEARCHES = 50
 """Steps that are searched for one submission besides those with a number of their own."""
 SIMPLE = 4.0
 """Slips of this rank are seen at a glance where numbers are short."""
@@ -314,7 +314,6 @@ class _Search:
         self.tried: set[Idea] = set()
         self.empty = False  # whether the number is a bare 0
         self.whole = False  # whether numbers are short here, so that one fits in all its digits
-        self._sorted: list[tuple[float, int]] | None = None
 
     def everywhere(self, node: Node, given: Written, confirmed: Set[int]) -> None:
         """Slips in the step itself, and in the unwritten steps that it is reached through."""
@@ -446,13 +445,12 @@ class _Search:
     def _variants(self, node: Node, target: _Target, later: float) -> None:
         made = self.finder.slips.of(node)
         self.work.settle(made.needs)
-        slot, offer = node.slot, self._offer
+        slot, (low, high) = node.slot, target.about
         for variant, other in zip(made.variants, made.functions(self.work.v), strict=True):
-            if variant.idea is not None and other in limits(variant.idea):
-                continue  # where an activation is flat it gives this for many numbers
-            offer(
-                (variant.mistake, variant.idea), (slot, other), target, other, variant.rank + later
-            )
+            # Where an activation is flat it gives the same for many numbers.
+            if low <= other <= high and other not in variant.flat:
+                slip = (variant.mistake, variant.idea)
+                self._offer(slip, (slot, other), target, other, variant.rank + later)
 
     def _decimal(self, node: Node, target: _Target, later: float) -> None:
         right, value = target.right, target.value
@@ -475,17 +473,8 @@ class _Search:
 
     # Operands and factors: the value that would have been needed is looked up among all values.
 
-    @property
-    def sorted(self) -> list[tuple[float, int]]:
-        if self._sorted is None:
-            v, known = self.work.v, self.work.known
-            self._sorted = sorted(
-                (v[slot], slot) for slot in range(len(v)) if known[slot] and v[slot] == v[slot]
-            )
-        return self._sorted
-
     def _between(self, low: float, high: float) -> tuple[int, int]:
-        values = self.sorted
+        values = self.work.ranked
         return bisect_left(values, (low, -1)), bisect_left(values, (high, len(self.work.v)))
 
     def _operands(self, node: Node, target: _Target, later: float) -> None:
@@ -527,7 +516,7 @@ class _Search:
             width = (target.unit + target.slack * abs(target.value)) / abs(slope)
             width = min(width, about) + CLOSE * max(abs(needed), abs(old))
             first, last = self._between(needed - width, needed + width)
-            for _, other in self.sorted[first : min(last, first + 200)]:
+            for _, other in self.work.ranked[first : min(last, first + 200)]:
                 affinity = self.finder.affinity(node, parent, other)
                 if affinity is not None:
                     result = right + slope * (v[other] - old)
@@ -568,9 +557,10 @@ class _Search:
             return
         v, known = self.work.v, self.work.known
         rank = RANK["extra-factor"] + later
+        low, high = target.about
         for other, mistake, idea in self.finder.strays(node):
-            if known[other]:
-                result = right * v[other]
+            result = right * v[other]
+            if known[other] and low <= result <= high:
                 self._offer((mistake, idea), (node.slot, result), target, result, rank)
 
 
@@ -582,3 +572,11 @@ class _Target(NamedTuple):
     right: float
     apart: float  # what is nearer to the right number than this is no other one
     slack: float = 0.0  # what roundings on the way can move a value by, in parts of it
+
+    @property
+    def about(self) -> tuple[float, float]:
+        """What may hit the number, or is as likely to: everything, where it is a bare 0."""
+        if not self.value:
+            return -math.inf, math.inf
+        near, far = self.value / ABOUT, self.value * ABOUT
+        return (near, far) if near < far else (far, near)

@@ -38,6 +38,8 @@ class Work:
 
     __slots__ = (
         "_levels",
+        "_ranked",
+        "_widened",
         "begun",
         "key",
         "known",
@@ -60,6 +62,8 @@ class Work:
         self.right = bytearray(b"\1" * count)
         self.written = bytearray(count)
         self._levels: dict[int, list[tuple[int, int]]] = {}
+        self._widened: dict[tuple[int, Habit], float] = {}
+        self._ranked: list[tuple[float, int]] | None = None
         self.begun = False  # whether anything before the gradients was written
         # What rests on a number that makes the rest of the work trivial.
         self.tainted = bytearray(count)
@@ -67,7 +71,7 @@ class Work:
     def copy(self) -> Work:
         other = Work.__new__(Work)
         other.key, other.nodes, other.begun = self.key, self.nodes, self.begun
-        other._levels = {}
+        other._levels, other._widened, other._ranked = {}, {}, None
         other.v, other.unit = list(self.v), list(self.unit)
         other.known, other.right = bytearray(self.known), bytearray(self.right)
         other.written, other.tainted = bytearray(self.written), bytearray(self.tainted)
@@ -78,7 +82,7 @@ class Work:
         self.unit[slot] = unit
         self.known[slot] = 1
         self.written[slot] = 1
-        self._levels.clear()
+        self._changed()
         node = self.nodes[slot]
         if node is not None and node.step.section in ("forward", "loss", "backward"):
             self.begun = True
@@ -93,8 +97,28 @@ class Work:
         """The written number says too little: go on with what follows from the earlier ones."""
         self.known[slot] = 0
         self.written[slot] = 0
-        self._levels.clear()
+        self._changed()
         self.settle((slot,))
+
+    def exact(self, slot: int) -> None:
+        """Nothing was rounded off this number."""
+        self.unit[slot] = 0.0
+        self._changed()
+
+    def _changed(self) -> None:
+        self._levels.clear()
+        self._widened.clear()
+        self._ranked = None
+
+    @property
+    def ranked(self) -> list[tuple[float, int]]:
+        """The known values with their slots, from the smallest to the largest."""
+        if self._ranked is None:
+            v, known = self.v, self.known
+            self._ranked = sorted(
+                (v[slot], slot) for slot in range(len(v)) if known[slot] and v[slot] == v[slot]
+            )
+        return self._ranked
 
     def assume(self, slot: int, value: float, unit: float) -> None:
         """The student must have used this value; what follows from it is calculated anew."""
@@ -102,6 +126,7 @@ class Work:
         self.unit[slot] = unit
         self.known[slot] = 1
         self.right[slot] = 0
+        self._changed()
         users = self.key.structure.users
         waiting = list(users.get(slot, ()))
         while waiting:
@@ -116,6 +141,7 @@ class Work:
         waiting = [slot for slot in slots if not known[slot]]
         if not waiting:
             return
+        self._ranked = None
         needed = set(waiting)
         while waiting:
             node = self.nodes[waiting.pop()]
@@ -198,6 +224,13 @@ class Work:
 
     def widened(self, node: Node, habit: Habit) -> float:
         """Σ|∂f/∂pᵢ|·uᵢ where steps that are not asked for were rounded on the way."""
+        place = (node.slot, habit)
+        found = self._widened.get(place)
+        if found is None or node is not self.nodes[node.slot]:
+            found = self._widened[place] = self._spread(node, habit)
+        return found
+
+    def _spread(self, node: Node, habit: Habit) -> float:
         units = list(self.unit)
         hidden = self.hidden(node)
         asked = self.key.asked
