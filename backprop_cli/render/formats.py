@@ -43,6 +43,7 @@ MARKDOWN = Format("markdown", (".md", ".markdown"))
 PAGES = table(
     TEXT,
     MARKDOWN,
+    Format("rst", (".rst",)),
     Format("latex", (".tex",), frozenset({"paper"})),
     Format("html", (".html", ".htm")),
     Format("pdf", (".pdf",), frozenset({"paper"})),

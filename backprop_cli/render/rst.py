@@ -1,0 +1,195 @@
+"""reStructuredText, as docutils and Sphinx read it: formulas as LaTeX, tables as lists of cells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import assert_never
+
+from backprop_cli.formula import latex
+from backprop_cli.formula.layout import Node, pieces
+from backprop_cli.formula.nodes import Formula
+from backprop_cli.formula.notation import Stacked
+from backprop_cli.formula.spelling import Spelling
+from backprop_cli.render import svg
+from backprop_cli.render.escape import visible
+from backprop_cli.render.plot import plot
+from backprop_cli.render.reading import (
+    CALLOUT_WORD,
+    Answers,
+    grouped,
+    titled_blocks,
+    written_out,
+)
+from backprop_cli.render.wide import IN_LINE, narrowed
+from backprop_cli.worksheet.document import (
+    AnswerSpace,
+    Block,
+    Bullets,
+    Callout,
+    Curve,
+    Derivation,
+    DerivationLine,
+    Diagram,
+    Document,
+    Heading,
+    Line,
+    Listing,
+    Math,
+    Numeral,
+    Paragraph,
+    Relation,
+    Table,
+    Text,
+)
+
+UNDER = {1: "=", 2: "-", 3: "~"}
+MARKS = {"plain": "", "strong": "**", "emphasis": "*", "code": "``"}
+SIGNS = {"≈": r"\approx", "→": r"\to", "≥": r"\ge", "≤": r"\le", "−": "-"}
+SPECIAL = frozenset("\\*`|_:<>[]@")
+APART = "\\ "
+"""An escaped blank, which is not shown: marks hold only where something parts them from words."""
+
+
+def render(document: Document) -> str:
+    """The document as reStructuredText, ending with a line break."""
+    blocks = (_block(block, document.spelling) for block in grouped(titled_blocks(document)))
+    return "\n\n".join("\n".join(lines) for lines in map(list, blocks) if lines) + "\n"
+
+
+def escape(text: str) -> str:
+    """Text that is shown as it is."""
+    return "".join(f"\\{c}" if c in SPECIAL else c for c in visible(text))
+
+
+def _block(block: Block | Answers, spelling: Spelling) -> Iterator[str]:
+    match block:
+        case Heading(level, text):
+            title = inline(text, spelling)
+            yield from (title, UNDER[level] * max(4, 2 * len(title)))
+        case Paragraph(text):
+            yield inline(text, spelling)
+        case Bullets(items):
+            yield from (f"- {inline(item, spelling)}" for item in items)
+        case Listing(lines):
+            yield from _literal("::", map(visible, lines.splitlines()))
+        case Table():
+            yield from _table(block, spelling)
+        case Derivation(lines):
+            yield from _derivation(lines, spelling)
+        case Callout(kind, text):
+            yield f".. {CALLOUT_WORD[kind].lower()}::"
+            yield from ("", f"   {inline(text, spelling)}")
+        case Curve(title=title, description=description):
+            yield from _literal(f"{_text(title, 'strong')}\\ ::", plot(block, width=72))
+            yield from ("", inline((Text(description, "emphasis"),), spelling))
+        case Diagram(description=description):
+            yield from _literal(".. raw:: html", svg.diagram(block, spelling).splitlines())
+            yield from ("", inline((Text(description, "emphasis"),), spelling))
+        case AnswerSpace():
+            yield from _block(Answers((block,)), spelling)
+        case Answers(spaces):
+            for space in spaces:
+                left = (Math(space.left), Text(f" = {'.' * 24} ("), Text(space.name, "code"))
+                yield from (f"| {inline((*left, Text(')')), spelling)}", *["|"] * (space.lines - 1))
+        case _:
+            assert_never(block)
+
+
+def _literal(head: str, lines: Iterable[str]) -> Iterator[str]:
+    yield from (head, "", *(f"   {line}".rstrip() for line in lines))
+
+
+def inline(line: Line, spelling: Spelling) -> str:
+    """A line of words and formulas; its parts are kept apart, and it begins no list or table."""
+    parts = [part for part in (_part(part, spelling) for part in written_out(line)) if part]
+    written = APART.join(parts)
+    begins_plainly = written[:1].isalpha() and written[1:2] not in ("", ".", ")")
+    return written if begins_plainly else APART + written
+
+
+def _part(part: Text | Math | Relation | Numeral, spelling: Spelling) -> str:
+    match part:
+        case Text(text, style):
+            return _text(text, style)
+        case _:
+            return f":math:`{_math(part, spelling)}`"
+
+
+def _math(part: Math | Relation | Numeral, spelling: Spelling) -> str:
+    match part:
+        case Math(formula):
+            return tex(formula, spelling)
+        case Relation(left, sign, right):
+            return f"{tex(left, spelling)} {SIGNS.get(sign, sign)} {tex(right, spelling)}"
+        case Numeral():
+            return tex(part.formula, spelling)
+        case _:
+            assert_never(part)
+
+
+def _text(text: str, style: str) -> str:
+    """Words; marks hold only where they touch a letter, so blanks go outside."""
+    bare = visible(text).strip()
+    if style == "plain" or not bare:
+        return escape(text)
+    if style == "code" and not SPECIAL.isdisjoint(bare.replace("_", "")):
+        style = "emphasis"
+    inside = bare if style == "code" else escape(bare)
+    before, after = " " * text[:1].isspace(), " " * text[-1:].isspace()
+    return f"{before}{MARKS[style]}{inside}{MARKS[style]}{after}"
+
+
+def tex(formula: Formula, spelling: Spelling) -> str:
+    return _spell(Stacked(spelling).node(formula))
+
+
+def _spell(node: Node) -> str:
+    """LaTeX; a backquote would end the role that it stands in."""
+    return latex.spell(node).strip().replace("`", "'")
+
+
+def _derivation(lines: Sequence[DerivationLine], spelling: Spelling) -> Iterator[str]:
+    """Signs under one another; what is long goes on behind its sign."""
+    rows: list[str] = []
+    for line in lines:
+        left = tex(line.left, spelling) if line.left else ""
+        node = Stacked(spelling).node(narrowed(line.right, spelling, IN_LINE))
+        first, *rest = map(_spell, pieces(node))
+        rows.append(f"{left} &{SIGNS.get(line.sign, line.sign)} {first}")
+        for piece in rest:
+            if len(rows[-1]) + len(piece) > LONGEST:
+                rows.append(r"&\quad")
+            rows[-1] += f" {piece}"
+        if line.label:
+            rows[-1] += rf" \qquad {_label(line.label, spelling)}"
+    *most, last = rows
+    yield from _literal(".. math::", (*(f"{row} \\\\" for row in most), last))
+
+
+LONGEST = 160
+"""Characters of LaTeX on a line of a derivation."""
+
+
+def _label(label: Line, spelling: Spelling) -> str:
+    return " ".join(
+        rf"\text{{{latex.escape(part.text)}}}" if isinstance(part, Text) else _math(part, spelling)
+        for part in written_out(label)
+    )
+
+
+def _table(table: Table, spelling: Spelling) -> Iterator[str]:
+    caption = f" {inline(table.caption, spelling)}" if table.caption else ""
+    yield f".. list-table::{caption}"
+    if any(column.heading for column in table.columns):
+        yield "   :header-rows: 1"
+        yield from ("", *_row([column.heading for column in table.columns], spelling))
+    else:
+        yield ""
+    for row in table.rows:
+        empty: list[Line] = [()] * (len(table.columns) - len(row))
+        yield from _row([*row, *empty], spelling)
+
+
+def _row(cells: Sequence[Line], spelling: Spelling) -> Iterator[str]:
+    for place, cell in enumerate(cells):
+        yield f"   {'  ' if place else '* '}- {inline(cell, spelling) if cell else ''}".rstrip()
