@@ -97,6 +97,27 @@ learning_rate: 0.5            # without it there is no update
 """
 
 
+def with_variants(text: str) -> str:
+    """The same file with other numbers for each student. Raises CannotWrite where none can be
+    drawn, as where layers are too wide for anybody to type their weights."""
+    draws = {"inputs": "{from: -2, to: 2, step: 0.5, not: [0, 1, -1]}"}
+    if re.search(r"^given:.*\by:", text, re.M):
+        draws = {"x": draws["inputs"], "y": "{choice: [0, 1]}"}
+    draws["parameters"] = "{from: -0.9, to: 0.9, step: 0.1, not: [0]}"
+    lines = [
+        _line("variants:", "other numbers for each student (`backprop help variants`)"),
+        "  draw:",
+        *(f"    {name}: {rule}" for name, rule in draws.items()),
+        _line("  rules: 2", "how hard a sheet may be: a version that never changes"),
+    ]
+    made = text + "\n".join(lines) + "\n"
+    try:
+        read("-", made)
+    except ProblemError as error:
+        raise CannotWrite(f"--variants: {error.diagnostics[0].message}") from None
+    return made
+
+
 # --- what is asked for -------------------------------------------------------------------------
 
 

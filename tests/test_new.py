@@ -247,3 +247,25 @@ def test_the_list_has_every_example_with_its_title(tmp_path: Path) -> None:
     assert backprop("new", "--list", "--ascii").output.isascii()
     assert backprop("new", "--list", "-o", tmp_path / "list.md").code == 0
     assert "| `one-neuron` | One neuron |" in (tmp_path / "list.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("--layers", "2-2-1"), ("--layers", "3-3-2", "--activation", "softmax"), ("--equations",)],
+)
+def test_a_new_file_may_draw_other_numbers_for_each_student(
+    words: tuple[str, ...], tmp_path: Path
+) -> None:
+    file = tmp_path / "new.yaml"
+    assert backprop("new", *words, "--variants", "--output", file).code == 0
+    assert not backprop("validate", file).complaints
+    texts = {backprop("variant", file, "--student", student).text for student in ("ada", "bob")}
+    assert len(texts) == 2
+    assert "\n  rules: 2 " in file.read_text(encoding="utf-8")
+
+
+def test_weights_that_nobody_types_are_not_drawn_again() -> None:
+    made = backprop("new", "--layers", "30-30-1", "--variants")
+    assert made.code == 2
+    assert "--variants: the weights of layer `1` are drawn by `init` already" in made.complaints
+    assert backprop("new", "--list", "--variants").code == 2

@@ -43,6 +43,9 @@ def new(
     equations: Annotated[
         bool, typer.Option("--equations", help="Equations instead of layers.")
     ] = False,
+    variants: Annotated[
+        bool, typer.Option("--variants", help="With other numbers for each student.")
+    ] = False,
     example: Annotated[
         str | None,
         typer.Option(
@@ -69,7 +72,7 @@ def new(
     }
     chosen = only_one(wanted)
     refuse(chosen, "--layers", **{"--activation": activation, "--loss": loss})
-    refuse(chosen, "--layers or --equations", **{"--seed": seed})
+    refuse(chosen, "--layers or --equations", **{"--seed": seed, "--variants": variants or None})
     from backprop_cli import shipped, starter
 
     try:
@@ -84,6 +87,8 @@ def new(
             text = starter.network_file(layers, activation, loss, seed)
         else:
             text = starter.circuit_file(seed)
+        if variants:
+            text = starter.with_variants(text)
     except (shipped.NoSuchExample, starter.CannotWrite) as error:
         raise UsageProblem(str(error)) from None
     deliver(text, output)

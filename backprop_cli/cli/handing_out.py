@@ -79,7 +79,8 @@ def worksheet(
     run = solve_problem(problem, show=updates_asked(problem))
     complain_of_unused(problem, [iteration.graph for iteration in run.iterations])
     if answers:
-        deliver(answers_template(run, cast("AnswerKind", chosen.name)), output)
+        kind = cast("AnswerKind", chosen.name)
+        deliver(answers_template(run, kind, student or ""), output)
         return
     choices = Choices(
         form=None if form is None else BLANK_FORMS[form], digits=digits, pictures=chosen.pictured
@@ -118,7 +119,7 @@ def variant(
         bool, typer.Option("--key", help="The worked solution of each student too.")
     ] = False,
     with_id: Annotated[
-        bool, typer.Option("--with-id", help="Say in a problem file whose numbers these are.")
+        bool, typer.Option("--with-id", help="Say on each file whose numbers these are.")
     ] = False,
     output: Annotated[
         Path | None,
@@ -184,7 +185,7 @@ def handed_out(
     from backprop_cli.worksheet.blank import blank
 
     run = solve_problem(found.problem, show=updates_asked(found.problem))
-    return rendered(blank(run), chosen, path, Layout(paper=paper))
+    return rendered(blank(run, student=student or ""), chosen, path, Layout(paper=paper))
 
 
 def key_of(found: Variant, chosen: Format, path: Path, paper: Paper) -> str | bytes:

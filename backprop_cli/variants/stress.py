@@ -145,7 +145,7 @@ def _blocks(found: Stress) -> Iterator[Block]:
     yield Paragraph(
         (
             Text("There are about "),
-            Math(shown(found.sheets, 1).formula),
+            Math(shown(float(f"{found.sheets:.1g}"), 1).formula),
             Text(
                 f" different sheets; {_chance(found.shared)} that two of"
                 f" {len(found.variants)} students get the same one."
@@ -183,7 +183,7 @@ def _blocks(found: Stress) -> Iterator[Block]:
 def _chance(share: float) -> str:
     if share < RARE:
         return "it is very unlikely"
-    return f"the chance is {share:.0%}" if share < CERTAIN else "it is all but certain"
+    return f"the chance is {100 * share:.0f} %" if share < CERTAIN else "it is all but certain"
 
 
 def _spread_table(found: Stress, update: int) -> Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Literal, TypeAlias, assert_never
@@ -57,19 +58,20 @@ DERIVATION_LINES = 3
 """Room for a formula, where a number needs one line."""
 
 
-def blank(run: Run, choices: Choices = DEFAULT) -> Document:
-    """The sheet to hand out. What it asks for is what `check` marks, but with δ or in matrices.
+def blank(run: Run, choices: Choices = DEFAULT, student: str = "") -> Document:
+    """The sheet to hand out, to a student if one is named. What it asks for is what `check` marks,
+    but with δ or in matrices.
 
     Then there is room for what these forms write: δ takes up ∂L/∂a, a matrix takes up its entries.
     """
     graph = run.iterations[0].graph
     spelling = spelling_of(graph, deltas=choices.form in ("delta", "matrix"))
     return Document(
-        run.problem.title, tuple(_blocks(run, choices)), spelling, graph.lettering.typed
+        run.problem.title, tuple(_blocks(run, choices, student)), spelling, graph.lettering.typed
     )
 
 
-def _blocks(run: Run, choices: Choices) -> Iterator[Block]:
+def _blocks(run: Run, choices: Choices, student: str) -> Iterator[Block]:
     problem = run.problem
     first = Sheet(run, run.iterations[0], choices)
     if problem.description:
@@ -79,7 +81,8 @@ def _blocks(run: Run, choices: Choices) -> Iterator[Block]:
     rooms = [_rooms(sheet) for sheet in sheets]
     points = f"{sum(room.points for each in rooms for room in each):g}"
     alike = {room.points for each in rooms for room in each} == {1.0}
-    head = f"Name: ______________________    Date: ______________    Points: ______ of {points}"
+    name = printable(" ".join(student.split())) or "______________________"
+    head = f"Name: {name}    Date: ______________    Points: ______ of {points}"
     yield Paragraph((Text(head),))
     yield Heading(2, (Text("Given"),))
     yield from given.what_is_given(first)
@@ -313,9 +316,10 @@ def _room(rooms: Sequence[Room]) -> Iterator[Block]:
 AnswerKind: TypeAlias = Literal["yaml", "json", "csv"]
 
 
-def answers_template(run: Run, kind: AnswerKind = "yaml") -> str:
-    """The answer file to fill in, every name in the order of the sheet."""
+def answers_template(run: Run, kind: AnswerKind = "yaml", student: str = "") -> str:
+    """The answer file to fill in, every name in the order of the sheet; a named student's own."""
     problem = run.problem
+    whose = printable(" ".join(student.split()))
     count = updates_asked(problem)
     updates = [
         [step.name for step in asked(problem, iteration.graph, iteration.values)]
@@ -327,13 +331,13 @@ def answers_template(run: Run, kind: AnswerKind = "yaml") -> str:
     ]
     match kind:
         case "yaml":
-            return _yaml_template(run, whole)
+            return _yaml_template(run, whole, f" {json_text(whose).strip()}" if whose else "")
         case "json":
             blank_ones = [dict.fromkeys(names) for names in whole]
             body = {"iterations": blank_ones} if count > 1 else {"answers": blank_ones[0]}
-            return json_text({"student": None, **body})
+            return json_text({"student": whose or None, **body})
         case "csv":
-            return _csv_template(updates)
+            return _csv_template(updates, whose)
         case _:
             assert_never(kind)
 
@@ -350,10 +354,11 @@ def _with_arrays(graph: Graph, names: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _yaml_template(run: Run, updates: Sequence[Mapping[str, str]]) -> str:
+def _yaml_template(run: Run, updates: Sequence[Mapping[str, str]], whose: str) -> str:
     title = " ".join(run.problem.title.split())
     symbolic = Sheet(run, run.iterations[0], DEFAULT).symbolic
-    lines = [f"# Answers to: {printable(title)}", EXPRESSIONS if symbolic else NUMBERS, "student:"]
+    how = EXPRESSIONS if symbolic else NUMBERS
+    lines = [f"# Answers to: {printable(title)}", how, f"student:{whose}"]
     if len(updates) == 1:
         lines.append("answers:")
         lines += [f"  {name}:{comment}" for name, comment in updates[0].items()]
@@ -375,11 +380,13 @@ ARRAYS = "# An array is a list of its rows: [[1, 0.5], [0, 2]]; a vector a list 
 EXPRESSIONS = "# An answer is a formula in the names of the sheet."
 
 
-def _csv_template(updates: Sequence[Sequence[str]]) -> str:
+def _csv_template(updates: Sequence[Sequence[str]], whose: str) -> str:
+    own = f'"{whose.replace(chr(34), chr(34) * 2)}"' if re.search('[,;"]', whose) else whose
     if len(updates) == 1:
-        return "\n".join(["name,value", "student,", *(f"{name}," for name in updates[0])]) + "\n"
+        rows = ["name,value", f"student,{own}", *(f"{name}," for name in updates[0])]
+        return "\n".join(rows) + "\n"
     rows = [f"{at},{name}," for at, names in enumerate(updates, 1) for name in names]
-    return "\n".join(["iteration,name,value", "1,student,", *rows]) + "\n"
+    return "\n".join(["iteration,name,value", f"1,student,{own}", *rows]) + "\n"
 
 
 def printable(text: str) -> str:

@@ -131,3 +131,19 @@ def test_few_sheets_are_warned_of_and_counted(tmp_path: Path) -> None:
     wide = "x: {from: 2, to: 50, step: 1}, w: {from: 2, to: 50, step: 1}"
     many = written(tmp_path / "many.yaml", text.replace("DRAW", wide))
     assert not backprop("validate", many).complaints
+
+
+def test_an_answer_file_says_whose_it_is(tmp_path: Path) -> None:
+    problem = written(tmp_path / "p.yaml", DENSE)
+    whose = ("--student", 'Ada "O" K')
+    template = backprop("worksheet", problem, *whose, "--answers").text
+    assert yaml.safe_load(template)["student"] == 'Ada "O" K'
+    table = backprop("worksheet", problem, *whose, "--answers", "--format", "csv").text
+    assert list(csv.reader(io.StringIO(table)))[1] == ["student", 'Ada "O" K']
+    roster = written(tmp_path / "r.csv", "student\nAda\n")
+    for options, name in (((), "____"), (("--with-id",), "Name: Ada ")):
+        out = tmp_path / f"out{len(options)}"
+        backprop(
+            "variant", problem, "--students", roster, "--output", out, "--format", "text", *options
+        )
+        assert name in (out / "ada.txt").read_text(encoding="utf-8")
