@@ -54,6 +54,7 @@ class Marker:
         self.student = student
         self.roster = {normalised(each): each for each in roster}
         self.environment = environment
+        self.alone = True  # no other file is marked, so that a whole repository is one student's
         self.drawer: Drawer | None = None
         if problem.variants is not None:
             from backprop_cli.variants.variant import Drawer
@@ -62,7 +63,7 @@ class Marker:
         self._own = lru_cache(maxsize=KEPT)(self._drawn)
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _made_again, (self._arguments, self.options)
+        return _made_again, (self._arguments, self.options, self.alone)
 
     @property
     def head(self) -> Head:
@@ -112,7 +113,7 @@ class Marker:
     def _surer(self, place: Place, own: str) -> str:
         if self.student is not None:
             return self.student
-        candidates = list(self._candidates(place))
+        candidates = list(self._candidates(place, own))
         if self.roster:
             for candidate in (*candidates, place.folder, student_of(place.file), own):
                 if known := self.roster.get(normalised(candidate)):
@@ -124,35 +125,31 @@ class Marker:
             return ""
         return place.folder if place.student == place.folder else ""
 
-    def _candidates(self, place: Place) -> Iterator[str]:
-        if self.drawer is None and not self.roster:
+    def _candidates(self, place: Place, own: str) -> Iterator[str]:
+        if (self.drawer is None and not self.roster) or place.member is not None:
             return
-        if place.member is None and place.path != "-":
+        if place.path != "-":
             yield from _of_submission(Path(place.path))
-        if self.environment.get("GITHUB_ACTIONS") == "true" and place.member is None:
+        if self.alone and self.environment.get("GITHUB_ACTIONS") == "true":
             if self.roster and (known := self._by_repository()):
                 yield known
-            if actor := self.environment.get("GITHUB_ACTOR"):
-                yield actor
+            yield from _of_github(self.environment, own)
 
     def _by_repository(self) -> str:
         """The student of the roster whose id ends the name of the repository: hw1-alice."""
-        name = self.environment.get("GITHUB_REPOSITORY", "").rpartition("/")[2].lower()
-        found = [
-            student
-            for known, student in self.roster.items()
-            if name == known or name.endswith(f"-{known}")
-        ]
+        name = _repository(self.environment)
+        found = [student for student in self.roster.values() if _is_named_after(name, student)]
         return max(found, key=len, default="")
 
 
 def _made_again(
     arguments: tuple[Problem, str | None, tuple[str, ...], dict[str, str]],
     options: tuple[float | None, float | None, bool],
+    alone: bool,
 ) -> Marker:
     problem, student, roster, environment = arguments
     tolerance, pass_mark, reveal = options
-    return Marker(
+    made = Marker(
         problem,
         tolerance=tolerance,
         pass_mark=pass_mark,
@@ -161,6 +158,8 @@ def _made_again(
         roster=roster,
         environment=environment,
     )
+    made.alone = alone
+    return made
 
 
 MANY = 400
@@ -171,6 +170,7 @@ _here: list[Marker] = []  # of a process that marks for another
 
 def mark_all(marker: Marker, found: Sequence[Place]) -> Iterator[SubmissionReport]:
     """The reports in the order of the files, made by two processes where there are many."""
+    marker.alone = len(found) == 1
     if len(found) < MANY or (os.cpu_count() or 1) < 2 or any(each.path == "-" for each in found):
         yield from map(marker.mark, found)
         return
@@ -190,6 +190,37 @@ def _mark_here(place: Place) -> SubmissionReport:
     return _here[0].mark(place)
 
 
+def _repository(environment: Mapping[str, str]) -> str:
+    return environment.get("GITHUB_REPOSITORY", "").rpartition("/")[2].lower()
+
+
+def _is_named_after(repository: str, student: str) -> bool:
+    """Whether a repository is the student's by its name: hw1-alice."""
+    known = normalised(student).replace(" ", "-")
+    return bool(known) and (repository == known or repository.endswith(f"-{known}"))
+
+
+def _of_github(environment: Mapping[str, str], own: str) -> Iterator[str]:
+    """Whose work a workflow of GitHub runs on, the surest first: whom the repository is named
+    after, whoever opened the pull request, the owner of a fork, whoever pushed. A teacher or a
+    robot may push to a student's repository."""
+    repository = _repository(environment)
+    actor = environment.get("GITHUB_ACTOR", "")
+    event = _json_of(Path(environment.get("GITHUB_EVENT_PATH") or os.devnull))
+    if _is_named_after(repository, actor):
+        yield actor
+    author = _at(event, "pull_request", "user", "login")
+    if isinstance(author, str) and author:
+        yield author
+    if _is_named_after(repository, own):
+        yield own
+    owner = _at(event, "repository", "owner", "login")
+    if _at(event, "repository", "fork") is True and isinstance(owner, str) and owner:
+        yield owner
+    if actor and not actor.endswith("[bot]"):
+        yield actor
+
+
 def _of_submission(path: Path) -> Iterator[str]:
     """Who Gradescope says handed this in. Its metadata lies outside the student's own folder: of
     several such files the outermost counts."""
@@ -197,15 +228,23 @@ def _of_submission(path: Path) -> Iterator[str]:
     for folder in path.resolve().parents:
         if folder.name == "submission" and (folder.parent / METADATA).is_file():
             outermost = folder.parent / METADATA
-    if outermost is None:
-        return
+    users = None if outermost is None else _at(_json_of(outermost), "users")
+    for user in users if isinstance(users, list) else ():
+        for key in ("email", "sid", "id", "name"):
+            if found := _at(user, key):
+                yield str(found)
+
+
+def _json_of(path: Path) -> object:
+    """What a file of the surroundings says; nothing where it cannot be read."""
     try:
-        with open(outermost, "rb") as stream:
-            data = json.loads(stream.read(MOST_METADATA))
-        users = data["users"]
-        for user in users if isinstance(users, list) else ():
-            for key in ("email", "sid", "id", "name"):
-                if user.get(key):
-                    yield str(user[key])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return
+        with open(path, "rb") as stream:
+            return json.loads(stream.read(MOST_METADATA))
+    except (OSError, ValueError, RecursionError):
+        return None
+
+
+def _at(data: object, *keys: str) -> object:
+    for key in keys:
+        data = data.get(key) if isinstance(data, dict) else None
+    return data

@@ -196,6 +196,45 @@ def test_a_student_s_own_numbers(tmp_path: Path) -> None:
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("repository", "actor", "event", "own", "expected"),
+    [
+        ("course/hw1-alice", "alice", {}, "", "alice"),
+        ("course/hw1-alice", "alice", {}, "bob", "alice"),  # a friend's sheet
+        ("course/hw1-alice", "teacher", {}, "alice", "alice"),
+        ("course/hw1-alice", "github-classroom[bot]", {}, "Alice", "Alice"),
+        ("course/hw1-ann-lee", "Ann-Lee", {}, "lee", "Ann-Lee"),
+        ("course/hw", "teacher", {"pull_request": {"user": {"login": "eve"}}}, "", "eve"),
+        ("eve/hw", "teacher", {"repository": {"fork": True, "owner": {"login": "eve"}}}, "", "eve"),
+        ("teacher/hw", "eve", {"repository": {"fork": False, "owner": {"login": "t"}}}, "", "eve"),
+        ("course/hw", "robot[bot]", {}, "bob", "bob"),
+        ("course/hw", "eve", {"repository": 7, "pull_request": []}, "", "eve"),
+    ],
+)
+def test_whose_a_repository_is(
+    repository: str, actor: str, event: dict, own: str, expected: str, tmp_path: Path
+) -> None:
+    (tmp_path / "event.json").write_text(json.dumps(event))
+    path = tmp_path / "answers.yaml"
+    path.write_text(f"student: {own}\n" + own_numbers(expected))
+    environment = {
+        "GITHUB_ACTIONS": "true", "GITHUB_REPOSITORY": repository, "GITHUB_ACTOR": actor,
+        "GITHUB_EVENT_PATH": str(tmp_path / "event.json"),
+    }  # fmt: skip
+    who, score, passed, _ = marks(Place(str(path)), environment=environment)
+    assert (who, score) == (expected, 1.0)
+    assert passed == (own.lower() in ("", expected.lower()))
+
+
+def test_a_class_in_one_repository_is_not_its_teachers(tmp_path: Path) -> None:
+    for student in ("alice", "bob"):
+        (tmp_path / f"{student}.yaml").write_text(f"student: {student}\n" + own_numbers(student))
+    environment = {"GITHUB_ACTIONS": "true", "GITHUB_ACTOR": "teacher"}
+    marker = Marker(read_problem("p.yaml", VARIANTS), pass_mark=0.1, environment=environment)
+    reports = list(students_module.mark_all(marker, named(list(places([str(tmp_path)], "none")))))
+    assert [(each.student, each.passed) for each in reports] == [("alice", True), ("bob", True)]
+
+
 def test_the_folder_beats_the_file_and_the_metadata_beat_the_folder(tmp_path: Path) -> None:
     folder = tmp_path / "submission"
     (folder / "alice").mkdir(parents=True)
