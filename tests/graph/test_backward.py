@@ -144,6 +144,46 @@ def test_gradients_come_output_layer_first_and_unit_by_unit() -> None:
     assert names[-1] == "b1_2"
 
 
+TWO_SAMPLES = """
+    samples: [{inputs: [1], targets: [1]}, {inputs: [2], targets: [0]}]
+    layers: [{activation: tanh, weights: [[0.5]]NORM}, {activation: sigmoid, weights: [[1]]}]
+    loss: half_squared_error
+    learning_rate: 0.1
+"""
+
+
+def passed(source: str) -> list[str | None]:
+    return [step.of for step in graph(source, (1, 2)).steps if step.kind == "upstream"]
+
+
+def test_samples_are_gone_through_one_after_the_other() -> None:
+    alone = ["yhat", "z2_1", "a1_1", "z1_1"]
+    expected = [f"{name}[{sample}]" for sample in (1, 2) for name in alone]
+    assert passed(TWO_SAMPLES.replace("NORM", "")) == expected
+
+
+def test_samples_that_a_batch_weaves_together_are_gone_through_stage_by_stage() -> None:
+    stages = ["yhat", "z2_1", "a1_1", "u1_1", "zhat1_1"]
+    expected = [f"{name}[{sample}]" for name in stages for sample in (1, 2)]
+    expected += ["var1_1", "mu1_1", "z1_1[1]", "z1_1[2]"]
+    assert passed(TWO_SAMPLES.replace("NORM", ", batch_norm: {}")) == expected
+
+
+def test_a_penalty_in_the_loss_is_taken_off_where_the_slope_is_gone_up() -> None:
+    source = """
+        samples: [{inputs: [1], targets: [2]}, {inputs: [3], targets: [4]}]
+        layers: [{activation: identity, weights: [[0.5]]}]
+        loss: half_squared_error
+        learning_rate: 0.1
+        training: {direction: DIRECTION, l2: {value: 0.2, in_loss: true}}
+    """
+    shares = "(dL[1]/dw1_1_1 + dL[2]/dw1_1_1)/2"
+    up = going_back(source.replace("DIRECTION", "ascent"), (1, 2))
+    down = going_back(source.replace("DIRECTION", "descent"), (1, 2))
+    assert up["dL/dw1_1_1"] == f"{shares} - lambda2*w1_1_1"
+    assert down["dL/dw1_1_1"] == f"{shares} + lambda2*w1_1_1"
+
+
 # ---------------------------------------------------------------- sums of products
 
 NAMES = ("a", "b", "c", "d")

@@ -14,8 +14,7 @@ import pytest
 from commands import ROOT
 
 from backprop_cli.diagnostics import ProblemError
-from backprop_cli.formula import plain
-from backprop_cli.formula.build import children, product, rebuild
+from backprop_cli.formula.build import ONE, children, product, quotient, rebuild
 from backprop_cli.formula.evaluate import evaluate
 from backprop_cli.formula.nodes import (
     Call,
@@ -369,10 +368,9 @@ def test_matrices_picture_and_blank_sheet_have_what_is_handed_on() -> None:
     solved = solve(problem(DROPPED))
     blocks = solution(solved, Choices(form="matrix")).blocks
     assert _matrices_hold(solved, blocks) > 20
-    written = [
-        plain.write(line.right) for b in blocks if isinstance(b, Derivation) for line in b.lines
-    ]
-    assert "(1/0.5*r(1)) .* a(1)" in written
+    lines = [line.right for b in blocks if isinstance(b, Derivation) for line in b.lines]
+    left_in = product(quotient(ONE, Number("0.5")), Name("r(1)"))
+    assert Shown("hadamard", (left_in, Name("a(1)"))) in lines
     picture = diagram(solved)
     names = [node.name for node in picture.nodes]
     edges = {(names[edge.start], names[edge.end]) for edge in picture.edges}
@@ -382,6 +380,24 @@ def test_matrices_picture_and_blank_sheet_have_what_is_handed_on() -> None:
     assert "To a of layer 2 the inputs are added, unit by unit." in text
     said = " ".join(part.text for part in _texts(solution(solved, Choices())))
     assert "dropout leaves this unit out, so it hands on 0 and no gradient passes it" in said
+
+
+def test_the_layer_that_is_named_is_added_behind() -> None:
+    text = """
+inputs: [1]
+layers:
+  - {weights: [[2], [3]], activation: identity}
+  - {weights: [[1, 1], [1, -1]], activation: identity, add: 1, after: true}
+  - {weights: [[1, 10]], activation: identity, add: 2}
+upstream: {yhat: 1}
+"""
+    with pytest.raises(ProblemError, match="1 unit cannot add 2 values"):
+        problem(text)
+    values = solve(problem(text.replace(", add: 2", ""))).iterations[0].values
+    # h = a + a of the layer below: 5 + 2 and −1 + 3
+    assert (values["h2_1"], values["h2_2"], values["yhat"]) == (7, 2, 27)
+    # through the weights 1 + 10, and past them 1; through the weights 1 − 10, and past them 10
+    assert (values["dL/da1_1"], values["dL/da1_2"]) == (11 + 1, -9 + 10)
 
 
 def test_a_share_that_is_forgotten_is_found() -> None:
