@@ -323,26 +323,36 @@ class _Backward:
             return
         own = {mark: links for mark in marks if (links := self._links(name, mark))}
         losses = {self._over(link) for links in own.values() for link in links}
+        penalty = slope_in_loss(self.graph, name)
+        if self.problem.training.direction == "ascent":
+            penalty = negative(penalty)
         if len(marks) > 1 and self.graph.output in losses:  # the samples have come together before
-            self._append_gradient(name, [link for links in own.values() for link in links])
+            together = [link for links in own.values() for link in links]
+            if penalty == ZERO:
+                self._append_gradient(name, together)
+            else:
+                whole = self._gradient(name, together, "gradient", "gradient").formula
+                self._append_whole(name, total(whole, penalty))
             return
         parts = [self._append_gradient(name, links) for links in own.values()]
-        penalty = slope_in_loss(self.graph, name)
         if len(marks) > 1 and (parts or penalty != ZERO):
             count = len(self.graph.losses)
             whole = reduce_batch(self.problem, [Name(part) for part in parts], count)
-            ascends = self.problem.training.direction == "ascent"
-            self._append(
-                Step(
-                    name=derivative_name(self.graph.output, name),
-                    formula=total(whole, negative(penalty) if ascends else penalty),
-                    section="gradient",
-                    kind="batch_gradient",
-                    unit=self._unit_of(name),
-                    of=name,
-                    over=self.graph.output,
-                )
+            self._append_whole(name, total(whole, penalty))
+
+    def _append_whole(self, name: str, formula: Formula) -> None:
+        """The gradient of the batch's loss, made of those of its samples."""
+        self._append(
+            Step(
+                name=derivative_name(self.graph.output, name),
+                formula=formula,
+                section="gradient",
+                kind="batch_gradient",
+                unit=self._unit_of(name),
+                of=name,
+                over=self.graph.output,
             )
+        )
 
     def _append(self, gradient: Step) -> None:
         self.gradients[gradient.name] = gradient

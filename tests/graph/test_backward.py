@@ -16,6 +16,7 @@ from backprop_cli.formula.parse import parse
 from backprop_cli.graph.batches import build
 from backprop_cli.graph.slopes import linear_coefficients
 from backprop_cli.graph.step import Graph
+from backprop_cli.verify import verification
 
 
 def graph(source: str, batch: tuple[int, ...] = (1,)) -> Graph:
@@ -182,6 +183,15 @@ def test_a_penalty_in_the_loss_is_taken_off_where_the_slope_is_gone_up() -> None
     down = going_back(source.replace("DIRECTION", "descent"), (1, 2))
     assert up["dL/dw1_1_1"] == f"{shares} - lambda2*w1_1_1"
     assert down["dL/dw1_1_1"] == f"{shares} + lambda2*w1_1_1"
+
+
+def test_a_penalty_in_the_loss_reaches_what_a_batch_weaves_together() -> None:
+    source = TWO_SAMPLES.replace("NORM", ", batch_norm: {}")
+    source += "    training: {l2: {value: 0.3, in_loss: true}}\n"
+    assert going_back(source, (1, 2))["dL/dw1_1_1"] == (
+        "dL/dz1_1[1]*x[1] + dL/dz1_1[2]*x[2] + lambda2*w1_1_1"
+    )
+    assert verification(problem(source)).agrees
 
 
 # ---------------------------------------------------------------- sums of products
