@@ -1,4 +1,5 @@
-"""Three hints for any step, from the step itself: where to look, which rule, which numbers.
+"""Three hints for any step, from the step itself: where to look, which rule, which numbers. On a
+sheet without numbers the rule is told in words, and then what it is made of.
 
 None of them holds the value that is asked for. A number that happens to be the same keeps its name.
 """
@@ -9,7 +10,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from backprop_cli.formula.build import names_in, substitute
 from backprop_cli.formula.evaluate import as_float
-from backprop_cli.formula.nodes import Formula, Name, Negative, Number
+from backprop_cli.formula.nodes import (
+    Formula,
+    Name,
+    Negative,
+    Number,
+    Power,
+    Product,
+    Quotient,
+    Sum,
+)
 from backprop_cli.graph.step import Graph, Step
 from backprop_cli.graph.views import names_of
 from backprop_cli.worksheet.array_sheet import sentence
@@ -40,6 +50,12 @@ def hint(
         return
     if level <= 1:
         yield Paragraph(_where_to_look(Name(step.name), names_in(step.formula)))
+        return
+    if sheet.value(step.name) is None:  # the rule would be the answer
+        if level == 2:
+            yield from why(sheet, step)
+        else:
+            yield Paragraph(_built(step.formula))
         return
     lines = [*_unwritten(sheet.graph, step, known), step]
     if level == 2:
@@ -84,6 +100,26 @@ def _where_to_look(left: Name, names: Sequence[str]) -> Line:
         between = "" if not place else " and " if place == len(names) - 1 else ", "
         line += [Text(between), Math(Name(name))] if between else [Math(Name(name))]
     return (*line, Text("."))
+
+
+def _built(formula: Formula) -> Line:
+    """What a formula is made of, without all of it."""
+    match formula:
+        case Sum(terms):
+            return (Text(f"It is a sum of {len(terms)} terms; one is "), Math(terms[0]), Text("."))
+        case Product(factors):
+            many = f"It is a product of {len(factors)} factors; one is "
+            return (Text(many), Math(factors[0]), Text("."))
+        case Quotient(_, below):
+            return (Text("It is a fraction; below stands "), Math(below), Text("."))
+        case Negative(operand):
+            return (Text("It has a minus sign in front. "), *_built(operand))
+        case Power(_, exponent):
+            return (Text("It is a power with the exponent "), Math(exponent), Text("."))
+        case Name() | Number():
+            return (Text("It is one quantity of the sheet, as it stands."),)
+        case _:
+            return (Text("It is one function, of what it depends on."),)
 
 
 def _unwritten(graph: Graph, step: Step, known: Mapping[str, str]) -> list[Step]:

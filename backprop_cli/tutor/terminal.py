@@ -52,6 +52,8 @@ COMMANDS: Mapping[str, str] = {
 }
 LONGER = {"hint": "h", "quit": "q", "help": "?", "exit": "q"}
 MOST_AGAIN = 2
+NUMBERS = "Type each answer as a number, a formula, or both. "
+FORMULAS = "Type each answer as a formula. "
 ARRAYS = "An array is typed row by row, or at once: 1 2; 3 4. "
 
 
@@ -164,7 +166,7 @@ class Terminal:
             *([Paragraph((Text(described),))] if described else []),
             *given.what_is_given(first),
             *map(Paragraph, rules(first if session.arrays else entries)),
-            Paragraph((Text("Type each answer as a number, a formula, or both. "), *matrix,
+            Paragraph((Text(FORMULAS if first.symbolic else NUMBERS), *matrix,
                        Text("?", "code"), Text(" lists what else you can type."))),
             *(self._sheet() if any(map(session.given, session.questions)) else []),
         ]  # fmt: skip

@@ -16,7 +16,7 @@ from backprop_cli.formula.nodes import Formula, Name, Number
 from backprop_cli.formula.spelling import spell
 from backprop_cli.tutor.session import NoSuchQuantity, Session
 from backprop_cli.tutor.state import Record, State, read_state
-from backprop_cli.worksheet.document import Document, Paragraph, Relation
+from backprop_cli.worksheet.document import Document, Math, Paragraph, Relation
 
 SHEETS = sorted(PROBLEMS.glob("*.yaml"))
 NAMES = [path.stem for path in SHEETS]
@@ -107,6 +107,20 @@ def test_no_hint_gives_the_value_away(path: Path) -> None:
 
 def _as_document(formula: Formula) -> Document:
     return Document("", (Paragraph((Relation(Name("x"), "=", formula),)),), spell)
+
+
+@pytest.mark.parametrize("path", [path for path in SHEETS if "symbolic" in path.stem], ids=str)
+def test_no_hint_is_the_formula_that_is_asked_for(path: Path) -> None:
+    session = practice(path, all_steps=True)
+    while (question := session.next) is not None:
+        formula = session.graph.step[question.name].formula
+        for _ in range(3):
+            for block in session.hint().blocks:
+                assert isinstance(block, Paragraph)
+                assert not any(isinstance(part, Relation) for part in block.text)
+                said = [part.formula for part in block.text if isinstance(part, Math)]
+                assert formula not in said or isinstance(formula, Name | Number), question
+        session.answer(solution_of(session))
 
 
 def test_hints_come_from_the_step() -> None:
