@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import TextIO
+from typing import Any, TextIO
 
 from backprop_cli.diagnostics import escape
 
@@ -134,6 +134,14 @@ def wants_color() -> bool:
     return standard_output().isatty()
 
 
+def show_in_pages(text: str) -> None:
+    """A long sheet through the reader's pager (`PAGER`, else less), styles kept."""
+    from rich.pager import SystemPager
+
+    os.environ.setdefault("LESS", "-R")
+    SystemPager().show(text)
+
+
 def writes_unicode() -> bool:
     """Whether stdout can take the signs of a Unicode sheet."""
     try:
@@ -144,13 +152,14 @@ def writes_unicode() -> bool:
 
 
 class Progress:
-    """Counts on stderr while long work goes on and someone is watching."""
+    """Says on stderr how far long work is, how fast it goes and how long it will take, while
+    someone is watching; of `total` things, where that is known."""
 
-    def __init__(self, what: str) -> None:
-        self.what = what
+    def __init__(self, what: str, total: int | None = None) -> None:
+        self.what, self.total = what, total
         self.done = 0
-        self.said = time.monotonic()
-        self.shown = False
+        self.begun = self.said = time.monotonic()
+        self.bar: Any = None
 
     def __enter__(self) -> Progress:
         return self
@@ -160,9 +169,34 @@ class Progress:
         now = time.monotonic()
         if now - self.said < PATIENCE or sys.stderr is None or not sys.stderr.isatty():
             return
-        self.said, self.shown = now, True
-        sys.stderr.write(f"\r{self.done} {self.what}")
-        sys.stderr.flush()
+        self.said = now
+        if self.bar is None:
+            self.bar = self._begin()
+        self.bar.update(self.bar.task_ids[0], completed=self.done, rate=self._rate(now))
+        self.bar.refresh()
+
+    def _rate(self, now: float) -> str:
+        """How much is done in a second."""
+        return f"{self.done / max(now - self.begun, 1e-9):,.3g}/s"
+
+    def _begin(self) -> Any:
+        """The bar; what draws it is loaded now, for most work ends before anyone has to wait."""
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        counts = "{task.completed:,.0f}" + (" of {task.total:,.0f}" if self.total else "")
+        columns = [TextColumn(f"{counts} {self.what}"), TextColumn("{task.fields[rate]}")]
+        more = [BarColumn(), TimeRemainingColumn(compact=True)] if self.total else []
+        bar = Progress(
+            *columns,
+            *more,
+            console=Console(stderr=True),
+            transient=True,
+            auto_refresh=False,
+        )
+        bar.add_task("", total=self.total, rate="")
+        bar.start()
+        return bar
 
     def __exit__(
         self,
@@ -170,6 +204,5 @@ class Progress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self.shown:
-            sys.stderr.write("\r" + " " * (len(self.what) + 24) + "\r")
-            sys.stderr.flush()
+        if self.bar is not None:
+            self.bar.stop()

@@ -12,13 +12,14 @@ import sys
 from pathlib import Path
 
 import pytest
-from commands import PROBLEMS, ROOT, backprop
+from commands import PROBLEMS, ROOT, Screen, backprop
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
 import backprop_cli
 from backprop_cli import api
+from backprop_cli.console import Progress
 
 SHEET = PROBLEMS / "two-hidden-layers.yaml"
 CIRCUIT = PROBLEMS / "sigmoid-circuit.yaml"
@@ -489,9 +490,31 @@ def test_colour_only_on_a_terminal_that_wants_it() -> None:
     assert b"\x1b[" not in backprop("solve", SHEET, terminal=True, TERM="dumb").output
 
 
-def test_colour_changes_no_character() -> None:
-    coloured = backprop("solve", SHEET, terminal=True).text
-    assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == backprop("solve", SHEET).text
+def test_a_terminal_shows_every_number_of_the_page() -> None:
+    numbers = re.compile(r"[0-9]+\.[0-9]+")
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", backprop("solve", SHEET, terminal=True).text)
+    assert set(numbers.findall(backprop("solve", SHEET).text)) <= set(numbers.findall(shown))
+
+
+def test_a_pager_shows_the_sheet_only_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[str] = []
+    monkeypatch.setattr("pydoc.pager", shown.append)
+    assert backprop("solve", SHEET, "--pager").text == backprop("solve", SHEET).text
+    assert not shown
+    assert not backprop("solve", SHEET, "--pager", terminal=True).output
+    assert shown == [backprop("solve", SHEET, terminal=True).text]
+
+
+def test_long_work_says_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = Screen(terminal=True)
+    monkeypatch.setattr("backprop_cli.console.PATIENCE", 0.0)
+    monkeypatch.setattr(sys, "stderr", screen)
+    with Progress("updates done", 40) as progress:
+        progress(10)
+        progress(10)
+    shown = screen.contents().decode()
+    assert "20 of 40 updates done" in shown
+    assert "/s" in shown
 
 
 def test_a_terminal_without_unicode_gets_ascii() -> None:

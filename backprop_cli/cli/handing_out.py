@@ -149,7 +149,7 @@ def variant(
     names = file_names(read_roster(students))
     folder.mkdir(parents=True, exist_ok=True)
     variants = {}
-    with Progress("students") as progress:
+    with Progress("students", len(names)) as progress:
         for each, name in names.items():
             found = variants[each] = drawer.variant(each)
             path = folder / f"{name}{chosen.endings[0]}"
@@ -240,7 +240,7 @@ def stress(
     from backprop_cli.variants.stress import document, report_json
     from backprop_cli.variants.stress import stress as draw_class
 
-    with Progress("students") as progress:
+    with Progress("students", students) as progress:
         found = draw_class(problem, students, progress)
     deliver_document(
         lambda: document(found),

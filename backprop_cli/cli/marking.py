@@ -120,7 +120,7 @@ def check(
     if student is not None and len(found) > 1:
         raise UsageProblem("--student says whose one file of answers is")
     tally = Tally()
-    with Progress("submissions marked") as progress:
+    with Progress("submissions marked", len(found)) as progress:
         reports = tally.watch(marked_files(marker, found, progress))
         if feedback is not None:
             page = PAGES.get(chosen.name, MARKDOWN)

@@ -50,6 +50,7 @@ class Layout(NamedTuple):
     ascii: bool = False
     width: int | None = None
     paper: Paper = Paper.A4
+    pager: bool = False
 
 
 def format_option(formats: Mapping[str, Format], what: str, usual: str = "text") -> Any:
@@ -77,6 +78,9 @@ Ascii = Annotated[bool, typer.Option("--ascii", help="Plain ASCII instead of Uni
 Width = Annotated[
     int | None,
     typer.Option("--width", metavar="N", min=30, max=1000, help="Columns of the text sheet."),
+]
+Pager = Annotated[
+    bool, typer.Option("--pager", help="Read it page by page, where there is a terminal.")
 ]
 PaperSize = Annotated[Paper, typer.Option("--paper", help="Page size of PDF and LaTeX.")]
 Digits = Annotated[

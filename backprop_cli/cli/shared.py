@@ -13,6 +13,8 @@ from backprop_cli.console import (
     complain,
     deliver,
     file_of,
+    show_in_pages,
+    standard_output,
     wants_color,
     width_of_page,
     writes_unicode,
@@ -104,7 +106,12 @@ def deliver_document(
 ) -> None:
     """What a command has to say, as a page; or as data, for which it has a writer by format."""
     write = data.get(format.name)
-    deliver(write() if write else rendered(document(), format, output, layout), output)
+    written = write() if write else rendered(document(), format, output, layout)
+    paged = layout.pager and file_of(output) is None and standard_output().isatty()
+    if paged and isinstance(written, str):
+        show_in_pages(written)
+    else:
+        deliver(written, output)
 
 
 def rendered(

@@ -17,6 +17,7 @@ from backprop_cli.cli.options import (
     Form,
     Layout,
     Output,
+    Pager,
     Paper,
     PaperSize,
     ProblemFile,
@@ -111,10 +112,11 @@ def solve(
     ascii: Ascii = False,
     width: Width = None,
     paper: PaperSize = Paper.A4,
+    pager: Pager = False,
 ) -> None:
     """The worked solution: forward, loss, gradients, update, and the loss again."""
     chosen = chosen_format(format, output, SOLUTIONS)
-    layout = Layout(ascii, width, paper)
+    layout = Layout(ascii, width, paper, pager)
     honour(
         chosen,
         {
@@ -149,7 +151,7 @@ def solve(
     if form is Form.GATES:
         problem = replace(problem, by_gates=True)
     shown = show or (JSON_SHOWN if chosen is JSON else TEXT_SHOWN)
-    with Progress("updates done") as progress:
+    with Progress("updates done", problem.training.steps if steps is None else steps) as progress:
         run = solve_problem(
             problem, steps=steps, show=shown, round_each=round_each, progress=progress
         )

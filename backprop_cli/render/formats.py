@@ -87,6 +87,8 @@ def render(name: str, document: Document, **layout: Any) -> str | bytes:
     Raises NoRenderer where something that the format needs is missing.
     """
     told = {option: value for option, value in layout.items() if option in PAGES[name].honours}
+    if told.pop("color", False):  # text for a terminal, by a library that takes its time to load
+        name = "terminal"
     written: str | bytes = import_module(f"backprop_cli.render.{name}").render(document, **told)
     return written
 

@@ -43,6 +43,7 @@ from backprop_cli.worksheet.document import (
     Block,
     Bullets,
     Callout,
+    Column,
     Curve,
     Derivation,
     DerivationLine,
@@ -60,18 +61,6 @@ from backprop_cli.worksheet.document import (
     Text,
 )
 
-ESCAPES = {
-    "title": "1",
-    "heading": "1;36",
-    "strong": "1",
-    "emphasis": "3",
-    "code": "36",
-    "label": "2",
-    "rule": "2",
-    "caption": "3",
-    "note": "34",
-    "warning": "1;33",
-}
 SHORT_RELATION = 24  # `x₁ = 0.5` stays together wherever the line can end before it
 READABLE = 100  # running text is not set wider than this
 NARROWEST = 20
@@ -145,32 +134,22 @@ Row = list[Atom]
 """One line of output; the atoms' `space` says where blanks stand."""
 
 
-def render(document: Document, *, width: int = 80, ascii: bool = False, color: bool = False) -> str:
+def render(document: Document, *, width: int = 80, ascii: bool = False) -> str:
     """The document as text of at most `width` cells a line, ending with a line break.
 
-    `ascii` uses plain names and no character beyond ASCII; `color` adds terminal styles, and
-    nothing is said by them alone.
+    `ascii` uses plain names and no character beyond ASCII.
     """
     page = page_of(document, width, ascii)
     lines: list[str] = []
     for block in grouped(titled_blocks(document)):
         if lines:
             lines.append("")
-        lines.extend(_written(row, color) for row in _block(block, page))
+        lines.extend(_plain(row).rstrip() for row in rows_of(block, page))
     return "\n".join(lines) + "\n"
 
 
-def _written(row: Row, color: bool) -> str:
-    parts: list[str] = []
-    for place, atom in enumerate(row):
-        if atom.space and place:
-            parts.append(" ")
-        code = ESCAPES.get(atom.style) if color and atom.text.strip() else None
-        parts.append(f"\x1b[{code}m{atom.text}\x1b[0m" if code else atom.text)
-    return "".join(parts).rstrip()
-
-
-def _block(block: Block | Answers, page: Page) -> Iterator[Row]:
+def rows_of(block: Block | Answers, page: Page) -> Iterator[Row]:
+    """The lines of a block."""
     match block:
         case Heading(level, text):
             yield from _heading(level, text, page)
@@ -259,10 +238,10 @@ def _marked(mark: str, mark_style: str, atoms: Sequence[Atom], page: Page) -> It
     indent = cells(mark)
     room = min(page.width, READABLE) - indent
     for place, row in enumerate(fill(atoms, *_twice(room))):
-        yield [Atom(mark if not place else " " * indent, mark_style), *_flush(row)]
+        yield [Atom(mark if not place else " " * indent, mark_style), *flush(row)]
 
 
-def _flush(row: Sequence[Atom]) -> Row:
+def flush(row: Sequence[Atom]) -> Row:
     """The row without the blank before its first atom."""
     if not row:
         return []
@@ -286,7 +265,7 @@ def _listing(text: str, page: Page) -> Iterator[Row]:
         indent = min(2 + len(words) - len(bare), page.width // 2)
         rows = fill(_kept_atoms(bare), page.width - indent, max(8, page.width - indent - 4))
         for place, row in enumerate(rows or [[]]):
-            yield [Atom(" " * (indent + 4 * bool(place)), "code"), *_flush(row)]
+            yield [Atom(" " * (indent + 4 * bool(place)), "code"), *flush(row)]
 
 
 def _kept_atoms(words: str) -> list[Atom]:
@@ -308,7 +287,7 @@ def _callout(kind: str, text: Line, page: Page) -> Iterator[Row]:
     if body:
         body = [word, body[0]._replace(penalty=BETWEEN_WORDS, space=True), *body[1:]]
     for row in fill(body or [word], *_twice(min(page.width, READABLE) - 2)):
-        yield [Atom(bar, kind), *_flush(row)]
+        yield [Atom(bar, kind), *flush(row)]
 
 
 # Derivations
@@ -341,11 +320,11 @@ def derivation(lines: Sequence[DerivationLine], page: Page) -> Iterator[Row]:
         for place, row in enumerate(rows):
             last = behind if place == len(rows) - 1 else []
             if place:
-                yield [Atom(" " * (indent + sign_width + 4)), *_flush(row), *last]
+                yield [Atom(" " * (indent + sign_width + 4)), *flush(row), *last]
             else:
                 pad = Atom(" " * (indent - width_of(left)))
                 begin = Atom(f" {sign:<{sign_width}} ", "operator")
-                yield [pad, *left, begin, *_flush(row), *last]
+                yield [pad, *left, begin, *flush(row), *last]
         if label and not behind:
             yield from _label_below(label, indent + sign_width + 2, page)
 
@@ -354,7 +333,7 @@ def _label_below(label: Sequence[Atom], indent: int, page: Page) -> Iterator[Row
     """A label that has no room behind its line."""
     mark = " " * indent + f"{page.signs.wall} "
     for row in fill(label, *_twice(max(8, page.width - cells(mark)))):
-        yield [Atom(mark, "label"), *_flush(row)]
+        yield [Atom(mark, "label"), *flush(row)]
 
 
 def _tall_derivation(
@@ -386,7 +365,7 @@ def _tall_derivation(
         if right is None:  # too wide even so: written in one line and broken like any formula
             broken = fill(formula_atoms(node, page.notation), room, room - 2)
             right = [
-                line_box(("  " if level else "") + _plain(_flush(row)))
+                line_box(("  " if level else "") + _plain(flush(row)))
                 for level, row in enumerate(broken)
             ]
         if place and any(len(part.lines) > 1 for part in right):
@@ -423,7 +402,7 @@ def _label_behind(
     gap = max(margin - used, 0) + 3
     if not label or used + gap + 2 + width_of(label) > room:
         return []
-    return [Atom(" " * gap + f"{page.signs.wall} ", "label"), *_flush(label)]
+    return [Atom(" " * gap + f"{page.signs.wall} ", "label"), *flush(label)]
 
 
 # Tables
@@ -440,10 +419,25 @@ class Cell(NamedTuple):
     point: int | None = None
 
 
-def table(table: Table, page: Page) -> Iterator[Row]:
-    """Box-drawn lines between columns; too wide a table becomes a list of records."""
-    if table.caption:
-        yield from fill(inline(table.caption, page, "caption"), *_twice(page.width))
+class Plan(NamedTuple):
+    """A table as it is set: its cells, how wide each column is (None where it has to become a list
+    of records), and how far from its left the points of a column are."""
+
+    heads: list[Cell]
+    rows: list[list[Cell]]
+    widths: list[int] | None
+    points: list[int]
+
+    def before(self, column: Column, place: int, cell: Cell, width: int) -> int:
+        """The blanks before a cell on one line."""
+        room = max(0, width - cell.width)
+        if column.align == "left":
+            return 0
+        return room if cell.point is None else min(room, self.points[place] - cell.point)
+
+
+def plan(table: Table, page: Page) -> Plan:
+    """How a table is set on this page."""
     heads = [_cell(column.heading, False, page, "strong") for column in table.columns]
     rows = [_cells(row, table, page) for row in table.rows]
     points = [max((row[n].point or 0 for row in rows), default=0) for n in range(len(heads))]
@@ -456,17 +450,24 @@ def table(table: Table, page: Page) -> Iterator[Row]:
     widths = _fit(table, natural, [heads, *rows], room, BEFORE_FACTOR) or _fit(
         table, natural, [heads, *rows], room, WITHIN_BRACKETS
     )
-    if widths is None:
-        yield from _records(heads, rows, page)
+    return Plan(heads, rows, widths, points)
+
+
+def table(table: Table, page: Page) -> Iterator[Row]:
+    """Box-drawn lines between columns; too wide a table becomes a list of records."""
+    if table.caption:
+        yield from fill(inline(table.caption, page, "caption"), *_twice(page.width))
+    planned = plan(table, page)
+    if planned.widths is None:
+        yield from _records(planned.heads, planned.rows, page)
         return
-    if any(head.atoms for head in heads):
-        yield from _table_row(table, heads, widths, points, page)
+    if any(head.atoms for head in planned.heads):
+        yield from _table_row(table, planned, planned.heads, page)
         rule = page.signs.thin
-        yield [
-            Atom(f"{rule}{page.signs.cross}{rule}".join(rule * width for width in widths), "rule")
-        ]
-    for row in rows:
-        yield from _table_row(table, row, widths, points, page)
+        joint = f"{rule}{page.signs.cross}{rule}"
+        yield [Atom(joint.join(rule * width for width in planned.widths), "rule")]
+    for row in planned.rows:
+        yield from _table_row(table, planned, row, page)
 
 
 def _cells(row: Sequence[Line], table: Table, page: Page) -> list[Cell]:
@@ -522,35 +523,29 @@ def _fit(
     return widths
 
 
-def _table_row(
-    table: Table, row: Sequence[Cell], widths: Sequence[int], points: Sequence[int], page: Page
-) -> Iterator[Row]:
+def _table_row(table: Table, planned: Plan, row: Sequence[Cell], page: Page) -> Iterator[Row]:
+    assert planned.widths is not None
     stacks = [
         [cell.atoms] if cell.width <= width else fill(cell.atoms, width, max(1, width - 2))
-        for cell, width in zip(row, widths, strict=True)
+        for cell, width in zip(row, planned.widths, strict=True)
     ]
     wall = Atom(page.signs.wall, "rule")
     last = len(stacks) - 1
     for level in range(max(map(len, stacks), default=0)):
         line: Row = []
         for place, stack in enumerate(stacks):
-            cell, width = row[place], widths[place]
-            atoms = _flush(stack[level]) if level < len(stack) else []
-            used = cell.width if len(stack) == 1 and not level else width_of(atoms)
-            align = table.columns[place].align
-            if align == "left":
-                before = 2 if level and len(stack) > 1 else 0
-            elif cell.point is not None and len(stack) == 1:
-                before = points[place] - cell.point
-                if before + used > width:
-                    before = max(0, width - used)
-            else:
-                before = max(0, width - used)
+            cell, width, column = row[place], planned.widths[place], table.columns[place]
+            if len(stack) > 1 or level:
+                atoms = flush(stack[level]) if level < len(stack) else []
+                cell = Cell(atoms, width_of(atoms))
+            before = planned.before(column, place, cell, width)
+            if level and len(stack) > 1 and column.align == "left":
+                before = 2
             if before:
                 line.append(Atom(" " * before))
-            line += atoms
+            line += flush(cell.atoms)
             if place < last:
-                line += (Atom(" " * (width - before - used + 1)), wall, BLANK)
+                line += (Atom(" " * (width - before - cell.width + 1)), wall, BLANK)
         yield line
 
 
@@ -572,7 +567,7 @@ def _records(heads: Sequence[Cell], rows: Sequence[Sequence[Cell]], page: Page) 
                 begin = [a._replace(penalty=BETWEEN_WORDS, space=True) for a in body[:1]]
                 body = [*head, colon, *begin, *body[1:]]
             for level, part in enumerate(fill(body, page.width - indent, page.width - indent - 2)):
-                yield [Atom(" " * (indent + (2 if level else 0))), *_flush(part)]
+                yield [Atom(" " * (indent + (2 if level else 0))), *flush(part)]
 
 
 # Pictures and answer spaces
@@ -629,7 +624,7 @@ def _indented(indent: int, text: str, page: Page) -> Iterator[Row]:
         return
     room = page.width - indent
     for place, row in enumerate(fill(word_atoms(text), room, room - 2)):
-        yield [Atom(" " * (indent + (2 if place else 0))), *_flush(row)]
+        yield [Atom(" " * (indent + (2 if place else 0))), *flush(row)]
 
 
 def answers(spaces: Sequence[AnswerSpace], page: Page) -> Iterator[Row]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from backprop_cli.dataclass import dataclass
-from backprop_cli.render import text
+from backprop_cli.render.formats import render
 from backprop_cli.worksheet.document import Document
 
 
@@ -16,4 +16,4 @@ class Page:
     color: bool = False
 
     def written(self, document: Document) -> str:
-        return text.render(document, width=self.width, ascii=self.ascii, color=self.color)
+        return str(render("text", document, width=self.width, ascii=self.ascii, color=self.color))

@@ -117,6 +117,7 @@ class Column:
     heading: Line
     align: Literal["left", "right", "decimal"] = "left"  # decimal: on the decimal point
     wrap: bool = False  # may be broken when the page is narrow
+    result: bool = False  # what an update comes to, to be seen at a glance
 
 
 @dataclass(frozen=True)

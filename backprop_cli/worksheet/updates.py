@@ -125,7 +125,7 @@ def plain_table(sheet: Sheet, steps: Sequence[Step]) -> Table:
         Column((Text("Old"),), align="decimal"),
         Column((Text("Gradient"),), align="decimal"),
         Column((Math(Name("eta")), Text(" · gradient")), align="decimal"),
-        Column((Text("New"),), align="decimal"),
+        Column((Text("New"),), align="decimal", result=True),
     )
     return Table(columns, tuple(_plain_row(sheet, step) for step in steps))
 
