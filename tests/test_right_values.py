@@ -213,3 +213,33 @@ loss: squared_error
             "= −0.0333333333333",
         ):
             assert number in page
+
+
+def test_a_small_difference_of_what_updates_have_left_is_no_dust() -> None:
+    """It is far above the last bits of both, and far below what either has lost half of."""
+    text = """
+equations: {d: w1 - w2, L: "tanh(w1) + tanh(w2) + d^2"}
+parameters: {w1: 0.3, w2: 0.300000001}
+learning_rate: 0.1
+training: {steps: 2}
+"""
+    values = solve(read_problem("small.yaml", text)).iterations[1].values
+
+    def moved(w: mpmath.mpf, d: mpmath.mpf) -> mpmath.mpf:
+        return w - mpmath.mpf("0.1") * (1 - mpmath.tanh(w) ** 2 + 2 * d)
+
+    with mpmath.workdps(40):
+        one, other = mpmath.mpf("0.3"), mpmath.mpf("0.300000001")
+        difference = moved(one, one - other) - moved(other, other - one)
+    assert float(values["d"] or 0) == pytest.approx(float(difference), rel=1e-6)
+
+
+def test_a_cube_out_of_range_is_no_root_of_a_negative_number() -> None:
+    text = """
+equations: {L: "w^3"}
+parameters: {w: -1e200}
+learning_rate: 0.1
+"""
+    stop = solve(read_problem("cube.yaml", text)).stop
+    assert stop is not None
+    assert "left the range of floating point" in stop.message

@@ -14,7 +14,7 @@ import pytest
 from commands import ROOT
 
 from backprop_cli.diagnostics import ProblemError
-from backprop_cli.formula.build import ONE, children, product, quotient, rebuild
+from backprop_cli.formula.build import ONE, ZERO, children, product, quotient, rebuild
 from backprop_cli.formula.evaluate import evaluate
 from backprop_cli.formula.nodes import (
     Call,
@@ -29,6 +29,7 @@ from backprop_cli.formula.nodes import (
 )
 from backprop_cli.formula.spelling import Derivative, Symbol
 from backprop_cli.graph.expand import expand
+from backprop_cli.graph.layered import Layers, layers_of
 from backprop_cli.graph.recognised import in_equations
 from backprop_cli.marking.answers import parse_submission
 from backprop_cli.marking.check import Checker
@@ -262,6 +263,22 @@ def _entrywise(
         [combine(entries) for entries in zip(*rows, strict=True)]
         for rows in zip(*arrays, strict=True)
     ]
+
+
+def test_a_unit_without_connections_weighs_the_layer_below_by_nothing() -> None:
+    text = """
+inputs: [1]
+targets: [1, 0]
+layers:
+  - {weights: [[2], [3]], activation: tanh}
+  - {weights: [[0.5, 1], [null, null]], biases: [0.1, 0.2], activation: tanh}
+loss: half_squared_error
+"""
+    layers = layers_of(expand(problem(text)))
+    assert isinstance(layers, Layers)
+    below, last = layers.layers
+    assert last.below is below.out
+    assert last.weights.matrix.rows[1] == (ZERO, ZERO)
 
 
 def test_delta_is_a_gradient_and_no_slope() -> None:
