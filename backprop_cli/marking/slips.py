@@ -99,6 +99,7 @@ class SlipFinder:
         self.related = related(self.structure)
         self._strays: dict[int, tuple[tuple[int, Mistake, Idea | None], ...]] = {}
         self._neighbours: dict[tuple[int, int], tuple[tuple[int, float], ...]] = {}
+        self._kinds: dict[tuple[str, int | None], tuple[int, ...]] = {}
 
     def strays(self, node: Node) -> tuple[tuple[int, Mistake, Idea | None], ...]:
         """The quantities that may stand as a factor too many in a step."""
@@ -130,6 +131,26 @@ class SlipFinder:
             )
             found = self._neighbours[place] = tuple(rows)
         return found
+
+    def kind(self, node: Node, parent: int) -> tuple[str, int | None]:
+        """What a parent of a step is, and in which sample: others of the kind are its neighbours."""
+        at = self.structure.nodes[parent]
+        if at is None:
+            return self.structure.graph.leaves[parent].kind, None
+        return at.step.kind, node.step.sample
+
+    def of_kind(self, kind: tuple[str, int | None]) -> tuple[int, ...]:
+        """The quantities of a kind."""
+        if kind not in self._kinds:
+            name, sample = kind
+            leaves = self.structure.graph.leaves
+            self._kinds[kind] = tuple(
+                slot
+                for slot, at in enumerate(self.structure.nodes)
+                if (leaves[slot].kind if at is None else at.step.kind) == name
+                and (at is None or sample is None or at.step.sample in (None, sample))
+            )
+        return self._kinds[kind]
 
     def affinity(self, node: Node, parent: int, other: int) -> float | None:
         """How likely one quantity is taken for another: 0 a neighbour of the same kind, 1 any
@@ -314,6 +335,7 @@ class _Search:
         self.tried: set[Idea] = set()
         self.empty = False  # whether the number is a bare 0
         self.whole = False  # whether numbers are short here, so that one fits in all its digits
+        self._kinds: dict[tuple[str, int | None], list[float]] = {}
 
     def everywhere(self, node: Node, given: Written, confirmed: Set[int]) -> None:
         """Slips in the step itself, and in the unwritten steps that it is reached through."""
@@ -503,12 +525,10 @@ class _Search:
             simple = RANK["wrong-operand"] + later
             others, likely = simple + OTHER_KIND, 0
             if parent < self.finder.structure.leaves or self.work.written[parent]:
-                # Of what stands on the paper a neighbour is the likelier one.
-                likely = sum(
-                    abs(v[other] - needed) <= about
-                    for other, _ in self.finder.neighbours(node, parent)
-                    if self.work.known[other]
-                )
+                # Of what stands on the paper one of the same kind is the likelier one.
+                values = self._of_kind(self.finder.kind(node, parent))
+                likely = bisect_right(values, needed + about) - bisect_left(values, needed - about)
+                likely -= abs(old - needed) <= about
                 self.lookups.append((simple, likely / 2))
             else:
                 simple = others
@@ -522,6 +542,14 @@ class _Search:
                     result = right + slope * (v[other] - old)
                     rank = simple + affinity
                     self._operand(node, parent, other, result, target, rank, affinity)
+
+    def _of_kind(self, kind: tuple[str, int | None]) -> list[float]:
+        """The values of one kind that are known, in order."""
+        if kind not in self._kinds:
+            v, known = self.work.v, self.work.known
+            slots = self.finder.of_kind(kind)
+            self._kinds[kind] = sorted(v[at] for at in slots if known[at] and v[at] == v[at])
+        return self._kinds[kind]
 
     def _each_operand(self, node: Node, parent: int, target: _Target, later: float) -> None:
         v, known = self.work.v, self.work.known

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
+from typing import Any
 
 from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import nearest, quote
@@ -88,6 +89,7 @@ class Session:
         self._checker = Checker(problem)
         self._state = self._in_names(state or State())
         self._report: SubmissionReport | None = None
+        self._found: dict[Place, AnswerResult] | None = None
         self.made: dict[Place, Mistake] = {}  # the slips of this session, mended or not
         self.run: Run = solve(
             problem,
@@ -189,7 +191,7 @@ class Session:
 
     def record(self, question: Question) -> Record:
         """How it was come by; of an array the most of any entry."""
-        found = [self._state.records.get(place, Record()) for place in question.places]
+        found = [self._record(place) for place in question.places]
         return Record(
             max(each.wrong for each in found),
             max(each.hints for each in found),
@@ -223,10 +225,7 @@ class Session:
             if result.mistake is not None and not result.same_as:
                 self.made[place] = result.mistake
             if result.verdict not in (*RIGHT, "unreadable"):
-                record = self._state.records.get(place, Record())
-                self._change(
-                    self._state.with_record(place, replace(record, wrong=record.wrong + 1))
-                )
+                self._note(place, wrong=self._record(place).wrong + 1)
         reply = self.said(question)
         tried = self.tries is not None and reply.wrong_tries >= self.tries
         self._at += reply.right or tried
@@ -258,9 +257,7 @@ class Session:
         """The next of three hints; the third again where all have been seen."""
         question = self._current()
         seen = min(self.record(question).hints + 1, hints.LAST)
-        place = question.places[0]
-        record = self._state.records.get(place, Record())
-        self._change(self._state.with_record(place, replace(record, hints=seen)))
+        self._note(question.places[0], hints=seen)
         sheet, step = self._sheet(question)
         array = question.name if question.shape else None
         return self._said(hints.hint(sheet, step, seen, self._known(question, step), array))
@@ -278,8 +275,7 @@ class Session:
             self._state.with_answers({place: (self._value(place),) for place in question.places})
         )
         for place in question.places:
-            record = self._state.records.get(place, Record())
-            self._change(self._state.with_record(place, replace(record, shown=True)))
+            self._note(place, shown=True)
         self._at += 1
         return self.given(question)
 
@@ -337,7 +333,16 @@ class Session:
         return self.next or self.questions[-1]
 
     def _change(self, state: State) -> None:
-        self._state, self._report = state, None
+        if state.answers is not self._state.answers:  # tries and hints are no answers
+            self._report, self._found = None, None
+        self._state = state
+
+    def _record(self, place: Place) -> Record:
+        return self._state.records.get(place, Record())
+
+    def _note(self, place: Place, **changes: Any) -> None:
+        """Keep how a quantity was come by."""
+        self._change(self._state.with_record(place, replace(self._record(place), **changes)))
 
     def _iteration(self, number: int) -> Iteration:
         return self.run.iterations[number - 1]
@@ -356,7 +361,9 @@ class Session:
 
     @property
     def _by_place(self) -> dict[Place, AnswerResult]:
-        return {(each.iteration, each.name): each for each in self.report.answers}
+        if self._found is None:
+            self._found = {(each.iteration, each.name): each for each in self.report.answers}
+        return self._found
 
     def results(self) -> Iterator[AnswerResult]:
         """What is said of each quantity that is asked for."""
@@ -365,7 +372,7 @@ class Session:
             yield from (found[place] for place in question.places if place in found)
 
     def _worth(self, result: AnswerResult) -> float:
-        record = self._state.records.get((result.iteration, result.name), Record())
+        record = self._record((result.iteration, result.name))
         if self.free:
             return result.points
         if record.shown:

@@ -11,9 +11,9 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from backprop_cli.diagnostics import ProblemError, quote
 from backprop_cli.marking.answers import Submission, student_of
@@ -34,7 +34,8 @@ KEPT = 64
 
 class Marker:
     """Marks each submission: by the problem's numbers, or by the student's own where it has
-    `variants`. Raises ProblemError for what is wrong with the problem."""
+    `variants`. `alone` says that no other file is marked, so that a whole repository is one
+    student's. Raises ProblemError for what is wrong with the problem."""
 
     def __init__(
         self,
@@ -46,15 +47,22 @@ class Marker:
         student: str | None = None,
         roster: Sequence[str] = (),
         environment: Mapping[str, str] = os.environ,
+        alone: bool = True,
     ) -> None:
         self.problem = problem
-        self._arguments = (problem, student, tuple(roster), dict(environment))
-        self.options = (tolerance, pass_mark, reveal)
+        self.alone = alone
+        self._settings: dict[str, Any] = {
+            "tolerance": tolerance,
+            "pass_mark": pass_mark,
+            "reveal": reveal,
+            "student": student,
+            "roster": tuple(roster),
+            "environment": dict(environment),
+        }
         self.checker = self._made(problem)
         self.student = student
         self.roster = {normalised(each): each for each in roster}
         self.environment = environment
-        self.alone = True  # no other file is marked, so that a whole repository is one student's
         self.drawer: Drawer | None = None
         if problem.variants is not None:
             from backprop_cli.variants.variant import Drawer
@@ -63,15 +71,15 @@ class Marker:
         self._own = lru_cache(maxsize=KEPT)(self._drawn)
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _made_again, (self._arguments, self.options, self.alone)
+        return partial(Marker, self.problem, alone=self.alone, **self._settings), ()
 
     @property
     def head(self) -> Head:
         return self.checker.head
 
     def _made(self, problem: Problem) -> Checker:
-        tolerance, pass_mark, reveal = self.options
-        return Checker(problem, tolerance=tolerance, pass_mark=pass_mark, reveal=reveal)
+        options = ("tolerance", "pass_mark", "reveal")
+        return Checker(problem, **{name: self._settings[name] for name in options})
 
     def _drawn(self, student: str) -> Checker:
         assert self.drawer is not None
@@ -140,26 +148,6 @@ class Marker:
         name = _repository(self.environment)
         found = [student for student in self.roster.values() if _is_named_after(name, student)]
         return max(found, key=len, default="")
-
-
-def _made_again(
-    arguments: tuple[Problem, str | None, tuple[str, ...], dict[str, str]],
-    options: tuple[float | None, float | None, bool],
-    alone: bool,
-) -> Marker:
-    problem, student, roster, environment = arguments
-    tolerance, pass_mark, reveal = options
-    made = Marker(
-        problem,
-        tolerance=tolerance,
-        pass_mark=pass_mark,
-        reveal=reveal,
-        student=student,
-        roster=roster,
-        environment=environment,
-    )
-    made.alone = alone
-    return made
 
 
 MANY = 400
