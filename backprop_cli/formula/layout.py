@@ -45,11 +45,18 @@ class Called(NamedTuple):
     function: Function
 
 
-class Named(NamedTuple):
-    """A quantity by its glyph, whose own tree is `notation.name`; `transposed` marks a matrix."""
+class Named:
+    """A quantity by its glyph, whose own tree is `notation.letters`; `transposed` marks a matrix.
 
-    glyph: Glyph
-    transposed: bool = False
+    `notation.quantity` has one of each, which is equal to itself only: what is spelled is kept by it.
+    """
+
+    __slots__ = ("glyph", "transposed")
+    __match_args__ = ("glyph", "transposed")
+
+    def __init__(self, glyph: Glyph, transposed: bool = False) -> None:
+        self.glyph = glyph
+        self.transposed = transposed
 
 
 Sign: TypeAlias = Literal[
@@ -81,9 +88,10 @@ class Operator(NamedTuple):
 
 
 class Row(NamedTuple):
-    """Parts side by side."""
+    """Parts side by side; in a sum a factor of a term stands deeper than the terms."""
 
     parts: tuple[Node, ...]
+    is_sum: bool = False
 
 
 class Fence(NamedTuple):

@@ -104,7 +104,9 @@ def hatted(base: str) -> str:
 
 def digits(text: str) -> Digits:
     """A number's text without its sign, its exponent without needless signs and zeros."""
-    mantissa, _, exponent = text.lower().partition("e")
+    mantissa, power, exponent = text.lower().partition("e")
+    if not power:
+        return Digits(visible(mantissa))
     if exponent:
         exponent = str(int(exponent)) if len(exponent) < 20 else exponent.lstrip("+")
     return Digits(visible(mantissa), visible(exponent))
@@ -135,6 +137,12 @@ def is_numeric(formula: Formula) -> bool:
 
 
 @lru_cache(maxsize=16384)
+def quantity(glyph: Glyph, transposed: bool = False) -> Named:
+    """The one node of a quantity, for which whatever is made of it is kept."""
+    return Named(glyph, transposed)
+
+
+@lru_cache(maxsize=16384)
 def letters(named: Named, stacked: bool) -> Node:
     """The glyph of a quantity as a layout; `stacked` draws a derivative as a fraction, and the
     mark of a new value above the letter."""
@@ -150,7 +158,7 @@ def letters(named: Named, stacked: bool) -> Node:
             )
             parts = [scripted(letter, below, [*layer, *marks])]
             if glyph.of is not None:
-                parts += [BESIDE, Fence("of", letters(Named(glyph.of), stacked))]
+                parts += [BESIDE, Fence("of", letters(quantity(glyph.of), stacked))]
         case Derivative(numerator, denominator, again=other):
             above, below = _differential(numerator, stacked), _differential(denominator, stacked)
             if other is not None:
@@ -200,7 +208,7 @@ def _twice(below: Row, other: Glyph | None, stacked: bool) -> Row:
 
 def _differential(glyph: Glyph, stacked: bool) -> Row:
     """The numerator or denominator of a derivative."""
-    written = letters(Named(glyph), stacked)
+    written = letters(quantity(glyph), stacked)
     if not stacked and (isinstance(glyph, Derivative) or glyph.new):
         written = Fence("group", written)
     return Row((PARTIAL, written))
@@ -218,10 +226,20 @@ class Layout:
     matrix_factor = Level.QUOTIENT  # what a factor in a product of matrices must hold together by
 
     def __init__(self, spelling: Spelling | None = None) -> None:
-        self.spelling: Spelling = spelling or spell
+        self._spelling: Spelling = spelling or spell
+        self._named: dict[str, Named] = {}
+
+    def spelling(self, name: str) -> Glyph:
+        """How a name is written."""
+        return self.named(name).glyph
+
+    def named(self, name: str) -> Named:
+        if (known := self._named.get(name)) is None:
+            known = self._named[name] = quantity(self._spelling(name))
+        return known
 
     def name(self, name: str) -> Node:
-        return Named(self.spelling(name))
+        return self.named(name)
 
     # --- what stands in brackets ---
 
@@ -277,7 +295,7 @@ class Layout:
             case Product(factors):
                 return Row(tuple(self._factors(factors, inside_sum)))
             case Sum(terms):
-                return Row(tuple(self._terms(terms)))
+                return Row(tuple(self._terms(terms)), is_sum=True)
             case Quotient(numerator, denominator):
                 return self.quotient(numerator, denominator)
             case Power(base, exponent):
@@ -516,7 +534,7 @@ class Stacked(Layout):
         if isinstance(operand, Name):
             glyph = self.spelling(operand.name)
             if isinstance(glyph, Symbol):
-                return Named(glyph, transposed=True)
+                return quantity(glyph, True)
         return super().transposed(operand)
 
 

@@ -21,7 +21,7 @@ from backprop_cli.formula.layout import (
     Word,
 )
 from backprop_cli.formula.nodes import Formula
-from backprop_cli.formula.notation import TRANSPOSED, InLine, hatted, letters, visible
+from backprop_cli.formula.notation import TRANSPOSED, InLine, hatted, letters, quantity, visible
 from backprop_cli.formula.spelling import Glyph, Spelling
 
 SUBSCRIPTS = dict(zip("0123456789+-=()aehijklmnoprstuvxβγρφχ,",
@@ -48,7 +48,7 @@ def write(formula: Formula, spelling: Spelling | None = None) -> str:
 
 def glyph_text(glyph: Glyph) -> str:
     """A quantity's name as it is shown: w₁₃⁽²⁾, ∂L/∂ŷ, z₁⁽²⁾[2], v[w₁₃⁽²⁾]."""
-    return named(Named(glyph))
+    return named(quantity(glyph))
 
 
 @lru_cache(maxsize=16384)

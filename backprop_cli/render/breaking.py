@@ -115,8 +115,8 @@ class _Breaker:
 
     def walk(self, node: Node, depth: int, in_sum: bool) -> None:
         match node:
-            case Row(parts):
-                in_sum = in_sum or any(type(p) is Operator and p.sign in "+−" for p in parts)
+            case Row(parts, is_sum):
+                in_sum = in_sum or is_sum
                 for part in parts:
                     if isinstance(part, Operator):
                         self.operator(part, depth, in_sum)
