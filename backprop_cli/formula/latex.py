@@ -25,11 +25,11 @@ from backprop_cli.formula.layout import (
     Script,
     Under,
     Word,
-    parts_of,
+    is_tall,
 )
 from backprop_cli.formula.nodes import Formula
 from backprop_cli.formula.notation import Stacked, letters, visible
-from backprop_cli.formula.spelling import GREEK, Derivative, Spelling
+from backprop_cli.formula.spelling import GREEK, Spelling
 
 COMMANDS = {letter: "\\" + word for word, letter in GREEK.items()}
 COMMANDS["ε"] = r"\varepsilon"
@@ -168,23 +168,12 @@ def _fence(fence: Fence, dialect: Dialect) -> str:
             return rf"\left[{inside}\right]"
         case "square" | "sample" | "entries":
             return f"[{inside}]"
-        case "group" | "call" if grows(fence.inside):
+        case "group" | "call" if is_tall(fence.inside):
             return f"{dialect.brackets[0]}{inside}{dialect.brackets[1]}"
         case "group" | "call" | "layer":
             return f"({inside})"
         case _:
             assert_never(fence.kind)
-
-
-def grows(node: Node) -> bool:
-    """Whether brackets round it have to grow."""
-    match node:
-        case Fraction() | Grid() | Under() | Fence("abs" | "indicator" | "of"):
-            return True
-        case Named(glyph):
-            return isinstance(glyph, Derivative) or glyph.of is not None
-        case _:
-            return any(map(grows, parts_of(node)))
 
 
 def _grid(kind: str, rows: tuple[tuple[Node, ...], ...], dialect: Dialect) -> str:

@@ -7,7 +7,7 @@ stands in brackets, so that a formula is broken where a person would break it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
@@ -277,6 +277,19 @@ def width_of(atoms: Sequence[Atom]) -> int:
     for atom in atoms:
         used += cells(atom.text) + atom.space
     return used
+
+
+def narrowed_to(room: int, natural: Sequence[int], floors: Mapping[int, int]) -> list[int] | None:
+    """The widths of a table's columns in a room, those that have a floor narrowed down to it at
+    most; None where that does not do."""
+    widths = list(natural)
+    for _ in range(sum(widths) - room):
+        able = [place for place, floor in floors.items() if widths[place] > floor]
+        if not able:
+            return None
+        # The widest gives way first, so that all end up about equally wide.
+        widths[max(able, key=widths.__getitem__)] -= 1
+    return widths
 
 
 def longest(atoms: Sequence[Atom], limit: float = BEFORE_FACTOR) -> int:

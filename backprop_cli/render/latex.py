@@ -12,12 +12,12 @@ from itertools import groupby
 from typing import assert_never
 
 from backprop_cli.formula import latex, unicode
-from backprop_cli.formula.layout import Fraction, Named, Node, parts_of, pieces
+from backprop_cli.formula.layout import is_tall, pieces
 from backprop_cli.formula.nodes import Formula
 from backprop_cli.formula.notation import InLine, Stacked
-from backprop_cli.formula.spelling import Derivative, Spelling
+from backprop_cli.formula.spelling import Spelling
 from backprop_cli.render import picture
-from backprop_cli.render.breaking import cells
+from backprop_cli.render.breaking import cells, narrowed_to
 from backprop_cli.render.escape import spelled, visible
 from backprop_cli.render.reading import (
     CALLOUT_WORD,
@@ -255,24 +255,18 @@ def formula_tex(formula: Formula, spelling: Spelling, most: int = IN_LINE) -> st
     return first + "".join(r"\allowbreak " + piece.lstrip() for piece in rest)
 
 
-def _has_fraction(line: Line, spelling: Spelling) -> bool:
-    """Whether a cell is a formula with a fraction in it."""
+def _is_tall(line: Line, spelling: Spelling) -> bool:
+    """Whether a cell is nothing but a formula that is higher than a line."""
     layout = Stacked(spelling)
     match line:
         case (Math(formula),):
-            return _stacks(layout.node(formula))
+            return is_tall(layout.node(formula))
         case (Relation(left, _, right),):
-            return _stacks(layout.node(left)) or _stacks(layout.node(right))
+            return is_tall(layout.node(left)) or is_tall(layout.node(right))
         case (Numeral(over=over, rounded=rounded),):
             return bool(over) and not rounded
         case _:
             return False
-
-
-def _stacks(node: Node) -> bool:
-    if isinstance(node, Named):
-        return isinstance(node.glyph, Derivative)
-    return isinstance(node, Fraction) or any(map(_stacks, parts_of(node)))
 
 
 # Blocks
@@ -372,22 +366,11 @@ def _fit(
     `least` is how narrow each column can be made. No shares at all: the table does not fit.
     """
     for size, line in (("", LINE), ("\\small", 98), ("\\footnotesize", 110)):
-        room = line - 3 * len(columns)
-        if sum(widths) <= room:
-            return size, [0.0] * len(columns)
-        given = list(widths)
-        soft = [place for place, column in enumerate(columns) if column.wrap]
-        # The widest gives way first, so that all end up about equally wide.
-        while sum(given) > room:
-            able = [place for place in soft if given[place] > least[place]]
-            if not able:
-                break
-            given[max(able, key=lambda place: given[place])] -= 1
-        else:
-            return size, [
-                round((given[n] + 1) / line, 3) if given[n] < widths[n] else 0.0
-                for n in range(len(columns))
-            ]
+        floors = {n: least[n] for n, column in enumerate(columns) if column.wrap}
+        given = narrowed_to(line - 3 * len(columns), widths, floors)
+        if given is not None:
+            pairs = zip(given, widths, strict=True)
+            return size, [round((own + 1) / line, 3) if own < all_ else 0.0 for own, all_ in pairs]
     return "", None
 
 
@@ -426,7 +409,7 @@ def _records(table: Table, rows: Sequence[Sequence[Line]], spelling: Spelling) -
 def _cell(line: Line, decimal: bool, spelling: Spelling) -> str:
     if not decimal:
         written = inline(line, spelling)
-        if _has_fraction(line, spelling):
+        if _is_tall(line, spelling):
             return r"\bptall $\displaystyle " + written.removeprefix("$")
         return written
     numeral = aligned(line)

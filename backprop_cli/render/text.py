@@ -25,6 +25,7 @@ from backprop_cli.render.breaking import (
     fill,
     formula_atoms,
     longest,
+    narrowed_to,
     width_of,
     word_atoms,
 )
@@ -501,10 +502,8 @@ def _fit(
 ) -> list[int] | None:
     """Widths that fit in the room, the wrapping columns narrowed; None where they cannot without
     a break that costs more than `limit`."""
-    widths = list(natural)
-    excess = sum(widths) - room
-    if excess <= 0:
-        return widths
+    if sum(natural) <= room:
+        return list(natural)
     floors = {
         place: min(
             natural[place], max(MINIMUM, *(longest(row[place].atoms, limit) + 2 for row in rows))
@@ -512,15 +511,7 @@ def _fit(
         for place, column in enumerate(table.columns)
         if column.wrap
     }
-    # The widest wrapping column gives way first, so that all end up about equally wide.
-    while excess > 0:
-        able = [place for place, floor in floors.items() if widths[place] > floor]
-        if not able:
-            return None
-        widest = max(able, key=lambda place: widths[place])
-        widths[widest] -= 1
-        excess -= 1
-    return widths
+    return narrowed_to(room, natural, floors)
 
 
 def _table_row(table: Table, planned: Plan, row: Sequence[Cell], page: Page) -> Iterator[Row]:
