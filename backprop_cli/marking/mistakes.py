@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from random import Random
-from typing import Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from backprop_cli.dataclass import dataclass
 from backprop_cli.formula import plain
@@ -42,11 +42,13 @@ from backprop_cli.formula.nodes import (
 )
 from backprop_cli.formula.quantity import fraction
 from backprop_cli.graph.step import Graph, Kind, Step
-from backprop_cli.marking.array_slips import ArraySlips
 from backprop_cli.marking.compiled import Functions, compile_all
 from backprop_cli.marking.model import Code, Mistake
 from backprop_cli.marking.sheet import Node, Structure
 from backprop_cli.rules.activations import ACTIVATIONS
+
+if TYPE_CHECKING:
+    from backprop_cli.marking.array_slips import ArraySlips
 
 LARGEST_FORMULA = 400  # nodes; longer ones are searched only for slips of the whole
 MOST_VARIANTS = 400
@@ -317,6 +319,8 @@ class Slips:
         row += [math.nan] * len(self.structure.steps)
         for node in self.structure.steps:
             row[node.slot] = node.function(row)
+        from backprop_cli.marking.array_slips import ArraySlips  # most sheets have no arrays
+
         return ArraySlips(graph, dict(zip(self.structure.names, row, strict=True)))
 
     def _of_softmax(self, step: Step) -> Iterator[Variant]:
