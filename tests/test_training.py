@@ -45,7 +45,7 @@ PENALTIES: dict[str, dict[str, Any]] = {
     },
 }
 BATCHES = (1, 2, "all")
-RULES = sorted(set(OPTIMIZERS) - {"nesterov_look_ahead"})  # it has tests of its own
+RULES = sorted(set(OPTIMIZERS) - {"nesterov_look_ahead", "newton"})  # these have tests of their own
 
 
 def small(**training: Any) -> Problem:

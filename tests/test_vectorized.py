@@ -117,7 +117,7 @@ def test_every_activation(activation: str) -> None:
     assert_same(network(activation))
 
 
-@pytest.mark.parametrize("optimizer", sorted(OPTIMIZERS))
+@pytest.mark.parametrize("optimizer", sorted(set(OPTIMIZERS) - {"newton"}))  # of 3 parameters
 def test_every_optimizer(optimizer: str) -> None:
     training = {"optimizer": optimizer, "clip": {"norm": 0.3}, "l2": 0.1, "l1": 0.01}
     assert_same(network("tanh", training=training))
