@@ -163,6 +163,63 @@ def test_samples_are_gone_through_one_after_the_other() -> None:
     assert passed(TWO_SAMPLES.replace("NORM", "")) == expected
 
 
+def test_a_layer_is_gone_through_unit_by_unit_and_one_of_shares_all_together() -> None:
+    source = """
+        inputs: [1]
+        targets: [1]
+        layers: [{activation: RULE, weights: [[0.5], [2]]}, {activation: tanh, weights: [[1, 3]]}]
+        loss: half_squared_error
+    """
+    whole = ["yhat", "z2_1"]
+    found = {
+        rule: [
+            step.of for step in graph(source.replace("RULE", rule)).steps if step.kind == "upstream"
+        ]
+        for rule in ("sigmoid", "softmax")
+    }
+    assert found["sigmoid"] == [*whole, "a1_1", "z1_1", "a1_2", "z1_2"]
+    assert found["softmax"] == [*whole, "a1_1", "a1_2", "z1_1", "z1_2"]
+
+
+def test_what_the_last_layer_hands_on() -> None:
+    plain_net = TWO_SAMPLES.replace("NORM", "")
+    woven = "samples: [{inputs: [1], targets: [1]}, {inputs: [2], targets: [0]}]"
+    woven += (
+        "\nlayers: [{activation: tanh, weights: [[0.5]], batch_norm: {}}]\nloss: squared_error\n"
+    )
+    dropped = """
+        inputs: [1]
+        layers: [{activation: tanh, weights: [[1], [2]], dropout: {mask: [1, 0], keep: 0.5}}]
+    """
+    cases: list[tuple[str, tuple[int, ...], list[str]]] = [
+        (plain_net, (1,), ["yhat"]),
+        (plain_net, (1, 2), ["yhat[1]", "yhat[2]"]),
+        (woven, (1, 2), ["yhat[1]", "yhat[2]"]),
+        (dropped, (1,), ["yhat1", "yhat2"]),
+        ("equations: {a: x*2, L: a^2}\ngiven: {x: 1}\n", (1,), []),
+    ]
+    for source, batch, expected in cases:
+        assert [step.name for step in graph(source, batch).handed_on] == expected
+
+
+def test_a_slope_of_ones_own_is_what_is_verified() -> None:
+    source = """
+        inputs: [0.4]
+        targets: [1]
+        layers:
+          - activation: {name: spike, formula: "1 if z >= 0 else 0", slope: "1/(1 + z^2)"}
+            weights: [[0.5]]
+          - {activation: sigmoid, weights: [[2]]}
+        loss: half_squared_error
+    """
+    assert going_back(source)["da1_1/dz1_1"] == "1/(1 + z1_1^2)"
+    checked = verification(problem(source))
+    assert checked.agrees
+    assert checked.findings is not None
+    [found] = [each for each in checked.findings.comparisons if each.name == "dL/dw1_1_1"]
+    assert found.ours != 0
+
+
 def test_samples_that_a_batch_weaves_together_are_gone_through_stage_by_stage() -> None:
     stages = ["yhat", "z2_1", "a1_1", "u1_1", "zhat1_1"]
     expected = [f"{name}[{sample}]" for name in stages for sample in (1, 2)]
