@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import TypeAlias
 
 from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.layout import (
@@ -18,19 +19,27 @@ from backprop_cli.formula.layout import (
     parts_of,
 )
 from backprop_cli.formula.notation import INFIX
-from backprop_cli.render.breaking import UNICODE, Notation, cells
+from backprop_cli.render.breaking import UNICODE, Atom, Notation, Span, cells, formula_atoms
+
+Spans: TypeAlias = tuple[Span, ...]
+"""A line in pieces, each with the name of its style."""
 
 
 @dataclass(frozen=True)
 class Box:
     """Lines of equal width, one of which (`middle`) stands on the line of writing."""
 
-    lines: tuple[str, ...]
+    lines: tuple[Spans, ...]
     middle: int
 
     @property
     def width(self) -> int:
-        return cells(self.lines[0])
+        return width_of(self.lines[0])
+
+    @property
+    def atoms(self) -> Iterator[Atom]:
+        """Each line as something that is never broken."""
+        return (Atom("".join(text for text, _ in line), spans=line) for line in self.lines)
 
 
 @dataclass(frozen=True)
@@ -54,8 +63,8 @@ def is_tall(node: Node) -> bool:
     return isinstance(node, Grid | Under) or any(map(is_tall, parts_of(node)))
 
 
-def line_box(text: str) -> Box:
-    return Box((text,), 0)
+def line_box(text: str, style: str = "") -> Box:
+    return Box((((text, style),),), 0)
 
 
 @dataclass(frozen=True)
@@ -102,7 +111,8 @@ class Boxes:
         first, *rest = parts
         if isinstance(first, Operator) and first.sign != "negative":
             sign = self._sign(first).strip()
-            return beside([line_box(f"{sign} " if sign else ""), *map(self.box, rest)])
+            begin = line_box(f"{sign} " if sign else "", "operator")
+            return beside([begin, *map(self.box, rest)])
         return beside([self.box(part) for part in parts])
 
     def _sign(self, operator: Operator) -> str:
@@ -113,9 +123,9 @@ class Boxes:
     def box(self, node: Node) -> Box:
         """What has no matrix in it is one line."""
         if isinstance(node, Operator):
-            return line_box(self._sign(node))
+            return line_box(self._sign(node), "operator")
         if not is_tall(node):
-            return line_box(self.notation.spell(node))
+            return Box((self._spans(node),), 0)
         match node:
             case Grid(_, rows):
                 return self._matrix(rows)
@@ -126,11 +136,12 @@ class Boxes:
                 mark = self.notation.mark(above) or f"^{self.notation.spell(above)}"
                 # The mark stands at the upper end of the bracket.
                 blank = " " * cells(mark)
-                return beside((inner, Box((mark, *[blank] * inner.middle), inner.middle)))
+                raised = [((mark, ""),), *[((blank, ""),)] * inner.middle]
+                return beside((inner, Box(tuple(raised), inner.middle)))
             case Fence("group" | "call", inside):
                 return self.bracketed(self.box(inside))
             case Fence(kind, inside):
-                left, right = map(line_box, self.notation.ends(kind))
+                left, right = (line_box(end, "operator") for end in self.notation.ends(kind))
                 return beside((left, self.box(inside), right))
             case _:
                 return beside([self.box(part) for part in parts_of(node)])
@@ -142,32 +153,41 @@ class Boxes:
     def _half(self, inner: Box, side: int) -> Box:
         """The left or the right bracket alone."""
         signs = _ends(len(inner.lines), ASCII_ROUND if self.ascii else ROUND)
-        bracket = Box(tuple(pair[side] for pair in signs), inner.middle)
+        bracket = Box(tuple(((pair[side], "operator"),) for pair in signs), inner.middle)
         return beside((inner, bracket) if side else (bracket, inner))
+
+    def _spans(self, node: Node) -> Spans:
+        """A formula on one line, its parts with their styles."""
+        spans: list[Span] = []
+        for atom in formula_atoms(node, self.notation, styled=True):
+            spans += [*([(" ", "")] if atom.space else []), *atom.spans]
+        return tuple(spans)
 
     def _matrix(self, rows: Sequence[Sequence[Node]]) -> Box:
         count = max(map(len, rows), default=0)
         full: list[list[Node]] = [[*row, *[Row(())] * (count - len(row))] for row in rows] or [[]]
         columns = [self._column([row[place] for row in full]) for place in range(count)]
         signs = _ends(len(full), ASCII_SQUARE if self.ascii else SQUARE)
-        lines = tuple(
-            f"{left}{'  '.join(column[level] for column in columns)}{right}"
-            for level, (left, right) in enumerate(signs)
-        )
-        return Box(lines, (len(lines) - 1) // 2)
+        lines: list[Spans] = []
+        for level, (left, right) in enumerate(signs):
+            line: list[Span] = [(left, "operator")]
+            for place, column in enumerate(columns):
+                line += [*([("  ", "")] if place else []), *column[level]]
+            lines.append((*line, (right, "operator")))
+        return Box(tuple(lines), (len(lines) - 1) // 2)
 
-    def _column(self, entries: Sequence[Node]) -> list[str]:
+    def _column(self, entries: Sequence[Node]) -> list[Spans]:
         """Entries of equal width: numerals with their points under one another, else centred."""
         cuts = [self._at_point(entry) for entry in entries]
-        written = list(map(self.notation.spell, entries))
+        written = list(map(self._spans, entries))
         if None not in cuts:
             before = max(cut for cut in cuts if cut is not None)
             written = [
-                " " * (before - (cut or 0)) + entry
+                ((" " * (before - (cut or 0)), ""), *entry)
                 for cut, entry in zip(cuts, written, strict=True)
             ]
-            width = max(map(cells, written))
-            return [entry + " " * (width - cells(entry)) for entry in written]
+            width = max(map(width_of, written))
+            return [(*entry, (" " * (width - width_of(entry)), "")) for entry in written]
         return _centred(written)
 
     def _at_point(self, entry: Node) -> int | None:
@@ -200,24 +220,29 @@ def beside(parts: Sequence[Box]) -> Box:
     below = max(len(part.lines) - part.middle for part in parts)
     lines = []
     for level in range(-above, below):
-        line = ""
+        line: list[Span] = []
         for part in parts:
             place = level + part.middle
             inside = 0 <= place < len(part.lines)
-            line += part.lines[place] if inside else " " * part.width
-        lines.append(line)
+            line += part.lines[place] if inside else [(" " * part.width, "")]
+        lines.append(tuple(line))
     return Box(tuple(lines), above)
 
 
 def _above(inner: Box, under: str) -> Box:
     """A box with its shape in the middle of the line below."""
-    return Box(tuple(_centred([*inner.lines, under])), inner.middle)
+    return Box(tuple(_centred([*inner.lines, ((under, "label"),)])), inner.middle)
 
 
-def _centred(lines: Sequence[str]) -> list[str]:
-    width = max(map(cells, lines), default=0)
-    lefts = [(width - cells(line)) // 2 for line in lines]
+def _centred(lines: Sequence[Spans]) -> list[Spans]:
+    width = max(map(width_of, lines), default=0)
+    lefts = [(width - width_of(line)) // 2 for line in lines]
     return [
-        " " * left + line + " " * (width - left - cells(line))
+        ((" " * left, ""), *line, (" " * (width - left - width_of(line)), ""))
         for left, line in zip(lefts, lines, strict=True)
     ]
+
+
+def width_of(line: Spans) -> int:
+    """The cells of a line."""
+    return sum(cells(text) for text, _ in line)

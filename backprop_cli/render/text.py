@@ -358,7 +358,7 @@ def _tall_derivation(
     for place, (line, left, node) in enumerate(zip(lines, lefts, rights, strict=True)):
         if own_line and line.left:
             if left.width <= page.width:
-                yield from ([Atom(text)] for text in left.lines)
+                yield from ([atom] for atom in left.atoms)
             else:
                 yield from fill(page.atoms(line.left), *_twice(page.width))
             left = blank
@@ -379,7 +379,7 @@ def _tall_derivation(
                 if level == 0
                 else [line_box(" " * (indent + cells(sign)))]
             )
-            yield from ([Atom(text)] for text in beside([*front, part]).lines)
+            yield from ([atom] for atom in beside([*front, part]).atoms)
         if line.label:
             label = inline(line.label, page, "label")
             yield from _label_below(label, indent + sign_width + 2, page)

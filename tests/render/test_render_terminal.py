@@ -16,13 +16,20 @@ from rich.cells import cell_len
 from rich.measure import Measurement
 from trees import formulas
 
-from backprop_cli.formula.nodes import Formula, Name, Number, Product, Sum
+from backprop_cli.formula.nodes import Formula, Matrix, Name, Number, Product, Sum
 from backprop_cli.formula.spelling import spell
 from backprop_cli.problem.read import read_problem
 from backprop_cli.render import terminal, text
 from backprop_cli.render.text import page_of
 from backprop_cli.run import solve
-from backprop_cli.worksheet.document import Callout, Document, Paragraph, Text
+from backprop_cli.worksheet.document import (
+    Callout,
+    Derivation,
+    DerivationLine,
+    Document,
+    Paragraph,
+    Text,
+)
 from backprop_cli.worksheet.sheet import Choices
 from backprop_cli.worksheet.solution import solution
 
@@ -86,6 +93,16 @@ def test_numbers_names_and_operators_differ() -> None:
     }
     assert styles["0.42"] != styles["x₁"] != styles["+"]
     assert styles["x₁"] == styles["b"]
+
+
+def test_numbers_in_matrices_are_told_apart_too() -> None:
+    screen = terminal.console(80, "dark")
+    matrix = Matrix(((Number("0.5"), Name("w")), (Number("1"), Number("-2.25"))))
+    document = Document("", (Derivation((DerivationLine(Name("A"), "=", matrix),)),), spell)
+    sheet = terminal.Sheet(document, page_of(document, 80, False, styled=True))
+    styles = {part.text.strip(): part.style for part in screen.render(sheet)}
+    assert styles["0.5"] == styles["2.25"] == screen.get_style("sheet.number")
+    assert styles["w"] == screen.get_style("sheet.name")
 
 
 def test_a_formula_breaks_before_an_operator() -> None:
