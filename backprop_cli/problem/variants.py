@@ -34,7 +34,7 @@ from backprop_cli.problem.fields import (
 )
 from backprop_cli.problem.forms import ArrayLayer, Equations, Layer, Network
 from backprop_cli.problem.formulas import plain_name
-from backprop_cli.problem.layer_kinds import LETTERS, drawn
+from backprop_cli.problem.layer_fields import LETTERS, drawn
 from backprop_cli.problem.model import Cell, Choice, Draw, Notation, OneHot, Requirement, Variants
 from backprop_cli.problem.names import NetworkNames
 from backprop_cli.problem.samples import counted
