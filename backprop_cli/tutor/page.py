@@ -17,3 +17,10 @@ class Page:
 
     def written(self, document: Document) -> str:
         return str(render("text", document, width=self.width, ascii=self.ascii, color=self.color))
+
+
+class Said(Document):
+    """What the tutor says: a document, and text where it is printed."""
+
+    def __str__(self) -> str:
+        return Page().written(self)

@@ -28,9 +28,10 @@ from backprop_cli.run import Iteration, Run, solve
 from backprop_cli.tutor import hints
 from backprop_cli.tutor.arrays import cells
 from backprop_cli.tutor.arrays import written as array
+from backprop_cli.tutor.page import Said
 from backprop_cli.tutor.question import Place, Question
 from backprop_cli.tutor.state import Record, State, written
-from backprop_cli.worksheet.document import Block, Document
+from backprop_cli.worksheet.document import Block
 from backprop_cli.worksheet.numbers import shown
 from backprop_cli.worksheet.sheet import DEFAULT, Sheet, spelling_of
 
@@ -164,6 +165,10 @@ class Session:
         # Whoever stopped at a wrong answer had not done with it.
         return first - 1 if first and not self.said(self.questions[first - 1]).right else first
 
+    def __repr__(self) -> str:
+        asked = "done" if self.next is None else f"{self.next.name} = ?"
+        return f"<Session: {asked}, {self.score:g} of {self.max_score:g}>"
+
     # What is asked, and what is known
 
     @property
@@ -253,7 +258,7 @@ class Session:
             self.record(question).wrong,
         )
 
-    def hint(self) -> Document:
+    def hint(self) -> Said:
         """The next of three hints; the third again where all have been seen."""
         question = self._current()
         seen = min(self.record(question).hints + 1, hints.LAST)
@@ -262,7 +267,7 @@ class Session:
         array = question.name if question.shape else None
         return self._said(hints.hint(sheet, step, seen, self._known(question, step), array))
 
-    def why(self) -> Document:
+    def why(self) -> Said:
         """The reason for the step, in a sentence."""
         question = self._current()
         sheet, step = self._sheet(question)
@@ -355,9 +360,9 @@ class Session:
         name = next(left, question.places[0][1])
         return Sheet(self.run, iteration, DEFAULT), iteration.graph.step[name]
 
-    def _said(self, blocks: Iterator[Block]) -> Document:
+    def _said(self, blocks: Iterator[Block]) -> Said:
         graph = self.graph
-        return Document("", tuple(blocks), spelling_of(graph), graph.lettering.typed)
+        return Said("", tuple(blocks), spelling_of(graph), graph.lettering.typed)
 
     @property
     def _by_place(self) -> dict[Place, AnswerResult]:
