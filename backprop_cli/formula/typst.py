@@ -103,8 +103,11 @@ def spell(node: Node) -> str:
         case Fraction(above, below):
             return f"frac({spell(above)}, {spell(below)})"
         case Script(base, below, above):
+            written = spell(base)
+            if isinstance(base, Script) and base.above is not None and above is not None:
+                written = f'class("normal", {written})'  # else it would be raised to a power of one
             lowered = "" if below is None else f"_({spell(below)})"
-            return spell(base) + lowered + ("" if above is None else f"^({spell(above)})")
+            return written + lowered + ("" if above is None else f"^({spell(above)})")
         case Grid("matrix", rows):
             return f'mat(delim: "[", {"; ".join(", ".join(map(spell, row)) for row in rows)})'
         case Grid(_, rows):
