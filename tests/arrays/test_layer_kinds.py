@@ -798,3 +798,15 @@ def test_dense_layers_beside_others_keep_their_rules():
     assert equations["z4"] == "w3^T @ h3 + b4"
     assert equations["h4"] == "a4 + h3"
     assert equations["yhat"] == "leaky_relu(z5, 0.2)"
+
+
+@pytest.mark.parametrize("name", OF_KINDS)
+def test_the_table_of_names_has_every_quantity_and_array(name):
+    problem = str(PROBLEMS / f"{name}.yaml")
+    rows = backprop("explain", "names", problem, "--width", "120").text.splitlines()
+    listed = {row.split("│")[0].strip() for row in rows if "│" in row}
+    data = solution_data(solve(read_problem(problem)))
+    names = {step["name"] for step in data["steps"] if step["iteration"] == 1}
+    arrays = {each["name"] for each in data["arrays"]}
+    assert names - listed == set()
+    assert {each for each in arrays if "/" not in each and not each.endswith("_new")} <= listed
