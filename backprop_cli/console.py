@@ -194,7 +194,7 @@ class Progress:
             transient=True,
             auto_refresh=False,
         )
-        bar.add_task("", total=self.total, rate="")
+        bar.add_task("", total=self.total, completed=self.done, rate=self._rate(self.said))
         bar.start()
         return bar
 
