@@ -172,21 +172,26 @@ class Progress:
         self.said = now
         if self.bar is None:
             self.bar = self._begin()
-        self.bar.update(self.bar.task_ids[0], completed=self.done, rate=self._rate(now))
+        self.bar.update(self.bar.task_ids[0], completed=self.done, pace=self._pace(now))
         self.bar.refresh()
 
-    def _rate(self, now: float) -> str:
-        """How much is done in a second."""
-        return f"{self.done / max(now - self.begun, 1e-9):,.3g}/s"
+    def _pace(self, now: float) -> str:
+        """How much is done in a second, and how long the rest will take at that."""
+        rate = self.done / max(now - self.begun, 1e-9)
+        written = f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.2g}/s"
+        if self.total is None or not rate:
+            return written
+        left = max(0, round((self.total - self.done) / rate))
+        return f"{written}, {left // 60}:{left % 60:02} left"
 
     def _begin(self) -> Any:
         """The bar; what draws it is loaded now, for most work ends before anyone has to wait."""
         from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, Progress, TextColumn
 
         counts = "{task.completed:,.0f}" + (" of {task.total:,.0f}" if self.total else "")
-        columns = [TextColumn(f"{counts} {self.what}"), TextColumn("{task.fields[rate]}")]
-        more = [BarColumn(), TimeRemainingColumn(compact=True)] if self.total else []
+        columns = [TextColumn(f"{counts} {self.what}"), TextColumn("{task.fields[pace]}")]
+        more = [BarColumn()] if self.total else []
         bar = Progress(
             *columns,
             *more,
@@ -194,7 +199,7 @@ class Progress:
             transient=True,
             auto_refresh=False,
         )
-        bar.add_task("", total=self.total, completed=self.done, rate=self._rate(self.said))
+        bar.add_task("", total=self.total, completed=self.done, pace=self._pace(self.said))
         bar.start()
         return bar
 
