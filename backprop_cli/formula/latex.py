@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import assert_never
 
 from backprop_cli.dataclass import dataclass
+from backprop_cli.formula.characters import visible
 from backprop_cli.formula.layout import (
     Called,
     Digits,
@@ -28,7 +29,7 @@ from backprop_cli.formula.layout import (
     is_tall,
 )
 from backprop_cli.formula.nodes import Formula
-from backprop_cli.formula.notation import Stacked, letters, visible
+from backprop_cli.formula.notation import Stacked, letters
 from backprop_cli.formula.spelling import GREEK, Spelling
 
 COMMANDS = {letter: "\\" + word for word, letter in GREEK.items()}

@@ -11,6 +11,7 @@ from functools import lru_cache
 from html import escape
 from typing import assert_never
 
+from backprop_cli.formula.characters import visible
 from backprop_cli.formula.layout import (
     NEVER,
     Called,
@@ -30,7 +31,7 @@ from backprop_cli.formula.layout import (
     pieces,
 )
 from backprop_cli.formula.nodes import Formula
-from backprop_cli.formula.notation import Stacked, letters, visible
+from backprop_cli.formula.notation import Stacked, letters
 from backprop_cli.formula.spelling import GREEK, Spelling
 
 SIGNS: dict[str, str] = {

@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import assert_never
 
 from backprop_cli.formula.build import names_in
+from backprop_cli.formula.characters import visible
 from backprop_cli.formula.functions import FUNCTIONS, spelled
 from backprop_cli.formula.layout import (
     AT_BRACKET,
@@ -88,13 +89,6 @@ PARTIAL, TWICE = Word("∂", "sign"), Word("∂²", "sign")
 HALF_SIGN = Word("½", "sign")
 LONGEST_RAISED = 3
 """Digits of an exponent that small letters are written for in a line."""
-
-
-def visible(text: str) -> str:
-    """The text with everything unprintable written as `\\u{1b}`: it may come from a stranger."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else f"\\u{{{ord(c):x}}}" for c in text)
 
 
 def hatted(base: str) -> str:

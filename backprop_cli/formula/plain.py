@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import assert_never
 
+from backprop_cli.formula.characters import visible
 from backprop_cli.formula.layout import (
     Called,
     Digits,
@@ -20,7 +21,7 @@ from backprop_cli.formula.layout import (
     Word,
 )
 from backprop_cli.formula.nodes import Formula
-from backprop_cli.formula.notation import Typed, visible
+from backprop_cli.formula.notation import Typed
 from backprop_cli.formula.spelling import Spelling
 
 SIGNS: dict[str, str] = {

@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import assert_never
 
+from backprop_cli.formula.characters import visible
 from backprop_cli.formula.layout import (
     Called,
     Digits,
@@ -24,7 +25,7 @@ from backprop_cli.formula.layout import (
     Word,
 )
 from backprop_cli.formula.nodes import Formula
-from backprop_cli.formula.notation import Stacked, letters, visible
+from backprop_cli.formula.notation import Stacked, letters
 from backprop_cli.formula.spelling import GREEK, LATIN, Spelling
 
 SIGNS: dict[str, str] = {

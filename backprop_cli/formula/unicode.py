@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import assert_never
 
+from backprop_cli.formula.characters import visible
 from backprop_cli.formula.layout import (
     Called,
     Digits,
@@ -21,7 +22,7 @@ from backprop_cli.formula.layout import (
     Word,
 )
 from backprop_cli.formula.nodes import Formula
-from backprop_cli.formula.notation import TRANSPOSED, InLine, hatted, letters, quantity, visible
+from backprop_cli.formula.notation import TRANSPOSED, InLine, hatted, letters, quantity
 from backprop_cli.formula.spelling import Glyph, Spelling
 
 SUBSCRIPTS = dict(zip("0123456789+-=()aehijklmnoprstuvxβγρφχ,",

@@ -1,50 +1,11 @@
-"""Hostile text made harmless, once for every format.
-
-Titles, notes and names come from files that anyone may have written. `visible` takes away every
-character that a terminal, browser or typesetter would act on instead of showing; each format
-then escapes its own syntax on top of it.
-"""
+"""Words made harmless for a build log, and brought into ASCII."""
 
 from __future__ import annotations
 
 import unicodedata
 from itertools import groupby
 
-# Letters that are printable by name but leave no mark: fillers, the grapheme joiner, soft marks.
-_BLANK_LETTERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0")
-# Persian and several Indian scripts are not written without these two, and neither acts alone.
-_JOINERS = frozenset("\u200c\u200d")
-_LINE_ENDS = frozenset("\t\n\v\f\r\x85")
-
-
-def visible(text: str) -> str:
-    """The text with every control and invisible character spelled out, as `\\x1b` or `\\u202e`.
-
-    That takes in bidirectional overrides, private use and lone surrogates. Line breaks and tabs
-    are blanks: a renderer decides where lines end.
-    """
-    if text.isprintable() and _BLANK_LETTERS.isdisjoint(text):
-        return text
-    written = ""
-    for ends_line, run in groupby(text, _LINE_ENDS.__contains__):
-        written += " " if ends_line else "".join(map(_visible_character, run))
-    return written
-
-
-def _visible_character(character: str) -> str:
-    if character in _JOINERS:
-        return character
-    if character.isprintable():
-        return spelled(character) if character in _BLANK_LETTERS else character
-    return " " if unicodedata.category(character) == "Zs" else spelled(character)
-
-
-def spelled(character: str) -> str:
-    """The code of a character in ASCII."""
-    code = ord(character)
-    if code < 0x100:
-        return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+from backprop_cli.formula.characters import spelled
 
 
 def no_command(word: str) -> str:

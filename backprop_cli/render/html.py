@@ -7,11 +7,11 @@ from html import escape as escape_html
 from typing import assert_never
 
 from backprop_cli.formula import mathml
+from backprop_cli.formula.characters import visible
 from backprop_cli.formula.nodes import Formula
 from backprop_cli.formula.notation import Stacked
 from backprop_cli.formula.spelling import Spelling
 from backprop_cli.render import svg
-from backprop_cli.render.escape import visible
 from backprop_cli.render.reading import (
     CALLOUT_WORD,
     KEPT_TOGETHER,

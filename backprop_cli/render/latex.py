@@ -12,13 +12,13 @@ from itertools import groupby
 from typing import assert_never
 
 from backprop_cli.formula import latex, unicode
+from backprop_cli.formula.characters import spelled, visible
 from backprop_cli.formula.layout import is_tall, pieces
 from backprop_cli.formula.nodes import Formula
 from backprop_cli.formula.notation import InLine, Stacked
 from backprop_cli.formula.spelling import Spelling
 from backprop_cli.render import picture
 from backprop_cli.render.breaking import cells, narrowed_to
-from backprop_cli.render.escape import spelled, visible
 from backprop_cli.render.reading import (
     CALLOUT_WORD,
     KEPT_TOGETHER,

@@ -12,13 +12,13 @@ from itertools import groupby
 from typing import assert_never
 
 from backprop_cli.formula import latex, unicode
+from backprop_cli.formula.characters import visible
 from backprop_cli.formula.layout import Node, pieces
 from backprop_cli.formula.nodes import Formula
 from backprop_cli.formula.notation import InLine, Stacked
 from backprop_cli.formula.spelling import Spelling
 from backprop_cli.render import mermaid
 from backprop_cli.render.breaking import cells
-from backprop_cli.render.escape import visible
 from backprop_cli.render.plot import plot
 from backprop_cli.render.reading import CALLOUT_WORD, Answers, grouped, titled_blocks
 from backprop_cli.render.wide import IN_LINE, narrow_cell, narrowed

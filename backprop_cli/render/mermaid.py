@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from backprop_cli.formula import unicode
+from backprop_cli.formula.characters import visible
 from backprop_cli.formula.spelling import Spelling
-from backprop_cli.render.escape import visible
 from backprop_cli.worksheet.document import Diagram, DiagramNode
 
 SHAPES = {

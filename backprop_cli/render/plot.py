@@ -8,8 +8,9 @@ from itertools import pairwise
 
 from rich.cells import cell_len
 
+from backprop_cli.formula.characters import visible
 from backprop_cli.render.breaking import fill, word_atoms
-from backprop_cli.render.escape import ascii_only, visible
+from backprop_cli.render.escape import ascii_only
 from backprop_cli.worksheet.document import Curve, Series
 
 Point = tuple[float, float]

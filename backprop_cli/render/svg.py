@@ -17,11 +17,11 @@ from rich.cells import cell_len
 
 from backprop_cli.dataclass import dataclass
 from backprop_cli.formula import unicode
+from backprop_cli.formula.characters import visible
 from backprop_cli.formula.layout import Fence, Named, Node, Row, Script, Word
 from backprop_cli.formula.nodes import Formula
 from backprop_cli.formula.notation import InLine, letters
 from backprop_cli.formula.spelling import Spelling, Symbol
-from backprop_cli.render.escape import visible
 from backprop_cli.render.layout import Box, Placed, Plan, Point, at, layout
 from backprop_cli.render.plot import drawable, finite, numeral, spread, thinned
 from backprop_cli.worksheet.document import Curve, Diagram, DiagramEdge, DiagramNode, Series

@@ -7,6 +7,7 @@ from itertools import groupby
 from typing import NamedTuple, assert_never
 
 from backprop_cli.dataclass import dataclass
+from backprop_cli.formula.characters import visible
 from backprop_cli.formula.layout import NEVER, Node, Word
 from backprop_cli.formula.nodes import Formula
 from backprop_cli.formula.notation import InLine, Layout, Typed
@@ -29,7 +30,7 @@ from backprop_cli.render.breaking import (
     width_of,
     word_atoms,
 )
-from backprop_cli.render.escape import ascii_only, no_command, visible
+from backprop_cli.render.escape import ascii_only, no_command
 from backprop_cli.render.plot import plot
 from backprop_cli.render.reading import (
     CALLOUT_WORD,

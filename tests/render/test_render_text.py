@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from trees import formulas
 
+from backprop_cli.formula.characters import visible
 from backprop_cli.formula.nodes import Formula, Name, Negative, Number, Product
 from backprop_cli.formula.notation import InLine, Typed
 from backprop_cli.formula.spelling import spell
 from backprop_cli.render import text
 from backprop_cli.render.breaking import PLAIN, UNICODE, fill, formula_atoms, word_atoms
-from backprop_cli.render.escape import ascii_only, visible
+from backprop_cli.render.escape import ascii_only
 from backprop_cli.worksheet.document import (
     Column,
     Curve,
