@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from decimal import ROUND_HALF_UP, Context, Decimal
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 import ours
@@ -284,3 +285,31 @@ def test_what_updates_have_in_common_is_calculated_once():
     before, _, loop = source.partition("while done < wanted:")
     assert before.count("(1.0 - ") == 2
     assert loop.count("(1.0 - ") == 2 + 1  # the powers, and the slope of the unit
+
+
+def test_a_cycle_names_the_epoch_that_it_comes_back_to() -> None:
+    corners = [([0, 0], 0), ([0, 1], 1), ([1, 0], 1), ([1, 1], 0)]
+    samples = ", ".join(f"{{inputs: {x}, targets: [{y}]}}" for x, y in corners)
+    text = f"""
+samples: [{samples}]
+layers: [{{activation: step, weights: [[0.5, -1]], biases: [0.25]}}]
+training: {{rule: perceptron}}
+"""
+    stop = solve(problem(text)).stop
+    assert stop is not None
+    assert stop.message.startswith("After epoch 3 the weights are the same as after epoch 2,")
+
+
+def test_the_updates_looked_at_are_spread_over_the_run() -> None:
+    text = """
+inputs: [1]
+targets: [1]
+layers: [{activation: tanh, weights: [[0.5]]}, {activation: sigmoid, weights: [[1]]}]
+loss: half_squared_error
+learning_rate: 0.1
+training: {steps: 100}
+"""
+    looked = [flow.update for flow in solve(problem(text), show=1).flow]
+    assert (looked[0], looked[-1]) == (1, 100)
+    apart = [later - sooner for sooner, later in pairwise(looked)]
+    assert max(apart) - min(apart) <= 1
