@@ -23,7 +23,7 @@ from strategies import Problem, examples
 from backprop_cli.formula import plain
 from backprop_cli.problem.read import read_problem
 from backprop_cli.run import Run, solve
-from backprop_cli.worksheet.document import Document, Line, Math, Table, Text
+from backprop_cli.worksheet.document import Document, Line, Math, Numeral, Table, Text
 from backprop_cli.worksheet.sheet import Choices
 from backprop_cli.worksheet.solution import solution
 
@@ -138,8 +138,9 @@ class Row:
 
 def written(line: Line) -> tuple[str, str]:
     """Sign and number of a cell."""
-    sign = "≈" if any(isinstance(part, Text) and "≈" in part.text for part in line) else "="
-    return sign, "".join(plain.write(part.formula) for part in line if isinstance(part, Math))
+    rounded = any(isinstance(part, Numeral) and part.rounded for part in line)
+    formulas = [part.formula for part in line if isinstance(part, Math | Numeral)]
+    return "≈" if rounded else "=", "".join(map(plain.write, formulas))
 
 
 def heading(line: Line) -> str:
