@@ -12,6 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
+import arrays  # noqa: E402
 import gradients  # noqa: E402
 import marking  # noqa: E402
 import memory  # noqa: E402
@@ -23,6 +24,7 @@ from measure import report  # noqa: E402
 BENCHMARKS = {
     "startup": startup.measure,
     "gradients": gradients.measure,
+    "arrays": arrays.measure,
     "size": size.measure,
     "updates": updates.measure,
     "memory": memory.measure,
