@@ -38,7 +38,7 @@ _WORDS = {"∂": r"\partial ", "∂²": r"\partial^2 ", "T": r"\mathsf{T}", "½"
 SIGNS: Mapping[str, str] = {
     "negative": "-", "+": " + ", "−": " - ", "·": r" \cdot ", "beside": "", "thin": r"\,", "/": "/",
     "correlation": r" \ast ", "full": r" \mathbin{\ast_{\mathrm{full}}} ",
-    "hadamard": r" \odot ", "matmul": r"\,", ",": ", ", "if": r" \text{ if } ",
+    "hadamard": r" \odot ", "matmul": r"\,", "wide": r"\quad ", ",": ", ", "if": r" \text{ if } ",
     "else": r" \text{ else } ", "<": " < ", "<=": r" \le ", ">": " > ", ">=": r" \ge ",
     "==": " = ", "!=": r" \ne ",
 }  # fmt: skip

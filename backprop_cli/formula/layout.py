@@ -69,6 +69,7 @@ Sign: TypeAlias = Literal[
     "/",
     "hadamard",
     "matmul",
+    "wide",
     "correlation",
     "full",
     ",",

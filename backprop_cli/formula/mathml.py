@@ -39,7 +39,8 @@ SIGNS: dict[str, str] = {
     "−": '<mo form="infix">−</mo>', "·": "<mo>·</mo>", "beside": "",
     "thin": '<mspace width="0.2em"></mspace>', "/": "<mo>/</mo>", "correlation": "<mo>∗</mo>", "full": "<msub><mo>∗</mo><mtext>full</mtext></msub>",
     "hadamard": "<mo>⊙</mo>",
-    "matmul": '<mspace width="0.15em"></mspace>', ",": "<mo>,</mo>",
+    "matmul": '<mspace width="0.15em"></mspace>', "wide": '<mspace width="0.5em"></mspace>',
+    ",": "<mo>,</mo>",
     "if": "<mtext>&#xA0;if&#xA0;</mtext>", "else": "<mtext>&#xA0;else&#xA0;</mtext>",
     "<": "<mo>&lt;</mo>", "<=": "<mo>≤</mo>", ">": "<mo>&gt;</mo>", ">=": "<mo>≥</mo>",
     "==": "<mo>=</mo>", "!=": "<mo>≠</mo>",
@@ -130,7 +131,7 @@ def length(node: Node) -> int:
         case Called(function):
             return len(function.unicode)
         case Operator(sign):
-            return sign not in ("beside", "thin", "matmul")
+            return sign not in ("beside", "thin", "matmul", "wide")
         case Fence(kind):
             return {"root": 0, "call": 3}.get(kind, 2) + length(node.inside)
         case _:

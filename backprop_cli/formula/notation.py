@@ -424,11 +424,13 @@ class Layout:
         match formula:
             case Shown("hadamard" | "matmul" | "correlation" | "full" as sign, operands):
                 parts: list[Node] = []
+                apart = sign == "matmul" and shaped(operands)
                 for operand in operands:
                     scaled = sign == "hadamard" and isinstance(operand, Product)
                     least = min(self.matrix_factor, Level.PRODUCT if scaled else Level.ATOM)
                     part = self.fit(operand, least)
-                    parts += [Operator(sign, AT_FACTOR), part] if parts else [part]
+                    between = Operator("wide" if apart else sign, AT_FACTOR)
+                    parts += [between, part] if parts else [part]
                 return row(parts)
             case Shown("transpose", (operand,)):
                 return self.transposed(operand)

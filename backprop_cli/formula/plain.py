@@ -27,7 +27,7 @@ from backprop_cli.formula.spelling import Spelling
 SIGNS: dict[str, str] = {
     "negative": "-", "+": " + ", "−": " - ", "·": "*", "beside": "", "thin": " ", "/": "/",
     "correlation": " (*) ", "full": " (*full) ",
-    "hadamard": " .* ", "matmul": " @ ", ",": ", ", "if": " if ", "else": " else ",
+    "hadamard": " .* ", "matmul": " @ ", "wide": " @ ", ",": ", ", "if": " if ", "else": " else ",
     "<": " < ", "<=": " <= ", ">": " > ", ">=": " >= ", "==": " == ", "!=": " != ", "column": ", ",
 }  # fmt: skip
 

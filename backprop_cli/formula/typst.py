@@ -31,7 +31,7 @@ from backprop_cli.formula.spelling import GREEK, LATIN, Spelling
 SIGNS: dict[str, str] = {
     "negative": "-", "+": " + ", "−": " - ", "·": " ⋅ ", "beside": " ", "thin": " thin ",
     "/": " \\/ ", "correlation": " ∗ ", "full": ' ∗_"full" ',
-    "hadamard": " ⊙ ", "matmul": " thin ", ",": ", ", "if": ' " if " ',
+    "hadamard": " ⊙ ", "matmul": " thin ", "wide": " quad ", ",": ", ", "if": ' " if " ',
     "else": ' " else " ', "<": " < ", "<=": " ≤ ", ">": " > ", ">=": " ≥ ", "==": " = ",
     "!=": " ≠ ",
 }  # fmt: skip

@@ -32,7 +32,7 @@ SUPERSCRIPTS = dict(zip("0123456789+-=()abcdefghijklmnoprstuvwxyz",
 SIGNS: dict[str, str] = {
     "negative": "−", "+": " + ", "−": " − ", "·": " · ", "beside": "", "thin": " ", "/": "/",
     "correlation": " ∗ ", "full": " ∗full ",
-    "hadamard": " ⊙ ", "matmul": " ", ",": ", ", "if": " if ", "else": " else ",
+    "hadamard": " ⊙ ", "matmul": " ", "wide": " ", ",": ", ", "if": " if ", "else": " else ",
     "<": " < ", "<=": " ≤ ", ">": " > ", ">=": " ≥ ", "==": " = ", "!=": " ≠ ", "column": "  ",
 }  # fmt: skip
 ROUND, SQUARE = ("(", ")"), ("[", "]")

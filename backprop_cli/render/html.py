@@ -35,6 +35,7 @@ from backprop_cli.worksheet.document import (
     Diagram,
     Document,
     Heading,
+    HeatMap,
     Line,
     Listing,
     Math,
@@ -153,6 +154,8 @@ def _block(block: Block | Answers, spelling: Spelling, key: str) -> str:
             return _figure(svg.curve(block, key=key), description)
         case Diagram(description=description):
             return _figure(svg.diagram(block, spelling, key=key), description)
+        case HeatMap(description=description):
+            return _figure(svg.heat_map(block, spelling, key=key), description)
         case AnswerSpace():
             return _answers((block,), spelling)
         case Answers(spaces):

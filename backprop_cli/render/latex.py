@@ -42,6 +42,7 @@ from backprop_cli.worksheet.document import (
     Diagram,
     Document,
     Heading,
+    HeatMap,
     Line,
     Listing,
     Math,
@@ -202,6 +203,8 @@ def _block(block: Block | Answers, spelling: Spelling) -> str:
             return picture.curve(block, escape)
         case Diagram():
             return picture.diagram(block, spelling, escape)
+        case HeatMap():  # the same numbers stand in a matrix; framed ones are said in words
+            return f"{{\\small {escape(block.description)}}}\\par\n"
         case AnswerSpace():
             return _answers((block,), spelling)
         case Answers(spaces):

@@ -33,6 +33,7 @@ from backprop_cli.worksheet.document import (
     Diagram,
     Document,
     Heading,
+    HeatMap,
     Line,
     Listing,
     Math,
@@ -208,6 +209,8 @@ def _block(block: Block | Answers, spelling: Spelling) -> str:
             return _curve(block)
         case Diagram():
             return _diagram(block, spelling)
+        case HeatMap():  # the same numbers stand in a matrix; framed ones are said in words
+            return inline((Text(block.description, "emphasis"),), spelling)
         case AnswerSpace():
             return _answers((block,), spelling)
         case Answers(spaces):

@@ -15,6 +15,7 @@ SHAPES = {
     "output": ("(((", ")))"),
     "loss": ("{{", "}}"),
     "parameter": ("([", "])"),
+    "array": ("[", "]"),
 }
 _HARMLESS = frozenset(".,=+−·/()⁽⁾∂∇ ")
 
@@ -47,6 +48,8 @@ def _label(node: DiagramNode, spelling: Spelling) -> str:
     lines = [escape(unicode.write(node.name, spelling))]
     if node.value:
         lines[0] += f" = {escape(unicode.write(node.value, spelling))}"
+    if node.shape:
+        lines[0] += f" {escape(node.shape)}"
     if node.gradient:
         lines.append(f"∇ {escape(unicode.write(node.gradient, spelling))}")
     return "<br/>".join(lines)

@@ -152,11 +152,13 @@ def diagram(picture: Diagram, spelling: Spelling, escape: Escape) -> str:
     for node, placed in zip(picture.nodes, plan.nodes, strict=True):
         x, y = placed.centre
         wide, high = 2 * placed.radius, 2 * HALF_HEIGHT
-        frame = "\\framebox" if node.kind in ("input", "loss") else ""
+        frame = "\\framebox" if node.kind in ("input", "loss", "array") else ""
         name = latex.write(node.name, spelling)
         inside = f"${name}$"
         if node.value is not None:
             inside = f"\\shortstack{{{inside}\\\\ ${latex.write(node.value)}$}}"
+        elif node.shape:
+            inside = f"\\shortstack{{{inside}\\\\ {escape(node.shape)}}}"
         if frame:
             lines.append(
                 _put(

@@ -24,7 +24,14 @@ from backprop_cli.formula.notation import InLine, letters
 from backprop_cli.formula.spelling import Spelling, Symbol
 from backprop_cli.render.layout import Box, Placed, Plan, Point, at, layout
 from backprop_cli.render.plot import drawable, finite, numeral, spread, thinned
-from backprop_cli.worksheet.document import Curve, Diagram, DiagramEdge, DiagramNode, Series
+from backprop_cli.worksheet.document import (
+    Curve,
+    Diagram,
+    DiagramEdge,
+    DiagramNode,
+    HeatMap,
+    Series,
+)
 
 FONT = "'Libertinus Serif','STIX Two Text','Cambria',Georgia,'Times New Roman',serif"
 INK, FAINT, PAPER = "#1f2328", "#8b949e", "#ffffff"
@@ -43,6 +50,7 @@ FILL = {
     "output": "#eef7ee",
     "loss": "#fdf1ee",
     "parameter": "#f7f4fb",
+    "array": "#ffffff",
 }
 GRADIENT = "#a0145a"
 
@@ -339,7 +347,11 @@ def plan_of(
     picture: Diagram, names: Sequence[Sequence[Run]], labels: Sequence[Sequence[Run]]
 ) -> Plan:
     radii = [
-        max(25.0, 15 * width_in_ems(runs) / 2 + 9, 12 * _ems(_digits(node.value)) / 2 + 8)
+        max(
+            25.0,
+            15 * width_in_ems(runs) / 2 + 9,
+            12 * _ems(_below(node)) / 2 + 8,
+        )
         for node, runs in zip(picture.nodes, names, strict=True)
     ]
     sizes = [(width_in_ems(runs) * SMALL + 4, SMALL + 5.0) if runs else None for runs in labels]
@@ -350,6 +362,11 @@ def _edge_runs(edge: DiagramEdge, spelling: Spelling) -> list[Run]:
     runs = formula_runs(edge.label, spelling) if edge.label else []
     value = _digits(edge.value)
     return [*runs, Run(f" = {value}" if runs else value)] if value else runs
+
+
+def _below(node: DiagramNode) -> str:
+    """What stands under the name: a value, or the shape of an array."""
+    return _digits(node.value) or node.shape
 
 
 def _digits(value: Formula | None) -> str:
@@ -384,13 +401,61 @@ def diagram(picture: Diagram, spelling: Spelling, *, key: str = "") -> Picture:
 
 def notes(picture: Diagram, unlabelled: int) -> Iterator[str]:
     """What the signs of this picture mean."""
-    if any(node.value for node in picture.nodes):
-        yield "In a node: its name and value."
+    arrays = any(node.shape for node in picture.nodes)
+    if arrays or any(node.value for node in picture.nodes):
+        yield "In a node: its name and " + ("shape, or value." if arrays else "value.")
     if any(node.gradient for node in picture.nodes):
         end = "loss" if any(node.kind == "loss" for node in picture.nodes) else "output"
         yield f"∇: derivative of the {end} with respect to the node."
     if unlabelled:
         yield f"{unlabelled} labels on edges are left out, there is no room for them."
+
+
+CELL = (58.0, 30.0)  # width and height of a square of a heat map
+
+
+def heat_map(picture: HeatMap, spelling: Spelling, *, key: str = "") -> Picture:
+    """Squares with their numbers, rows and columns counted at the edge; what is framed has a
+    thick border, so that nothing depends on colour."""
+    wide, high = CELL
+    left, top = 34.0, 56.0
+    runs = formula_runs(picture.name, spelling)
+    columns = max(map(len, picture.cells))
+    size = (left + columns * wide + 16, top + len(picture.cells) * high + 14)
+    title = shortened(picture.title, 60)
+    parts = [
+        _plain(title, (12, 20), 14, anchor="start"),
+        text(runs, (left - 8, top - 8), 14, anchor="end"),
+    ]
+    for column in range(columns):
+        parts.append(_plain(str(column + 1), (left + (column + 0.5) * wide, top - 8), 11))
+    for row, (cells, shades) in enumerate(zip(picture.cells, picture.shades, strict=True)):
+        y = top + row * high
+        parts.append(_plain(str(row + 1), (left - 8, y + high / 2 + 4), 11, anchor="end"))
+        for column, (cell, shade) in enumerate(zip(cells, shades, strict=True)):
+            x = left + column * wide
+            fill = _shaded(shade)
+            parts.append(
+                f'<rect x="{_n(x)}" y="{_n(y)}" width="{_n(wide)}" height="{_n(high)}" '
+                f'fill="{fill}" stroke="{FAINT}"/>'
+            )
+            ink = PAPER if shade > 0.6 else INK
+            where = (x + wide / 2, y + high / 2 + 4)
+            parts.append(text([Run(_digits(cell))], where, 12, kind="cell", fill=ink))
+    for row, column in picture.framed:
+        parts.append(
+            f'<rect x="{_n(left + column * wide + 1.5)}" y="{_n(top + row * high + 1.5)}" '
+            f'width="{_n(wide - 3)}" height="{_n(high - 3)}" fill="none" stroke="{GRADIENT}" '
+            'stroke-width="3"/>'
+        )
+    across = max(size[0], 14 * _ems(title) + 24)
+    return _picture(parts, (across, size[1]), picture.title, picture.description, key)
+
+
+def _shaded(shade: float) -> str:
+    """From paper to blue."""
+    dark = (5, 80, 174)
+    return "#" + "".join(f"{round(255 + (each - 255) * shade):02x}" for each in dark)
 
 
 def _edge(way: tuple[Point, Point, Point], end: Placed) -> str:
@@ -418,8 +483,8 @@ def _node(node: DiagramNode, runs: Sequence[Run], placed: Placed) -> Iterator[st
     paint = f'class="bp-node" fill="{fill}" stroke="{INK}" stroke-width="1.3"'
     half = placed.radius
     match node.kind:
-        case "input" | "parameter" | "loss":
-            corner = {"input": 4, "parameter": 12, "loss": 0}[node.kind]
+        case "input" | "parameter" | "loss" | "array":
+            corner = {"input": 4, "parameter": 12, "loss": 0, "array": 1}[node.kind]
             yield (
                 f'<rect {paint} x="{_n(x - half)}" y="{_n(y - 23)}" width="{_n(2 * half)}" '
                 f'height="46" rx="{corner}"/>'
@@ -431,9 +496,9 @@ def _node(node: DiagramNode, runs: Sequence[Run], placed: Placed) -> Iterator[st
                 yield f'<ellipse {inner} cx="{_n(x)}" cy="{_n(y)}" rx="{_n(half - 3)}" ry="22"/>'
         case _:
             assert_never(node.kind)
-    if node.value:
+    if below := _below(node):
         yield text(runs, (x, y - 3), 15)
-        yield text([Run(_digits(node.value))], (x, y + 13), 12)
+        yield text([Run(below)], (x, y + 13), 12)
     else:
         yield text(runs, (x, y + 5), 15)
     if node.gradient:

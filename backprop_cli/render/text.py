@@ -53,6 +53,7 @@ from backprop_cli.worksheet.document import (
     DiagramEdge,
     Document,
     Heading,
+    HeatMap,
     Line,
     Listing,
     Math,
@@ -172,6 +173,8 @@ def rows_of(block: Block | Answers, page: Page) -> Iterator[Row]:
             yield from _curve(block, page)
         case Diagram():
             yield from diagram(block, page)
+        case HeatMap():  # the same numbers stand in a matrix
+            yield from fill(inline((Text(block.description),), page), *_twice(page.width))
         case AnswerSpace():
             yield from answers((block,), page)
         case Answers(spaces):
@@ -592,6 +595,8 @@ def diagram(picture: Diagram, page: Page) -> Iterator[Row]:
         for place in here:
             node = picture.nodes[place]
             value = f" = {page.formula(node.value)}" if node.value else ""
+            if node.shape:
+                value = f" {page.words(node.shape)}"
             parts = [f"{names[place]}{value}"]
             if node.gradient:
                 parts.append(f"gradient {page.formula(node.gradient)}")

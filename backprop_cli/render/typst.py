@@ -35,6 +35,7 @@ from backprop_cli.worksheet.document import (
     Diagram,
     Document,
     Heading,
+    HeatMap,
     Line,
     Listing,
     Math,
@@ -115,6 +116,8 @@ def _block(block: Block | Answers, spelling: Spelling) -> str:
             return _picture(svg.curve(block), title, description, 0.56)
         case Diagram(title=title, description=description):
             return _picture(svg.diagram(block, spelling), title, description, 0.72)
+        case HeatMap(title=title, description=description):
+            return _picture(svg.heat_map(block, spelling), title, description, 0.72)
         case AnswerSpace():
             return _answers((block,), spelling)
         case Answers(spaces):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -9,8 +10,9 @@ from dataclasses import replace
 from backprop_cli.arrays.array import View, entry_name, offset, places
 from backprop_cli.arrays.evaluate import UNPOOLED, pool_windows
 from backprop_cli.arrays.gradients import Reason
+from backprop_cli.formula import unicode
 from backprop_cli.formula.build import names_in, product
-from backprop_cli.formula.nodes import Call, Formula, Name, Negative
+from backprop_cli.formula.nodes import Call, Formula, Name, Negative, Number
 from backprop_cli.formula.quantity import derivative_name
 from backprop_cli.graph.array_rules import ArrayGradient, parts_of
 from backprop_cli.graph.views import NONE, all_views
@@ -22,6 +24,7 @@ from backprop_cli.worksheet.document import (
     Derivation,
     DerivationLine,
     Heading,
+    HeatMap,
     Inline,
     Math,
     Paragraph,
@@ -29,7 +32,7 @@ from backprop_cli.worksheet.document import (
     Text,
 )
 from backprop_cli.worksheet.passes import penalised, step_table
-from backprop_cli.worksheet.sheet import Sheet
+from backprop_cli.worksheet.sheet import Sheet, spelling_of
 from backprop_cli.worksheet.updates import is_plain, moved, not_updated, plain_table, rule
 from backprop_cli.worksheet.updates import updates as entry_by_entry
 
@@ -92,6 +95,69 @@ def _equation(sheet: Sheet, view: View) -> Iterator[Block]:
     assert view.equation is not None
     lines = [DerivationLine(view.letter, "=", sheet.notation.letters(view.equation))]
     yield from _worked(sheet, view, lines, view.equation)
+    if sheet.choices.pictures and not sheet.symbolic:
+        yield from _pictures(sheet, view, view.equation)
+
+
+def _pictures(sheet: Sheet, view: View, equation: Formula) -> Iterator[HeatMap]:
+    """Shares as squares; an image with the first window of a convolution, or with the largest
+    entries of a pooling, framed."""
+    letter = plain_text(sheet, view.name)
+    for part in parts_of(equation):
+        match part:
+            case Call("softmax", _):
+                yield from _heat_map(
+                    sheet, view, (), f"The shares {letter}", "The darker the larger the share."
+                )
+            case Call("conv2d", (Name(name), Name(kernel), *_)):
+                size = sheet.notation.view(kernel).shape[-2:]
+                frame = tuple(places(size))
+                said = (
+                    f"The first window of {letter} is framed, where no padding stands before it; the"
+                    " kernel is laid over it, entry over entry."
+                )
+                title = f"{plain_text(sheet, name)} and the first window"
+                yield from _heat_map(sheet, sheet.notation.view(name), frame, title, said)
+            case Call("max_pool", (Name(name), *_)):
+                image = sheet.array_rules.known[name]
+                result = sheet.array_rules.known[view.name]
+                given = [p for p in part.arguments[1:] if isinstance(p, Number)]
+                if len(image.shape) != 2 or not given:
+                    continue
+                step = image.shape[0] // result.shape[0] if len(given) < 2 else int(given[1].value)
+                windows = pool_windows(image.shape, int(given[0].value), step)
+                tops = [max(window, key=lambda at: image.values[at]) for window in windows]
+                frame = tuple(divmod(at, image.shape[1]) for at in tops)
+                said = f"Framed are the largest of each window: they make {letter}."
+                title = f"{plain_text(sheet, name)} and what is largest"
+                yield from _heat_map(sheet, sheet.notation.view(name), frame, title, said)
+
+
+def plain_text(sheet: Sheet, name: str) -> str:
+    return unicode.write(Name(name), spelling_of(sheet.graph))
+
+
+def _heat_map(
+    sheet: Sheet, view: View, framed: Sequence[tuple[int, ...]], title: str, said: str
+) -> Iterator[HeatMap]:
+    if len(view.shape) != 2 or not fits(view.shape):
+        return
+    entries = sheet.notation.entries(view, lambda name: number_of(sheet, name))
+    values = sheet.array_rules.known[view.name].values
+    if entries is None or not all(map(math.isfinite, values)):
+        return
+    low, high = min(values), max(values)
+    shades = [0.0 if high == low else (value - low) / (high - low) for value in values]
+    width = view.shape[1]
+    starts = range(0, len(values), width)
+    yield HeatMap(
+        view.letter,
+        tuple(tuple(entries[at : at + width]) for at in starts),
+        tuple(tuple(shades[at : at + width]) for at in starts),
+        tuple((row, column) for row, column in framed if row < view.shape[0] and column < width),
+        title,
+        said,
+    )
 
 
 def gradients(sheet: Sheet) -> Iterator[Block]:

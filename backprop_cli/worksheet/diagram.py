@@ -7,16 +7,26 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal, TypeAlias
 
-from backprop_cli.arrays.array import View
+from backprop_cli.arrays.array import AS, INDEX, View
 from backprop_cli.formula import plain
-from backprop_cli.formula.build import ONE, names_in
-from backprop_cli.formula.nodes import Formula, Name
+from backprop_cli.formula.build import ONE, children, names_in
+from backprop_cli.formula.nodes import (
+    Call,
+    Formula,
+    Name,
+    Negative,
+    Power,
+    Product,
+    Quotient,
+    Shown,
+    Sum,
+)
 from backprop_cli.graph.layered import Layers
 from backprop_cli.run import Run
 from backprop_cli.worksheet.document import Diagram, DiagramEdge, DiagramNode
 from backprop_cli.worksheet.sheet import DEFAULT, Sheet
 
-Kind: TypeAlias = Literal["input", "hidden", "output", "loss", "parameter"]
+Kind: TypeAlias = Literal["input", "hidden", "output", "loss", "parameter", "array"]
 
 IN_CIRCLES = "Each circle holds a value, and below it the gradient of the loss by it; the"
 MOST_LABELS = 60
@@ -36,6 +46,8 @@ def diagram(run: Run, *, blank: bool = False) -> Diagram:
         first = replace(first, values=given)
     sheet = Sheet(run, first, DEFAULT)
     arrays = sheet.arrays
+    if sheet.in_arrays:
+        return _arrays(sheet)
     return _equations(sheet) if isinstance(arrays, str) else _network(sheet, arrays)
 
 
@@ -74,9 +86,7 @@ class _Picture:
             for place, key in enumerate(keys):
                 node = self.nodes[key]
                 height = place + (tallest - len(keys)) / 2
-                placed[key] = DiagramNode(
-                    node.name, float(column), height, node.kind, node.value, node.gradient
-                )
+                placed[key] = replace(node, x=float(column), y=height)
         position = {key: index for index, key in enumerate(placed)}
         labelled = len(self.edges) <= MOST_LABELS
         edges = tuple(
@@ -204,6 +214,87 @@ def _equations(sheet: Sheet) -> Diagram:
             else ""
         ),
     )
+
+
+def _arrays(sheet: Sheet) -> Diagram:
+    """Arrays as boxes with their shapes, and what is done with each on the way to the next."""
+    graph = sheet.graph
+    mark = f"[{graph.batch[0]}]"
+    views = [
+        view
+        for view in graph.arrays
+        if not view.rows and ("[" not in view.name or view.name.endswith(mark))
+    ]
+    known = {view.name: view for view in views}
+    parents = {
+        view.name: [name for name in names_in(view.equation) if name in known]
+        for view in views
+        if view.equation is not None
+    }
+    column: dict[str, int] = {}
+    for name, above in parents.items():
+        column[name] = 1 + max((column.get(parent, 0) for parent in above), default=0)
+    first: dict[str, int] = {}
+    for name, above in parents.items():
+        for parent in above:
+            first[parent] = min(first.get(parent, len(column) + 1), column[name])
+    learned = set(graph.parameters)
+    picture = _Picture()
+    for view in views:
+        if view.name not in column and view.name not in first:
+            continue
+        names = names_in(view.matrix) if view.shape else names_in(view.entries[0])
+        kind: Kind = "parameter" if learned.intersection(names) else "input"
+        if view.equation is not None:
+            kind = "output" if view.name in graph.losses else "array" if view.shape else "hidden"
+        sizes = "×".join(map(str, view.shape))
+        value = None if view.shape else _number(sheet, view.name)
+        at = column.get(view.name, first.get(view.name, 1) - 1)
+        picture.add(view.name, at, DiagramNode(view.letter, 0, 0, kind, value, None, sizes))
+    for view in views:
+        for parent in parents.get(view.name, ()):
+            assert view.equation is not None
+            signs = _done_with(view.equation, parent)
+            done = " ".join(signs[: 2 if signs[:1] == [_SIGNS["transpose"]] else 1])
+            picture.edges.append((parent, view.name, Name(done) if done else None, None))
+    _untangle(picture)
+    written = "; ".join(
+        f"{view.name} = {plain.write(view.equation)}" for view in views[:12] if view.equation
+    )
+    return picture.finished(
+        sheet.run.problem.title,
+        f"A graph of {len(column)} equations between arrays: {written}. Each box is an array with its"
+        " shape; a line says what is done with it.",
+    )
+
+
+_SIGNS = {"matmul": "@", "hadamard": "⊙", "transpose": "ᵀ"}
+
+
+def _done_with(formula: Formula, name: str) -> list[str]:
+    """The operations on an operand, from the inside out, in words or signs."""
+    match formula:
+        case Name(own):
+            return [] if own == name else ["…"]
+        case _:
+            part = next((each for each in children(formula) if name in names_in(each)), None)
+            inner = [] if part is None or isinstance(part, Name) else _done_with(part, name)
+    match formula:
+        case Shown(form, _):
+            sign = _SIGNS.get(form, "")
+        case Call(function, _):
+            sign = {INDEX: "", AS: "", "stack": ""}.get(function, function.rstrip("'"))
+        case Sum(terms):
+            sign = "−" if any(isinstance(term, Negative) for term in terms) else "+"
+        case Product():
+            sign = "·"
+        case Quotient():
+            sign = "/"
+        case Power():
+            sign = "^"
+        case _:
+            sign = ""
+    return inner if not sign or sign in inner else [*inner, sign]
 
 
 def _untangle(picture: _Picture) -> None:

@@ -177,9 +177,10 @@ class DiagramNode:
     name: Formula
     x: float
     y: float
-    kind: Literal["input", "hidden", "output", "loss", "parameter"]
+    kind: Literal["input", "hidden", "output", "loss", "parameter", "array"]
     value: Formula | None = None  # a number as it is shown
     gradient: Formula | None = None
+    shape: str = ""  # of an array, in place of a value: 2×3
 
 
 @dataclass(frozen=True)
@@ -196,6 +197,19 @@ class Diagram:
 
     nodes: tuple[DiagramNode, ...]
     edges: tuple[DiagramEdge, ...]
+    title: str
+    description: str
+
+
+@dataclass(frozen=True)
+class HeatMap:
+    """A matrix as squares with its numbers in them, the darker the larger (`shades`, 0 to 1); some
+    of them are `framed`, by row and column from 0."""
+
+    name: Formula
+    cells: tuple[tuple[Formula, ...], ...]
+    shades: tuple[tuple[float, ...], ...]
+    framed: tuple[tuple[int, int], ...]
     title: str
     description: str
 
@@ -219,6 +233,7 @@ Block: TypeAlias = (
     | Callout
     | Curve
     | Diagram
+    | HeatMap
     | AnswerSpace
 )
 

@@ -17,6 +17,7 @@ from backprop_cli.worksheet.document import (
     Derivation,
     Diagram,
     Heading,
+    HeatMap,
     Inline,
     Line,
     Listing,
@@ -69,7 +70,7 @@ def worded(block: Block, lettering: Lettering) -> Block:
                 title=words(block.title),
                 description=words(block.description),
             )
-        case Diagram() | AnswerSpace() | Listing():
+        case Diagram() | HeatMap() | AnswerSpace() | Listing():
             return block
         case _:
             assert_never(block)

@@ -114,3 +114,25 @@ def test_what_a_mask_hides_gets_no_gradient(tmp_path):
     text = backprop("solve", str(path)).text
     # P = (1 0; ½ ½); row 2 of ∂L/∂S is ½·(3 − 3.5, 4 − 3.5).
     assert "⎡ 0     0   ⎤\n        ⎣−0.25  0.25⎦" in text
+
+
+def test_the_picture_has_a_box_for_each_array():
+    picture = backprop("draw", "problems/attention.yaml", "--format", "text", "--ascii").text
+    assert "3x2" in picture or "3×2" in picture
+    svg = backprop("draw", "problems/attention.yaml").text
+    assert svg.count("<rect") == 11  # X, Y, three weights, Q, K, V, S, P, Z
+    assert svg.count("3×2") == 6
+    assert ">softmax<" in svg
+
+
+def test_shares_and_windows_are_drawn_with_their_numbers(tmp_path):
+    out = tmp_path / "a.html"
+    backprop("solve", "problems/attention.yaml", "-o", str(out))
+    page = out.read_text(encoding="utf-8")
+    assert "The shares P" in page
+    assert ">0.3826</text>" in page
+    backprop("solve", "problems/conv-pool-dense.yaml", "-o", str(out))
+    page = out.read_text(encoding="utf-8")
+    # A 3×3 window of the image, and the largest of each of the four windows of the pooling.
+    assert page.count('stroke-width="3"') == 9 + 4
+    assert "Framed are the largest of each window: they make M." in page
