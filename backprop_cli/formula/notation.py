@@ -91,6 +91,11 @@ LONGEST_RAISED = 3
 """Digits of an exponent that small letters are written for in a line."""
 
 
+def shaped(operands: Sequence[Formula]) -> bool:
+    """Whether factors have shapes under them, which must not run together."""
+    return any(isinstance(each, Shown) and each.form == "shape" for each in operands)
+
+
 def hatted(base: str) -> str:
     """ŷ where the letter exists, else the letter with a combining hat after its first letter."""
     return unicodedata.normalize("NFC", base[:1] + "\u0302" + base[1:])

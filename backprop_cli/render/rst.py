@@ -32,6 +32,7 @@ from backprop_cli.worksheet.document import (
     Diagram,
     Document,
     Heading,
+    HeatMap,
     Line,
     Listing,
     Math,
@@ -85,6 +86,8 @@ def _block(block: Block | Answers, spelling: Spelling) -> Iterator[str]:
         case Diagram(description=description):
             yield from _literal(".. raw:: html", svg.diagram(block, spelling).splitlines())
             yield from ("", inline((Text(description, "emphasis"),), spelling))
+        case HeatMap(description=description):  # the same numbers stand in a matrix
+            yield inline((Text(description, "emphasis"),), spelling)
         case AnswerSpace():
             yield from _block(Answers((block,)), spelling)
         case Answers(spaces):

@@ -41,6 +41,7 @@ from backprop_cli.worksheet.document import (
     DiagramEdge,
     Document,
     Heading,
+    HeatMap,
     Inline,
     Line,
     Listing,
@@ -227,7 +228,7 @@ def block_on(block: Block | Answers, page: Page) -> RenderableType:
             return _table(block, page)
         case Diagram():
             return _diagram(block, page)
-        case Listing() | Derivation() | Curve() | AnswerSpace() | Answers():
+        case Listing() | Derivation() | Curve() | HeatMap() | AnswerSpace() | Answers():
             return Rows(tuple(rows_of(block, page)))
         case _:
             assert_never(block)
