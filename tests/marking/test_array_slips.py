@@ -97,7 +97,9 @@ STUDENTS: list[tuple[str, Callable[[str], Sheet], str, str]] = [
 
 
 @pytest.mark.parametrize("digits", [4, 6])
-@pytest.mark.parametrize(("name", "solver", "slip", "code"), STUDENTS, ids=lambda each: str(each))
+@pytest.mark.parametrize(
+    ("name", "solver", "slip", "code"), STUDENTS, ids=lambda each: getattr(each, "__name__", each)
+)
 def test_one_idea_costs_one_mark(
     name: str, solver: Callable[[str], Sheet], slip: str, code: str, digits: int
 ) -> None:
