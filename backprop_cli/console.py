@@ -167,7 +167,10 @@ class Progress:
     def __call__(self, more: int) -> None:
         self.done += more
         now = time.monotonic()
-        if now - self.said < PATIENCE or sys.stderr is None or not sys.stderr.isatty():
+        if now - self.said < PATIENCE:
+            return
+        # Once there is a bar, stderr is its own, which some versions of Rich call no terminal.
+        if self.bar is None and (sys.stderr is None or not sys.stderr.isatty()):
             return
         self.said = now
         if self.bar is None:
