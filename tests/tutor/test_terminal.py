@@ -179,9 +179,9 @@ class Screen:
     def press(self, key: str, wanted: str) -> None:
         """A key until it works: while the terminal changes its mode, one may be lost. Waits long
         before it is pressed again, which on a busy machine would stop the ending itself."""
-        for _ in range(6):
+        for _ in range(40):
             os.write(self.handle, key.encode())
-            if self.shows(wanted, 20.0):
+            if self.shows(wanted, 3.0):
                 return
 
     def type(self, line: str) -> None:
