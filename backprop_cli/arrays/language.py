@@ -17,17 +17,9 @@ from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import nearest, quote
 from backprop_cli.formula.characters import plain_characters
 from backprop_cli.formula.nodes import Call, Formula, Product, Quotient, Shown
-from backprop_cli.formula.parse import (
-    BRACKETS,
-    DEFAULT,
-    FormulaError,
-    Parser,
-    Reader,
-    Token,
-    refuse_long,
-    refuse_tall,
-)
+from backprop_cli.formula.parse import Parser, refuse_long, refuse_tall
 from backprop_cli.formula.quantity import arrays_of
+from backprop_cli.formula.words import BRACKETS, DEFAULT, FormulaError, Reader, Token
 
 WHOLE = Call(SLICE, ())
 

@@ -13,7 +13,8 @@ from functools import cached_property
 from backprop_cli.formula.build import children, names_in, rebuild, size
 from backprop_cli.formula.evaluate import as_float, evaluate
 from backprop_cli.formula.nodes import Formula, Name, Number
-from backprop_cli.formula.parse import FormulaError, parse
+from backprop_cli.formula.parse import parse
+from backprop_cli.formula.words import FormulaError
 from backprop_cli.marking.feedback import FOLLOWS, ONLY_HERE, TRIVIAL, look_again
 from backprop_cli.marking.judge import CORRECT, Judgement, NumberJudge
 from backprop_cli.marking.numbers import Written, read_number, written_the_same

@@ -14,7 +14,7 @@ from backprop_cli.diagnostics import escape
 from backprop_cli.formula.characters import plain_characters
 from backprop_cli.formula.functions import FUNCTIONS
 from backprop_cli.formula.nodes import Formula
-from backprop_cli.formula.parse import is_function
+from backprop_cli.formula.words import is_function
 from backprop_cli.marking.handwriting import cleaned, from_latex
 from backprop_cli.marking.names import AnswerNames
 from backprop_cli.marking.numbers import Written, read_number

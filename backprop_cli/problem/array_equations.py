@@ -25,8 +25,8 @@ from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import quote
 from backprop_cli.formula.build import children, rebuild
 from backprop_cli.formula.nodes import Call, Comparison, Conditional, Formula, Name, Number
-from backprop_cli.formula.parse import FormulaError
 from backprop_cli.formula.quantity import arrays_of
+from backprop_cli.formula.words import FormulaError
 from backprop_cli.problem.array_values import ArrayReader, ReadArray, read_shapes
 from backprop_cli.problem.fields import Fields
 from backprop_cli.problem.forms import Value

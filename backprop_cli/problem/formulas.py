@@ -23,7 +23,8 @@ def formula(
 
     `names` are those which an author chose: `e` among them is a quantity, not Euler's number.
     """
-    from backprop_cli.formula.parse import FormulaError, parse
+    from backprop_cli.formula.parse import parse
+    from backprop_cli.formula.words import FormulaError
 
     if not isinstance(node, Scalar):
         kind = "a list" if isinstance(node, Items) else "a mapping"
@@ -105,7 +106,8 @@ def _name_help(text: str, what: str) -> str:
 
 def plain_name(text: str) -> str:
     """The plain spelling of one name: yhat for `ŷ`, w1 for `w₁`. What is no name stays as it is."""
-    from backprop_cli.formula.parse import FormulaError, parse
+    from backprop_cli.formula.parse import parse
+    from backprop_cli.formula.words import FormulaError
 
     if IDENTIFIER.match(text) or len(text) > LONGEST_NAME:
         return text
@@ -133,7 +135,7 @@ def report_undefined(
     renamed: Mapping[str, str] | None = None,
 ) -> bool:
     """Report each name of a formula that nothing defines, at its place. True if there is one."""
-    from backprop_cli.formula.parse import advice_for
+    from backprop_cli.formula.words import advice_for
 
     found = False
     for name in names_in(read):

@@ -23,7 +23,8 @@ from backprop_cli.formula.nodes import (
     Quotient,
     Sum,
 )
-from backprop_cli.formula.parse import FormulaError, parse
+from backprop_cli.formula.parse import parse
+from backprop_cli.formula.words import FormulaError
 
 a, b, c, x = Name("a"), Name("b"), Name("c"), Name("x")
 two = Number("2")
