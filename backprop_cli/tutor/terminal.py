@@ -15,6 +15,7 @@ from backprop_cli.formula.nodes import Name
 from backprop_cli.tutor.arrays import count
 from backprop_cli.tutor.hints import LAST
 from backprop_cli.tutor.page import Page
+from backprop_cli.tutor.prompt import undisturbed
 from backprop_cli.tutor.question import Question
 from backprop_cli.tutor.session import Reply, Session
 from backprop_cli.worksheet import given
@@ -71,8 +72,8 @@ class Terminal:
     def run(self, ask: Ask) -> bool:
         """Ask to the end, or to where the student stops. Whether the session is passed."""
         session = self.session
-        self._put(self._opening())
         try:
+            self._put(self._opening())
             while (question := session.next) is not None:
                 if not self.begun:
                     self._put(self._question(question))
@@ -84,8 +85,9 @@ class Terminal:
                 self.save(session.state)
         except (EOFError, KeyboardInterrupt):
             self.write("\n")
-        self.save(session.state)
-        self._put(self._ending())
+        with undisturbed():
+            self.save(session.state)
+            self._put(self._ending())
         return session.passed
 
     def _done(self, line: str) -> bool:

@@ -13,6 +13,12 @@ from pathlib import Path
 import pytest
 from commands import PROBLEMS, ROOT, backprop
 
+from backprop_cli.problem.read import read_problem
+from backprop_cli.tutor.page import Page
+from backprop_cli.tutor.session import Session
+from backprop_cli.tutor.terminal import Terminal
+from backprop_cli.tutor.watch import watch_file
+
 NET = PROBLEMS / "two-hidden-layers.yaml"
 
 
@@ -113,10 +119,6 @@ def test_hostile_lines_reach_no_terminal() -> None:
 
 
 def test_watching_marks_at_every_save(tmp_path: Path) -> None:
-    from backprop_cli.problem.read import read_problem
-    from backprop_cli.tutor.page import Page
-    from backprop_cli.tutor.watch import watch_file
-
     homework, said = tmp_path / "homework.yaml", []
     saves = iter(["answers: {z1_1: 5.02}\n", "answers: {z1_1: 5.2}\n"])
 
@@ -148,9 +150,17 @@ pty = pytest.importorskip("pty", reason="pseudo-terminals are of Unix")
 class Screen:
     """`backprop practice` in a pseudo-terminal of its own."""
 
-    def __init__(self, *options: str | Path, columns: int = 80, **environment: str) -> None:
+    def __init__(
+        self,
+        *options: str | Path,
+        columns: int = 80,
+        interrupt: signal.Handlers = signal.SIG_DFL,
+        **environment: str,
+    ) -> None:
         self.pid, self.handle = pty.fork()
         if self.pid == 0:  # pragma: no cover - the other process
+            # Tests that a shell runs in the background would hand on that Ctrl-C is ignored.
+            signal.signal(signal.SIGINT, interrupt)
             os.chdir(ROOT)
             os.environ.update({"TERM": "xterm", "COLUMNS": str(columns), **environment})
             arguments = [sys.executable, "-m", "backprop_cli", "practice", *map(str, options)]
@@ -177,8 +187,7 @@ class Screen:
         return True
 
     def press(self, key: str, wanted: str) -> None:
-        """A key until it works: while the terminal changes its mode, one may be lost. Waits long
-        before it is pressed again, which on a busy machine would stop the ending itself."""
+        """A key until it works: while the terminal changes its mode, one may be lost."""
         for _ in range(40):
             os.write(self.handle, key.encode())
             if self.shows(wanted, 3.0):
@@ -192,10 +201,13 @@ class Screen:
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
 
+@pytest.mark.parametrize("interrupt", [signal.SIG_DFL, signal.SIG_IGN], ids=["heard", "ignored"])
 @pytest.mark.parametrize("columns", [40, 80])
-def test_a_terminal_has_prompt_history_and_keeps_the_state(columns: int, tmp_path: Path) -> None:
+def test_a_terminal_has_prompt_history_and_keeps_the_state(
+    columns: int, interrupt: signal.Handlers, tmp_path: Path
+) -> None:
     homework = tmp_path / "homework.yaml"
-    screen = Screen(NET, "--answers", homework, columns=columns)
+    screen = Screen(NET, "--answers", homework, columns=columns, interrupt=interrupt)
     screen.until("> ")
     screen.type("5.0\b2\n")  # edited on the line
     assert "correct" in screen.until("> ") or "wrong" in screen.text
@@ -206,6 +218,24 @@ def test_a_terminal_has_prompt_history_and_keeps_the_state(columns: int, tmp_pat
     assert screen.code() == 1
     kept = homework.read_text(encoding="utf-8")
     assert "z1_1:" in kept
+
+
+def test_a_second_ctrl_c_cuts_neither_the_file_nor_the_ending_short(tmp_path: Path) -> None:
+    homework = tmp_path / "homework.yaml"
+    session = Session(read_problem(NET))
+
+    def save(text: str) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        homework.write_text(text, encoding="utf-8")
+
+    said: list[str] = []
+
+    def stopped() -> str:
+        raise KeyboardInterrupt
+
+    Terminal(session, said.append, save).run(stopped)
+    assert homework.exists()
+    assert "of 45 points" in said[-1]
 
 
 def test_ctrl_d_and_no_colour(tmp_path: Path) -> None:
