@@ -213,13 +213,16 @@ class Evidence:
         return (node for node in self.key.structure.steps if node.step.section in sections)
 
     def _with_digits(self, node: Node, unit: float) -> list[int]:
-        """The other gradients that show a digit at these decimals."""
+        """The other gradients that show a digit at these decimals, or are written with digits."""
+        at = (other.slot for other in self._steps(GRADIENTS) if other is not node)
         return [
-            other.slot
-            for other in self._steps(GRADIENTS)
-            if other is not node
-            and abs(self.key.truth[other.slot]) >= 0.5 * unit
-            and (other.slot in self.key.asked or other.slot in self.judgements)
+            slot
+            for slot in at
+            if (slot in self.numbers and self.numbers[slot].digits)
+            or (
+                abs(self.key.truth[slot]) >= 0.5 * unit
+                and slot in {**self.key.asked, **self.judgements}
+            )
         ]
 
     def _followed(self, node: Node) -> list[int]:

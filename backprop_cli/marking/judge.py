@@ -306,10 +306,9 @@ class NumberJudge:
             return None  # with one digit anything would do
         shown = self._shown(given, reference)
         if wide or self._hides_slip(node, given, reference, v):
-            if any(self.work.tainted[parent] for parent in node.parents) or self._copies(
-                node, given
-            ):
-                return None  # and so would a number out of nowhere, or from another place
+            copied = {slot for slot in node.parents if self.work.v[slot] == given.value}
+            if any(self.work.tainted[slot] for slot in node.parents) or copied - {*node.factors}:
+                return None  # and so would a number out of nowhere, or, but for ·1.0, a copied one
             return shown._replace(verdict="imprecise", feedback=TOO_COARSE)
         return shown
 

@@ -62,7 +62,7 @@ class Work:
         self.right = bytearray(b"\1" * count)
         self.written = bytearray(count)
         self._levels: dict[int, list[tuple[int, int]]] = {}
-        self._widened: dict[tuple[int, Habit], float] = {}
+        self._widened: dict[Habit, tuple[list[float], set[int]]] = {}
         self._ranked: list[tuple[float, int]] | None = None
         self.begun = False  # whether anything before the gradients was written
         # What rests on a number that makes the rest of the work trivial.
@@ -71,7 +71,7 @@ class Work:
     def copy(self) -> Work:
         other = Work.__new__(Work)
         other.key, other.nodes, other.begun = self.key, self.nodes, self.begun
-        other._levels, other._widened, other._ranked = {}, {}, None
+        other._levels, other._widened, other._ranked = self._levels, {}, None
         other.v, other.unit = list(self.v), list(self.unit)
         other.known, other.right = bytearray(self.known), bytearray(self.right)
         other.written, other.tainted = bytearray(self.written), bytearray(self.tainted)
@@ -83,6 +83,7 @@ class Work:
         self.known[slot] = 1
         self.written[slot] = 1
         self._changed()
+        self._levels.clear()
         node = self.nodes[slot]
         if node is not None and node.step.section in ("forward", "loss", "backward"):
             self.begun = True
@@ -98,15 +99,15 @@ class Work:
         self.known[slot] = 0
         self.written[slot] = 0
         self._changed()
+        self._levels.clear()
         self.settle((slot,))
 
     def exact(self, slot: int) -> None:
         """Nothing was rounded off this number."""
         self.unit[slot] = 0.0
-        self._changed()
+        self._widened.clear()
 
     def _changed(self) -> None:
-        self._levels.clear()
         self._widened.clear()
         self._ranked = None
 
@@ -224,31 +225,17 @@ class Work:
 
     def widened(self, node: Node, habit: Habit) -> float:
         """Σ|∂f/∂pᵢ|·uᵢ where steps that are not asked for were rounded on the way."""
-        place = (node.slot, habit)
-        found = self._widened.get(place)
-        if found is None or node is not self.nodes[node.slot]:
-            found = self._widened[place] = self._spread(node, habit)
-        return found
-
-    def _spread(self, node: Node, habit: Habit) -> float:
-        units = list(self.unit)
-        hidden = self.hidden(node)
-        asked = self.key.asked
-        for slot in sorted({*hidden, *(p for s in (node.slot, *hidden) for p in self._parents(s))}):
-            if slot < self.key.structure.leaves:
+        units, done = self._widened.setdefault(habit, (list(self.unit), set()))
+        for slot in sorted(self.hidden(node)):
+            at = self.nodes[slot]
+            if slot in done or at is None:
                 continue
+            done.add(slot)
             # What is asked for and not written was not written down and rounded either.
-            unit = 0.0 if slot in asked and not self.written[slot] else habit.rounds(self.v[slot])
-            if slot in hidden:
-                at = self.nodes[slot]
-                assert at is not None
-                unit += self.evaluate(at.function, at.parents, units)[1]
-                units[slot] = max(units[slot], unit)
+            unit = 0.0 if slot in self.key.asked else habit.rounds(self.v[slot])
+            unit += self.evaluate(at.function, at.parents, units)[1]
+            units[slot] = max(units[slot], unit)
         return self.evaluate(node.function, node.parents, units)[1]
-
-    def _parents(self, slot: int) -> tuple[int, ...]:
-        node = self.nodes[slot]
-        return () if node is None else node.parents
 
     def hidden(self, node: Node, most: int = MOST_HIDDEN) -> list[int]:
         """The steps that were not written between this one and written ones, nearest first."""

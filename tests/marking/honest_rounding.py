@@ -1,4 +1,4 @@
-"""Counts what marking says of honest students: `python tests/marking/honest_rounding.py [5000]`.
+"""Counts what marking says of honest students: `python tests/marking/honest_rounding.py [5000 [seed]]`.
 
 Each random sheet is solved at full precision, and rounded or cut off to 2 to 6 significant digits
 at every step along the way, with the rounded numbers carried on. No answer may be wrong.
@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
 sys.path.insert(0, str(Path(__file__).parent))
 import simulated
+from simulated import Hand
 
 from backprop_cli.marking.answers import Answer, Submission
 from backprop_cli.marking.check import Checker
+from backprop_cli.marking.model import SubmissionReport
 
-HANDS = [simulated.Hand()] + [
-    simulated.Hand(digits, cut) for digits in range(2, 7) for cut in (False, True)
-]
+HANDS = [Hand()] + [Hand(digits, cut) for digits in range(2, 7) for cut in (False, True)]
 
 
 def submission(answers: dict[str, str]) -> Submission:
@@ -27,17 +28,21 @@ def submission(answers: dict[str, str]) -> Submission:
     return Submission("student.yaml", "student", (rows,))
 
 
+def sheet(random: Random, sections: tuple[str, ...]) -> Iterator[tuple[Hand, SubmissionReport]]:
+    """What marking says of one random sheet, worked out in each of the ways of rounding."""
+    problem = simulated.random_problem(random)
+    update = simulated.first_update(problem)
+    checker = Checker(problem)
+    for hand in HANDS:
+        answers = simulated.work_out(update, hand).answers(update.graph, sections)
+        yield hand, checker.mark(submission(answers))
+
+
 def main(count: int, seed: int = 0, sections: tuple[str, ...] = simulated.ASKED) -> int:
-    totals: dict[simulated.Hand, Counter[str]] = {hand: Counter() for hand in HANDS}
+    totals: dict[Hand, Counter[str]] = {hand: Counter() for hand in HANDS}
     shown = 0
     for number in range(count):
-        random = Random(f"{seed}-{number}")
-        problem = simulated.random_problem(random)
-        update = simulated.first_update(problem)
-        checker = Checker(problem)
-        for hand in HANDS:
-            answers = simulated.work_out(update, hand).answers(update.graph, sections)
-            report = checker.mark(submission(answers))
+        for hand, report in sheet(Random(f"{seed}-{number}"), sections):
             for answer in report.answers:
                 totals[hand][answer.verdict] += 1
                 if answer.verdict not in ("correct", "imprecise", "follow_through") and shown < 12:
@@ -60,4 +65,4 @@ def main(count: int, seed: int = 0, sections: tuple[str, ...] = simulated.ASKED)
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 5000))
+    sys.exit(main(*map(int, sys.argv[1:3] or [5000])))

@@ -93,8 +93,10 @@ class Hand:
     def text(self, value: float) -> str:
         if self.digits is None or value == 0 or not math.isfinite(value):
             return repr(float(value))
-        # On paper 0.1 + 0.031 is 0.131: what a float adds at its end is not there to be cut off.
-        exact = Decimal(f"{value:.13g}")
+        # On paper 0.1 + 0.031 is 0.131: what a float adds at its end is not there to be cut off,
+        # nor what it leaves at the end of a difference.
+        near = round(value, 12)
+        exact = Decimal(f"{near if abs(near - value) < NOISE else value:.13g}")
         unit = Decimal(1).scaleb(exact.adjusted() - self.digits + 1)
         way = ROUND_DOWN if self.cut else ROUND_HALF_UP
         return format(exact.quantize(unit, way), "f" if -8 < exact.adjusted() < 8 else "e")

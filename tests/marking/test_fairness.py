@@ -19,6 +19,13 @@ def test_honest_rounding_is_never_wrong(capsys: pytest.CaptureFixture[str]) -> N
     assert honest_rounding.main(25, seed=1) == 0, capsys.readouterr().out
 
 
+@pytest.mark.parametrize("number", [146, 154, 225, 522, 3779])
+def test_what_is_multiplied_by_a_number_that_rounds_to_one_is_no_copy(number: int) -> None:
+    """dL/dz · a = 1.02 · 0.72 is written 1.0 and 0.72; in the last, what cancels at two digits is 0."""
+    for _, report in honest_rounding.sheet(Random(f"0-{number}"), simulated.ASKED):
+        assert {a.verdict for a in report.answers} <= {"correct", "imprecise", "follow_through"}
+
+
 def test_honest_rounding_of_steps_that_are_not_asked_for() -> None:
     sections = ("forward", "loss", "backward", "gradient", "update")
     assert honest_rounding.main(15, seed=2, sections=sections) == 0
