@@ -177,6 +177,19 @@ class NumberJudge:
         if self.read is not None:
             yield self.read.work
 
+    def _different(self, node: Node) -> Sequence[Work]:
+        """Own work, and what must have been used where that is something else for this step."""
+        work, guess = self.work, self.guess
+        if guess is None:
+            return (work,)
+        for each in (work, guess):
+            each.settle(node.needs)
+        same = all(
+            work.v[slot] == guess.v[slot] and work.unit[slot] == guess.unit[slot]
+            for slot in node.needs
+        )
+        return (work,) if same else (work, guess)
+
     def _remember(self, node: Node, given: Written, judgement: Judgement) -> None:
         slot = node.slot
         # Nothing was rounded off a number that a slip gives whole, nor off a 0 that is none.
@@ -236,7 +249,8 @@ class NumberJudge:
         if in_itself is not None and in_itself.doubt != "zero":
             return in_itself
         own = None
-        for work in filter(None, (self.work, self.guess)):
+        works = self._different(node)
+        for work in works:
             judgement, value = self._from_work(node, given, work)
             own = value if own is None else own
             if judgement is not None and not (in_itself and judgement.doubt == "zero"):
@@ -246,9 +260,7 @@ class NumberJudge:
             return read
         if in_itself is not None:
             return in_itself
-        for work in filter(None, (self.work, self.guess)):
-            if self.habit.digits >= FULL_PRECISION:
-                continue
+        for work in works if self.habit.digits < FULL_PRECISION else ():
             judgement = self._rounded_on_the_way(node, given, work)
             if judgement is not None:
                 return judgement._replace(own=own)
@@ -472,7 +484,7 @@ class NumberJudge:
 
     def _wrong(self, node: Node, given: Written, own: float | None) -> Judgement:
         found, tried = self.finder.explain(
-            self.key, node, given, self._works(), self._confirm(), self.habit, self.budget
+            self.key, node, given, self._works(node), self._confirm(), self.habit, self.budget
         )
         if self._repeats(node, given):
             found = []
@@ -501,7 +513,7 @@ class NumberJudge:
     def _in_doubt(self, node: Node, given: Written, judgement: Judgement) -> Judgement:
         """A bare 0 may also be what a slip gives."""
         found, tried = self.finder.explain(
-            self.key, node, given, self._works(), self._confirm(), self.habit, self.budget
+            self.key, node, given, self._works(node), self._confirm(), self.habit, self.budget
         )
         ideas = _candidates(found)
         for each in found:
@@ -582,8 +594,8 @@ class NumberJudge:
         feedback = look_again(node.step, mistake)
         return Judgement("wrong", feedback, mistake, explanation, own, chance=explanation.chance)
 
-    def _works(self) -> list[Work]:
-        works = list(self._own_works())
+    def _works(self, node: Node) -> list[Work]:
+        works = [*self._different(node), *([] if self.read is None else [self.read.work])]
         if self.true_work is None:
             self.true_work = Work(self.key)
             self.true_work.known = bytearray(b"\1" * len(self.key.truth))
@@ -599,7 +611,7 @@ class NumberJudge:
         """Whether rounding each step on the way as this number is rounded can have led to it."""
         if self.key.short[node.slot] or given.digits >= FULL_PRECISION:
             return False
-        work = self._works()[-1]
+        work = self._works(node)[-1]
         habits = (Habit(max(2, given.digits)), Habit(2, given.unit))
         spread = max(work.widened(node, habit) for habit in habits)
         return abs(given.value - self.key.truth[node.slot]) <= MOST_ROUNDED * spread

@@ -286,7 +286,7 @@ class Survey:
         else:
             candidates += [*self.pages[0].rewritings.arrays, *self._misread()]
         for place, reading in enumerate(candidates):
-            if reading in self.taken:
+            if reading in self.taken or not self._changes(reading):
                 continue
             predicted, _ = self._worked_out((*self.taken, reading))
             hits, changed = self._explained(predicted)
@@ -297,6 +297,12 @@ class Survey:
                 continue
             rated.append((-hits, place, reading))
         return [reading for _, _, reading in sorted(rated, key=lambda each: each[:2])]
+
+    def _changes(self, reading: Reading) -> bool:
+        """Whether a reading says anything else of these sheets."""
+        return bool(reading.given or reading.stale) or any(
+            page.rewritings.of(reading.kind).nodes for page in self.pages
+        )
 
     def _worked_out(
         self, readings: Sequence[Reading]
