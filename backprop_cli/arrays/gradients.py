@@ -45,9 +45,9 @@ TWO = Number("2")
 Reason: TypeAlias = tuple[str | Formula, ...]
 """A sentence with formulas in it."""
 
-Slope: TypeAlias = Callable[[Call, int, Formula | None], Formula | None]
+Slope: TypeAlias = Callable[[Call, int, Formula | None], tuple[Formula, Reason] | None]
 """The slope of a function of single numbers by one of its arguments, as a formula of the arguments
-(and of the result, where that has a name)."""
+(and of the result, where that has a name), and why it is so."""
 
 
 @dataclass(frozen=True)
@@ -155,10 +155,10 @@ class Back:
                     match self.slope(formula, at, result) if self.asks(part) else None:
                         case None:
                             pass
-                        case Quotient(above, below):
-                            yield part, self.over(self.times(up, above), below), ()
-                        case slope:
-                            yield part, self.times(up, slope), ()
+                        case Quotient(above, below), why:
+                            yield part, self.over(self.times(up, above), below), why
+                        case slope, why:
+                            yield part, self.times(up, slope), why
             case Shown() | Comparison() | Matrix() | Name() | Number():
                 return
             case _:

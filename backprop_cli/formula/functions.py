@@ -437,15 +437,6 @@ SUMS: Mapping[str, str] = {"sum_i": "ᵢ", "sum_j": "ⱼ"}
 """A sum over an index that a rule of general form is written with: Σⱼ exp(zⱼ)."""
 
 
-LINES: Mapping[str, tuple[str, str, str]] = {
-    "rowsum": _word("rowsum"),
-    "rowmean": _word("rowmean"),
-    "sum_rows": ("Σ rows", r"\Sigma_{\mathrm{rows}}", 'Sigma_"rows"'),
-    "mean_rows": ("mean of rows", r"\mathrm{mean}_{\mathrm{rows}}", '"mean"_"rows"'),
-}
-"""Sums and means within each row, and of the rows, of a matrix on a sheet."""
-
-
 def _undefined(*values: float) -> float:
     return NAN
 
@@ -459,8 +450,12 @@ def spelled(name: str) -> Function:
     if name in SUMS:
         sign = f"Σ{SUMS[name]}"
         return Function(name, 1, 1, _undefined, None, sign, rf"\sum_{name[-1]}", f"sum_{name[-1]}")
-    if name in LINES:
-        return Function(name, 1, 1, _undefined, None, *LINES[name])
+    if name.endswith("_rows"):  # down the rows of a matrix: `rowsum` goes along each
+        word = name.removesuffix("_rows")
+        sign, latex, typst = _word(word) if word != "sum" else ("Σ", r"\Sigma", "Sigma")
+        text = "Σ rows" if word == "sum" else f"{word} of rows"
+        below = rf"{latex}_{{\mathrm{{rows}}}}", f'{typst}_"rows"'
+        return Function(name, 1, 1, _undefined, None, text, *below)
     letter = name.rstrip("'")
     row = Function(letter, 1, None, _undefined, None, *_word(letter))
     if len(letter) == 1:

@@ -31,7 +31,7 @@ from backprop_cli.formula.layout import (
     pieces,
 )
 from backprop_cli.formula.nodes import Formula
-from backprop_cli.formula.notation import Stacked, letters
+from backprop_cli.formula.notation import COMMA, Stacked, letters
 from backprop_cli.formula.spelling import GREEK, Spelling
 
 SIGNS: dict[str, str] = {
@@ -100,18 +100,33 @@ def _opened(node: Node) -> list[list[str]]:
                     if isinstance(part, Operator) and part.sign in _CUT and part.cost < NEVER:
                         found.append([])
                     walk(part)
+                    if part == COMMA:
+                        found.append([])
             case Fence("group" | "call" | "indicator", inside):
                 if node.kind == "call":
                     found[-1].append(APPLY)
-                tall = is_tall(inside)
-                found[-1].append(bracket(node, 0, tall))
+                begin, at = found[-1], len(found[-1])
                 walk(inside)
-                found[-1].append(bracket(node, 1, tall))
+                tall = is_tall(inside)
+                left, right = bracket(node, 0, tall), bracket(node, 1, tall)
+                if begin is found[-1]:
+                    begin[at:] = [_between(left, "".join(begin[at:]), right, tall)]
+                else:  # each half as tall as what it stands beside
+                    begin[at:] = [_between(left, "".join(begin[at:]), "", tall)]
+                    found[-1][:] = [_between("", "".join(found[-1]), right, tall)]
             case _:
                 found[-1].append(spell(node))
 
     walk(node)
     return [piece for piece in found if piece]
+
+
+def _between(left: str, inside: str, right: str, tall: bool) -> str:
+    """What stands between brackets, or behind or before one of them. Round what is tall the style
+    of a page draws them, where the browser has no font to stretch them by."""
+    sides = "tall" if left and right else "tall left" if left else "tall right"
+    kind = f' class="{sides}"' if tall else ""
+    return f"<mrow{kind}>{left}{inside}{right}</mrow>"
 
 
 @lru_cache(maxsize=16384)
@@ -232,7 +247,7 @@ def _fence(fence: Fence) -> str:
             tall = is_tall(fence.inside)
             apply = APPLY if fence.kind == "call" else ""
             begin, end = bracket(fence, 0, tall), bracket(fence, 1, tall)
-            return f"{apply}<mrow>{begin}{inside_of(fence.inside)}{end}</mrow>"
+            return apply + _between(begin, inside_of(fence.inside), end, tall)
 
 
 def bracket(fence: Fence, side: int, tall: bool) -> str:
@@ -249,7 +264,7 @@ def _grid(kind: str, rows: tuple[tuple[Node, ...], ...]) -> str:
             f"<mtr>{''.join(f'<mtd>{spell(entry)}</mtd>' for entry in entries)}</mtr>"
             for entries in rows
         )
-        return f"<mrow><mo>[</mo><mtable>{body}</mtable><mo>]</mo></mrow>"
+        return f'<mrow class="matrix"><mo>[</mo><mtable>{body}</mtable><mo>]</mo></mrow>'
     lines = [
         _case(spell(then), f"<mtext>if&#xA0;</mtext>{inside_of(condition)}")
         for then, condition in rows[:-1]

@@ -189,10 +189,12 @@ def _layer(glyph: Symbol) -> list[Node]:
 
 
 def _indices(text: str) -> Node:
-    """`1,13` as its parts."""
+    """`1,13` as its parts, `t-1` as a difference."""
     parts: list[Node] = []
     for part in filter(None, text.split(",")):
-        parts += [*([Word(",", "sign")] if parts else []), Word(part, "index")]
+        first, minus, second = part.partition("-")
+        parts += [*([Word(",", "sign")] if parts else []), Word(first, "index")]
+        parts += [Word("-", "sign"), Word(second, "index")] if minus else []
     return row(parts)
 
 
@@ -405,8 +407,13 @@ class Layout:
 
     def arguments(self, call: Call) -> Node:
         if call.function in FUNCTIONS:
-            return listed([self.fit(argument, Level.CONDITIONAL) for argument in call.arguments])
-        return listed(list(map(self.node, call.arguments)))  # some have names: `padding = 1`
+            return listed([self._argument(argument) for argument in call.arguments])
+        return listed(list(map(self.node, call.arguments)))
+
+    def _argument(self, argument: Formula) -> Node:
+        if isinstance(argument, Comparison):  # by its name: `axis = 2`
+            return self.node(argument)
+        return self.fit(argument, Level.CONDITIONAL)
 
     def call(self, call: Call) -> Node:
         function = spelled(call.function)

@@ -134,6 +134,7 @@ _LAYERED_LETTERS = {
 }  # fmt: skip
 _OF_A_LAYER = {*_LAYERED_LETTERS} - {"g", "gamma", "beta", "delta"}
 """What a layer may have one of, or an array; g₁ is a gradient that is given, β₁ an option."""
+_ANY_TIME = re.compile(r"(.+)_\{([A-Za-z](?:-1)?)\}\Z")
 _WORD = re.compile(r"([A-Za-z]+)(\d*)(?:_(\w+))?\Z")
 _STEM = re.compile(r"([A-Za-z]+)(\d+(?:_\d+)*)\Z")
 
@@ -155,6 +156,10 @@ def spell(name: str, lettering: Lettering = PLAIN) -> Glyph:
         return replace(again(marked[0]), sample="s" if marked[1] == "s" else int(marked[1]))
     if is_updated(name):
         return replace(again(before_update(name)), new=True)
+    if any_time := _ANY_TIME.match(name):
+        first = again(f"{any_time[1]}_1")
+        assert isinstance(first, Symbol)
+        return replace(first, subscript=first.subscript.removesuffix("1") + any_time[2])
     if name.endswith("~"):
         return replace(_plain(name[:-1]), tilde=True)
     if parts:

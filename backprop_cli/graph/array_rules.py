@@ -137,6 +137,9 @@ class ArrayRules:
     def _of(self, loss: str) -> Iterator[ArrayGradient]:
         views = [view for view in self.graph.arrays if not view.rows]
         wanted = {view.name for view in views if self._truth(loss, view) is not None}
+        for view in views:  # and what is 0 only here, as behind a state that begins with zeros
+            if view.equation is not None and not wanted.isdisjoint(names_in(view.equation)):
+                wanted.add(view.name)
         back = self.back = Back(self.evaluator, slope, wanted)
         shares: dict[str, list[Share]] = {}
         first: dict[str, str] = {}
@@ -302,34 +305,30 @@ def parts_of(formula: Formula) -> Iterator[Formula]:
         yield from parts_of(part)
 
 
-def slope(call: Call, at: int, result: Formula | None) -> Formula | None:
+def slope(call: Call, at: int, result: Formula | None) -> tuple[Formula, Reason] | None:
     """The slope of a function as it is taught, by its result where that has a name."""
     row = FUNCTIONS.get(call.function)
     rule = None if row is None else ACTIVATIONS.get(row.name)
     if row is None:
         return None
-    found: Formula | None
     if rule is not None and at == 0:
         options = dict(zip(rule.options, call.arguments[1:], strict=False))
         numbers = {name: each for name, each in options.items() if isinstance(each, Number)}
         argument = call.arguments[0]
-        if isinstance(result, Name):
-            found = rule.slope_of(argument, result.name, numbers)
-        else:
-            found = rule.slope_call(argument, numbers)
-    else:
-        found = function_slope(row.name, len(call.arguments), at)
-        if found is None:
-            return None
-        found = substitute(
-            found, dict(zip(variables(len(call.arguments)), call.arguments, strict=True))
-        )
-        found = _by_name(found, call, result)
-    match found:
+        if isinstance(result, Name) and not isinstance(rule.slope, Conditional):
+            return rule.slope_of(argument, result.name, numbers), (rule.reason,)
+        return rule.slope_call(argument, numbers), (rule.reason,)
+    found = function_slope(row.name, len(call.arguments), at)
+    if found is None:
+        return None
+    found = substitute(
+        found, dict(zip(variables(len(call.arguments)), call.arguments, strict=True))
+    )
+    match found := _by_name(found, call, result):
         case Conditional(condition, then, otherwise) if (then, otherwise) == (ONE, ZERO):
-            return condition
+            return condition, ()
         case _:
-            return found
+            return found, ()
 
 
 def _by_name(formula: Formula, call: Call, result: Formula | None) -> Formula:

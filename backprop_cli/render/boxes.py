@@ -7,7 +7,6 @@ from typing import TypeAlias
 
 from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.layout import (
-    Called,
     Digits,
     Fence,
     Grid,
@@ -18,7 +17,7 @@ from backprop_cli.formula.layout import (
     Under,
     parts_of,
 )
-from backprop_cli.formula.notation import INFIX
+from backprop_cli.formula.notation import COMMA, INFIX
 from backprop_cli.render.breaking import UNICODE, Atom, Notation, Span, cells, formula_atoms
 
 Spans: TypeAlias = tuple[Span, ...]
@@ -79,9 +78,8 @@ class Boxes:
 
     def rows(self, node: Node, room: int) -> list[Box] | None:
         """The formula as boxes one below the other, none wider than `room`; None if one must be."""
-        whole = self.box(node)
         rows: list[Box] = []
-        for piece in [whole] if whole.width <= room else self._pieces(node):
+        for piece in self._pieces(node, room):
             joined = beside((rows[-1], line_box(" "), piece)) if rows else piece
             if rows and joined.width <= room:
                 rows[-1] = joined
@@ -89,23 +87,42 @@ class Boxes:
                 rows.append(piece)
         return rows if all(row.width <= room for row in rows) else None
 
-    def _pieces(self, node: Node) -> list[Box]:
-        """The outermost terms or factors, each behind its sign."""
-        if not isinstance(node, Row):
-            return [self.box(node)]
-        match node.parts:
-            case (Called() as word, Fence("call", inside)):
-                first, *middle = self._pieces(inside)
-                if middle:
-                    last = middle.pop()
-                    begin = beside((self.box(word), self._half(first, 0)))
-                    return [begin, *middle, self._half(last, 1)]
-        pieces: list[list[Node]] = [[]]
-        for part in node.parts:
-            if isinstance(part, Operator) and part.sign in ("+", "−", *INFIX):
-                pieces.append([])
-            pieces[-1].append(part)
-        return [self._piece(piece) for piece in pieces]
+    def _pieces(self, node: Node, room: int) -> list[Box]:
+        """The whole if it fits, else its outermost terms or factors, each behind its sign; what is
+        still too wide goes on inside its brackets."""
+        whole = self.box(node)
+        match node:
+            case _ if whole.width <= room:
+                return [whole]
+            case Fence("group" | "call", inside):
+                first, *middle = self._pieces(inside, room - 2)
+                if not middle:
+                    return [whole]
+                last = middle.pop()
+                return [self._half(first, 0), *middle, self._half(last, 1)]
+            case Script(base, _, above) if above is not None:
+                *before, last = self._pieces(base, room - 2)
+                return [*before, self._raised(last, above)]
+            case Row(parts):
+                found: list[Box] = []
+                for piece in _cut(parts):
+                    found += self._opened(piece, room)
+                return found
+            case _:
+                return [whole]
+
+    def _opened(self, parts: Sequence[Node], room: int) -> list[Box]:
+        """A term or factor behind its sign, its widest part in pieces if it is too wide."""
+        whole = self._piece(parts)
+        if whole.width <= room:
+            return [whole]
+        widest = max(range(len(parts)), key=lambda at: self.box(parts[at]).width)
+        inner = self._pieces(parts[widest], room - whole.width + self.box(parts[widest]).width)
+        if len(inner) > 1:
+            if widest:
+                inner[0] = beside((self._piece(parts[:widest]), inner[0]))
+            inner[-1] = beside((inner[-1], *map(self.box, parts[widest + 1 :])))
+        return inner if len(inner) > 1 else [whole]
 
     def _piece(self, parts: Sequence[Node]) -> Box:
         first, *rest = parts
@@ -113,6 +130,8 @@ class Boxes:
             sign = self._sign(first).strip()
             begin = line_box(f"{sign} " if sign else "", "operator")
             return beside([begin, *map(self.box, rest)])
+        if parts[-1] == COMMA and len(parts) > 1:
+            return beside([*map(self.box, parts[:-1]), line_box(",", "operator")])
         return beside([self.box(part) for part in parts])
 
     def _sign(self, operator: Operator) -> str:
@@ -132,12 +151,7 @@ class Boxes:
             case Under(base, sides):
                 return _above(self.box(base), ("x" if self.ascii else "×").join(sides))
             case Script(base, _, above) if above is not None:
-                inner = self.box(base)
-                mark = self.notation.mark(above) or f"^{self.notation.spell(above)}"
-                # The mark stands at the upper end of the bracket.
-                blank = " " * cells(mark)
-                raised = [((mark, ""),), *[((blank, ""),)] * inner.middle]
-                return beside((inner, Box(tuple(raised), inner.middle)))
+                return self._raised(self.box(base), above)
             case Fence("group" | "call", inside):
                 return self.bracketed(self.box(inside))
             case Fence(kind, inside):
@@ -145,6 +159,13 @@ class Boxes:
                 return beside((left, self.box(inside), right))
             case _:
                 return beside([self.box(part) for part in parts_of(node)])
+
+    def _raised(self, inner: Box, above: Node) -> Box:
+        """With an exponent, which stands at the upper end of a bracket."""
+        mark = self.notation.mark(above) or f"^{self.notation.spell(above)}"
+        blank = " " * cells(mark)
+        raised = [((mark, ""),), *[((blank, ""),)] * inner.middle]
+        return beside((inner, Box(tuple(raised), inner.middle)))
 
     def bracketed(self, inner: Box) -> Box:
         """Round brackets as tall as the box; the shapes below it stay below them."""
@@ -205,6 +226,23 @@ class Boxes:
 
 
 ASCII_SIGNS = {"hadamard": " (.) ", "matmul": " ", "·": " * "}
+
+
+_CUT = ("+", "−", "/", "·", *INFIX)
+
+
+def _cut(parts: Sequence[Node]) -> Iterator[Sequence[Node]]:
+    """The parts of a row, each piece with the sign before it; a comma stands behind one."""
+    piece: list[Node] = []
+    for part in parts:
+        if isinstance(part, Operator) and part.sign in _CUT and piece:
+            yield piece
+            piece = []
+        piece.append(part)
+        if part == COMMA:
+            yield piece
+            piece = []
+    yield piece
 
 
 def _ends(tall: int, brackets: Brackets) -> list[tuple[str, str]]:

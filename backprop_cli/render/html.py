@@ -69,6 +69,11 @@ max-width:52rem;margin:0 auto;padding:1.5rem 1rem 4rem;overflow-wrap:break-word}
 .bp-steps{display:grid;grid-template-columns:max-content max-content minmax(0,max-content) minmax(max-content,1fr);
 column-gap:.5em;row-gap:.45em;margin:1em 0;padding:.25em 0;align-items:baseline;overflow-x:auto;overflow-y:hidden}
 .bp-steps math,.bp-answer math,.bp-display math,.bp td math,.bp tbody th math{math-style:normal}
+@supports (-webkit-app-region:none){.bp .matrix>mo,.bp .tall>mo:is(:first-child,:last-child):is([stretchy=true]){display:none}
+.bp .matrix>mtable{border:solid;border-width:0 .07em;padding:.1em .15em;margin:0 .15em;print-color-adjust:exact;--bar:linear-gradient(currentColor,currentColor);
+background:var(--bar) 0 0,var(--bar) 100% 0,var(--bar) 0 100%,var(--bar) 100% 100%;background-size:.3em .07em;background-repeat:no-repeat}
+.bp .tall{border:solid;border-width:0 .08em;border-radius:.5em/50%;padding:0 .25em}
+.bp .tall.left{border-right-width:0;border-radius:.5em 0 0 .5em/50%;padding-right:0}.bp .tall.right{border-left-width:0;border-radius:0 .5em .5em 0/50%;padding-left:0}}
 .bp-right-side{padding-left:1.6em;text-indent:-1.6em}.bp-right-side>*{text-indent:0}
 .bp-label{color:var(--soft);font-size:.9em;padding-left:1em;border-left:2px solid var(--rule)}
 .bp-callout{margin:1em 0;padding:.5em .9em;border-left:4px solid var(--note);background:var(--tint)}

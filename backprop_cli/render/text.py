@@ -11,7 +11,7 @@ from backprop_cli.formula.characters import visible
 from backprop_cli.formula.layout import NEVER, Node, Word
 from backprop_cli.formula.nodes import Formula
 from backprop_cli.formula.notation import InLine, Layout, Typed
-from backprop_cli.render.boxes import Boxes, beside, is_tall, line_box
+from backprop_cli.render.boxes import Box, Boxes, beside, is_tall, line_box
 from backprop_cli.render.breaking import (
     BEFORE_FACTOR,
     BEFORE_RELATION,
@@ -67,6 +67,7 @@ from backprop_cli.worksheet.document import (
 SHORT_RELATION = 24  # `x₁ = 0.5` stays together wherever the line can end before it
 READABLE = 100  # running text is not set wider than this
 NARROWEST = 20
+LONG_LEFT = 6  # a left side longer than this rather has a line of its own than to break the right
 
 
 @dataclass(frozen=True)
@@ -354,7 +355,8 @@ def _tall_derivation(
     room = max(8, page.width - indent - sign_width - 2)
     wide = max(8, page.width - sign_width - 4)
     own_line = indent > page.width * 2 // 5 or any(
-        boxes.rows(node, room) is None and boxes.rows(node, wide) is not None for node in rights
+        _in_one(boxes.rows(node, wide), indent) and not _in_one(boxes.rows(node, room), indent)
+        for node in rights
     )
     if own_line:
         indent = 2
@@ -387,6 +389,11 @@ def _tall_derivation(
         if line.label:
             label = inline(line.label, page, "label")
             yield from _label_below(label, indent + sign_width + 2, page)
+
+
+def _in_one(rows: Sequence[Box] | None, indent: int) -> bool:
+    """Whether a right side is set as boxes; behind a long left one, as one box."""
+    return rows is not None and (len(rows) == 1 or indent <= LONG_LEFT)
 
 
 def _label_margin(set_lines: Sequence[tuple[list[list[Atom]], list[Atom]]], room: int) -> int:

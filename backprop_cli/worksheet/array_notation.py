@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from backprop_cli.arrays.array import (
     AS,
@@ -15,7 +15,7 @@ from backprop_cli.arrays.array import (
 )
 from backprop_cli.arrays.evaluate import EVENLY, FULL, PLACED, SPREAD, UNPOOLED, WINDOWED
 from backprop_cli.dataclass import dataclass
-from backprop_cli.formula.build import ONE, number, product, rebuild, total
+from backprop_cli.formula.build import ONE, ZERO, children, number, product, total
 from backprop_cli.formula.nodes import (
     Call,
     Comparison,
@@ -32,6 +32,7 @@ from backprop_cli.formula.nodes import (
     Sum,
 )
 from backprop_cli.graph.array_rules import ArrayRules, parts_of
+from backprop_cli.rules.activations import ACTIVATIONS
 from backprop_cli.worksheet.arrays import MOST_COLUMNS, MOST_ROWS, matmul, shape, transpose
 
 CORNER = 3
@@ -40,11 +41,11 @@ NOTHING_LEFT = 1e-14
 MOST_ACROSS = 14
 """A line of numbers has no more columns than these, in all its matrices together."""
 
+REDUCTIONS = frozenset({"sum", "mean", "max", "min", "norm", "logsumexp"})
+"""What makes a number of each row, or one row of all."""
+
 Letter = Callable[[View, bool], Formula]
 """How an array stands in a line; True for a vector that is added to rows."""
-
-_LINES = {"sum": "rowsum", "mean": "rowmean"}
-_ROWS = {"sum": "sum_rows", "mean": "mean_rows"}
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,10 @@ class Notation:
             return shape(view.letter, *sides(view.shape, lying))
 
         return self.write(formula, letter)
+
+    def bare(self, formula: Formula) -> Formula:
+        """Without shapes."""
+        return self.write(formula, lambda view, _: view.letter)
 
     def _mixes(self, part: Formula) -> bool:
         match part:
@@ -115,7 +120,7 @@ class Notation:
             return rows(entries, view.shape, lying)
 
         worked = {}
-        for part in self.inner(formula):
+        for part in (*self.inner(formula), *_cases(formula)):
             grid = self.rules.evaluator.value(part)
             if fits(grid.shape) and len(grid.shape) < 3:
                 worked[id(part)] = list(map(write, self.cleaned(part))), grid.shape
@@ -169,6 +174,8 @@ class Notation:
                 return letter(self.view(name), lying)
             case Number():
                 return formula
+            case Sum((one, Negative(Comparison() as condition))) if one == ONE:
+                return Conditional(self._compared(condition, letter, lying), ZERO, ONE)
             case Sum(terms):
                 return total(*self._entrywise(formula, terms, letter, lying))
             case Product(factors) | Shown("hadamard", factors):
@@ -189,11 +196,13 @@ class Notation:
                 return Quotient(one, other)
             case Power(base, exponent):
                 return Power(again(base), again(exponent))
-            case Comparison(left, relation, right):
-                one, other = self._entrywise(formula, (left, right), letter, lying)
-                return Comparison(one, relation, other)
-            case Negative() | Conditional():
-                return rebuild(formula, again)
+            case Comparison():
+                return Conditional(self._compared(formula, letter, lying), ONE, ZERO)
+            case Conditional(Comparison() as condition, then, otherwise):
+                compared = self._compared(condition, letter, lying)
+                return Conditional(compared, again(then), again(otherwise))
+            case Negative(operand):
+                return Negative(again(operand))
             case Shown("transpose", (part,)):
                 return _turned(upright(part))
             case Shown("matmul", parts):
@@ -212,6 +221,10 @@ class Notation:
             for part in parts
         ]
 
+    def _compared(self, formula: Comparison, letter: Letter, lying: bool) -> Comparison:
+        one, other = self._entrywise(formula, (formula.left, formula.right), letter, lying)
+        return Comparison(one, formula.relation, other)
+
     def _call(self, call: Call, letter: Letter, lying: bool) -> Formula:
         function, parts = call.function, call.arguments
 
@@ -220,19 +233,16 @@ class Notation:
 
         match function:
             case _ if function == AS:
-                return self.write(parts[0], letter, lying)
+                return self._as(call, letter, lying)
             case _ if function == SPREAD:
                 return self._spread(call, letter)
             case _ if function == INDEX:
                 return self._entries(call, letter, lying)
             case _ if function == PLACED:
-                places_ = self._picked(parts[1], parts[2:], letter)
+                places_ = self._picked(parts[1], parts[2:], lambda view, _: view.letter)
                 return Call("placed", (written(parts[0]), places_))
-            case _ if function == WINDOWED:
-                return Shown("correlation", (written(parts[0]), written(parts[1])))
-            case _ if function == FULL:
-                turned = Call("flip", (written(parts[2]),))
-                return Shown("full", (written(parts[1]), turned))
+            case _ if function in (WINDOWED, FULL):
+                return self._overlaps(call, letter)
             case _ if function == UNPOOLED:
                 return Call("unpool", (written(parts[0]),))
             case _ if function == EVENLY:
@@ -241,6 +251,9 @@ class Notation:
                 return Quotient(Call("unpool", (written(parts[0]),)), number(size**levels))
             case "sum" if isinstance(parts[0], Call) and parts[0].function == "stack":
                 return total(*map(written, parts[0].arguments))
+            case "where" if isinstance(parts[0], Comparison):
+                compared = self._compared(parts[0], letter, False)
+                return Call(function, (compared, *map(written, parts[1:])))
             case "transpose":
                 return _turned(written(parts[0]))
             case "reshape" if all(size == ONE for size in parts[2:]):
@@ -252,16 +265,40 @@ class Notation:
             if isinstance(part, Call) and part.function.endswith(KEYWORD)
         ]
         axis = dict(named).get("axis")
-        if axis is not None and function in _LINES and len(self.shape(parts[0])) == 2:
+        if axis is not None and function in REDUCTIONS and len(self.shape(parts[0])) == 2:
             along = int(self.rules.evaluator.value(axis).scalar) % 2
-            words = _LINES if along else _ROWS
-            return Call(words[function], (written(parts[0]),))
+            words = f"row{function}" if along else f"{function}_rows"
+            return Call(words, (written(parts[0]),))
         keywords = [
             Comparison(Name(name), "==", written(value))
             for name, value in named
             if name != "keepdims"
         ]
         return Call(function, (*(self.write(part, letter, lying) for part in operands), *keywords))
+
+    def _overlaps(self, call: Call, letter: Letter) -> Formula:
+        """What a convolution sends back to its kernel or its image: with the rim of zeros that was
+        put round the image, and the gaps that a stride leaves."""
+        image, result, kernel, *settings = call.arguments
+        stride, padding, _ = (int(self.rules.evaluator.value(each).scalar) for each in settings)
+        gradient = self.write(result, letter)
+        if stride > 1:
+            gradient = Call("dilate", (gradient, number(stride)))
+        if call.function == WINDOWED:
+            met = self.write(image, letter)
+            return Shown("correlation", (_rimmed("pad", met, padding), gradient))
+        turned = Call("flip", (self.write(kernel, letter),))
+        return _rimmed("unpad", Shown("full", (gradient, turned)), padding)
+
+    def _as(self, call: Call, letter: Letter, lying: bool) -> Formula:
+        """The same entries in another shape, which goes without saying of a row or a column."""
+        inner, *sizes = call.arguments
+        own = [size for size in self.shape(inner) if size > 1]
+        other = [size for size in sizes if size != ONE]
+        written = self.write(inner, letter, lying)
+        if list(map(number, own)) == other or not own:
+            return written
+        return Call("reshape", (written, *sizes))
 
     def _spread(self, call: Call, letter: Letter) -> Formula:
         """The same everywhere: a matrix of ones beside it, below it or behind it."""
@@ -307,6 +344,30 @@ class Notation:
                     return spec
 
         return Shown("entries", (self.write(base, letter), *map(place, specs)))
+
+
+def _rimmed(function: str, inside: Formula, padding: int) -> Formula:
+    return Call(function, (inside, number(padding))) if padding else inside
+
+
+def _cases(formula: Formula) -> Iterator[Formula]:
+    """What is one number or another, as ReLU′(z) is 1 or 0: in numbers, just those."""
+    match formula:
+        case Comparison() | Sum((Number(), Negative(Comparison()))):
+            yield formula
+        case Call(name, _) if isinstance(rule_slope(name), Conditional):
+            yield formula
+        case Conditional(_, then, otherwise) | Call("where", (_, then, otherwise)):
+            yield from (*_cases(then), *_cases(otherwise))
+        case _:
+            for part in children(formula):
+                yield from _cases(part)
+
+
+def rule_slope(name: str) -> Formula | None:
+    """The slope as it is taught that a function like `relu'` stands for."""
+    rule = ACTIVATIONS.get(name.removesuffix("'"))
+    return rule.slope if rule is not None and name.endswith("'") else None
 
 
 def _turned(formula: Formula) -> Formula:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from backprop_cli.arrays.array import View, entry_name, offset, places
@@ -12,7 +12,7 @@ from backprop_cli.arrays.evaluate import UNPOOLED, pool_windows
 from backprop_cli.arrays.gradients import Reason
 from backprop_cli.formula import unicode
 from backprop_cli.formula.build import names_in, product
-from backprop_cli.formula.nodes import Call, Formula, Name, Negative, Number
+from backprop_cli.formula.nodes import Call, Formula, Name, Negative, Number, Shown
 from backprop_cli.formula.quantity import derivative_name
 from backprop_cli.graph.array_rules import ArrayGradient, parts_of
 from backprop_cli.graph.views import NONE, all_views
@@ -26,6 +26,7 @@ from backprop_cli.worksheet.document import (
     Heading,
     HeatMap,
     Inline,
+    Line,
     Math,
     Paragraph,
     Relation,
@@ -46,28 +47,31 @@ def forward(sheet: Sheet) -> Iterator[Block]:
     yield Heading(2, (Text("Forward pass"),))
     if sheet.first and any(_entrywise(view) for view in graph.arrays):
         yield Paragraph((Text(ENTRYWISE),))
-    families = {view.rows[0]: view for view in graph.arrays if view.rows}
+    general, said = _at_every_time(sheet), set[str]()
     for view in graph.arrays:
-        if (family := families.get(view.name)) is not None and (text := _at_every_time(family)):
-            yield Paragraph((Text("At every time: "), Text(text, "code"), Text(".")))
         if view.equation is not None and not view.rows:
+            yield from map(Paragraph, general.get(view.name, ()))
             yield from _equation(sheet, view)
+            yield from _words(sheet.notation.letters(view.equation), said)
     within = {name for view in graph.arrays for entry in view.entries for name in names_in(entry)}
     steps = [step for step in graph.section("forward", "loss") if step.name not in within]
     if steps:  # the loss of a batch
         yield step_table(sheet, steps)
 
 
-def rules(sheet: Sheet) -> Iterator[tuple[Inline, ...]]:
-    """The equations, as a blank sheet states them; what is the same in all samples once."""
+def rules(sheet: Sheet) -> Iterator[Line]:
+    """The equations, as a blank sheet states them; what is the same at all times or in all samples
+    once."""
     graph = sheet.graph
     sample = f"[{graph.batch[0]}]"
+    general = _at_every_time(sheet)
     for view in graph.arrays:
         if view.equation is None or view.rows:
             continue
         if "[" in view.name and not view.name.endswith(sample):
             continue
-        yield (Relation(view.letter, "=", sheet.notation.letters(view.equation)),)
+        relation = Relation(view.letter, "=", sheet.notation.bare(view.equation))
+        yield from general.get(view.name, ((relation,),))
 
 
 ENTRYWISE = (
@@ -76,19 +80,82 @@ ENTRYWISE = (
 )
 
 
+WORDS = {
+    "1": "1 over a shape is an array of that shape, all ones.",
+    "row": "rowsum, rowmean and the like go along each row and leave a number for each.",
+    "_rows": "Σ rows, mean of rows and the like go down the rows and leave one row.",
+    "correlation": "∗ is the convolution of the way forward, with what comes back as the kernel.",
+    "full": "∗full lays the kernel over every place where it overlaps at all; flip turns it round.",
+    "pad": "pad puts the rim of zeros round it again that the padding of the convolution was.",
+    "unpad": "unpad takes the rim off: what comes back to its zeros goes nowhere.",
+    "dilate": "dilate puts zeros between the entries, and behind them, where the stride left places "
+    "out or no window came.",
+    "placed": "placed puts every entry where it was taken from; elsewhere are zeros.",
+}
+"""What words and signs mean that only sheets write, for where they stand first."""
+
+
+def _words(written: Formula, said: set[str]) -> Iterator[Paragraph]:
+    for part in parts_of(written):
+        match part:
+            case Call(word, _) if word not in WORDS:
+                word = word[:3] if word.startswith("row") else word[-5:]
+            case Shown("shape", (Name("1"), *_)):
+                word = "1"
+            case Call(word, _) | Shown(word, _):
+                pass
+            case _:
+                continue
+        if word in WORDS and word not in said:
+            said.add(word)
+            yield Paragraph((Text(WORDS[word]),))
+
+
 def _entrywise(view: View) -> bool:
     return view.equation is not None and bool(view.shape)
 
 
-def _at_every_time(view: View) -> str:
-    """`h_t = tanh(Wx @ x_t + …)`, where the equation says by which letter time is called."""
-    names = () if view.equation is None else names_in(view.equation)
-    index = next((found[1] for name in names if (found := _SUBSCRIPT.search(name))), None)
-    text = " ".join((view.text or "").split())
-    return f"{view.name}_{index} = {text}" if index else ""
+def _at_every_time(sheet: Sheet) -> dict[str, Sequence[Line]]:
+    """For the first row of what is worked out time after time `h_t = tanh(Wx x_t + …)`, for the
+    others nothing: they are the same equation, as its author wrote it."""
+    views = {view.name: view for view in sheet.graph.arrays if view.text and not view.rows}
+    found: dict[str, Sequence[Line]] = {}
+    for view in sheet.graph.arrays:
+        names = names_in(view.equation) if view.rows and view.equation else ()
+        index = next((mark[2] for name in names if (mark := _SUBSCRIPT.match(name))), None)
+        if index is not None:
+            break
+    else:
+        return {}
+    for name, view in views.items():
+        stem, _, low = name.rpartition("_")
+        if name in found or not low.isdigit() or view.equation is None:
+            continue
+        alike = [name]
+        while (after := views.get(f"{stem}_{int(low) + len(alike)}")) and after.text == view.text:
+            alike.append(after.name)
+        if len(alike) == 1:
+            continue
+        # What is subscripted in the formula stands at the first time, or at the one before.
+        of_time = re.findall(rf"([A-Za-z]\w*)_(?:{index}\b|{{ *{index}\b)", view.text or "")
+        shifts = {0: index, -1: f"{index}-1"}
+        to = {
+            f"{row}_{int(low) + shift}": f"{row}_{{{at}}}"
+            for row in (stem, *of_time)
+            for shift, at in shifts.items()
+        }
+
+        def letter(each: View, _: bool, to: Mapping[str, str] = to) -> Formula:
+            return Name(to.get(each.name, each.name))
+
+        written = sheet.notation.write(view.equation, letter)
+        when = f"For every {index} from {low} to {int(low) + len(alike) - 1}: "
+        relation = Relation(Name(to[name]), "=", written)
+        found |= dict.fromkeys(alike, ()) | {name: ((Text(when), relation, Text(".")),)}
+    return found
 
 
-_SUBSCRIPT = re.compile(r"_\{(\w+)(?:-1)?\}\Z")
+_SUBSCRIPT = re.compile(r"(.+)_\{(\w+?)(?:-1)?\}\Z")
 
 
 def _equation(sheet: Sheet, view: View) -> Iterator[Block]:
@@ -172,6 +239,10 @@ def gradients(sheet: Sheet) -> Iterator[Block]:
 def derived(sheet: Sheet, found: Sequence[ArrayGradient]) -> Iterator[Block]:
     """Some gradients; what has been said of a rule is not said again."""
     said: set[Reason] = set()
+    words = set[str]()
+    for view in () if sheet.choices.only else sheet.graph.arrays:
+        if view.equation is not None and not view.rows:
+            list(_words(sheet.notation.letters(view.equation), words))
     for gradient in found:
         if gradient.constant and not gradient.of.shape and gradient.of.equation is not None:
             continue  # ∂L/∂L₁ = 1 goes without saying
@@ -180,6 +251,8 @@ def derived(sheet: Sheet, found: Sequence[ArrayGradient]) -> Iterator[Block]:
             if reason not in said and gradient.formula is not None:
                 said.add(reason)
                 yield Paragraph(sentence(reason))
+        if gradient.formula is not None:
+            yield from _words(sheet.notation.letters(gradient.formula), words)
 
 
 def only(sheet: Sheet) -> Iterator[Block]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Literal, TypeAlias
 
 from backprop_cli.arrays.array import AS, INDEX, View
-from backprop_cli.formula import plain
+from backprop_cli.formula import plain, unicode
 from backprop_cli.formula.build import ONE, children, names_in
 from backprop_cli.formula.nodes import (
     Call,
@@ -24,7 +24,7 @@ from backprop_cli.formula.nodes import (
 from backprop_cli.graph.layered import Layers
 from backprop_cli.run import Run
 from backprop_cli.worksheet.document import Diagram, DiagramEdge, DiagramNode
-from backprop_cli.worksheet.sheet import DEFAULT, Sheet
+from backprop_cli.worksheet.sheet import DEFAULT, Sheet, spelling_of
 
 Kind: TypeAlias = Literal["input", "hidden", "output", "loss", "parameter", "array"]
 
@@ -256,10 +256,14 @@ def _arrays(sheet: Sheet) -> Diagram:
             assert view.equation is not None
             signs = _done_with(view.equation, parent)
             done = " ".join(signs[: 2 if signs[:1] == [_SIGNS["transpose"]] else 1])
+            done = done.replace("_", " ")
             picture.edges.append((parent, view.name, Name(done) if done else None, None))
     _untangle(picture)
+    spelling = spelling_of(graph)
     written = "; ".join(
-        f"{view.name} = {plain.write(view.equation)}" for view in views[:12] if view.equation
+        f"{unicode.write(view.letter, spelling)} = {unicode.write(equation, spelling)}"
+        for view in views[:12]
+        if view.equation and (equation := sheet.notation.bare(view.equation))
     )
     return picture.finished(
         sheet.run.problem.title,

@@ -64,16 +64,20 @@ def what_is_given(sheet: Sheet) -> Iterator[Block]:
 def _in_rows(sheet: Sheet, views: Sequence[View]) -> Iterator[Block]:
     """Vectors and matrices with their shapes, parameters apart from what is given."""
     parameters = {leaf.name for leaf in sheet.graph.leaves if leaf.kind == "parameter"}
-    for title, learned in (("Given", False), ("Parameters", True)):
+    for learned in (False, True):
         own = [view for view in views if bool(_within([view]) & parameters) is learned]
-        if own:
-            yield Paragraph((Text(title, "strong"),))
-        empty = [view for view in own if all(sheet.value(name) is None for name in _within([view]))]
+        if own and learned:
+            yield Paragraph((Text("Parameters", "strong"),))
+        empty = [view for view in own if _within([view]) and not _any_number(sheet, view)]
         if empty:
             letters = (Math(with_shape(view)) for view in empty)
             yield Paragraph(tuple(each for letter in letters for each in (letter, Text("  ")))[:-1])
         for view in own:
             yield from numbers(sheet, view, shapes=True)
+
+
+def _any_number(sheet: Sheet, view: View) -> bool:
+    return any(sheet.value(name) is not None for name in _within([view]))
 
 
 def _name(leaf: Leaf) -> str:

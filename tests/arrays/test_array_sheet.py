@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+
+import numpy
 import pytest
 from commands import backprop
 
@@ -74,7 +77,8 @@ def test_softmax_with_cross_entropy_cancels():
 def test_pooling_says_where_each_value_came_from():
     text = backprop("solve", "problems/conv-pool-dense.yaml").text
     assert "M₁,₁ = A₂,₂, M₁,₂ = A₂,₄, M₂,₁ = A₄,₂, M₂,₂ = A₃,₃." in text
-    assert "∂L/∂K =  X  ∗ ∂L/∂C" in text
+    assert "∂L/∂K = pad⎛ X , 1⎞ ∗ ∂L/∂C" in text
+    assert "pad puts the rim of zeros round it again" in text
 
 
 def test_a_rule_that_does_not_hold_is_not_said(tmp_path):
@@ -136,3 +140,63 @@ def test_shares_and_windows_are_drawn_with_their_numbers(tmp_path):
     # A 3×3 window of the image, and the largest of each of the four windows of the pooling.
     assert page.count('stroke-width="3"') == 9 + 4
     assert "Framed are the largest of each window: they make M." in page
+
+
+@pytest.mark.parametrize(
+    ("stride", "padding", "size"), [(1, 0, 4), (1, 1, 4), (2, 0, 5), (2, 0, 6), (2, 1, 5)]
+)
+def test_the_rule_of_a_convolution_holds_as_it_is_written(tmp_path, stride, padding, size):
+    """With the rim of zeros and the gaps of the stride that its words stand for, done by NumPy."""
+    rng = numpy.random.default_rng(stride * 10 + padding)
+    image, kernel = rng.integers(-3, 4, (size, size)), rng.integers(-3, 4, (2, 3))
+    path = tmp_path / "t.yaml"
+    path.write_text(
+        "title: t\nequations:\n"
+        f'  C: "conv2d(X, K, stride={stride}, padding={padding})"\n  L: ½ sum(C²)\n'
+        f"parameters: {{X: {image.tolist()}, K: {kernel.tolist()}}}\n"
+    )
+    text = backprop("solve", str(path), "--ascii").text
+    assert ("pad puts the rim" in text) == (padding > 0)
+    assert ("dilate puts zeros" in text) == (stride > 1)
+    values = json.loads(backprop("solve", str(path), "--format", "json").text)
+    numbers = {step["name"]: step["value"] for step in values["steps"]}
+
+    def gradient(name, shape):
+        names = [f"dL/d{name}_{i + 1}_{j + 1}" for i in range(shape[0]) for j in range(shape[1])]
+        return numpy.array([numbers[each] for each in names], float).reshape(shape)
+
+    padded = numpy.pad(image, padding)
+    sizes = [(n - k) // stride + 1 for n, k in zip(padded.shape, kernel.shape, strict=True)]
+    above = gradient("C", sizes)
+    spread = [n - k + 1 for n, k in zip(padded.shape, kernel.shape, strict=True)]
+    dilated = numpy.zeros(spread)  # gaps between, and zeros behind
+    dilated[: stride * sizes[0] : stride, : stride * sizes[1] : stride] = above
+    numpy.testing.assert_allclose(gradient("K", kernel.shape), _correlated(padded, dilated))
+    full = _correlated(
+        numpy.pad(dilated, [(k - 1, k - 1) for k in kernel.shape]), kernel[::-1, ::-1]
+    )
+    inner = slice(padding, padding + size)
+    numpy.testing.assert_allclose(gradient("X", image.shape), full[inner, inner])
+
+
+def _correlated(image, kernel):
+    sizes = [n - k + 1 for n, k in zip(image.shape, kernel.shape, strict=True)]
+    rows, columns = kernel.shape
+    found = numpy.zeros(sizes)
+    for row in range(sizes[0]):
+        for column in range(sizes[1]):
+            found[row, column] = (image[row : row + rows, column : column + columns] * kernel).sum()
+    return found
+
+
+def test_what_is_zero_only_here_has_its_rule_too():
+    # The first state of the cell is 0, and so is what comes back to the first forget gate.
+    text = backprop("solve", "problems/lstm-two-steps.yaml").text
+    assert "∂L/∂f₁⁽¹⁾ = ∂L/∂c₁⁽¹⁾ ⊙ c₀⁽¹⁾" in text
+    assert "│ via zf₁⁽¹⁾" in text
+
+
+def test_a_slope_of_one_or_nothing_is_written_out_in_numbers():
+    text = backprop("solve", "problems/conv-relu-pool-dense.yaml").text
+    assert "∂L/∂z⁽¹⁾ = ∂L/∂a⁽¹⁾ ⊙ ReLU′(z⁽¹⁾)" in text
+    assert "⎡1  0  1  1⎤" in text

@@ -744,9 +744,10 @@ def test_a_blank_sheet_and_practice_state_the_equations_of_a_cell():
     problem = str(PROBLEMS / "lstm-two-steps.yaml")
     for command in ("worksheet", "practice"):
         shown = backprop(command, problem, stdin="").text
-        assert "i₁⁽¹⁾ = σ(zi₁⁽¹⁾)" in shown
-        assert "g₁⁽¹⁾ = tanh(zg₁⁽¹⁾)" in shown
-        assert "a₁⁽¹⁾ = o₁⁽¹⁾ ⊙ tanh(c₁⁽¹⁾)" in shown
+        assert "For every t from 1 to 2: iₜ⁽¹⁾ = σ(ziₜ⁽¹⁾)." in shown
+        assert "gₜ⁽¹⁾ = tanh(zgₜ⁽¹⁾)" in shown
+        assert "aₜ⁽¹⁾ = oₜ⁽¹⁾ ⊙ tanh(cₜ⁽¹⁾)" in shown
+        assert "i₂⁽¹⁾ = σ(zi₂⁽¹⁾)" not in shown  # the same equation again
 
 
 # --- variants ------------------------------------------------------------------------------------------------
