@@ -10,8 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from backprop_cli import algebra
-from backprop_cli.algebra import expressions
+from backprop_cli.algebra import compose, expressions
 from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import Diagnostic, ProblemError, nearest, quote
 from backprop_cli.formula.evaluate import as_float
@@ -299,7 +298,7 @@ class Solution:
         wholes = Wholes(graph, Derivations(graph))
         try:
             return wholes.composed(name)
-        except algebra.TooLarge as error:
+        except compose.TooLarge as error:
             raise TooLarge(f"{quote(name)} as one formula: {error}") from None
 
     def _known(self, name: str, iteration: int) -> tuple[Graph, str]:

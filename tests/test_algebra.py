@@ -13,19 +13,12 @@ import sympy
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from backprop_cli.algebra import (
-    NotDifferentiable,
-    combine,
-    composed_gradient,
-    composed_size,
-    differentiate,
-    equal,
-    finite_difference,
-    precise_value,
-    recognise,
-)
 from backprop_cli.algebra.bridge import from_sympy, to_sympy
-from backprop_cli.algebra.combine import meanings
+from backprop_cli.algebra.combine import combine, equal, meanings
+from backprop_cli.algebra.compose import composed_gradient, composed_size
+from backprop_cli.algebra.derivative import NotDifferentiable, differentiate
+from backprop_cli.algebra.precise import finite_difference, precise_value
+from backprop_cli.algebra.recognise import recognise
 from backprop_cli.formula.build import names_in, negative, product, quotient, rename, total
 from backprop_cli.formula.evaluate import evaluate
 from backprop_cli.formula.functions import FUNCTIONS
@@ -511,9 +504,10 @@ def test_formulas_come_back_from_sympy_in_the_order_of_their_names():
 
 def test_sympy_is_imported_only_when_something_is_derived():
     program = (
-        "import sys; from backprop_cli import algebra; from backprop_cli.formula.parse import parse;"
-        "algebra.differentiate(parse('w1*x1 + w2*x2 + b'), 'x2');"
-        "algebra.recognise(parse('1/(1 + exp(-g))'));"
+        "import sys; from backprop_cli.algebra import derivative, recognise;"
+        "from backprop_cli.formula.parse import parse;"
+        "derivative.differentiate(parse('w1*x1 + w2*x2 + b'), 'x2');"
+        "recognise.recognise(parse('1/(1 + exp(-g))'));"
         "print('sympy' in sys.modules, 'mpmath' in sys.modules)"
     )
     done = subprocess.run(

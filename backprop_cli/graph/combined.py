@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from backprop_cli import algebra
 from backprop_cli.formula.build import ONE, children, names_in, product, total
 from backprop_cli.formula.nodes import Formula, Name, Quotient
 from backprop_cli.graph.slopes import is_trivial, layer_outputs
@@ -64,7 +63,9 @@ def _combined_by_algebra(gradient: Step, known: Mapping[str, Step]) -> Formula |
     written = total(*terms)
     if not _divides_by(written, link.child):
         return None
-    return algebra.combine(product(written, link.local))
+    from backprop_cli.algebra.combine import combine
+
+    return combine(product(written, link.local))
 
 
 def _as_number(name: str, known: Mapping[str, Step]) -> Formula | None:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import lru_cache
 from random import Random
 
-from backprop_cli import algebra
+from backprop_cli.algebra.recognise import recognise
 from backprop_cli.formula.build import children, names_in, rename
 from backprop_cli.formula.evaluate import Value, as_float, evaluate
 from backprop_cli.formula.nodes import Call, Formula, Name, Negative, Number
@@ -76,7 +76,7 @@ def _as_activation(formula: Formula) -> Applied | None:
         return Applied(row.name, (argument,), options)
     if (joint := _as_joint(formula)) is not None:
         return joint
-    known = algebra.recognise(formula)
+    known = recognise(formula)
     if known is None or not names_in(known[1]):
         return None
     return Applied(known[0], (known[1],))

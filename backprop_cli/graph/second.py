@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import combinations_with_replacement
 
-from backprop_cli import algebra
-from backprop_cli.algebra.compose import compose
+from backprop_cli.algebra.derivative import differentiate
 from backprop_cli.diagnostics import Diagnostic, ProblemError
 from backprop_cli.formula.build import ONE, names_in, negative, product, quotient, total
 from backprop_cli.formula.nodes import Formula, Name
@@ -49,8 +48,10 @@ def with_second_derivatives(problem: Problem, graph: Graph) -> Graph:
 def _by(graph: Graph, gradient: str, name: str) -> Formula:
     """The derivative of a step by what is given: the gradient in the quantities of the forward
     pass, by each of them, times how that one moves."""
+    from backprop_cli.algebra.compose import compose, composed_size
+
     back = [(step.name, step.formula) for step in graph.section("backward", "gradient")]
-    if algebra.composed_size(back, gradient) > LARGEST:
+    if composed_size(back, gradient) > LARGEST:
         message = (
             f"{gradient} written out has more than {LARGEST} numbers, names and signs, too many to"
             " be differentiated again"
@@ -61,7 +62,7 @@ def _by(graph: Graph, gradient: str, name: str) -> Formula:
     moves = _moves(graph, name)
     return total(
         *(
-            product(algebra.differentiate(whole, each), moves[each])
+            product(differentiate(whole, each), moves[each])
             for each in names_in(whole)
             if each in moves
         )
@@ -79,7 +80,7 @@ def _moves(graph: Graph, name: str) -> dict[str, Formula]:
                 slope = slope_name(step.name, parent)
                 local: Formula | None = Name(slope) if slope in graph.step else None
                 local = local or graph.trivial_slopes.get(slope)
-                local = local or algebra.differentiate(step.formula, parent)
+                local = local or differentiate(step.formula, parent)
                 terms.append(product(local, found[parent]))
         if terms:
             found[step.name] = total(*terms)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from backprop_cli import algebra
+from backprop_cli.algebra.derivative import derivatives, differentiate
 from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.build import (
     ONE,
@@ -74,7 +74,7 @@ def local_derivatives(
 def _derivatives(problem: Problem, step: Step, names: Sequence[str]) -> dict[str, Formula]:
     """The derivatives, the step's own formula written by its name (the slope of e^x is e^x)."""
     formula = to_differentiate(step.formula, problem.kinks)
-    found = algebra.derivatives(formula, names)
+    found = derivatives(formula, names)
     return {name: _by_name(derivative, step) for name, derivative in found.items()}
 
 
@@ -108,7 +108,7 @@ def _activation_slopes(
     exact = None if is_trivial(written) or written != taught else row.slope_call(z, options)
     found = {}
     for parent in parents:
-        inner = ONE if z == Name(parent) else algebra.differentiate(z, parent)
+        inner = ONE if z == Name(parent) else differentiate(z, parent)
         found[parent] = Local(product(written, inner), exact and product(exact, inner))
     return found
 

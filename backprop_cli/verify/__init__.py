@@ -16,9 +16,8 @@ from fractions import Fraction
 from random import Random
 from typing import TypeVar
 
-from backprop_cli import algebra
-from backprop_cli.algebra.compose import Proof
-from backprop_cli.algebra.precise import arithmetic, evaluate_precisely
+from backprop_cli.algebra.compose import Proof, composed_gradient, composed_size
+from backprop_cli.algebra.precise import arithmetic, evaluate_precisely, finite_difference
 from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.build import names_in, size
 from backprop_cli.formula.evaluate import as_float
@@ -395,7 +394,7 @@ def _quotients(
     for output, own in _by_output(chosen).items():
         names = [each.variable for each in own]
         definitions = forward.leading_to(output, *names)
-        slopes = algebra.finite_difference(definitions, output, names, leaves, DIGITS)
+        slopes = finite_difference(definitions, output, names, leaves, DIGITS)
         found.update({each.name: slopes[each.variable] for each in own})
     return found
 
@@ -412,12 +411,12 @@ def _symbolic(
     for output, asked in _by_output(chosen).items():
         definitions = forward.leading_to(output)
         own = [each for each in asked if each.variable in leaves]
-        composed = algebra.composed_size(definitions, output)
+        composed = composed_size(definitions, output)
         own = evenly(own, work // max(1, composed))
         if not own:
             continue
         names = [each.variable for each in own]
-        slopes = algebra.composed_gradient(definitions, output, names, leaves, work)
+        slopes = composed_gradient(definitions, output, names, leaves, work)
         if slopes is None:
             continue
         work -= composed * len(own)
