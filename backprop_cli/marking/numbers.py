@@ -105,17 +105,18 @@ def is_mistyped(written: Written, right: float) -> bool:
         return False
     if written.value * right <= 0:
         return False
-    count = abs(right) / unit
-    typed = str(round(abs(written.value) / unit))
+    count = round(abs(right) / unit)
+    typed = round(abs(written.value) / unit)
     # Of what is not exact the last digit is what roundings on the way have made of it.
     near = 0 if is_short(right) else 2
-    return any(
-        _one_apart(typed.zfill(len(meant)), meant.zfill(len(typed)))
-        for meant in map(str, range(max(round(count) - near, 0), round(count) + near + 1))
-    )
+    return any(_one_apart(typed, meant) for meant in range(max(count - near, 0), count + near + 1))
 
 
-def _one_apart(typed: str, meant: str) -> bool:
+def _one_apart(one: int, other: int) -> bool:
+    """Whether one digit is another one, or two that stand side by side are exchanged."""
+    if len(str(abs(one - other)).rstrip("0")) > 2:
+        return False  # 9 or 81 times a power of ten are the most that this can come to
+    typed, meant = (str(each).zfill(len(str(max(one, other)))) for each in (one, other))
     places = [place for place, digit in enumerate(typed) if digit != meant[place]]
     if meant.endswith("0") and not typed.endswith("0"):
         return False  # nobody writes the zeros at the end of a short number

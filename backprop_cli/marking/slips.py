@@ -335,7 +335,6 @@ class _Search:
         self.tried: set[Idea] = set()
         self.empty = False  # whether the number is a bare 0
         self.whole = False  # whether numbers are short here, so that one fits in all its digits
-        self._kinds: dict[tuple[str, int | None], list[float]] = {}
 
     def everywhere(self, node: Node, given: Written, confirmed: Set[int]) -> None:
         """Slips in the step itself, and in the unwritten steps that it is reached through."""
@@ -397,12 +396,12 @@ class _Search:
         if not math.isfinite(right):
             return
         scale = abs(right - work.v[node.base]) if node.base >= 0 else abs(right)
-        target = _Target(value, unit, right, max(0.5 * unit, self.key.tolerance * scale))
+        apart = max(0.5 * unit, self.key.tolerance * scale)
         if self.key.short[node.slot]:
-            target = target._replace(apart=0.4 * min(unit, abs(value - right)))
-        if abs(value - right) <= target.apart:
+            apart = 0.4 * min(unit, abs(value - right))
+        if abs(value - right) <= apart:
             return
-        target = target._replace(slack=self.slack)
+        target = _Target(value, unit, right, apart, self.slack)
         later += self.later
         self._variants(node, target, later)
         if not value:
@@ -526,7 +525,8 @@ class _Search:
             others, likely = simple + OTHER_KIND, 0
             if parent < self.finder.structure.leaves or self.work.written[parent]:
                 # Of what stands on the paper one of the same kind is the likelier one.
-                values = self._of_kind(self.finder.kind(node, parent))
+                kind = self.finder.kind(node, parent)
+                values = self.work.among(kind, self.finder.of_kind(kind))
                 likely = bisect_right(values, needed + about) - bisect_left(values, needed - about)
                 likely -= abs(old - needed) <= about
                 self.lookups.append((simple, likely / 2))
@@ -542,14 +542,6 @@ class _Search:
                     result = right + slope * (v[other] - old)
                     rank = simple + affinity
                     self._operand(node, parent, other, result, target, rank, affinity)
-
-    def _of_kind(self, kind: tuple[str, int | None]) -> list[float]:
-        """The values of one kind that are known, in order."""
-        if kind not in self._kinds:
-            v, known = self.work.v, self.work.known
-            slots = self.finder.of_kind(kind)
-            self._kinds[kind] = sorted(v[at] for at in slots if known[at] and v[at] == v[at])
-        return self._kinds[kind]
 
     def _each_operand(self, node: Node, parent: int, target: _Target, later: float) -> None:
         v, known = self.work.v, self.work.known

@@ -37,6 +37,7 @@ class Work:
     """
 
     __slots__ = (
+        "_kinds",
         "_levels",
         "_ranked",
         "_widened",
@@ -64,6 +65,7 @@ class Work:
         self._levels: dict[int, list[tuple[int, int]]] = {}
         self._widened: dict[Habit, tuple[list[float], set[int]]] = {}
         self._ranked: list[tuple[float, int]] | None = None
+        self._kinds: dict[tuple[str, int | None], list[float]] = {}
         self.begun = False  # whether anything before the gradients was written
         # What rests on a number that makes the rest of the work trivial.
         self.tainted = bytearray(count)
@@ -71,7 +73,7 @@ class Work:
     def copy(self) -> Work:
         other = Work.__new__(Work)
         other.key, other.nodes, other.begun = self.key, self.nodes, self.begun
-        other._levels, other._widened, other._ranked = self._levels, {}, None
+        other._levels, other._widened, other._ranked, other._kinds = self._levels, {}, None, {}
         other.v, other.unit = list(self.v), list(self.unit)
         other.known, other.right = bytearray(self.known), bytearray(self.right)
         other.written, other.tainted = bytearray(self.written), bytearray(self.tainted)
@@ -109,7 +111,11 @@ class Work:
 
     def _changed(self) -> None:
         self._widened.clear()
+        self._forget_order()
+
+    def _forget_order(self) -> None:
         self._ranked = None
+        self._kinds.clear()
 
     @property
     def ranked(self) -> list[tuple[float, int]]:
@@ -120,6 +126,13 @@ class Work:
                 (v[slot], slot) for slot in range(len(v)) if known[slot] and v[slot] == v[slot]
             )
         return self._ranked
+
+    def among(self, kind: tuple[str, int | None], slots: Iterable[int]) -> list[float]:
+        """The known values of these quantities, which are of one kind, in order."""
+        if kind not in self._kinds:
+            v, known = self.v, self.known
+            self._kinds[kind] = sorted(v[at] for at in slots if known[at] and v[at] == v[at])
+        return self._kinds[kind]
 
     def assume(self, slot: int, value: float, unit: float) -> None:
         """The student must have used this value; what follows from it is calculated anew."""
@@ -142,7 +155,7 @@ class Work:
         waiting = [slot for slot in slots if not known[slot]]
         if not waiting:
             return
-        self._ranked = None
+        self._forget_order()
         needed = set(waiting)
         while waiting:
             node = self.nodes[waiting.pop()]
