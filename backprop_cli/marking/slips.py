@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from typing import NamedTuple
 
 from backprop_cli.formula.nodes import Name
@@ -330,8 +330,8 @@ class _Search:
         self.work = work
         self.later = later
         self.found: list[Explanation] = []
-        self.trials: dict[float, float] = {}  # the rank of each number that a candidate gives
-        self.lookups: list[tuple[float, float]] = []  # ranks, and how many numbers were tried
+        self.trials: list[tuple[float, float]] = []  # numbers that candidates give, their ranks
+        self.lookups: list[_Lookup] = []
         self.tried: set[Idea] = set()
         self.empty = False  # whether the number is a bare 0
         self.whole = False  # whether numbers are short here, so that one fits in all its digits
@@ -374,16 +374,23 @@ class _Search:
 
     def rated_surely(self) -> list[Explanation]:
         """What chance does not explain so far."""
-        return [each for each in self.rated() if each.chance <= CHANCE] if self.found else []
+        return [each for each in self.rated() if each.chance <= CHANCE]
 
     def rated(self) -> list[Explanation]:
         """What was found, each with how often chance would find something as simple."""
-        ranks = sorted(self.trials.values())
+        if not self.found:
+            return []
+        best: dict[float, float] = {}
+        for ratio, simple in self.trials:
+            number = round(ratio, 9)
+            best[number] = min(simple, best.get(number, simple))
+        ranks = sorted(best.values())
+        lookups = [row for lookup in self.lookups for row in self._counted(lookup)]
         rated = []
         for each in self.found:
             tried = float(bisect_right(ranks, each.simple + CLOSE))
             tried -= self.whole and each.simple <= SIMPLE
-            tried += sum(times for rank, times in self.lookups if rank <= each.simple + CLOSE)
+            tried += sum(times for rank, times in lookups if rank <= each.simple + CLOSE)
             chance = EMPTY if self.empty else min(1.0, tried * each.near)
             rated.append(each._replace(chance=chance))
         return rated
@@ -447,10 +454,7 @@ class _Search:
             return
         if slip[1] is not None:
             self.tried.add(slip[1])
-        number = round(ratio, 9)
-        before = self.trials.get(number)
-        if before is None or simple < before:
-            self.trials[number] = simple
+        self.trials.append((ratio, simple))
         distance = abs(value - result)
         if distance > unit + target.slack * abs(result) + CLOSE * abs(value):
             return
@@ -495,8 +499,21 @@ class _Search:
     # Operands and factors: the value that would have been needed is looked up among all values.
 
     def _between(self, low: float, high: float) -> tuple[int, int]:
-        values = self.work.ranked
-        return bisect_left(values, (low, -1)), bisect_left(values, (high, len(self.work.v)))
+        values = self.work.ranked[0]
+        return bisect_left(values, low), bisect_right(values, high)
+
+    def _counted(self, lookup: _Lookup) -> Iterator[tuple[float, float]]:
+        """Ranks of what may be taken for a parent, and how many numbers are tried with them."""
+        node, parent, needed, about, simple, paper = lookup
+        first, last = self._between(needed - about, needed + about)
+        likely = 0
+        if paper:
+            kind = self.finder.kind(node, parent)
+            values = self.work.among(kind, self.finder.of_kind(kind))
+            likely = bisect_right(values, needed + about) - bisect_left(values, needed - about)
+            likely -= abs(self.work.v[parent] - needed) <= about
+            yield simple, likely / 2
+        yield simple + OTHER_KIND, (last - first - likely) / 2
 
     def _operands(self, node: Node, target: _Target, later: float) -> None:
         v = self.work.v
@@ -520,23 +537,15 @@ class _Search:
             needed = old + (target.value - right) / slope
             # As many others as give a number between nothing and twice this one.
             about = abs(target.value / slope)
-            first, last = self._between(needed - about, needed + about)
             simple = RANK["wrong-operand"] + later
-            others, likely = simple + OTHER_KIND, 0
-            if parent < self.finder.structure.leaves or self.work.written[parent]:
-                # Of what stands on the paper one of the same kind is the likelier one.
-                kind = self.finder.kind(node, parent)
-                values = self.work.among(kind, self.finder.of_kind(kind))
-                likely = bisect_right(values, needed + about) - bisect_left(values, needed - about)
-                likely -= abs(old - needed) <= about
-                self.lookups.append((simple, likely / 2))
-            else:
-                simple = others
-            self.lookups.append((others, (last - first - likely) / 2))
+            # Of what stands on the paper one of the same kind is the likelier one.
+            paper = parent < self.finder.structure.leaves or bool(self.work.written[parent])
+            self.lookups.append(_Lookup(node, parent, needed, about, simple, paper))
+            simple += 0.0 if paper else OTHER_KIND
             width = (target.unit + target.slack * abs(target.value)) / abs(slope)
             width = min(width, about) + CLOSE * max(abs(needed), abs(old))
             first, last = self._between(needed - width, needed + width)
-            for _, other in self.work.ranked[first : min(last, first + 200)]:
+            for other in self.work.ranked[1][first : min(last, first + 200)]:
                 affinity = self.finder.affinity(node, parent, other)
                 if affinity is not None:
                     result = right + slope * (v[other] - old)
@@ -582,6 +591,17 @@ class _Search:
             result = right * v[other]
             if known[other] and low <= result <= high:
                 self._offer((mistake, idea), (node.slot, result), target, result, rank)
+
+
+class _Lookup(NamedTuple):
+    """A parent of a step, and the value of it that would give the number."""
+
+    node: Node
+    parent: int
+    needed: float
+    about: float
+    simple: float
+    paper: bool  # whether it stands on the paper
 
 
 class _Target(NamedTuple):

@@ -64,7 +64,7 @@ class Work:
         self.written = bytearray(count)
         self._levels: dict[int, list[tuple[int, int]]] = {}
         self._widened: dict[Habit, tuple[list[float], set[int]]] = {}
-        self._ranked: list[tuple[float, int]] | None = None
+        self._ranked: tuple[list[float], list[int]] | None = None
         self._kinds: dict[tuple[str, int | None], list[float]] = {}
         self.begun = False  # whether anything before the gradients was written
         # What rests on a number that makes the rest of the work trivial.
@@ -118,13 +118,13 @@ class Work:
         self._kinds.clear()
 
     @property
-    def ranked(self) -> list[tuple[float, int]]:
-        """The known values with their slots, from the smallest to the largest."""
+    def ranked(self) -> tuple[list[float], list[int]]:
+        """The known values from the smallest to the largest, and their slots."""
         if self._ranked is None:
             v, known = self.v, self.known
-            self._ranked = sorted(
-                (v[slot], slot) for slot in range(len(v)) if known[slot] and v[slot] == v[slot]
-            )
+            rows = ((v[slot], slot) for slot in range(len(v)) if known[slot] and v[slot] == v[slot])
+            pairs = sorted(rows)
+            self._ranked = [value for value, _ in pairs], [slot for _, slot in pairs]
         return self._ranked
 
     def among(self, kind: tuple[str, int | None], slots: Iterable[int]) -> list[float]:
