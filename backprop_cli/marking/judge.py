@@ -368,13 +368,16 @@ class NumberJudge:
             # The zeros of a whole number are digits where nothing had to be rounded.
             habit, last = habit._replace(digits=max(habit.digits, given.digits)), given.last
         unit = max(last, quantum(given.value, habit.digits))
+        work.settle(node.needs)
+        spread = work.widened(node, habit)
+        if not spread:
+            return None
         for function, parents in [(node.function, node.parents), *node.others]:
             work.settle(parents)
             own = function(work.v)
             if given.digits == 0 and abs(own) > 0.5 * given.unit:
                 continue
-            spread = work.widened(node, habit)
-            if spread and _may_be_written(given.value, unit, own, spread):
+            if _may_be_written(given.value, unit, own, spread):
                 reference = self._own(node, work, own, spread + unit - given.unit)
                 judgement = self._by_allowance(node, given, reference, work.v)
                 if judgement is not None:
