@@ -7,7 +7,7 @@ products, transposes and entry-by-entry products, and calls of the names below.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Set
 from dataclasses import field
 from typing import ClassVar
 
@@ -42,9 +42,7 @@ class Written:
         return None if part is None else self.spans.get(id(part))
 
 
-def read_formula(
-    text: str, names: Collection[str], stems: Collection[str], index: str | None
-) -> Written:
+def read_formula(text: str, names: Set[str], stems: Set[str], index: str | None) -> Written:
     """`names` are the quantities of the file, `stems` those of which rows can be asked by a
     subscript `index`, as in `h_t`; such a name is read as `h_{t}`, one step back as `h_{t-1}`.
 
@@ -52,8 +50,8 @@ def read_formula(
     """
     refuse_long(text, DEFAULT)
     characters = plain_characters(text)
-    reader = ArrayReader(characters, None, frozenset(names), True, DEFAULT, frozenset(stems), index)
-    parser = ArrayParser(characters, reader.tokens(), DEFAULT, names=frozenset(names))
+    reader = ArrayReader(characters, None, names, True, DEFAULT, stems, index)
+    parser = ArrayParser(characters, reader.tokens(), DEFAULT, names=names)
     formula = parser.whole()
     refuse_tall(formula, DEFAULT)
     return Written(formula, parser.spans, tuple(reader.warnings))
@@ -63,7 +61,7 @@ def read_formula(
 class ArrayReader(Reader):
     """Words that only arrays have: rows by subscript, functions of arrays."""
 
-    stems: frozenset[str] = frozenset()
+    stems: Set[str] = frozenset()
     index: str | None = None
     warnings: list[tuple[str, int, int, str]] = field(default_factory=list)
     operator: ClassVar[re.Pattern[str]] = _OPERATOR
@@ -143,7 +141,7 @@ class ArrayReader(Reader):
 class ArrayParser(Parser):
     """The grammar of formulas with `@` and `⊙` beside `*`, transposes, entries and keywords."""
 
-    names: frozenset[str] = frozenset()
+    names: Set[str] = frozenset()
     spans: dict[int, tuple[int, int]] = field(default_factory=dict)
     kept: list[Formula] = field(default_factory=list)  # so that identities last
 

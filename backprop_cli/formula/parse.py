@@ -13,7 +13,7 @@ A condition of several comparisons becomes a list of cases: `A if 0 < x < 1 else
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Set
 from dataclasses import field
 from functools import lru_cache
 from itertools import pairwise
@@ -60,7 +60,7 @@ def parse(
     text: str,
     *,
     known: Collection[str] | None = None,
-    names: Collection[str] | None = None,
+    names: Set[str] | None = None,
     constants: bool = True,
     limits: Limits = DEFAULT,
 ) -> Formula:
@@ -76,7 +76,7 @@ def parse(
     reader = Reader(
         characters,
         None if known is None else _known_names(frozenset(known)),
-        None if names is None else frozenset(names),
+        names,
         constants,
         limits,
     )

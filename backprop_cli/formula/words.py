@@ -6,7 +6,7 @@ The text is hostile until it has been read: every refusal says where, and what t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from functools import cached_property
 from typing import ClassVar, Literal, TypeAlias
 
@@ -125,7 +125,7 @@ class Reader:
 
     characters: Characters
     known: KnownNames | None
-    names: frozenset[str] | None
+    names: Set[str] | None
     constants: bool
     limits: Limits
     operator: ClassVar[re.Pattern[str]] = _OPERATOR
@@ -482,7 +482,7 @@ _UNEXPECTED_HELP = {
 }
 
 
-def _only_first_part(word: str, names: frozenset[str]) -> str | None:
+def _only_first_part(word: str, names: Set[str]) -> str | None:
     """The first of the names that a run of letters is made of, if it can be cut into `names` in
     just one way."""
     if len(word) > LONGEST_RUN:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Set
 from dataclasses import field, replace
 
 from backprop_cli.arrays.array import (
@@ -192,9 +192,9 @@ class ArrayEquations:
         return text.removesuffix(tail) if text.endswith(tail) and text != tail else None
 
     def formula(
-        self, name: str, key: Scalar, value: Node, names: Collection[str]
+        self, name: str, key: Scalar, value: Node, names: Set[str], stems: Set[str]
     ) -> Formula | None:
-        """The tree of an equation, rows put in by their own names."""
+        """The tree of an equation, rows put in by their own names; see `read_formula`."""
         text = value.text if isinstance(value, Scalar) else ""
         if not isinstance(value, Scalar) or not text.strip():
             self.report.error(
@@ -204,7 +204,6 @@ class ArrayEquations:
                 "with `[`, needs quotes",
             )  # fmt: skip
             return None
-        stems = {*self.families, *names}
         try:
             written = read_formula(
                 text, names, stems, None if self.index is None else self.index.name

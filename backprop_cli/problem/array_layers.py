@@ -87,7 +87,7 @@ class Writer:
 
     def formula(self, text: str) -> Formula:
         """What is written, arrays of all times as the rows that they are made of."""
-        return self._by_rows(read_formula(text, self.expansion.known, (), None).formula)
+        return self._by_rows(read_formula(text, self.expansion.known.keys(), set(), None).formula)
 
     def _by_rows(self, formula: Formula) -> Formula:
         match formula:
@@ -344,7 +344,7 @@ class Making:
         shape = (len(rows), *first.shape)
         known[name] = Array(shape, entries)
         self.writer.rows[name] = rows
-        equation = read_formula(first.text or "", known, stems, "t").formula
+        equation = read_formula(first.text or "", known.keys(), set(stems), "t").formula
         self.views.append(View(name, shape, entries, equation, first.text, rows))
         return name
 

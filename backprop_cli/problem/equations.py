@@ -390,9 +390,10 @@ def _array_equations(
     defined = [
         each for each in arrays.keys(pairs) if names.define(each[0], "equations", each[1], report)
     ]
-    authored = frozenset(names.places)
+    authored = names.places.keys()
+    stems = authored | arrays.families.keys()
     for name, key, value in defined:
-        found[name] = (arrays.formula(name, key, value, authored), value)
+        found[name] = (arrays.formula(name, key, value, authored, stems), value)
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Set
 
 from backprop_cli.diagnostics import Span, quote
 from backprop_cli.formula.build import children, names_in
@@ -16,9 +16,7 @@ IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 LONGEST_NAME = 64
 
 
-def formula(
-    node: Node, report: Report, what: str, names: Collection[str] | None = None
-) -> Formula | None:
+def formula(node: Node, report: Report, what: str, names: Set[str] | None = None) -> Formula | None:
     """The formula a text holds. A number is one too.
 
     `names` are those which an author chose: `e` among them is a quantity, not Euler's number.

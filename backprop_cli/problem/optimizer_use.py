@@ -188,7 +188,7 @@ def _own_optimizer(
     authored = {*known, *(key.text for key, _ in written)}
     point: Formula | None = None
     if point_node is not None:
-        point = formula(point_node, report, "`look_ahead`", {*known, *authored})
+        point = formula(point_node, report, "`look_ahead`", authored)
         if point is not None:
             inside = known - {"g"}
             advice = "it is in `w`, `eta`, `t`, the states and the options"

@@ -53,7 +53,7 @@ _APART, _AGREES = 1e-5, 1e-4
 
 def _own_slope(node: Node, activation: Formula, report: Report) -> Formula | None:
     """An author's own slope in `z` and `a`, with a warning where it is no derivative."""
-    slope = formula(node, report, "the slope of an activation", ("z", "a"))
+    slope = formula(node, report, "the slope of an activation", {"z", "a"})
     advice = "the slope of an activation is in `z` and its output `a`"
     if slope is None or report_undefined(slope, node, ("z", "a"), report, advice):
         return None
