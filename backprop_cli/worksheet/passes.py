@@ -221,7 +221,11 @@ def _numbers(sheet: Sheet, step: Step) -> Line:
 def across(sheet: Sheet, steps: Sequence[Step], marks: Sequence[int]) -> Iterator[Block]:
     """One row a quantity, one column a sample; a few samples to a table so that it fits."""
     # Every sample has the same steps in the same order.
-    own = {mark: [step for step in steps if step.sample == mark] for mark in marks}
+    own: dict[int | None, list[Step]] = {None: [], **{mark: [] for mark in marks}}
+    for step in steps:
+        own[step.sample].append(step)
+    place = {step.name: index for index, step in enumerate(steps)}
+    shared = own[None] if sheet.graph.woven else []
     for start in range(0, len(marks), SAMPLES_ACROSS):
         chosen = marks[start : start + SAMPLES_ACROSS]
         columns = [Column((Text("Quantity"),)), Column((Text("Formula"),), wrap=True)]
@@ -232,12 +236,12 @@ def across(sheet: Sheet, steps: Sequence[Step], marks: Sequence[int]) -> Iterato
         def without(name: str, mark: int = chosen[0]) -> str:
             return sheet.graph.unmarked(name, mark)
 
-        for step in steps:
-            if step.sample == chosen[0]:
+        for step in sorted((*own[chosen[0]], *shared), key=lambda step: place[step.name]):
+            if step.sample is not None:
                 cells = [sheet.cell(each.name) for each in next(alike)]
                 formula = rename(sheet.short(step.formula), without)
                 rows.append(((Math(Name(without(step.name))),), (Math(formula),), *cells))
-            elif step.sample is None and sheet.graph.woven:
+            else:
                 same: Line = (Text("the same"),)
                 rest = [same for _ in chosen[1:]]
                 rows.append((quantity(step), (Math(step.formula),), sheet.cell(step.name), *rest))
