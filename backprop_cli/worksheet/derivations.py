@@ -128,17 +128,16 @@ def path_remarks(sheet: Sheet, steps: Sequence[Step]) -> Iterator[Paragraph]:
             elif not _written_out(sheet, derived):
                 counts.setdefault(derived.count, []).append(step)
     if far:
-        text = (
-            f" more than {LONGEST_PATH} links away from the loss: it goes on from gradients above."
-        )
-        yield Paragraph((*_these(far), Text(text)))
+        start = Text(f" more than {LONGEST_PATH} links away from ")
+        rest = Text(": it goes on from gradients above.")
+        yield Paragraph((*_these(far), start, sheet.end, rest))
     for count, those in counts.items():
-        text = f" the sum of {count:,} paths to the loss"
+        start = Text(f" the sum of {count:,} paths to ")
         if count > PATHS:
-            text += f": more than {PATHS} are not written out, so it goes on from gradients above."
+            text = f": more than {PATHS} are not written out, so it goes on from gradients above."
         else:
-            text += "; --form chain writes them out."
-        yield Paragraph((*_these(those), Text(text)))
+            text = "; --form chain writes them out."
+        yield Paragraph((*_these(those), start, sheet.end, Text(text)))
 
 
 def _these(steps: Sequence[Step]) -> Line:

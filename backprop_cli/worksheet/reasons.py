@@ -174,7 +174,9 @@ class Reasons:
                 through += [Text(between), Math(Name(user))]
         return (
             Math(Name(self._plain(step.of))),
-            Text(" acts on the loss through "),
+            Text(" acts on "),
+            self.sheet.end,
+            Text(" through "),
             *through,
             Text(": what comes back from each of them is added up."),
         )

@@ -40,7 +40,7 @@ from backprop_cli.run import (
     singularities,
 )
 from backprop_cli.worksheet.array_notation import Notation
-from backprop_cli.worksheet.document import DerivationLine, Inline, Line, Text, numeral
+from backprop_cli.worksheet.document import DerivationLine, Inline, Line, Math, Text, numeral
 from backprop_cli.worksheet.numbers import (
     Shown,
     authored,
@@ -132,6 +132,11 @@ class Sheet:
     def measures_loss(self) -> bool:
         """Whether what is minimised is a loss by its name, not just some function."""
         return self.graph.is_loss
+
+    @property
+    def end(self) -> Inline:
+        """What every gradient is of, as a sentence calls it: the loss, or a function by its name."""
+        return Text("the loss") if self.measures_loss else Math(Name(self.graph.output))
 
     @cached_property
     def symbolic(self) -> bool:

@@ -177,10 +177,9 @@ def loss_again(sheet: Sheet) -> Iterator[Block]:
     if before is None or after is None or not sheet.graph.losses:
         return
     old, new = _told_apart(before, after, sheet)
-    given = any(leaf.kind in ("input", "target") for leaf in sheet.graph.leaves)
     plural = "s" if len(sheet.graph.batch) > 1 else ""
-    start = f"With the new parameters and the same sample{plural}, "
-    line: list[Inline] = [Text(start if given else "With the new parameters, ")]
+    same = f" and the same sample{plural}" if sheet.run.problem.sample_count > 1 else ""
+    line: list[Inline] = [Text(f"With the new parameters{same}, ")]
     line.append(Math(Name(sheet.graph.output)))
     if before == after:
         line += [Text(" stays at "), Math(old.formula), Text(".")]

@@ -93,7 +93,7 @@ def test_a_whole_sheet() -> None:
         Loss after the update
         ─────────────────────
 
-        With the new parameters and the same sample, L falls from 0.1792 to 0.1564.
+        With the new parameters, L falls from 0.1792 to 0.1564.
         """
         )
         + "\n"
