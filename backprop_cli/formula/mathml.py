@@ -114,6 +114,9 @@ def _opened(node: Node) -> list[list[str]]:
                 else:  # each half as tall as what it stands beside
                     begin[at:] = [_between(left, "".join(begin[at:]), "", tall)]
                     found[-1][:] = [_between("", "".join(found[-1]), right, tall)]
+            case Script(Fence("group") as base, None, above) if above is not None:
+                walk(base)
+                found[-1][-1] = f"<msup>{found[-1][-1]}{spell(above)}</msup>"
             case _:
                 found[-1].append(spell(node))
 

@@ -12,7 +12,7 @@ from backprop_cli.arrays.evaluate import UNPOOLED, pool_windows
 from backprop_cli.arrays.gradients import Reason
 from backprop_cli.formula import unicode
 from backprop_cli.formula.build import names_in, product
-from backprop_cli.formula.nodes import Call, Formula, Name, Negative, Number, Shown
+from backprop_cli.formula.nodes import Call, Formula, Name, Negative, Shown
 from backprop_cli.formula.quantity import derivative_name
 from backprop_cli.graph.array_rules import ArrayGradient, parts_of
 from backprop_cli.graph.views import NONE, all_views
@@ -83,7 +83,7 @@ ENTRYWISE = (
 WORDS = {
     "1": "1 over a shape is an array of that shape, all ones.",
     "row": "rowsum, rowmean and the like go along each row and leave a number for each.",
-    "_rows": "Σ rows, mean of rows and the like go down the rows and leave one row.",
+    "_rows": "Σ rows, mean of rows and the like go down the columns and leave a number for each.",
     "correlation": "∗ is the convolution of the way forward, with what comes back as the kernel.",
     "full": "∗full lays the kernel over every place where it overlaps at all; flip turns it round.",
     "pad": "pad puts the rim of zeros round it again that the padding of the convolution was.",
@@ -173,26 +173,30 @@ def _pictures(sheet: Sheet, view: View, equation: Formula) -> Iterator[HeatMap]:
     for part in parts_of(equation):
         match part:
             case Call("softmax", _):
-                yield from _heat_map(
-                    sheet, view, (), f"The shares {letter}", "The darker the larger the share."
-                )
+                said = "The darker the larger the share; one of 0 would be white."
+                yield from _heat_map(sheet, view, (), f"The shares {letter}", said, low=0.0)
             case Call("conv2d", (Name(name), Name(kernel), *_)):
+                # The first window that no padding is in, and the entry that it makes.
+                rim = _setting(sheet, part, "padding", 3, 0)
+                stride = _setting(sheet, part, "stride", 2, 1)
+                at = -(-rim // stride)
+                start = at * stride - rim
                 size = sheet.notation.view(kernel).shape[-2:]
-                frame = tuple(places(size))
-                said = (
-                    f"The first window of {letter} is framed, where no padding stands before it; the"
-                    " kernel is laid over it, entry over entry."
-                )
-                title = f"{plain_text(sheet, name)} and the first window"
+                frame = tuple((start + row, start + column) for row, column in places(size))
+                if len(view.shape) != 2 or at >= min(view.shape):
+                    continue
+                own = plain_text(sheet, entry_name(view.name, (at, at)))
+                said = f"The kernel, laid over what is framed, entry over entry, makes {own}."
+                title = f"{plain_text(sheet, name)} and a window"
                 yield from _heat_map(sheet, sheet.notation.view(name), frame, title, said)
             case Call("max_pool", (Name(name), *_)):
                 image = sheet.array_rules.known[name]
-                result = sheet.array_rules.known[view.name]
-                given = [p for p in part.arguments[1:] if isinstance(p, Number)]
-                if len(image.shape) != 2 or not given:
+                size_ = _setting(sheet, part, "size", 1, 2)
+                if len(image.shape) != 2:
                     continue
-                step = image.shape[0] // result.shape[0] if len(given) < 2 else int(given[1].value)
-                windows = pool_windows(image.shape, int(given[0].value), step)
+                windows = pool_windows(
+                    image.shape, size_, _setting(sheet, part, "stride", 2, size_)
+                )
                 tops = [max(window, key=lambda at: image.values[at]) for window in windows]
                 frame = tuple(divmod(at, image.shape[1]) for at in tops)
                 said = f"Framed are the largest of each window: they make {letter}."
@@ -200,12 +204,30 @@ def _pictures(sheet: Sheet, view: View, equation: Formula) -> Iterator[HeatMap]:
                 yield from _heat_map(sheet, sheet.notation.view(name), frame, title, said)
 
 
+def _setting(sheet: Sheet, call: Call, keyword: str, place: int, default: int) -> int:
+    """A whole number that an operation is given by keyword or by place."""
+    named = [
+        part.arguments[0]
+        for part in call.arguments
+        if isinstance(part, Call) and part.function == f"{keyword}="
+    ]
+    given = [*named, *call.arguments[place : place + 1]]
+    if not given or (isinstance(given[0], Call) and given[0].function.endswith("=")):
+        return default
+    return int(sheet.array_rules.evaluator.value(given[0]).scalar)
+
+
 def plain_text(sheet: Sheet, name: str) -> str:
     return unicode.write(Name(name), spelling_of(sheet.graph))
 
 
 def _heat_map(
-    sheet: Sheet, view: View, framed: Sequence[tuple[int, ...]], title: str, said: str
+    sheet: Sheet,
+    view: View,
+    framed: Sequence[tuple[int, ...]],
+    title: str,
+    said: str,
+    low: float | None = None,
 ) -> Iterator[HeatMap]:
     if len(view.shape) != 2 or not fits(view.shape):
         return
@@ -213,7 +235,7 @@ def _heat_map(
     values = sheet.array_rules.known[view.name].values
     if entries is None or not all(map(math.isfinite, values)):
         return
-    low, high = min(values), max(values)
+    low, high = min(values) if low is None else low, max(values)
     shades = [0.0 if high == low else (value - low) / (high - low) for value in values]
     width = view.shape[1]
     starts = range(0, len(values), width)
