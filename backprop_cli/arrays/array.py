@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import product as combinations
+from itertools import zip_longest
 from math import prod
 from typing import TypeAlias
 
@@ -118,6 +119,21 @@ def offset(shape: Shape, place: Sequence[int]) -> int:
 def places(shape: Shape) -> Iterator[tuple[int, ...]]:
     """Every place in an array, counted from 0, row by row."""
     return combinations(*map(range, shape))
+
+
+def joined(shapes: Iterable[Shape]) -> Shape:
+    """The shape of arrays put together entry by entry."""
+    sizes = zip_longest(*(reversed(shape) for shape in shapes), fillvalue=1)
+    found = [next((size for size in each if size != 1), 1) for each in sizes]
+    return tuple(reversed(found))
+
+
+def spread_over(own: Shape, shape: Shape) -> Sequence[int]:
+    """For each place of an array the offset of the entry of a smaller one that stands there."""
+    if own == shape:
+        return range(count(shape))
+    steps = [(at - len(own), count(own[at + 1 :])) for at, size in enumerate(own) if size > 1]
+    return [sum(place[at] * step for at, step in steps) for place in places(shape)]
 
 
 def entry_name(name: str, place: Sequence[int]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -14,10 +14,12 @@ from backprop_cli.arrays.array import (
     Shape,
     TooLarge,
     count,
+    offset,
     places,
     shape_text,
+    spread_over,
 )
-from backprop_cli.arrays.workshop import Workshop, broadcast, spread
+from backprop_cli.arrays.workshop import Workshop, broadcast
 from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.build import (
     ONE,
@@ -107,9 +109,10 @@ def elementwise(
     shop: Workshop, values: Sequence[Array], entry: Callable[..., Formula], parts: int = 1
 ) -> Array:
     shape = broadcast(*(value.shape for value in values))
-    at = [spread(value, shape) for value in values]
+    columns = [[value.entries[at] for at in spread_over(value.shape, shape)] for value in values]
     weight = sum(value.weight for value in values) + parts
-    return shop.array(shape, lambda place: entry(*(each(place) for each in at)), weight)
+    shop.charge(count(shape), weight)
+    return Array(shape, tuple(entry(*each) for each in zip(*columns, strict=True)), weight)
 
 
 def finite(*entries: Formula) -> None:
@@ -280,7 +283,7 @@ class _Lines:
     lines: tuple[tuple[int, ...], ...]  # offsets of the entries of each line
 
 
-def _lines(shape: Shape, axis: int | None) -> _Lines:
+def lines_along(shape: Shape, axis: int | None) -> _Lines:
     if axis is None:
         return _Lines((), (1,) * len(shape), (tuple(range(count(shape))),))
     rest = shape[:axis] + shape[axis + 1 :]
@@ -330,7 +333,7 @@ def _reduce(
     entry: Callable[[Sequence[Formula]], Formula],
     keep: bool,
 ) -> Array:
-    lines = _lines(value.shape, axis)
+    lines = lines_along(value.shape, axis)
     weight = len(lines.lines[0]) * (value.weight + 2) + 2
     shop.charge(len(lines.lines), weight)
     entries = tuple(entry([value.entries[at] for at in line]) for line in lines.lines)
@@ -419,11 +422,11 @@ def _in_lines(shop: Workshop, shape: Shape, axis: int | None) -> Formula:
     name = Name(shop.views[-1].name)
     if axis is None or (axis == 0 and len(shape) > 1) or len(shape) == 1:
         return name
-    return Call(AS, (name, *map(number, _lines(shape, axis).kept)))
+    return Call(AS, (name, *map(number, lines_along(shape, axis).kept)))
 
 
 def _spread(shop: Workshop, value: Array, axis: int | None, mean: Array) -> tuple[_Lines, Array]:
-    lines = _lines(value.shape, axis)
+    lines = lines_along(value.shape, axis)
     shop.charge(len(lines.lines), 6 * len(lines.lines[0]))
     entries = tuple(
         quotient(
@@ -446,7 +449,7 @@ def _along(
             raise ArrayError(f"`{name}` is of a vector or of the rows of a matrix")
         axis = _axis(given, value.shape, len(value.shape) - 1)
         value = shop.light(value, given.written[0])
-        lines = _lines(value.shape, axis)
+        lines = lines_along(value.shape, axis)
         length = len(lines.lines[0])
         shop.charge(count(value.shape), 3 * length)
         entries: dict[int, Formula] = {}
@@ -807,21 +810,28 @@ def _pooled(name: str, entry: Callable[[Sequence[Formula]], Formula]) -> Apply:
             raise ArrayError(f"the window of {size} is larger than {shape_text(sizes)}")
         out = tuple((each - size) // stride + 1 for each in sizes)
         image = shop.light(image, given.written[0])
-
-        def pooled(place: tuple[int, ...]) -> Formula:
-            channel, corner = place[: len(channels)], place[len(channels) :]
-            return entry(
-                [
-                    image.at(
-                        (*channel, *(c * stride + s for c, s in zip(corner, step, strict=True)))
-                    )
-                    for step in places((size,) * levels)
-                ]
-            )
-
-        return shop.array((*channels, *out), pooled, size**levels * 2)
+        shop.charge(count((*channels, *out)), size**levels * 2)
+        entries = tuple(
+            entry([image.entries[at] for at in window])
+            for window in pool_windows(image.shape, size, stride)
+        )
+        return Array((*channels, *out), entries, size**levels * 2)
 
     return apply
+
+
+def pool_windows(image: Shape, size: int, stride: int) -> Iterator[Sequence[int]]:
+    """The offsets of the entries of each window, in the order of the result."""
+    levels = min(2, len(image))
+    sizes = [(each - size) // stride + 1 for each in image[-levels:]]
+    for channel in places(image[:-levels]):
+        for corner in places(tuple(sizes)):
+            yield [
+                offset(
+                    image, (*channel, *(c * stride + s for c, s in zip(corner, step, strict=True)))
+                )
+                for step in places((size,) * levels)
+            ]
 
 
 def _transposed(shop: Workshop, given: Arguments) -> Array:

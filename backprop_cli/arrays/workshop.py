@@ -15,7 +15,7 @@ from backprop_cli.arrays.array import (
     View,
     count,
     entry_names,
-    offset,
+    joined,
     places,
     shape_text,
 )
@@ -119,25 +119,18 @@ def broadcast(*shapes: Shape) -> Shape:
                     "use `flatten(…)` on the column for the first, `transpose(…)` of the vector "
                     "for the second",
                 )
-    found: list[int] = []
-    for sizes in zip_longest(*(reversed(shape) for shape in shapes), fillvalue=1):
+    for axis, sizes in enumerate(zip_longest(*(reversed(shape) for shape in shapes), fillvalue=1)):
         different = {size for size in sizes if size != 1}
         if len(different) > 1:
-            axis = len(found)
             where = "columns" if axis == 0 else "rows" if axis == 1 else f"axis {-axis - 1}"
             if all(len(shape) == 1 for shape in shapes if shape):
                 where = "entries"
             raise ArrayError(
-                f"{' and '.join(_fit(shape) for shape in shapes if shape)} do not fit: their "
+                f"{' and '.join(shape_text(shape) for shape in shapes if shape)} do not fit: their "
                 f"{where} are {' and '.join(map(str, sorted(different)))}",
                 _fitting(shapes),
             )
-        found.append(different.pop() if different else 1)
-    return tuple(reversed(found))
-
-
-def _fit(shape: Shape) -> str:
-    return shape_text(shape)
+    return joined(shapes)
 
 
 def _fitting(shapes: Sequence[Shape]) -> str:
@@ -151,19 +144,3 @@ def _fitting(shapes: Sequence[Shape]) -> str:
         f"beside {shape_text(shape)} fits {shape_text(shape)}, a vector of {shape[-1]} (added to "
         "each row), or a single number"
     )
-
-
-def spread(value: Array, shape: Shape) -> Callable[[tuple[int, ...]], Formula]:
-    """The entry of a smaller array that stands at a place of a larger one."""
-    if not value.shape:
-        return lambda place: value.entries[0]
-    own = len(value.shape)
-    sizes = value.shape
-
-    def entry(place: tuple[int, ...]) -> Formula:
-        short = place[len(place) - own :]
-        return value.entries[
-            offset(sizes, [0 if size == 1 else at for size, at in zip(sizes, short, strict=True)])
-        ]
-
-    return entry

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from backprop_cli.arrays.array import View, entry_name, offset, places
-from backprop_cli.arrays.evaluate import UNPOOLED, pool_windows
+from backprop_cli.arrays.evaluate import UNPOOLED
 from backprop_cli.arrays.gradients import Reason
+from backprop_cli.arrays.operations import pool_windows
 from backprop_cli.formula import unicode
 from backprop_cli.formula.build import names_in, product
 from backprop_cli.formula.nodes import Call, Formula, Name, Negative, Shown
