@@ -255,6 +255,11 @@ class Graph:
     def leaf(self) -> Mapping[str, Leaf]:
         return {leaf.name: leaf for leaf in self.leaves}
 
+    @cached_property
+    def own_losses(self) -> frozenset[str]:
+        """The losses of single samples, to ask whether a name is one."""
+        return frozenset(self.losses)
+
     def unmarked(self, name: str, only: int | None = None) -> str:
         """The name without the number of its sample (if that is `only`, where it is given); what
         tells a sample's own loss from that of the batch stays: ∂L[s]/∂w."""
@@ -263,9 +268,9 @@ class Graph:
         mark = None if known is None else known.sample
         if mark is None or len(self.batch) == 1 or only not in (None, mark):
             return name
-        if name in self.losses:
+        if name in self.own_losses:
             return sampled(self.output, "s")
-        if step is not None and step.of is not None and step.over in self.losses:
+        if step is not None and step.of is not None and step.over in self.own_losses:
             return derivative_name(sampled(self.output, "s"), self.unmarked(step.of))
         return name.removesuffix(f"[{mark}]")
 

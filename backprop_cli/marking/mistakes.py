@@ -383,9 +383,9 @@ class Slips:
     def _concerns_loss(self, step: Step) -> bool:
         """Whether the constants of the loss appear here: the loss itself and ∂L/∂ŷ."""
         graph = self.structure.graph
-        if step.name in graph.losses or step.kind == "loss":
+        if step.name in graph.own_losses or step.kind == "loss":
             return True
-        return any(link.upstream is None and link.child in graph.losses for link in step.links)
+        return any(link.upstream is None and link.child in graph.own_losses for link in step.links)
 
     def _loss_constants(self, step: Step, formula: Formula) -> Iterator[Variant]:
         graph = self.structure.graph

@@ -191,7 +191,7 @@ def _equations(sheet: Sheet) -> Diagram:
             )
             picture.add(leaf.name, consumers[leaf.name] - 1, node)
     for step in steps:
-        is_output = step.name in graph.losses or step.name == graph.output
+        is_output = step.name in graph.own_losses or step.name == graph.output
         node = DiagramNode(
             Name(step.name),
             0,
@@ -246,7 +246,9 @@ def _arrays(sheet: Sheet) -> Diagram:
         names = names_in(view.matrix) if view.shape else names_in(view.entries[0])
         kind: Kind = "parameter" if learned.intersection(names) else "input"
         if view.equation is not None:
-            kind = "output" if view.name in graph.losses else "array" if view.shape else "hidden"
+            kind = (
+                "output" if view.name in graph.own_losses else "array" if view.shape else "hidden"
+            )
         sizes = "×".join(map(str, view.shape))
         value = None if view.shape else _number(sheet, view.name)
         at = column.get(view.name, first.get(view.name, 1) - 1)
