@@ -617,6 +617,9 @@ def _reshaped(back: Back, given: _Parts, up: Formula, result: Formula | None) ->
 
 def _entries(back: Back, given: _Parts, up: Formula, result: Formula | None) -> Shares:
     base, *specs = given.call.arguments
+    if count(given.shape) == 1:
+        yield base, back.reshaped(up, given.shape)
+        return
     yield base, Call(PLACED, (back.fitted(up, back.shape(given.call)), base, *specs))
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from typing import assert_never
 
-from backprop_cli.arrays.array import INDEX, Shape, View
+from backprop_cli.arrays.array import INDEX, Shape, View, places
 from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.build import (
     ZERO,
@@ -30,6 +30,7 @@ from backprop_cli.graph.parts import (
     stable_loss,
 )
 from backprop_cli.graph.step import Applied, Graph, Leaf, Step, Unit
+from backprop_cli.problem.array_layers import applied_to, in_pairs
 from backprop_cli.problem.forms import (
     Activation,
     AnyLayer,
@@ -109,17 +110,27 @@ class _Expansion:
             aliases=self.aliases,
             is_loss=not self.network.upstream,
             arrays=self._arrays(),
+            no_arrays=self._unsaid if self._kinds else "",
         )
 
     def _arrays(self) -> tuple[View, ...]:
-        """The arrays, where there are layers between arrays and every one that is calculated
-        follows from others (which those of batch normalisation do not)."""
-        if not any(isinstance(layer, ArrayLayer) for layer in self.network.layers):
+        """The arrays, where there are layers between arrays and all can be said in arrays."""
+        if not self._kinds or self._unsaid:
             return ()
-        views = of_samples(tuple(self._views()), lambda name: name not in self.common, self.marks)
-        steps = {step.name for step in self.steps}
-        unsaid = (view for view in views if view.equation is None)
-        return () if any(steps & _names(view) for view in unsaid) else views
+        return of_samples(tuple(self._views()), lambda name: name not in self.common, self.marks)
+
+    @property
+    def _kinds(self) -> bool:
+        """Whether there are layers between arrays."""
+        return any(isinstance(layer, ArrayLayer) for layer in self.network.layers)
+
+    @property
+    def _unsaid(self) -> str:
+        """Why a network with layers between arrays is not written in arrays."""
+        for depth, layer in enumerate(self.network.layers, 1):
+            if isinstance(layer, Layer) and layer.batch_norm is not None:
+                return f"batch normalisation in layer {depth} ties the samples together"
+        return ""
 
     def _views(self) -> Iterator[View]:
         """The arrays of one sample, from the inputs to the targets."""
@@ -138,27 +149,33 @@ class _Expansion:
             yield _view(
                 target.name, shape, [names.target(i) for i in range(1, network.targets + 1)]
             )
-            formula = self._loss_of_arrays(last, target)
-            if formula is not None:
-                yield View("L", (), (Name("L"),), formula)
+            yield View("L", (), (Name("L"),), self._loss_of_arrays(last, target))
 
-    def _loss_of_arrays(self, last: AnyLayer, target: Name) -> Formula | None:
+    def _loss_of_arrays(self, last: AnyLayer, target: Name) -> Formula:
         """The loss as a formula between the arrays of outputs and targets; over few times as a sum
         over them."""
 
-        def whole(output: Formula, target: Formula) -> Formula | None:
+        def whole(output: Formula, target: Formula) -> Formula:
             if self.network.upstream:
                 return Call("sum", (Shown("hadamard", (target, output)),))
-            if isinstance(loss := self.network.loss, RuleUse):
-                return losses.loss_of_arrays(loss_row(loss), output, target, loss.options)
-            return None
+            loss = self.network.loss
+            assert isinstance(loss, RuleUse)
+            return losses.loss_of_arrays(loss_row(loss), output, target, loss.options)
 
         letter = self._handed_letter(len(self.network.layers))
         views = last.views if isinstance(last, ArrayLayer) else ()
         rows = next((view.rows for view in views if view.name == letter.name), ())
+        loss = self.network.loss
+        if isinstance(loss, Custom):  # of outputs and targets one by one
+            one_by_one = {
+                **_by_place(self.names.output_names, letter, last, rows),
+                **_by_place(
+                    map(self.names.target, range(1, self.network.targets + 1)), target, last
+                ),
+            }
+            return in_pairs(substitute(loss.formula, one_by_one))
         if not rows:
             return whole(letter, target)
-        loss = self.network.loss
         shared = isinstance(loss, RuleUse) and loss_row(loss).per_output
         if shared or len(rows) > MOST_TIMES:
             return whole(Call("stack", tuple(map(Name, rows))), target)
@@ -166,8 +183,7 @@ class _Expansion:
             whole(Name(row), Call(INDEX, (target, number(time))))
             for time, row in enumerate(rows, 1)
         ]
-        known = [term for term in terms if term is not None]
-        return total(*known) if known else None
+        return total(*terms)
 
     def _dense(self, depth: int) -> Layer:
         layer = self.network.layers[depth - 1]
@@ -201,11 +217,14 @@ class _Expansion:
         letter = self._handed_letter(depth)
         zs = [names.z(depth, unit) for unit in units]
         yield _view(z.name, (layer.units,), zs, None if layer.batch_norm else total(*terms))
-        use = layer.activations[0]
-        alike = all(each == use for each in layer.activations) and not layer.batch_norm
+        use, *others = layer.activations
         activated: Formula | None = None
-        if alike and isinstance(use, RuleUse):
-            activated = z if use.name == "identity" else activation_row(use).call(z, use.options)
+        if layer.batch_norm is None and all(other == use for other in others):
+            activated = applied_to(use, z)
+        elif layer.batch_norm is None:  # units that differ, one by one
+            each = enumerate(layer.activations, 1)
+            ones = (applied_to(own, Call(INDEX, (z, number(unit)))) for unit, own in each)
+            activated = Call("stack", tuple(ones))
         outputs = [names.a(depth, unit) for unit in units]
         inner = a if layer.hands_on_more else letter
         yield _view(inner.name, (layer.units,), outputs, activated)
@@ -539,15 +558,23 @@ class _Expansion:
                 self.steps.append(Step(sampled(name, mark), formula, "loss", "equation", mark))
 
 
+def _by_place(
+    names: Iterable[str], letter: Name, last: AnyLayer, rows: Sequence[str] = ()
+) -> dict[str, Formula]:
+    """What the entries of an array of outputs are called, as its entries, or those of its rows."""
+    shape = last.shape if isinstance(last, ArrayLayer) else (last.units,)
+    found: dict[str, Formula] = {}
+    for name, place in zip(names, places(shape), strict=True):
+        base, place = (Name(rows[place[0]]), place[1:]) if rows else (letter, place)
+        found[name] = Call(INDEX, (base, *(number(at + 1) for at in place))) if place else base
+    return found
+
+
 def _by_rows(layer: AnyLayer, letter: Name) -> Formula:
     """An array of all times as the rows that it is made of; any other as it is."""
     views = layer.views if isinstance(layer, ArrayLayer) else ()
     rows = next((view.rows for view in views if view.name == letter.name), ())
     return Call("stack", tuple(map(Name, rows))) if rows else letter
-
-
-def _names(view: View) -> set[str]:
-    return {entry.name for entry in view.entries if isinstance(entry, Name)}
 
 
 def _view(

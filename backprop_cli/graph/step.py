@@ -191,6 +191,7 @@ class Graph:
     # Other accepted names: a3_1 → yhat, dL/dz2_1[2] → dL[2]/dz2_1[2].
     aliases: Mapping[str, str] = field(default_factory=dict)
     arrays: tuple[View, ...] = ()  # what is shown and answered as vectors and matrices
+    no_arrays: str = ""  # why not, where an author wrote layers between arrays
     trivial_slopes: Mapping[str, Formula] = field(default_factory=dict)  # dz2_1/da1_1 → w2_1_1
 
     @cached_property

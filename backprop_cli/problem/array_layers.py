@@ -25,7 +25,7 @@ from backprop_cli.arrays.expand import Expansion, tidy
 from backprop_cli.arrays.language import read_formula
 from backprop_cli.arrays.workshop import Workshop
 from backprop_cli.dataclass import dataclass
-from backprop_cli.formula.build import rebuild, rename
+from backprop_cli.formula.build import rebuild, rename, substitute
 from backprop_cli.formula.nodes import Call, Formula, Name, Number, Product
 from backprop_cli.problem.array_values import read_levels
 from backprop_cli.problem.biases import Biases
@@ -265,7 +265,7 @@ class Making:
             self.lines.append(Line(entry, None, place, activation=use, scores=row, own=at - start))
         array = named(name, scores.shape)
         expansion.known[name] = array
-        equation = _applied(use, Name(of))
+        equation = applied_to(use, Name(of))
         self.views.append(View(name, array.shape, array.entries, equation, shown))
 
     def sum(self, name: str, text: str) -> None:
@@ -416,21 +416,21 @@ def _layerwise(use: RuleUse) -> bool:
     return ACTIVATIONS[use.name].layerwise
 
 
-def _applied(use: Activation, inside: Name) -> Formula:
-    """g(z) of a whole array."""
+def applied_to(use: Activation, inside: Formula) -> Formula:
+    """g(z) of a whole array, or of an entry."""
     match use:
         case RuleUse("identity"):
             return inside
         case RuleUse(name, options):
             return ACTIVATIONS[name].call(inside, options)
         case Custom(_, formula):
-            return _by_twos(rename(formula, lambda name: inside.name if name == "z" else name))
+            return in_pairs(substitute(formula, {"z": inside}))
 
 
-def _by_twos(formula: Formula) -> Formula:
+def in_pairs(formula: Formula) -> Formula:
     """Products as formulas between arrays have them: of two factors."""
     match formula:
         case Product((*first, last)) if len(first) > 1:
-            return Product((_by_twos(Product(tuple(first))), _by_twos(last)))
+            return Product((in_pairs(Product(tuple(first))), in_pairs(last)))
         case _:
-            return rebuild(formula, _by_twos)
+            return rebuild(formula, in_pairs)

@@ -41,7 +41,7 @@ def matrices(sheet: Sheet) -> Iterator[Block]:
     if isinstance(found, Layers):
         yield from _Matrices(sheet, found).blocks()
         return
-    if sheet.first:
+    if sheet.first and not sheet.graph.no_arrays:
         yield Callout("note", (Text(f"There is no matrix form here: {found}."),))
     yield from forward(sheet)
     yield from loss(sheet)

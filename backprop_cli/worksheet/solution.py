@@ -93,6 +93,9 @@ def strong(line: Line) -> Line:
 
 def one_update(sheet: Sheet) -> Iterator[Block]:
     """Forward, loss, local derivatives, gradients, update, and the loss again."""
+    if sheet.first and sheet.graph.no_arrays:
+        text = f"Written in single numbers, not in arrays: {sheet.graph.no_arrays}."
+        yield Callout("note", (Text(text),))
     match sheet.choices.form:
         case "gates":
             yield from gates.gates(sheet)

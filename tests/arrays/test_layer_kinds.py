@@ -689,12 +689,6 @@ def test_numbers_drawn_for_a_layer_differ_from_array_to_array():
     )
 
 
-def test_a_net_with_rules_that_arrays_do_not_have_is_shown_step_by_step():
-    layers = [{"kind": "flatten"}, {"activation": ["tanh", "relu"], "weights": [[1, 2], [3, 4]]}]
-    run = solve(read_problem("t.yaml", file(layers, [[1, 2]], [0, 0])))
-    assert run.iterations[0].graph.arrays == ()
-
-
 # --- answers -----------------------------------------------------------------------------------------------
 
 ANSWERS = """
@@ -811,3 +805,63 @@ def test_the_table_of_names_has_every_quantity_and_array(name):
     arrays = {each["name"] for each in data["arrays"]}
     assert names - listed == set()
     assert {each for each in arrays if "/" not in each and not each.endswith("_new")} <= listed
+
+
+# --- beside layers of other kinds ----------------------------------------------------------------
+
+BESIDE = """title: t
+inputs: [[1, 0, 2], [0, 1, 0], [2, 1, 1]]
+targets: [1, 0]
+layers:
+  - {{kind: conv2d, kernels: [[[0.2, -0.1], [0.3, 0.5]]], biases: [0.1], activation: relu}}
+  - {{kind: flatten}}
+  - activation: {hidden}
+    weights: [[0.4, -0.3, 0.2, 0.5], [0.1, -0.2, 0.3, 0.4]]
+    biases: [0, 0.1]
+  - {{activation: sigmoid, weights: [[0.4, -0.3], [0.2, 0.1]], biases: [0, 0]}}
+loss: {loss}
+learning_rate: 0.1
+"""
+
+
+@pytest.mark.parametrize(
+    ("hidden", "loss"),
+    [
+        ("[relu, tanh]", "half_squared_error"),
+        ("[tanh, {formula: z*z*sigmoid(z)}]", "half_squared_error"),
+        ("tanh", "{formula: (y1 - yhat1)^4 + abs(y2 - yhat2)}"),
+        ("[leaky_relu, softplus]", "{formula: (y1 - yhat1)^2*yhat2}"),
+    ],
+)
+def test_units_that_differ_and_own_losses_are_written_in_arrays(tmp_path, hidden, loss):
+    """Every gradient by a rule, and each as difference quotients have it."""
+    path = tmp_path / "t.yaml"
+    path.write_text(BESIDE.format(hidden=hidden, loss=loss))
+    text = backprop("solve", str(path)).text
+    assert "∂L/∂w⁽¹⁾ =  x  ∗ ∂L/∂z⁽¹⁾" in text
+    assert "follows no rule" not in text
+    assert "agree" in backprop("verify", str(path)).text
+
+
+def test_a_single_output_has_its_own_loss_as_one_number(tmp_path):
+    path = tmp_path / "t.yaml"
+    text = BESIDE.format(hidden="tanh", loss="{formula: (y - yhat)^4}").replace("[1, 0]", "[1]", 1)
+    path.write_text(text.replace("[[0.4, -0.3], [0.2, 0.1]], biases: [0, 0]", "[[0.4, -0.3]]"))
+    text = backprop("solve", str(path)).text
+    assert "L = (y − ŷ)⁴" in text
+    assert "follows no rule" not in text
+
+
+def test_batch_normalisation_beside_other_kinds_says_why_there_are_no_arrays(tmp_path):
+    path = tmp_path / "t.yaml"
+    path.write_text(
+        "title: t\nsamples:\n  - {inputs: [1, 0, 2], targets: [1]}\n"
+        "  - {inputs: [0, 1, 1], targets: [0]}\nlayers:\n"
+        "  - {kind: conv1d, kernels: [[0.5, 1]], biases: [0]}\n  - {kind: flatten}\n"
+        "  - {activation: relu, batch_norm: true, weights: [[0.4, -0.3]]}\n"
+        "  - {activation: sigmoid, weights: [[1]], biases: [0]}\n"
+        "loss: half_squared_error\ntraining: {batch: all}\nlearning_rate: 0.1\n"
+    )
+    text = " ".join(backprop("solve", str(path)).text.split())
+    said = "Written in single numbers, not in arrays: batch normalisation in layer 3 ┃ ties the samples"
+    assert said in text
