@@ -123,6 +123,12 @@ class ArrayEquations:
     def leaf(self, key: Scalar, value: Node | None, name: str) -> None:
         """Read a value; it is not among the leaves where it is wrong."""
         self.unwritten.discard(name)
+        if self.index is not None and name == self.index.name:
+            self.report.error(
+                "bad-name", f"{quote(name)} counts the times here: it is no quantity", key,
+                "give the quantity, or the index, another letter",
+            )  # fmt: skip
+            return
         read = self.reader.read(value, name, len(self.leaves))
         if read is not None:
             self.leaves[name] = read

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Literal, TypeAlias
 
 from backprop_cli.arrays.array import View, shape_text
@@ -53,10 +53,13 @@ def result_of(sheet: Sheet, view: View) -> DerivationLine | None:
     return DerivationLine(None, sign, matrix)
 
 
-def with_shape(view: View) -> Formula:
-    """The letter of an array over its shape."""
-    sizes = view.shape if len(view.shape) > 2 else sides(view.shape)
-    return Shown("shape", (view.letter, *(Name(str(size)) for size in sizes)))
+def sizes_of(view: View) -> Sequence[int]:
+    return view.shape if len(view.shape) > 2 else sides(view.shape)
+
+
+def size_of(view: View) -> str:
+    """`2×3`; of a vector, which is a column, `3×1`."""
+    return "×".join(map(str, sizes_of(view)))
 
 
 def numbers(sheet: Sheet, view: View, *, shapes: bool = False) -> Iterator[Block]:
@@ -66,7 +69,9 @@ def numbers(sheet: Sheet, view: View, *, shapes: bool = False) -> Iterator[Block
         for at in range(view.shape[0]):
             yield from numbers(sheet, view.part([at]), shapes=shapes)
         return
-    left = with_shape(view) if shapes else view.letter
+    left: Formula = view.letter
+    if shapes:
+        left = Shown("shape", (left, *(Name(str(size)) for size in sizes_of(view))))
     result = result_of(sheet, view)
     if result is not None:
         yield Derivation((DerivationLine(left, result.sign, result.right),))

@@ -426,7 +426,7 @@ def _winners(sheet: Sheet, gradient: ArrayGradient) -> Iterator[Block]:
 def updates(sheet: Sheet) -> Iterator[Block]:
     """Each array less η times its gradient; what follows another rule entry by entry."""
     graph = sheet.graph
-    if not is_plain(graph) or sheet.symbolic or not graph.carried:
+    if not is_plain(graph) or not graph.carried:
         yield from entry_by_entry(sheet)
         return
     yield Heading(2, (Text("Update"),))

@@ -30,6 +30,7 @@ from backprop_cli.problem.model import Problem
 from backprop_cli.rules.optimizers import OPTIMIZERS
 from backprop_cli.run import Run
 from backprop_cli.worksheet import array_sheet, given
+from backprop_cli.worksheet.array_numbers import size_of
 from backprop_cli.worksheet.diagram import MOST_DRAWN, diagram
 from backprop_cli.worksheet.document import (
     AnswerSpace,
@@ -268,7 +269,7 @@ def _rooms(sheet: Sheet) -> list[Room]:
         key, space = step.name, AnswerSpace(Name(step.name), step.name, lines)
         if (view := arrays.get(step.name)) is not None:
             rows = len(view.entries) // view.shape[-1] if len(view.shape) > 1 else view.shape[0]
-            sizes = "×".join(map(str, view.shape if len(view.shape) > 1 else (*view.shape, 1)))
+            sizes = size_of(view)
             key = view.name
             space = AnswerSpace(view.letter, f"{view.name} ({sizes})", rows * lines)
         if step.name in within:

@@ -11,7 +11,7 @@ from backprop_cli.formula.nodes import Name, Number
 from backprop_cli.formula.quantity import bare
 from backprop_cli.graph.expand import all_samples
 from backprop_cli.graph.step import Leaf
-from backprop_cli.worksheet.array_numbers import numbers, with_shape
+from backprop_cli.worksheet.array_numbers import numbers, size_of
 from backprop_cli.worksheet.document import (
     Block,
     Column,
@@ -25,7 +25,7 @@ from backprop_cli.worksheet.document import (
     Text,
 )
 from backprop_cli.worksheet.numbers import LARGEST_PLAIN, Shown, authored, shown
-from backprop_cli.worksheet.sheet import NO_VALUE, Sheet, cell_of
+from backprop_cli.worksheet.sheet import NO_VALUE, Sheet, cell_of, listed
 
 MOST_DIGITS = 30
 """A longer number of the problem file is rounded."""
@@ -70,8 +70,9 @@ def _in_rows(sheet: Sheet, views: Sequence[View]) -> Iterator[Block]:
             yield Paragraph((Text("Parameters", "strong"),))
         empty = [view for view in own if _within([view]) and not _any_number(sheet, view)]
         if empty:
-            letters = (Math(with_shape(view)) for view in empty)
-            yield Paragraph(tuple(each for letter in letters for each in (letter, Text("  ")))[:-1])
+            yield Paragraph(
+                listed([(Math(view.letter), Text(f": {size_of(view)}")) for view in empty])
+            )
         for view in own:
             yield from numbers(sheet, view, shapes=True)
 

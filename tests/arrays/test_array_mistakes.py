@@ -135,3 +135,8 @@ def test_a_range_of_time_names_its_limit(range_):
         read_problem("t.yaml", text)
     (found,) = [each for each in raised.value.diagnostics if each.code == "out-of-range"]
     assert "over 100 steps at most" in found.message
+
+
+def test_the_letter_of_time_is_no_quantity():
+    found = told("X_t", "index: {t: 1..3}\n", LEAVES.replace("  s: 2\n", "  s: 2\n  t: 3\n"))
+    assert "`t` counts the times here: it is no quantity" in found.message

@@ -63,7 +63,7 @@ def test_without_numbers_the_rules_stand_alone(tmp_path):
     )
     text = backprop("solve", str(path)).text
     assert "∂L/∂H = H − Y" in text
-    assert "X {3×2} Y {3×2}" in text
+    assert "X: 3×2, Y: 3×2" in text
     assert "∂L/∂W = Xᵀ  ⎛∂L/∂H ⊙ ⎛1 −  H ²⎞⎞" in text
     assert "0." not in text.partition("Backward pass")[2]
 
@@ -200,3 +200,15 @@ def test_a_slope_of_one_or_nothing_is_written_out_in_numbers():
     text = backprop("solve", "problems/conv-relu-pool-dense.yaml").text
     assert "∂L/∂z⁽¹⁾ = ∂L/∂a⁽¹⁾ ⊙ ReLU′(z⁽¹⁾)" in text
     assert "⎡1  0  1  1⎤" in text
+
+
+def test_without_numbers_shapes_are_said_and_arrays_updated_whole(tmp_path):
+    path = tmp_path / "t.yaml"
+    path.write_text(
+        "title: t\nequations:\n  Z: X @ W\n  L: sum(Z²)\ngiven: [X]\nparameters: [W]\n"
+        "shapes: {X: [3, 2], W: [2, 2]}\nlearning_rate: 0.1\n"
+    )
+    text = backprop("solve", str(path), "--symbolic").text
+    assert "\nX: 3×2\n" in text
+    assert "W new = W − η·∂L/∂W\n" in text
+    assert "W₁,₁ new" not in text
