@@ -7,6 +7,7 @@ import dataclasses
 import pickle
 import subprocess
 import sys
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
@@ -98,11 +99,48 @@ def test_patterns_take_objects_apart(decorated: Any) -> None:
             pytest.fail("not its own class")
 
 
-def test_nothing_is_written_before_the_first_object() -> None:
+def assigned(one: Any) -> str:
+    with pytest.raises(dataclasses.FrozenInstanceError) as told:
+        one.first = 2
+    return str(told.value)
+
+
+def deleted(one: Any) -> str:
+    with pytest.raises(dataclasses.FrozenInstanceError) as told:
+        del one.first
+    return str(told.value)
+
+
+FIRST_ACTS = {
+    "eq": lambda one: one == one.__class__(1, (2, 3)),
+    "hash": hash,
+    "repr": repr,
+    "assign": assigned,
+    "delete": deleted,
+    "replace": lambda one: dataclasses.asdict(dataclasses.replace(one, second=())),
+    "fields": lambda one: [
+        (each.name, each.type, each.compare) for each in dataclasses.fields(one)
+    ],
+    "is": dataclasses.is_dataclass,
+}
+
+
+@pytest.mark.parametrize("act", FIRST_ACTS.values(), ids=list(FIRST_ACTS))
+def test_whatever_is_done_first_is_done_as_by_the_standard_library(
+    act: Callable[[Any], Any],
+) -> None:
+    ours, theirs = (pair(decorated)(1, (2, 3)) for decorated in (dataclass, dataclasses.dataclass))
+    assert act(ours) == act(theirs)
+    assert act(ours) == act(theirs), "the second time"
+
+
+def test_only_what_is_used_is_written() -> None:
     made = pair(dataclass)
-    assert not dataclasses.is_dataclass(made)
+    put_off = vars(made)["__eq__"]
     made(1)
-    assert dataclasses.is_dataclass(made)
+    assert vars(made)["__eq__"] is put_off
+    assert made(1) == made(1)
+    assert vars(made)["__eq__"] is not put_off
 
 
 def test_a_process_that_has_made_none_can_unpickle() -> None:
