@@ -38,7 +38,7 @@ def _later(cls: type, settings: Mapping[str, bool]) -> type:
         if not kind.startswith("ClassVar"):
             fields[name] = said.get(name, fields.get(name, dataclasses.MISSING))
     _fields[cls], _waiting[cls] = fields, settings
-    cls.__match_args__ = tuple(fields)  # type: ignore[misc]
+    cls.__match_args__ = tuple(fields)  # type: ignore[misc, attr-defined]
     for name in _put_off(settings):
         if said.get(name) is None:
             setattr(cls, name, _STAND_INS[name])
