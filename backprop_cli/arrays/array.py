@@ -10,7 +10,7 @@ from math import prod
 from typing import TypeAlias
 
 from backprop_cli.dataclass import dataclass
-from backprop_cli.formula.nodes import Formula, Matrix, Name, Negative
+from backprop_cli.formula.nodes import Call, Formula, Matrix, Name, Negative
 from backprop_cli.formula.quantity import before_update, is_updated, last_mark, sampled, updated
 
 Shape: TypeAlias = tuple[int, ...]
@@ -148,6 +148,27 @@ def entry_names(name: str, shape: Shape) -> list[str]:
 def named(name: str, shape: Shape) -> Array:
     """The array whose entries are quantities of their own."""
     return Array(shape, tuple(map(Name, entry_names(name, shape))))
+
+
+def arguments_of(call: Call) -> tuple[tuple[Formula, ...], dict[str, Formula]]:
+    """What a call is of, in order, and what it is given by name."""
+    placed: list[Formula] = []
+    named: dict[str, Formula] = {}
+    for part in call.arguments:
+        match part:
+            case Call(name, (value,)) if name.endswith(KEYWORD):
+                named[name.removesuffix(KEYWORD)] = value
+            case _:
+                placed.append(part)
+    return tuple(placed), named
+
+
+def argument(call: Call, name: str, place: int | None = None) -> Formula | None:
+    """What a call is given by a name, or at a place."""
+    placed, named = arguments_of(call)
+    if name in named or place is None or place >= len(placed):
+        return named.get(name)
+    return placed[place]
 
 
 def shape_text(shape: Shape) -> str:

@@ -17,11 +17,12 @@ from typing import assert_never
 from backprop_cli.arrays.array import (
     AS,
     INDEX,
-    KEYWORD,
     MINUS_INFINITY,
     SLICE,
     Array,
     Shape,
+    argument,
+    arguments_of,
     count,
     joined,
     offset,
@@ -31,7 +32,7 @@ from backprop_cli.arrays.operations import OPERATIONS, Arguments, lines_along, p
 from backprop_cli.arrays.workshop import Workshop
 from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.build import ZERO, names_in, number
-from backprop_cli.formula.evaluate import as_float, evaluate
+from backprop_cli.formula.evaluate import as_float, compare, evaluate, power, quotient
 from backprop_cli.formula.nodes import (
     Call,
     Comparison,
@@ -111,8 +112,7 @@ class Evaluator:
             case Power(base, exponent):
                 return self._entrywise((base, exponent), _power)
             case Comparison(left, relation, right):
-                compare = _RELATIONS[relation]
-                return self._entrywise((left, right), lambda a, b: float(compare(a, b)))
+                return self._entrywise((left, right), lambda a, b: float(compare(a, relation, b)))
             case Conditional(condition, then, otherwise):
                 return self._entrywise((condition, then, otherwise), _chosen)
             case Shown("matmul", factors):
@@ -163,16 +163,12 @@ class Evaluator:
             found.append(value)
             return Name(str(len(found) - 1))
 
-        values: list[Array] = []
-        keywords: dict[str, Array] = {}
-        for part in call.arguments:
-            match part:
-                case Call(name, (value,)) if name.endswith(KEYWORD):
-                    keywords[name.removesuffix(KEYWORD)] = Array((), (value,))
-                case Number():
-                    values.append(Array((), (part,)))
-                case _:
-                    values.append(named(self.value(part)))
+        operands, by_name = arguments_of(call)
+        keywords = {key: Array((), (value,)) for key, value in by_name.items()}
+        values = [
+            Array((), (part,)) if isinstance(part, Number) else named(self.value(part))
+            for part in operands
+        ]
         written = tuple(Name(f"operand {at}") for at in range(len(values)))
         row = OPERATIONS[call.function]
         result = row.apply(shop, Arguments(tuple(values), written, keywords, call))
@@ -193,8 +189,8 @@ class Evaluator:
 
     def _shares(self, call: Call, grid: Grid, *, logarithms: bool) -> Grid:
         """softmax and its logarithm, right at extremes as well."""
-        axis = next((int(self.value(each.arguments[0]).scalar) for each in call.arguments[1:]
-                     if isinstance(each, Call)), -1)  # fmt: skip
+        given = argument(call, "axis")
+        axis = -1 if given is None else int(self.value(given).scalar)
         values = [0.0] * len(grid.values)
         for line in lines_along(grid.shape, axis % len(grid.shape)).lines:
             whole = numeric("logsumexp")(*(grid.values[at] for at in line))
@@ -258,31 +254,15 @@ def _times(*factors: float) -> float:
 
 
 def _over(one: float, other: float) -> float:
-    if other == 0:
-        return math.nan
-    return one / other
+    return as_float(quotient(one, other))
 
 
 def _power(base: float, exponent: float) -> float:
-    try:
-        found = base**exponent
-    except (OverflowError, ZeroDivisionError):
-        return math.inf
-    return found if isinstance(found, float) else math.nan
+    return as_float(power(base, exponent))
 
 
 def _chosen(condition: float, then: float, otherwise: float) -> float:
     return then if condition else otherwise
-
-
-_RELATIONS: Mapping[str, Callable[[float, float], bool]] = {
-    "<": lambda a, b: a < b,
-    "<=": lambda a, b: a <= b,
-    ">": lambda a, b: a > b,
-    ">=": lambda a, b: a >= b,
-    "==": lambda a, b: a == b,
-    "!=": lambda a, b: a != b,
-}
 
 
 # --- products -------------------------------------------------------------------------------------

@@ -9,12 +9,12 @@ from typing import assert_never
 from backprop_cli.arrays.array import (
     BESIDE,
     INDEX,
-    KEYWORD,
     MINUS_INFINITY,
     SLICE,
     Array,
     ArrayError,
     Shape,
+    arguments_of,
     count,
     offset,
     places,
@@ -113,8 +113,8 @@ class Expansion:
                 return self._together((condition, then, otherwise), _conditional)
             case Call(function, parts) if function == INDEX:
                 return self._entries(parts[0], parts[1:])
-            case Call(function, parts) if function in OPERATIONS:
-                return self._operation(formula, function, parts)
+            case Call(function) if function in OPERATIONS:
+                return self._operation(formula)
             case Call(function, parts):
                 return self._together(parts, lambda *entries: called(function, *entries))
             case Product() | Matrix() | Shown():
@@ -160,18 +160,13 @@ class Expansion:
 
         return self._together((base, exponent), entry)
 
-    def _operation(self, call: Call, name: str, parts: Sequence[Formula]) -> Array:
-        row = OPERATIONS[name]
-        keywords: dict[str, Array] = {}
-        written: list[Formula] = []
-        for part in parts:
-            match part:
-                case Call(function, (value,)) if function.endswith(KEYWORD):
-                    keywords[function.removesuffix(KEYWORD)] = self.value(value)
-                case _:
-                    written.append(part)
-        values = tuple(self.value(part) for part in written)
-        return row.apply(self.shop, Arguments(values, tuple(written), keywords, call))
+    def _operation(self, call: Call) -> Array:
+        row = OPERATIONS[call.function]
+        written, named = arguments_of(call)
+        keywords = {key: self.value(value) for key, value in named.items()}
+        return row.apply(
+            self.shop, Arguments(tuple(map(self.value, written)), written, keywords, call)
+        )
 
     # --- entries ---
 

@@ -12,7 +12,16 @@ from dataclasses import field
 from fractions import Fraction
 from typing import TypeAlias, assert_never
 
-from backprop_cli.arrays.array import AS, INDEX, KEYWORD, SLICE, Shape, count
+from backprop_cli.arrays.array import (
+    AS,
+    INDEX,
+    KEYWORD,
+    SLICE,
+    Shape,
+    argument,
+    arguments_of,
+    count,
+)
 from backprop_cli.arrays.evaluate import (
     EVENLY,
     FULL,
@@ -437,22 +446,10 @@ class _Parts:
 
     @property
     def operands(self) -> tuple[Formula, ...]:
-        return tuple(
-            each
-            for each in self.call.arguments
-            if not (isinstance(each, Call) and each.function.endswith(KEYWORD))
-        )
-
-    def keyword(self, name: str) -> Formula | None:
-        for each in self.call.arguments:
-            if isinstance(each, Call) and each.function == name + KEYWORD:
-                return each.arguments[0]
-        return None
+        return arguments_of(self.call)[0]
 
     def whole(self, name: str, default: int, place: int | None = None) -> int:
-        given = self.keyword(name)
-        if given is None and place is not None and place < len(self.operands):
-            given = self.operands[place]
+        given = argument(self.call, name, place)
         return default if given is None else int(self.back.evaluator.value(given).scalar)
 
     @property
@@ -461,7 +458,7 @@ class _Parts:
         return self.back.shape(self.operands[0])
 
     def axis(self, default: int | None = None) -> int | None:
-        if self.keyword("axis") is None:
+        if argument(self.call, "axis") is None:
             return default
         return self.whole("axis", 0) % len(self.shape)
 

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from backprop_cli.arrays.array import (
     AS,
     INDEX,
-    KEYWORD,
     SLICE,
     Shape,
     View,
+    arguments_of,
     offset,
 )
 from backprop_cli.arrays.evaluate import EVENLY, FULL, PLACED, SPREAD, UNPOOLED, WINDOWED
@@ -258,20 +258,15 @@ class Notation:
                 return _turned(written(parts[0]))
             case "reshape" if all(size == ONE for size in parts[2:]):
                 return written(parts[0])  # a number for each channel, everywhere in it
-        operands = [part for part in parts if not _is_keyword(part)]
-        named = [
-            (part.function.removesuffix(KEYWORD), part.arguments[0])
-            for part in parts
-            if isinstance(part, Call) and part.function.endswith(KEYWORD)
-        ]
-        axis = dict(named).get("axis")
+        operands, named = arguments_of(call)
+        axis = named.get("axis")
         if axis is not None and function in REDUCTIONS and len(self.shape(parts[0])) == 2:
             along = int(self.rules.evaluator.value(axis).scalar) % 2
             words = f"row{function}" if along else f"{function}_rows"
             return Call(words, (written(parts[0]),))
         keywords = [
             Comparison(Name(name), "==", written(value))
-            for name, value in named
+            for name, value in named.items()
             if name != "keepdims"
         ]
         return Call(function, (*(self.write(part, letter, lying) for part in operands), *keywords))
@@ -402,10 +397,6 @@ class _Numbers(Notation):
         if found is not None:
             return self.rows(*found, lying)
         return super().write(formula, letter, lying)
-
-
-def _is_keyword(part: Formula) -> bool:
-    return isinstance(part, Call) and part.function.endswith(KEYWORD)
 
 
 def sides(shape_: Shape, lying: bool = False) -> tuple[int, int]:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from backprop_cli.arrays.array import View, entry_name, offset, places
+from backprop_cli.arrays.array import View, argument, entry_name, offset, places
 from backprop_cli.arrays.evaluate import UNPOOLED
 from backprop_cli.arrays.gradients import Reason
 from backprop_cli.arrays.operations import pool_windows
@@ -205,17 +205,10 @@ def _pictures(sheet: Sheet, view: View, equation: Formula) -> Iterator[HeatMap]:
                 yield from _heat_map(sheet, sheet.notation.view(name), frame, title, said)
 
 
-def _setting(sheet: Sheet, call: Call, keyword: str, place: int, default: int) -> int:
-    """A whole number that an operation is given by keyword or by place."""
-    named = [
-        part.arguments[0]
-        for part in call.arguments
-        if isinstance(part, Call) and part.function == f"{keyword}="
-    ]
-    given = [*named, *call.arguments[place : place + 1]]
-    if not given or (isinstance(given[0], Call) and given[0].function.endswith("=")):
-        return default
-    return int(sheet.array_rules.evaluator.value(given[0]).scalar)
+def _setting(sheet: Sheet, call: Call, name: str, place: int, default: int) -> int:
+    """A whole number that an operation is given by name or by place."""
+    given = argument(call, name, place)
+    return default if given is None else int(sheet.array_rules.evaluator.value(given).scalar)
 
 
 def plain_text(sheet: Sheet, name: str) -> str:

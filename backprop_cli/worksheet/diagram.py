@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Literal, TypeAlias
 
@@ -167,40 +167,22 @@ def _equations(sheet: Sheet) -> Diagram:
         for step in graph.section("forward", "loss")
         if step.sample in (None, first) and step.kind != "batch_loss"
     ]
-    column: dict[str, int] = {}
-    for step in steps:
-        parents = names_in(step.formula)
-        column[step.name] = 1 + max((column.get(parent, 0) for parent in parents), default=0)
-    picture = _Picture()
-    used = {name for step in steps for name in names_in(step.formula)}
-    consumers: dict[str, int] = {}
-    for step in steps:
-        for name in names_in(step.formula):
-            consumers[name] = min(consumers.get(name, len(column) + 1), column[step.name])
+    parents = {step.name: names_in(step.formula) for step in steps}
+    column, picture = _columns(parents), _Picture()
+
+    def node(name: str, kind: Kind, gradient: Formula | None) -> None:
+        value = _number(sheet, name)
+        picture.add(name, column[name], DiagramNode(Name(name), 0, 0, kind, value, gradient))
+
     for leaf in graph.leaves:
-        if leaf.name in used:
+        if leaf.name in column:
             kind: Kind = "parameter" if leaf.kind == "parameter" else "input"
-            # A leaf stands just before what first uses it, so that its line is short.
-            node = DiagramNode(
-                Name(leaf.name),
-                0,
-                0,
-                kind,
-                _number(sheet, leaf.name),
-                _gradient(sheet, leaf.name),
-            )
-            picture.add(leaf.name, consumers[leaf.name] - 1, node)
+            node(leaf.name, kind, _gradient(sheet, leaf.name))
     for step in steps:
         is_output = step.name in graph.own_losses or step.name == graph.output
-        node = DiagramNode(
-            Name(step.name),
-            0,
-            0,
-            "output" if is_output else "hidden",
-            _number(sheet, step.name),
-            ONE if is_output and graph.wrt and _filled(sheet) else _gradient(sheet, step.name),
-        )
-        picture.add(step.name, column[step.name], node)
+        whole = ONE if is_output and graph.wrt and _filled(sheet) else None
+        kind = "output" if is_output else "hidden"
+        node(step.name, kind, whole or _gradient(sheet, step.name))
         for parent in names_in(step.formula):
             picture.edges.append((parent, step.name, None, None))
     _untangle(picture)
@@ -231,17 +213,11 @@ def _arrays(sheet: Sheet) -> Diagram:
         for view in views
         if view.equation is not None
     }
-    column: dict[str, int] = {}
-    for name, above in parents.items():
-        column[name] = 1 + max((column.get(parent, 0) for parent in above), default=0)
-    first: dict[str, int] = {}
-    for name, above in parents.items():
-        for parent in above:
-            first[parent] = min(first.get(parent, len(column) + 1), column[name])
+    column = _columns(parents)
     learned = set(graph.parameters)
     picture = _Picture()
     for view in views:
-        if view.name not in column and view.name not in first:
+        if view.name not in column:
             continue
         names = names_in(view.matrix) if view.shape else names_in(view.entries[0])
         kind: Kind = "parameter" if learned.intersection(names) else "input"
@@ -251,8 +227,9 @@ def _arrays(sheet: Sheet) -> Diagram:
             )
         sizes = "×".join(map(str, view.shape))
         value = None if view.shape else _number(sheet, view.name)
-        at = column.get(view.name, first.get(view.name, 1) - 1)
-        picture.add(view.name, at, DiagramNode(view.letter, 0, 0, kind, value, None, sizes))
+        picture.add(
+            view.name, column[view.name], DiagramNode(view.letter, 0, 0, kind, value, None, sizes)
+        )
     for view in views:
         for parent in parents.get(view.name, ()):
             assert view.equation is not None
@@ -269,9 +246,22 @@ def _arrays(sheet: Sheet) -> Diagram:
     )
     return picture.finished(
         sheet.run.problem.title,
-        f"A graph of {len(column)} equations between arrays: {written}. Each box is an array with its"
+        f"A graph of {len(parents)} equations between arrays: {written}. Each box is an array with its"
         " shape; a line says what is done with it.",
     )
+
+
+def _columns(parents: Mapping[str, Sequence[str]]) -> dict[str, int]:
+    """Where everything stands: what is calculated behind all that it is made of; what is given just
+    before what first uses it, so that its line is short."""
+    column: dict[str, int] = {}
+    for name, above in parents.items():
+        column[name] = 1 + max((column.get(parent, 0) for parent in above), default=0)
+    first: dict[str, int] = {}
+    for name, above in parents.items():
+        for parent in above:
+            first[parent] = min(first.get(parent, column[name]), column[name])
+    return {name: at - 1 for name, at in first.items()} | column
 
 
 _SIGNS = {"matmul": "@", "hadamard": "⊙", "transpose": "ᵀ"}

@@ -181,7 +181,8 @@ class Sheet:
         """The gradients of whole arrays, compared with those of single numbers: with the sheet's own
         numbers, where they are not rounded on the way; without numbers with some."""
         values = self.iteration.values
-        if None in values.values() or self.run.round_each is not None:
+        known = all(values.get(step.name) is not None for step in self.graph.steps)
+        if not known or None in values.values() or self.run.round_each is not None:
             draw = Random(len(values))
             leaves = tuple(
                 leaf
