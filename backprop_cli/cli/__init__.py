@@ -12,13 +12,23 @@ from typing import NoReturn
 import typer
 
 from backprop_cli.cli import files, handing_out, looking_up, marking, solving  # noqa: F401
-from backprop_cli.cli.app import EXIT_CODES, INTERRUPTED, OK, WRONG_INPUT, UsageProblem, app
+from backprop_cli.cli.app import (
+    EXIT_CODES,
+    GROUPS,
+    INTERRUPTED,
+    OK,
+    WRONG_INPUT,
+    UsageProblem,
+    app,
+    called,
+)
 from backprop_cli.cli.looking_up import command_helps, command_lines
 from backprop_cli.console import Undeliverable, complain, silence
 from backprop_cli.diagnostics import ProblemError, escape, render_all
 
 __all__ = ["EXIT_CODES", "app", "command_helps", "command_lines", "main", "outcome"]
 
+app.registered_commands.sort(key=lambda each: GROUPS.index(str(each.rich_help_panel)))
 
 GARBAGE = 100_000
 """What a command makes it keeps, nearly all of it: garbage is looked for after so many objects."""
@@ -34,7 +44,7 @@ def outcome(arguments: Sequence[str] | None = None) -> int:
     """Carry out a command (of `sys.argv` if None) and give its exit code."""
     try:
         words = list(sys.argv[1:] if arguments is None else arguments)
-        code = called(words)(words, prog_name="backprop", standalone_mode=False)
+        code = application(words)(words, prog_name="backprop", standalone_mode=False)
     except typer.Exit as leaving:
         code = leaving.exit_code
     except (typer.Abort, KeyboardInterrupt):
@@ -67,16 +77,12 @@ def outcome(arguments: Sequence[str] | None = None) -> int:
     return int(code or OK)
 
 
-def called(words: Sequence[str]) -> typer.Typer:
+def application(words: Sequence[str]) -> typer.Typer:
     """The application with nothing but the command that is called: the others take their time to
-    build, and only its help and its complaints know of them."""
+    build, and only complaints and completion know of them. Its own help needs none."""
     name = next((word for word in words if not word.startswith("-")), None)
-    asked = [
-        each
-        for each in app.registered_commands
-        if name == (each.name or getattr(each.callback, "__name__", ""))
-    ]
-    if not asked:
+    asked = [each for each in app.registered_commands if name == called(each)]
+    if not asked and list(words) not in (["--help"], ["-h"]):
         return app
     alone = copy(app)
     alone.registered_commands = asked

@@ -10,6 +10,7 @@ from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 import typer
 from typer.core import TyperCommand, TyperGroup
+from typer.models import CommandInfo
 
 from backprop_cli import __version__
 from backprop_cli.console import write
@@ -39,26 +40,22 @@ SOLVE, HAND_OUT, MARK, LOOK_UP, FILES = GROUPS = (
 class Commands(TyperGroup):
     """The commands, told apart by group in the help, each with its whole sentence."""
 
-    def __init__(self, **settings: Any) -> None:
-        super().__init__(**settings)
-        in_order = sorted(self.commands, key=lambda name: GROUPS.index(self._group_of(name)))
-        self.commands = {name: self.commands[name] for name in in_order}
-
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         for param in self.get_params(ctx):
             take_plainly(param, None)
         return super().parse_args(ctx, args)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        column = max(map(len, self.commands))
-        for group, names in groupby(self.commands, self._group_of):
+        every = [(each, called(each)) for each in app.registered_commands]
+        column = max(len(name) for _, name in every)
+        for group, members in groupby(every, lambda each: each[0].rich_help_panel):
             with formatter.section(group):
                 formatter.write_dl(
-                    [(f"{name:{column}}", self.commands[name].help) for name in names]
+                    [
+                        (f"{name:{column}}", inspect.getdoc(it.callback) or "")
+                        for it, name in members
+                    ]
                 )
-
-    def _group_of(self, name: str) -> str:
-        return str(self.commands[name].rich_help_panel)  # type: ignore[attr-defined]
 
 
 class Command(TyperCommand):
@@ -119,6 +116,11 @@ app = typer.Typer(
     rich_markup_mode=None,  # plain help is ready in half the time
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def called(command: CommandInfo) -> str:
+    """The name of a command."""
+    return str(command.name or getattr(command.callback, "__name__", ""))
 
 
 def command(group: str, example: str, name: str | None = None) -> Callable[[Run], Run]:
