@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -28,6 +29,7 @@ from backprop_cli.cli.shared import (
     known_student,
     read,
     rendered,
+    theirs,
 )
 from backprop_cli.console import (
     Progress,
@@ -39,7 +41,7 @@ from backprop_cli.console import (
     write,
     writes_unicode,
 )
-from backprop_cli.diagnostics import escape
+from backprop_cli.diagnostics import ProblemError, escape, quote
 from backprop_cli.render.formats import MARKDOWN, PAGES, REPORTS, Format
 
 if TYPE_CHECKING:
@@ -240,7 +242,24 @@ def practice(
         import secrets
 
         student = f"random-{secrets.randbelow(10**6)}"
+    state = None
+    kept = answers or watch
+    if kept is not None:
+        from backprop_cli.tutor.state import read_state
+
+        broken = () if watch is None else (ProblemError,)  # a watch says so, and waits for better
+        with suppress(*broken):
+            state = read_state(kept)
+    named = "" if state is None else state.student
+    from backprop_cli.variants.draw import normalised
+
     problem = read(file, student)
+    if student is None and named and problem.variants is not None:
+        problem = theirs(problem, named)
+    elif student is not None and named and normalised(named) != normalised(student):
+        raise UsageProblem(
+            f"{kept} is by {quote(named)}; keep what {quote(student)} does elsewhere"
+        )
     if random:
         complain(f"these numbers come again with --student {student}")
     from backprop_cli.tutor.page import Page
@@ -254,10 +273,8 @@ def practice(
 
     from backprop_cli.tutor.prompt import reader
     from backprop_cli.tutor.session import NoSuchQuantity, Session
-    from backprop_cli.tutor.state import read_state
     from backprop_cli.tutor.terminal import Terminal
 
-    state = read_state(answers) if answers is not None else None
     if state is not None and student is not None and not state.student:
         state = replace(state, student=student)
     try:
@@ -278,5 +295,5 @@ def practice(
         if answers is not None:
             deliver(text, answers)
 
-    terminal = Terminal(session, write, save, page)
+    terminal = Terminal(session, write, save, page, "" if answers is None else str(answers))
     raise typer.Exit(OK if terminal.run(reader(write)) else NOT_PASSED)

@@ -40,8 +40,11 @@ def read(file: str, student: str | None = None) -> Problem:
     problem, warnings = read_file(file)
     if warnings:
         complain(render_all(warnings))
-    if student is None:
-        return problem
+    return problem if student is None else theirs(problem, student)
+
+
+def theirs(problem: Problem, student: str) -> Problem:
+    """The problem with a student's own numbers."""
     from backprop_cli.variants.variant import Drawer
 
     return Drawer(problem).variant(known_student(student)).problem

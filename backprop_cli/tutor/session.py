@@ -14,6 +14,7 @@ from typing import Any
 from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import nearest, quote
 from backprop_cli.formula import plain
+from backprop_cli.formula.build import names_in
 from backprop_cli.formula.nodes import Name
 from backprop_cli.formula.spelling import Spelling
 from backprop_cli.graph.step import Graph, Step
@@ -101,7 +102,11 @@ class Session:
         self.questions = list(_chosen(every, only))
         if only and not self.questions:
             raise NoSuchQuantity(_unknown(only[0], every))
-        self._at = self._first(start, every)
+        self.resumed = bool(self._state.records or self._state.answers)
+        self.returning = False  # behind the last question, to what was left open
+        first = self._first(start, every)
+        self._begun = 0 if start is None else first
+        self._go(first)
 
     def _in_names(self, state: State) -> State:
         """The answers of a file under the sheet's own names, arrays entry by entry."""
@@ -150,20 +155,27 @@ class Session:
                 yield Question(iteration.number, view.name, step.section, view.shape, tuple(names))
 
     def _first(self, start: str | None, every: Sequence[Question]) -> int:
-        """Where a session begins: at `start`, or where it stopped."""
+        """Where a session begins: at `start`, or where it stopped, behind the last answer."""
         if start is not None:
             for place, question in enumerate(self.questions):
                 if any(matches(start, name) for name in (question.name, *question.entries)):
                     return place
             raise NoSuchQuantity(_unknown(start, every))
-        blank = (
-            place
-            for place, question in enumerate(self.questions)
-            if not all(each in self._state.answers for each in question.places)
-        )
-        first = next(blank, len(self.questions))
+        answered = [place for place, each in enumerate(self.questions) if self.given(each)]
+        if not answered:
+            return 0
         # Whoever stopped at a wrong answer had not done with it.
-        return first - 1 if first and not self.said(self.questions[first - 1]).right else first
+        return answered[-1] + self.said(self.questions[answered[-1]]).right
+
+    def _go(self, place: int) -> None:
+        """To a question; behind the last one to those that were left open, once more each."""
+        if place >= len(self.questions) and not self.returning:
+            self.returning, place = True, self._begun
+        if self.returning:
+            left = range(place, len(self.questions))
+            open_ones = (each for each in left if not self.given(self.questions[each]))
+            place = next(open_ones, len(self.questions))
+        self._at = place
 
     def __repr__(self) -> str:
         asked = "done" if self.next is None else f"{self.next.name} = ?"
@@ -220,6 +232,8 @@ class Session:
         question = self._current()
         line = " ".join(text[:MOST_CHARACTERS].split())
         typed = cells(line, question.shape) if question.shape else [line]
+        if (other := self._other(question, line)) is not None:
+            typed = f"You wrote {other}; asked for is {question.name}."
         if isinstance(typed, str):
             return Reply(question, "unreadable", typed, None, 0.0, self._most(question), 0)
         own = zip(question.entries, typed, strict=True)
@@ -233,7 +247,8 @@ class Session:
                 self._note(place, wrong=self._record(place).wrong + 1)
         reply = self.said(question)
         tried = self.tries is not None and reply.wrong_tries >= self.tries
-        self._at += reply.right or tried
+        if reply.right or tried:
+            self._go(self._at + 1)
         return reply
 
     def said(self, question: Question) -> Reply:
@@ -281,7 +296,7 @@ class Session:
         )
         for place in question.places:
             self._note(place, shown=True)
-        self._at += 1
+        self._go(self._at + 1)
         return self.given(question)
 
     def back(self) -> None:
@@ -289,8 +304,8 @@ class Session:
         self._at = max(0, self._at - 1)
 
     def skip(self) -> None:
-        """Go on, with the answer there is or without one."""
-        self._at = min(len(self.questions), self._at + 1)
+        """Go on, with the answer there is; without one it is asked for again at the end."""
+        self._go(self._at + 1)
 
     # What it comes to
 
@@ -331,6 +346,21 @@ class Session:
         return [question for question in hardest[:count] if trouble(question)]
 
     # Helpers
+
+    def _other(self, question: Question, line: str) -> str | None:
+        """Another quantity of the sheet that a line `name = …` says it is, none of the formula."""
+        left, equals, _ = line.partition("=")
+        if not equals:
+            return None
+        name = self._checker.keys[question.iteration - 1].names.exactly(left.strip())
+        graph = self._iteration(question.iteration).graph
+        own = (step for each in question.entries if (step := graph.step.get(each)) is not None)
+        meant = {
+            *question.entries,
+            question.name,
+            *(n for step in own for n in names_in(step.formula)),
+        }
+        return name if name in graph.step and name not in meant else None
 
     def _current(self, *, last: bool = False) -> Question:
         if self.next is None and not last:

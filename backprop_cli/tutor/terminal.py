@@ -41,10 +41,10 @@ Ask = Callable[[], str]
 """Reads a line; raises EOFError at the end and KeyboardInterrupt when the student stops."""
 
 COMMANDS: Mapping[str, str] = {
-    "h": "a hint: where to look, then the rule, then the numbers put in",
+    "h": "a hint, at no cost: where to look, then the rule, then the numbers put in",
     "why": "the reason, in a sentence",
     "show": "the value, without points for it",
-    "skip": "go on; an answer that is there stays",
+    "skip": "go on; an answer that is there stays, what is left open comes again at the end",
     "back": "to the question before",
     "sheet": "everything so far, as a table",
     "answers": "the answer file so far",
@@ -66,7 +66,9 @@ class Terminal:
     write: Callable[[str], None]
     save: Callable[[str], None]
     page: Page = Page()
+    kept: str = ""  # the file that is saved to
     heard: str = ""  # the heading that was shown last
+    returned: bool = False  # whether it was said that what is asked for was left open
     begun: tuple[str, ...] = ()  # the lines of an array that is not typed to its end
 
     def run(self, ask: Ask) -> bool:
@@ -179,6 +181,9 @@ class Terminal:
             title = f"Update {question.iteration}: {title}"
         found: list[Block] = [] if title == self.heard else [Heading(2, (Text(title),))]
         self.heard = title
+        if self.session.returning and not self.returned:
+            self.returned = True
+            found.append(Paragraph((Text("What was left open, once more:"),)))
         given_before = self.session.given(question)
         kept = (Text(f"   (so far {escape(given_before)})"),) if given_before else ()
         shape = f" ({'×'.join(map(str, question.shape))})" if question.shape else ""
@@ -256,11 +261,18 @@ class Terminal:
         line = f"{points(session.score)} of {points(session.max_score)} points"
         if cost:
             line += f"; {points(cost)} went for tries and values shown"
-        yield Paragraph((Text(line + ".", "strong"),))
+        left = sum(each.max_points for each in session.results() if each.verdict == "missing")
+        still = f" {points(left)} are still open." if left else ""
+        yield Paragraph((Text(line + ".", "strong"), Text(still)))
+        if session.next is not None:
+            to_keep = "Nothing of this was kept; --answers FILE would."
+            kept = f"Your answers are in {escape(self.kept)}; with --answers you go on from there."
+            yield Paragraph((Text(kept if self.kept else to_keep),))
         if report.error is not None:
             yield Callout("warning", (Text(report.error),))
         if session.made:
-            yield Paragraph((Text("Slips that were made:"),))
+            when = "this time" if session.resumed else ""
+            yield Paragraph((Text(f"Slips that were made {when}".strip() + ":"),))
             rows = (
                 (Math(Name(name)), Text(": "), *prose(f"{mistake.message}.", session.graph))
                 for (_, name), mistake in session.made.items()

@@ -273,7 +273,7 @@ def test_arrays_and_entries_go_on_from_each_other(tmp_path: Path) -> None:
     homework.write_text(f"answers:\n  Q: {Q}\n  K[1,2]: 0.1\n", encoding="utf-8")
     entries = practice(ATTENTION, answers=homework)
     assert entries.next is not None
-    assert (entries.next.name, entries.score) == ("K_1_1", 7)
+    assert (entries.next.name, entries.score) == ("K_2_1", 7)
     assert "Q_3_2: 0.2\n" in entries.state.replace("  ", "")
     arrays = practice(ATTENTION, arrays=True, answers=homework)
     assert arrays.next is not None
@@ -315,6 +315,41 @@ def test_who_stopped_at_a_wrong_answer_is_asked_it_again(tmp_path: Path) -> None
     again = practice(PROBLEMS / "two-hidden-layers.yaml", answers=homework)
     assert again.next == session.next == session.questions[1]
     assert again.given(session.questions[1]) == "99"
+
+
+def test_what_is_left_open_comes_again_at_the_end_and_a_session_goes_on_where_it_stopped(
+    tmp_path: Path,
+) -> None:
+    only = ["z1_*", "a1_*", "yhat"]
+    session = practice(PROBLEMS / "two-hidden-layers.yaml", only=only)
+    session.answer("5.02")
+    session.skip()
+    session.answer("5.02")  # a1_1
+    homework = tmp_path / "homework.yaml"
+    homework.write_text(session.state, encoding="utf-8")
+    for each in (
+        session,
+        practice(PROBLEMS / "two-hidden-layers.yaml", only=only, answers=homework),
+    ):
+        assert each.next is not None
+        assert each.next.name == "a1_2"
+        each.skip()
+        each.show()
+        assert each.next.name == "z1_2"
+        each.skip()
+        assert each.next.name == "a1_2"
+        each.answer("4.52")
+        assert each.next is None
+
+
+def test_an_answer_to_another_question_is_no_try() -> None:
+    session = practice(PROBLEMS / "two-hidden-layers.yaml")
+    reply = session.answer("z1_2 = 4.52")
+    assert (reply.verdict, reply.wrong_tries) == ("unreadable", 0)
+    assert reply.feedback == "You wrote z1_2; asked for is z1_1."
+    assert session.answer("z1_1 = 5.02").points == 1
+    later = practice(PROBLEMS / "two-hidden-layers.yaml", start="dL/db3_1", all_steps=True)
+    assert later.answer("dL/dz3_1 = -0.05179").right  # its formula and its number
 
 
 def test_a_file_may_write_names_in_its_own_way(tmp_path: Path) -> None:

@@ -83,6 +83,18 @@ def test_a_student_practises_the_own_numbers(tmp_path: Path) -> None:
     assert piped("q", options=("--student", named[1]), problem=problem) == made.text
 
 
+def test_the_numbers_are_those_of_the_student_that_the_file_names(tmp_path: Path) -> None:
+    problem, homework = PROBLEMS / "own-numbers.yaml", tmp_path / "homework.yaml"
+    kept = ("--answers", homework)
+    own = piped("show", "q", options=("--student", "ada", *kept), problem=problem)
+    assert "Your answers are in" in own
+    again = piped("q", options=kept, problem=problem)
+    assert again.partition("Type each")[0] == own.partition("Type each")[0]
+    other = backprop("practice", problem, *kept, "--student", "bob", stdin="q\n")
+    assert other.code == 2
+    assert "is by `ada`" in other.complaints
+
+
 @pytest.mark.parametrize("width", [40, 80])
 def test_plain_surroundings(width: int) -> None:
     text = piped(
@@ -106,7 +118,7 @@ def test_an_array_may_be_typed_row_by_row_or_number_by_number() -> None:
     )
     text = piped(*rows, "q", problem=PROBLEMS / "attention.yaml")
     assert "Q = ? (3×2)\n\n> 0.5 -0.2\n(4 more)\n> 0.1 0.4\n(2 more)\n> 0.6 0.2\n✓" in text
-    assert "K = X {3×2} Wk {2×2}" in text  # as the blank sheet states it
+    assert "\nK = X Wk\n" in text  # as the blank sheet states it
     assert "K depends on X and Wk." in text
     assert "12 of 67 points." in text
 
