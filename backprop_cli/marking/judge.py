@@ -489,7 +489,7 @@ class NumberJudge:
         found, tried = self.finder.explain(
             self.key, node, given, self._works(node), self._confirm(), self.habit, self.budget
         )
-        if self._repeats(node, given):
+        if self._repeats(node, given) or self._rounds_to_nothing(node, given):
             found = []
         near = not self._copies(node, given) and self._near(node, given.value, own)
         explanation = self._mistyped(node, given, self._chosen(found), own, near)
@@ -515,6 +515,8 @@ class NumberJudge:
 
     def _in_doubt(self, node: Node, given: Written, judgement: Judgement) -> Judgement:
         """A bare 0 may also be what a slip gives."""
+        if self._rounds_to_nothing(node, given):
+            return judgement
         found, tried = self.finder.explain(
             self.key, node, given, self._works(node), self._confirm(), self.habit, self.budget
         )
@@ -609,6 +611,10 @@ class NumberJudge:
     def _alone(self, node: Node) -> bool:
         """Whether this is a gradient, and nothing that comes before it was handed in."""
         return node.step.section == "gradient" and not self.work.begun
+
+    def _rounds_to_nothing(self, node: Node, given: Written) -> bool:
+        """Whether this is a gradient of 0.00, and nothing tells whether a slip or rounding made it."""
+        return not given.digits and given.unit < 1 and self._alone(node)
 
     def _may_be_rounded(self, node: Node, given: Written) -> bool:
         """Whether rounding each step on the way as this number is rounded can have led to it."""

@@ -58,7 +58,7 @@ class Explanation(NamedTuple):
     """A slip that explains an answer, the step it sits in and the value it gave there.
 
     `simple` is the rank without what the match itself adds to it, `near` how far off a match
-    may be in parts of the number, `fit` how far this one is in parts of what the right number is.
+    as good as this one may be in parts of the number, `fit` how far this one is in parts of what the right number is.
     `chance` is how often something at least as simple would fit by accident.
     """
 
@@ -461,7 +461,7 @@ class _Search:
         if distance <= CLOSE * abs(value) or written_the_same(value, unit, result):
             rank, near = simple, WINDOW * unit / abs(value)
         elif target.slack:
-            rank, near = simple + LOOSE, unit / abs(value) + target.slack
+            rank, near = simple + LOOSE, distance / abs(value)
         else:
             return
         fit = distance / abs(value - right)
