@@ -16,6 +16,26 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
     TopologicalSorter(imported).prepare()
 
 
+READERS = {"characters", "quantity", "spelling", "words"}
+"""The modules of `formula` that take apart what people write: names, and the words of a formula."""
+
+
+def test_nothing_printed_is_taken_apart_again() -> None:
+    """What writes formulas and pages has a tree of what it writes, and no use for patterns."""
+    written = [
+        *(ROOT / "backprop_cli" / "render").glob("*.py"),
+        *(ROOT / "backprop_cli" / "formula").glob("*.py"),
+    ]
+    with_patterns = {
+        path.stem
+        for path in written
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        and "re" in (getattr(node, "module", None), *(each.name for each in node.names))
+    }
+    assert with_patterns == READERS
+
+
 def _name(path: Path) -> str:
     parts = path.relative_to(ROOT).with_suffix("").parts
     return ".".join(parts).removesuffix(".__init__")

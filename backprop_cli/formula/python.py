@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import math
 import operator
-import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial, reduce
-from types import MappingProxyType
+from types import CodeType, MappingProxyType
 from typing import Any, assert_never
 
 from backprop_cli.formula.arithmetic import as_float, float_power, is_logarithm, number, quotient
@@ -74,21 +73,25 @@ _HELPERS: Mapping[str, object] = MappingProxyType(
 )
 
 
-def scope(source: str) -> dict[str, object]:
-    """What generated source needs around it: the globals that it is executed with."""
+def scope(code: CodeType) -> dict[str, object]:
+    """What generated code needs around it: the globals that it is executed with."""
     found: dict[str, object] = {}
-    for word in set(re.findall(r"\bf_\w+", source)):
-        name = word[2:].removesuffix("_slope") + "'" * word.endswith("_slope")
+    for word in code.co_names:
+        name = word.removeprefix("f_").removesuffix("_slope") + "'" * word.endswith("_slope")
         if word in _HELPERS:
             found[word] = _HELPERS[word]
-        elif name in FUNCTIONS:
+        elif word == _identifier(name) and name in FUNCTIONS:
             found[word] = numeric(name)
+    for each in code.co_consts:
+        if isinstance(each, CodeType):
+            found |= scope(each)
     return found
 
 
 def build(source: str) -> Any:
     """What a generated expression is: a function where it is a lambda."""
-    return eval(source, {"__builtins__": {}, **scope(source)})  # made from checked trees only
+    code = compile(source, "<formula>", "eval")
+    return eval(code, {"__builtins__": {}, **scope(code)})  # made from checked trees only
 
 
 @derived

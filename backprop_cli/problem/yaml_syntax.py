@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-
-import yaml
+from typing import TYPE_CHECKING
 
 from backprop_cli.diagnostics import Diagnostic, Source, Span, escape, quote
+
+if TYPE_CHECKING:
+    import yaml
 
 _SYNTAX_HELP = (
     # part of libyaml's words → message, help

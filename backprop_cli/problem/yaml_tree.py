@@ -11,8 +11,6 @@ import re
 from collections.abc import Iterator
 from typing import Any, TypeAlias
 
-import yaml
-
 from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import Diagnostic, Source, Span, quote
 from backprop_cli.problem.scalar_places import offset_in
@@ -83,6 +81,8 @@ def compose(source: Source) -> tuple[Node | None, list[Diagnostic]]:
             help="delete it; it may be invisible in an editor",
         )
         return None, [problem]
+    import yaml  # which takes its time to load, and not every command reads a file
+
     try:
         return _built(_Builder(source, getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
     except _OwnLimit:
@@ -92,6 +92,8 @@ def compose(source: Source) -> tuple[Node | None, list[Diagnostic]]:
 
 
 def _built(builder: _Builder) -> tuple[Node | None, list[Diagnostic]]:
+    import yaml
+
     try:
         builder.run()
     except _Stop:
@@ -136,6 +138,8 @@ class _Builder:
         self.shift = 1 if source.text.startswith("\ufeff") else 0
 
     def run(self) -> None:
+        import yaml
+
         documents = 0
         for event in self._events():
             match event:
@@ -179,11 +183,14 @@ class _Builder:
                     pass
 
     def _events(self) -> Iterator[Any]:
+        import yaml
+
         yield from yaml.parse(self.source.text[self.shift :], Loader=self.loader)
 
     def _span(self, event: Any) -> Span:
         start, end = event.start_mark.index + self.shift, event.end_mark.index + self.shift
-        if (event.anchor and not isinstance(event, yaml.AliasEvent)) or getattr(event, "tag", None):
+        # Nodes alone have `implicit`; an alias begins with its anchor.
+        if hasattr(event, "implicit") and (event.anchor or event.tag):
             # The event begins at the anchor or tag; the text begins behind it.
             while start < end and self.source.text[start] in "&!":
                 while start < end and not self.source.text[start].isspace():

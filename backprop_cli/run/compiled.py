@@ -133,8 +133,9 @@ def _given(graph: Graph) -> tuple[float, ...]:
 def compile_updates(graph: Graph, *, single: bool = False) -> Loop:
     """The loop over updates of one graph as a Python function; `single`: there is one batch."""
     source = update_source(graph, single=single)
-    scope = {**python.scope(source), "f_all_finite": _all_finite}
-    exec(compile(source, "<update>", "exec"), scope)  # generated from the checked tree only
+    code = compile(source, "<update>", "exec")  # generated from the checked tree only
+    scope = {**python.scope(code), "f_all_finite": _all_finite}
+    exec(code, scope)
     return cast(Loop, scope["updates"])
 
 

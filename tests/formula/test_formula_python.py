@@ -17,7 +17,8 @@ from backprop_cli.formula.parse import parse
 
 def run(formula: Formula, values: dict[str, float]) -> float:
     source = python.write(formula, lambda name: "q_" + name)
-    found = eval(source, python.scope(source), {"q_" + name: v for name, v in values.items()})
+    code = compile(source, "<formula>", "eval")
+    found = eval(code, python.scope(code), {"q_" + name: v for name, v in values.items()})
     return float(found)
 
 
