@@ -107,19 +107,39 @@ class _Fields:
         return cls.__dataclass_fields__  # type: ignore[attr-defined]
 
 
+def _frozen(change: str) -> Callable[..., None]:
+    def method(self: Any, name: str, *_: Any) -> None:
+        raise dataclasses.FrozenInstanceError(f"cannot {change} field {name!r}")
+
+    return method
+
+
 _STAND_INS = {
     "__dataclass_fields__": _Fields(),
-    **{
-        name: _stand_in(name)
-        for name in ("__repr__", "__eq__", "__hash__", "__setattr__", "__delattr__")
-    },
+    **{name: _stand_in(name) for name in ("__repr__", "__eq__", "__hash__")},
+    "__setattr__": _frozen("assign to"),
+    "__delattr__": _frozen("delete"),
 }
+_KEPT = frozenset({"__dict__", "__weakref__", "__setattr__", "__delattr__"})
 
 
 def _write_methods(cls: type) -> None:
+    """Put the methods of the standard library in the place of their stand-ins.
+
+    They are written on a twin and moved over one by one, so that a class has every method at every
+    moment: another thread may be using it, or Ctrl-C stop this one.
+    """
     for each in reversed(cls.__mro__):
-        if (settings := _waiting.pop(each, None)) is not None:
-            for name, stand_in in _STAND_INS.items():
-                if vars(each).get(name) is stand_in:
-                    delattr(each, name)
-            dataclasses.dataclass(init=False, **settings)(each)
+        if (settings := _waiting.get(each)) is not None:
+            said = {
+                name: value
+                for name, value in vars(each).copy().items()
+                if name not in _KEPT and value is not _STAND_INS.get(name)
+            }
+            said |= {"__doc__": each.__doc__ or "", "__annotations__": each.__annotations__}
+            twin = type(each)(each.__name__, each.__bases__, said)
+            dataclasses.dataclass(init=False, **settings)(twin)
+            for name, value in vars(twin).items():
+                if name not in said and name not in _KEPT:
+                    setattr(each, name, value)
+            _waiting.pop(each, None)

@@ -7,6 +7,7 @@ import dataclasses
 import pickle
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any
@@ -158,3 +159,34 @@ def test_a_process_that_has_made_none_can_unpickle() -> None:
         check=True,
     )
     assert done.stdout.decode().strip() == repr(formula)
+
+
+def test_a_class_has_every_method_while_they_are_written() -> None:
+    """Several threads make, compare and print the first objects of a class at once."""
+    made = [pair(dataclass) for _ in range(30)]
+    wrong: list[object] = []
+    start = threading.Barrier(8)
+
+    def work() -> None:
+        start.wait()
+        for each in made:
+            one, other = each(1, (2,)), each(1, (2,))
+            if one != other or hash(one) != hash(other) or "first=1" not in repr(one):
+                wrong.append(each)
+            try:
+                one.first = 2
+            except dataclasses.FrozenInstanceError:
+                continue
+            wrong.append(each)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=work) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert not wrong

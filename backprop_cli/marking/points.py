@@ -111,7 +111,7 @@ def same(left: Sequence[float], right: Sequence[float]) -> bool:
     for one, other in zip(left, right, strict=True):
         if not math.isfinite(other) or abs(other) > 1e12:
             continue
-        if not abs(one - other) <= 1e-7 * max(abs(one), abs(other)) + 1e-12:
+        if not math.isfinite(one) or abs(one - other) > 1e-7 * max(abs(one), abs(other)) + 1e-12:
             return False
         compared += 1
     return compared >= min(3, len(right))
