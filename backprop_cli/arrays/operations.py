@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import TypeAlias
 
 from backprop_cli.arrays.array import (
@@ -391,30 +390,34 @@ def _varied(root: bool) -> Apply:
     def apply(shop: Workshop, given: Arguments) -> Array:
         value = _several(shop, "var", given)
         axis, keep = _axis(given, value.shape), bool(given.whole("keepdims", 0))
-        lines, found, equation = _variance(shop, value, axis, given, keep)
-        shop.say(given.call, Call("sqrt", (equation,)) if root else equation)
+        _, found, equation = _variance(shop, value, axis, given.written, keep)
         if root:
-            found = Array(
-                found.shape, tuple(Call("sqrt", (e,)) for e in found.entries), found.weight
-            )
-        return Array(lines.kept if keep else lines.shape, found.entries, found.weight)
+            found = elementwise(shop, (found,), lambda each: Call("sqrt", (each,)), 0)
+            equation = Call("sqrt", (equation,))
+        shop.say(given.call, equation)
+        return found
 
     return apply
 
 
 def _variance(
-    shop: Workshop, value: Array, axis: int | None, given: Arguments, keep: bool = False
-) -> tuple[_Lines, Array, Formula]:
-    """The mean square distance from the mean, which gets a name: it is used in every term."""
-    of: Formula = given.written[0] if len(given.written) == 1 else Call("stack", given.written)
+    shop: Workshop, value: Array, axis: int | None, written: Sequence[Formula], keep: bool = False
+) -> tuple[Array, Array, Formula]:
+    """The mean, which gets a name as it is used in every term, and stands so that it goes with every
+    entry of its line; the mean square distance from it, and that as a formula between arrays."""
+    of: Formula = written[0] if len(written) == 1 else Call("stack", tuple(written))
     value = shop.light(value, of)
     of = shop.in_names(of)
     along = () if axis is None else (Call("axis=", (Number(str(axis)),)),)
     mean = shop.named(_reduce(shop, value, axis, _mean, False), "mean", Call("mean", (of, *along)))
     distance = total(of, negative(_in_lines(shop, value.shape, axis)))
     kept = (Call("keepdims=", (ONE,)),) if keep else ()
+    mean = Array(lines_along(value.shape, axis).kept, mean.entries)
+    squares = elementwise(
+        shop, (value, mean), lambda each, own: Power(total(each, negative(own)), TWO), 2
+    )
     equation = Call("mean", (Power(distance, TWO), *along, *kept))
-    return *_spread(shop, value, axis, mean), equation
+    return mean, _reduce(shop, squares, axis, _mean, keep), equation
 
 
 def _in_lines(shop: Workshop, shape: Shape, axis: int | None) -> Formula:
@@ -423,19 +426,6 @@ def _in_lines(shop: Workshop, shape: Shape, axis: int | None) -> Formula:
     if axis is None or (axis == 0 and len(shape) > 1) or len(shape) == 1:
         return name
     return Call(AS, (name, *map(number, lines_along(shape, axis).kept)))
-
-
-def _spread(shop: Workshop, value: Array, axis: int | None, mean: Array) -> tuple[_Lines, Array]:
-    lines = lines_along(value.shape, axis)
-    shop.charge(len(lines.lines), 6 * len(lines.lines[0]))
-    entries = tuple(
-        quotient(
-            total(*(Power(total(value.entries[at], negative(own)), TWO) for at in line)),
-            number(len(line)),
-        )
-        for line, own in zip(lines.lines, mean.entries, strict=True)
-    )
-    return lines, Array(lines.shape, entries, 6 * len(lines.lines[0]))
 
 
 def _along(
@@ -547,30 +537,22 @@ def _normalised(name: str, rows: bool) -> Apply:
                 )
         value = shop.light(value, given.written[0])
         axis = len(value.shape) - 1 if rows else 0
-        one = replace(given, written=given.written[:1])
-        lines, spread_, square = _variance(shop, value, axis, one)
-        mean = shop.last()
+        mean, spread, square = _variance(shop, value, axis, given.written[:1])
         distance = total(
-            shop.in_names(given.written[0]), negative(_in_lines(shop, value.shape, axis))
+            shop.in_names(given.written[0]),
+            negative(_in_lines(shop, value.shape, axis)),
         )
-        variance = shop.named(spread_, "var", square)
+        variance = Array(mean.shape, shop.named(spread, "var", square).entries)
         root = Call("sqrt", (total(_in_lines(shop, value.shape, axis), epsilon),))
-        line_of = {at: line for line, each in enumerate(lines.lines) for at in each}
-        hat = shop.named(
-            Array(
-                value.shape,
-                tuple(
-                    quotient(
-                        total(entry, negative(mean.entries[line_of[at]])),
-                        Call("sqrt", (total(variance.entries[line_of[at]], epsilon),)),
-                    )
-                    for at, entry in enumerate(value.entries)
-                ),
-                8,
+        hat = elementwise(
+            shop,
+            (value, mean, variance),
+            lambda x, own, var: quotient(
+                total(x, negative(own)), Call("sqrt", (total(var, epsilon),))
             ),
-            "hat",
-            Quotient(distance, root),
+            5,
         )
+        hat = shop.named(hat, "hat", Quotient(distance, root))
         scaled_: Formula = Name(shop.views[-1].name)
         if factors:
             scaled_ = Shown("hadamard", (given.written[1], scaled_))
