@@ -207,6 +207,14 @@ def _with_arrays(
         known = dict.fromkeys([*out.entries, *places, *out.equations])
         groups = {"inputs": tuple(leaves), **out.entries}
         wrt = names_of(asked, report, "`with_respect_to`", known, groups)
+        for each in asked.items if isinstance(asked, Items) else ():
+            if isinstance(each, Scalar) and each.text.strip() in out.structural:
+                report.error(
+                    "unknown-name",
+                    f"{quote(each.text)} only says which rows are meant: it has no derivative",
+                    each,
+                    "ask for the array whose rows they are",
+                )
         if output in wrt:
             report.error(
                 "unknown-name",

@@ -140,3 +140,8 @@ def test_a_range_of_time_names_its_limit(range_):
 def test_the_letter_of_time_is_no_quantity():
     found = told("X_t", "index: {t: 1..3}\n", LEAVES.replace("  s: 2\n", "  s: 2\n  t: 3\n"))
     assert "`t` counts the times here: it is no quantity" in found.message
+
+
+def test_places_are_not_differentiated_by():
+    found = told("W[k]", "with_respect_to: [k]\n", LEAVES.replace("  s: 2\n", "  k: [2, 1]\n"))
+    assert "`k` only says which rows are meant: it has no derivative" in found.message
