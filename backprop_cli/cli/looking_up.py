@@ -43,7 +43,11 @@ def list_rules(
 ) -> None:
     """The rules: activations, losses, optimizers and more, with slopes and curves."""
     from backprop_cli.worksheet.catalogue import UnknownRule, catalogue
-    from backprop_cli.worksheet.catalogue_json import catalogue_json
+
+    def data() -> str:
+        from backprop_cli.worksheet.catalogue_json import catalogue_json
+
+        return catalogue_json(named)
 
     chosen = chosen_format(format, output, SHEETS)
     named = what or ()
@@ -53,7 +57,7 @@ def list_rules(
             chosen,
             output,
             Layout(ascii, width, paper),
-            json=lambda: catalogue_json(named),
+            json=data,
         )
     except UnknownRule as error:
         raise UsageProblem(str(error)) from None

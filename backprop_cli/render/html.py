@@ -23,28 +23,7 @@ from backprop_cli.render.reading import (
     titled_blocks,
 )
 from backprop_cli.render.wide import IN_LINE, narrow_cell, narrowed
-from backprop_cli.worksheet.document import (
-    AnswerSpace,
-    Block,
-    Bullets,
-    Callout,
-    Column,
-    Curve,
-    Derivation,
-    DerivationLine,
-    Diagram,
-    Document,
-    Heading,
-    HeatMap,
-    Line,
-    Listing,
-    Math,
-    Numeral,
-    Paragraph,
-    Relation,
-    Table,
-    Text,
-)
+from backprop_cli.worksheet import document as doc
 
 STYLE = """
 .bp{--ink:#1f2328;--soft:#57606a;--paper:#fff;--rule:#d0d7de;--tint:#f6f8fa;--note:#0550ae;--warn:#9a4b00;
@@ -104,7 +83,7 @@ PAGE_STYLE = """
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
-def render(document: Document, *, paper: str = "auto", language: str = "en") -> str:
+def render(document: doc.Document, *, paper: str = "auto", language: str = "en") -> str:
     """The document as one HTML file. `paper` is `A4`, `letter`, or whatever the printer holds."""
     title = escape(document.title) or "Worksheet"
     return (
@@ -116,7 +95,7 @@ def render(document: Document, *, paper: str = "auto", language: str = "en") -> 
     )
 
 
-def fragment(document: Document) -> str:
+def fragment(document: doc.Document) -> str:
     """The document as a piece of a page, a notebook's say, that brings its own style."""
     return f'<style>{STYLE}</style>\n<section class="bp">\n{_body(document)}</section>\n'
 
@@ -126,42 +105,42 @@ def escape(text: str) -> str:
     return escape_html(visible(text), quote=True)
 
 
-def _body(document: Document) -> str:
+def _body(document: doc.Document) -> str:
     blocks = grouped(titled_blocks(document))
     return "".join(
         _block(block, document.spelling, f"bp{place}") for place, block in enumerate(blocks)
     )
 
 
-def _block(block: Block | Answers, spelling: Spelling, key: str) -> str:
+def _block(block: doc.Block | Answers, spelling: Spelling, key: str) -> str:
     match block:
-        case Heading(level, text):
+        case doc.Heading(level, text):
             return f"<h{level}>{inline(text, spelling)}</h{level}>\n"
-        case Paragraph(text):
+        case doc.Paragraph(text):
             kind = ' class="bp-display"' if is_display(text) else ""
             return f"<p{kind}>{inline(text, spelling)}</p>\n"
-        case Bullets(items):
+        case doc.Bullets(items):
             rows = "".join(f"<li>{inline(item, spelling)}</li>\n" for item in items)
             return f"<ul>\n{rows}</ul>\n"
-        case Listing(lines):
+        case doc.Listing(lines):
             rows = "".join(f"{escape(line)}\n" for line in lines.splitlines())
             return f'<pre class="bp-scroll" tabindex="0">{rows}</pre>\n'
-        case Table():
+        case doc.Table():
             return _table(block, spelling)
-        case Derivation(lines):
+        case doc.Derivation(lines):
             return _derivation(lines, spelling)
-        case Callout(kind, text):
+        case doc.Callout(kind, text):
             return (
                 f'<aside class="bp-callout bp-{kind}" role="note">'
                 f"<strong>{CALLOUT_WORD[kind]}:</strong> {inline(text, spelling)}</aside>\n"
             )
-        case Curve(description=description):
+        case doc.Curve(description=description):
             return _figure(svg.curve(block, key=key), description)
-        case Diagram(description=description):
+        case doc.Diagram(description=description):
             return _figure(svg.diagram(block, spelling, key=key), description)
-        case HeatMap(description=description):
+        case doc.HeatMap(description=description):
             return _figure(svg.heat_map(block, spelling, key=key), description)
-        case AnswerSpace():
+        case doc.AnswerSpace():
             return _answers((block,), spelling)
         case Answers(spaces):
             return _answers(spaces, spelling)
@@ -172,22 +151,22 @@ def _block(block: Block | Answers, spelling: Spelling, key: str) -> str:
 # Lines and formulas
 
 
-def inline(line: Line, spelling: Spelling) -> str:
+def inline(line: doc.Line, spelling: Spelling) -> str:
     return "".join(_inline(line, spelling))
 
 
-def _inline(line: Line, spelling: Spelling) -> Iterator[str]:
+def _inline(line: doc.Line, spelling: Spelling) -> Iterator[str]:
     for part in line:
         match part:
-            case Text(text, style):
+            case doc.Text(text, style):
                 tag = {"plain": "", "strong": "strong", "emphasis": "em", "code": "code"}[style]
                 yield f"<{tag}>{escape(text)}</{tag}>" if tag else escape(text)
-            case Math(formula):
+            case doc.Math(formula):
                 yield formula_pieces(formula, spelling)
-            case Numeral():
+            case doc.Numeral():
                 yield escape("≈ ") if part.rounded else ""
                 yield formula_pieces(part.formula, spelling)
-            case Relation(left, sign, right):
+            case doc.Relation(left, sign, right):
                 layout = Stacked(spelling)
                 begin, end = layout.node(left), layout.node(right)
                 mark = mathml.relation(sign)
@@ -216,7 +195,7 @@ def _figure(picture: str, description: str) -> str:
     return f"<figure>\n{picture}{caption}</figure>\n"
 
 
-def _derivation(lines: Sequence[DerivationLine], spelling: Spelling) -> str:
+def _derivation(lines: Sequence[doc.DerivationLine], spelling: Spelling) -> str:
     rows = []
     for line in lines:
         left = formula_pieces(line.left, spelling) if line.left else ""
@@ -231,7 +210,7 @@ def _derivation(lines: Sequence[DerivationLine], spelling: Spelling) -> str:
     return f'<div class="bp-steps{kept}" role="group" aria-label="Derivation" tabindex="0">\n{"".join(rows)}</div>\n'
 
 
-def _table(table: Table, spelling: Spelling) -> str:
+def _table(table: doc.Table, spelling: Spelling) -> str:
     caption = f"<caption>{inline(table.caption, spelling)}</caption>\n" if table.caption else ""
     head = ""
     if any(column.heading for column in table.columns):
@@ -251,21 +230,21 @@ def _table(table: Table, spelling: Spelling) -> str:
             tag, scope = ("td", "") if place else ("th", ' scope="row"')
             cells += f"<{tag}{scope}{_kind(column)}>{cell}</{tag}>"
         body += f"<tr>{cells}</tr>\n"
-    label = escape("".join(p.text for p in table.caption if isinstance(p, Text))) or "Table"
+    label = escape("".join(p.text for p in table.caption if isinstance(p, doc.Text))) or "Table"
     return (
         f'<div class="bp-scroll" role="region" tabindex="0" aria-label="{label}">'
         f"<table>\n{caption}{head}<tbody>\n{body}</tbody>\n</table></div>\n"
     )
 
 
-def _kind(column: Column) -> str:
+def _kind(column: doc.Column) -> str:
     kinds = [f"bp-{column.align}"] if column.align != "left" else []
     if column.wrap:
         kinds.append("bp-wrap")
     return f' class="{" ".join(kinds)}"' if kinds else ""
 
 
-def _cells(lines: Sequence[Line], column: Column, spelling: Spelling) -> list[str]:
+def _cells(lines: Sequence[doc.Line], column: doc.Column, spelling: Spelling) -> list[str]:
     """The cells of a column; the numerals of a decimal one are set round their points."""
     written = [inline(narrow_cell(line, spelling), spelling) for line in lines]
     if column.align != "decimal":
@@ -291,12 +270,12 @@ def _ch(digits: str) -> float:
     return round(len(digits) - 0.5 * digits.count(".") + 0.2, 2)
 
 
-def _after(numeral: Numeral) -> float:
+def _after(numeral: doc.Numeral) -> float:
     power = 3 + 0.65 * len(numeral.exponent) if numeral.exponent else 0
     return round(_ch(at_point(numeral)[1]) + power, 2)
 
 
-def _answers(spaces: Sequence[AnswerSpace], spelling: Spelling) -> str:
+def _answers(spaces: Sequence[doc.AnswerSpace], spelling: Spelling) -> str:
     rows = []
     for space in spaces:
         rows.append(

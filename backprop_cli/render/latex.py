@@ -30,28 +30,7 @@ from backprop_cli.render.reading import (
     titled_blocks,
 )
 from backprop_cli.render.wide import IN_CELL, IN_LINE, line_width, narrow_cell, narrowed, width
-from backprop_cli.worksheet.document import (
-    AnswerSpace,
-    Block,
-    Bullets,
-    Callout,
-    Column,
-    Curve,
-    Derivation,
-    DerivationLine,
-    Diagram,
-    Document,
-    Heading,
-    HeatMap,
-    Line,
-    Listing,
-    Math,
-    Numeral,
-    Paragraph,
-    Relation,
-    Table,
-    Text,
-)
+from backprop_cli.worksheet import document as doc
 
 PREAMBLE = r"""\documentclass[11pt,PAPER]{article}
 \usepackage[margin=20mm]{geometry}
@@ -169,7 +148,7 @@ def _character(character: str) -> str:
     return _SPECIAL["\\"] + spelled(character)[1:]
 
 
-def render(document: Document, *, paper: str = "a4") -> str:
+def render(document: doc.Document, *, paper: str = "a4") -> str:
     """The document as one `.tex` file; `paper` is `a4` or `letter`."""
     size = "letterpaper" if paper.lower().startswith("letter") else "a4paper"
     body = "\n".join(_block(block, document.spelling) for block in grouped(titled_blocks(document)))
@@ -177,35 +156,35 @@ def render(document: Document, *, paper: str = "a4") -> str:
     return f"{preamble}\\begin{{document}}\n{body}\n\\end{{document}}\n"
 
 
-def _block(block: Block | Answers, spelling: Spelling) -> str:
+def _block(block: doc.Block | Answers, spelling: Spelling) -> str:
     match block:
-        case Heading(level, text):
+        case doc.Heading(level, text):
             command = {1: "section*", 2: "subsection*", 3: "subsubsection*"}[level]
             return f"\\{command}{{{inline(text, spelling)}}}\n"
-        case Paragraph(text):
+        case doc.Paragraph(text):
             written = inline(text, spelling)
             if is_display(text):
                 written = "$\\displaystyle " + written.removeprefix("$")
             return f"{written}\\par\n"
-        case Bullets(items):
+        case doc.Bullets(items):
             rows = "".join(f"\\item {{}}{inline(item, spelling)}\n" for item in items)
             return f"\\begin{{itemize}}\n{rows}\\end{{itemize}}\n" if items else ""
-        case Listing(lines):
+        case doc.Listing(lines):
             rows = "\\\\{}\n".join(_kept(line) for line in lines.splitlines())
             return f"\\begin{{quote}}\\small\\ttfamily\\raggedright\n{rows}\n\\end{{quote}}\n"
-        case Table():
+        case doc.Table():
             return _table(block, spelling)
-        case Derivation(lines):
+        case doc.Derivation(lines):
             return _derivation(lines, spelling)
-        case Callout(kind, text):
+        case doc.Callout(kind, text):
             return f"\\bpnote{{{CALLOUT_WORD[kind]}}}{{{inline(text, spelling)}}}\n"
-        case Curve():
+        case doc.Curve():
             return picture.curve(block, escape)
-        case Diagram():
+        case doc.Diagram():
             return picture.diagram(block, spelling, escape)
-        case HeatMap():  # the same numbers stand in a matrix; framed ones are said in words
+        case doc.HeatMap():  # the same numbers stand in a matrix; framed ones are said in words
             return f"{{\\small {escape(block.description)}}}\\par\n"
-        case AnswerSpace():
+        case doc.AnswerSpace():
             return _answers((block,), spelling)
         case Answers(spaces):
             return _answers(spaces, spelling)
@@ -218,14 +197,14 @@ def _block(block: Block | Answers, spelling: Spelling) -> str:
 SIGNS = {"=": "=", "≈": r"\approx", "→": r"\to", "<": "<", ">": ">", "≥": r"\ge", "≤": r"\le", "+": "+", "−": "-", "←": r"\leftarrow"}  # fmt: skip
 
 
-def inline(line: Line, spelling: Spelling) -> str:
+def inline(line: doc.Line, spelling: Spelling) -> str:
     return "".join(_inline(line, spelling))
 
 
-def _inline(line: Line, spelling: Spelling) -> Iterator[str]:
+def _inline(line: doc.Line, spelling: Spelling) -> Iterator[str]:
     for part in line:
         match part:
-            case Text(text, style):
+            case doc.Text(text, style):
                 command = {"plain": "", "strong": "textbf", "emphasis": "emph", "code": "texttt"}
                 written = escape(text)
                 if style == "code":
@@ -233,12 +212,12 @@ def _inline(line: Line, spelling: Spelling) -> Iterator[str]:
                     for sign in (r"\_", "/"):
                         written = written.replace(sign, sign + r"\allowbreak{}")
                 yield f"\\{command[style]}{{{written}}}" if command[style] else written
-            case Math(formula):
+            case doc.Math(formula):
                 yield f"${formula_tex(formula, spelling, IN_CELL)}$"
-            case Numeral():
+            case doc.Numeral():
                 about = escape("≈ ") if part.rounded else ""
                 yield f"{about}${formula_tex(part.formula, spelling, IN_CELL)}$"
-            case Relation(left, sign, right):
+            case doc.Relation(left, sign, right):
                 yield f"${formula_tex(left, spelling)} {SIGNS[sign]} {formula_tex(right, spelling)}$"
             case _:
                 assert_never(part)
@@ -258,15 +237,15 @@ def formula_tex(formula: Formula, spelling: Spelling, most: int = IN_LINE) -> st
     return first + "".join(r"\allowbreak " + piece.lstrip() for piece in rest)
 
 
-def _is_tall(line: Line, spelling: Spelling) -> bool:
+def _is_tall(line: doc.Line, spelling: Spelling) -> bool:
     """Whether a cell is nothing but a formula that is higher than a line."""
     layout = Stacked(spelling)
     match line:
-        case (Math(formula),):
+        case (doc.Math(formula),):
             return is_tall(layout.node(formula))
-        case (Relation(left, _, right),):
+        case (doc.Relation(left, _, right),):
             return is_tall(layout.node(left)) or is_tall(layout.node(right))
-        case (Numeral(over=over, rounded=rounded),):
+        case (doc.Numeral(over=over, rounded=rounded),):
             return bool(over) and not rounded
         case _:
             return False
@@ -279,7 +258,7 @@ WHOLE = 16  # a formula of so many characters is not broken
 LINE = 88  # about so many characters stand on a line
 
 
-def _derivation(lines: Sequence[DerivationLine], spelling: Spelling) -> str:
+def _derivation(lines: Sequence[doc.DerivationLine], spelling: Spelling) -> str:
     lefts = [line.left for line in lines if line.left is not None]
     widest = max(lefts, key=lambda left: width(left, spelling), default=None)
     own_line = widest is not None and width(widest, spelling) > LINE * 2 // 5
@@ -307,7 +286,7 @@ def _derivation(lines: Sequence[DerivationLine], spelling: Spelling) -> str:
     return "\\medskip{" + setting + "\n" + between.join(steps) + "}\n"
 
 
-def _table(table: Table, spelling: Spelling) -> str:
+def _table(table: doc.Table, spelling: Spelling) -> str:
     columns = list(table.columns)
     rows = [[row[n] if n < len(row) else () for n in range(len(columns))] for row in table.rows]
     rows = [[narrow_cell(cell, spelling) for cell in row] for row in rows]
@@ -362,7 +341,7 @@ def _table(table: Table, spelling: Spelling) -> str:
 
 
 def _fit(
-    columns: Sequence[Column], widths: Sequence[int], least: Sequence[int]
+    columns: Sequence[doc.Column], widths: Sequence[int], least: Sequence[int]
 ) -> tuple[str, list[float] | None]:
     """The type size, and for each column its share of the line where it must be broken (else 0).
 
@@ -377,26 +356,26 @@ def _fit(
     return "", None
 
 
-def _least_width(line: Line, spelling: Spelling) -> int:
+def _least_width(line: doc.Line, spelling: Spelling) -> int:
     """How narrow a cell can be made: as its longest piece."""
     least = [8]
     for part in line:
         match part:
-            case Text(text):
+            case doc.Text(text):
                 least.extend(cells(word) for word in text.split())
-            case Math(formula):
+            case doc.Math(formula):
                 node = InLine(spelling).node(formula)
                 least.extend(cells(unicode.spell(piece)) for piece in pieces(node))
-            case Numeral():
+            case doc.Numeral():
                 least.append(line_width((part,), spelling))
-            case Relation(left, _, right):
+            case doc.Relation(left, _, right):
                 least.extend((width(left, spelling) + 2, width(right, spelling)))
             case _:
                 assert_never(part)
     return max(least) + 2
 
 
-def _records(table: Table, rows: Sequence[Sequence[Line]], spelling: Spelling) -> str:
+def _records(table: doc.Table, rows: Sequence[Sequence[doc.Line]], spelling: Spelling) -> str:
     items = []
     for row in rows:
         cells = [
@@ -409,7 +388,7 @@ def _records(table: Table, rows: Sequence[Sequence[Line]], spelling: Spelling) -
     return f"\\begin{{itemize}}\n{''.join(items)}\\end{{itemize}}\n" if items else ""
 
 
-def _cell(line: Line, decimal: bool, spelling: Spelling) -> str:
+def _cell(line: doc.Line, decimal: bool, spelling: Spelling) -> str:
     if not decimal:
         written = inline(line, spelling)
         if _is_tall(line, spelling):
@@ -430,11 +409,11 @@ def _cell(line: Line, decimal: bool, spelling: Spelling) -> str:
     return f"${before}{numeral.whole}$ & {after}{power}"
 
 
-def _answers(spaces: Sequence[AnswerSpace], spelling: Spelling) -> str:
+def _answers(spaces: Sequence[doc.AnswerSpace], spelling: Spelling) -> str:
     widest = max((space.left for space in spaces), key=lambda left: width(left, spelling))
     rows = []
     for space in spaces:
-        key = inline((Text(space.name, "code"),), spelling)
+        key = inline((doc.Text(space.name, "code"),), spelling)
         left = f"$\\displaystyle {formula_tex(space.left, spelling)}$"
         rows.append(
             f"\\makebox[\\bpleft][l]{{{left}}} $=$ \\hrulefill\\quad {{\\small {key}}}\\par"

@@ -22,33 +22,13 @@ from backprop_cli.render.breaking import cells
 from backprop_cli.render.plot import plot
 from backprop_cli.render.reading import CALLOUT_WORD, Answers, grouped, titled_blocks
 from backprop_cli.render.wide import IN_LINE, narrow_cell, narrowed
-from backprop_cli.worksheet.document import (
-    AnswerSpace,
-    Block,
-    Bullets,
-    Callout,
-    Curve,
-    Derivation,
-    DerivationLine,
-    Diagram,
-    Document,
-    Heading,
-    HeatMap,
-    Line,
-    Listing,
-    Math,
-    Numeral,
-    Paragraph,
-    Relation,
-    Table,
-    Text,
-)
+from backprop_cli.worksheet import document as doc
 
 LINE = 64  # about so many characters of a formula stand on a line of an aligned block
 PLOT_WIDTH = 72
 
 
-def render(document: Document) -> str:
+def render(document: doc.Document) -> str:
     """The document as Markdown, ending with a line break."""
     blocks = [_block(block, document.spelling) for block in grouped(titled_blocks(document))]
     return "\n\n".join(block for block in blocks if block) + "\n"
@@ -151,21 +131,21 @@ def formula_tex(formula: Formula, spelling: Spelling) -> str:
 SIGNS = {"=": "=", "≈": r"\approx", "→": r"\to", "<": r"\lt", ">": r"\gt", "≥": r"\ge", "≤": r"\le", "+": "+", "−": "-"}  # fmt: skip
 
 
-def inline(line: Line, spelling: Spelling) -> str:
+def inline(line: doc.Line, spelling: Spelling) -> str:
     return "".join(_inline(line, spelling))
 
 
-def _inline(line: Line, spelling: Spelling) -> Iterator[str]:
+def _inline(line: doc.Line, spelling: Spelling) -> Iterator[str]:
     for place, part in enumerate(line):
         match part:
-            case Text(text, style):
+            case doc.Text(text, style):
                 yield _text(text, style, begins=place == 0)
-            case Math(formula):
+            case doc.Math(formula):
                 yield f"${formula_tex(formula, spelling)}$"
-            case Numeral():
+            case doc.Numeral():
                 about = "≈ " if part.rounded else ""
                 yield f"{about}${formula_tex(part.formula, spelling)}$"
-            case Relation(left, sign, right):
+            case doc.Relation(left, sign, right):
                 yield f"${formula_tex(left, spelling)} {SIGNS[sign]} {formula_tex(right, spelling)}$"
             case _:
                 assert_never(part)
@@ -188,30 +168,30 @@ def _text(text: str, style: str, *, begins: bool) -> str:
 # Blocks
 
 
-def _block(block: Block | Answers, spelling: Spelling) -> str:
+def _block(block: doc.Block | Answers, spelling: Spelling) -> str:
     match block:
-        case Heading(level, text):
+        case doc.Heading(level, text):
             return f"{'#' * level} {inline(text, spelling)}"
-        case Paragraph(text):
+        case doc.Paragraph(text):
             return inline(text, spelling)
-        case Bullets(items):
+        case doc.Bullets(items):
             return "\n".join(f"- {inline(item, spelling)}" for item in items)
-        case Listing(lines, language):
+        case doc.Listing(lines, language):
             shown = "\n".join(visible(line) for line in lines.splitlines())
             return _fenced("".join(filter(str.isalnum, language)), shown)
-        case Table():
+        case doc.Table():
             return _table(block, spelling)
-        case Derivation(lines):
+        case doc.Derivation(lines):
             return _derivation(lines, spelling)
-        case Callout(kind, text):
+        case doc.Callout(kind, text):
             return f"> **{CALLOUT_WORD[kind]}:** {inline(text, spelling)}"
-        case Curve():
+        case doc.Curve():
             return _curve(block)
-        case Diagram():
+        case doc.Diagram():
             return _diagram(block, spelling)
-        case HeatMap():  # the same numbers stand in a matrix; framed ones are said in words
-            return inline((Text(block.description, "emphasis"),), spelling)
-        case AnswerSpace():
+        case doc.HeatMap():  # the same numbers stand in a matrix; framed ones are said in words
+            return inline((doc.Text(block.description, "emphasis"),), spelling)
+        case doc.AnswerSpace():
             return _answers((block,), spelling)
         case Answers(spaces):
             return _answers(spaces, spelling)
@@ -219,7 +199,7 @@ def _block(block: Block | Answers, spelling: Spelling) -> str:
             assert_never(block)
 
 
-def _table(table: Table, spelling: Spelling) -> str:
+def _table(table: doc.Table, spelling: Spelling) -> str:
     rules = {"left": ":---", "right": "---:", "decimal": "---:"}
     rows = [
         [inline(column.heading, spelling) for column in table.columns],
@@ -233,7 +213,7 @@ def _table(table: Table, spelling: Spelling) -> str:
     return caption + "\n".join(lines)
 
 
-def _derivation(lines: Sequence[DerivationLine], spelling: Spelling) -> str:
+def _derivation(lines: Sequence[doc.DerivationLine], spelling: Spelling) -> str:
     rows = []
     for line in lines:
         left = formula_tex(line.left, spelling) if line.left else ""
@@ -248,23 +228,23 @@ def _derivation(lines: Sequence[DerivationLine], spelling: Spelling) -> str:
     return f"$$\n\\begin{{aligned}}\n{body}\n\\end{{aligned}}\n$$"
 
 
-def _label(label: Line, spelling: Spelling) -> str:
+def _label(label: doc.Line, spelling: Spelling) -> str:
     """A label inside a formula: words as `\\text`."""
     parts = []
     for part in label:
         match part:
-            case Text(text):
+            case doc.Text(text):
                 # Inside `\text` only letters, digits and harmless signs are safe in every reader.
                 safe = "".join(
                     c if c.isalnum() or c in " .,:;()/+=−'-" else " " for c in visible(text)
                 )
                 parts.append(f"\\text{{{safe}}}")
-            case Math(formula):
+            case doc.Math(formula):
                 parts.append(formula_tex(formula, spelling))
-            case Numeral():
+            case doc.Numeral():
                 about = r"\approx " if part.rounded else ""
                 parts.append(about + formula_tex(part.formula, spelling))
-            case Relation(left, sign, right):
+            case doc.Relation(left, sign, right):
                 parts.append(
                     f"{formula_tex(left, spelling)} {SIGNS[sign]} {formula_tex(right, spelling)}"
                 )
@@ -290,7 +270,7 @@ def broken(formula: Formula, spelling: Spelling) -> list[str]:
     return lines
 
 
-def _curve(picture: Curve) -> str:
+def _curve(picture: doc.Curve) -> str:
     lines = "\n".join(plot(picture, width=PLOT_WIDTH))
     parts = [f"**{escape_inside(picture.title).strip()}**" if picture.title.strip() else ""]
     parts.append(_fenced("text", lines))
@@ -300,7 +280,7 @@ def _curve(picture: Curve) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def _diagram(picture: Diagram, spelling: Spelling) -> str:
+def _diagram(picture: doc.Diagram, spelling: Spelling) -> str:
     parts = [f"**{escape_inside(picture.title).strip()}**" if picture.title.strip() else ""]
     parts.append(_fenced("mermaid", mermaid.diagram(picture, spelling).rstrip("\n")))
     parts.append(
@@ -316,7 +296,7 @@ def _fenced(language: str, content: str) -> str:
     return f"{fence}{language}\n{content}\n{fence}"
 
 
-def _answers(spaces: Sequence[AnswerSpace], spelling: Spelling) -> str:
+def _answers(spaces: Sequence[doc.AnswerSpace], spelling: Spelling) -> str:
     lines = []
     for space in spaces:
         lines.append(f"${formula_tex(space.left, spelling)} =$ {'_' * 24} ({_code(space.name)})")

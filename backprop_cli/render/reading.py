@@ -5,44 +5,34 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from backprop_cli.dataclass import dataclass
-from backprop_cli.worksheet.document import (
-    AnswerSpace,
-    Block,
-    Document,
-    Heading,
-    Inline,
-    Line,
-    Math,
-    Numeral,
-    Text,
-)
+from backprop_cli.worksheet import document as doc
 
 KEPT_TOGETHER = 9  # lines of a derivation that stays on one page
 CALLOUT_WORD = {"note": "Note", "warning": "Warning"}
 
 
-def titled_blocks(document: Document) -> tuple[Block, ...]:
+def titled_blocks(document: doc.Document) -> tuple[doc.Block, ...]:
     """The blocks with the title in front, unless they begin with a heading of the first level."""
     first = document.blocks[0] if document.blocks else None
-    if isinstance(first, Heading) and first.level == 1:
+    if isinstance(first, doc.Heading) and first.level == 1:
         return document.blocks
     if not document.title.strip():
         return document.blocks
-    return (Heading(1, (Text(document.title),)), *document.blocks)
+    return (doc.Heading(1, (doc.Text(document.title),)), *document.blocks)
 
 
 @dataclass(frozen=True)
 class Answers:
     """Answer spaces that stand together, so that their signs can be aligned."""
 
-    spaces: tuple[AnswerSpace, ...]
+    spaces: tuple[doc.AnswerSpace, ...]
 
 
-def grouped(blocks: tuple[Block, ...]) -> Iterator[Block | Answers]:
+def grouped(blocks: tuple[doc.Block, ...]) -> Iterator[doc.Block | Answers]:
     """The blocks in order, neighbouring answer spaces as one group."""
-    waiting: list[AnswerSpace] = []
+    waiting: list[doc.AnswerSpace] = []
     for block in blocks:
-        if isinstance(block, AnswerSpace):
+        if isinstance(block, doc.AnswerSpace):
             waiting.append(block)
             continue
         if waiting:
@@ -53,16 +43,16 @@ def grouped(blocks: tuple[Block, ...]) -> Iterator[Block | Answers]:
         yield Answers(tuple(waiting))
 
 
-def aligned(line: Line) -> Numeral | None:
+def aligned(line: doc.Line) -> doc.Numeral | None:
     """The numeral that a cell is, to be set with its point under those of its column."""
     match line:
-        case (Numeral() as numeral,) if numeral.whole:
+        case (doc.Numeral() as numeral,) if numeral.whole:
             return numeral
         case _:
             return None
 
 
-def at_point(numeral: Numeral) -> tuple[str, str]:
+def at_point(numeral: doc.Numeral) -> tuple[str, str]:
     """What stands before the point (or the bar of a fraction, or the power of ten), and the rest
     without the power."""
     before = f"{'≈ ' * numeral.rounded}{'−' * numeral.negative}{numeral.whole}"
@@ -70,19 +60,19 @@ def at_point(numeral: Numeral) -> tuple[str, str]:
     return before, f"/{numeral.over}" if numeral.over else point
 
 
-def written_out(line: Line) -> Line:
+def written_out(line: doc.Line) -> doc.Line:
     """The line with numerals as formulas, ≈ before those that are rounded."""
-    if not any(isinstance(part, Numeral) for part in line):
+    if not any(isinstance(part, doc.Numeral) for part in line):
         return line
-    parts: list[Inline] = []
+    parts: list[doc.Inline] = []
     for part in line:
-        if isinstance(part, Numeral):
-            parts += [*([Text("≈ ")] if part.rounded else []), Math(part.formula)]
+        if isinstance(part, doc.Numeral):
+            parts += [*([doc.Text("≈ ")] if part.rounded else []), doc.Math(part.formula)]
         else:
             parts.append(part)
     return tuple(parts)
 
 
-def is_display(line: Line) -> bool:
+def is_display(line: doc.Line) -> bool:
     """Whether the line is a formula by itself, to be set at full size."""
-    return bool(line) and not any(isinstance(part, Text) for part in line)
+    return bool(line) and not any(isinstance(part, doc.Text) for part in line)

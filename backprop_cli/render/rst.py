@@ -21,27 +21,7 @@ from backprop_cli.render.reading import (
     written_out,
 )
 from backprop_cli.render.wide import IN_LINE, narrowed
-from backprop_cli.worksheet.document import (
-    AnswerSpace,
-    Block,
-    Bullets,
-    Callout,
-    Curve,
-    Derivation,
-    DerivationLine,
-    Diagram,
-    Document,
-    Heading,
-    HeatMap,
-    Line,
-    Listing,
-    Math,
-    Numeral,
-    Paragraph,
-    Relation,
-    Table,
-    Text,
-)
+from backprop_cli.worksheet import document as doc
 
 UNDER = {1: "=", 2: "-", 3: "~"}
 MARKS = {"plain": "", "strong": "**", "emphasis": "*", "code": "``"}
@@ -51,7 +31,7 @@ APART = "\\ "
 """An escaped blank, which is not shown: marks hold only where something parts them from words."""
 
 
-def render(document: Document) -> str:
+def render(document: doc.Document) -> str:
     """The document as reStructuredText, ending with a line break."""
     blocks = (_block(block, document.spelling) for block in grouped(titled_blocks(document)))
     return "\n\n".join("\n".join(lines) for lines in map(list, blocks) if lines) + "\n"
@@ -62,38 +42,39 @@ def escape(text: str) -> str:
     return "".join(f"\\{c}" if c in SPECIAL else c for c in visible(text))
 
 
-def _block(block: Block | Answers, spelling: Spelling) -> Iterator[str]:
+def _block(block: doc.Block | Answers, spelling: Spelling) -> Iterator[str]:
     match block:
-        case Heading(level, text):
+        case doc.Heading(level, text):
             title = inline(text, spelling)
             yield from (title, UNDER[level] * max(4, 2 * len(title)))
-        case Paragraph(text):
+        case doc.Paragraph(text):
             yield inline(text, spelling)
-        case Bullets(items):
+        case doc.Bullets(items):
             yield from (f"- {inline(item, spelling)}" for item in items)
-        case Listing(lines):
+        case doc.Listing(lines):
             yield from _literal("::", map(visible, lines.splitlines()))
-        case Table():
+        case doc.Table():
             yield from _table(block, spelling)
-        case Derivation(lines):
+        case doc.Derivation(lines):
             yield from _derivation(lines, spelling)
-        case Callout(kind, text):
+        case doc.Callout(kind, text):
             yield f".. {CALLOUT_WORD[kind].lower()}::"
             yield from ("", f"   {inline(text, spelling)}")
-        case Curve(title=title, description=description):
+        case doc.Curve(title=title, description=description):
             yield from _literal(f"{_text(title, 'strong')}\\ ::", plot(block, width=72))
-            yield from ("", inline((Text(description, "emphasis"),), spelling))
-        case Diagram(description=description):
+            yield from ("", inline((doc.Text(description, "emphasis"),), spelling))
+        case doc.Diagram(description=description):
             yield from _literal(".. raw:: html", svg.diagram(block, spelling).splitlines())
-            yield from ("", inline((Text(description, "emphasis"),), spelling))
-        case HeatMap(description=description):  # the same numbers stand in a matrix
-            yield inline((Text(description, "emphasis"),), spelling)
-        case AnswerSpace():
+            yield from ("", inline((doc.Text(description, "emphasis"),), spelling))
+        case doc.HeatMap(description=description):  # the same numbers stand in a matrix
+            yield inline((doc.Text(description, "emphasis"),), spelling)
+        case doc.AnswerSpace():
             yield from _block(Answers((block,)), spelling)
         case Answers(spaces):
             for space in spaces:
-                left = (Math(space.left), Text(f" = {'.' * 24} ("), Text(space.name, "code"))
-                yield from (f"| {inline((*left, Text(')')), spelling)}", *["|"] * (space.lines - 1))
+                left = (doc.Math(space.left), doc.Text(f" = {'.' * 24} ("))
+                words = inline((*left, doc.Text(space.name, "code"), doc.Text(")")), spelling)
+                yield from (f"| {words}", *["|"] * (space.lines - 1))
         case _:
             assert_never(block)
 
@@ -102,7 +83,7 @@ def _literal(head: str, lines: Iterable[str]) -> Iterator[str]:
     yield from (head, "", *(f"   {line}".rstrip() for line in lines))
 
 
-def inline(line: Line, spelling: Spelling) -> str:
+def inline(line: doc.Line, spelling: Spelling) -> str:
     """A line of words and formulas; its parts are kept apart, and it begins no list or table."""
     parts = [part for part in (_part(part, spelling) for part in written_out(line)) if part]
     written = APART.join(parts)
@@ -110,21 +91,21 @@ def inline(line: Line, spelling: Spelling) -> str:
     return written if begins_plainly else APART + written
 
 
-def _part(part: Text | Math | Relation | Numeral, spelling: Spelling) -> str:
+def _part(part: doc.Text | doc.Math | doc.Relation | doc.Numeral, spelling: Spelling) -> str:
     match part:
-        case Text(text, style):
+        case doc.Text(text, style):
             return _text(text, style)
         case _:
             return f":math:`{_math(part, spelling)}`"
 
 
-def _math(part: Math | Relation | Numeral, spelling: Spelling) -> str:
+def _math(part: doc.Math | doc.Relation | doc.Numeral, spelling: Spelling) -> str:
     match part:
-        case Math(formula):
+        case doc.Math(formula):
             return tex(formula, spelling)
-        case Relation(left, sign, right):
+        case doc.Relation(left, sign, right):
             return f"{tex(left, spelling)} {SIGNS.get(sign, sign)} {tex(right, spelling)}"
-        case Numeral():
+        case doc.Numeral():
             return tex(part.formula, spelling)
         case _:
             assert_never(part)
@@ -151,7 +132,7 @@ def _spell(node: Node) -> str:
     return latex.spell(node).strip().replace("`", "'")
 
 
-def _derivation(lines: Sequence[DerivationLine], spelling: Spelling) -> Iterator[str]:
+def _derivation(lines: Sequence[doc.DerivationLine], spelling: Spelling) -> Iterator[str]:
     """Signs under one another; what is long goes on behind its sign."""
     rows: list[str] = []
     for line in lines:
@@ -173,14 +154,16 @@ LONGEST = 160
 """Characters of LaTeX on a line of a derivation."""
 
 
-def _label(label: Line, spelling: Spelling) -> str:
+def _label(label: doc.Line, spelling: Spelling) -> str:
     return " ".join(
-        rf"\text{{{latex.escape(part.text)}}}" if isinstance(part, Text) else _math(part, spelling)
+        rf"\text{{{latex.escape(part.text)}}}"
+        if isinstance(part, doc.Text)
+        else _math(part, spelling)
         for part in written_out(label)
     )
 
 
-def _table(table: Table, spelling: Spelling) -> Iterator[str]:
+def _table(table: doc.Table, spelling: Spelling) -> Iterator[str]:
     caption = f" {inline(table.caption, spelling)}" if table.caption else ""
     yield f".. list-table::{caption}"
     if any(column.heading for column in table.columns):
@@ -189,10 +172,10 @@ def _table(table: Table, spelling: Spelling) -> Iterator[str]:
     else:
         yield ""
     for row in table.rows:
-        empty: list[Line] = [()] * (len(table.columns) - len(row))
+        empty: list[doc.Line] = [()] * (len(table.columns) - len(row))
         yield from _row([*row, *empty], spelling)
 
 
-def _row(cells: Sequence[Line], spelling: Spelling) -> Iterator[str]:
+def _row(cells: Sequence[doc.Line], spelling: Spelling) -> Iterator[str]:
     for place, cell in enumerate(cells):
         yield f"   {'  ' if place else '* '}- {inline(cell, spelling) if cell else ''}".rstrip()

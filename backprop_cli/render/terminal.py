@@ -30,27 +30,7 @@ from backprop_cli.dataclass import dataclass
 from backprop_cli.render.breaking import WITHIN_BRACKETS, Atom, fill, longest, width_of, word_atoms
 from backprop_cli.render.reading import CALLOUT_WORD, Answers, grouped, titled_blocks
 from backprop_cli.render.text import READABLE, Page, Row, flush, inline, page_of, plan, rows_of
-from backprop_cli.worksheet.document import (
-    AnswerSpace,
-    Block,
-    Bullets,
-    Callout,
-    Curve,
-    Derivation,
-    Diagram,
-    DiagramEdge,
-    Document,
-    Heading,
-    HeatMap,
-    Inline,
-    Line,
-    Listing,
-    Math,
-    Paragraph,
-    Relation,
-    Table,
-    Text,
-)
+from backprop_cli.worksheet import document as doc
 
 COMMON = {
     "title": "bold",
@@ -113,7 +93,7 @@ def console(width: int, theme: str, *, record: bool = False) -> Console:
     )
 
 
-def render(document: Document, *, width: int = 80, ascii: bool = False) -> str:
+def render(document: doc.Document, *, width: int = 80, ascii: bool = False) -> str:
     """The document with terminal styles, of at most `width` cells a line."""
     page = page_of(document, width, ascii, styled=True)
     screen = console(page.width, theme_name())
@@ -127,7 +107,7 @@ def _bare_end(line: str) -> str:
     return line.rstrip()
 
 
-def picture(document: Document, *, width: int = 80, title: str = "") -> str:
+def picture(document: doc.Document, *, width: int = 80, title: str = "") -> str:
     """The sheet as it looks on a dark terminal, as SVG."""
     page = page_of(document, width, False, styled=True)
     screen = console(page.width, "dark", record=True)
@@ -139,7 +119,7 @@ def picture(document: Document, *, width: int = 80, title: str = "") -> str:
 class Sheet:
     """A document as a renderable."""
 
-    document: Document
+    document: doc.Document
     page: Page
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -206,16 +186,16 @@ class Flowing:
         return Measurement(min(narrowest, natural), natural).with_maximum(options.max_width)
 
 
-def block_on(block: Block | Answers, page: Page) -> RenderableType:
+def block_on(block: doc.Block | Answers, page: Page) -> RenderableType:
     """What stands for a block of the document."""
     match block:
-        case Heading(level, text):
+        case doc.Heading(level, text):
             return _heading(level, text, page)
-        case Paragraph(text):
+        case doc.Paragraph(text):
             return _readable(inline(text, page), page)
-        case Bullets(items):
+        case doc.Bullets(items):
             return Group(*(_bullet(item, page) for item in items))
-        case Callout(kind, text):
+        case doc.Callout(kind, text):
             return Panel(
                 Flowing(tuple(inline(text, page))),
                 title=Words(CALLOUT_WORD[kind], f"sheet.{kind}"),
@@ -224,11 +204,18 @@ def block_on(block: Block | Answers, page: Page) -> RenderableType:
                 box=box.ASCII if page.ascii else box.ROUNDED,
                 width=min(page.width, READABLE),
             )
-        case Table():
+        case doc.Table():
             return _table(block, page)
-        case Diagram():
+        case doc.Diagram():
             return _diagram(block, page)
-        case Listing() | Derivation() | Curve() | HeatMap() | AnswerSpace() | Answers():
+        case (
+            doc.Listing()
+            | doc.Derivation()
+            | doc.Curve()
+            | doc.HeatMap()
+            | doc.AnswerSpace()
+            | Answers()
+        ):
             return Rows(tuple(rows_of(block, page)))
         case _:
             assert_never(block)
@@ -239,7 +226,7 @@ def _readable(atoms: Sequence[Atom], page: Page) -> RenderableType:
     return Padding(Flowing(tuple(atoms)), (0, max(0, page.width - READABLE), 0, 0))
 
 
-def _heading(level: int, text: Line, page: Page) -> RenderableType:
+def _heading(level: int, text: doc.Line, page: Page) -> RenderableType:
     style = "title" if level == 1 else "heading"
     words = Flowing(tuple(inline(text, page, style)))
     under = {1: page.signs.thick, 2: page.signs.thin}.get(level)
@@ -248,13 +235,13 @@ def _heading(level: int, text: Line, page: Page) -> RenderableType:
     return Group(words, Rule(style="sheet.rule", characters=under))
 
 
-def _bullet(item: Line, page: Page) -> RenderableType:
+def _bullet(item: doc.Line, page: Page) -> RenderableType:
     mark = Atom(page.signs.bullet)
     first, *rest = inline(item, page) or [Atom("")]
     return Flowing((mark, first._replace(space=True), *rest), hanging=2)
 
 
-def _table(table: Table, page: Page) -> RenderableType:
+def _table(table: doc.Table, page: Page) -> RenderableType:
     planned = plan(table, page)
     if planned.widths is None or len(table.rows) > LONG:
         return Rows(tuple(rows_of(table, page)))
@@ -287,12 +274,12 @@ LONG = 200
 """Rows of a table that is set line by line: a longer one takes its time as a grid."""
 
 
-def _diagram(picture: Diagram, page: Page) -> RenderableType:
+def _diagram(picture: doc.Diagram, page: Page) -> RenderableType:
     """A network as a tree: its layers, their nodes, below each the arrows that lead to it."""
-    arrows: dict[int, list[DiagramEdge]] = {}
+    arrows: dict[int, list[doc.DiagramEdge]] = {}
     for edge in picture.edges:
         arrows.setdefault(edge.end, []).append(edge)
-    names = [Math(node.name) for node in picture.nodes]
+    names = [doc.Math(node.name) for node in picture.nodes]
     root = Tree(_words(picture.title, "strong", page), guide_style="sheet.rule")
     for x in sorted({node.x for node in picture.nodes}):
         here = [place for place, node in enumerate(picture.nodes) if node.x == x]
@@ -302,16 +289,22 @@ def _diagram(picture: Diagram, page: Page) -> RenderableType:
         for place in here:
             node = picture.nodes[place]
             name, value = names[place], node.value
-            line: list[Inline] = [name if value is None else Relation(name.formula, "=", value)]
+            line: list[doc.Inline] = [
+                name if value is None else doc.Relation(name.formula, "=", value)
+            ]
             if node.gradient is not None:
-                line += [Text(", gradient "), Math(node.gradient)]
+                line += [doc.Text(", gradient "), doc.Math(node.gradient)]
             branch = layer.add(Flowing(tuple(inline(tuple(line), page))))
             for edge in arrows.get(place, ()):
-                line = [Text(f"{page.signs.relation('←')} "), names[edge.start]]
+                line = [doc.Text(f"{page.signs.relation('←')} "), names[edge.start]]
                 if edge.label is not None and edge.value is not None:
-                    line += [Text(" ("), Relation(edge.label, "=", edge.value), Text(")")]
+                    line += [
+                        doc.Text(" ("),
+                        doc.Relation(edge.label, "=", edge.value),
+                        doc.Text(")"),
+                    ]
                 elif (given := edge.label or edge.value) is not None:
-                    line += [Text(" ("), Math(given), Text(")")]
+                    line += [doc.Text(" ("), doc.Math(given), doc.Text(")")]
                 branch.add(Flowing(tuple(inline(tuple(line), page))))
     return Group(root, _words(picture.description, "caption", page))
 

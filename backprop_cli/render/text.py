@@ -40,29 +40,7 @@ from backprop_cli.render.reading import (
     grouped,
     titled_blocks,
 )
-from backprop_cli.worksheet.document import (
-    AnswerSpace,
-    Block,
-    Bullets,
-    Callout,
-    Column,
-    Curve,
-    Derivation,
-    DerivationLine,
-    Diagram,
-    DiagramEdge,
-    Document,
-    Heading,
-    HeatMap,
-    Line,
-    Listing,
-    Math,
-    Numeral,
-    Paragraph,
-    Relation,
-    Table,
-    Text,
-)
+from backprop_cli.worksheet import document as doc
 
 SHORT_RELATION = 24  # `x₁ = 0.5` stays together wherever the line can end before it
 READABLE = 100  # running text is not set wider than this
@@ -126,7 +104,7 @@ class Page:
         return "" if formula is None else self.notation.spell(self.layout.node(formula))
 
 
-def page_of(document: Document, width: int, ascii: bool, *, styled: bool = False) -> Page:
+def page_of(document: doc.Document, width: int, ascii: bool, *, styled: bool = False) -> Page:
     """How this document is set."""
     width = max(width, NARROWEST)
     if ascii:
@@ -138,7 +116,7 @@ Row = list[Atom]
 """One line of output; the atoms' `space` says where blanks stand."""
 
 
-def render(document: Document, *, width: int = 80, ascii: bool = False) -> str:
+def render(document: doc.Document, *, width: int = 80, ascii: bool = False) -> str:
     """The document as text of at most `width` cells a line, ending with a line break.
 
     `ascii` uses plain names and no character beyond ASCII.
@@ -152,31 +130,31 @@ def render(document: Document, *, width: int = 80, ascii: bool = False) -> str:
     return "\n".join(lines) + "\n"
 
 
-def rows_of(block: Block | Answers, page: Page) -> Iterator[Row]:
+def rows_of(block: doc.Block | Answers, page: Page) -> Iterator[Row]:
     """The lines of a block."""
     match block:
-        case Heading(level, text):
+        case doc.Heading(level, text):
             yield from _heading(level, text, page)
-        case Paragraph(text):
+        case doc.Paragraph(text):
             yield from fill(inline(text, page), *_twice(min(page.width, READABLE)))
-        case Bullets(items):
+        case doc.Bullets(items):
             for item in items:
                 yield from _marked(f"{page.signs.bullet} ", "", inline(item, page), page)
-        case Listing(lines):
+        case doc.Listing(lines):
             yield from _listing(lines, page)
-        case Table():
+        case doc.Table():
             yield from table(block, page)
-        case Derivation(lines):
+        case doc.Derivation(lines):
             yield from derivation(lines, page)
-        case Callout(kind, text):
+        case doc.Callout(kind, text):
             yield from _callout(kind, text, page)
-        case Curve():
+        case doc.Curve():
             yield from _curve(block, page)
-        case Diagram():
+        case doc.Diagram():
             yield from diagram(block, page)
-        case HeatMap():  # the same numbers stand in a matrix
-            yield from fill(inline((Text(block.description),), page), *_twice(page.width))
-        case AnswerSpace():
+        case doc.HeatMap():  # the same numbers stand in a matrix
+            yield from fill(inline((doc.Text(block.description),), page), *_twice(page.width))
+        case doc.AnswerSpace():
             yield from answers((block,), page)
         case Answers(spaces):
             yield from answers(spaces, page)
@@ -191,21 +169,21 @@ def _twice(width: int) -> tuple[int, int]:
 # Lines
 
 
-def inline(line: Line, page: Page, style: str = "") -> list[Atom]:
+def inline(line: doc.Line, page: Page, style: str = "") -> list[Atom]:
     """A line of words and formulas as atoms; one formula set in words is kept close together."""
     atoms: list[Atom] = []
     open_space = False  # the words before end with a blank
     for part in line:
         match part:
-            case Text(text, own):
+            case doc.Text(text, own):
                 words = page.words(text)
                 new = word_atoms(words, style or ("" if own == "plain" else own))
                 ends = words[-1:].isspace()
-            case Math(formula):
+            case doc.Math(formula):
                 new, ends = page.atoms(formula, style), False
-            case Numeral():
+            case doc.Numeral():
                 new, ends = number_atoms(part, page, style), False
-            case Relation(left, sign, right):
+            case doc.Relation(left, sign, right):
                 new, ends = relation(left, sign, right, page, style), False
             case _:
                 assert_never(part)
@@ -219,7 +197,7 @@ def inline(line: Line, page: Page, style: str = "") -> list[Atom]:
     return atoms
 
 
-def number_atoms(numeral: Numeral, page: Page, style: str = "") -> list[Atom]:
+def number_atoms(numeral: doc.Numeral, page: Page, style: str = "") -> list[Atom]:
     """A number that may stand apart from its ≈."""
     atoms = page.atoms(numeral.formula, style)
     if not numeral.rounded:
@@ -254,7 +232,7 @@ def flush(row: Sequence[Atom]) -> Row:
     return [row[0]._replace(space=False), *row[1:]] if row[0].space else list(row)
 
 
-def _heading(level: int, text: Line, page: Page) -> Iterator[Row]:
+def _heading(level: int, text: doc.Line, page: Page) -> Iterator[Row]:
     style = "title" if level == 1 else "heading"
     signs = page.signs
     under = {1: signs.thick, 2: signs.thin}.get(level, signs.dotted)
@@ -286,7 +264,7 @@ def _kept_atoms(words: str) -> list[Atom]:
     return atoms
 
 
-def _callout(kind: str, text: Line, page: Page) -> Iterator[Row]:
+def _callout(kind: str, text: doc.Line, page: Page) -> Iterator[Row]:
     bar = f"{page.signs.bar} "
     word = Atom(f"{CALLOUT_WORD[kind]}:", kind)
     body = inline(text, page)
@@ -299,7 +277,7 @@ def _callout(kind: str, text: Line, page: Page) -> Iterator[Row]:
 # Derivations
 
 
-def derivation(lines: Sequence[DerivationLine], page: Page) -> Iterator[Row]:
+def derivation(lines: Sequence[doc.DerivationLine], page: Page) -> Iterator[Row]:
     """Signs under one another; a long right side goes on behind its sign, a label at the margin."""
     rights = [page.layout.node(line.right) for line in lines]
     if any(map(is_tall, rights)):
@@ -343,7 +321,7 @@ def _label_below(label: Sequence[Atom], indent: int, page: Page) -> Iterator[Row
 
 
 def _tall_derivation(
-    lines: Sequence[DerivationLine], rights: Sequence[Node], page: Page
+    lines: Sequence[doc.DerivationLine], rights: Sequence[Node], page: Page
 ) -> Iterator[Row]:
     """A derivation with matrices in it: each line as high as it needs, signs under one another."""
     boxes = Boxes(page.notation)
@@ -440,7 +418,7 @@ class Plan(NamedTuple):
     widths: list[int] | None
     points: list[int]
 
-    def before(self, column: Column, place: int, cell: Cell, width: int) -> int:
+    def before(self, column: doc.Column, place: int, cell: Cell, width: int) -> int:
         """The blanks before a cell on one line."""
         room = max(0, width - cell.width)
         if column.align == "left":
@@ -448,7 +426,7 @@ class Plan(NamedTuple):
         return room if cell.point is None else min(room, self.points[place] - cell.point)
 
 
-def plan(table: Table, page: Page) -> Plan:
+def plan(table: doc.Table, page: Page) -> Plan:
     """How a table is set on this page."""
     heads = [_cell(column.heading, False, page, "strong") for column in table.columns]
     rows = [_cells(row, table, page) for row in table.rows]
@@ -465,7 +443,7 @@ def plan(table: Table, page: Page) -> Plan:
     return Plan(heads, rows, widths, points)
 
 
-def table(table: Table, page: Page) -> Iterator[Row]:
+def table(table: doc.Table, page: Page) -> Iterator[Row]:
     """Box-drawn lines between columns; too wide a table becomes a list of records."""
     if table.caption:
         yield from fill(inline(table.caption, page, "caption"), *_twice(page.width))
@@ -482,7 +460,7 @@ def table(table: Table, page: Page) -> Iterator[Row]:
         yield from _table_row(table, planned, row, page)
 
 
-def _cells(row: Sequence[Line], table: Table, page: Page) -> list[Cell]:
+def _cells(row: Sequence[doc.Line], table: doc.Table, page: Page) -> list[Cell]:
     written = [
         _cell(line, column.align == "decimal", page)
         for line, column in zip(row, table.columns, strict=False)
@@ -490,7 +468,7 @@ def _cells(row: Sequence[Line], table: Table, page: Page) -> list[Cell]:
     return written + [Cell([], 0)] * (len(table.columns) - len(written))
 
 
-def _cell(line: Line, decimal: bool, page: Page, style: str = "") -> Cell:
+def _cell(line: doc.Line, decimal: bool, page: Page, style: str = "") -> Cell:
     atoms = inline(line, page, style)
     point = None
     if decimal and (numeral := aligned(line)) is not None:
@@ -509,7 +487,11 @@ def _plain(atoms: Sequence[Atom]) -> str:
 
 
 def _fit(
-    table: Table, natural: Sequence[int], rows: Sequence[Sequence[Cell]], room: int, limit: float
+    table: doc.Table,
+    natural: Sequence[int],
+    rows: Sequence[Sequence[Cell]],
+    room: int,
+    limit: float,
 ) -> list[int] | None:
     """Widths that fit in the room, the wrapping columns narrowed; None where they cannot without
     a break that costs more than `limit`."""
@@ -525,7 +507,7 @@ def _fit(
     return narrowed_to(room, natural, floors)
 
 
-def _table_row(table: Table, planned: Plan, row: Sequence[Cell], page: Page) -> Iterator[Row]:
+def _table_row(table: doc.Table, planned: Plan, row: Sequence[Cell], page: Page) -> Iterator[Row]:
     assert planned.widths is not None
     stacks = [
         [cell.atoms] if cell.width <= width else fill(cell.atoms, width, max(1, width - 2))
@@ -575,7 +557,7 @@ def _records(heads: Sequence[Cell], rows: Sequence[Sequence[Cell]], page: Page) 
 # Pictures and answer spaces
 
 
-def _curve(curve: Curve, page: Page) -> Iterator[Row]:
+def _curve(curve: doc.Curve, page: Page) -> Iterator[Row]:
     yield from fill(word_atoms(page.words(curve.title), "strong"), *_twice(page.width))
     for line in plot(curve, width=page.width, ascii=page.ascii):
         yield [Atom(line)]
@@ -585,11 +567,11 @@ def _curve(curve: Curve, page: Page) -> Iterator[Row]:
         )
 
 
-def diagram(picture: Diagram, page: Page) -> Iterator[Row]:
+def diagram(picture: doc.Diagram, page: Page) -> Iterator[Row]:
     """A network in words: its nodes from left to right, under each the arrows that lead to it."""
     yield from fill(word_atoms(page.words(picture.title), "strong"), *_twice(page.width))
     names = [page.formula(node.name) for node in picture.nodes]
-    into: dict[int, list[DiagramEdge]] = {}
+    into: dict[int, list[doc.DiagramEdge]] = {}
     for edge in picture.edges:
         into.setdefault(edge.end, []).append(edge)
     for x in sorted({node.x for node in picture.nodes}):
@@ -615,7 +597,7 @@ def diagram(picture: Diagram, page: Page) -> Iterator[Row]:
     )
 
 
-def _arrow(edge: DiagramEdge, names: Sequence[str], page: Page) -> str:
+def _arrow(edge: doc.DiagramEdge, names: Sequence[str], page: Page) -> str:
     weight = " = ".join(filter(None, (page.formula(edge.label), page.formula(edge.value))))
     start = f"{page.signs.relation('←')} {names[edge.start]}"
     return f"{start}   {weight}" if weight else start
@@ -631,7 +613,7 @@ def _indented(indent: int, text: str, page: Page) -> Iterator[Row]:
         yield [Atom(" " * (indent + (2 if place else 0))), *flush(row)]
 
 
-def answers(spaces: Sequence[AnswerSpace], page: Page) -> Iterator[Row]:
+def answers(spaces: Sequence[doc.AnswerSpace], page: Page) -> Iterator[Row]:
     """`z₁⁽¹⁾ = ______   z1_1`, signs and keys aligned; further lines where there is work to write."""
     lefts = [page.formula(space.left) for space in spaces]
     keys = [page.words(space.name) for space in spaces]

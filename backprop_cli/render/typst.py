@@ -23,28 +23,7 @@ from backprop_cli.render.reading import (
     titled_blocks,
 )
 from backprop_cli.render.wide import IN_LINE, line_width, narrow_cell, narrowed, width
-from backprop_cli.worksheet.document import (
-    AnswerSpace,
-    Block,
-    Bullets,
-    Callout,
-    Column,
-    Curve,
-    Derivation,
-    DerivationLine,
-    Diagram,
-    Document,
-    Heading,
-    HeatMap,
-    Line,
-    Listing,
-    Math,
-    Numeral,
-    Paragraph,
-    Relation,
-    Table,
-    Text,
-)
+from backprop_cli.worksheet import document as doc
 
 PREAMBLE = """\
 #set page(paper: PAPER, margin: (x: 18mm, y: 20mm), numbering: "1 / 1")
@@ -71,7 +50,7 @@ SIGNS = {"≥": "≥", "≤": "≤", "<": "<", ">": ">"}
 LINE = 84  # about so many characters stand on a line
 
 
-def render(document: Document, *, paper: str = "a4") -> str:
+def render(document: doc.Document, *, paper: str = "a4") -> str:
     """The document as Typst source; `paper` is `a4` or `letter`."""
     size = PAPERS.get(paper.lower(), "a4")
     head = f"#set document(title: {string(document.title)}, date: none)\n"
@@ -90,35 +69,35 @@ def words(text: str) -> str:
     return f"#{string(text)};"
 
 
-def _block(block: Block | Answers, spelling: Spelling) -> str:
+def _block(block: doc.Block | Answers, spelling: Spelling) -> str:
     match block:
-        case Heading(level, text):
+        case doc.Heading(level, text):
             return f"#heading(level: {level})[{inline(text, spelling)}]\n"
-        case Paragraph(text):
+        case doc.Paragraph(text):
             written = inline(text, spelling)
             if is_display(text) and len(text) == 1:
                 return f"#tall[$display({written.strip('$')})$]\n"
             return f"#par[{written}]\n"
-        case Bullets(items):
+        case doc.Bullets(items):
             rows = "".join(f"[{inline(item, spelling)}], " for item in items)
             return f"#list({rows})\n" if items else ""
-        case Listing(lines):
+        case doc.Listing(lines):
             rows = "\\n".join(string(line)[1:-1] for line in lines.splitlines())
             return f'#raw("{rows}", block: true)\n'
-        case Table():
+        case doc.Table():
             return _table(block, spelling)
-        case Derivation(lines):
+        case doc.Derivation(lines):
             return _derivation(lines, spelling)
-        case Callout(kind, text):
+        case doc.Callout(kind, text):
             look = {"note": "rgb(5, 80, 174), 2.5pt", "warning": "rgb(154, 75, 0), 4pt"}[kind]
             return f"#remark({look})[#strong[{CALLOUT_WORD[kind]}:] {inline(text, spelling)}]\n"
-        case Curve(title=title, description=description):
+        case doc.Curve(title=title, description=description):
             return _picture(svg.curve(block), title, description, 0.56)
-        case Diagram(title=title, description=description):
+        case doc.Diagram(title=title, description=description):
             return _picture(svg.diagram(block, spelling), title, description, 0.72)
-        case HeatMap(title=title, description=description):
+        case doc.HeatMap(title=title, description=description):
             return _picture(svg.heat_map(block, spelling), title, description, 0.72)
-        case AnswerSpace():
+        case doc.AnswerSpace():
             return _answers((block,), spelling)
         case Answers(spaces):
             return _answers(spaces, spelling)
@@ -129,14 +108,14 @@ def _block(block: Block | Answers, spelling: Spelling) -> str:
 # Lines and formulas
 
 
-def inline(line: Line, spelling: Spelling) -> str:
+def inline(line: doc.Line, spelling: Spelling) -> str:
     return "".join(_inline(line, spelling))
 
 
-def _inline(line: Line, spelling: Spelling) -> Iterator[str]:
+def _inline(line: doc.Line, spelling: Spelling) -> Iterator[str]:
     for part in line:
         match part:
-            case Text(text, style):
+            case doc.Text(text, style):
                 call = {"plain": "", "strong": "strong", "emphasis": "emph", "code": "raw"}[style]
                 if not call:
                     yield words(text)
@@ -144,12 +123,12 @@ def _inline(line: Line, spelling: Spelling) -> Iterator[str]:
                     yield f"#raw({string(text)});"
                 else:
                     yield f"#{call}({string(text)});"
-            case Math(formula):
+            case doc.Math(formula):
                 yield f"${_tex(formula, spelling)}$"
-            case Numeral():
+            case doc.Numeral():
                 yield words("≈ ") if part.rounded else ""
                 yield f"${_tex(part.formula, spelling)}$"
-            case Relation(left, sign, right):
+            case doc.Relation(left, sign, right):
                 yield f"${_tex(left, spelling)} {SIGNS.get(sign, sign)} {_tex(right, spelling)}$"
             case _:
                 assert_never(part)
@@ -186,7 +165,7 @@ BINARY = ("+", "−", "·", "hadamard", "correlation", "full")
 # Blocks
 
 
-def _derivation(lines: Sequence[DerivationLine], spelling: Spelling) -> str:
+def _derivation(lines: Sequence[doc.DerivationLine], spelling: Spelling) -> str:
     lefts = [width(line.left, spelling) for line in lines if line.left]
     long = max(lefts, default=0) > LINE * 2 // 5
     cells = []
@@ -205,7 +184,9 @@ def _derivation(lines: Sequence[DerivationLine], spelling: Spelling) -> str:
         cells.append(f"[#label[{inline(line.label, spelling)}]]" if line.label else "[]")
     name = "long-steps" if long else "steps"
     # A label stands close to its line where there is room, else at the margin.
-    rights = [line_width((Math(line.right), *line.label), spelling) for line in lines if line.label]
+    rights = [
+        line_width((doc.Math(line.right), *line.label), spelling) for line in lines if line.label
+    ]
     last = "auto, 1fr" if max(rights, default=0) < LINE // 2 else "1fr, auto"
     columns = f"(auto, {last})" if long else f"(auto, auto, {last})"
     whole = "true" if len(lines) <= KEPT_TOGETHER else "false"
@@ -224,7 +205,7 @@ def _spaced(formula: Formula | None, spelling: Spelling) -> str:
     return f"[#{kind}[{_shown(formula, spelling)}]]"
 
 
-def _table(table: Table, spelling: Spelling) -> str:
+def _table(table: doc.Table, spelling: Spelling) -> str:
     columns = [
         _cells([_cell_of(row, n, spelling) for row in table.rows], column, spelling)
         for n, column in enumerate(table.columns)
@@ -248,11 +229,11 @@ def _table(table: Table, spelling: Spelling) -> str:
     return f"{caption}#sheet({len(table.columns)}, ({aligns},),\n  {body},\n)\n"
 
 
-def _cell_of(row: Sequence[Line], place: int, spelling: Spelling) -> Line:
+def _cell_of(row: Sequence[doc.Line], place: int, spelling: Spelling) -> doc.Line:
     return narrow_cell(row[place], spelling) if place < len(row) else ()
 
 
-def _cells(lines: Sequence[Line], column: Column, spelling: Spelling) -> list[str]:
+def _cells(lines: Sequence[doc.Line], column: doc.Column, spelling: Spelling) -> list[str]:
     """The cells of a column: numerals set round their points, unbroken unless the column wraps."""
     numerals = [aligned(line) if column.align == "decimal" else None for line in lines]
     parts = [(at_point(each)[0], _after(each)) for each in numerals if each]
@@ -267,9 +248,9 @@ def _cells(lines: Sequence[Line], column: Column, spelling: Spelling) -> list[st
             continue
         text = inline(line, spelling)
         match line:
-            case (Math(formula),) if _is_tall(formula, spelling):
+            case (doc.Math(formula),) if _is_tall(formula, spelling):
                 text = f"#tall[$display({_tex(formula, spelling)})$]"
-            case (Relation(left, _, right),) if _is_tall(left, spelling) or _is_tall(
+            case (doc.Relation(left, _, right),) if _is_tall(left, spelling) or _is_tall(
                 right, spelling
             ):
                 text = f"#tall[$display({text.strip('$')})$]"
@@ -279,7 +260,7 @@ def _cells(lines: Sequence[Line], column: Column, spelling: Spelling) -> list[st
     return written
 
 
-def _after(numeral: Numeral) -> tuple[str, str]:
+def _after(numeral: doc.Numeral) -> tuple[str, str]:
     """What stands behind the point of a numeral, and its power of ten."""
     return at_point(numeral)[1], numeral.exponent.replace("-", "−")
 
@@ -310,7 +291,7 @@ def _raw(picture: str) -> str:
     return '"' + picture.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def _answers(spaces: Sequence[AnswerSpace], spelling: Spelling) -> str:
+def _answers(spaces: Sequence[doc.AnswerSpace], spelling: Spelling) -> str:
     cells = []
     for space in spaces:
         cells.append(
