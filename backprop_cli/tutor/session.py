@@ -230,7 +230,7 @@ class Session:
         """Answer the question asked: a number, a formula, or both; of an array all its entries, as
         `[[1, 2], [3, 4]]` or `1 2; 3 4`. A right answer moves on."""
         question = self._current()
-        line = " ".join(text[:MOST_CHARACTERS].split())
+        line = self.entries_of(question, " ".join(text[:MOST_CHARACTERS].split()))
         typed = cells(line, question.shape) if question.shape else [line]
         if (other := self._other(question, line)) is not None:
             typed = f"You wrote {other}; asked for is {question.name}."
@@ -346,6 +346,16 @@ class Session:
         return [question for question in hardest[:count] if trouble(question)]
 
     # Helpers
+
+    def entries_of(self, question: Question, line: str) -> str:
+        """What stands behind the name of the array that is asked for, where that is typed too."""
+        left, equals, right = line.partition("=")
+        named = equals and self._view_of(question.iteration, left) == question.name
+        return right.strip() if question.shape and named else line
+
+    def _view_of(self, iteration: int, written: str) -> str | None:
+        view = self._checker.keys[iteration - 1].names.array(written.strip())
+        return None if view is None else view.name
 
     def _other(self, question: Question, line: str) -> str | None:
         """Another quantity of the sheet that a line `name = …` says it is, none of the formula."""

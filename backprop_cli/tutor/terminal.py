@@ -129,6 +129,7 @@ class Terminal:
         question = self.session.next
         assert question is not None
         if question.shape:
+            line = self.session.entries_of(question, line)
             whole = math.prod(question.shape)
             at_once = "[[" in line or ";" in line or count(line, question.shape) >= whole
             self.begun = (line,) if at_once else (*self.begun, line)

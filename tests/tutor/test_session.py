@@ -225,7 +225,7 @@ def test_a_whole_array_is_one_question() -> None:
     assert session.next is not None
     assert (session.next.name, session.next.shape, len(session.next.entries)) == ("Q", (3, 2), 6)
     assert [each.name for each in session.questions[6:9]] == ["L", "dL/dWv", "dL/dWk"]
-    for typed in (Q, "0.5 -0.2; 0.1 0.4; 0.6 0.2", "0.5, -0.2, 0.1, 0.4, 0.6, 0.2"):
+    for typed in (Q, f"Q = {Q}", "0.5 -0.2; 0.1 0.4; 0.6 0.2", "0.5, -0.2, 0.1, 0.4, 0.6, 0.2"):
         session = practice(ATTENTION, arrays=True)
         reply = session.answer(typed)
         assert (reply.verdict, reply.points, reply.max_points) == ("correct", 6, 6)
