@@ -1,5 +1,22 @@
-"""`python -m backprop_cli` is the command `backprop`."""
+"""The command `backprop`, also as `python -m backprop_cli`."""
 
-from backprop_cli.cli import main
+from __future__ import annotations
 
-main()
+import signal
+
+
+def main() -> None:
+    """Run the command line. While it is loaded Ctrl-C ends the program as the system does it:
+    nobody is there yet to catch it, and there is nothing to keep."""
+    usual = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if usual:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from backprop_cli import cli
+
+    if usual:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    cli.main()
+
+
+if __name__ == "__main__":
+    main()

@@ -146,7 +146,7 @@ def test_both_names_are_commands_and_the_version_is_one(wheel: Path) -> None:
         points = packed.read(about).decode()
         metadata = packed.read(about.replace("entry_points.txt", "METADATA")).decode()
     scripts = dict(re.findall(r"^([\w-]+) = ([\w.:]+)$", points, re.M))
-    assert scripts == dict.fromkeys(("backprop", PROJECT["name"]), "backprop_cli.cli:main")
+    assert scripts == dict.fromkeys(("backprop", PROJECT["name"]), "backprop_cli.__main__:main")
     assert f"\nVersion: {backprop_cli.__version__}\n" in metadata
     changes = (PACKAGE / "pages" / "changes.md").read_text(encoding="utf-8")
     assert f"\n## {backprop_cli.__version__}\n" in changes

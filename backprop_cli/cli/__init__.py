@@ -25,6 +25,7 @@ from backprop_cli.cli.app import (
 from backprop_cli.cli.looking_up import command_helps, command_lines
 from backprop_cli.console import Undeliverable, complain, silence
 from backprop_cli.diagnostics import ProblemError, escape, render_all
+from backprop_cli.interrupts import interrupted
 
 __all__ = ["EXIT_CODES", "app", "command_helps", "command_lines", "main", "outcome"]
 
@@ -63,6 +64,8 @@ def outcome(arguments: Sequence[str] | None = None) -> int:
         complain(f"error: {where}{error.strerror or 'it cannot be used'}")
         return WRONG_INPUT
     except Exception as error:
+        if interrupted(error):
+            return INTERRUPTED
         if hasattr(error, "format_message"):  # the command line does not parse
             complain(usage_error(error))
             return WRONG_INPUT

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import signal
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
+
+from backprop_cli.interrupts import hears_signals
 
 PROMPT = "> "
 
@@ -18,7 +19,7 @@ def reader(write: Callable[[str], None]) -> Callable[[], str]:
     if sys.stdin.isatty():
         with suppress(ImportError):  # Windows: its console edits lines by itself
             import readline  # noqa: F401  # input() edits lines and keeps a history with it
-        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and _hears_signals():
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and hears_signals():
             # As what a shell starts in the background has it: then nothing but q would end this.
             signal.signal(signal.SIGINT, signal.default_int_handler)
         return lambda: input(PROMPT)
@@ -37,20 +38,3 @@ def reader(write: Callable[[str], None]) -> Callable[[], str]:
 
 def _nothing() -> str:
     raise EOFError
-
-
-@contextmanager
-def undisturbed() -> Iterator[None]:
-    """Whoever presses Ctrl-C twice still gets what the first one asked for."""
-    if not _hears_signals():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def _hears_signals() -> bool:
-    return threading.current_thread() is threading.main_thread()

@@ -12,10 +12,10 @@ from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import escape
 from backprop_cli.formula import unicode
 from backprop_cli.formula.nodes import Name
+from backprop_cli.interrupts import undisturbed
 from backprop_cli.tutor.arrays import count
 from backprop_cli.tutor.hints import LAST
 from backprop_cli.tutor.page import Page
-from backprop_cli.tutor.prompt import undisturbed
 from backprop_cli.tutor.question import Question
 from backprop_cli.tutor.session import Reply, Session
 from backprop_cli.worksheet import given

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backprop_cli.diagnostics import ProblemError, quote
+from backprop_cli.interrupts import undisturbed
 from backprop_cli.marking.answers import Submission, student_of
 from backprop_cli.marking.check import Checker
 from backprop_cli.marking.hand_in import Place
@@ -167,7 +168,9 @@ def mark_all(marker: Marker, found: Sequence[Place]) -> Iterator[SubmissionRepor
 
     with ProcessPoolExecutor(2, get_context("spawn"), _begin, (marker,)) as pool:
         for start in range(0, len(found), AT_ONCE):
-            yield from pool.map(_mark_here, found[start : start + AT_ONCE], chunksize=16)
+            with undisturbed():  # the processes: Ctrl-C is this one's to answer
+                reports = pool.map(_mark_here, found[start : start + AT_ONCE], chunksize=16)
+            yield from reports
 
 
 def _begin(marker: Marker) -> None:
