@@ -180,7 +180,8 @@ class Checker:
         texts = [text for answers in written for answer in answers for text in answer.texts]
         commas: Commas = commas_of(texts) if any("," in text for text in texts) else ""
         sheets = [_Sheet(self, place, written[place], commas) for place, _ in enumerate(self.keys)]
-        results = self._best(sheets).results
+        best = self._best(sheets)
+        results = best.results
         for place in range(len(self.keys), len(submission.iterations)):
             results.extend(self._beyond(place + 1, submission.iterations[place]))
         score = _score(results)
@@ -192,7 +193,7 @@ class Checker:
             self.max_score,
             passed,
             tuple(results),
-            remarks=submission.remarks,
+            remarks=(*submission.remarks, *(each.note for each in best.readings if each.note)),
         )
 
     def _best(self, sheets: Sequence[_Sheet]) -> _Attempt:

@@ -399,9 +399,11 @@ class NumberJudge:
         behind = self.read.behind(at)
         slips = [reading for reading in behind if reading.mistake is not None]
         if not slips:
-            note = behind[0].note if behind else FOLLOWS
+            feedback = "" if behind else FOLLOWS  # the report begins with the conventions
             verdict: Verdict = "correct" if behind else "follow_through"
-            return Judgement(verdict, note, own=own, right=bool(behind), chance=judgement.chance)
+            return Judgement(
+                verdict, feedback, own=own, right=bool(behind), chance=judgement.chance
+            )
         charged = self.charged
         for reading in slips:
             idea, mistake = reading.idea, reading.mistake

@@ -104,7 +104,7 @@ class SubmissionReport:
     passed: bool
     answers: tuple[AnswerResult, ...] = ()
     error: str | None = None
-    remarks: tuple[str, ...] = ()  # about the file as a whole: how it was repaired
+    remarks: tuple[str, ...] = ()  # how the file was repaired, and by which conventions it is read
 
     @property
     def first_slip(self) -> AnswerResult | None:

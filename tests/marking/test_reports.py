@@ -132,9 +132,19 @@ REPORT = {
                     "max_score": {"type": "number"},
                     "passed": {"type": "boolean"},
                     "error": {"type": ["string", "null"]},
+                    "notices": {"type": "array", "items": {"type": "string"}},
                     "answers": {"type": "array", "items": ANSWER},
                 },
-                "required": ["file", "student", "score", "max_score", "passed", "error", "answers"],
+                "required": [
+                    "file",
+                    "student",
+                    "score",
+                    "max_score",
+                    "passed",
+                    "error",
+                    "notices",
+                    "answers",
+                ],
                 "additionalProperties": False,
             },
         },
@@ -188,6 +198,7 @@ JUNIT: dict[str, tuple[set[str], set[str]]] = {
     ),
     "error": ({"type", "message"}, set()),
     "failure": ({"type", "message"}, set()),
+    "system-out": (set(), set()),
 }  # fmt: skip
 
 
@@ -344,3 +355,20 @@ def test_an_answer_that_pays_for_a_slip_is_reported_as_failed(checker: Checker) 
     status = {test["name"]: (test["status"], test["score"]) for test in tests}
     assert status["dL/dw1_1_1"] == ("failed", 0)
     assert status["dL/db1_1"] == ("passed", 1)
+
+
+@pytest.mark.parametrize("format", sorted(REPORTS))
+def test_how_a_sheet_was_read_is_said_before_the_answers(format: str) -> None:
+    """The error as y − ŷ, and the step added: no slip, and said once, but in a table of answers."""
+    checker = Checker(
+        read_problem("neuron.yaml", PROBLEM.replace("weights: [[0.5]]", "weights: [[0.7]]"))
+    )
+    answers = "{z1_1: 1.65, yhat: 1.65, dL/dw1_1_1: -1.3, dL/db1_1: -0.65, w1_1_1_new: 0.05, b1_1_new: -0.075}"
+    report = checker.mark(parse_submission("student.yaml", f"answers: {answers}"))
+    assert {answer.verdict for answer in report.answers} == {"correct", "missing"}
+    text = written(checker, format, [report])
+    said = [found.start() for found in re.finditer("Read with the error as target", text)]
+    assert len(said) == (len(report.answers) if format == "csv-answers" else 1)
+    if format not in ("csv", "csv-answers", "junit", "gradescope"):  # Gradescope shows it on top
+        first = text.find("dL/dw1_1_1")
+        assert said[0] < first or first < 0

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from backprop_cli.marking.model import Head, SubmissionReport
-from backprop_cli.marking.reports.common import harmless, label, passes, sentence, updates
+from backprop_cli.marking.reports.common import harmless, label, notices, passes, sentence, updates
 
 SCHEMA = "classroom50/result/v1"
 IDENTITY = {
@@ -59,11 +59,12 @@ def _tests(report: SubmissionReport, who: str, factor: int) -> Iterator[dict[str
         }
         return
     several = updates(report)
-    for answer in report.answers:
+    told = [harmless(notice) for notice in notices(report)]
+    for place, answer in enumerate(report.answers):
         yield {
             "test-name": harmless(f"{who}{label(answer, several)}"),
             "passed": passes(answer),
             "score": round(answer.points * factor),
             "max-score": round(answer.max_points * factor),
-            "output": sentence(answer),
+            "output": "\n".join((*([] if place else told), sentence(answer))),
         }

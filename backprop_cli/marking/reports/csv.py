@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from backprop_cli.marking.model import VERDICTS, Head, SubmissionReport
-from backprop_cli.marking.reports.common import harmless, plain
+from backprop_cli.marking.reports.common import harmless, notices, plain
 
 COLUMNS = (
     "file",
@@ -20,6 +20,7 @@ COLUMNS = (
     "first_slip",
     "first_slip_kind",
     "error",
+    "notices",
 )
 
 
@@ -40,6 +41,7 @@ def write(head: Head, reports: Iterable[SubmissionReport]) -> Iterator[str]:
                 "" if slip is None else _cell(slip.name),
                 kind,
                 _cell(report.error or ""),
+                _cell(" ".join(notices(report))),
             )
         )
 
@@ -59,6 +61,7 @@ ANSWER_COLUMNS = (
     "typed",
     "read_as",
     "line",
+    "notices",
 )
 
 
@@ -67,6 +70,7 @@ def write_answers(head: Head, reports: Iterable[SubmissionReport]) -> Iterator[s
     yield _line(ANSWER_COLUMNS)
     for report in reports:
         who = (_cell(report.file), _cell(report.student))
+        told = _cell(" ".join(report.remarks))
         if report.error is not None:
             blank = [""] * (len(ANSWER_COLUMNS) - len(who))
             blank[3], blank[8] = "unreadable", _cell(report.error)
@@ -87,6 +91,7 @@ def write_answers(head: Head, reports: Iterable[SubmissionReport]) -> Iterator[s
                     _cell(answer.typed),
                     _cell(answer.read_as),
                     str(answer.line or ""),
+                    told,
                 )
             )
 

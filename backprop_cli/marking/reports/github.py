@@ -65,6 +65,8 @@ def _annotations(report: SubmissionReport, left: dict[str, int]) -> Iterator[str
             title = "The file cannot be marked"
             yield command("error", report.file, line, column, title, report.error)
         return
+    for remark in report.remarks:
+        yield command("notice", report.file, 1, 1, "How it was read", remark)
     several = updates(report)
     for answer in report.answers:
         level = LEVEL.get(answer.verdict)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from backprop_cli.marking.model import AnswerResult, Head, SubmissionReport
-from backprop_cli.marking.reports.common import number
+from backprop_cli.marking.reports.common import notices, number
 
 FORMAT = "backprop-report/1"
 
@@ -38,6 +38,7 @@ def submission(head: Head, report: SubmissionReport) -> dict[str, Any]:
         "max_score": float(report.max_score),
         "passed": report.passed,
         "error": report.error,
+        "notices": notices(report),
         "answers": [_answer(head, answer) for answer in report.answers],
     }
 

@@ -10,7 +10,15 @@ from collections.abc import Iterable, Iterator
 from xml.sax.saxutils import escape, quoteattr
 
 from backprop_cli.marking.model import AnswerResult, Head, SubmissionReport
-from backprop_cli.marking.reports.common import harmless, label, passes, plain, sentence, updates
+from backprop_cli.marking.reports.common import (
+    harmless,
+    label,
+    notices,
+    passes,
+    plain,
+    sentence,
+    updates,
+)
 
 
 def write(head: Head, reports: Iterable[SubmissionReport]) -> Iterator[str]:
@@ -44,6 +52,8 @@ def _suite(report: SubmissionReport) -> Iterator[str]:
     several = updates(report)
     for answer in cases:
         yield _case(report, answer, several)
+    if told := notices(report):
+        yield f"    <system-out>{escape(harmless(' '.join(told)))}</system-out>\n"
     yield "  </testsuite>\n"
 
 
