@@ -56,6 +56,8 @@ FEWEST_DIFFERENT = 4
 MOST_TRIED = 2
 """So many readings of a whole sheet are judged in full before the next one is looked for."""
 CACHED_NUMBERS = 50_000
+NOT_ANSWERED = frozenset({"?", "??", "???", "-", "\u2013", "\u2014", "\u2026", "...", "n/a", "N/A"})
+"""What stands where nothing was worked out: the answer is missing, not unreadable."""
 
 
 def check(
@@ -299,6 +301,8 @@ class _Sheet:
         names = self.key.names
         slots = self.key.structure.slots
         for answer in self._entry_by_entry(answers):
+            if answer.texts and NOT_ANSWERED.issuperset(answer.texts):
+                continue
             name = names.exactly(answer.name)
             if name is None:
                 found = names.look(answer.name)

@@ -76,8 +76,9 @@ def _student(head: Head, report: SubmissionReport, graph: Graph) -> Iterator[Blo
         yield Paragraph(who)
         yield Callout("warning", (Text(harmless(f"The file cannot be marked: {report.error}.")),))
         return
-    for notice in notices(report):
-        yield Callout("warning", prose(notice, graph))
+    for place, notice in enumerate(notices(report)):
+        read = place < len(report.remarks)
+        yield Callout("note" if read else "warning", prose(notice, graph))
     slip = report.first_slip
     if slip is not None:
         yield Callout("warning", _first_slip(slip, graph))

@@ -17,6 +17,7 @@ from backprop_cli.marking.answers import parse_submission
 from backprop_cli.marking.check import Checker
 from backprop_cli.marking.model import VERDICTS, SubmissionReport
 from backprop_cli.marking.reports import REPORTS, classroom50, github
+from backprop_cli.marking.reports.common import notices
 from backprop_cli.problem.read import read_problem
 
 PROBLEM = """\
@@ -355,6 +356,16 @@ def test_an_answer_that_pays_for_a_slip_is_reported_as_failed(checker: Checker) 
     status = {test["name"]: (test["status"], test["score"]) for test in tests}
     assert status["dL/dw1_1_1"] == ("failed", 0)
     assert status["dL/db1_1"] == ("passed", 1)
+
+
+def test_what_many_answers_have_in_common_is_said_once(checker: Checker) -> None:
+    text = """answers: {z1_1: "1,25", yhat: "1,25", L: "0,03125", dL/dw1_1_1: "?", dL/db1_1: "§", w1_1_1_new: "§"}"""
+    report = checker.mark(parse_submission("student.yaml", text))
+    verdicts = [answer.verdict for answer in report.answers]
+    assert verdicts == ["correct"] * 3 + ["missing", "unreadable", "unreadable", "missing"]
+    unread, commas = notices(report)
+    assert "§" in unread and "So is w1_1_1_new" in unread
+    assert "1,25 under z1_1 is read as 1.25" in commas and "2 more" in commas
 
 
 @pytest.mark.parametrize("format", sorted(REPORTS))

@@ -50,22 +50,41 @@ MOST_NOTICES = 12
 
 def notices(report: SubmissionReport) -> list[str]:
     """What can be repaired at once, or was read otherwise than it looks, each with its place."""
-    found = list(report.remarks)
-    told = sorted(report.answers, key=lambda each: (not _unread(each), each.iteration, each.line))
-    found += [notice for answer in told if (notice := _notice(answer))]
+    alike: dict[object, list[AnswerResult]] = {}
+    for answer in sorted(report.answers, key=_order):
+        if _unread(answer) or answer.read_as:
+            alike.setdefault(_manner(answer), []).append(answer)
+    found = [*report.remarks, *map(_notice, alike.values())]
     more = len(found) - MOST_NOTICES
     return [*found[:MOST_NOTICES], f"And {more} more."] if more > 1 else found
 
 
-def _notice(answer: AnswerResult) -> str:
+def _order(answer: AnswerResult) -> tuple[bool, int, int]:
+    return not _unread(answer), answer.iteration, answer.line
+
+
+def _manner(answer: AnswerResult) -> object:
+    """What is the same of answers that are told of once: what cannot be read, decimal commas."""
+    if answer.verdict == "unreadable":
+        return answer.given, answer.feedback
+    decimal = "," in answer.given and answer.read_as == answer.given.replace(",", ".")
+    return "," if decimal else answer
+
+
+def _notice(alike: list[AnswerResult]) -> str:
+    answer, *others = alike
+    names = [f"{each.typed or each.name}" for each in others]
+    rest = f" So is {names[0]}." if len(names) == 1 else f" So are {len(names)} more answers."
+    return _of_one(answer) + (rest if names else "")
+
+
+def _of_one(answer: AnswerResult) -> str:
     where = f"Line {answer.line}: " if answer.line else ""
     name = answer.typed or answer.name
     if _unread(answer):
         given = f" ({answer.given})" if answer.verdict == "unreadable" and answer.given else ""
         return f"{where}{name}{given} is {answer.verdict}. {answer.feedback}"
-    if answer.read_as:
-        return f"{where}{answer.given} under {name} was read as {answer.read_as}."
-    return ""
+    return f"{where}{answer.given} under {name} is read as {answer.read_as}."
 
 
 def as_read(answer: AnswerResult) -> str:
