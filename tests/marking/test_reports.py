@@ -364,8 +364,10 @@ def test_what_many_answers_have_in_common_is_said_once(checker: Checker) -> None
     verdicts = [answer.verdict for answer in report.answers]
     assert verdicts == ["correct"] * 3 + ["missing", "unreadable", "unreadable", "missing"]
     unread, commas = notices(report)
-    assert "§" in unread and "So is w1_1_1_new" in unread
-    assert "1,25 under z1_1 is read as 1.25" in commas and "2 more" in commas
+    assert "§" in unread
+    assert "So is w1_1_1_new" in unread
+    assert "1,25 under z1_1 is read as 1.25" in commas
+    assert "2 more" in commas
 
 
 @pytest.mark.parametrize("format", sorted(REPORTS))
