@@ -32,7 +32,7 @@ from backprop_cli.arrays.evaluate import (
     Evaluator,
 )
 from backprop_cli.dataclass import dataclass
-from backprop_cli.formula.build import ONE, ZERO, names_in, negative, number, product
+from backprop_cli.formula.build import ONE, ZERO, names_in, negative, number, product, total
 from backprop_cli.formula.nodes import (
     Call,
     Comparison,
@@ -83,7 +83,29 @@ class Back:
         """The shares of an equation `name = …` whose ∂L/∂name is `upstream`."""
         self.shares, self.via = [], name
         self.pull(equation, upstream, (), Name(name))
-        return self.shares
+        return self._stacked()
+
+    def _stacked(self) -> list[Share]:
+        """The shares; what goes back to every entry of a vector by itself is one list of entries."""
+        found: list[Share] = []
+        for to in dict.fromkeys(share.to for share in self.shares):
+            own = [share for share in self.shares if share.to == to]
+            entries: dict[int, list[Formula]] = {}
+            for share in own:
+                match share.formula:
+                    case Call(function, (gradient, Name(), Number() as at)) if function == PLACED:
+                        entries.setdefault(int(at.value), []).append(gradient)
+                    case _:
+                        break
+            else:
+                if self.shape(Name(to)) == (len(entries),):
+                    whole = Call("stack", tuple(total(*entries[at]) for at in sorted(entries)))
+                    reasons = (reason for share in own for reason in share.reasons)
+                    picked = (RULES[INDEX].said,)
+                    said = tuple(reason for reason in reasons if reason != picked)
+                    own = [Share(to, self.via, whole, said)]
+            found += own
+        return found
 
     def asks(self, formula: Formula) -> bool:
         return any(name in self.wanted for name in names_in(formula))

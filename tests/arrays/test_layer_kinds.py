@@ -840,6 +840,9 @@ def test_units_that_differ_and_own_losses_are_written_in_arrays(tmp_path, hidden
     text = backprop("solve", str(path)).text
     assert "∂L/∂w⁽¹⁾ =  x  ∗ ∂L/∂z⁽¹⁾" in text
     assert "follows no rule" not in text
+    assert "placed" not in text
+    if hidden == "[relu, tanh]":
+        assert "∂L/∂z⁽³⁾ = stack(∂L/∂a₁⁽³⁾ · ReLU′(z₁⁽³⁾), ∂L/∂a₂⁽³⁾ · tanh′(z₂⁽³⁾))" in text
     assert "agree" in backprop("verify", str(path)).text
 
 
