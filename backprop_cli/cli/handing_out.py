@@ -8,22 +8,8 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from backprop_cli.cli import options as opt
 from backprop_cli.cli.app import HAND_OUT, UsageProblem, command
-from backprop_cli.cli.options import (
-    BLANK_FORMS,
-    Ascii,
-    Digits,
-    Form,
-    Layout,
-    Output,
-    Paper,
-    PaperSize,
-    ProblemFile,
-    SheetFormat,
-    Student,
-    Width,
-    format_option,
-)
 from backprop_cli.cli.shared import (
     TEXT_SHOWN,
     chosen_format,
@@ -45,26 +31,26 @@ if TYPE_CHECKING:
 
 @command(HAND_OUT, "backprop worksheet problems/two-hidden-layers.yaml -o homework.html")
 def worksheet(
-    file: ProblemFile,
-    student: Student = None,
+    file: opt.ProblemFile,
+    student: opt.Student = None,
     answers: Annotated[
         bool, typer.Option("--answers", help="Write the answer file to fill in instead.")
     ] = False,
     form: Annotated[
-        Form | None,
+        opt.Form | None,
         typer.Option("--form", help="Room for numbers (reuse), δ (delta) or matrices (matrix)."),
     ] = None,
-    digits: Digits = None,
-    format: SheetFormat = None,
-    output: Output = None,
-    ascii: Ascii = False,
-    width: Width = None,
-    paper: PaperSize = Paper.A4,
+    digits: opt.Digits = None,
+    format: opt.SheetFormat = None,
+    output: opt.Output = None,
+    ascii: opt.Ascii = False,
+    width: opt.Width = None,
+    paper: opt.PaperSize = opt.Paper.A4,
 ) -> None:
     """The blank sheet to hand out, or the answer file to fill in."""
-    if form is not None and form not in BLANK_FORMS:
+    if form is not None and form not in opt.BLANK_FORMS:
         raise UsageProblem("--form: a blank sheet is made for reuse, delta, matrix or scalar")
-    if answers and (digits is not None or form not in (None, Form.REUSE)):
+    if answers and (digits is not None or form not in (None, opt.Form.REUSE)):
         raise UsageProblem("--form and --digits are of the sheet, not of an answer file")
     chosen = answer_format(format, output) if answers else chosen_format(format, output, SHEETS)
     if not answers:
@@ -83,13 +69,15 @@ def worksheet(
         deliver(answers_template(run, kind, student or ""), output)
         return
     choices = Choices(
-        form=None if form is None else BLANK_FORMS[form], digits=digits, pictures=chosen.pictured
+        form=None if form is None else opt.BLANK_FORMS[form],
+        digits=digits,
+        pictures=chosen.pictured,
     )
     deliver_document(
         lambda: blank(run, choices),
         chosen,
         output,
-        Layout(ascii, width, paper),
+        opt.Layout(ascii, width, paper),
         json=lambda: blank_json(run),
     )
 
@@ -105,15 +93,15 @@ def answer_format(format: str | None, output: Path | None) -> Format:
 
 @command(HAND_OUT, "backprop variant own.yaml --student ada")
 def variant(
-    file: ProblemFile,
-    student: Student = None,
+    file: opt.ProblemFile,
+    student: opt.Student = None,
     students: Annotated[
         str | None,
         typer.Option("--students", metavar="CSV", help="A class: a row for each student."),
     ] = None,
     format: Annotated[
         str | None,
-        format_option(HANDED_OUT, "What each student gets", "yaml"),
+        opt.format_option(HANDED_OUT, "What each student gets", "yaml"),
     ] = None,
     key: Annotated[
         bool, typer.Option("--key", help="The worked solution of each student too.")
@@ -125,7 +113,7 @@ def variant(
         Path | None,
         typer.Option("--output", "-o", metavar="PATH", help="A file; for a class a directory."),
     ] = None,
-    paper: PaperSize = Paper.A4,
+    paper: opt.PaperSize = opt.Paper.A4,
 ) -> None:
     """A student's own numbers: the problem file, or sheets for a whole class."""
     if (student is None) == (students is None):
@@ -175,7 +163,7 @@ def same_sheets(variants: Mapping[str, Variant]) -> Iterator[tuple[str, str]]:
 
 
 def handed_out(
-    found: Variant, chosen: Format, student: str | None, path: Path, paper: Paper
+    found: Variant, chosen: Format, student: str | None, path: Path, paper: opt.Paper
 ) -> str | bytes:
     """What one student of a class gets."""
     if chosen is YAML:
@@ -185,10 +173,10 @@ def handed_out(
     from backprop_cli.worksheet.blank import blank
 
     run = solve_problem(found.problem, show=updates_asked(found.problem))
-    return rendered(blank(run, student=student or ""), chosen, path, Layout(paper=paper))
+    return rendered(blank(run, student=student or ""), chosen, path, opt.Layout(paper=paper))
 
 
-def key_of(found: Variant, chosen: Format, path: Path, paper: Paper) -> str | bytes:
+def key_of(found: Variant, chosen: Format, path: Path, paper: opt.Paper) -> str | bytes:
     """The worked solution of one student's sheet."""
     from backprop_cli.run import solve as solve_problem
     from backprop_cli.worksheet.sheet import Choices
@@ -196,7 +184,7 @@ def key_of(found: Variant, chosen: Format, path: Path, paper: Paper) -> str | by
 
     run = solve_problem(found.problem, show=TEXT_SHOWN)
     document = solution(run, Choices(pictures=chosen.pictured))
-    return rendered(document, chosen, path, Layout(paper=paper))
+    return rendered(document, chosen, path, opt.Layout(paper=paper))
 
 
 def problem_text(found: Variant, student: str | None) -> str:
@@ -223,16 +211,16 @@ def numbers_table(variants: Mapping[str, Variant], names: Mapping[str, str]) -> 
 
 @command(HAND_OUT, "backprop stress own.yaml --students 20")
 def stress(
-    file: ProblemFile,
+    file: opt.ProblemFile,
     students: Annotated[
         int,
         typer.Option("--students", metavar="N", min=2, max=10_000, help="How many students."),
     ] = 100,
-    format: SheetFormat = None,
-    output: Output = None,
-    ascii: Ascii = False,
-    width: Width = None,
-    paper: PaperSize = Paper.A4,
+    format: opt.SheetFormat = None,
+    output: opt.Output = None,
+    ascii: opt.Ascii = False,
+    width: opt.Width = None,
+    paper: opt.PaperSize = opt.Paper.A4,
 ) -> None:
     """What the variants of a class come to: tries, spread of the values, slips that stay close."""
     chosen = chosen_format(format, output, SHEETS)
@@ -246,6 +234,6 @@ def stress(
         lambda: document(found),
         chosen,
         output,
-        Layout(ascii, width, paper),
+        opt.Layout(ascii, width, paper),
         json=lambda: report_json(found),
     )

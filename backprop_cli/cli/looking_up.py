@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from backprop_cli import completion
+from backprop_cli.cli import options as opt
 from backprop_cli.cli.app import EXIT_CODES, LOOK_UP, UsageProblem, app, command
-from backprop_cli.cli.options import Ascii, Layout, Output, Paper, PaperSize, SheetFormat, Width
 from backprop_cli.cli.shared import chosen_format, deliver_document, read
 from backprop_cli.render import formats
 from backprop_cli.render.formats import SHEETS, TEXT
@@ -35,11 +35,11 @@ def list_rules(
             autocompletion=completion.rules,
         ),
     ] = None,
-    format: SheetFormat = None,
-    output: Output = None,
-    ascii: Ascii = False,
-    width: Width = None,
-    paper: PaperSize = Paper.A4,
+    format: opt.SheetFormat = None,
+    output: opt.Output = None,
+    ascii: opt.Ascii = False,
+    width: opt.Width = None,
+    paper: opt.PaperSize = opt.Paper.A4,
 ) -> None:
     """The rules: activations, losses, optimizers and more, with slopes and curves."""
     from backprop_cli.worksheet.catalogue import UnknownRule, catalogue
@@ -56,7 +56,7 @@ def list_rules(
             lambda: catalogue(named),
             chosen,
             output,
-            Layout(ascii, width, paper),
+            opt.Layout(ascii, width, paper),
             json=data,
         )
     except UnknownRule as error:
@@ -73,8 +73,8 @@ def help_on(
             autocompletion=completion.topics,
         ),
     ] = None,
-    ascii: Ascii = False,
-    width: Width = None,
+    ascii: opt.Ascii = False,
+    width: opt.Width = None,
 ) -> None:
     """The reference, a page for each topic: files, names, marking, JSON, and more."""
     from backprop_cli import manual
@@ -89,7 +89,7 @@ def help_on(
             document = manual.page(topic, command_helps(), command_tables())
         except manual.UnknownTopic as error:
             raise UsageProblem(str(error)) from None
-    deliver_document(lambda: document, TEXT, None, Layout(ascii, width))
+    deliver_document(lambda: document, TEXT, None, opt.Layout(ascii, width))
 
 
 @command(LOOK_UP, "backprop explain missing-path")
@@ -105,8 +105,8 @@ def explain(
     file: Annotated[
         str | None, typer.Argument(metavar="FILE", help="Whose names are meant.")
     ] = None,
-    ascii: Ascii = False,
-    width: Width = None,
+    ascii: opt.Ascii = False,
+    width: opt.Width = None,
 ) -> None:
     """What a message or a slip means, with an example and the remedy; `names FILE`: its names."""
     from backprop_cli import manual
@@ -123,7 +123,7 @@ def explain(
             document = manual.explanation(code)
         except manual.UnknownTopic as error:
             raise UsageProblem(str(error)) from None
-    deliver_document(lambda: document, TEXT, None, Layout(ascii, width))
+    deliver_document(lambda: document, TEXT, None, opt.Layout(ascii, width))
 
 
 def command_tables() -> Mapping[str, Callable[[], Sequence[Block]]]:

@@ -10,18 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from backprop_cli.cli import options as opt
 from backprop_cli.cli.app import MARK, NOT_PASSED, OK, WRONG_INPUT, UsageProblem, command
-from backprop_cli.cli.options import (
-    Ascii,
-    Layout,
-    Output,
-    Paper,
-    PaperSize,
-    ProblemFile,
-    Student,
-    Width,
-    format_option,
-)
 from backprop_cli.cli.shared import (
     chosen_format,
     complain_of_unused,
@@ -59,15 +49,15 @@ CLASS_ROWS = 2000
 
 @command(MARK, "backprop check problems/two-hidden-layers.yaml answers.yaml")
 def check(
-    file: ProblemFile,
+    file: opt.ProblemFile,
     answers: Annotated[
         list[str],
         typer.Argument(
             metavar="ANSWERS", help="Answer files (YAML, JSON, CSV), or folders and zips of them."
         ),
     ],
-    format: Annotated[str | None, format_option(REPORTS, "What to report")] = None,
-    output: Output = None,
+    format: Annotated[str | None, opt.format_option(REPORTS, "What to report")] = None,
+    output: opt.Output = None,
     pass_mark: Annotated[
         float | None,
         typer.Option("--pass-mark", metavar="SHARE", min=0, max=1, help="Share of points to pass."),
@@ -91,9 +81,9 @@ def check(
         str | None,
         typer.Option("--students", metavar="CSV", help="The class that answers may come from."),
     ] = None,
-    ascii: Ascii = False,
-    width: Width = None,
-    paper: PaperSize = Paper.A4,
+    ascii: opt.Ascii = False,
+    width: opt.Width = None,
+    paper: opt.PaperSize = opt.Paper.A4,
 ) -> None:
     """Mark answer files: honest rounding costs nothing, one slip costs one mark."""
     chosen = chosen_format(format, output, REPORTS)
@@ -131,7 +121,7 @@ def check(
             deliver_stream(writer(checker.head, reports), output)
         else:
             document = marking_document(checker, reports, tally)
-            deliver_document(lambda: document, chosen, output, Layout(ascii, width, paper))
+            deliver_document(lambda: document, chosen, output, opt.Layout(ascii, width, paper))
     raise typer.Exit(verdict(tally, exit_zero))
 
 
@@ -153,7 +143,7 @@ def with_feedback(
     reports: Iterator[SubmissionReport],
     folder: Path,
     format: Format,
-    paper: Paper,
+    paper: opt.Paper,
 ) -> Iterator[SubmissionReport]:
     """The same reports, each written as a sheet of its own too, under its student's name."""
     from backprop_cli.variants.roster import FileNames
@@ -167,7 +157,7 @@ def with_feedback(
     for report in reports:
         path = folder / (names.of(report.student) + format.endings[0])
         document = marked(checker.head, report, checker.graph)
-        deliver(rendered(document, format, path, Layout(paper=paper)), path)
+        deliver(rendered(document, format, path, opt.Layout(paper=paper)), path)
         yield report
 
 
@@ -196,7 +186,7 @@ def verdict(tally: Tally, exit_zero: bool) -> int:
 
 @command(MARK, "backprop practice problems/two-hidden-layers.yaml -a answers.yaml")
 def practice(
-    file: ProblemFile,
+    file: opt.ProblemFile,
     only: Annotated[
         list[str] | None,
         typer.Option("--only", metavar="NAME", help="Just this quantity (repeatable, * and ?)."),
@@ -226,12 +216,12 @@ def practice(
             "--watch", metavar="FILE", help="Mark this answer file at every save instead."
         ),
     ] = None,
-    student: Student = None,
+    student: opt.Student = None,
     random: Annotated[
         bool, typer.Option("--random", help="One more of the same kind, with numbers of its own.")
     ] = False,
-    ascii: Ascii = False,
-    width: Width = None,
+    ascii: opt.Ascii = False,
+    width: opt.Width = None,
 ) -> None:
     """A tutor: asks for one quantity after the other, with hints, and judges as `check` does."""
     if random and student is not None:

@@ -10,22 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from backprop_cli import completion
+from backprop_cli.cli import options as opt
 from backprop_cli.cli.app import MISMATCH, OK, SOLVE, UsageProblem, command
-from backprop_cli.cli.options import (
-    Ascii,
-    Digits,
-    Form,
-    Layout,
-    Output,
-    Pager,
-    Paper,
-    PaperSize,
-    ProblemFile,
-    SheetFormat,
-    Student,
-    Width,
-    format_option,
-)
 from backprop_cli.cli.shared import (
     TEXT_SHOWN,
     chosen_format,
@@ -52,8 +38,8 @@ MOST_RATES = 20
 
 @command(SOLVE, "backprop solve problems/two-hidden-layers.yaml --only dL/dw1_1_1")
 def solve(
-    file: ProblemFile,
-    student: Student = None,
+    file: opt.ProblemFile,
+    student: opt.Student = None,
     symbolic: Annotated[
         bool, typer.Option("--symbolic", help="Write out each derivation.")
     ] = False,
@@ -70,7 +56,9 @@ def solve(
             autocompletion=completion.quantities,
         ),
     ] = None,
-    form: Annotated[Form | None, typer.Option("--form", help="How gradients are written.")] = None,
+    form: Annotated[
+        opt.Form | None, typer.Option("--form", help="How gradients are written.")
+    ] = None,
     record: Annotated[
         bool,
         typer.Option("--record", help="With --form gates: what an autograd engine records."),
@@ -83,7 +71,7 @@ def solve(
         int | None,
         typer.Option("--show", metavar="K", min=1, max=100_000, help="Updates written in full."),
     ] = None,
-    digits: Digits = None,
+    digits: opt.Digits = None,
     round_each: Annotated[
         int | None,
         typer.Option(
@@ -107,16 +95,16 @@ def solve(
             "--lr-sweep", metavar="RATES", help="Losses for several learning rates: 0.1,0.5,1."
         ),
     ] = None,
-    format: Annotated[str | None, format_option(SOLUTIONS, "What to write")] = None,
-    output: Output = None,
-    ascii: Ascii = False,
-    width: Width = None,
-    paper: PaperSize = Paper.A4,
-    pager: Pager = False,
+    format: Annotated[str | None, opt.format_option(SOLUTIONS, "What to write")] = None,
+    output: opt.Output = None,
+    ascii: opt.Ascii = False,
+    width: opt.Width = None,
+    paper: opt.PaperSize = opt.Paper.A4,
+    pager: opt.Pager = False,
 ) -> None:
     """The worked solution: forward, loss, gradients, update, and the loss again."""
     chosen = chosen_format(format, output, SOLUTIONS)
-    layout = Layout(ascii, width, paper, pager)
+    layout = opt.Layout(ascii, width, paper, pager)
     honour(
         chosen,
         {
@@ -146,9 +134,9 @@ def solve(
 
         deliver_document(lambda: sweep(problem, learning_rates, steps), chosen, output, layout)
         return
-    if record and form is not Form.GATES:
+    if record and form is not opt.Form.GATES:
         raise UsageProblem("--record: the record is kept gate by gate, so it needs --form gates")
-    if form is Form.GATES:
+    if form is opt.Form.GATES:
         problem = replace(problem, by_gates=True)
     shown = show or (JSON_SHOWN if chosen is JSON else TEXT_SHOWN)
     with Progress("updates done", problem.training.steps if steps is None else steps) as progress:
@@ -200,13 +188,13 @@ def solution_script(run: Run, choices: Choices) -> str:
 
 @command(SOLVE, "backprop verify problems/two-hidden-layers.yaml")
 def verify(
-    file: ProblemFile,
-    student: Student = None,
-    format: SheetFormat = None,
-    output: Output = None,
-    ascii: Ascii = False,
-    width: Width = None,
-    paper: PaperSize = Paper.A4,
+    file: opt.ProblemFile,
+    student: opt.Student = None,
+    format: opt.SheetFormat = None,
+    output: opt.Output = None,
+    ascii: opt.Ascii = False,
+    width: opt.Width = None,
+    paper: opt.PaperSize = opt.Paper.A4,
 ) -> None:
     """Check every gradient against finite differences and the composed loss."""
     chosen = chosen_format(format, output, SHEETS)
@@ -218,7 +206,7 @@ def verify(
         lambda: sheet.verification_sheet(verified),
         chosen,
         output,
-        Layout(ascii, width, paper),
+        opt.Layout(ascii, width, paper),
         json=lambda: report.verification_json(verified),
     )
     raise typer.Exit(OK if verified.agrees else MISMATCH)
@@ -226,15 +214,15 @@ def verify(
 
 @command(SOLVE, "backprop draw problems/two-hidden-layers.yaml -o network.svg")
 def draw(
-    file: ProblemFile,
-    student: Student = None,
-    format: Annotated[str | None, format_option(PICTURES, "What to draw", "svg")] = None,
+    file: opt.ProblemFile,
+    student: opt.Student = None,
+    format: Annotated[str | None, opt.format_option(PICTURES, "What to draw", "svg")] = None,
     blank: Annotated[
         bool, typer.Option("--blank", help="Without any numbers but the given ones.")
     ] = False,
-    output: Output = None,
-    ascii: Ascii = False,
-    width: Width = None,
+    output: opt.Output = None,
+    ascii: opt.Ascii = False,
+    width: opt.Width = None,
 ) -> None:
     """The network with its values and gradients as a picture."""
     chosen = chosen_format(format, output, PICTURES, "svg")
@@ -253,7 +241,7 @@ def draw(
     document = Document(
         "", (picture,), spelling, graph.lettering.typed
     )  # the picture has the title
-    deliver_document(lambda: document, chosen, output, Layout(ascii, width))
+    deliver_document(lambda: document, chosen, output, opt.Layout(ascii, width))
 
 
 def only_names(run: Run, asked: Sequence[str]) -> tuple[str, ...]:
