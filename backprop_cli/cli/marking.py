@@ -53,7 +53,8 @@ def check(
     answers: Annotated[
         list[str],
         typer.Argument(
-            metavar="ANSWERS", help="Answer files (YAML, JSON, CSV), or folders and zips of them."
+            metavar="ANSWERS",
+            help="Answer files (YAML, JSON, CSV, Markdown, filled-in blanks), folders, zips.",
         ),
     ],
     format: Annotated[str | None, opt.format_option(REPORTS, "What to report")] = None,
@@ -108,7 +109,7 @@ def check(
     )
     checker = marker.checker
     complain_of_unused(problem, [checker.graph])
-    found = named(list(places(answers, file)))
+    found = named(list(places(answers, file, checker.keys[0].names, passed_over)))
     if student is not None and len(found) > 1:
         raise UsageProblem("--student says whose one file of answers is")
     tally = Tally()
@@ -123,6 +124,10 @@ def check(
             document = marking_document(checker, reports, tally)
             deliver_document(lambda: document, chosen, output, opt.Layout(ascii, width, paper))
     raise typer.Exit(verdict(tally, exit_zero))
+
+
+def passed_over(file: str) -> None:
+    complain(f"warning: {escape(file)} was not read: no answer to this sheet is on this page")
 
 
 def marked_files(

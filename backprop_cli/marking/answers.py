@@ -1,6 +1,6 @@
 """Answer files: what a student wrote, as written, with the place where it stands.
 
-Three formats (YAML, JSON, CSV) become one `Submission`. Numbers are never turned into floats
+YAML, JSON, CSV and pages with answers on them become one `Submission`. Numbers are never turned into floats
 here: `0.90` stays `0.90`. Whatever is wrong with a file as a whole ends up in `error`; reading
 raises nothing, so that one bad file in a class spoils only itself.
 """
@@ -10,10 +10,11 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from math import prod
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import Diagnostic, Source, escape, quote
@@ -108,8 +109,8 @@ def parse_submission(file: str, data: bytes | str) -> Submission:
         line = text.count("\n", 0, text.index("\0")) + 1
         return _spoilt(file, f"line {line}: the file is not text")
     kind = _kind(file, text)
-    if kind == "md":
-        kind, text = _out_of_markdown(text)
+    if is_page(file) and (page := _of_page(file, text)) is not None:
+        return page
     if kind == "csv":
         return _parse_csv(file, text)
     if kind == "yaml" and (quick := _quick_yaml(file, text)) is not None:
@@ -124,25 +125,111 @@ _MEANT = re.compile(
 )
 
 
-def _out_of_markdown(text: str) -> tuple[str, str]:
-    """The block of YAML or JSON in a Markdown file, or its tables as rows, on the lines where they
-    stand."""
-    lines = text.replace("\r\n", "\n").split("\n")
-    fences = [at for at, line in enumerate(lines) if line.startswith("```")]
-    if len(fences) > 1:
-        first, last = fences[:2]
-        kind = "json" if lines[first].strip("` ").lower() == "json" else "yaml"
-        return kind, "\n".join(["" for _ in lines[: first + 1]] + lines[first + 1 : last])
-    rows = []
-    for line in lines:
-        cells = [cell.strip().strip("`$") for cell in line.strip().strip("|").split("|")]
-        rule = not line.strip("|-: ")
-        table = line.lstrip().startswith("|") and not rule
-        out = io.StringIO()
-        if table:
-            csv.writer(out, lineterminator="").writerow(cells)
-        rows.append(out.getvalue())
-    return "csv", "\n".join(rows)
+# Pages: what stands between words and pictures. Tables, the lines of a blank sheet that was filled in
+# (in each notation that it is written in), or one block of YAML, JSON or CSV.
+
+_FENCE, _NONE = re.compile(r"\s*(?:```|~~~)\s*([\w-]*)"), re.compile(r"(?!)")
+_KEY = re.compile(
+    r"\((?:\\ )?(?:`+|<code>|\*)(?P<name>[^`<*\n]+)(?:`+|</code>|\*)(?:\\ )?\)\Z"
+    r"|\\hrulefill\\quad \{\\small \\texttt\{(?P<typeset>.+)\}\}\\par\}?\Z"
+    r"|(?<=[\s_])\s{2}(?P<aside>[A-Za-z][^\s()]*(?: \([\d×]+\))?)\Z"
+)
+"""What ends a line of a blank sheet: the name to answer under."""
+LONGEST_KEY = 400
+_RULE = re.compile(r"(?:(?:\\_)+|_{3,}|\.{4,}|&nbsp;)")
+_STATED = re.compile(
+    r"\s*(?:[-*+]\s+|>\s*)?(?P<name>\$[^$]+\$|`[^`]+`|[^\s:=|]{1,80})\s*[:=≈]\s*(?P<value>.+)"
+)
+_UPDATE = re.compile(r"(?:[\s#]*|.*\{)Update (\d{1,4})\b")
+_MARKUP = frozenset({"md", "markdown"})
+_PAGES = _MARKUP | {"txt", "text", "rst", "tex"}
+_WRITTEN_IN = {"": "yaml", "yaml": "yaml", "yml": "yaml", "json": "json", "csv": "csv"}
+"""The languages of blocks that are read, and the endings of files in them."""
+Row: TypeAlias = tuple[int, list[str]]
+
+
+def is_page(file: str) -> bool:
+    """Whether a file may hold answers among other things, or none at all."""
+    return file.rpartition(".")[2].lower() in _PAGES
+
+
+def _of_page(file: str, text: str) -> Submission | None:
+    """The answers of a blank sheet that was filled in; in Markdown also those of a block, of tables
+    or of lines. None where the page is to be read as plain text is."""
+    ending = file.rpartition(".")[2].lower()
+    blocks, lines = _fenced(text, _FENCE if ending in _MARKUP else _NONE)
+    if filled := list(_filled(lines, ending in ("txt", "text") and "Points:" in text)):
+        return _of_rows(file, filled, numbered=True)
+    if ending not in _MARKUP:
+        return None
+    for kind, first, block in blocks:
+        if kind in _WRITTEN_IN and block.strip():
+            inner = parse_submission(f"page.{_WRITTEN_IN[kind]}", "\n" * first + block)
+            own = inner.student == student_of(inner.file)
+            return replace(inner, file=file, student=student_of(file) if own else inner.student)
+    if any(_HEAD.match(line) for _, line in lines):
+        return None
+    rows = [(line, cells) for line, text in lines if (cells := _cells_of(text)) is not None] or [
+        (line, [found["name"].strip("$`"), found["value"].strip(" $`")])
+        for line, text in lines
+        if (found := _STATED.fullmatch(text)) and re.search(r"\d", found["value"])
+    ]
+    return _of_rows(file, rows) if rows else _spoilt(file, "there are no answers on this page")
+
+
+_HEAD = re.compile(r"(?:answers|iterations):\s*\Z")
+
+
+def _fenced(
+    text: str, mark: re.Pattern[str]
+) -> tuple[list[tuple[str, int, str]], list[tuple[int, str]]]:
+    """Blocks between fences, with their language and the line before them; and all other lines."""
+    blocks: list[tuple[str, int, str]] = []
+    others: list[tuple[int, str]] = []
+    inside: list[str] | None = None
+    kind, first = "", 0
+    for number, line in enumerate(text.replace("\r\n", "\n").split("\n"), 1):
+        if (fence := mark.match(line)) is not None:
+            if inside is None:
+                inside, kind, first = [], fence[1].lower(), number
+            else:
+                blocks.append((kind, first, "\n".join(inside)))
+                inside = None
+        elif inside is not None:
+            inside.append(line)
+        else:
+            others.append((number, line))
+    if inside:
+        blocks.append((kind, first, "\n".join(inside)))
+    return blocks, others
+
+
+def _filled(lines: Iterable[tuple[int, str]], plain: bool) -> Iterator[Row]:
+    """`$z =$ 5.02 (`z1_1`)` as update, name and value; what is left blank has no value. On the
+    `plain` text of a sheet the name stands aside, below what is given, or is what it looks like."""
+    update, begun = 1, False
+    for number, line in lines:
+        begun = begun or (plain and re.search(r"(?:point|said)\.\s*\Z", line) is not None)
+        if heading := _UPDATE.match(line):
+            update = int(heading[1])
+        elif "=" in line:
+            whole = line.strip()
+            found = _KEY.search(whole, max(0, len(whole) - LONGEST_KEY))
+            left, _, value = whole[: found.start() if found else None].partition("=")
+            named = found and (found["name"] or found["typeset"])
+            if not named and not begun:
+                continue
+            written = named or (found and found["aside"]) or left.strip()
+            name = re.sub(r"\\(?:allowbreak\{\}|(?=[_\[\]]))", "", written).partition(" ")[0]
+            value = _RULE.sub("", value).replace(r"\_", "_").strip(" \t_*`$")
+            yield number, [str(update), name, value]
+
+
+def _cells_of(line: str) -> list[str] | None:
+    """The cells of a row of a table."""
+    if not line.lstrip().startswith("|") or not line.strip("|-: "):
+        return None
+    return [cell.strip().strip("`$") for cell in line.strip().strip("|").split("|")]
 
 
 def _with_backslashes(text: str) -> str:
@@ -235,7 +322,7 @@ def _listed(value: str) -> list[str]:
 
 def _kind(file: str, text: str) -> str:
     ending = file.rpartition(".")[2].lower()
-    if ending in ("json", "csv", "md"):
+    if ending in ("json", "csv"):
         return ending
     start = text.lstrip()[:200]
     if ending not in ("yaml", "yml"):
@@ -572,17 +659,34 @@ def _keys(node: Node) -> Iterator[tuple[int, str]]:
             pass
 
 
+_NAMED = frozenset({"name", "quantity", "symbol", "variable", "term", "unit"})
+_VALUED = frozenset({"value", "values", "answer", "answers", "result", "results", "number"})
+
+
+def _is_header(words: Sequence[str], begun: bool) -> bool:
+    """Whether a row says what stands below it: `Quantity | Your answer`."""
+    named = words[0] in _NAMED
+    valued = len(words) > 1 and words[1].rpartition(" ")[2] in _VALUED
+    return (named and valued) or (not begun and (valued or words[0] == "name"))
+
+
 def _parse_csv(file: str, text: str) -> Submission:
+    if not text.strip():
+        return _spoilt(file, "the file is empty")
+    return _of_rows(file, _csv_rows(text))
+
+
+def _of_rows(file: str, rows: Iterable[Row], numbered: bool = False) -> Submission:
     """Rows `name,value`; a further column may hold an expression beside the number.
 
-    A header row is skipped. With a first column `iteration` there are several updates.
+    A header row is skipped. With a first column `iteration`, or `numbered`, there are several
+    updates.
     """
     student = student_of(file)
     groups: dict[int, list[Answer]] = {}
     places: dict[tuple[int, str], int] = {}
-    numbered = False
     try:
-        for line, row in _csv_rows(text):
+        for line, row in rows:
             cells = [cell.strip() for cell in row]
             if not any(cells) or cells[0].startswith("#"):
                 continue
@@ -590,7 +694,7 @@ def _parse_csv(file: str, text: str) -> Submission:
             if not places and words[:1] == ["iteration"]:
                 numbered = True
                 continue
-            if not places and words[:1] == ["name"]:
+            if _is_header(words, bool(places)):
                 continue
             update = 1
             if numbered:
@@ -629,8 +733,6 @@ def _parse_csv(file: str, text: str) -> Submission:
             )
     except csv.Error as error:
         return _spoilt(file, f"this is not CSV: {escape(str(error))}")
-    if not groups and not text.strip():
-        return _spoilt(file, "the file is empty")
     for group in groups.values():
         group[:] = _rejoined(group)
     last = max(groups, default=1)

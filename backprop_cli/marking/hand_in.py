@@ -12,7 +12,7 @@ import stat
 import struct
 import zipfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -20,12 +20,15 @@ from backprop_cli.dataclass import dataclass
 from backprop_cli.marking.answers import (
     MOST_BYTES,
     Submission,
+    is_page,
     parse_submission,
     read_submission,
     student_of,
 )
+from backprop_cli.marking.names import AnswerNames
 
 ENDINGS = frozenset({".yaml", ".yml", ".json", ".csv"})
+"""Of files that hold answers and nothing else; a page counts where there are some on it."""
 GENERAL = frozenset(
     {
         "answers",
@@ -80,15 +83,41 @@ class Place:
         return found
 
 
-def places(paths: Iterable[str], problem: str) -> Iterator[Place]:
-    """The answer files under the paths given, in order; folders and archives are looked through."""
+def places(
+    paths: Iterable[str],
+    problem: str,
+    names: AnswerNames | None = None,
+    passed_over: Callable[[str], None] = lambda file: None,
+) -> Iterator[Place]:
+    """The answer files under the paths given, in order; folders and archives are looked through.
+
+    Of the pages in there those without an answer to the sheet, by its `names`, are `passed_over`.
+    """
+
+    def answered(place: Place) -> bool:
+        if not is_page(place.file) or holds_answers(place.read(), names):
+            return True
+        passed_over(place.file)
+        return False
+
     for path in paths:
         if path != "-" and os.path.isdir(path):
-            yield from _named(list(_in_folder(path, problem)), path)
+            yield from _named(list(filter(answered, _in_folder(path, problem))), path)
         elif path.lower().endswith(".zip"):
-            yield from _named(list(_in_archive(path)), path)
+            yield from _named(list(filter(answered, _in_archive(path))), path)
         else:
             yield Place(path)
+
+
+def holds_answers(found: Submission, names: AnswerNames | None) -> bool:
+    """Whether anything in a file answers a sheet, or is its blank."""
+    written = [answer for group in found.iterations for answer in group]
+    if found.error is not None or not written:
+        return found.error is None and bool(found.iterations)
+    return names is None or any(
+        names.find(each.name) or names.look(each.name).names or names.array(each.name)
+        for each in written
+    )
 
 
 def named(found: Sequence[Place]) -> list[Place]:
@@ -132,11 +161,15 @@ def _in_folder(root: str, problem: str) -> Iterator[Place]:
             if seen > MOST_SEEN:
                 yield Place(root, error=f"there are more than {MOST_SEEN:,} files in it")
                 return
-            if name.startswith(".") or Path(name).suffix.lower() not in ENDINGS:
+            if name.startswith(".") or not _may_answer(name):
                 continue
             if os.path.islink(path) or not os.path.isfile(path) or _same(path, problem):
                 continue
             yield Place(path, within=True)
+
+
+def _may_answer(name: str) -> bool:
+    return Path(name).suffix.lower() in ENDINGS or is_page(name)
 
 
 def _same(path: str, other: str) -> bool:
@@ -165,7 +198,7 @@ def _in_archive(path: str) -> Iterator[Place]:
     for member in sorted(members, key=lambda each: each.filename):
         name = PurePosixPath(member.filename)
         hidden = any(part.startswith((".", "__MACOSX")) and part != ".." for part in name.parts)
-        if member.is_dir() or hidden or name.suffix.lower() not in ENDINGS:
+        if member.is_dir() or hidden or not _may_answer(name.name):
             continue
         yield Place(path, member.filename, error=_refused(member, name), within=True)
 

@@ -1,0 +1,117 @@
+"""Answers on pages: blank sheets that were filled in, tables, and pages without any."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from backprop_cli.arrays.array import places as places_in
+from backprop_cli.cli import app
+from backprop_cli.formula import plain
+from backprop_cli.formula.evaluate import as_float
+from backprop_cli.formula.nodes import Name
+from backprop_cli.graph.views import all_views
+from backprop_cli.marking.answers import parse_submission
+from backprop_cli.marking.asked import updates_asked
+from backprop_cli.marking.check import Checker
+from backprop_cli.problem.read import read_problem
+from backprop_cli.run import Iteration, solve
+
+ROOT = Path(__file__).parents[2]
+PROBLEMS = sorted((ROOT / "problems").glob("*.yaml"))
+HOMEWORK = str(ROOT / "problems" / "two-hidden-layers.yaml")
+ROOM = {
+    "markdown": (r"_{24} \((?:`|<code>)([^`< ]+)[^`<]*(?:`|</code>)\)", "md"),
+    "rst": (r"\.{24} \((?:\\ )?(?:``|\*)([^`* ]+)[^`*]*(?:``|\*)(?:\\ )?\)", "rst"),
+    "latex": (r"\\hrulefill\\quad \{\\small \\texttt\{([^ ]+?)(?: .*)?\}\}\\par", "tex"),
+    "text": (r"_{40}(?:   ([^ ]+).*|\Z)", "txt"),
+}
+
+
+def worked(iteration: Iteration, name: str) -> str:
+    """What the solution says of a quantity or an array, in full."""
+    step = iteration.graph.step.get(name)
+    if step is not None:
+        value = iteration.values.get(name)
+        return plain.write(step.formula) if value is None else repr(as_float(value))
+    view = next(view for view in all_views(iteration.graph) if view.name == name)
+
+    def rows(place: tuple[int, ...]) -> str:
+        if len(place) < len(view.shape):
+            return f"[{', '.join(rows((*place, i)) for i in range(view.shape[len(place)]))}]"
+        entry = view.entries[list(places_in(view.shape)).index(place)]
+        return worked(iteration, entry.name) if isinstance(entry, Name) and entry.name else "0"
+
+    return rows(())
+
+
+@pytest.mark.parametrize("format", ["markdown", "rst", "latex", "text"])
+@pytest.mark.parametrize("path", PROBLEMS, ids=lambda path: path.stem)
+def test_a_blank_that_was_filled_in(path: Path, format: str) -> None:
+    if format != "markdown" and len(path.stem) % 3:  # the notations share a reader
+        return
+    problem = read_problem(path)
+    made = CliRunner().invoke(app, ["worksheet", str(path), "--format", format, "--width", "200"]
+                              if format == "text" else ["worksheet", str(path), "--format", format])  # fmt: skip
+    assert made.exit_code == 0, made.output
+    run = solve(problem, show=updates_asked(problem))
+    room, ending = ROOM[format]
+    at = -1
+    lines = []
+    for line in made.stdout.split("\n"):
+        at += re.search(r"(?:^[\s#]*|\{)Update \d", line) is not None
+        if " =" in line.replace("$=", " =") and (space := re.search(room, line)):
+            name = space[1] or line.partition(" =")[0].strip()
+            name = re.sub(r"\\(?:allowbreak\{\})?", "", name)
+            value = worked(run.iterations[max(at, 0)], name)
+            end = line[space.end() :]
+            line = line[: space.start()] + f" {value} " + space[0] + end
+        lines.append(line)
+    report = Checker(problem).mark(parse_submission(f"ada.{ending}", "\n".join(lines)))
+    wrong = [each for each in report.answers if each.verdict != "correct" and each.max_points]
+    assert report.error is None
+    assert (report.score, wrong) == (report.max_score, [])
+
+
+def marks(page: str, file: str = "ada.md") -> dict[str, str]:
+    report = Checker(read_problem(HOMEWORK)).mark(parse_submission(file, page))
+    return {each.name: each.verdict for each in report.answers if each.verdict != "missing"}
+
+
+@pytest.mark.parametrize(
+    "head", ["Quantity | Value", "Name | Your answer", "Symbol | Result", "Term | My value"]
+)
+def test_the_head_of_a_table_is_no_answer(head: str) -> None:
+    table = f"| {head} |\n|---|---|\n| z1_1 | 5.02 |\n\n| {head} |\n|---|---|\n| z1_2 | 4.52 |\n"
+    right = {"z1_1": "correct", "z1_2": "correct"}
+    assert marks(table) == right
+    assert marks(f"{head.replace(' | ', ',')}\nz1_1,5.02\nz1_2,4.52\n", "ada.csv") == right
+
+
+def test_a_page_of_lines_and_pictures() -> None:
+    page = "# Mine\n\n```mermaid\ngraph LR\n  a[z1_1 = 7] --> b\n```\n\n- $z_1^{(1)}$ = 5.02\n- `z1_2`: 4.52\n"
+    assert marks(page) == {"z1_1": "correct", "z1_2": "correct"}
+    assert marks("```csv\nz1_1,5.02\n```\n") == {"z1_1": "correct"}
+
+
+def test_pages_in_a_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "cls"
+    folder.mkdir()
+    (folder / "c.md").write_text("| z1_1 | 5.02 |\n|---|---|\n")
+    (folder / "carl.markdown").write_text("```yaml\nanswers: {z1_1: 5.02}\n```\n")
+    (folder / "README.md").write_text("# How\n\nTo install: see 3 lines below.\n")
+    (folder / "notes.txt").write_text("nothing = 3   here\n")
+    told = CliRunner().invoke(app, ["check", HOMEWORK, str(folder), "--format", "json"])
+    found = json.loads(told.stdout)["submissions"]
+    assert [(each["student"], each["score"]) for each in found] == [("c", 1), ("carl", 1)]
+    for idle in ("README.md", "notes.txt"):
+        assert f"{folder / idle} was not read" in told.stderr
+    for made in ("c.md", "carl.markdown"):
+        (folder / made).unlink()
+    told = CliRunner().invoke(app, ["check", HOMEWORK, str(folder)])
+    assert told.exit_code == 2
+    assert "there are no answer files in it" in told.stderr
