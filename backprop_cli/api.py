@@ -147,20 +147,22 @@ def solve(
     digits: int | None = None,
     round_each: int | None = None,
     exact: bool = False,
+    whole: bool = False,
 ) -> Solution:
     """The worked solution of a problem, or of the problem in a file.
 
     `steps`: parameter updates, instead of the file's number. `show`: updates whose values are
     kept and written in full. `round_each`: round every value to so many significant digits before
     it is used. The others say how the sheet is written and change no value: `symbolic` with each
-    derivation, `only` these names, `form` of the gradients, `digits` shown, `exact` fractions.
+    derivation, `only` these names, `form` of the gradients, `digits` shown, `exact` fractions,
+    `whole` where a sheet is so large that only its corners would be written.
     """
     if not isinstance(problem, Problem):
         problem = load(problem)
     if form == "gates":
         problem = replace(problem, by_gates=True)
     run = solve_problem(problem, steps=steps, show=show or MOST_KEPT, round_each=round_each)
-    choices = Choices(symbolic, (), form, digits, exact)
+    choices = Choices(symbolic, (), form, digits, exact, whole=whole)
     solution = Solution(run, choices, show or WRITTEN)
     for name in only:
         solution.value(name)

@@ -302,7 +302,7 @@ def test_the_ending_of_a_report_says_the_format(ending: str, start: str, tmp_pat
 def test_nothing_is_given_away_unless_asked() -> None:
     quiet = backprop("check", SHEET, HANDWRITTEN, "--format", "json")
     told = backprop("check", SHEET, HANDWRITTEN, "--format", "json", "--reveal")
-    assert "expected" not in json.loads(quiet.text)["submissions"][0]["answers"][0]
+    assert json.loads(quiet.text)["submissions"][0]["answers"][0]["expected"] is None
     assert json.loads(told.text)["submissions"][0]["answers"][0]["expected"] == 5.02
 
 

@@ -95,6 +95,9 @@ def solve(
             "--lr-sweep", metavar="RATES", help="Losses for several learning rates: 0.1,0.5,1."
         ),
     ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Every row, of however large a sheet.")
+    ] = False,
     format: Annotated[str | None, opt.format_option(SOLUTIONS, "What to write")] = None,
     output: opt.Output = None,
     ascii: opt.Ascii = False,
@@ -154,6 +157,7 @@ def solve(
         pictures=chosen.pictured,
         composed=composed,
         record=record,
+        whole=everything,
     )
     deliver_document(
         lambda: solution_page(run, choices),

@@ -29,13 +29,18 @@ def rounded(sheet: Sheet, value: float) -> Written:
 
 
 def note(view: View) -> tuple[Inline, ...]:
-    words = f" is {shape_text(view.shape)}: only its corner is written here; all entries are in "
-    return (Math(view.letter), Text(words), Text("--form scalar", "code"), Text(" and in JSON."))
+    words = f" is {shape_text(view.shape)}: only its corner is written here; "
+    rest = " writes all entries, and so does JSON."
+    return (Math(view.letter), Text(words), Text("--all", "code"), Text(rest))
 
 
 def number_of(sheet: Sheet, name: str) -> Formula | None:
     written = sheet.entry(name)
     return None if written is None else written.formula
+
+
+def _in_full(sheet: Sheet, view: View) -> bool:
+    return sheet.choices.whole or fits(view.shape)
 
 
 def result_of(sheet: Sheet, view: View) -> DerivationLine | None:
@@ -49,7 +54,7 @@ def result_of(sheet: Sheet, view: View) -> DerivationLine | None:
     sign: Sign = "=" if all(each is not None and each.exact for each in written) else "≈"
     if not view.shape:
         return DerivationLine(None, sign, entries[0])
-    matrix = in_rows(entries, view.shape) if fits(view.shape) else corner(entries, view.shape)
+    matrix = in_rows(entries, view.shape) if _in_full(sheet, view) else corner(entries, view.shape)
     return DerivationLine(None, sign, matrix)
 
 
@@ -75,5 +80,5 @@ def numbers(sheet: Sheet, view: View, *, shapes: bool = False) -> Iterator[Block
     result = result_of(sheet, view)
     if result is not None:
         yield Derivation((DerivationLine(left, result.sign, result.right),))
-        if not fits(view.shape):
+        if not _in_full(sheet, view):
             yield Paragraph(note(view))

@@ -75,6 +75,7 @@ class Choices:
     with matrices, or gate by gate; None reuses in tables and writes few paths out in derivations. `only`: just these quantities. `pictures`: the network and the
     curves of its activations, for pages that can show them well. `composed`: each derivative as
     one formula in what is given. `record`: gate by gate, also what an autograd engine keeps.
+    `whole`: everything, of however large a sheet.
     """
 
     symbolic: bool = False
@@ -86,6 +87,7 @@ class Choices:
     pictures: bool = False
     composed: bool = False
     record: bool = False
+    whole: bool = False
 
 
 DEFAULT = Choices()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from backprop_cli.run import Run
@@ -33,6 +33,7 @@ from backprop_cli.worksheet.document import (
 )
 from backprop_cli.worksheet.epochs import perceptron_table
 from backprop_cli.worksheet.sheet import DEFAULT, Choices, Sheet, spelling_of
+from backprop_cli.worksheet.shortened import shortened
 from backprop_cli.worksheet.wording import worded
 
 
@@ -40,8 +41,11 @@ def solution(run: Run, choices: Choices = DEFAULT) -> Document:
     """The worked solution of a run as a document."""
     graph = run.iterations[0].graph
     spelling = spelling_of(graph, deltas=choices.form in ("delta", "matrix"))
+    written: Iterable[Block] = _blocks(run, choices)
+    if not choices.whole:
+        written = shortened(tuple(written), len(run.iterations))
     blocks = tuple(_introduction(run, choices))
-    blocks += tuple(worded(block, graph.lettering) for block in _blocks(run, choices))
+    blocks += tuple(worded(block, graph.lettering) for block in written)
     return Document(run.problem.title, blocks, spelling, graph.lettering.typed)
 
 

@@ -13,10 +13,11 @@ FLAT = 1.4
 def measure() -> Iterator[Row]:
     from backprop_cli.render import text
     from backprop_cli.run import solve
+    from backprop_cli.worksheet.sheet import Choices
     from backprop_cli.worksheet.solution import solution
 
     def whole(source: str) -> None:
-        text.render(solution(solve(problem(source))), width=80)
+        text.render(solution(solve(problem(source)), Choices(whole=True)), width=80)
 
     def numbers(source: str) -> None:
         solve(problem(source))

@@ -52,13 +52,12 @@ def _answer(head: Head, answer: AnswerResult) -> dict[str, Any]:
         "verdict": answer.verdict,
         "points": number(answer.points),
         "max_points": number(answer.max_points),
+        # Null unless revealed: where all before it is right, both are the value to be found.
+        "expected": _value(answer.expected) if head.reveal else None,
+        "expected_from_own_work": _value(answer.expected_from_own_work),
+        "mistake": mistake and {"code": mistake.code, "message": mistake.message},
+        "feedback": answer.feedback,
     }
-    if head.reveal:
-        written["expected"] = _value(answer.expected)
-    # Null unless revealed: where all before it is right, it is the very value to be found.
-    written["expected_from_own_work"] = _value(answer.expected_from_own_work)
-    written["mistake"] = mistake and {"code": mistake.code, "message": mistake.message}
-    written["feedback"] = answer.feedback
     # How it was read, where that is not obvious, and where its slip was charged.
     for key in ("typed", "read_as", "same_as"):
         if text := getattr(answer, key):
