@@ -17,13 +17,13 @@ from backprop_cli.algebra.bridge import Beyond, from_sympy, to_sympy
 from backprop_cli.algebra.classes import function_classes, read_off
 from backprop_cli.algebra.derivative import slope_of_definition
 from backprop_cli.algebra.precise import (
-    COMPARE,
     Arithmetic,
     Definitions,
     Precise,
     arithmetic,
 )
 from backprop_cli.dataclass import dataclass
+from backprop_cli.formula.arithmetic import COMPARE
 from backprop_cli.formula.build import children, product, rebuild, size, substitute, total
 from backprop_cli.formula.defined import variables
 from backprop_cli.formula.functions import FUNCTIONS
@@ -428,7 +428,8 @@ class _Reader:
         if node.is_Pow:
             return on.power(self.value(node.base), self.value(node.exp))
         if node.is_Function:
-            if isinstance(relation := getattr(node, "relation", None), str):
+            relation: Any = getattr(node, "relation", None)
+            if relation in COMPARE:
                 left, right, then, otherwise = node.args
                 holds = COMPARE[relation](self.value(left), self.value(right))
                 return self.value(then if holds else otherwise)

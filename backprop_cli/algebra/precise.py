@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any, TypeAlias, assert_never
 
 from backprop_cli.dataclass import dataclass
+from backprop_cli.formula.arithmetic import COMPARE
 from backprop_cli.formula.build import names_in, rebuild
 from backprop_cli.formula.defined import defined, variables
 from backprop_cli.formula.functions import derived, functions
@@ -173,16 +174,6 @@ def _functions(on: Arithmetic) -> Mapping[str, Callable[..., Precise]]:
     } | {"log": ln}
 
 
-COMPARE: Mapping[str, Callable[[Precise, Precise], bool]] = {
-    "<": lambda left, right: bool(left < right),
-    "<=": lambda left, right: bool(left <= right),
-    ">": lambda left, right: bool(left > right),
-    ">=": lambda left, right: bool(left >= right),
-    "==": lambda left, right: bool(left == right),
-    "!=": lambda left, right: bool(left != right),
-}
-
-
 def evaluate_precisely(
     formula: Formula, lookup: Callable[[str], Precise], on: Arithmetic
 ) -> Precise:
@@ -216,7 +207,7 @@ def evaluate_precisely(
                 assert_never(node)
 
     def holds(node: Comparison) -> bool:
-        return COMPARE[node.relation](value(node.left), value(node.right))
+        return bool(COMPARE[node.relation](value(node.left), value(node.right)))
 
     return value(formula)
 

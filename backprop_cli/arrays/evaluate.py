@@ -31,8 +31,9 @@ from backprop_cli.arrays.array import (
 from backprop_cli.arrays.operations import OPERATIONS, Arguments, lines_along, pool_windows
 from backprop_cli.arrays.workshop import Workshop
 from backprop_cli.dataclass import dataclass
+from backprop_cli.formula.arithmetic import COMPARE
 from backprop_cli.formula.build import ZERO, names_in, number
-from backprop_cli.formula.evaluate import as_float, compare, evaluate, power, quotient
+from backprop_cli.formula.evaluate import as_float, evaluate, power, quotient
 from backprop_cli.formula.nodes import (
     Call,
     Comparison,
@@ -112,7 +113,7 @@ class Evaluator:
             case Power(base, exponent):
                 return self._entrywise((base, exponent), _power)
             case Comparison(left, relation, right):
-                return self._entrywise((left, right), lambda a, b: float(compare(a, relation, b)))
+                return self._entrywise((left, right), lambda a, b: float(COMPARE[relation](a, b)))
             case Conditional(condition, then, otherwise):
                 return self._entrywise((condition, then, otherwise), _chosen)
             case Shown("matmul", factors):

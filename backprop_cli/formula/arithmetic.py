@@ -6,18 +6,30 @@ Nothing here raises: overflow is `inf`, 0/0 is `nan`.
 from __future__ import annotations
 
 import math
+import operator
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from functools import lru_cache
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from backprop_cli.formula.functions import INF, NAN, exact_root
-from backprop_cli.formula.nodes import Call, Formula, Negative
+from backprop_cli.formula.nodes import Call, Formula, Negative, Relation
 
 Value: TypeAlias = Fraction | float
 
 BITS = 256  # a fraction with more than this above or below goes on as a float
 LARGEST_EXACT_EXPONENT = 64
 _LOGARITHMS = frozenset({"ln", "log", "log1p"})
+
+COMPARE: Mapping[Relation, Callable[[Any, Any], Any]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "==": operator.eq,
+    "!=": operator.ne,
+}
+"""What a relation asks of two numbers of any kind, or of arrays of them."""
 
 
 def as_float(value: Value) -> float:

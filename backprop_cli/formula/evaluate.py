@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 from backprop_cli.formula.arithmetic import (
     BITS,
+    COMPARE,
     Value,
     as_float,
     bounded,
@@ -35,13 +36,12 @@ from backprop_cli.formula.nodes import (
     Power,
     Product,
     Quotient,
-    Relation,
     Shown,
     Sum,
 )
 from backprop_cli.formula.python import numeric
 
-__all__ = ["Again", "Lookup", "Value", "as_float", "bounded", "compare", "evaluate", "exactly",
+__all__ = ["Again", "Lookup", "Value", "as_float", "bounded", "evaluate", "exactly",
            "holds", "is_logarithm", "power", "quotient"]  # fmt: skip
 
 Lookup: TypeAlias = Callable[[str], Value]
@@ -65,20 +65,6 @@ def evaluate(formula: Formula, lookup: Lookup, again: Again | None = None) -> Va
     which floating point has left little.
     """
     return _RULES[type(formula)](formula, lookup, again)
-
-
-def compare(left: Value, relation: Relation, right: Value) -> bool:
-    return _COMPARE[relation](left, right)
-
-
-_COMPARE: dict[Relation, Callable[[Value, Value], bool]] = {
-    "<": lambda left, right: left < right,
-    "<=": lambda left, right: left <= right,
-    ">": lambda left, right: left > right,
-    ">=": lambda left, right: left >= right,
-    "==": lambda left, right: left == right,
-    "!=": lambda left, right: left != right,
-}
 
 
 def _evaluate_number(formula: Number, lookup: Lookup, again: Again | None) -> Value:
@@ -212,7 +198,7 @@ def holds(formula: Comparison, lookup: Lookup, again: Again | None = None) -> bo
     if again is not None and _close(left, right):
         left = again(Sum((formula.left, Negative(formula.right))), as_float(left - right))
         right = _ZERO
-    return compare(left, formula.relation, right)
+    return bool(COMPARE[formula.relation](left, right))
 
 
 def _close(left: Value, right: Value) -> bool:

@@ -21,7 +21,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from backprop_cli.dataclass import dataclass
 from backprop_cli.formula import python
-from backprop_cli.formula.arithmetic import as_float, float_power, is_logarithm
+from backprop_cli.formula.arithmetic import COMPARE, as_float, float_power, is_logarithm
 from backprop_cli.formula.build import children, names_in, rebuild
 from backprop_cli.formula.evaluate import evaluate
 from backprop_cli.formula.functions import FUNCTIONS
@@ -465,19 +465,9 @@ def _quotient(above: Part, below: Part) -> Part:
 
 
 def _condition(comparison: Comparison, go: Callable[[Formula], Part]) -> Part:
-    compare = _COMPARE[comparison.relation]
+    compare = COMPARE[comparison.relation]
     left, right = go(comparison.left), go(comparison.right)
     return lambda known: compare(left(known), right(known))
-
-
-_COMPARE: Mapping[str, Callable[[Array, Array], Array]] = {
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-    "==": operator.eq,
-    "!=": operator.ne,
-}
 
 
 def _has_call(*formulas: Formula) -> bool:
