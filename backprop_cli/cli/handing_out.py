@@ -21,12 +21,15 @@ from backprop_cli.cli.shared import (
     rendered,
 )
 from backprop_cli.console import Progress, complain, deliver, file_of
-from backprop_cli.diagnostics import escape
+from backprop_cli.diagnostics import escape, quote
 from backprop_cli.render.formats import ANSWERS, HANDED_OUT, SHEETS, TEXT, YAML, Format, endings
 
 if TYPE_CHECKING:
     from backprop_cli.variants.variant import Variant
     from backprop_cli.worksheet.blank import AnswerKind
+
+MOST_STUDENTS = 10_000
+"""Of a class that is made up."""
 
 
 @command(HAND_OUT, "backprop worksheet problems/two-hidden-layers.yaml -o homework.html")
@@ -213,9 +216,8 @@ def numbers_table(variants: Mapping[str, Variant], names: Mapping[str, str]) -> 
 def stress(
     file: opt.ProblemFile,
     students: Annotated[
-        int,
-        typer.Option("--students", metavar="N", min=2, max=10_000, help="How many students."),
-    ] = 100,
+        str, typer.Option("--students", metavar="N", help="How many students: 2 to 10,000.")
+    ] = "100",
     format: opt.SheetFormat = None,
     output: opt.Output = None,
     ascii: opt.Ascii = False,
@@ -224,12 +226,18 @@ def stress(
 ) -> None:
     """What the variants of a class come to: tries, spread of the values, slips that stay close."""
     chosen = chosen_format(format, output, SHEETS)
+    if not (students.isascii() and students.isdigit() and 2 <= int(students[:6]) <= MOST_STUDENTS):
+        raise UsageProblem(
+            f"--students: {quote(students)} is no number from 2 to {MOST_STUDENTS:,}; here students "
+            "are made up (a roster is for `backprop variant` and `backprop check`)"
+        )
+    count = int(students)
     problem = read(file)
     from backprop_cli.variants.stress import document, report_json
     from backprop_cli.variants.stress import stress as draw_class
 
-    with Progress("students", students) as progress:
-        found = draw_class(problem, students, progress)
+    with Progress("students", count) as progress:
+        found = draw_class(problem, count, progress)
     deliver_document(
         lambda: document(found),
         chosen,

@@ -285,7 +285,12 @@ def only_names(run: Run, asked: Sequence[str]) -> tuple[str, ...]:
         plain = next((spelling for spelling in spellings if spelling in known), None)
         plain = plain or between_names(run, sheets[0], written)
         if plain is None:
-            raise UsageProblem(f"{quote(name)} is not on this worksheet{suggestion(name, known)}")
+            meant = " or ".join(map(quote, sheets[0].meant(name)))
+            near = f"; did you mean {meant}?" if meant else suggestion(name, known)
+            more = (
+                f"{near}{'' if near.endswith('?') else ';'} `backprop explain names FILE` has all"
+            )
+            raise UsageProblem(f"{quote(name)} is not on this worksheet{more}")
         found.append(plain)
     aliases = {alias: name for it in run.iterations for alias, name in it.graph.aliases.items()}
     return tuple(dict.fromkeys(aliases.get(name, name) for name in found))

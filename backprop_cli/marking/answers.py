@@ -244,7 +244,7 @@ def _with_backslashes(text: str) -> str:
 # Line by line: what is left of a file that is no YAML. One bad line costs nothing but itself.
 
 _LINE = re.compile(
-    r" *(?P<bullet>-\s+)?(?P<name>[^\s:=≈→#{}\[\]-][^:=≈→#]{0,118}?)\s*(?::=|:(?=\s|\Z)|[=≈→≅])\s*(?P<value>.*)"
+    r" *(?P<bullet>-\s+)?(?P<name>[^\s:=≈→~#{}\[\]-][^:=≈→~#]{0,118}?)\s*(?::=|:(?=\s|\Z)|[=≈→≅~])\s*(?P<value>.*)"
 )
 _SPECIAL = frozenset("&*!|>@`%{")
 _HEADS = frozenset({"student", "answers", "iterations", "practice"})
@@ -554,7 +554,7 @@ class _TreeReader:
         if inner is not None and len(node.entries) == 1 and node.entries[0][0].text == inner:
             return self.mapping(node.entries[0][1])
         found = []
-        for key, value in _with_commas(node):
+        for key, value in node.entries:
             answer = self.answer(key, value)
             if answer is not None:
                 line = self.twice.get(key.span.start or 0)
@@ -615,31 +615,6 @@ def _cells(name: str, value: Items) -> Cells | None:
         place = (node.span.line, node.span.column)
         found.append(None if node.null or not text else Answer(name, (text,), *place))
     return Cells(tuple(shape) if even else None, tuple(found))
-
-
-def _with_commas(node: Entries) -> Iterator[tuple[Scalar, Node]]:
-    """`{z1_1: 0,855}` has a decimal comma, and no key 855 without a value."""
-    waiting: tuple[Scalar, Node] | None = None
-    for key, value in node.entries:
-        if (
-            waiting is not None
-            and node.flow
-            and isinstance(value, Scalar)
-            and value.null
-            and isinstance(waiting[1], Scalar)
-            and _HALVES.fullmatch(f"{waiting[1].text},{key.text}")
-            and key.span.start == (waiting[1].span.end or 0) + 1
-        ):
-            name, whole = waiting
-            assert isinstance(whole, Scalar)
-            joined = Scalar(whole.span, f"{whole.text},{key.text}", plain=True)
-            waiting = (name, joined)
-            continue
-        if waiting is not None:
-            yield waiting
-        waiting = (key, value)
-    if waiting is not None:
-        yield waiting
 
 
 _HALVES = re.compile(r"[-+−]?\d{1,40},\d{1,40}(?:[eE][-+]?\d{1,4})?")

@@ -149,8 +149,16 @@ class AnswerNames:
         return {name: formula for name, formula in found.items() if name not in self.known}
 
     def nearest(self, written: str) -> list[str]:
+        return list(self.meant(written)) or closest(
+            normalised(written[:LONGEST_NAME]), self.known, 3
+        )
+
+    def meant(self, written: str) -> tuple[str, ...]:
+        """What a name fits in the words of other books, or as it stands."""
         plain = normalised(written[:LONGEST_NAME])
-        return closest(plain, self.known, 3)
+        if word := _OTHER_WORDS.match(plain):
+            return self.look(_WORDS[word[1].lower()] + plain[word.end(1) :]).names
+        return self.look(plain).names
 
     def _search(self, written: str) -> str | None:
         plain = normalised(written)
@@ -202,6 +210,18 @@ class _Written(NamedTuple):
 
 _LOSSES = frozenset({"l", "e", "j", "c", "loss", "cost", "error"})
 _RATES = frozenset({"alpha", "lr", "eta", "rate", "learning_rate", "learningrate", "epsilon"})
+_WORDS = {
+    "h": "a",
+    "hidden": "a",
+    "act": "a",
+    "net": "z",
+    "in": "z",
+    "s": "z",
+    "out": "a",
+    "o": "a",
+}
+"""Letters of other books: h and out for what a unit hands on, net for its sum."""
+_OTHER_WORDS = re.compile(rf"({'|'.join(_WORDS)})(?=_?[\d({{])", re.I)
 _LETTERS = re.compile(r"(?:hat[_({ ]*(?=[A-Za-z]))?([A-Za-z]+)")
 _SUPER = re.compile(r"\^([({\[]{0,2})(\d{1,6})([)}\]]{0,2})")
 _INDEX = re.compile(r"_?([({\[]{0,2})(\d{1,6}(?:[,_]\d{1,6}){0,3})([)}\]]{0,2})")
@@ -221,6 +241,7 @@ _LOSS_ABOVE = re.compile(
 _STATE = re.compile(r"([A-Za-z]{1,5})(?:_|(?=[\[({]))(?=[^\d])(.+)\Z")
 _GRADIENT = re.compile(r"(?:grad(?:ient)?(?:_?of)?|d|g)_?[({\[]?", re.I)
 _CHANGE = re.compile(r"(?:Delta_?|delta_?(?=[a-z])|D_?(?=[a-z]))")
+_PAIR = re.compile(r"(a|z)_\{?(\d)(\d)\}?", re.I)
 _QUOTIENT = re.compile(r"d_?([^/]+)/d_?([^/]+)\Z")
 _OPEN = {"(": ")", "{": "}", "[": "]"}
 
@@ -275,8 +296,13 @@ class _Apart:
             found = self._gradients(text[change.end() :])
             if found:
                 return Found(found, change=True)
+        symbol = self._symbol(text)
+        if (pair := _PAIR.fullmatch(text)) and len(symbol) == 1:
+            # The sheet shows neither a2_1 nor a1_2 as a₂₁: which comes first is not known.
+            symbol += self._symbol(f"{pair[1]}{pair[3]}_{pair[2]}")
+            symbol = tuple(dict.fromkeys(symbol))
         return Found(
-            self._symbol(text)
+            symbol
             or self._state(text)
             or self._derivative(text)
             or self._delta(text)

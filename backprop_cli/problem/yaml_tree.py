@@ -126,6 +126,21 @@ class _Open:
         self.key: Node | None = None
 
 
+_HALVES = re.compile(r"[-+−]?\d{1,40},\d{1,40}(?:[eE][-+]?\d{1,4})?")
+
+
+def _with_comma(opened: _Open, key: Node, value: Node) -> Scalar | None:
+    """The value before, where `{z1_1: 0,855}` has a decimal comma, and no key 855 without a value."""
+    before = opened.entries[-1][1]
+    if not (isinstance(key, Scalar) and isinstance(value, Scalar) and value.null):
+        return None
+    if not isinstance(before, Scalar) or key.span.start != (before.span.end or 0) + 1:
+        return None
+    text = f"{before.text},{key.text}"
+    span = Span(before.span.source, before.span.start, key.span.end)
+    return Scalar(span, text) if _HALVES.fullmatch(text) else None
+
+
 class _Builder:
     def __init__(self, source: Source, loader: Any) -> None:
         self.source = source
@@ -260,7 +275,9 @@ class _Builder:
             parent.key = node
         else:
             key, parent.key = parent.key, None
-            if self._key_allowed(parent, key):
+            if parent.flow and parent.entries and (whole := _with_comma(parent, key, node)):
+                parent.entries[-1] = (parent.entries[-1][0], whole)
+            elif self._key_allowed(parent, key):
                 assert isinstance(key, Scalar)
                 parent.keys[key.text] = key
                 parent.entries.append((key, node))

@@ -69,11 +69,9 @@ def _share(head: Head) -> str:
 
 def _student(head: Head, report: SubmissionReport, graph: Graph) -> Iterator[Block]:
     if report.error is not None:
-        who = (
-            Text(harmless(report.student), "strong"),
-            Text(f": 0 of {points(report.max_score)} points."),
-        )
-        yield Paragraph(who)
+        if report.student:
+            nothing = Text(f": 0 of {points(report.max_score)} points.")
+            yield Paragraph((Text(harmless(report.student), "strong"), nothing))
         yield Callout("warning", (Text(harmless(f"The file cannot be marked: {report.error}.")),))
         return
     for place, notice in enumerate(notices(report)):

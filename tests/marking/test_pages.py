@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from backprop_cli.arrays.array import places as places_in
 from backprop_cli.cli import app
+from backprop_cli.cli.app import UsageProblem
 from backprop_cli.formula import plain
 from backprop_cli.formula.evaluate import as_float
 from backprop_cli.formula.nodes import Name
@@ -115,3 +116,53 @@ def test_pages_in_a_folder(tmp_path: Path) -> None:
     told = CliRunner().invoke(app, ["check", HOMEWORK, str(folder)])
     assert told.exit_code == 2
     assert "there are no answer files in it" in told.stderr
+
+
+def test_a_name_that_can_be_two(tmp_path: Path) -> None:
+    report = Checker(read_problem(HOMEWORK)).mark(
+        parse_submission("a.yaml", "answers: {a_21: 0.9015, z_11: 5.02, h1: 5.02, net2_1: 2.2}\n")
+    )
+    told = {each.name: each.feedback for each in report.answers if each.verdict == "unknown"}
+    assert "a2_1 or a1_2" in told["a_21"]
+    assert "a1_1 or a2_1 or yhat" in told["h1"]
+    assert "mean z2_1?" in told["net2_1"]
+    assert report.score == 1
+
+
+@pytest.mark.parametrize(("name", "near"), [("h1", "`a1_1` or"), ("net1", "`z1_1` or"),
+                                        ("out1", "`a1_1` or"), ("dL/dw11", "`dL/dw1_1_1` or")])  # fmt: skip
+def test_only_asks_for_a_name_and_says_where_they_are(name: str, near: str) -> None:
+    told = CliRunner().invoke(app, ["solve", HOMEWORK, "--only", name])
+    assert isinstance(told.exception, UsageProblem)
+    assert near in str(told.exception)
+    assert "explain names" in str(told.exception)
+
+
+def test_stress_takes_a_number_of_students() -> None:
+    told = CliRunner().invoke(app, ["stress", HOMEWORK, "--students", "roster.csv"])
+    assert isinstance(told.exception, UsageProblem)
+    assert "a roster is for `backprop variant`" in str(told.exception)
+
+
+def test_an_empty_folder_has_no_student(tmp_path: Path) -> None:
+    told = CliRunner().invoke(app, ["check", HOMEWORK, str(tmp_path)])
+    assert told.exit_code == 2
+    assert ": 0 of" not in told.stdout
+
+
+def test_a_decimal_comma_in_braces(tmp_path: Path) -> None:
+    problem = tmp_path / "p.yaml"
+    problem.write_text("equations: {f: w*x + b}\ngiven: {x: 1}\nparameters: {w: 0,5, b: -1,5}\n")
+    told = CliRunner().invoke(app, ["validate", str(problem)])
+    assert told.exit_code == 2
+    assert told.stderr.count("error[") == 2
+    for comma, point in (("0,5", "0.5"), ("-1,5", "-1.5")):
+        assert f"`{comma}`" in told.stderr
+        assert f"write {point}" in told.stderr
+    assert marks("answers: {z1_1: 5,02, z1_2: 4,52}\n", "a.yaml") == dict.fromkeys(
+        ("z1_1", "z1_2"), "correct"
+    )
+
+
+def test_about_is_a_sign_between_name_and_value() -> None:
+    assert marks("answers:\n  z1_1 ~ 5.02\n", "a.yaml") == {"z1_1": "correct"}
