@@ -212,7 +212,7 @@ class NetworkReader:
 
     def _target_count(self) -> None:
         units = self.layers.units
-        if units is None:
+        if units is None or not self.layers.layers:
             return
         last = len(self.layers.layers) or 1
         for index, sample in enumerate(self.samples.samples, 1):

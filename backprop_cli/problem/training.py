@@ -240,7 +240,9 @@ def _batch_of(own: Fields, samples: int | None) -> int | None:
     size = own[BATCH]
     if size == "all":
         return None
-    if samples is not None and size > samples:
+    node = own.node
+    named = isinstance(node, Entries) and any(key.text == "batch" for key, _ in node.entries)
+    if samples is not None and size > samples and named:  # of a misspelt key that is said
         verb = "is" if samples == 1 else "are"
         own.report.error(
             "out-of-range",

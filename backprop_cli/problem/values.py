@@ -286,7 +286,12 @@ def items(node: Node, report: Report, what: str, of: str) -> tuple[Node, ...] | 
     if isinstance(node, Items):
         return node.items
     found = "a mapping" if isinstance(node, Entries) else "a single value"
-    report.error("not-a-list", f"{what} must be a list of {of}, not {found}", node)
+    help = None
+    if isinstance(node, Entries) and node.entries and of.startswith(("layers", "mappings")):
+        first = quote(f"{node.entries[0][0].text}:")
+        braces = "put [ ] round it" if node.flow else f"put `- ` before {first}"
+        help = f"{braces}, for a list of one item"
+    report.error("not-a-list", f"{what} must be a list of {of}, not {found}", node, help)
     return None
 
 

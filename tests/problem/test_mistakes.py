@@ -602,3 +602,19 @@ def test_losses_are_known_however_they_are_spelled(written: str, meant: str) -> 
 def test_what_has_no_one_reading_is_not_taken(written: str) -> None:
     assert losses.find(written) is None
     assert activations.find(written) is None
+
+
+def test_what_follows_from_a_mistake_is_not_reported() -> None:
+    dash = "inputs: [1, 2]\ntargets: [1]\nlayers:\n  activation: sigmoid\n  weights: [[1, 2]]\n"
+    with pytest.raises(ProblemError) as raised:
+        read("p.yaml", dash + "loss: squared_error\n")
+    (only,) = raised.value.diagnostics
+    assert (only.code, only.help and only.help.startswith("put `- ` before `activation:`")) == (
+        "not-a-list",
+        True,
+    )
+    batches = "inputs: [1]\ntargets: [1]\nlayers: [{weights: [[1]], activation: sigmoid}]\n"
+    batches += "loss: squared_error\nlearning_rate: 1\ntraining: {batches: 2}\n"
+    with pytest.raises(ProblemError) as raised:
+        read("p.yaml", batches)
+    assert [each.code for each in raised.value.diagnostics] == ["unknown-key"]
