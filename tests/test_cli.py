@@ -449,6 +449,25 @@ def test_a_file_is_replaced_whole_or_left_as_it_was(
     assert list(tmp_path.iterdir()) == [file]
 
 
+def test_no_result_is_written_over_what_it_is_made_of(tmp_path: Path) -> None:
+    sheet, answers, roster = (tmp_path / name for name in ("sheet.yaml", "mine.csv", "class.csv"))
+    sheet.write_text(TINY, encoding="utf-8")
+    answers.write_text("name,value\nL,1\n", encoding="utf-8")
+    roster.write_text("student\nAda\n", encoding="utf-8")
+    (tmp_path / "link.txt").symlink_to(sheet)
+    before = {file: file.read_text(encoding="utf-8") for file in (sheet, answers, roster)}
+    for words in (
+        ("solve", sheet, "-o", sheet),
+        ("worksheet", sheet, "-o", tmp_path / "link.txt"),
+        ("check", sheet, answers, "-o", answers),
+        ("check", sheet, answers, "--students", roster, "-o", roster),
+    ):
+        result = backprop(*words)
+        assert (result.code, result.text) == (2, "")
+        assert "is read here; name another file" in result.complaints
+    assert before == {file: file.read_text(encoding="utf-8") for file in before}
+
+
 def test_output_into_a_folder_that_is_not_there(tmp_path: Path) -> None:
     result = backprop("solve", SHEET, "--output", tmp_path / "nowhere" / "sheet.txt")
     assert result.code == 2

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
 from itertools import groupby
 from types import NoneType
 from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
@@ -14,6 +15,7 @@ from typer.models import CommandInfo
 
 from backprop_cli import __version__
 from backprop_cli.console import write
+from backprop_cli.diagnostics import quote
 
 Run = TypeVar("Run", bound=Callable[..., Any])
 
@@ -67,7 +69,21 @@ class Command(TyperCommand):
         hints = get_type_hints(inspect.unwrap(self.callback), include_extras=True)
         for param in self.get_params(ctx):
             take_plainly(param, hints.get(str(param.name)))
-        return super().parse_args(ctx, args)
+        rest = super().parse_args(ctx, args)
+        refuse_overwriting(ctx.params)
+        return rest
+
+
+def refuse_overwriting(params: Mapping[str, Any]) -> None:
+    """A result is not written over what it is made of. Raises UsageProblem."""
+    output = params.get("output")
+    if not output or not os.path.isfile(output):
+        return
+    for name in ("file", "answers", "students"):
+        found = params.get(name)
+        for path in found if isinstance(found, list) else [found]:
+            if isinstance(path, str) and os.path.exists(path) and os.path.samefile(path, output):
+                raise UsageProblem(f"--output: {quote(path)} is read here; name another file")
 
 
 def take_plainly(param: Any, hint: Any) -> None:
