@@ -283,8 +283,11 @@ class ArrayEquations:
 
     # --- writing out ---
 
-    def write_out(self, order: Iterable[str], parameters: Collection[str]) -> WrittenOut | None:
-        """The equations between numbers; None after what is wrong has been reported."""
+    def write_out(
+        self, order: Iterable[str], parameters: Collection[str], unsound: Iterable[str] = ()
+    ) -> WrittenOut | None:
+        """The equations between numbers, without those that are `unsound` and what needs them; None
+        after what is wrong has been reported."""
         start = len(self.report.problems)
         used = _used(each.formula for each in self.equations.values())
         taken = {*self.leaves, *self.equations, *self.families}
@@ -318,8 +321,10 @@ class ArrayEquations:
             if len(numbers) == len(leaf.values) and name not in self.varying:
                 expansion.numbers = {**expansion.numbers, name: numbers}
             shop.views.append(View(name, leaf.shape, tuple(entries_)))
-        failed: set[str] = set()
+        failed = set(unsound)
         for name in order:
+            if name in failed:
+                continue
             equation = self.equations[name]
             if any(part in failed for part in _names(equation.formula)):
                 failed.add(name)
@@ -344,7 +349,7 @@ class ArrayEquations:
                 "list it under `given` or `parameters` too: `parameters: [W]`",
             )
         self._refuse_rows(expansion.known)
-        if any(each.severity == "error" for each in self.report.problems[start:]):
+        if failed or any(each.severity == "error" for each in self.report.problems[start:]):
             return None
         views = [_tidied(view) for view in shop.views]
         for stem, own in self.families.items():

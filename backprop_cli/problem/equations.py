@@ -75,16 +75,17 @@ def read_equations(top: Fields, report: Report) -> ReadEquations:
     given = _leaves(top, "given", names, report, arrays)
     parameters = _leaves(top, "parameters", names, report, arrays)
     samples = _samples(top.get("samples"), names, report, arrays)
+    values_failed = report.failed
     written = _written(top, names, report, arrays)
     start = len(report.problems)
     known = tuple(names.places)
     defined = set(known)
     advice = _undeclared_help(top)
-    sound = True
+    unsound: set[str] = set()
     before = {} if arrays is None else arrays.first_rows()
-    for right, node in written.values():
+    for name, (right, node) in written.items():
         if right is None or report_undefined(right, node, defined, report, advice, before):
-            sound = False
+            unsound.add(name)
     order = _order(written, report) if written else None
     leaves = [name for name, (section, _) in names.places.items() if section != "equations"]
     upstream = stands_alone(top, report, "output")
@@ -92,7 +93,11 @@ def read_equations(top: Fields, report: Report) -> ReadEquations:
     if order is not None and output is not None and not report.failed:
         _unused(names, written, _ends(upstream, output), report)
     if arrays is not None:
-        return _with_arrays(top, report, arrays, names, order if sound else None, output, samples)
+        if report.failed:
+            if order is not None and not values_failed:  # what does not fit is said with the rest
+                arrays.write_out(order, parameters, unsound)
+            order = None
+        return _with_arrays(top, report, arrays, names, order, output, samples)
     wrt = tuple(parameters) or tuple(leaves)
     asked = top.get("with_respect_to")
     if asked is not None:
@@ -104,7 +109,7 @@ def read_equations(top: Fields, report: Report) -> ReadEquations:
                 f"`with_respect_to` names the output {quote(output or '')} itself",
                 asked,
             )
-    if sound and written and not leaves and asked is None:
+    if not unsound and written and not leaves and asked is None:
         report.error(
             "missing-key",
             "nothing is given, so there is nothing to differentiate with respect to",
@@ -167,7 +172,7 @@ def _with_arrays(
         if section in sections:
             sections[section].append(name)
     out: WrittenOut | None = None
-    if order is not None and not report.failed:
+    if order is not None:
         out = arrays.write_out(order, sections["parameters"])
     count = len(samples) if top.get("samples") is not None else 1
     places = {name: place for name, (_, place) in names.places.items()}

@@ -145,3 +145,13 @@ def test_the_letter_of_time_is_no_quantity():
 def test_places_are_not_differentiated_by():
     found = told("W[k]", "with_respect_to: [k]\n", LEAVES.replace("  s: 2\n", "  k: [2, 1]\n"))
     assert "`k` only says which rows are meant: it has no derivative" in found.message
+
+
+def test_what_does_not_fit_is_said_beside_what_cannot_be_read():
+    text = "equations:\n  A: X @ X\n  B: where(X, X)\n  C: A + B\n  D: X[4]\n  L: sum(C) + D + e9\n"
+    with pytest.raises(ProblemError) as raised:
+        read_problem("t.yaml", text + LEAVES)
+    found = [(each.code, each.span.line) for each in raised.value.diagnostics if each.span]
+    assert [each for each in found if each[0] != "unused"] == [
+        ("shape", 2), ("bad-formula", 3), ("shape", 5), ("unknown-name", 6),
+    ]  # fmt: skip
