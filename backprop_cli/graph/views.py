@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Container, Iterator
 from functools import partial
 
 from backprop_cli.arrays.array import View
 from backprop_cli.formula.nodes import Formula, Name
 from backprop_cli.formula.quantity import derivative_name, updated
+from backprop_cli.graph.layered import Layers, layers_of
 from backprop_cli.graph.step import Graph
 
 NONE = Name("")
@@ -52,6 +54,24 @@ def gradient_views(graph: Graph) -> Iterator[View]:
             found = _entries(view, partial(derivative_name, output), known)
             if found is not None:
                 yield View(derivative_name(output, view.name), view.shape, found)
+
+
+def layer_views(graph: Graph) -> Iterator[View]:
+    """The arrays of a graph in layers: W1, b1, z1, a1, their gradients, and what the update makes
+    of them. A single number is none, nor what is called like one: a bias shared by its layer."""
+    found = None if graph.arrays else layers_of(graph)
+    for view in found.views if isinstance(found, Layers) else ():
+        name = re.sub(r"[()]", "", view.name)
+        if len(view.entries) == 1 or name in graph.step or name in graph.leaf:
+            continue
+        yield View(name, view.shape, view.entries)
+        known = {step.name: step for step in graph.steps}
+        for after, other in (
+            (derivative_name(graph.output, name), partial(derivative_name, graph.output)),
+            (updated(name), lambda each: graph.carried.get(each, "")),
+        ):
+            if (entries := _entries(view, other, known)) is not None:
+                yield View(after, view.shape, entries)
 
 
 def _entries(

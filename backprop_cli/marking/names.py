@@ -30,7 +30,7 @@ from backprop_cli.formula.quantity import (
 )
 from backprop_cli.formula.spelling import LATIN, Glyph, Symbol, spell
 from backprop_cli.graph.step import Graph
-from backprop_cli.graph.views import all_views
+from backprop_cli.graph.views import all_views, layer_views
 from backprop_cli.marking.handwriting import cleaned, from_latex
 
 LONGEST_NAME = 120
@@ -80,6 +80,9 @@ class AnswerNames:
                 if shown not in self.known or _letters(shown) != _letters(name):
                     self.known[shown] = name
         self.arrays = {view.name: view for view in all_views(graph)}
+        self._marked = dict(self.arrays)  # whose entries are W[2,1]
+        for view in layer_views(graph):
+            self.arrays.setdefault(view.name, view)
         self._cache: dict[str, str | None] = {}
         self._taken_apart: dict[str, Found] = {}
         self._shown: Mapping[str, str] | None = None
@@ -98,7 +101,7 @@ class AnswerNames:
     def _entries(self) -> Mapping[str, str]:
         """`W[2,1]` for W_2_1; `b[2]` only where no number of a sample can be meant."""
         found: dict[str, str] = {}
-        for view in self.arrays.values():
+        for view in self._marked.values():
             for place, entry in zip(places(view.shape), view.entries, strict=True):
                 if isinstance(entry, Name) and (len(place) > 1 or len(self.graph.batch) == 1):
                     marks = ",".join(str(index + 1) for index in place)

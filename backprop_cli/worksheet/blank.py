@@ -24,7 +24,7 @@ from backprop_cli.graph.batches import batch_size
 from backprop_cli.graph.layered import Layer, Layers, layers_of
 from backprop_cli.graph.step import Graph, Section, Step
 from backprop_cli.graph.update import optimizer_of
-from backprop_cli.graph.views import whole_arrays
+from backprop_cli.graph.views import layer_views, whole_arrays
 from backprop_cli.marking.asked import asked, points_of, updates_asked
 from backprop_cli.problem.model import Problem
 from backprop_cli.rules.optimizers import OPTIMIZERS
@@ -111,7 +111,7 @@ def _how_to_answer(problem: Problem, sheet: Sheet) -> str:
         digits = problem.rounding.digits
         return f"Round each value to {digits} significant digits before you use it."
     text = f"Write at least {sheet.digits} significant digits and carry on with what you wrote."
-    if sheet.choices.form in ("delta", "matrix"):
+    if sheet.choices.form == "delta":
         return text
     return text + " In an answer file, each answer goes under the name at its right."
 
@@ -256,6 +256,7 @@ def _rooms(sheet: Sheet) -> list[Room]:
     within = layer_matrices(sheet) if form == "matrix" else {}
     arrays = whole_arrays(sheet.graph, {step.name for step in wanted}) if sheet.in_arrays else {}
     steps = list(wanted)
+    answered = {view.name for view in layer_views(sheet.graph)} | {step.name for step in wanted}
     if form in ("delta", "matrix"):
         names = {step.name for step in wanted} | {delta.name for delta in deltas(sheet.graph)}
         names -= sheet.passed_back.keys()
@@ -274,7 +275,10 @@ def _rooms(sheet: Sheet) -> list[Room]:
             space = AnswerSpace(view.letter, f"{view.name} ({sizes})", rows * lines)
         if step.name in within:
             left, rows, columns = within[step.name]
-            key, space = left.name, AnswerSpace(left, f"{rows}×{columns}", rows * lines)
+            called = re.sub(r"[()]", "", left.name) if rows * columns > 1 else step.name
+            size = f"{rows}×{columns}"  # δ is on the way: it is asked for by no name
+            size = f"{called} ({size})" if called in answered else size
+            key, space = left.name, AnswerSpace(left, size, rows * lines)
         if key in found:
             points += found[key].points
         found[key] = Room(step.section, points, space)

@@ -15,7 +15,7 @@ from backprop_cli.cli.app import UsageProblem
 from backprop_cli.formula import plain
 from backprop_cli.formula.evaluate import as_float
 from backprop_cli.formula.nodes import Name
-from backprop_cli.graph.views import all_views
+from backprop_cli.graph.views import all_views, layer_views
 from backprop_cli.marking.answers import parse_submission
 from backprop_cli.marking.asked import updates_asked
 from backprop_cli.marking.check import Checker
@@ -36,9 +36,9 @@ ROOM = {
 def worked(iteration: Iteration, name: str) -> str:
     """What the solution says of a quantity or an array, in full."""
     step = iteration.graph.step.get(name)
-    if step is not None:
-        value = iteration.values.get(name)
-        return plain.write(step.formula) if value is None else repr(as_float(value))
+    value = iteration.values.get(name)
+    if step is not None or value is not None:
+        return plain.write(step.formula) if step and value is None else repr(as_float(value or 0))
     view = next(view for view in all_views(iteration.graph) if view.name == name)
 
     def rows(place: tuple[int, ...]) -> str:
@@ -166,3 +166,32 @@ def test_a_decimal_comma_in_braces(tmp_path: Path) -> None:
 
 def test_about_is_a_sign_between_name_and_value() -> None:
     assert marks("answers:\n  z1_1 ~ 5.02\n", "a.yaml") == {"z1_1": "correct"}
+
+
+@pytest.mark.parametrize("path", PROBLEMS, ids=lambda path: path.stem)
+def test_arrays_of_layers_are_answers(path: Path) -> None:
+    problem = read_problem(path)
+    run = solve(problem, show=1)
+    graph, values = run.iterations[0].graph, run.iterations[0].values
+    if (
+        graph.arrays
+        or not graph.units
+        or any(values.get(step.name) is None for step in graph.steps)
+    ):
+        return
+    checker = Checker(problem)
+    for view in layer_views(graph):
+        rows = [
+            ", ".join(
+                worked(run.iterations[0], e.name) if isinstance(e, Name) and e.name else "0"
+                for e in row
+            )
+            for row in view.matrix.rows
+        ]
+        text = f"iterations: [{{{view.name}: [{', '.join(f'[{row}]' for row in rows)}]}}]\n"
+        report = checker.mark(parse_submission("a.yaml", text))
+        told = [each for each in report.answers if each.verdict not in ("missing", "correct")]
+        assert all(each.given in ("0", "0.0") for each in told if each.verdict != "imprecise"), (
+            text,
+            told,
+        )
