@@ -404,3 +404,21 @@ def test_softmax_and_cross_entropy_over_rows_are_right_at_extreme_scores():
     testing.assert_allclose(
         rules.evaluator.value(rule.short).values, np.ravel(expected), rtol=1e-12
     )
+
+
+@pytest.mark.parametrize("name", ["dL/dW", "dL/dZ"])
+def test_a_rule_that_misses_a_single_number_is_not_written(name):
+    """By a millionth: what is printed is compared with the truth, not with something near it."""
+    rules = rules_of(
+        ran(
+            {"Z": "X @ W", "A": "tanh(Z)", "L": "sum(A * A)"},
+            "{X: [[1, 2], [3, 4]]}",
+            "{W: [[0.1, 0.2], [-0.3, 0.1]]}",
+        )
+    )
+    (found,) = (each for each in rules.gradients if each.name == name)
+    assert found.formula is not None
+    entry = found.view.entries[0].name
+    off = {**rules.values, entry: rules.values[entry] * (1 + 1e-6)}
+    (missed,) = (each for each in ArrayRules(rules.graph, off).gradients if each.name == name)
+    assert missed.formula is None
