@@ -65,12 +65,11 @@ def layer_views(graph: Graph) -> Iterator[View]:
         if len(view.entries) == 1 or name in graph.step or name in graph.leaf:
             continue
         yield View(name, view.shape, view.entries)
-        known = {step.name: step for step in graph.steps}
         for after, other in (
             (derivative_name(graph.output, name), partial(derivative_name, graph.output)),
             (updated(name), lambda each: graph.carried.get(each, "")),
         ):
-            if (entries := _entries(view, other, known)) is not None:
+            if (entries := _entries(view, other, graph.step)) is not None:
                 yield View(after, view.shape, entries)
 
 
