@@ -210,7 +210,7 @@ class Checker:
             better = None
             for reading in Survey(pages, best.readings, told).best()[:MOST_TRIED]:
                 attempt = self._with_ideas(sheets, (*best.readings, reading))
-                if attempt.score > (better or best).score:
+                if attempt.merit > (better or best).merit:
                     better = attempt
             if better is None:
                 break
@@ -223,7 +223,7 @@ class Checker:
         if not ideas:
             return first
         again = _Attempt(self, sheets, readings, ideas)
-        return again if again.score > first.score else first
+        return again if again.merit > first.merit else first
 
     def _beyond(self, number: int, answers: tuple[Answer, ...]) -> Iterator[AnswerResult]:
         count = len(self.keys)
@@ -479,7 +479,8 @@ class _Attempt:
             each.settle()
             each.charge_each(accidents)
         self.results = [result for update in self.updates for result in update.results()]
-        self.score = _score(self.results)
+        wrong = sum(result.verdict == "wrong" for result in self.results)
+        self.merit = (_score(self.results), -wrong)  # some answers earn nothing
 
     def pages(self) -> list[Page]:
         return [

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.build import names_in, negative, product, rename, substitute, total
-from backprop_cli.formula.nodes import Formula, Name, Negative, Product, Sum
+from backprop_cli.formula.nodes import Formula, Name, Negative, Number, Product, Quotient, Sum
 from backprop_cli.graph.step import Step
 from backprop_cli.marking.mistakes import TRANSPOSED, Idea, Slips, terms_of
 from backprop_cli.marking.model import Mistake
@@ -65,6 +65,7 @@ class Rewriting(NamedTuple):
 
 
 EXCHANGED, NAMES, TURNED, FASTER, DOWNHILL = "exchanged", "names", "turned", "faster", "downhill"
+OF_BATCH = "of the batch"
 
 _EXCHANGED = Mistake("wrong-operand", "the weights were taken with their two indices exchanged")
 STALE = Mistake("stale-parameters", "the parameters of the first update were used again")
@@ -76,6 +77,7 @@ WRITTEN: tuple[Reading, ...] = (
     Reading(TURNED, "Read with the error as target − output, and the step added."),
     Reading(FASTER, "Read with the learning rate in the velocity."),
     Reading(DOWNHILL, "Read with a velocity that points downhill, and is added."),
+    Reading(OF_BATCH, "Read with each derivative in a sample as that of the mean loss."),
     Reading(EXCHANGED, "", _EXCHANGED),
     Reading("stale", "", STALE, stale=True),
     *(
@@ -130,6 +132,8 @@ class Rewritings:
                 return self._changed(lambda step: self._velocity(step, downhill=False))
             case "downhill":
                 return self._changed(lambda step: self._velocity(step, downhill=True))
+            case "of the batch":
+                return self._changed(self._of_batch)
             case "gradient +1" | "gradient -1" | "update +1" | "update -1":
                 section, _, shift = kind.partition(" ")
                 return self._relabelled(self._moved(section, int(shift)))
@@ -204,8 +208,31 @@ class Rewritings:
     def _turned(self, step: Step) -> Formula | None:
         if step.kind == "update":
             return self._stepped(step, added=True)
-        seed = any(link.upstream is None for link in step.links)
-        return negative(step.formula) if seed or step.product is not None else None
+        return negative(step.formula) if self._begins(step) else None
+
+    def _of_batch(self, step: Step) -> Formula | None:
+        """∂L/∂ŷ[1] of the mean over the batch, so that gradients are added up: 1/n stands where a
+        sample's loss begins, not where they come together."""
+        graph = self.structure.graph
+        share = Number(str(len(graph.losses)))
+        if step.kind == "batch_gradient":
+            first, *rest = terms_of(step.formula)
+            if isinstance(first, Quotient) and first.denominator == share:
+                return total(first.numerator, *rest)
+            return None
+        if self._begins(step) and step.over in graph.own_losses and self._averages:
+            return Quotient(step.formula, share)
+        return None
+
+    @cached_property
+    def _averages(self) -> bool:
+        """Whether the gradients of the samples come together as their mean."""
+        steps = self.structure.graph.steps
+        return any(step.kind == "batch_gradient" and self._of_batch(step) for step in steps)
+
+    def _begins(self, step: Step) -> bool:
+        """Whether a loss itself is differentiated here."""
+        return step.product is not None or any(link.upstream is None for link in step.links)
 
     def _stepped(self, step: Step, added: bool, by: str | None = None) -> Formula | None:
         """An update with its step added, or with what is stepped `by` alone."""
@@ -289,11 +316,11 @@ class Survey:
             if reading in self.taken or not self._changes(reading):
                 continue
             predicted, _ = self._worked_out((*self.taken, reading))
-            hits, changed = self._explained(predicted)
+            hits, changed = self._explained(predicted, 1 if reading.mistake is None else FEWEST)
             told = reading in self.told and hits > 0
             if not told and (hits < FEWEST or hits < SHARE * changed):
                 continue
-            if reading.mistake is None and not self._same_parameters(predicted):
+            if reading.mistake is None and not self._same_parameters(reading, predicted):
                 continue
             rated.append((-hits, place, reading))
         return [reading for _, _, reading in sorted(rated, key=lambda each: each[:2])]
@@ -354,13 +381,14 @@ class Survey:
             v[slots[name]] = value
         return v
 
-    def _explained(self, predicted: Sequence[Sequence[float]]) -> tuple[int, int]:
-        """How many wrong answers come out as written, and how many come out otherwise at all."""
+    def _explained(self, predicted: Sequence[Sequence[float]], fewest: int) -> tuple[int, int]:
+        """How many wrong answers come out as written, and how many come out otherwise at all. With
+        fewer digits an answer says nothing; a convention has the parameters to show for it too."""
         hits = changed = 0
         for page, plain, values in zip(self.pages, self.plain, predicted, strict=True):
             for slot in page.wrong:
                 written = page.numbers.get(slot)
-                if written is None or written.digits < FEWEST:
+                if written is None or written.digits < fewest:
                     continue
                 value = values[slot]
                 if value == plain[slot] or self._agrees(page, slot, plain[slot]):
@@ -382,9 +410,14 @@ class Survey:
             written.value, written.unit, value
         )
 
-    def _same_parameters(self, predicted: Sequence[Sequence[float]]) -> bool:
+    def _same_parameters(self, reading: Reading, predicted: Sequence[Sequence[float]]) -> bool:
         """Whether the gradients and the new parameters are the ones of this reading: only where
-        both are it is no slip."""
+        both are it is no slip. One that says something of the updates has to show in one."""
+        steps = any(
+            node.step.section == "update"
+            for page in self.pages
+            for node in page.rewritings.of(reading.kind).nodes.values()
+        )
         for section in ("gradient", "update"):
             agree = differ = 0
             for page, plain, values in zip(self.pages, self.plain, predicted, strict=True):
@@ -395,7 +428,7 @@ class Survey:
                     if section == "update" or values[slot] != plain[slot]:
                         same = self._agrees(page, slot, values[slot])
                         agree, differ = agree + same, differ + (not same)
-            if agree <= differ and (agree or differ or section == "update"):
+            if agree <= differ and (agree or differ or (steps and section == "update")):
                 return False
         return True
 
