@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 
 from backprop_cli.arrays.array import View
 from backprop_cli.dataclass import dataclass
-from backprop_cli.formula.build import ONE
+from backprop_cli.formula.build import ONE, size
 from backprop_cli.formula.nodes import Formula, Number
 from backprop_cli.formula.quantity import derivative_name, sampled
 from backprop_cli.formula.spelling import PLAIN, Lettering
@@ -255,6 +255,30 @@ class Graph:
     @cached_property
     def leaf(self) -> Mapping[str, Leaf]:
         return {leaf.name: leaf for leaf in self.leaves}
+
+    @cached_property
+    def loss_slopes(self) -> tuple[Step, ...]:
+        """The gradients that come from the loss and nothing else: ∂L/∂ŷ."""
+        return tuple(
+            step
+            for step in self.section("backward")
+            if step.kind == "upstream" and all(link.upstream is None for link in step.links)
+        )
+
+    @cached_property
+    def short(self) -> Mapping[str, str]:
+        """What factored forms call such a slope, where it is a formula of its own: L_y."""
+        found = {}
+        for step in self.loss_slopes:
+            letters = map(self.lettering.typed, (self.output, step.of or ""))
+            name = "_".join(letter.removesuffix("hat") for letter in letters)
+            if (
+                step.sample is None
+                and size(step.formula) > 2
+                and name not in {*self.step, *self.leaf}
+            ):
+                found[step.name] = name
+        return found
 
     @cached_property
     def own_losses(self) -> frozenset[str]:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 
-from backprop_cli.formula.build import children, names_in, rebuild, size
+from backprop_cli.formula.build import children, names_in, rebuild, size, substitute
 from backprop_cli.formula.evaluate import as_float, evaluate
 from backprop_cli.formula.nodes import Formula, Name, Number
 from backprop_cli.formula.parse import parse
@@ -63,10 +63,21 @@ class Expressions:
 
     def _parse(self, text: str) -> Formula | str:
         try:
-            return self._in_place(parse(text, known=self.names))
+            return self._in_place(self._as_named(parse(text, known=self.names)))
         except FormulaError as error:
             help = f" ({error.help})" if error.help else ""
             return f"Column {error.column + 1}: {error.message}{help}."
+
+    def _as_named(self, formula: Formula) -> Formula:
+        """In the plain names throughout where one stands that the sheet shows otherwise: beside
+        `yhat`, `y` is the target, though ŷ is shown as y."""
+        lent, used = self.key.names.lent, names_in(formula)
+        plainly = {
+            name: Name(own)
+            for name, (holder, own) in lent.items()
+            if holder in used and own not in used
+        }
+        return substitute(formula, plainly) if plainly else formula
 
     def _in_place(self, formula: Formula) -> Formula:
         """Local derivatives that are no steps of the sheet as what they are: ∂z₁/∂a₁ is w₁₁."""

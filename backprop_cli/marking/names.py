@@ -136,9 +136,22 @@ class AnswerNames:
         return _Apart(self)
 
     @cached_property
+    def lent(self) -> Mapping[str, tuple[str, str]]:
+        """Plain names that the sheet shows another quantity by: whose they are there, and how
+        their own is shown. Where ŷ is shown as y and its target as t, y is (`yhat`, `t`)."""
+        own = {name: shown for shown, name in self.known.items() if shown != name}
+        return {
+            name: (holder, own[name])
+            for name in (*self.graph.leaf, *self.graph.step)
+            if (holder := self.known[name]) != name and name in own
+        }
+
+    @cached_property
     def locals(self) -> Mapping[str, Formula]:
-        """Local derivatives that are written in place and are no steps: ∂z₁/∂a₁ = w₁₁."""
-        found = dict(self.graph.trivial_slopes)
+        """Local derivatives that are written in place and are no steps: ∂z₁/∂a₁ = w₁₁; and the
+        letters of factored forms: L_y = ∂L/∂ŷ."""
+        found: dict[str, Formula] = {**self.graph.trivial_slopes}
+        found |= {letters: Name(name) for name, letters in self.graph.short.items()}
         for step in self.graph.steps:
             for link in step.links:
                 if link.slope is None and link.upstream is not None:

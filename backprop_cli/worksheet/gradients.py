@@ -110,9 +110,13 @@ def _groups(sheet: Sheet, steps: Sequence[Step]) -> Iterator[tuple[str, list[Ste
 
 def _to_the_output(sheet: Sheet, step: Step) -> Iterator[Block]:
     """∂ŷ/∂a as a sum of paths, where there is one output that they all lead to."""
-    if len(sheet.outputs) != 1 or sheet.choices.form == "delta" or step.kind != "upstream":
+    if (
+        len(sheet.graph.loss_slopes) != 1
+        or sheet.choices.form == "delta"
+        or step.kind != "upstream"
+    ):
         return
-    output, name = sheet.outputs[0].of or "", step.of or ""
+    output, name = sheet.graph.loss_slopes[0].of or "", step.of or ""
     found = sheet.towards(output)
     above = found.graph.step.get(slope_name(output, name))
     if above is not None and found.count(above) == found.count(step) > 1:

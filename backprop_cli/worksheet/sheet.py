@@ -12,7 +12,7 @@ from random import Random
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from backprop_cli.dataclass import dataclass
-from backprop_cli.formula.build import names_in, rebuild, size
+from backprop_cli.formula.build import names_in, rebuild
 from backprop_cli.formula.evaluate import as_float, evaluate
 from backprop_cli.formula.nodes import Call, Formula, Name, Number
 from backprop_cli.formula.quantity import before_update, carried_for
@@ -159,12 +159,7 @@ class Sheet:
     @cached_property
     def abbreviated(self) -> Derivations:
         """The same with L_y for ∂L/∂ŷ, where that is a formula of its own."""
-        typed = self.graph.lettering.typed
-        short: dict[str, Formula] = {}
-        for step in self.outputs:
-            name = f"{typed(self.graph.output)}_{typed(step.of or '').removesuffix('hat')}"
-            if step.sample is None and size(step.formula) > 2 and not self.knows(name):
-                short[step.name] = Name(name)
+        short = {name: Name(letters) for name, letters in self.graph.short.items()}
         return Derivations(self.graph, short)
 
     @cached_property
@@ -210,20 +205,6 @@ class Sheet:
             return written
         value = self.array_rules.extra.get(name)
         return None if value is None else shown(value, self.digits)
-
-    @cached_property
-    def outputs(self) -> tuple[Step, ...]:
-        """The gradients that come from the loss and nothing else: ∂L/∂ŷ."""
-        back = self.graph.section("backward")
-        return tuple(
-            step
-            for step in back
-            if step.kind == "upstream" and all(link.upstream is None for link in step.links)
-        )
-
-    def knows(self, name: str) -> bool:
-        """Whether the sheet has a quantity of this name."""
-        return name in self.graph.step or name in self.graph.leaf
 
     def towards(self, target: str) -> Derivations:
         """Derivations of ∂target/∂q, for whatever `target` is calculated from."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from backprop_cli.marking.check import Checker, check
 from backprop_cli.marking.model import AnswerResult, SubmissionReport
 from backprop_cli.problem.read import read_problem
 
+PROBLEMS = Path(__file__).parents[2] / "problems"
 PROBLEM = """\
 title: One neuron
 inputs: [2]
@@ -383,3 +385,44 @@ def test_what_is_one_of_few_numbers_is_named_before_a_slip_of_the_pen(
     assert report.first_slip is not None
     assert report.first_slip.mistake is not None
     assert report.first_slip.mistake.code == code
+
+
+@pytest.mark.parametrize(
+    ("text", "verdict"),
+    [
+        ("(yhat - y)*yhat*(1 - yhat)*x1", "correct"),  # plain names
+        ("(y - t)*y*(1 - y)*x1", "correct"),  # as the sheet shows them
+        ("(yhat - t)*y*(1 - y)*x1", "correct"),
+        ("(y - yhat)*yhat*(1 - yhat)*x1", "wrong"),
+    ],
+)
+def test_what_the_sheet_shows_otherwise_is_read_by_either_name(text: str, verdict: str) -> None:
+    problem = """\
+title: One unit
+inputs: [0.5, 2]
+targets: [1]
+notation: {symbols: {eta: alpha, y: t, yhat: y}}
+layers: [{activation: sigmoid, weights: [[0.4, -0.3]], biases: [0.1]}]
+loss: half_squared_error
+learning_rate: 0.5
+"""
+    marker = Checker(read_problem("unit.yaml", problem))
+    report = marker.mark(parse_submission("s.yaml", f"answers: {{dL/dw1_1_1: '{text}'}}"))
+    assert verdicts(report)["dL/dw1_1_1"] == verdict
+
+
+def test_the_letters_of_the_sheets_own_factored_form_are_read() -> None:
+    text = (PROBLEMS / "relu-regression-symbolic.yaml").read_text(encoding="utf-8")
+    marker = Checker(read_problem("relu.yaml", text))
+    lines = (
+        "dL/dw1: \"L_y{w7 ReLU'(z3) w3 + w8 ReLU'(z4) w4}ReLU'(z1) x\"",
+        'dL/dw2: "L_y(w₇·ReLU′(z₃)·w₅ + w₈·ReLU′(z₄)·w₆) · ReLU′(z₂) · x"',
+        "dL/db1: \"L_y(w7 ReLU'(z3) w3 - w8 ReLU'(z4) w4)ReLU'(z1)\"",
+    )
+    report = marker.mark(parse_submission("s.yaml", "answers:\n  " + "\n  ".join(lines)))
+    found = verdicts(report)
+    assert [found[name] for name in ("dL/dw1", "dL/dw2", "dL/db1")] == [
+        "correct",
+        "correct",
+        "wrong",
+    ]
