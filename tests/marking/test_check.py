@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from fractions import Fraction
+from math import log
 from pathlib import Path
 from typing import Any
 
@@ -426,3 +427,39 @@ def test_the_letters_of_the_sheets_own_factored_form_are_read() -> None:
         "correct",
         "wrong",
     ]
+
+
+def test_the_weights_of_another_unit_are_named_with_two_inputs_too() -> None:
+    problem = """\
+title: Two units
+inputs: [1.7, -0.9]
+targets: [1]
+layers:
+  - {activation: tanh, weights: [[0.41, 0.37], [0.23, -0.19]], biases: [0.11, 0.23]}
+  - {activation: sigmoid, weights: [[0.4, -0.3]], biases: [0.1]}
+loss: half_squared_error
+"""
+    marker = Checker(read_problem("units.yaml", problem))
+    value = 0.23 * 1.7 - 0.19 * -0.9 + 0.11  # unit 2's weights, unit 1's bias
+    report = marker.mark(parse_submission("s.yaml", f"answers: {{z1_1: {value:.3f}}}"))
+    (found,) = (answer for answer in report.answers if answer.name == "z1_1")
+    assert found.mistake is not None
+    assert found.mistake.code == "wrong-operand"
+    assert "weights of another unit" in found.mistake.message
+
+
+def test_what_cancels_is_0_whatever_floats_make_of_it() -> None:
+    problem = "equations: {f: ln(a) - ln(b) - ln(c)}\ngiven: {a: 6, b: 2, c: 3}\n"
+    assert log(6) - log(2) - log(3) != 0
+    for text, verdict in (("0", "correct"), ("1", "wrong"), ("0.0001", "wrong")):
+        marker = Checker(read_problem("f.yaml", problem))
+        report = marker.mark(parse_submission("s.yaml", f"answers: {{f: {text}}}"))
+        assert verdicts(report)["f"] == verdict
+
+
+@pytest.mark.parametrize("update", ["first", "١", "12345", "-1", ""])
+def test_a_table_with_updates_says_where_there_is_no_number(update: str) -> None:
+    marker = checker()
+    found = parse_submission("s.csv", f"iteration,name,value\n1,yhat,1.25\n{update},L,0.03\n")
+    report = marker.mark(found)
+    assert "the first column is the number of the update" in (report.error or "")
