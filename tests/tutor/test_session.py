@@ -177,6 +177,33 @@ def test_a_slip_is_named_and_carried_on() -> None:
     assert session.report.score == session.score
 
 
+@pytest.mark.parametrize("path", SHEETS, ids=NAMES)
+def test_one_slip_carried_on_costs_one_mark(path: Path) -> None:
+    """The sign of the first gradient turned; all the rest is right from that number."""
+    session = practice(path, tries=1)
+    graph, values = session.run.iterations[0].graph, session.run.iterations[0].values
+    known = {name: as_float(value) for name, value in values.items() if value is not None}
+    asked = [question.name for question in session.questions]
+    turned = next(
+        (
+            step.name
+            for step in graph.section("gradient")
+            if step.name in asked and abs(known.get(step.name, 0)) > 1e-3
+        ),
+        None,
+    )
+    if turned is None or len(session.run.iterations) > 1:
+        pytest.skip("no numbers, no gradient, or several updates")
+    own = {leaf.name: known[leaf.name] for leaf in graph.leaves}
+    for step in graph.steps:
+        value = as_float(evaluate(step.numeric or step.formula, own.__getitem__))
+        own[step.name] = -value if step.name == turned else value
+    while (question := session.next) is not None:
+        session.answer(f"{own[question.name]:.10g}")
+    assert session.max_score - session.score == 1
+    assert session.report.score == session.score
+
+
 def test_only_and_from() -> None:
     only = practice(PROBLEMS / "two-hidden-layers.yaml", only=["dL/dw3_*"])
     assert [question.name for question in only.questions] == ["dL/dw3_1_1", "dL/dw3_2_1"]
