@@ -221,7 +221,7 @@ class Evidence:
             if (slot in self.numbers and self.numbers[slot].digits)
             or (
                 abs(self.key.truth[slot]) >= 0.5 * unit
-                and slot in {**self.key.asked, **self.judgements}
+                and (slot in self.key.asked or slot in self.judgements)
             )
         ]
 
