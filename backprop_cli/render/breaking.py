@@ -115,6 +115,8 @@ class _Breaker:
 
     def walk(self, node: Node, depth: int, in_sum: bool) -> None:
         match node:
+            case Row((Operator("negative"), Digits())):
+                self.put(self.notation.spell(node), "number")
             case Row(parts, is_sum):
                 in_sum = in_sum or is_sum
                 for part in parts:

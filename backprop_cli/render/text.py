@@ -99,9 +99,9 @@ class Page:
         """The formula, to be broken before its operators."""
         return formula_atoms(self.layout.node(formula), self.notation, style, self.styled)
 
-    def formula(self, formula: Formula | None) -> str:
+    def formula(self, formula: Formula) -> str:
         """The formula on one line."""
-        return "" if formula is None else self.notation.spell(self.layout.node(formula))
+        return self.notation.spell(self.layout.node(formula))
 
 
 def page_of(document: doc.Document, width: int, ascii: bool, *, styled: bool = False) -> Page:
@@ -462,7 +462,7 @@ def table(table: doc.Table, page: Page) -> Iterator[Row]:
 
 def _cells(row: Sequence[doc.Line], table: doc.Table, page: Page) -> list[Cell]:
     written = [
-        _cell(line, column.align == "decimal", page)
+        _cell(line, column.align == "decimal", page, "strong" if column.result else "")
         for line, column in zip(row, table.columns, strict=False)
     ]
     return written + [Cell([], 0)] * (len(table.columns) - len(written))
@@ -570,47 +570,52 @@ def _curve(curve: doc.Curve, page: Page) -> Iterator[Row]:
 def diagram(picture: doc.Diagram, page: Page) -> Iterator[Row]:
     """A network in words: its nodes from left to right, under each the arrows that lead to it."""
     yield from fill(word_atoms(page.words(picture.title), "strong"), *_twice(page.width))
-    names = [page.formula(node.name) for node in picture.nodes]
     into: dict[int, list[doc.DiagramEdge]] = {}
     for edge in picture.edges:
         into.setdefault(edge.end, []).append(edge)
-    for x in sorted({node.x for node in picture.nodes}):
-        here = sorted(
-            (place for place, node in enumerate(picture.nodes) if node.x == x),
-            key=lambda place: picture.nodes[place].y,
-        )
+    layers: dict[float, list[int]] = {}
+    for place, node in sorted(enumerate(picture.nodes), key=lambda each: (each[1].x, each[1].y)):
+        layers.setdefault(node.x, []).append(place)
+    for here in layers.values():
         kinds = dict.fromkeys(picture.nodes[place].kind for place in here)
         yield [Atom(", ".join(kinds), "label")]
         for place in here:
             node = picture.nodes[place]
-            value = f" = {page.formula(node.value)}" if node.value else ""
+            parts = [_equal(node.name, node.value, page)]
             if node.shape:
-                value = f" {page.words(node.shape)}"
-            parts = [f"{names[place]}{value}"]
+                parts[0] += [Atom(page.words(node.shape), space=True)]
             if node.gradient:
-                parts.append(f"gradient {page.formula(node.gradient)}")
-            yield from _indented(2, "   ".join(parts), page)
+                parts.append(inline((doc.Text("gradient "), doc.Math(node.gradient)), page))
+            yield from _indented(2, parts, page)
             for edge in into.get(place, ()):
-                yield from _indented(6, _arrow(edge, names, page), page)
+                arrow = Atom(page.signs.relation("←"), "operator")
+                start = page.atoms(picture.nodes[edge.start].name)
+                parts = [[arrow, start[0]._replace(space=True), *start[1:]]]
+                yield from _indented(6, [*parts, _equal(edge.label, edge.value, page)], page)
     yield from fill(
         word_atoms(page.words(picture.description), "caption"), *_twice(min(page.width, READABLE))
     )
 
 
-def _arrow(edge: doc.DiagramEdge, names: Sequence[str], page: Page) -> str:
-    weight = " = ".join(filter(None, (page.formula(edge.label), page.formula(edge.value))))
-    start = f"{page.signs.relation('←')} {names[edge.start]}"
-    return f"{start}   {weight}" if weight else start
+def _equal(left: Formula | None, right: Formula | None, page: Page) -> list[Atom]:
+    """`left = right`, or the one that is there."""
+    if left is not None and right is not None:
+        return relation(left, "=", right, page)
+    one = left or right
+    return [] if one is None else page.atoms(one)
 
 
-def _indented(indent: int, text: str, page: Page) -> Iterator[Row]:
-    """One line behind blanks, cut only where it does not fit."""
-    if indent + cells(text) <= page.width:
-        yield [Atom(" " * indent + text)]
-        return
+def _indented(indent: int, parts: Sequence[Sequence[Atom]], page: Page) -> Iterator[Row]:
+    """Parts that stand apart on one line behind blanks, cut only where it does not fit."""
+    first, *others = filter(None, parts)
+    atoms = [*first, *(atom for part in others for atom in (WIDE, *part))]
     room = page.width - indent
-    for place, row in enumerate(fill(word_atoms(text), room, room - 2)):
+    rows = [atoms] if width_of(atoms) <= room else fill(atoms, room, room - 2)
+    for place, row in enumerate(rows):
         yield [Atom(" " * (indent + (2 if place else 0))), *flush(row)]
+
+
+WIDE = Atom("   ", penalty=BETWEEN_WORDS)
 
 
 def answers(spaces: Sequence[doc.AnswerSpace], page: Page) -> Iterator[Row]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -13,21 +14,24 @@ from commands import PROBLEMS, ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
-from rich.measure import Measurement
 from trees import formulas
 
 from backprop_cli.formula.nodes import Formula, Matrix, Name, Number, Product, Sum
 from backprop_cli.formula.spelling import spell
 from backprop_cli.problem.read import read_problem
 from backprop_cli.render import terminal, text
+from backprop_cli.render.breaking import Atom, fill, longest, width_of
 from backprop_cli.render.text import page_of
 from backprop_cli.run import solve
 from backprop_cli.worksheet.document import (
     Callout,
+    Column,
     Derivation,
     DerivationLine,
     Document,
+    Math,
     Paragraph,
+    Table,
     Text,
 )
 from backprop_cli.worksheet.sheet import Choices
@@ -42,9 +46,12 @@ def bare(shown: str) -> str:
     return re.sub("\x1b\\[[0-9;]*m", "", shown)
 
 
-def flowing(formula: Formula) -> terminal.Flowing:
-    page = page_of(Document("", (), spell), 200, False, styled=True)
-    return terminal.Flowing(tuple(page.atoms(formula)))
+def atoms(formula: Formula) -> list[Atom]:
+    return page_of(Document("", (), spell), 200, False, styled=True).atoms(formula)
+
+
+def without_remarks(document: Document) -> Document:
+    return replace(document, blocks=tuple(b for b in document.blocks if not isinstance(b, Callout)))
 
 
 @pytest.mark.parametrize("width", [40, 80, 120])
@@ -70,49 +77,65 @@ def test_hostile_text_reaches_the_terminal_as_letters() -> None:
     assert "[red]rich[/]" in rest
 
 
+@pytest.mark.parametrize("width", [40, 80, 120])
+@pytest.mark.parametrize("ascii", [False, True])
+@pytest.mark.parametrize("document", [sheets.SHEET, sheets.hostile()])
+def test_but_for_the_frames_of_remarks_the_styles_are_all_that_differs(
+    document: Document, width: int, ascii: bool
+) -> None:
+    document = without_remarks(document)
+    plain = text.render(document, width=width, ascii=ascii)
+    assert bare(terminal.render(document, width=width, ascii=ascii)) == plain
+
+
 @given(formulas, st.integers(1, 60))
 def test_a_formula_fits_where_it_says_that_it_fits(formula: Formula, width: int) -> None:
-    screen = terminal.console(200, "dark")
-    renderable = flowing(formula)
-    least, natural = Measurement.get(screen, screen.options, renderable)
+    parts = atoms(formula)
+    least, natural = longest(parts), width_of(parts)
     assert least <= natural
     for room in (least, natural, max(width, least)):
-        lines = screen.render_lines(renderable, screen.options.update(width=room), pad=False)
-        assert all(sum(segment.cell_length for segment in line) <= room for line in lines)
+        lines = fill(parts, room, room)
+        assert all(width_of(line) <= room for line in lines)
         if room >= natural:
             assert len(lines) == 1
 
 
-def test_numbers_names_and_operators_differ() -> None:
+def styles_of(document: Document) -> dict[str, object]:
     screen = terminal.console(80, "dark")
+    sheet = terminal.Sheet(document, page_of(document, 80, False, styled=True))
+    return {part.text.strip(): part.style for part in screen.render(sheet) if part.text.strip()}
+
+
+def test_numbers_names_and_operators_differ() -> None:
     formula = Sum((Product((Number("0.42"), Name("x1"))), Name("b")))
-    styles = {
-        segment.text.strip(): segment.style
-        for segment in screen.render(flowing(formula))
-        if segment.text.strip()
-    }
+    styles = styles_of(Document("", (Paragraph((Math(formula),)),), spell))
     assert styles["0.42"] != styles["x₁"] != styles["+"]
     assert styles["x₁"] == styles["b"]
 
 
+def test_the_result_of_an_update_is_seen_at_a_glance() -> None:
+    columns = (Column((Text("old"),)), Column((Text("new"),), "decimal", result=True))
+    rows = (((Math(Number("2")),), (Math(Number("3")),)),)
+    styles = styles_of(Document("", (Table(columns, rows),), spell))
+    number, strong = (
+        terminal.console(80, "dark").get_style(f"sheet.{n}") for n in ("number", "strong")
+    )
+    assert (styles["2"], styles["3"]) == (number, number + strong)
+
+
 def test_numbers_in_matrices_are_told_apart_too() -> None:
-    screen = terminal.console(80, "dark")
     matrix = Matrix(((Number("0.5"), Name("w")), (Number("1"), Number("-2.25"))))
     document = Document("", (Derivation((DerivationLine(Name("A"), "=", matrix),)),), spell)
-    sheet = terminal.Sheet(document, page_of(document, 80, False, styled=True))
-    styles = {part.text.strip(): part.style for part in screen.render(sheet)}
-    assert styles["0.5"] == styles["2.25"] == screen.get_style("sheet.number")
+    styles, screen = styles_of(document), terminal.console(80, "dark")
+    assert styles["0.5"] == styles["−2.25"] == screen.get_style("sheet.number")
     assert styles["w"] == screen.get_style("sheet.name")
 
 
 def test_a_formula_breaks_before_an_operator() -> None:
-    screen = terminal.console(80, "dark")
     long = Sum(tuple(Product((Name(f"w{n}"), Name(f"x{n}"))) for n in range(1, 5)))
-    lines = screen.render_lines(flowing(long), screen.options.update(width=16), pad=False)
-    assert ["".join(part.text for part in line) for line in lines] == [
-        "w₁·x₁ + w₂·x₂",
-        "+ w₃·x₃ + w₄·x₄",
-    ]
+    document = Document("", (Paragraph((Math(long),)),), spell)
+    lines = bare(terminal.render(document, width=20)).splitlines()
+    assert lines == ["w₁·x₁ + w₂·x₂", "+ w₃·x₃ + w₄·x₄"]
 
 
 def test_a_remark_stands_in_a_frame_with_its_kind() -> None:
