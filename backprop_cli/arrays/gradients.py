@@ -260,7 +260,7 @@ class Back:
                         found.body,
                     )  # fmt: skip
                 return found
-            case Quotient(one, other) if self.shape(formula):
+            case Quotient(one, other):
                 inner, divisor = self.split(one), self.split(other)
                 body = inner.body
                 if divisor.body is not None:
@@ -269,8 +269,6 @@ class Back:
                     inner.minus != divisor.minus, inner.above + divisor.below,
                     inner.below + divisor.above, body,
                 )  # fmt: skip
-            case Quotient(Number() as one, Number() as other):
-                return _Scaled(above=(one,), below=(other,))
             case _ if not self.shape(formula):
                 return _Scaled(above=(formula,))
             case _:
@@ -290,6 +288,8 @@ class Back:
                 factor /= each.value
             elif each in above:
                 above.remove(each)
+            elif each in below and isinstance(each, Call) and each.function == "sqrt":
+                below[below.index(each)] = each.arguments[0]  # √v·√v
             else:
                 below.append(each)
         if factor == 0:
@@ -300,7 +300,7 @@ class Back:
         if isinstance(whole, Quotient) or factor.numerator == 1:
             whole = Number(str(factor.numerator))
             if factor.denominator != 1:
-                below.append(Number(str(factor.denominator)))
+                below.insert(0, Number(str(factor.denominator)))
         body = () if parts.body is None else (parts.body,)
         found = product(whole, *above, *body)
         if below and isinstance(parts.body, Quotient):

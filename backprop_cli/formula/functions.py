@@ -449,12 +449,13 @@ def spelled(name: str) -> Function:
         return FUNCTIONS[name]
     if name in SUMS:
         sign = f"Σ{SUMS[name]}"
-        return Function(name, 1, 1, _undefined, None, sign, rf"\sum_{name[-1]}", f"sum_{name[-1]}")
+        below = rf"\sum_{name[-1]}", f"sum_({name[-1]})"
+        return Function(name, 1, 1, _undefined, None, sign, *below)
     if name.endswith("_rows"):  # down the rows of a matrix: `rowsum` goes along each
         word = name.removesuffix("_rows")
         sign, latex, typst = _word(word) if word != "sum" else ("Σ", r"\Sigma", "Sigma")
         text = "Σ rows" if word == "sum" else f"{word} of rows"
-        below = rf"{latex}_{{\mathrm{{rows}}}}", f'{typst}_"rows"'
+        below = rf"{latex}_{{\mathrm{{rows}}}}", f'{typst}_("rows")'
         return Function(name, 1, 1, _undefined, None, text, *below)
     letter = name.rstrip("'")
     row = Function(letter, 1, None, _undefined, None, *_word(letter))

@@ -453,6 +453,8 @@ class Layout:
             case Shown("entries", (what, *places)):
                 inside = Fence("entries", listed(list(map(self.node, places))))
                 return Row((self.fit(what, Level.ATOM), BESIDE, inside))
+            case Shown("group", (operand,)):
+                return Fence("group", self.node(operand))
             case Shown("applied", (what, *arguments)):
                 inside = Fence("group", listed(list(map(self.node, arguments))))
                 return Row((self.node(what), BESIDE, inside))

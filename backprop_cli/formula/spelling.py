@@ -74,13 +74,13 @@ class Lettering:
     """How a problem writes its names.
 
     `layered` reads `w2_1_3` as layer 2, to 1, from 3; otherwise digits are one subscript.
-    With `arrays` a layer's own letter is that of its array, `w2`.
+    `arrays` are those of layers by name, `gamma2`: beside them `w2`, too, is an array.
     `thresholds` writes a bias as θ, `brackets` the layer as in a^[2]. `symbols` are names of one's
     own, for one quantity (`yhat` shown as `y`) or for every one of a letter (`w` as `theta`).
     """
 
     layered: bool = False
-    arrays: bool = False
+    arrays: frozenset[str] = frozenset()
     thresholds: bool = False
     brackets: bool = False
     symbols: Mapping[str, str] = field(default_factory=dict)
@@ -188,7 +188,8 @@ def _layered(name: str, lettering: Lettering) -> Symbol | None:
     letter, first, rest = found[1], found[2], found[3].split("_")[1:]
     if letter not in _LAYERED_LETTERS:
         return None
-    if not rest and letter != "b" and not (lettering.arrays and letter in _OF_A_LAYER):
+    is_array = name in lettering.arrays or (lettering.arrays and letter in _OF_A_LAYER)
+    if not rest and letter != "b" and not is_array:
         return None
     separator = "," if any(len(part) > 1 for part in rest) else ""
     base = "θ" if letter == "b" and lettering.thresholds else _LAYERED_LETTERS[letter]

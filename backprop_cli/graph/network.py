@@ -97,7 +97,9 @@ class _Expansion:
                 for depth in range(1, len(self.network.layers) + 1):
                     self._layer(depth, (mark,))
         output, sample_losses = self._loss()
-        parameters = self.names.parameters()
+        parameters, lettering = self.names.parameters(), self.names.lettering
+        if self.problem.training.optimizer is not None:  # β₁ and β₂ are its options
+            lettering = replace(lettering, arrays=lettering.arrays - {"beta1", "beta2"})
         return Graph(
             leaves=tuple(self.leaves),
             steps=tuple(self.steps),
@@ -106,7 +108,7 @@ class _Expansion:
             batch=self.batch,
             parameters=parameters,
             wrt=self._wanted(parameters) if sample_losses else (),
-            lettering=self.names.lettering,
+            lettering=lettering,
             aliases=self.aliases,
             is_loss=not self.network.upstream,
             arrays=self._arrays(),
@@ -166,7 +168,9 @@ class _Expansion:
         views = last.views if isinstance(last, ArrayLayer) else ()
         rows = next((view.rows for view in views if view.name == letter.name), ())
         loss = self.network.loss
-        if isinstance(loss, Custom):  # of outputs and targets one by one
+        if (
+            isinstance(loss, Custom) and not self.network.upstream
+        ):  # of outputs and targets one by one
             one_by_one = {
                 **_by_place(self.names.output_names, letter, last, rows),
                 **_by_place(

@@ -152,7 +152,7 @@ def _going_on(model: Equations, upstream: Upstream) -> Equations:
         equations={**model.equations, LOSS: upstream.loss},
         given=model.given if model.samples else {**model.given, **first},
         samples=tuple({**own, **gradient} for own, gradient in pairs),
-        arrays=(*model.arrays, *upstream.views),
+        arrays=(*model.arrays, *upstream.views) if model.arrays else (),
         upstream=tuple(first),
     )
 

@@ -43,7 +43,12 @@ class NetworkNames:
         lowered = [layer for layer in biased if layer.bias_input.value == -1]
         return Lettering(
             layered=not self.sequential,
-            arrays=len(dense) < len(self.network.layers),
+            arrays=frozenset(
+                view.name
+                for layer in self.network.layers
+                if isinstance(layer, ArrayLayer)
+                for view in layer.views
+            ),
             thresholds=bool(lowered) and len(lowered) == len(biased),
             brackets=notation.layer_mark == "brackets",
             symbols={

@@ -11,7 +11,7 @@ from backprop_cli.arrays.array import Shape, View, count, entry_names, shape_tex
 from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import quote
 from backprop_cli.formula.build import product, total
-from backprop_cli.formula.nodes import Formula, Name
+from backprop_cli.formula.nodes import Call, Formula, Name, Shown
 from backprop_cli.problem.array_values import read_levels
 from backprop_cli.problem.fields import Fields
 from backprop_cli.problem.forms import Value
@@ -71,7 +71,8 @@ def _one(
 
 @dataclass(frozen=True)
 class Upstream:
-    """The loss of equations that has the given slopes, and the gradients as quantities."""
+    """The loss of equations that has the given slopes, and the gradients as quantities. `views` are
+    for a file with arrays: the gradients that are, and the loss."""
 
     loss: Formula
     samples: tuple[Mapping[str, Value], ...]  # of each sample, or one where none are listed
@@ -89,6 +90,7 @@ def read_upstream(
     terms: list[Formula] = []
     values: list[dict[str, Value]] = [{} for _ in range(1 if samples is None else samples)]
     views: list[View] = []
+    of_arrays: list[Formula] = []
     for key, value in entries(node, report, "`upstream`", "names and gradients"):
         name, letter = key.text.strip(), f"g_{key.text.strip()}"
         if name not in shapes:
@@ -113,6 +115,10 @@ def read_upstream(
             own.update(zip(names, numbers, strict=True))
         if shapes[name]:
             views.append(View(letter, shapes[name], tuple(map(Name, names))))
+        pair = (Name(letter), Name(name))
+        whole = Call("sum", (Shown("hadamard", pair),)) if shapes[name] else product(*pair)
+        of_arrays.append(whole)
+    views.append(View(LOSS, (), (Name(LOSS),), total(*of_arrays)))
     return Upstream(total(*terms), tuple(values), tuple(views)) if terms else None
 
 

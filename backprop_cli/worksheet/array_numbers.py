@@ -75,7 +75,7 @@ def numbers(sheet: Sheet, view: View, *, shapes: bool = False) -> Iterator[Block
             yield from numbers(sheet, view.part([at]), shapes=shapes)
         return
     left: Formula = view.letter
-    if shapes:
+    if shapes and view.shape:
         left = Shown("shape", (left, *(Name(str(size)) for size in sizes_of(view))))
     result = result_of(sheet, view)
     if result is not None:

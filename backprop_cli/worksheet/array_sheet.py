@@ -10,15 +10,17 @@ from dataclasses import replace
 from backprop_cli.arrays.array import View, argument, entry_name, offset, places
 from backprop_cli.arrays.evaluate import UNPOOLED
 from backprop_cli.arrays.gradients import Reason
-from backprop_cli.arrays.operations import pool_windows
+from backprop_cli.arrays.operations import OPERATIONS, pool_windows
 from backprop_cli.formula import unicode
 from backprop_cli.formula.build import names_in, product
-from backprop_cli.formula.nodes import Call, Formula, Name, Negative, Shown
+from backprop_cli.formula.nodes import Call, Formula, Name, Shown
 from backprop_cli.formula.quantity import derivative_name
 from backprop_cli.graph.array_rules import ArrayGradient, parts_of
+from backprop_cli.graph.step import Graph
 from backprop_cli.graph.views import NONE, all_views
 from backprop_cli.worksheet.array_notation import fits, in_rows
 from backprop_cli.worksheet.array_numbers import Sign, note, number_of, numbers, result_of, rounded
+from backprop_cli.worksheet.derivations import added
 from backprop_cli.worksheet.derivations import only as entries_only
 from backprop_cli.worksheet.document import (
     Block,
@@ -34,7 +36,8 @@ from backprop_cli.worksheet.document import (
     Text,
 )
 from backprop_cli.worksheet.passes import penalised, step_table
-from backprop_cli.worksheet.sheet import Sheet, spelling_of
+from backprop_cli.worksheet.reasons import UPSTREAM, function_reasons, given_upstream
+from backprop_cli.worksheet.sheet import Sheet, listed, spelling_of
 from backprop_cli.worksheet.updates import is_plain, moved, not_updated, plain_table, rule
 from backprop_cli.worksheet.updates import updates as entry_by_entry
 
@@ -53,7 +56,8 @@ def forward(sheet: Sheet) -> Iterator[Block]:
         if view.equation is not None and not view.rows:
             yield from map(Paragraph, general.get(view.name, ()))
             yield from _equation(sheet, view)
-            yield from _words(sheet.notation.letters(view.equation), said)
+            yield from map(Paragraph, _words(sheet.notation.letters(view.equation), said))
+    yield from function_reasons(sheet)
     within = {name for view in graph.arrays for entry in view.entries for name in names_in(entry)}
     steps = [step for step in graph.section("forward", "loss") if step.name not in within]
     if steps:  # the loss of a batch
@@ -65,7 +69,7 @@ def rules(sheet: Sheet) -> Iterator[Line]:
     once."""
     graph = sheet.graph
     sample = f"[{graph.batch[0]}]"
-    general = _at_every_time(sheet)
+    general, said = _at_every_time(sheet), set[str]()
     for view in graph.arrays:
         if view.equation is None or view.rows:
             continue
@@ -73,6 +77,9 @@ def rules(sheet: Sheet) -> Iterator[Line]:
             continue
         relation = Relation(view.letter, "=", sheet.notation.bare(view.equation))
         yield from general.get(view.name, ((relation,),))
+        yield from _words(sheet.notation.letters(view.equation), said)
+    if families := [(Math(view.letter),) for view in graph.arrays if view.rows]:
+        yield (*listed(families), Text(f": a row for each {_index(graph)}."))
 
 
 ENTRYWISE = (
@@ -87,18 +94,26 @@ WORDS = {
     "_rows": "Σ rows, mean of rows and the like go down the columns and leave a number for each.",
     "correlation": "∗ is the convolution of the way forward, with what comes back as the kernel.",
     "full": "∗full lays the kernel over every place where it overlaps at all; flip turns it round.",
-    "pad": "pad puts the rim of zeros round it again that the padding of the convolution was.",
+    "pad": "pad puts the rim of zeros back round it that the convolution had put there.",
     "unpad": "unpad takes the rim off: what comes back to its zeros goes nowhere.",
     "dilate": "dilate puts zeros between the entries, and behind them, where the stride left places "
     "out or no window came.",
+    "entries": "A[i] is row i of A, counted from 1; a list in the brackets takes a row for each of "
+    "its numbers.",
     "placed": "placed puts every entry where it was taken from; elsewhere are zeros.",
 }
 """What words and signs mean that only sheets write, for where they stand first."""
+KNOWN = {"transpose", "sum", "mean", "max", "min"}
+"""Operations that need no explanation."""
 
 
-def _words(written: Formula, said: set[str]) -> Iterator[Paragraph]:
+def _words(written: Formula, said: set[str]) -> Iterator[Line]:
     for part in parts_of(written):
         match part:
+            case Call(word, _) if word in OPERATIONS and word not in KNOWN | said:
+                said.add(word)
+                row = OPERATIONS[word]
+                yield Text(row.signature, "code"), Text(f": {row.note}.")
             case Call(word, _) if word not in WORDS:
                 word = word[:3] if word.startswith("row") else word[-5:]
             case Shown("shape", (Name("1"), *_)):
@@ -109,7 +124,7 @@ def _words(written: Formula, said: set[str]) -> Iterator[Paragraph]:
                 continue
         if word in WORDS and word not in said:
             said.add(word)
-            yield Paragraph((Text(WORDS[word]),))
+            yield (Text(WORDS[word]),)
 
 
 def _entrywise(view: View) -> bool:
@@ -121,12 +136,7 @@ def _at_every_time(sheet: Sheet) -> dict[str, Sequence[Line]]:
     others nothing: they are the same equation, as its author wrote it."""
     views = {view.name: view for view in sheet.graph.arrays if view.text and not view.rows}
     found: dict[str, Sequence[Line]] = {}
-    for view in sheet.graph.arrays:
-        names = names_in(view.equation) if view.rows and view.equation else ()
-        index = next((mark[2] for name in names if (mark := _SUBSCRIPT.match(name))), None)
-        if index is not None:
-            break
-    else:
+    if (index := _index(sheet.graph)) is None:
         return {}
     for name, view in views.items():
         stem, _, low = name.rpartition("_")
@@ -154,6 +164,17 @@ def _at_every_time(sheet: Sheet) -> dict[str, Sequence[Line]]:
         relation = Relation(Name(to[name]), "=", written)
         found |= dict.fromkeys(alike, ()) | {name: ((Text(when), relation, Text(".")),)}
     return found
+
+
+def _index(graph: Graph) -> str | None:
+    """The letter of the times, where an array has a row for each."""
+    names = (
+        name
+        for view in graph.arrays
+        if view.rows and view.equation
+        for name in names_in(view.equation)
+    )
+    return next((mark[2] for name in names if (mark := _SUBSCRIPT.match(name))), None)
 
 
 _SUBSCRIPT = re.compile(r"(.+)_\{(\w+?)(?:-1)?\}\Z")
@@ -249,6 +270,8 @@ def gradients(sheet: Sheet) -> Iterator[Block]:
     if not found:
         return
     yield Heading(2, (Text("Backward pass"),))
+    if sheet.first and given_upstream(sheet.graph.step[sheet.graph.losses[0]]):
+        yield Paragraph((Text(UPSTREAM),))
     yield from derived(sheet, found)
 
 
@@ -268,7 +291,7 @@ def derived(sheet: Sheet, found: Sequence[ArrayGradient]) -> Iterator[Block]:
                 said.add(reason)
                 yield Paragraph(sentence(reason))
         if gradient.formula is not None:
-            yield from _words(sheet.notation.letters(gradient.formula), words)
+            yield from map(Paragraph, _words(sheet.notation.letters(gradient.formula), words))
 
 
 def only(sheet: Sheet) -> Iterator[Block]:
@@ -323,14 +346,7 @@ def _gradient(sheet: Sheet, gradient: ArrayGradient) -> Iterator[Block]:
         label = (
             (Text("via "), Math(Name(share.via))) if len(gradient.shares) > 1 and share.via else ()
         )
-        written = notation.letters(share.formula)
-        if lines and isinstance(written, Negative):
-            lines.append(DerivationLine(None, "−", written.operand, label))
-        else:
-            first = not lines
-            lines.append(
-                DerivationLine(left if first else None, "=" if first else "+", written, label)
-            )
+        lines.append(added(left, notation.letters(share.formula), label, first=not lines))
     if not lines:
         lines = [DerivationLine(left, "=", notation.letters(gradient.formula))]
     last = gradient.formula

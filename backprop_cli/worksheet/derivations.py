@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Literal
 
 from backprop_cli.formula.build import product, put_together
-from backprop_cli.formula.nodes import Formula, Name, Negative
+from backprop_cli.formula.nodes import Formula, Name, Negative, Shown, Sum
 from backprop_cli.formula.quantity import fraction, mark, slope_name
 from backprop_cli.graph.derivation import (
     LONGEST_PATH,
@@ -162,7 +162,7 @@ def _path_lines(derived: GradientDerivation) -> tuple[DerivationLine, ...]:
         apart = [station for station in derived.via(path) if station != derived.step.of]
         lines.append(DerivationLine(left, sign, path.chain(), _label(apart)))
     lines += [
-        _added(derived.path_local(path), first=index == 0)
+        added(None, derived.path_local(path), first=index == 0)
         for index, path in enumerate(derived.paths)
     ]
     if derived.closed != derived.local:
@@ -199,13 +199,14 @@ def _beginning(name: Name, index: int) -> tuple[Name | None, Literal["=", "+"]]:
     return (name, "=") if index == 0 else (None, "+")
 
 
-def _added(term: Formula, *, first: bool) -> DerivationLine:
+def added(left: Formula | None, term: Formula, label: Line = (), *, first: bool) -> DerivationLine:
     """One term of a sum on a line of its own, a minus sign in front of it as the line's sign."""
     if first:
-        return DerivationLine(None, "=", term)
-    if isinstance(term, Negative):
-        return DerivationLine(None, "−", term.operand)
-    return DerivationLine(None, "+", term)
+        return DerivationLine(left, "=", term, label)
+    sign: Literal["+", "−"] = "−" if isinstance(term, Negative) else "+"
+    term = term.operand if isinstance(term, Negative) else term
+    apart = isinstance(term, Sum) and (sign == "−" or isinstance(term.terms[0], Negative))
+    return DerivationLine(None, sign, Shown("group", (term,)) if apart else term, label)
 
 
 def _unless_same(name: Name, chain: Formula, local: Formula) -> tuple[DerivationLine, ...]:
@@ -256,6 +257,7 @@ def _combined_lines(sheet: Sheet, step: Step) -> tuple[DerivationLine, ...]:
     for index, link in enumerate(step.links):
         local = shown_local(sheet.graph, link)
         above = sheet.graph.step[link.upstream].formula if link.upstream else None
-        lines.append(_added(local if above is None else product(above, local), first=index == 0))
+        term = local if above is None else product(above, local)
+        lines.append(added(None, term, first=index == 0))
     lines.append(DerivationLine(None, "=", step.formula, (Text("after cancelling"),)))
     return tuple(lines)

@@ -86,9 +86,10 @@ def _name(leaf: Leaf) -> str:
 
 
 def _arrays(sheet: Sheet) -> list[View]:
-    """What is given as vectors and matrices, where the sheet is written in them."""
-    arrays = sheet.graph.arrays if sheet.in_arrays else ()
-    return [view for view in arrays if view.equation is None and view.shape]
+    """What is given as vectors and matrices, where the sheet is written in them; and the places in
+    an array that are given, which are no quantities."""
+    leaves = [view for view in sheet.graph.arrays if view.equation is None]
+    return [view for view in leaves if (view.shape and sheet.in_arrays) or not _within([view])]
 
 
 def _within(views: Sequence[View]) -> set[str]:

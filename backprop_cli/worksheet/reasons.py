@@ -145,7 +145,7 @@ class Reasons:
     def _loss(self, link: Link) -> Iterator[tuple[str, Line]]:
         """Why the slope of the loss is what it is, unless it cancels in the next step."""
         loss = self.sheet.graph.step[link.child].applied
-        if self.sheet.graph.step[link.child].called == "upstream gradient":
+        if given_upstream(self.sheet.graph.step[link.child]):
             yield "loss", (Text(UPSTREAM),)
         if loss is None or not loss.targets:
             return
@@ -253,6 +253,11 @@ class Reasons:
             else:
                 where = "every sample" if len(those) == len(batch) else f"sample {_counted(those)}"
                 yield (relation, Text(f" for {where}: there this ReLU is off and passes none."))
+
+
+def given_upstream(loss: Step) -> bool:
+    """Whether the loss is only what has the slopes that are given."""
+    return loss.called == "upstream gradient"
 
 
 DROPPED = (

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy
 import pytest
 from commands import backprop
+
+from backprop_cli import load, solve
+from backprop_cli.formula import typst
+from backprop_cli.formula.nodes import Call, Name, Negative, Sum
+from backprop_cli.worksheet.document import DerivationLine
 
 FILE = """title: t
 equations:
@@ -78,7 +84,7 @@ def test_pooling_says_where_each_value_came_from():
     text = backprop("solve", "problems/conv-pool-dense.yaml").text
     assert "M₁,₁ = A₂,₂, M₁,₂ = A₂,₄, M₂,₁ = A₄,₂, M₂,₂ = A₃,₃." in text
     assert "∂L/∂K = pad⎛ X , 1⎞ ∗ ∂L/∂C" in text
-    assert "pad puts the rim of zeros round it again" in text
+    assert "pad puts the rim of zeros back round it" in text
 
 
 def test_a_rule_that_does_not_hold_is_not_said(tmp_path):
@@ -212,3 +218,69 @@ def test_without_numbers_shapes_are_said_and_arrays_updated_whole(tmp_path):
     assert "\nX: 3×2\n" in text
     assert "W new = W − η·∂L/∂W\n" in text
     assert "W₁,₁ new" not in text
+
+
+UPSTREAM = """title: t
+equations:
+  Z: X @ W
+  A: tanh(Z)
+  s: sum(Z)
+upstream: {A: [[1, 0], [2, -1]], s: 3}
+given: {X: [[1, 2], [0, 1]]}
+parameters: {W: [[0.5, 1], [0, 1]]}
+"""
+
+
+def test_gradients_that_are_given_go_back_by_rules_between_arrays(tmp_path):
+    path = tmp_path / "t.yaml"
+    path.write_text(UPSTREAM)
+    text = backprop("solve", str(path)).text
+    assert "L = sum(g_A ⊙ A) + gₛ·s" in text
+    assert "∂L/∂A = g_A\n" in text
+    assert "∂L/∂Z = ∂L/∂A ⊙ (1 − A²)" in text
+    assert "Xᵀ  ∂L/∂Z" in text
+    assert "follows no rule" not in text
+    assert "The gradient of the outputs is given in place of a loss." in text
+    layered = backprop("solve", "problems/conv-upstream-gradient.yaml").text
+    assert "L = sum(g ⊙ ŷ)" in layered
+    assert "∂L/∂ŷ = g\n" in layered
+
+
+def test_rows_that_are_picked_are_given(tmp_path):
+    for arguments in (["solve"], ["worksheet"], ["solve", "--form", "scalar"]):
+        command, *options = arguments
+        text = backprop(command, "problems/skip-gram-negative-sampling.yaml", *options).text
+        assert "centre = 2" in text
+        assert "seen = 3" in text
+        assert "drawn = ⎢5⎥" in text
+
+
+def _lines_of(node):
+    if isinstance(node, DerivationLine):
+        yield node
+    elif isinstance(node, tuple):
+        for part in node:
+            yield from _lines_of(part)
+    elif hasattr(node, "blocks") or hasattr(node, "lines"):
+        yield from _lines_of(getattr(node, "blocks", ()) or node.lines)
+
+
+@pytest.mark.parametrize("problem", sorted(Path("problems").glob("*.yaml")), ids=lambda p: p.stem)
+def test_what_stands_behind_a_sign_holds_together(problem):
+    """− (y − a), never − y − a: each line of a sum is a term."""
+    for symbolic in (False, True):
+        for line in _lines_of(solve(load(problem), show=1, symbolic=symbolic).document):
+            if line.sign in ("+", "−") and isinstance(line.right, Sum):
+                assert line.sign == "+"
+                assert not isinstance(line.right.terms[0], Negative)
+
+
+def test_a_term_of_the_loss_itself_keeps_its_brackets(tmp_path):
+    text = backprop("solve", "problems/lstm-one-unit.yaml").text
+    assert "− (y₁ − a₁⁽¹⁾)\n            │ via L" in text
+
+
+def test_the_word_below_a_sign_stays_below_it_in_typst():
+    # `Sigma_"rows"(A)` would lower the brackets and all that is in them.
+    assert typst.write(Call("sum_rows", (Name("A"),))) == 'Sigma_("rows")(A)'
+    assert typst.write(Call("sum_j", (Name("A"),))) == "sum_(j)(A)"
