@@ -194,7 +194,7 @@ class Notation:
             case Quotient(above, below):
                 one, other = self._entrywise(formula, (above, below), letter, lying)
                 if isinstance(one, Quotient):  # one fraction, not one above another
-                    one, other = one.numerator, product(other, one.denominator)
+                    return Quotient(one.numerator, product(other, one.denominator))
                 return Quotient(one, other)
             case Power(base, exponent):
                 return Power(again(base), again(exponent))
