@@ -188,7 +188,12 @@ def json_text(data: object, indent: int = 1) -> str:
     text = json.dumps(data, ensure_ascii=False, indent=indent)
     if text.isascii():
         return text + "\n"
-    return "".join(c if c == "\n" or c.isprintable() else _as_json(c) for c in text) + "\n"
+    lines = text.split("\n")
+    return "".join(f"{line if line.isprintable() else _shown(line)}\n" for line in lines)
+
+
+def _shown(line: str) -> str:
+    return "".join(c if c.isprintable() else _as_json(c) for c in line)
 
 
 def _as_json(character: str) -> str:

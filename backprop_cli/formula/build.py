@@ -46,7 +46,8 @@ def number(value: Fraction | float | int) -> Formula:
 
 
 def is_number(formula: Formula, value: int) -> bool:
-    return isinstance(formula, Number) and formula.value == value
+    # Most are told apart by their floats, at a tenth of the cost of a fraction.
+    return isinstance(formula, Number) and float(formula.text) == value and formula.value == value
 
 
 def negative(operand: Formula) -> Formula:

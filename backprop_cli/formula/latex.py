@@ -29,7 +29,7 @@ from backprop_cli.formula.layout import (
     is_tall,
 )
 from backprop_cli.formula.nodes import Formula
-from backprop_cli.formula.notation import Stacked, letters
+from backprop_cli.formula.notation import letters, stacked
 from backprop_cli.formula.spelling import GREEK, Spelling
 
 COMMANDS = {letter: "\\" + word for word, letter in GREEK.items()}
@@ -67,7 +67,7 @@ FIXED = Dialect(brackets=(r"\Bigl(", r"\Bigr)"))
 
 def write(formula: Formula, spelling: Spelling | None = None) -> str:
     """The formula as LaTeX for math mode."""
-    return spell(Stacked(spelling).node(formula))
+    return spell(stacked(spelling).node(formula))
 
 
 def escape(text: str, dialect: Dialect = LATEX) -> str:

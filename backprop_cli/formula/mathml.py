@@ -31,7 +31,7 @@ from backprop_cli.formula.layout import (
     pieces,
 )
 from backprop_cli.formula.nodes import Formula
-from backprop_cli.formula.notation import COMMA, Stacked, letters
+from backprop_cli.formula.notation import COMMA, letters, stacked
 from backprop_cli.formula.spelling import GREEK, Spelling
 
 SIGNS: dict[str, str] = {
@@ -57,7 +57,7 @@ _ENDS = {"indicator": "[]", "square": "[]", "of": "[]", "sample": "[]", "entries
 
 def write(formula: Formula, spelling: Spelling | None = None) -> str:
     """The formula as a `<math>` element that stands in a line of text."""
-    return math(Stacked(spelling).node(formula))
+    return math(stacked(spelling).node(formula))
 
 
 def math(*nodes: Node) -> str:

@@ -548,6 +548,18 @@ class Stacked(Layout):
         return super().transposed(operand)
 
 
+@lru_cache(maxsize=2)
+def in_line(spelling: Spelling | None = None) -> InLine:
+    """The layout that knows every name of a spelling that it has met."""
+    return InLine(spelling)
+
+
+@lru_cache(maxsize=2)
+def stacked(spelling: Spelling | None = None) -> Stacked:
+    """The same with fractions."""
+    return Stacked(spelling)
+
+
 class Typed(Layout):
     """As a person types it and `parse` reads it back: names are plain, powers have a `^`."""
 

@@ -25,7 +25,7 @@ from backprop_cli.formula.layout import (
     Word,
 )
 from backprop_cli.formula.nodes import Formula
-from backprop_cli.formula.notation import Stacked, letters
+from backprop_cli.formula.notation import letters, stacked
 from backprop_cli.formula.spelling import GREEK, LATIN, Spelling
 
 SIGNS: dict[str, str] = {
@@ -40,7 +40,7 @@ _WORDS = {"∂": "∂ ", "∂²": "∂^2 ", "T": "upright(T)", "½": "1/2"}
 
 def write(formula: Formula, spelling: Spelling | None = None) -> str:
     """The formula as Typst for math mode."""
-    return spell(Stacked(spelling).node(formula))
+    return spell(stacked(spelling).node(formula))
 
 
 LOOSE = 120

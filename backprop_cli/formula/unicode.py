@@ -22,7 +22,7 @@ from backprop_cli.formula.layout import (
     Word,
 )
 from backprop_cli.formula.nodes import Formula
-from backprop_cli.formula.notation import TRANSPOSED, InLine, hatted, letters, quantity
+from backprop_cli.formula.notation import TRANSPOSED, hatted, in_line, letters, quantity
 from backprop_cli.formula.spelling import Glyph, Spelling
 
 SUBSCRIPTS = dict(zip("0123456789+-=()aehijklmnoprstuvxβγρφχ,",
@@ -44,7 +44,7 @@ FENCES = {
 
 def write(formula: Formula, spelling: Spelling | None = None) -> str:
     """The formula in Unicode text on one line."""
-    return spell(InLine(spelling).node(formula))
+    return spell(in_line(spelling).node(formula))
 
 
 def glyph_text(glyph: Glyph) -> str:

@@ -46,10 +46,21 @@ Span: TypeAlias = tuple[str, str]
 """Text and the name of its style."""
 
 
+_NARROW = frozenset(
+    chr(code)
+    for first, last in (
+        (0x20, 0x7E), (0xAE, 0x2FF), (0x391, 0x3C9), (0x1D2C, 0x1D6A), (0x2013, 0x2027),
+        (0x2032, 0x2032), (0x2070, 0x209C), (0x2190, 0x2193), (0x2200, 0x22FF), (0x2500, 0x257F),
+    )
+    for code in range(first, last + 1)
+)  # fmt: skip
+"""Letters and signs that each take one cell."""
+
+
 @lru_cache(maxsize=65536)
 def cells(text: str) -> int:
     """How many cells of a terminal the text takes."""
-    return len(text) if text.isascii() else cell_len(text)
+    return len(text) if _NARROW.issuperset(text) else cell_len(text)
 
 
 class Atom(NamedTuple):

@@ -9,7 +9,7 @@ from typing import assert_never
 from backprop_cli.formula import mathml
 from backprop_cli.formula.characters import visible
 from backprop_cli.formula.nodes import Formula
-from backprop_cli.formula.notation import Stacked
+from backprop_cli.formula.notation import stacked
 from backprop_cli.formula.spelling import Spelling
 from backprop_cli.render import svg
 from backprop_cli.render.reading import (
@@ -167,7 +167,7 @@ def _inline(line: doc.Line, spelling: Spelling) -> Iterator[str]:
                 yield escape("≈ ") if part.rounded else ""
                 yield formula_pieces(part.formula, spelling)
             case doc.Relation(left, sign, right):
-                layout = Stacked(spelling)
+                layout = stacked(spelling)
                 begin, end = layout.node(left), layout.node(right)
                 mark = mathml.relation(sign)
                 if mathml.length(begin) + mathml.length(end) <= mathml.LONG:
@@ -180,7 +180,7 @@ def _inline(line: doc.Line, spelling: Spelling) -> Iterator[str]:
 
 def formula_pieces(formula: Formula, spelling: Spelling) -> str:
     """The formula as a row of `math` elements, between which a browser may break the line."""
-    return mathml.broken(Stacked(spelling).node(formula))
+    return mathml.broken(stacked(spelling).node(formula))
 
 
 def _sign(sign: str) -> str:
@@ -223,13 +223,16 @@ def _table(table: doc.Table, spelling: Spelling) -> str:
         _cells([row[place] if place < len(row) else () for row in table.rows], column, spelling)
         for place, column in enumerate(table.columns)
     ]
-    body = ""
-    for row in zip(*columns, strict=True):
-        cells = ""
-        for place, (column, cell) in enumerate(zip(table.columns, row, strict=True)):
-            tag, scope = ("td", "") if place else ("th", ' scope="row"')
-            cells += f"<{tag}{scope}{_kind(column)}>{cell}</{tag}>"
-        body += f"<tr>{cells}</tr>\n"
+    ends = [
+        (f"<td{_kind(column)}>", "</td>")
+        if place
+        else (f'<th scope="row"{_kind(column)}>', "</th>")
+        for place, column in enumerate(table.columns)
+    ]
+    body = "".join(
+        f"<tr>{''.join(f'{begin}{cell}{end}' for (begin, end), cell in zip(ends, row, strict=True))}</tr>\n"
+        for row in zip(*columns, strict=True)
+    )
     label = escape("".join(p.text for p in table.caption if isinstance(p, doc.Text))) or "Table"
     return (
         f'<div class="bp-scroll" role="region" tabindex="0" aria-label="{label}">'
@@ -246,22 +249,21 @@ def _kind(column: doc.Column) -> str:
 
 def _cells(lines: Sequence[doc.Line], column: doc.Column, spelling: Spelling) -> list[str]:
     """The cells of a column; the numerals of a decimal one are set round their points."""
-    written = [inline(narrow_cell(line, spelling), spelling) for line in lines]
-    if column.align != "decimal":
-        return written
-    numerals = [aligned(line) for line in lines]
+    numerals = [aligned(line) if column.align == "decimal" else None for line in lines]
     before = max((_ch(at_point(each)[0]) for each in numerals if each), default=0.0)
     after = max((_after(each) for each in numerals if each), default=0.0)
-    for place, each in enumerate(numerals):
-        if each:
-            begin, end = map(escape, at_point(each))
-            power = each.exponent.replace("-", "−")
-            end += f"×10<sup>{power}</sup>" if power else ""
-            written[place] = (
-                f'<span class="bp-num"><span class="bp-int" style="min-width:{before:g}ch">'
-                f'{begin}</span><span style="min-width:{after:g}ch">'
-                f"{end}</span></span>"
-            )
+    written = []
+    for line, each in zip(lines, numerals, strict=True):
+        if each is None:
+            written.append(inline(narrow_cell(line, spelling), spelling))
+            continue
+        begin, end = map(escape, at_point(each))
+        power = each.exponent.replace("-", "−")
+        end += f"×10<sup>{power}</sup>" if power else ""
+        written.append(
+            f'<span class="bp-num"><span class="bp-int" style="min-width:{before:g}ch">'
+            f'{begin}</span><span style="min-width:{after:g}ch">{end}</span></span>'
+        )
     return written
 
 

@@ -15,7 +15,7 @@ from backprop_cli.formula import latex, unicode
 from backprop_cli.formula.characters import spelled, visible
 from backprop_cli.formula.layout import is_tall, pieces
 from backprop_cli.formula.nodes import Formula
-from backprop_cli.formula.notation import InLine, Stacked
+from backprop_cli.formula.notation import in_line, stacked
 from backprop_cli.formula.spelling import Spelling
 from backprop_cli.render import picture
 from backprop_cli.render.breaking import cells, narrowed_to
@@ -229,7 +229,7 @@ def formula_tex(formula: Formula, spelling: Spelling, most: int = IN_LINE) -> st
     In a long one the brackets have a fixed size: TeX never breaks between `\\left` and `\\right`.
     """
     wide = width(formula, spelling)
-    node = Stacked(spelling).node(formula)
+    node = stacked(spelling).node(formula)
     if wide <= WHOLE:
         return latex.spell(node)
     dialect = latex.FIXED if wide > most else latex.LATEX
@@ -239,7 +239,7 @@ def formula_tex(formula: Formula, spelling: Spelling, most: int = IN_LINE) -> st
 
 def _is_tall(line: doc.Line, spelling: Spelling) -> bool:
     """Whether a cell is nothing but a formula that is higher than a line."""
-    layout = Stacked(spelling)
+    layout = stacked(spelling)
     match line:
         case (doc.Math(formula),):
             return is_tall(layout.node(formula))
@@ -364,7 +364,7 @@ def _least_width(line: doc.Line, spelling: Spelling) -> int:
             case doc.Text(text):
                 least.extend(cells(word) for word in text.split())
             case doc.Math(formula):
-                node = InLine(spelling).node(formula)
+                node = in_line(spelling).node(formula)
                 least.extend(cells(unicode.spell(piece)) for piece in pieces(node))
             case doc.Numeral():
                 least.append(line_width((part,), spelling))

@@ -15,7 +15,7 @@ from backprop_cli.formula import latex, unicode
 from backprop_cli.formula.characters import visible
 from backprop_cli.formula.layout import Node, pieces
 from backprop_cli.formula.nodes import Formula
-from backprop_cli.formula.notation import InLine, Stacked
+from backprop_cli.formula.notation import in_line, stacked
 from backprop_cli.formula.spelling import Spelling
 from backprop_cli.render import mermaid
 from backprop_cli.render.breaking import cells
@@ -125,7 +125,7 @@ def tex(node: Node) -> str:
 
 
 def formula_tex(formula: Formula, spelling: Spelling) -> str:
-    return tex(Stacked(spelling).node(formula))
+    return tex(stacked(spelling).node(formula))
 
 
 SIGNS = {"=": "=", "≈": r"\approx", "→": r"\to", "<": r"\lt", ">": r"\gt", "≥": r"\ge", "≤": r"\le", "+": "+", "−": "-"}  # fmt: skip
@@ -255,11 +255,11 @@ def _label(label: doc.Line, spelling: Spelling) -> str:
 
 def broken(formula: Formula, spelling: Spelling) -> list[str]:
     """A formula in LaTeX on lines of about `LINE` characters."""
-    written = map(tex, pieces(Stacked(spelling).node(formula)))
-    in_line = pieces(InLine(spelling).node(formula))
+    written = map(tex, pieces(stacked(spelling).node(formula)))
+    as_text = pieces(in_line(spelling).node(formula))
     lines = [next(written)]
-    used = cells(unicode.spell(next(in_line)).strip())
-    for piece, alike in zip(written, in_line, strict=False):
+    used = cells(unicode.spell(next(as_text)).strip())
+    for piece, alike in zip(written, as_text, strict=False):
         width = cells(unicode.spell(alike).strip())
         if used + width > LINE:
             lines.append(piece)

@@ -56,8 +56,7 @@ def at_point(numeral: doc.Numeral) -> tuple[str, str]:
     """What stands before the point (or the bar of a fraction, or the power of ten), and the rest
     without the power."""
     before = f"{'≈ ' * numeral.rounded}{'−' * numeral.negative}{numeral.whole}"
-    point = "" if numeral.fraction is None else f".{numeral.fraction}"
-    return before, f"/{numeral.over}" if numeral.over else point
+    return before, f"/{numeral.over}" if numeral.over else numeral.decimals
 
 
 def written_out(line: doc.Line) -> doc.Line:

@@ -9,7 +9,7 @@ from backprop_cli.formula import latex
 from backprop_cli.formula.characters import visible
 from backprop_cli.formula.layout import Node, pieces
 from backprop_cli.formula.nodes import Formula
-from backprop_cli.formula.notation import Stacked
+from backprop_cli.formula.notation import stacked
 from backprop_cli.formula.spelling import Spelling
 from backprop_cli.render import svg
 from backprop_cli.render.plot import plot
@@ -124,7 +124,7 @@ def _text(text: str, style: str) -> str:
 
 
 def tex(formula: Formula, spelling: Spelling) -> str:
-    return _spell(Stacked(spelling).node(formula))
+    return _spell(stacked(spelling).node(formula))
 
 
 def _spell(node: Node) -> str:
@@ -137,7 +137,7 @@ def _derivation(lines: Sequence[doc.DerivationLine], spelling: Spelling) -> Iter
     rows: list[str] = []
     for line in lines:
         left = tex(line.left, spelling) if line.left else ""
-        node = Stacked(spelling).node(narrowed(line.right, spelling, IN_LINE))
+        node = stacked(spelling).node(narrowed(line.right, spelling, IN_LINE))
         first, *rest = map(_spell, pieces(node))
         rows.append(f"{left} &{SIGNS.get(line.sign, line.sign)} {first}")
         for piece in rest:

@@ -20,7 +20,7 @@ from backprop_cli.formula import unicode
 from backprop_cli.formula.characters import visible
 from backprop_cli.formula.layout import Fence, Named, Node, Row, Script, Word
 from backprop_cli.formula.nodes import Formula
-from backprop_cli.formula.notation import InLine, letters
+from backprop_cli.formula.notation import in_line, letters
 from backprop_cli.formula.spelling import Spelling, Symbol
 from backprop_cli.render.layout import Box, Placed, Plan, Point, at, layout
 from backprop_cli.render.plot import drawable, finite, numeral, spread, thinned
@@ -79,7 +79,7 @@ class Run:
 
 def formula_runs(formula: Formula, spelling: Spelling) -> list[Run]:
     """A formula in one line, its names as letters with subscripts and superscripts."""
-    return runs_of(InLine(spelling).node(formula))
+    return runs_of(in_line(spelling).node(formula))
 
 
 def runs_of(node: Node) -> list[Run]:

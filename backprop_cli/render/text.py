@@ -8,7 +8,7 @@ from typing import NamedTuple, assert_never
 
 from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.characters import visible
-from backprop_cli.formula.layout import NEVER, Node, Word
+from backprop_cli.formula.layout import MINUS, NEVER, Node, Word
 from backprop_cli.formula.nodes import Formula
 from backprop_cli.formula.notation import InLine, Layout, Typed
 from backprop_cli.render.boxes import Box, Boxes, beside, is_tall, line_box
@@ -199,11 +199,16 @@ def inline(line: doc.Line, page: Page, style: str = "") -> list[Atom]:
 
 def number_atoms(numeral: doc.Numeral, page: Page, style: str = "") -> list[Atom]:
     """A number that may stand apart from its ≈."""
-    atoms = page.atoms(numeral.formula, style)
+    if numeral.over:
+        (number,) = page.atoms(numeral.formula, style)
+    else:
+        minus = page.notation.sign(MINUS) * numeral.negative
+        text = minus + page.notation.spell(numeral.digits)
+        number = Atom(text, style, NEVER, spans=((text, "number"),) * page.styled)
     if not numeral.rounded:
-        return atoms
+        return [number]
     about = Atom(page.signs.relation("≈"), style, NEVER)
-    return [about, Atom(atoms[0].text, style, BETWEEN_WORDS, True, atoms[0].spans), *atoms[1:]]
+    return [about, number._replace(penalty=BETWEEN_WORDS, space=True)]
 
 
 def relation(left: Formula, sign: str, right: Formula, page: Page, style: str = "") -> list[Atom]:

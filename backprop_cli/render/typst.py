@@ -9,7 +9,7 @@ from backprop_cli.formula import typst
 from backprop_cli.formula.characters import visible
 from backprop_cli.formula.layout import Operator, Row, is_tall, pieces
 from backprop_cli.formula.nodes import Formula
-from backprop_cli.formula.notation import Stacked
+from backprop_cli.formula.notation import stacked
 from backprop_cli.formula.spelling import Spelling
 from backprop_cli.render import svg
 from backprop_cli.render.reading import (
@@ -137,7 +137,7 @@ def _inline(line: doc.Line, spelling: Spelling) -> Iterator[str]:
 
 def _tex(formula: Formula, spelling: Spelling) -> str:
     """A formula in math mode, broken by Typst before the operators of its outermost level."""
-    return typst.loose(Stacked(spelling).node(formula))
+    return typst.loose(stacked(spelling).node(formula))
 
 
 def _shown(formula: Formula, spelling: Spelling) -> str:
@@ -146,7 +146,7 @@ def _shown(formula: Formula, spelling: Spelling) -> str:
     Typst breaks a formula behind an operator; a person breaks before it. So a long one is set
     piece by piece, its operators as plain signs with the space that they would have.
     """
-    node = Stacked(spelling).node(formula)
+    node = stacked(spelling).node(formula)
     if width(formula, spelling) <= LINE // 2:
         return f"$display({typst.loose(node)})$"
     return "".join(f"$display({_piece(piece)})$" for piece in pieces(node))
@@ -195,7 +195,7 @@ def _derivation(lines: Sequence[doc.DerivationLine], spelling: Spelling) -> str:
 
 
 def _is_tall(formula: Formula, spelling: Spelling) -> bool:
-    return is_tall(Stacked(spelling).node(formula))
+    return is_tall(stacked(spelling).node(formula))
 
 
 def _spaced(formula: Formula | None, spelling: Spelling) -> str:

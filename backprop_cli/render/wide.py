@@ -72,8 +72,10 @@ def narrowed(formula: Formula, spelling: Spelling, most: int) -> Formula:
 def _stiff(formula: Formula) -> bool:
     """Whether there is something on its outermost levels that could be written otherwise."""
     match formula:
-        case Sum(parts) | Product(parts):
-            return any(isinstance(part, Product | Negative) or _stiff(part) for part in parts)
+        case Sum(terms):
+            return any(map(_stiff, terms))
+        case Product(factors):
+            return any(isinstance(part, Product | Negative) or _stiff(part) for part in factors)
         case Negative(operand):
             return _stiff(operand)
         case Quotient() | Call("sqrt"):

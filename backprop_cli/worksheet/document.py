@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Literal, TypeAlias
 
 from backprop_cli.dataclass import dataclass
+from backprop_cli.formula.layout import Digits
 from backprop_cli.formula.nodes import Formula, Negative, Number, Quotient
 from backprop_cli.formula.spelling import Spelling
 
@@ -52,11 +53,20 @@ class Numeral:
     rounded: bool = False
 
     @property
+    def digits(self) -> Digits:
+        """The number without its sign and what it is over."""
+        return Digits(f"{self.whole}{self.decimals}", self.exponent)
+
+    @property
+    def decimals(self) -> str:
+        """The point and what is behind it."""
+        return "" if self.fraction is None else f".{self.fraction}"
+
+    @property
     def formula(self) -> Formula:
         """The number without ≈."""
-        point = "" if self.fraction is None else f".{self.fraction}"
         power = f"e{self.exponent}" if self.exponent else ""
-        number: Formula = Number(f"{self.whole}{point}{power}")
+        number: Formula = Number(f"{self.whole}{self.decimals}{power}")
         if self.over:
             number = Quotient(number, Number(self.over))
         return Negative(number) if self.negative else number

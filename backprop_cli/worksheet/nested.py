@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from backprop_cli.formula.build import ONE, children, names_in, put_together, size, total
 from backprop_cli.formula.nodes import Call, Formula, Name, Shown
-from backprop_cli.graph.layered import layers_of
 from backprop_cli.graph.step import Graph
 from backprop_cli.rules.activations import ACTIVATIONS
 from backprop_cli.worksheet.arrays import matmul
@@ -25,7 +24,7 @@ def nested(sheet: Sheet) -> Iterator[Block]:
     """The output in inputs and parameters alone, where activations stand in one another."""
     if not sheet.first or len(sheet.graph.batch) > 1:
         return
-    lines = _scalar(sheet.graph) or _in_layers(sheet.graph)
+    lines = _scalar(sheet.graph) or _in_layers(sheet)
     if lines:
         yield Paragraph((Text("As one formula:"),))
         yield from (Derivation((line,)) for line in lines)
@@ -51,14 +50,15 @@ def _scalar(graph: Graph) -> list[DerivationLine]:
     forward = graph.section("forward")
     used = {name for step in forward for name in names_in(step.formula)}
     outputs = [step.name for step in forward if step.name not in used]
-    wholes = [_whole(graph, name, LONGEST) for name in outputs[: MOST_OUTPUTS + 1]]
-    if len(outputs) > MOST_OUTPUTS or any(each is None or _calls(each) < 2 for each in wholes):
+    if len(outputs) > MOST_OUTPUTS:
         return []
-    return [
-        DerivationLine(Name(name), "=", whole)
-        for name, whole in zip(outputs, wholes, strict=True)
-        if whole is not None
-    ]
+    lines = []
+    for name in outputs:
+        whole = _whole(graph, name, LONGEST)
+        if whole is None or _calls(whole) < 2:
+            return []
+        lines.append(DerivationLine(Name(name), "=", whole))
+    return lines
 
 
 def _whole(graph: Graph, name: str, most: int) -> Formula | None:
@@ -98,10 +98,10 @@ def _calls(formula: Formula) -> int:
 # --- in layers ---
 
 
-def _in_layers(graph: Graph) -> list[DerivationLine]:
+def _in_layers(sheet: Sheet) -> list[DerivationLine]:
     """σ(W⁽²⁾ σ(W⁽¹⁾ x + b⁽¹⁾) + b⁽²⁾), where every layer is of that kind and fully connected."""
-    arrays = layers_of(graph)
-    if isinstance(arrays, str) or arrays.tied or len(graph.batch) > 1:
+    arrays = sheet.arrays
+    if isinstance(arrays, str) or arrays.tied:
         return []
     if not 2 <= len(arrays.layers) <= MOST_LAYERS:
         return []

@@ -158,6 +158,7 @@ def put_in(
     result is written whole; by default it is where it is short.
     """
     names = names_in(formula)
+    works = reproducing(result, digits, exact)
 
     def candidate(write: Callable[[str, int], Formula], extra: int) -> Formula:
         numbers = {name: write(name, digits + extra) for name in names}
@@ -165,12 +166,12 @@ def put_in(
 
     for extra in range(GUARD_DIGITS + 1):
         found = candidate(number_of, extra)
-        if result is None or reproduces(found, result, digits, exact):
+        if works(found):
             return found
     for write in others:
         for extra in MORE_DIGITS:
             longer = candidate(write, extra)
-            if result is None or reproduces(longer, result, digits, exact):
+            if works(longer):
                 return longer
     return found
 
@@ -197,19 +198,28 @@ def _begins_with_zero(formula: Formula) -> bool:
             return False
 
 
-def reproduces(candidate: Formula, result: Value, digits: int, exact: bool | None = None) -> bool:
-    """Whether someone who works out the numbers as written gets the result as written, which is
-    whole or rounded."""
-    if any(name in ("inf", "nan", "none") for name in names_in(candidate)):
-        return True
-    if not math.isfinite(as_float(result)):
-        return True
-    got = evaluate(candidate, lambda name: math.nan)
-    if not math.isfinite(as_float(got)):
-        return True
-    if (
-        shown(result, digits).exact if exact is None else exact
-    ):  # to the last digit, not only to those that are rounded to
-        return shown(got, digits) == shown(result, digits)
-    same_sign = (got < 0) == (result < 0)
-    return same_sign and rounded_text(got, digits) == rounded_text(result, digits)
+def reproducing(
+    result: Value | None, digits: int, exact: bool | None = None
+) -> Callable[[Formula], bool]:
+    """Asks of a formula whether someone who works out its numbers as written gets the result as
+    written, which is whole (to the last digit, not only to those that are rounded to) or rounded;
+    by default it is whole where that is short."""
+    if result is None or not math.isfinite(as_float(result)):
+        return lambda candidate: True
+    written = shown(result, digits)
+    exact = written.exact if exact is None else exact
+    rounded = rounded_text(result, digits)
+
+    def comes_out(got: Value) -> bool:
+        if not math.isfinite(as_float(got)):
+            return True
+        if exact:
+            return shown(got, digits) == written
+        return (got < 0) == (result < 0) and rounded_text(got, digits) == rounded
+
+    def works(candidate: Formula) -> bool:
+        return comes_out(evaluate(candidate, lambda name: math.nan)) or any(
+            name in ("inf", "nan", "none") for name in names_in(candidate)
+        )
+
+    return works

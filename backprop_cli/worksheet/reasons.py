@@ -83,10 +83,11 @@ def share_reasons(sheet: Sheet) -> Iterator[Paragraph]:
     for call in dict.fromkeys(stopped):
         text = " has the value of what it holds and passes no gradient back: it counts as a number."
         yield Paragraph((Math(call), Text(text)))
-    links = [link for step in sheet.graph.section("backward", "gradient") for link in step.links]
-    steps = {sheet.graph.step[link.child] for link in links}
-    called = {call.function for step in steps for call in calls_in(step.formula)}
     backward = sheet.graph.section("backward", "gradient")
+    children = {link.child for step in backward for link in step.links}
+    called = {
+        call.function for name in children for call in calls_in(sheet.graph.step[name].formula)
+    }
     shared = {call.function for step in backward for call in calls_in(step.formula)}
     for function, extreme in (("max", "largest"), ("min", "smallest")):
         if function in called:

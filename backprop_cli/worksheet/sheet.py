@@ -46,7 +46,7 @@ from backprop_cli.worksheet.numbers import (
     authored,
     fraction,
     put_in,
-    reproduces,
+    reproducing,
     rounded_text,
     short_fraction,
     shown,
@@ -283,7 +283,7 @@ class Sheet:
             difference = as_float(self._precisely.value(name) - Fraction(repr(value)))
             if abs(difference) > NO_DIFFERENCE * abs(value):
                 return False
-        return reproduces(self.put_in(step.formula, value, True), value, self.digits, True)
+        return reproducing(value, self.digits, True)(self.put_in(step.formula, value, True))
 
     @cached_property
     def _inexact(self) -> bool:

@@ -29,7 +29,7 @@ from backprop_cli.worksheet.document import (
     Text,
 )
 from backprop_cli.worksheet.given import ranges
-from backprop_cli.worksheet.numbers import GUARD_DIGITS, Shown, reproduces, shown
+from backprop_cli.worksheet.numbers import GUARD_DIGITS, Shown, reproducing, shown
 from backprop_cli.worksheet.passes import penalised, step_table
 from backprop_cli.worksheet.sheet import NO_VALUE, Choices, Sheet, cell_of
 
@@ -165,10 +165,8 @@ def _plain_row(sheet: Sheet, step: Step) -> tuple[Line, ...]:
 
 def _enough(written: Callable[[int], Formula], result: Value, digits: int) -> int:
     """How many digits more the numbers of a formula need to give the result as it is shown."""
-    extras = range(GUARD_DIGITS + 1)
-    return next(
-        (extra for extra in extras if reproduces(written(extra), result, digits)), GUARD_DIGITS
-    )
+    extras, works = range(GUARD_DIGITS + 1), reproducing(result, digits)
+    return next((extra for extra in extras if works(written(extra))), GUARD_DIGITS)
 
 
 def loss_again(sheet: Sheet) -> Iterator[Block]:

@@ -16,7 +16,7 @@ from backprop_cli.formula.nodes import Formula, Name, Negative, Number, Product
 from backprop_cli.formula.notation import InLine, Typed
 from backprop_cli.formula.spelling import spell
 from backprop_cli.render import text
-from backprop_cli.render.breaking import PLAIN, UNICODE, fill, formula_atoms, word_atoms
+from backprop_cli.render.breaking import PLAIN, UNICODE, cells, fill, formula_atoms, word_atoms
 from backprop_cli.render.escape import ascii_only
 from backprop_cli.worksheet.document import (
     Column,
@@ -199,3 +199,9 @@ def test_words_break_between_words() -> None:
 @given(st.text(max_size=60))
 def test_ascii_stand_ins_are_ascii(content: str) -> None:
     assert ascii_only(content).isascii()
+
+
+def test_letters_and_signs_take_as_many_cells_as_a_terminal_gives_them() -> None:
+    for code in (*range(0x20, 0x3000), *range(0x1F300, 0x1F320)):
+        assert cells(chr(code)) == cell_len(chr(code))
+    assert cells("∂L/∂w₁₁⁽¹⁾ ≈ −1.2×10⁻⁵") == 22
