@@ -30,6 +30,7 @@ from backprop_cli.marking.mistakes import Idea, Slips
 from backprop_cli.marking.model import AnswerResult, Head, Mistake, SubmissionReport, Verdict
 from backprop_cli.marking.numbers import Written, read_number, written_the_same
 from backprop_cli.marking.readings import (
+    MOST_PAIRS,
     MOST_READINGS,
     Page,
     Reading,
@@ -201,10 +202,23 @@ class Checker:
     def _best(self, sheets: Sequence[_Sheet]) -> _Attempt:
         """The marks that the fewest slips explain: ideas that several answers show together, and
         the whole sheet read another way, where two or more answers are wrong."""
-        best = self._with_ideas(sheets, ())
+        plain = self._with_ideas(sheets, ())
+        best = self._read(sheets, plain)
+        pairs = tuple(dict.fromkeys(each for page in plain.pages for each in page.exchanged()))
+        if not 0 < len(pairs) <= MOST_PAIRS:
+            return best
+        for readings in {(): None, best.readings: None}:
+            attempt = self._with_ideas(sheets, (*readings, *pairs))
+            (score, _), (other, _) = attempt.merit, best.merit
+            if score > other or (score == other and not best.explains(pairs)):
+                best = attempt
+        return best
+
+    def _read(self, sheets: Sequence[_Sheet], best: _Attempt) -> _Attempt:
+        """The best of an attempt and those with further readings."""
         told = [reading for sheet in sheets for reading in sheet.told()]
         for _ in range(MOST_READINGS):
-            pages = best.pages()
+            pages = best.pages
             if not any(page.lost for page in pages) and not told:
                 break
             better = None
@@ -482,6 +496,13 @@ class _Attempt:
         wrong = sum(result.verdict == "wrong" for result in self.results)
         self.merit = (_score(self.results), -wrong)  # some answers earn nothing
 
+    def explains(self, pairs: Sequence[Reading]) -> bool:
+        """Whether a slip that is no accident of operands is found in what these exchange."""
+        names = {name for pair in pairs for name in pair.kind.split()}
+        codes = {each.mistake.code for each in self.results if each.mistake and each.name in names}
+        return bool(codes - {"wrong-operand", "misread-given", "row-shift"})
+
+    @cached_property
     def pages(self) -> list[Page]:
         return [
             Page(

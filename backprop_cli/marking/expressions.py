@@ -39,7 +39,6 @@ class Expressions:
         self.finder = finder
         self._parsed: dict[str, Formula | str] = {}
         self._equal: dict[tuple[int, str], bool] = {}
-        self._later: dict[int, frozenset[int]] = {}
 
     @cached_property
     def points(self) -> list[list[float]]:
@@ -129,23 +128,9 @@ class Expressions:
         slots, known = self.key.structure.slots, self.key.known
         return as_float(evaluate(formula, lambda name: v[slots[known[name]]]))
 
-    def later(self, slot: int) -> frozenset[int]:
-        """The quantity and all that is calculated from it."""
-        if slot not in self._later:
-            users = self.key.structure.users
-            found = {slot}
-            waiting = [slot]
-            while waiting:
-                for user in users.get(waiting.pop(), ()):
-                    if user not in found:
-                        found.add(user)
-                        waiting.append(user)
-            self._later[slot] = frozenset(found)
-        return self._later[slot]
-
     def circular(self, node: Node, formula: Formula) -> str | None:
         """The first name in an expression that is itself calculated from the quantity."""
-        later = self.later(node.slot)
+        later = self.key.structure.later(node.slot)
         slots, known = self.key.structure.slots, self.key.known
         return next((name for name in names_in(formula) if slots[known[name]] in later), None)
 

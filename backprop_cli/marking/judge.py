@@ -28,6 +28,7 @@ from backprop_cli.marking.feedback import (
     ZERO,
     look_again,
     same_slip,
+    sentence,
 )
 from backprop_cli.marking.mistakes import RANK, Idea
 from backprop_cli.marking.model import Mistake, Verdict
@@ -78,6 +79,9 @@ MACHINE_UNIT = 1e-9
 
 PEN = ("decimal-slip", "mistyped")
 """Slips of the pen: accidents, and no way of working."""
+
+COPIED = ("values-exchanged", "row-shift")
+"""Slips in copying: there is nothing to look at again in how the number is worked out."""
 
 Doubt: TypeAlias = Literal["", "zero", "rounded", "unchanged"]
 """What an answer that agrees still has to be shown by other answers."""
@@ -264,9 +268,9 @@ class NumberJudge:
             judgement = self._rounded_on_the_way(node, given, work)
             if judgement is not None:
                 return judgement._replace(own=own)
-        mended = self._right_without_what_is_wrong(node, given)
+        mended = self._without_what_is_wrong(node, given)
         if mended is not None:
-            return CORRECT._replace(own=own, chance=mended.chance)
+            return mended._replace(own=own)
         return self._wrong(node, given, own)
 
     def _against(
@@ -410,7 +414,8 @@ class NumberJudge:
             if mistake is not None and idea is not None and (not charged or idea not in charged):
                 if charged is not None:
                     charged[idea] = node.name
-                feedback = look_again(node.step, mistake)
+                told = mistake.code in COPIED
+                feedback = sentence(mistake.message) if told else look_again(node.step, mistake)
                 explanation = Explanation(0.0, 0.0, mistake, node.slot, given.value, idea)
                 return Judgement(
                     "wrong", feedback, mistake, explanation, own, chance=judgement.chance
@@ -422,20 +427,31 @@ class NumberJudge:
             chance=judgement.chance,
         )  # fmt: skip
 
-    def _right_without_what_is_wrong(self, node: Node, given: Written) -> Judgement | None:
-        """The verdict where the number follows from own numbers and the right ones for those that are
-        wrong: a sign lost in copying an answer out, say, that was not lost in the working."""
+    def _without_what_is_wrong(self, node: Node, given: Written) -> Judgement | None:
+        """The verdict where the number follows from own numbers and, for those that are wrong, the
+        right ones or what follows there: a sign lost in copying an answer out, say, that was not
+        lost in the working."""
         work = self.work
         wrong = [slot for slot in node.parents if work.written[slot] and not work.right[slot]]
         if not wrong or given.digits < 2 or self._copies(node, given):
             return None
-        mended = work.copy()
-        for slot in wrong:
-            mended.v[slot] = _to_unit(self.key.truth[slot], work.unit[slot])
-            mended.right[slot] = 1
-        judgement, _ = self._from_work(node, given, mended)
-        right = judgement is not None and judgement.verdict == "correct" and not judgement.doubt
-        return judgement if right else None
+        for right in (True, *([] if any(work.tainted[slot] for slot in wrong) else [False])):
+            mended = work.copy()
+            for slot in wrong:
+                at = work.nodes[slot]
+                if right or at is None:
+                    value = self.key.truth[slot]
+                else:
+                    work.settle(at.needs)
+                    value = at.function(work.v)
+                unit = max(work.unit[slot], self.habit.rounds(value))
+                mended.v[slot], mended.unit[slot] = _to_unit(value, unit), unit
+                mended.right[slot] = right
+            judgement, _ = self._from_work(node, given, mended)
+            verdict = "correct" if right else "follow_through"
+            if judgement is not None and judgement.verdict == verdict and not judgement.doubt:
+                return judgement
+        return None
 
     def _pays(self, node: Node, work: Work, own: float) -> bool:
         """Rule 5: whether an earlier wrong number makes this one trivial."""

@@ -81,6 +81,7 @@ RANK: dict[Code, float] = {
     "misread-given": 3,
     "stale-parameters": 3,
     "row-shift": 3,
+    "values-exchanged": 3,
     "formula-right": 0,
     "missing-path": 3,
     "missing-factor": 3,

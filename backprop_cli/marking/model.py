@@ -47,6 +47,7 @@ Code: TypeAlias = Literal[
     "misread-given",
     "stale-parameters",
     "row-shift",
+    "values-exchanged",
     "log-base",
     "other-rule",
     "mistyped",

@@ -7,10 +7,11 @@ reading as well, and costs nothing.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import NamedTuple
 
 from backprop_cli.dataclass import dataclass
@@ -21,7 +22,7 @@ from backprop_cli.marking.mistakes import TRANSPOSED, Idea, Slips, terms_of
 from backprop_cli.marking.model import Mistake
 from backprop_cli.marking.numbers import Written, written_the_same
 from backprop_cli.marking.sheet import AnswerKey, Node, Structure
-from backprop_cli.marking.slips import inverse
+from backprop_cli.marking.slips import CHANCE, WINDOW, inverse
 from backprop_cli.marking.work import Work
 
 FEWEST = 2
@@ -31,6 +32,10 @@ MOST_WRONG = 8
 """From so many wrong answers a given number is calculated back."""
 MOST_GIVEN = 24
 MOST_ORDERS = 500
+MOST_PAIRED = 40
+"""Where more answers of a kind are wrong no two of them are looked at for being exchanged."""
+MOST_PAIRS = 6
+"""Where more are exchanged, that is no accident, or is one."""
 MOST_ARRAYS = 200
 """So many slips of whole arrays are compared with a sheet."""
 SHARE = 0.5
@@ -47,6 +52,7 @@ class Reading(NamedTuple):
     mistake: Mistake | None = None
     given: tuple[tuple[str, float], ...] = ()  # given quantities taken for something else
     stale: bool = False  # later updates begin with the parameters of the first
+    role: str = ""  # of the idea, where it is not the kind
 
     @property
     def idea(self) -> Idea | None:
@@ -54,6 +60,8 @@ class Reading(NamedTuple):
             return None
         if self.kind == EXCHANGED:
             return Idea("wrong-operand", TRANSPOSED)
+        if self.role:
+            return Idea(self.mistake.code, self.role)
         return Idea(self.mistake.code, ", ".join((self.kind, *(name for name, _ in self.given))))
 
 
@@ -65,7 +73,7 @@ class Rewriting(NamedTuple):
 
 
 EXCHANGED, NAMES, TURNED, FASTER, DOWNHILL = "exchanged", "names", "turned", "faster", "downhill"
-OF_BATCH = "of the batch"
+OF_BATCH, PAIR = "of the batch", "pair "
 
 _EXCHANGED = Mistake("wrong-operand", "the weights were taken with their two indices exchanged")
 STALE = Mistake("stale-parameters", "the parameters of the first update were used again")
@@ -99,6 +107,8 @@ class Rewritings:
     def of(self, kind: str) -> Rewriting:
         found = self._made.get(kind)
         if found is None:
+            if len(self._made) >= MOST_ORDERS:
+                self._made.clear()
             found = self._made[kind] = self._make(kind)
         return found
 
@@ -140,6 +150,9 @@ class Rewritings:
             case "forward +1" | "forward -1":
                 section, _, shift = kind.partition(" ")
                 return self._relabelled(self._moved(section, int(shift)))
+            case _ if kind.startswith(PAIR):
+                one, other = kind.removeprefix(PAIR).split()
+                return self._relabelled({one: other, other: one})
             case _:
                 made = None if self.slips.arrays is None else self.slips.arrays.throughout.get(kind)
                 return Rewriting({} if made is None else self._nodes(made.formulas), {})
@@ -178,7 +191,10 @@ class Rewritings:
         }
         formulas: dict[str, Formula | None] = {}
         for step in self.structure.graph.steps:
-            formula = steps[quantity.get(step.name, step.name)].formula
+            named = quantity.get(step.name, step.name)
+            if named not in steps:
+                continue  # of another update
+            formula = steps[named].formula
             formula = substitute(formula, {n: lost[n] for n in names_in(formula) if n in lost})
             formulas[step.name] = rename(formula, lambda name: labels.get(name, name))
         return Rewriting(self._nodes(formulas), labels)
@@ -287,6 +303,47 @@ class Page:
     lost: int  # how many answers cost something
     work: Work  # the student's own values
 
+    def agrees(self, slot: int, value: float, of: int | None = None) -> bool:
+        """Whether what is written at `slot` can be this value `of` another quantity, or of that one."""
+        written, node = self.numbers[slot], self.key.structure.nodes[slot if of is None else of]
+        old = 0.0 if node is None or node.base < 0 else self.key.truth[node.base]
+        room = ROOM * written.unit + TOLERANCE * abs(value - old)
+        return abs(written.value - value) <= room or written_the_same(
+            written.value, written.unit, value
+        )
+
+    def exchanged(self) -> Iterator[Reading]:
+        """Pairs of quantities of which each has the value of the other: what is right there, or
+        follows from what was written before. Only where chance does not explain it."""
+        steps = self.key.structure.nodes
+        groups: dict[str, list[Node]] = {}
+        for slot in self.wrong:
+            node, written = steps[slot], self.numbers[slot]
+            if node is not None and written.value and math.isfinite(written.value):
+                groups.setdefault(node.step.kind, []).append(node)
+        for nodes in groups.values():
+            if len(nodes) > MOST_PAIRED:
+                continue
+            tries = len(nodes) * (len(nodes) - 1) / 2
+            for pair in combinations(nodes, 2):
+                if tries * self._chance(*pair) * self._chance(*pair[::-1]) <= CHANCE:
+                    yield exchanged(*pair)
+
+    def _chance(self, one: Node, other: Node) -> float:
+        """How often a number out of nowhere is so near to another quantity's; 1 where one has its
+        own, or was not changed by an update."""
+        truth, work, written = self.key.truth, self.work, self.numbers[one.slot]
+        unchanged = one.base >= 0 and written.value == truth[one.base]
+        if unchanged or one.slot in self.key.structure.later(other.slot):
+            return 1.0
+        work.settle((*one.needs, *other.needs))
+        own, its = ((truth[node.slot], node.function(work.v)) for node in (one, other))
+        near = [value for value in its if self.agrees(one.slot, value, other.slot)]
+        if not near or any(self.agrees(one.slot, value) for value in own):
+            return 1.0
+        distance = min(abs(value - written.value) for value in near)
+        return max(WINDOW * written.unit, distance) / abs(written.value)
+
 
 class Survey:
     """Looks for readings of all the updates of one submission."""
@@ -391,24 +448,14 @@ class Survey:
                 if written is None or written.digits < fewest:
                     continue
                 value = values[slot]
-                if value == plain[slot] or self._agrees(page, slot, plain[slot]):
+                if value == plain[slot] or page.agrees(slot, plain[slot]):
                     continue
-                if self._agrees(page, slot, value):
+                if page.agrees(slot, value):
                     hits += 1
                     changed += 1
                 else:
                     changed += abs(value - plain[slot]) > TOLERANCE * abs(value)
         return hits, changed
-
-    @staticmethod
-    def _agrees(page: Page, slot: int, value: float) -> bool:
-        written = page.numbers[slot]
-        node = page.key.structure.nodes[slot]
-        old = 0.0 if node is None or node.base < 0 else page.key.truth[node.base]
-        room = ROOM * written.unit + TOLERANCE * abs(value - old)
-        return abs(written.value - value) <= room or written_the_same(
-            written.value, written.unit, value
-        )
 
     def _same_parameters(self, reading: Reading, predicted: Sequence[Sequence[float]]) -> bool:
         """Whether the gradients and the new parameters are the ones of this reading: only where
@@ -426,7 +473,7 @@ class Survey:
                     if node is None or node.step.section != section:
                         continue
                     if section == "update" or values[slot] != plain[slot]:
-                        same = self._agrees(page, slot, values[slot])
+                        same = page.agrees(slot, values[slot])
                         agree, differ = agree + same, differ + (not same)
             if agree <= differ and (agree or differ or (steps and section == "update")):
                 return False
@@ -489,7 +536,8 @@ class ReadWork:
         for reading in readings:
             for slot, node in rewritings.of(reading.kind).nodes.items():
                 work.nodes[slot] = node
-                self.owners[slot] = reading
+                if not reading.role or node.name in reading.kind.split():
+                    self.owners[slot] = reading
             names = [name for name, _ in reading.given]
             if reading.stale:
                 names = [name for name, _ in given]
@@ -508,8 +556,9 @@ class ReadWork:
         found: dict[Reading, None] = {}
         waiting = [node.slot]
         for slot in waiting:
-            if slot in self.owners:
-                found[self.owners[slot]] = None
+            owner = self.owners.get(slot)
+            if owner is not None and (slot == node.slot or not owner.role):
+                found[owner] = None
             at = self.work.nodes[slot]
             if at is not None and (slot == node.slot or not self.work.written[slot]):
                 waiting += [parent for parent in at.parents if parent not in waiting]
@@ -520,6 +569,16 @@ def misread(name: str, value: float) -> Reading:
     """A given quantity taken for another number, throughout."""
     message = f"{name} seems to have been taken for another number than the one that is given"
     return Reading("given", "", Mistake("misread-given", message), ((name, value),))
+
+
+def exchanged(one: Node, other: Node) -> Reading:
+    """Two quantities written each where the other belongs; two units' are one idea throughout."""
+    names, units = (one.name, other.name), (one.step.unit, other.step.unit)
+    message = f"{names[0]} has the value of {names[1]}, and {names[1]} that of {names[0]}"
+    apart = None not in units and units[0] != units[1]
+    role = " ".join(map(str, units)) if apart else " ".join(names)
+    mistake = Mistake("values-exchanged", f"{message}: the two are exchanged")
+    return Reading(f"{PAIR}{names[0]} {names[1]}", "", mistake, role=role)
 
 
 def _shortest(value: float, room: float) -> float:

@@ -183,6 +183,7 @@ class Structure:
         self.leaves = len(graph.leaves)
         self.nodes: list[Node | None] = [None] * self.leaves
         self.nodes += [Node(step, self.slots) for step in graph.steps]
+        self._later: dict[int, frozenset[int]] = {}
 
     @cached_property
     def steps(self) -> list[Node]:
@@ -196,6 +197,18 @@ class Structure:
             for parent in node.parents:
                 found.setdefault(parent, []).append(node.slot)
         return found
+
+    def later(self, slot: int) -> frozenset[int]:
+        """The quantity and all that is calculated from it."""
+        if slot not in self._later:
+            found = {slot}
+            waiting = [slot]
+            while waiting:
+                fresh = [user for user in self.users.get(waiting.pop(), ()) if user not in found]
+                found.update(fresh)
+                waiting += fresh
+            self._later[slot] = frozenset(found)
+        return self._later[slot]
 
 
 class AnswerKey:

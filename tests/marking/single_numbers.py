@@ -2,6 +2,7 @@
 
 - Integers one off, on sheets where everything is exact: all wrong, alone and on a full sheet.
 - One mistyped digit in a perfect sheet: one mark, and no slip is named that it is not.
+- Two numbers of a kind exchanged, in copying or in working, beside another slip or not: one mark.
 - Gradients only, rounded on the way to two or three digits or decimals: nobody is accused, and
   what is within 10 % of the truth is not wrong.
 """
@@ -10,8 +11,9 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import ROUND_HALF_UP, Decimal
+from itertools import combinations
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -27,6 +29,8 @@ from backprop_cli.marking.check import Checker
 from backprop_cli.marking.model import SubmissionReport
 from backprop_cli.problem.model import Problem
 from backprop_cli.problem.read import read_problem
+
+SHIPPED = Path(__file__).parents[2] / "problems"
 
 
 def submission(answers: dict[str, str]) -> Submission:
@@ -124,6 +128,68 @@ def mistyped(random: Random) -> tuple[float, str, str]:
     )
 
 
+# Two numbers exchanged
+
+
+def exchanged(problem: Problem, random: Random) -> tuple[float, set[str], str] | None:
+    """Marks lost by two numbers of a kind that stand each in the other's place, the slips named
+    there, and what was done. They are gone on with, or the right ones are."""
+    update = simulated.first_update(problem)
+    hand = random.choice((simulated.Hand(3), simulated.Hand(4), simulated.Hand(5)))
+    slip: dict[str, simulated.Slip] = {}
+    made = list(simulated.slips(update.graph, "missing-bias", random))
+    if made and random.random() < 0.25:
+        slip = dict([random.choice(made)])
+    paper = simulated.work_out(update, hand, slip)
+    answers = paper.answers(update.graph)
+    checker = Checker(problem)
+    before = checker.mark(submission(answers)).score
+    structure = checker.keys[0].structure
+    pairs = [
+        (one, other)
+        for one, other in combinations(answers, 2)
+        if update.graph.step[one].kind == update.graph.step[other].kind
+        and structure.slots[other] not in structure.later(structure.slots[one])
+        and abs(paper.values[one] - paper.values[other])
+        > 0.05 * max(abs(paper.values[one]), abs(paper.values[other]))
+        and not {paper.values[one], paper.values[other]} & {0.0, 1.0}
+        and not {one, other} & slip.keys()
+    ]
+    if not pairs:
+        return None
+    one, other = random.choice(pairs)
+    values = paper.values
+    if random.random() < 0.5:  # gone on with
+        put = {one: lambda v, o=other: values[o], other: lambda v, o=one: values[o]}
+        answers = simulated.work_out(update, hand, slip | put).answers(update.graph)
+    answers |= {one: paper.texts[other], other: paper.texts[one]}
+    report = checker.mark(submission(answers))
+    first = [a for a in report.answers if a.iteration == 1 and a.name in (one, other)]
+    named = {a.mistake.code if a.mistake else a.verdict for a in first}
+    lost = before - report.score
+    beside = f", beside a slip at {', '.join(slip)}" if slip else ""
+    return lost, named, f"{problem.title}: {one}, {other}: {named}, lost {lost}{beside}"
+
+
+def has_numbers(problem: Problem) -> bool:
+    """Whether a sheet is one of a network that is worked out and not too long to be."""
+    update = simulated.first_update(problem)
+    steps = update.graph.steps
+    return len(steps) < 120 and all(update.values.get(step.name) is not None for step in steps)
+
+
+def pairs(sheets: int) -> Iterator[tuple[float, set[str], str]]:
+    """The same on sheets of the package and random ones."""
+    shipped = [read_problem(path) for path in sorted(SHIPPED.glob("*.yaml"))]
+    shipped = list(filter(has_numbers, shipped))
+    drawn = (simulated.random_problem, whole_sheets.problem, lambda random: random.choice(shipped))
+    for number in range(sheets):
+        random = Random(f"pair-{number}")
+        found = exchanged(random.choice(drawn)(random), random)
+        if found is not None:
+            yield found
+
+
 # Gradients only
 
 Rounding = Callable[[float], str]
@@ -182,6 +248,13 @@ def main(sheets: int) -> int:
         if code not in ("", "mistyped") or marks > 1:
             wrong.append(story)
     print(f"one mistyped digit: lost {dict(lost)}, named {dict(named)}", *wrong[:8], sep="\n  ")
+
+    cost, codes, odd = Counter[float](), Counter[str](), []
+    for lost, named, story in pairs(sheets):
+        cost[lost] += 1
+        codes.update(named)
+        odd += [story] if lost != 1 or named != {"values-exchanged"} else []
+    print(f"two exchanged: lost {dict(cost)}, named {dict(codes)}", *odd[:8], sep="\n  ")
 
     accused, near, near_wrong = [], 0, 0
     for number in range(sheets):

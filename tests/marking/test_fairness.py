@@ -7,6 +7,7 @@ from random import Random
 import honest_rounding
 import pytest
 import simulated
+import single_numbers
 import slip_table
 
 from backprop_cli.marking.answers import Answer, Submission
@@ -46,6 +47,14 @@ def test_a_slip_is_found_in_numbers_of_three_digits(code: str) -> None:
     row = slip_table.count(code, 12, digits=3)
     assert row.right_called_wrong == 0
     assert row.share >= 0.75
+
+
+def test_two_numbers_exchanged_cost_one_mark() -> None:
+    found = list(single_numbers.pairs(40))
+    assert not any("wrong-operand" in named for _, named, _ in found)
+    whole = [lost == 1 and named == {"values-exchanged"} for lost, named, _ in found]
+    assert len(whole) > 30
+    assert sum(whole) >= 0.85 * len(whole)
 
 
 @pytest.mark.parametrize("digits", [None, 3, 5])
