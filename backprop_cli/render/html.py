@@ -66,7 +66,10 @@ background:var(--bar) 0 0,var(--bar) 100% 0,var(--bar) 0 100%,var(--bar) 100% 10
 @media (max-width:36rem){.bp{font-size:1rem;padding:1rem .8rem 3rem}
 .bp-steps{grid-template-columns:max-content minmax(0,1fr)}.bp-left{grid-column:1/-1}.bp-sign{grid-column:1}
 .bp-left:empty{display:none}.bp-right-side{grid-column:2}.bp-label{grid-column:2;justify-self:start}
-.bp-label:empty{display:none}.bp-key{grid-column:1/-1}}
+.bp-label:empty{display:none}.bp-key{grid-column:1/-1}
+.bp-remarks tr{display:grid;grid-template-columns:repeat(var(--n),minmax(0,1fr));border-bottom:1px solid var(--rule)}
+.bp .bp-remarks th,.bp .bp-remarks td{border:0;white-space:normal;min-width:0}.bp-remarks th:nth-child(n+5):last-child{display:none}
+.bp-remarks td:last-child{grid-column:1/-1}.bp-remarks td:last-child:empty{display:none}}
 @media screen and (prefers-color-scheme:dark){.bp{--ink:#e6edf3;--soft:#9aa4af;--paper:#0d1117;--rule:#30363d;
 --tint:#161b22;--note:#79b8ff;--warn:#ffab70}}
 @media print{.bp{max-width:none;padding:0;font-size:10.5pt;color:#000;background:#fff}
@@ -233,10 +236,13 @@ def _table(table: doc.Table, spelling: Spelling) -> str:
         f"<tr>{''.join(f'{begin}{cell}{end}' for (begin, end), cell in zip(ends, row, strict=True))}</tr>\n"
         for row in zip(*columns, strict=True)
     )
+    # On a phone a last column of sentences stands below the others.
+    wide = len(table.columns) - 1 if table.columns[-1].wrap else 0
+    remarks = f' class="bp-remarks" style="--n:{wide}"' if wide > 2 else ""
     label = escape("".join(p.text for p in table.caption if isinstance(p, doc.Text))) or "Table"
     return (
         f'<div class="bp-scroll" role="region" tabindex="0" aria-label="{label}">'
-        f"<table>\n{caption}{head}<tbody>\n{body}</tbody>\n</table></div>\n"
+        f"<table{remarks}>\n{caption}{head}<tbody>\n{body}</tbody>\n</table></div>\n"
     )
 
 

@@ -6,12 +6,15 @@ import re
 from collections.abc import Iterator
 from itertools import groupby
 
+from backprop_cli.arrays.array import View
 from backprop_cli.formula.nodes import Name, Number
 from backprop_cli.graph.step import Graph
+from backprop_cli.graph.views import names_of, whole_arrays
 from backprop_cli.marking.feedback import FOLLOWS
 from backprop_cli.marking.model import VERDICTS, AnswerResult, Head, SubmissionReport, Verdict
 from backprop_cli.marking.reports.common import all_judged, as_read, harmless, notices, remark
 from backprop_cli.marking.reports.tally import Tally
+from backprop_cli.worksheet.array_numbers import size_of
 from backprop_cli.worksheet.document import (
     Block,
     Callout,
@@ -113,12 +116,13 @@ def _name(name: str, graph: Graph) -> Inline:
 
 
 _TIMES = re.compile(r"(?<=[\w)\]])\*(?=[\w(])")
+_QUOTED = re.compile(r"`([^`]*)`")
 _WORD = re.compile(r"[A-Za-z](?:[\w/]|\[\d+\])*")
 
 
 def prose(words: str, graph: Graph) -> Line:
     """A sentence, the names of the sheet in it written as the sheet writes them."""
-    words = _TIMES.sub("·", harmless(words))
+    words = _QUOTED.sub(r"“\1”", _TIMES.sub("·", harmless(words)))
     parts: list[Inline] = []
     done = 0
     for found in _WORD.finditer(words):
@@ -140,27 +144,69 @@ def _answers(head: Head, answers: list[AnswerResult], graph: Graph) -> Table:
         columns.insert(2, Column((Text("Right"),), "right"))
         columns.insert(3, Column((Text("From yours"),), "right"))
     columns.append(Column((Text("Remark"),), wrap=True))
-    return Table(tuple(columns), tuple(_row(head, answer, graph) for answer in answers))
+    rows = (_row(head, alike, view, graph) for alike, view in _alike(head, answers, graph))
+    return Table(tuple(columns), tuple(rows))
 
 
-def _row(head: Head, answer: AnswerResult, graph: Graph) -> tuple[Line, ...]:
-    given = answer.given
+def _alike(
+    head: Head, answers: list[AnswerResult], graph: Graph
+) -> Iterator[tuple[list[AnswerResult], View | None]]:
+    """The answers row by row of their arrays; entries of one array that went alike together, and
+    what is missing, unless right values are to stand beside them."""
+    views = whole_arrays(graph, {each.name for each in answers}) if graph.arrays else {}
+    place = {each.name: at for at, each in enumerate(answers)}
+    order = {
+        entry: (min(map(place.__getitem__, names_of(view))), at)
+        for view in views.values()
+        for at, entry in enumerate(names_of(view))
+    }
+    answers = sorted(answers, key=lambda each: order.get(each.name, (place[each.name], 0)))
+
+    def kind(each: AnswerResult) -> tuple[str, Verdict, str]:
+        view = None if head.reveal else views.get(each.name)
+        name = each.name if view is None else view.name
+        together = each.verdict == "missing" and not head.reveal
+        return "" if together else name, each.verdict, _said(each)
+
+    for _, group in groupby(answers, kind):
+        alike = list(group)
+        yield alike, views.get(alike[0].name)
+
+
+def _said(answer: AnswerResult) -> str:
+    said = answer.verdict in ("correct", "missing") or answer.feedback == FOLLOWS
+    return as_read(answer) if said else remark(answer)
+
+
+def _row(
+    head: Head, alike: list[AnswerResult], view: View | None, graph: Graph
+) -> tuple[Line, ...]:
+    """A row of the table: an answer, or several that went alike, the last of them at its end."""
+    answer, *_, last = (*alike, alike[-1])
+    given = ", ".join(each.given for each in alike if each.given)
     if len(given) > LONGEST_GIVEN:
         given = given[:LONGEST_GIVEN] + "…"
-    worth = points(answer.points)
-    if answer.max_points != 1:
-        worth += f"/{points(answer.max_points)}"
+    most = sum(each.max_points for each in alike)
+    worth = points(sum(each.points for each in alike))
+    if most != 1:
+        worth += f"/{points(most)}"
+    name: Line = (_name(answer.name, graph),)
+    said = prose(_said(answer), graph)
+    if view is not None and [each.name for each in alike] == names_of(view):
+        name = (Math(view.letter), Text(f" ({size_of(view)})"))
+    elif len(alike) > 1:
+        name = (*name, Text(" …"))
+        said = (Text("… "), _name(last.name, graph), Text(". " if said else ""), *said)
     cells: list[Line] = [
-        (_name(answer.name, graph),),
+        name,
         (Text(harmless(given)),),
         (Text(WORDS[answer.verdict]),),
-        (Text(worth if answer.max_points else "–"),),
+        (Text(worth if most else "–"),),
     ]
     if head.reveal:
         cells.insert(2, (Text(_value(answer.expected)),))
         cells.insert(3, (Text(_value(answer.expected_from_own_work)),))
-    said = answer.verdict in ("correct", "missing") or answer.feedback == FOLLOWS
-    cells.append(prose(as_read(answer) if said else remark(answer), graph))
+    cells.append(said)
     return tuple(cells)
 
 
@@ -223,8 +269,9 @@ def _class(head: Head, tally: Tally, rows: list[SubmissionReport], graph: Graph)
         tuple(_score_row(report, unread, graph) for report in rows),
     )
     if tally.count > len(rows):
-        more = f"and {tally.count - len(rows)} more; `--format csv` has a row for each."
-        yield Paragraph((Text(more, "emphasis"),))
+        more = f"and {tally.count - len(rows)} more; "
+        rest = Text(" has a row for each.", "emphasis")
+        yield Paragraph((Text(more, "emphasis"), Text("--format csv", "code"), rest))
     if tally.first_slips:
         yield Heading(2, (Text("Commonest first slips"),))
         yield Table(

@@ -51,7 +51,7 @@ def test_every_sample_is_named_as_on_the_sheet() -> None:
 
 def test_a_mark_that_is_lost_in_working_is_explained_where_it_is_lost() -> None:
     page = student(NEURON, "answers: {yhat: 0.5987, dL/dz1_1: -0.1438, dL/dw1_1_1: -0.1438}")
-    (row,) = (line for line in page.splitlines() if line.startswith("∂L/∂w₁₁⁽¹⁾ │"))
+    (row,) = (line for line in page.splitlines() if line.startswith("∂L/∂w₁₁⁽¹⁾   │"))
     assert [cell.strip() for cell in row.split("│")[2:4]] == ["✓ follows", "0"]
     assert "the slip at ∂L/∂z₁⁽¹⁾" in " ".join(page.split()).replace("│ ", "")
 
@@ -74,3 +74,36 @@ def test_the_foot_is_true_for_the_settings() -> None:
     follows = "answers: {z1_1: 0.7, yhat: 0.6682, L: 0.23}"
     assert "one slip costs one mark" in student(NEURON, follows)
     assert "it earns 50 % of the points" in student(half, follows)
+
+
+ARRAYS = """
+title: t
+equations: {Z: X @ W, A: 2 Z, L: sum(A)}
+given: {X: [[1, 2], [0, 1]]}
+parameters: {W: [[1, 0], [2, 3]]}
+"""
+
+
+def cells(page: str) -> list[list[str]]:
+    return [[cell.strip() for cell in line.split("│")] for line in page.splitlines() if "│" in line]
+
+
+def test_entries_that_went_alike_stand_in_one_row_and_so_does_what_is_missing() -> None:
+    page = student(ARRAYS, "answers: {Z: [[5, 6], [2, 3]], A: [[10, 12], [4, 7]], L: 33}")
+    rows = {row[0]: row[1:4] for row in cells(page)}
+    assert rows["Z (2×2)"] == ["5, 6, 2, 3", "✓ correct", "4/4"]
+    assert rows["A₁,₁ …"] == ["10, 12, 4", "✓ correct", "3/3"]
+    assert rows["A₂,₂"] == ["7", "✗ wrong", "0"]
+    assert rows["∂L/∂W (2×2)"] == ["", "– missing", "0/4"]
+    neuron = student(NEURON, "answers: {yhat: 0.5987}")
+    missing = [row for row in cells(neuron) if row[2:3] == ["– missing"]]
+    assert len(missing) < 4
+    points = sum(int(row[3].partition("/")[2] or 1) for row in missing)
+    report = checker(NEURON).mark(parse_submission("s.yaml", "answers: {yhat: 0.5987}"))
+    assert points == sum(each.verdict == "missing" for each in report.answers)
+
+
+def test_what_is_quoted_has_no_ticks() -> None:
+    page = student(ARRAYS, "answers: {L: zebra}")
+    assert "“zebra” is not a name" in page
+    assert "`" not in page
