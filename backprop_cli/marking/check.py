@@ -16,8 +16,9 @@ from backprop_cli.graph.step import Graph
 from backprop_cli.marking.answers import MOST_CHARACTERS, Answer, Cells, Submission
 from backprop_cli.marking.asked import updates_asked
 from backprop_cli.marking.evidence import Evidence, accidental, refuse_accidents, shown_ideas
-from backprop_cli.marking.expressions import ExpressionJudge, Expressions
+from backprop_cli.marking.expressions import ExpressionJudge, Expressions, came_to
 from backprop_cli.marking.feedback import (
+    BESIDE,
     CHANGE,
     FORMULA_RIGHT,
     LOCAL,
@@ -27,7 +28,7 @@ from backprop_cli.marking.feedback import (
 )
 from backprop_cli.marking.judge import Judgement, NumberJudge
 from backprop_cli.marking.mistakes import Idea, Slips
-from backprop_cli.marking.model import AnswerResult, Head, Mistake, SubmissionReport, Verdict
+from backprop_cli.marking.model import GOOD, AnswerResult, Head, Mistake, SubmissionReport, Verdict
 from backprop_cli.marking.numbers import Written, read_number, written_the_same
 from backprop_cli.marking.readings import (
     MOST_PAIRS,
@@ -419,10 +420,23 @@ class _Sheet:
                 self.given[slot] = answer._replace(problem="it holds two numbers")
             else:
                 numbers[slot] = written
+        if node is not None and not symbolic:
+            expressions = self._without_working(slot, expressions)
         if expressions:
             self.texts[slot] = tuple(expressions)
         if read_as:
             self.read_as[slot] = " = ".join(read_as)
+
+    def _without_working(self, slot: int, texts: Sequence[str]) -> list[str]:
+        """The expressions but those that only have numbers put in and come to the answer's number;
+        the last such one is the number where no other is given."""
+        left = []
+        for text in reversed(texts):
+            found = self.expressions.constant(text)
+            number = self.numbers.setdefault(slot, found) if found else self.numbers.get(slot)
+            if not (found and number and came_to(found, number)):
+                left.append(text)
+        return left[::-1]
 
     def _habit(self) -> Habit:
         """How this student rounds: to significant digits as a rule, or to the same decimals."""
@@ -559,6 +573,7 @@ class _Update:
         )
         self.expressions: ExpressionJudge | None = None
         self.place = place
+        self.beside: dict[int, Judgement] = {}  # of formulas with a number
         self.owed: set[int] = set()  # slips in what earns no points, not paid for yet
         self.judgements = {
             slot: self._judgement(slot, self.given[slot])
@@ -612,7 +627,7 @@ class _Update:
         if self.key.structure.nodes[slot] is None:
             return self._leaf(slot, answer)
         judgement = self._judge(slot, answer)
-        if not answer.misshapen or judgement.verdict not in ("correct", "follow_through"):
+        if not answer.misshapen or judgement.verdict not in GOOD:
             return judgement
         # The numbers are right where they stand in the transpose: the shape alone is wrong.
         mistake = Mistake("shape", answer.misshapen)
@@ -623,6 +638,8 @@ class _Update:
         key = self.key
         node = key.structure.nodes[slot]
         points = key.asked.get(slot, 0.0)
+        if node is not None and slot in self.beside:
+            judgement = self._both(node, self.beside[slot], judgement)
         judgement, share = self._settled(slot, node, judgement, points)
         own = judgement.own
         if self.checker.reveal and own is None and node is not None and not key.symbolic:
@@ -707,21 +724,22 @@ class _Update:
         formula = max(judgements, key=lambda each: _ORDER[each.verdict])
         if number is None:
             return formula
-        result = self.judge.judge(node, number)
-        return self._both(node, formula, result)
+        self.beside[slot] = formula
+        return self.judge.judge(node, number)
 
     def _both(self, node: Node, formula: Judgement, result: Judgement) -> Judgement:
         """A formula and the number it came to: where one of them is right, that earns a share."""
         method = self.checker.method
-        right = ("correct", "follow_through")
-        if formula.verdict in right and result.verdict == "wrong":
+        if result.same_as == node.name:
+            return formula  # the slip of the formula, in the number once more
+        if formula.verdict in GOOD and result.verdict == "wrong":
             mistake = Mistake("formula-right", FORMULA_RIGHT)
             return result._replace(
                 feedback=look_again(node.step, mistake), mistake=mistake, share=method
             )
-        if result.verdict in right and formula.verdict not in right:
-            return formula._replace(share=method)
-        return max((formula, result), key=lambda each: _ORDER[each.verdict])
+        if result.verdict in GOOD and formula.verdict not in GOOD:
+            return formula._replace(share=method, feedback=formula.feedback or BESIDE)
+        return max((formula, result), key=lambda each: (_ORDER[each.verdict], bool(each.feedback)))
 
     def _leaf(self, slot: int, answer: Answer) -> Judgement:
         """A given quantity repeated: it must be what is given, and earns nothing."""

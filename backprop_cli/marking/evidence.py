@@ -15,6 +15,7 @@ from backprop_cli.graph.step import Section
 from backprop_cli.marking.feedback import ACCIDENT, NO_DIGITS, TRIVIAL, UNCHANGED, ZERO, look_again
 from backprop_cli.marking.judge import EPS, Judgement
 from backprop_cli.marking.mistakes import Idea
+from backprop_cli.marking.model import GOOD
 from backprop_cli.marking.numbers import Written, written_the_same
 from backprop_cli.marking.sheet import AnswerKey, Node
 from backprop_cli.marking.slips import CHANCE
@@ -199,12 +200,12 @@ class Evidence:
     def _is_upheld(self, slot: int) -> bool:
         """Whether a 0 has been settled: what the other gradients can show they show."""
         judgement = self.judgements[slot]
-        return judgement.doubt == "zero" and judgement.verdict in ("correct", "follow_through")
+        return judgement.doubt == "zero" and judgement.verdict in GOOD
 
     def _is_good(self, slot: int) -> bool:
         judgement = self.judgements[slot]
         written = self.numbers.get(slot)
-        right = judgement.verdict in ("correct", "follow_through") and not judgement.same_as
+        right = judgement.verdict in GOOD and not judgement.same_as
         if written is not None and (not written.digits or written.value in self.everywhere):
             return False
         return right and not judgement.doubt

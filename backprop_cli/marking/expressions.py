@@ -15,6 +15,7 @@ from backprop_cli.formula.evaluate import as_float, evaluate
 from backprop_cli.formula.nodes import Formula, Name, Number
 from backprop_cli.formula.parse import parse
 from backprop_cli.formula.words import FormulaError
+from backprop_cli.marking.answers import MOST_CHARACTERS
 from backprop_cli.marking.feedback import FOLLOWS, ONLY_HERE, TRIVIAL, look_again
 from backprop_cli.marking.judge import CORRECT, Judgement, NumberJudge
 from backprop_cli.marking.numbers import Written, read_number, written_the_same
@@ -27,6 +28,7 @@ from backprop_cli.marking.work import Work
 CACHE_SIZE = 5000
 FEW_POINTS = 5
 """Where a slip is looked for in a wrong expression."""
+ROUND_OFF = 1e-9
 LARGEST = 600
 """In a wrong expression with more nodes than this no slip is looked for."""
 
@@ -60,7 +62,20 @@ class Expressions:
             self._parsed[text] = self._parse(text)
         return self._parsed[text]
 
+    def constant(self, text: str) -> Written | None:
+        """What an expression without names comes to."""
+        formula = self.parsed(text) if len(text) <= MOST_CHARACTERS else ""
+        if isinstance(formula, str) or names_in(formula):
+            return None
+        written = self.worked_out(formula)
+        return written if math.isfinite(written.value) else None
+
+    def worked_out(self, formula: Formula) -> Written:
+        return worked_out(formula, {abs(v) for v in self.key.truth[: self.key.structure.leaves]})
+
     def _parse(self, text: str) -> Formula | str:
+        if len(text) > 1 and text[0] == "=":
+            text = text[1:].strip()
         try:
             return self._in_place(self._as_named(parse(text, known=self.names)))
         except FormulaError as error:
@@ -159,8 +174,6 @@ class ExpressionJudge:
         """The verdict on one expression. `only`: there is no number beside it, so that own work
         goes on with what the expression comes to."""
         shared = self.shared
-        if len(text) > 1 and text[0] == "=":
-            text = text[1:].strip()
         formula = shared.parsed(text)
         if isinstance(formula, str):
             return Judgement("unreadable", formula)
@@ -169,7 +182,7 @@ class ExpressionJudge:
             what = node.name if circular == node.name else f"{circular}, which comes from it"
             return Judgement("wrong", f"{node.name} cannot be given by {what}.")
         if not self.key.symbolic and not names_in(formula):
-            return self._number(node, text, formula, only)
+            return self._number(node, formula)
         if shared.is_equal(node, text, formula):
             return CORRECT
         if size(formula) > LARGEST:
@@ -190,15 +203,12 @@ class ExpressionJudge:
         slots, known = self.key.structure.slots, self.key.known
         return [slots[known[name]] for name in names_in(formula)]
 
-    def _number(self, node: Node, text: str, formula: Formula, only: bool) -> Judgement:
-        """An expression without names is a number that has not been worked out."""
-        given = {abs(value) for value in self.key.truth[: self.key.structure.leaves]}
-        written = worked_out(formula, given)
-        if not math.isfinite(written.value):
-            return Judgement("wrong", look_again(node.step))
-        if only:
-            self.work.write(node.slot, written.value, written.unit)
-        return self.numbers.judge(node, written)
+    def _number(self, node: Node, formula: Formula) -> Judgement:
+        """Numbers put in, beside the number that they came to: nothing is kept of them, for the
+        number is what is judged."""
+        written = self.shared.worked_out(formula)
+        stands = math.isfinite(written.value) and self.numbers.stands(node, written)
+        return stands or Judgement("wrong")
 
     def _not_equal(self, node: Node, formula: Formula) -> Judgement:
         shared = self.shared
@@ -269,6 +279,11 @@ class ExpressionJudge:
     def _given(self, slot: int) -> bool:
         """Whether the student wrote an expression here that is the sheet's own."""
         return slot in self.texts and slot not in self.own
+
+
+def came_to(working: Written, number: Written) -> bool:
+    """Whether numbers put in come to a number that is written, rounded as it may be."""
+    return abs(working.value - number.value) <= (working.unit + number.unit) * (1 + ROUND_OFF)
 
 
 def worked_out(formula: Formula, exact: Collection[float] = ()) -> Written:

@@ -22,6 +22,7 @@ ACCIDENT = (
 )
 EVERYWHERE = "The same number stands nearly everywhere, so that it follows from nothing."
 FORMULA_RIGHT = "the formula is right, but the number does not follow from it"
+BESIDE = "The number is right, but what stands beside it comes to another one."
 MISTYPED = "one digit seems to be mistyped, or two are exchanged"
 ONLY_HERE = "Right at this sheet's numbers, but not in general."
 MISSING = "Not answered."

@@ -31,7 +31,7 @@ from backprop_cli.marking.feedback import (
     sentence,
 )
 from backprop_cli.marking.mistakes import RANK, Idea
-from backprop_cli.marking.model import Mistake, Verdict
+from backprop_cli.marking.model import GOOD, Mistake, Verdict
 from backprop_cli.marking.numbers import (
     Written,
     divides,
@@ -168,7 +168,7 @@ class NumberJudge:
         judgement = self._judge(node, given)
         if judgement.doubt == "zero":
             judgement = self._in_doubt(node, given, judgement)
-        good = judgement.verdict in ("correct", "follow_through")
+        good = judgement.verdict in GOOD
         if good and not judgement.doubt and not judgement.same_as:
             self._good.append(node)
         self._remember(node, given, judgement)
@@ -247,9 +247,7 @@ class NumberJudge:
             self.work.settle(node.needs)
             follows = given.value == self.work.value(node)[0]
             return Judgement("wrong", TRIVIAL if follows else look_again(node.step))
-        old = key.truth[node.base] if node.base >= 0 else None
-        reference = Reference(truth, 0.0, key.scale[slot], old, key.short[slot], key.terms[slot])
-        in_itself = self._against(node, given, reference, key.truth)
+        in_itself = self._in_itself(node, given)
         if in_itself is not None and in_itself.doubt != "zero":
             return in_itself
         own = None
@@ -272,6 +270,20 @@ class NumberJudge:
         if mended is not None:
             return mended._replace(own=own)
         return self._wrong(node, given, own)
+
+    def stands(self, node: Node, given: Written) -> Judgement | None:
+        """The verdict on a number that is right in itself or from own work, without keeping
+        anything of it; None for any other."""
+        found = self._in_itself(node, given)
+        found = self._from_work(node, given, self.work)[0] if found is None else found
+        return found if found is not None and found.verdict in GOOD else None
+
+    def _in_itself(self, node: Node, given: Written) -> Judgement | None:
+        key, slot = self.key, node.slot
+        old = key.truth[node.base] if node.base >= 0 else None
+        scale, terms = key.scale[slot], key.terms[slot]
+        reference = Reference(key.truth[slot], 0.0, scale, old, key.short[slot], terms)
+        return self._against(node, given, reference, key.truth)
 
     def _against(
         self, node: Node, given: Written, reference: Reference, v: Sequence[float]
@@ -398,7 +410,7 @@ class NumberJudge:
         judgement, _ = self._from_work(at, given, self.read.work)
         if judgement is None and self.habit.digits < FULL_PRECISION:
             judgement = self._rounded_on_the_way(at, given, self.read.work)
-        if judgement is None or judgement.verdict not in ("correct", "follow_through"):
+        if judgement is None or judgement.verdict not in GOOD:
             return None
         behind = self.read.behind(at)
         slips = [reading for reading in behind if reading.mistake is not None]

@@ -25,6 +25,8 @@ VERDICTS: tuple[Verdict, ...] = (
     "unreadable",
     "unknown",
 )
+GOOD: tuple[Verdict, ...] = ("correct", "follow_through")
+"""What an answer is that has no mark to lose."""
 
 Code: TypeAlias = Literal[
     "sign-flipped",

@@ -21,7 +21,7 @@ from backprop_cli.graph.step import Graph, Step
 from backprop_cli.graph.views import whole_arrays
 from backprop_cli.marking.asked import asked, matches, updates_asked
 from backprop_cli.marking.check import Checker, misfit
-from backprop_cli.marking.model import AnswerResult, Mistake, SubmissionReport, Verdict
+from backprop_cli.marking.model import GOOD, AnswerResult, Mistake, SubmissionReport, Verdict
 from backprop_cli.marking.numbers import read_number
 from backprop_cli.marking.texts import parts_of
 from backprop_cli.problem.model import Problem
@@ -38,7 +38,6 @@ from backprop_cli.worksheet.sheet import DEFAULT, Sheet, spelling_of
 
 HALF = 0.5
 """What an answer is worth that was right only at a later try."""
-RIGHT: tuple[Verdict, ...] = ("correct", "follow_through")
 _NONE = AnswerResult(1, "", "", "missing", 0.0, 0.0)
 MOST_CHARACTERS = 2_000
 
@@ -61,7 +60,7 @@ class Reply:
 
     @property
     def right(self) -> bool:
-        return self.verdict in RIGHT
+        return self.verdict in GOOD
 
 
 class Session:
@@ -243,7 +242,7 @@ class Session:
             result = self._by_place[place]
             if result.mistake is not None and not result.same_as:
                 self.made[place] = result.mistake
-            if result.verdict not in (*RIGHT, "unreadable"):
+            if result.verdict not in (*GOOD, "unreadable"):
                 self._note(place, wrong=self._record(place).wrong + 1)
         reply = self.said(question)
         tried = self.tries is not None and reply.wrong_tries >= self.tries
@@ -254,7 +253,7 @@ class Session:
     def said(self, question: Question) -> Reply:
         """What is said of the answer there is; of an array, of its first entry that is not right."""
         results = [self._by_place[place] for place in question.places if place in self._by_place]
-        wrong = [result for result in results if result.verdict not in RIGHT]
+        wrong = [result for result in results if result.verdict not in GOOD]
         follows = (result for result in results if result.verdict == "follow_through")
         told = wrong[0] if wrong else next(follows, results[0] if results else None)
         feedback = "" if told is None else told.feedback
@@ -396,7 +395,7 @@ class Session:
         """The sheet, and the step that is asked for; of an array one that is not right yet."""
         iteration = self._iteration(question.iteration)
         found = self._by_place
-        left = (n for u, n in question.places if found.get((u, n), _NONE).verdict not in RIGHT)
+        left = (n for u, n in question.places if found.get((u, n), _NONE).verdict not in GOOD)
         name = next(left, question.places[0][1])
         return Sheet(self.run, iteration, DEFAULT), iteration.graph.step[name]
 
@@ -422,7 +421,7 @@ class Session:
             return result.points
         if record.shown:
             return 0.0
-        return result.points * (HALF if record.wrong and result.verdict in RIGHT else 1.0)
+        return result.points * (HALF if record.wrong and result.verdict in GOOD else 1.0)
 
     def _most(self, question: Question) -> float:
         found = self._by_place

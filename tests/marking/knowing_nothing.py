@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -218,6 +219,25 @@ def excess(problem: Problem, seed: int = 0) -> Iterator[tuple[str, float, float]
         submission, right = submitted(checker, strategy, Random(seed))
         score = checker.mark(submission).score
         yield strategy.__name__, (score - right) / checker.max_score, checker.max_score
+
+
+def dressed(problem: Problem, seed: int = 0) -> Iterator[tuple[str, float, float]]:
+    """For each strategy the points of its numbers, each with working before it that says nothing
+    (`1*12 = 12`, and `0.613 + 1.258 = 12`), beyond those of the numbers alone."""
+    checker = Checker(problem)
+    for strategy in () if not checker.max_score or checker.keys[0].symbolic else STRATEGIES:
+        bare, _ = submitted(checker, strategy, Random(seed))
+        score = checker.mark(bare).score
+        for working in ("1*({0}) = {0}", "0.613 + 1.258 = {0}"):
+            rows = (
+                tuple(each._replace(texts=(working.format(each.texts[0]),)) for each in row)
+                for row in bare.iterations
+            )
+            yield (
+                strategy.__name__,
+                checker.mark(replace(bare, iterations=tuple(rows))).score,
+                score,
+            )
 
 
 def honest_loss(problem: Problem, places: int = 2) -> float:

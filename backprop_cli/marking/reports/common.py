@@ -5,9 +5,7 @@ from __future__ import annotations
 import math
 
 from backprop_cli.diagnostics import escape
-from backprop_cli.marking.model import AnswerResult, SubmissionReport
-
-PASSING = frozenset({"correct", "follow_through"})
+from backprop_cli.marking.model import GOOD, AnswerResult, SubmissionReport
 
 
 def harmless(text: str) -> str:
@@ -42,7 +40,7 @@ def _unread(answer: AnswerResult) -> bool:
 
 def passes(answer: AnswerResult) -> bool:
     """Whether a program is told that an answer is right: it is, and it has its points."""
-    return answer.verdict in PASSING and (answer.points > 0 or not answer.max_points)
+    return answer.verdict in GOOD and (answer.points > 0 or not answer.max_points)
 
 
 MOST_NOTICES = 12
