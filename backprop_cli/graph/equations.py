@@ -34,7 +34,7 @@ def expand_equations(problem: Problem, model: Equations, batch: tuple[int, ...])
     for name, value in model.given.items():
         if name not in per_sample:
             given = leaf(name, "input", value)
-            leaves.append(replace(given, title=title.get(name, "Given")))
+            leaves.append(replace(given, title=title.get(name, "Quantities")))
     if model.samples:
         for position, mark in zip(batch, marks, strict=True):
             for name, value in {**model.given, **model.samples[position - 1]}.items():

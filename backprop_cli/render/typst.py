@@ -31,6 +31,7 @@ PREAMBLE = """\
 #set par(leading: 0.62em, spacing: 0.9em)
 #show math.equation: set text(font: "New Computer Modern Math")
 #show heading.where(level: 1): set text(size: 17pt)
+#show heading.where(level: 1): set block(below: 1em)
 #show heading.where(level: 2): it => block(above: 1.7em, below: 0.9em, width: 100%, stroke: (bottom: 0.5pt + luma(60%)), inset: (bottom: 4pt), sticky: true, text(size: 13pt, it.body))
 #show heading.where(level: 3): set text(size: 11pt)
 #show heading.where(level: 3): set block(above: 1.4em, below: 0.8em)
@@ -39,6 +40,7 @@ PREAMBLE = """\
 #let ends(a, b) = (measure(a).width, measure(b).width)
 #let remark(color, thickness, body) = block(width: 100%, stroke: (left: thickness + color), fill: luma(96%), inset: (x: 9pt, y: 7pt), breakable: false, body)
 #let tall(body) = pad(y: 0.5em, par(leading: 1.5em, hanging-indent: 1.5em, body))
+#let wide(body) = par(leading: 1.1em, body)
 #let flat(body) = par(hanging-indent: 1.5em, body)
 #let steps(whole, columns, ..cells) = block(above: 1.2em, below: 1.2em, breakable: not whole, grid(columns: columns, column-gutter: 5pt, row-gutter: 8pt, align: (right + horizon, center + horizon, left + horizon, left + horizon), ..cells))
 #let long-steps(whole, columns, ..cells) = block(above: 1.2em, below: 1.2em, breakable: not whole, grid(columns: columns, column-gutter: 5pt, row-gutter: 8pt, align: (center + horizon, left + horizon, left + horizon), ..cells))
@@ -78,9 +80,9 @@ def _block(block: doc.Block | Answers, spelling: Spelling) -> str:
             written = inline(text, spelling)
             if is_display(text) and len(text) == 1:
                 return f"#tall[$display({written.strip('$')})$]\n"
-            return f"#par[{written}]\n"
+            return f"#{_wide(text, spelling) or 'par'}[{written}]\n"
         case doc.Bullets(items):
-            rows = "".join(f"[{inline(item, spelling)}], " for item in items)
+            rows = "".join(f"{_wide(item, spelling)}[{inline(item, spelling)}], " for item in items)
             return f"#list({rows})\n" if items else ""
         case doc.Listing(lines):
             rows = "\\n".join(string(line)[1:-1] for line in lines.splitlines())
@@ -91,7 +93,8 @@ def _block(block: doc.Block | Answers, spelling: Spelling) -> str:
             return _derivation(lines, spelling)
         case doc.Callout(kind, text):
             look = {"note": "rgb(5, 80, 174), 2.5pt", "warning": "rgb(154, 75, 0), 4pt"}[kind]
-            return f"#remark({look})[#strong[{CALLOUT_WORD[kind]}:] {inline(text, spelling)}]\n"
+            body = f"#strong[{CALLOUT_WORD[kind]}:] {inline(text, spelling)}"
+            return f"#remark({look}, {_wide(text, spelling)}[{body}])\n"
         case doc.Curve(title=title, description=description):
             return _picture(svg.curve(block), title, description, 0.56)
         case doc.Diagram(title=title, description=description):
@@ -133,6 +136,19 @@ def _inline(line: doc.Line, spelling: Spelling) -> Iterator[str]:
                 yield f"${_tex(left, spelling)} {SIGNS.get(sign, sign)} {_tex(right, spelling)}$"
             case _:
                 assert_never(part)
+
+
+def _wide(line: doc.Line, spelling: Spelling) -> str:
+    """What sets lines further apart, where fractions stand among words."""
+    formulas = [
+        formula
+        for part in line
+        if not isinstance(part, doc.Text)
+        for formula in (
+            (part.left, part.right) if isinstance(part, doc.Relation) else (part.formula,)
+        )
+    ]
+    return "wide" if any(_is_tall(each, spelling) for each in formulas) else ""
 
 
 def _tex(formula: Formula, spelling: Spelling) -> str:
@@ -266,7 +282,7 @@ def _cells(
                 text = f"#tall[$display({text.strip('$')})$]"
         # A short formula stays whole; a long one has to give way on a narrow page.
         whole = not column.wrap and line_width(line, spelling) <= LINE // 2
-        written.append(f"[#box[{text}]]" if whole else f"[{text}]")
+        written.append(f"[#box[{text}]]" if whole else f"{_wide(line, spelling)}[{text}]")
     return widths, written
 
 

@@ -455,5 +455,5 @@ def updates(sheet: Sheet) -> Iterator[Block]:
         yield from _worked(sheet, new, lines, formula)
     rest = [step for step in graph.section("update") if step.of not in within]
     if rest:
-        yield plain_table(sheet, rest)
+        yield from plain_table(sheet, rest)
     yield from not_updated(sheet)

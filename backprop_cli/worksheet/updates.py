@@ -51,10 +51,16 @@ def updates(sheet: Sheet) -> Iterator[Block]:
         yield Paragraph(rule(sheet, plain))
         yield from penalised(sheet, in_loss=False)
     if plain and not sheet.symbolic:
-        yield plain_table(sheet, steps)
+        yield from plain_table(sheet, steps)
     else:
         yield step_table(sheet, steps)
     yield from not_updated(sheet)
+
+
+MORE_DIGITS = (
+    "A gradient with more digits here than above has them so that η · gradient comes out as it is"
+    " written."
+)
 
 
 def not_updated(sheet: Sheet) -> Iterator[Paragraph]:
@@ -118,7 +124,7 @@ def moved(graph: Graph, old: Formula, change: Formula) -> Formula:
     return total(old, change if graph.ascends else negative(change))
 
 
-def plain_table(sheet: Sheet, steps: Sequence[Step]) -> Table:
+def plain_table(sheet: Sheet, steps: Sequence[Step]) -> Iterator[Block]:
     """Old value, gradient, η·gradient and new value of each parameter."""
     columns = (
         Column((Text("Parameter"),)),
@@ -127,25 +133,27 @@ def plain_table(sheet: Sheet, steps: Sequence[Step]) -> Table:
         Column((Math(Name("eta")), Text(" · gradient")), align="decimal"),
         Column((Text("New"),), align="decimal", result=True),
     )
-    return Table(columns, tuple(_plain_row(sheet, step) for step in steps))
+    names = [(step.of or "", derivative_name(sheet.graph.output, step.of or "")) for step in steps]
+    rows = [_plain_row(sheet, step, *own) for step, own in zip(steps, names, strict=True)]
+    yield Table(columns, tuple(rows))
+    if sheet.first and any(
+        row[2] != sheet.cell(name) for row, (_, name) in zip(rows, names, strict=True)
+    ):
+        yield Paragraph((Text(MORE_DIGITS),))
 
 
-def _plain_row(sheet: Sheet, step: Step) -> tuple[Line, ...]:
+def _plain_row(sheet: Sheet, step: Step, of: str, name: str) -> tuple[Line, ...]:
     """`old − η·gradient = new` (going up: `+`), each with as many digits as it takes to work out the next."""
-    assert step.of is not None
-    name = derivative_name(sheet.graph.output, step.of)
-    if (singular := sheet.singular.get(name)) is not None and singular.value is None:
-        return ((Math(Name(step.of)),), sheet.cell(step.of), sheet.cell(name), NO_VALUE, NO_VALUE)
+    singular, new = sheet.singular.get(name), sheet.value(step.name)
     change, _ = sheet.evaluated(product(Name("eta"), Name(name)))
-    new = sheet.value(step.name)
-    if change is None or new is None:
-        return ((Math(Name(step.of)),), sheet.cell(step.of), sheet.cell(name), NO_VALUE, NO_VALUE)
+    if change is None or new is None or (singular is not None and singular.value is None):
+        return ((Math(Name(of)),), sheet.cell(of), sheet.cell(name), NO_VALUE, NO_VALUE)
 
     def length(extra: int) -> Shown:
         return shown(change, sheet.digits + extra, fractions=sheet.choices.fractions)
 
     def carried_out(extra: int) -> Formula:
-        old = sheet.number(step.of or "", sheet.digits + extra)
+        old = sheet.number(of, sheet.digits + extra)
         return moved(sheet.graph, old, length(extra).formula)
 
     def multiplied(extra: int) -> Formula:
@@ -155,8 +163,8 @@ def _plain_row(sheet: Sheet, step: Step) -> tuple[Line, ...]:
     most = _enough(multiplied, change, sheet.digits + more)
     slope = sheet.shown(name, sheet.digits + most)
     return (
-        (Math(Name(step.of)),),
-        cell_of(sheet.shown(step.of, sheet.digits + more)),
+        (Math(Name(of)),),
+        cell_of(sheet.shown(of, sheet.digits + more)),
         cell_of(slope),
         cell_of(length(more)),
         sheet.cell(step.name),

@@ -16,7 +16,16 @@ from backprop_cli.formula.nodes import Formula, Name, Number, Product, Quotient,
 from backprop_cli.formula.notation import Stacked
 from backprop_cli.formula.spelling import spell
 from backprop_cli.render import pdf, typst
-from backprop_cli.worksheet.document import Document, Paragraph, Text
+from backprop_cli.worksheet.document import (
+    Bullets,
+    Callout,
+    Column,
+    Document,
+    Math,
+    Paragraph,
+    Table,
+    Text,
+)
 
 
 def outside_strings(source: str) -> str:
@@ -62,6 +71,15 @@ def test_words_are_string_literals() -> None:
 def test_words_are_closed_so_that_nothing_is_called_on_them() -> None:
     document = Document("", (Paragraph((Text("a"), Text(".len() [x] (y)"))),), spell)
     assert '#"a";#".len() [x] (y)";' in typst.render(document)
+
+
+@pytest.mark.parametrize("tall", [False, True])
+def test_lines_stand_further_apart_where_there_are_fractions_among_words(tall: bool) -> None:
+    line = (Text("Look at "), Math(Name("dL/dw1" if tall else "w1")))
+    cell = Table((Column((Text("Remark"),), wrap=True),), ((line,),))
+    for block in (Paragraph(line), Bullets((line,)), Callout("note", line), cell):
+        _, written = typst.render(Document("", (block,), spell)).split("#set document")
+        assert ("wide[" in written) is tall
 
 
 def test_long_brackets_can_be_broken() -> None:

@@ -90,6 +90,9 @@ def test_a_whole_sheet() -> None:
         w₁₂⁽¹⁾    │ −0.2 │ ≈ 0.07192 │ ≈ 0.03596    │ ≈ −0.2360
         b₁⁽¹⁾     │  0.1 │ ≈ 0.14384 │ ≈ 0.07192    │  ≈ 0.02808
 
+        A gradient with more digits here than above has them so that η · gradient comes
+        out as it is written.
+
         Loss after the update
         ─────────────────────
 
@@ -414,7 +417,7 @@ def test_what_equations_are_given_is_not_called_an_input() -> None:
         parameters: {w: 3}
     """
     table = rows(page(source))
-    assert table["Given"] == ["x = 1, y = 2, λ = 0.1"]
+    assert table["Quantities"] == ["x = 1, y = 2, λ = 0.1"]
     assert "Inputs" not in table
 
 
