@@ -16,9 +16,11 @@ from backprop_cli.diagnostics import nearest, quote
 from backprop_cli.formula.spelling import spell
 from backprop_cli.marking.model import Verdict
 from backprop_cli.problem.fields import Keys
-from backprop_cli.problem.settings import MARKING, NOTATION, ROUNDING
-from backprop_cli.problem.training import TRAINING
-from backprop_cli.problem.variants import VARIANTS
+from backprop_cli.problem.layers import LAYER
+from backprop_cli.problem.read import BOTH_FORMS, EQUATION_FORM, LAYER_FORM
+from backprop_cli.problem.settings import MARKING_KEYS, NOTATION_KEYS, ROUNDING_KEYS
+from backprop_cli.problem.training import TRAINING_KEYS
+from backprop_cli.problem.variants import VARIANTS_KEYS
 from backprop_cli.worksheet.catalogue import GROUPS, listed, toolbox
 from backprop_cli.worksheet.document import (
     Block,
@@ -248,11 +250,15 @@ TABLES: Tables = {
     "verdicts": _verdicts,
     "slips": _slips,
     "toolbox": toolbox,
-    "notation": lambda: _keys(NOTATION),
-    "rounding": lambda: _keys(ROUNDING),
-    "marking": lambda: _keys(MARKING),
-    "training": lambda: _keys(TRAINING),
-    "variants": lambda: _keys(VARIANTS),
+    "both forms": lambda: _keys(BOTH_FORMS),
+    "layer form": lambda: _keys(LAYER_FORM),
+    "equation form": lambda: _keys(EQUATION_FORM),
+    "layer": lambda: _keys(LAYER),
+    "notation": lambda: _keys(NOTATION_KEYS),
+    "rounding": lambda: _keys(ROUNDING_KEYS),
+    "marking": lambda: _keys(MARKING_KEYS),
+    "training": lambda: _keys(TRAINING_KEYS),
+    "variants": lambda: _keys(VARIANTS_KEYS),
     **{f"list {group.name}": partial(listed, group) for group in GROUPS},
 }
 """What stands in the places of pages, as far as rules and marking know it."""

@@ -28,13 +28,22 @@ from backprop_cli.formula.nodes import Call, Comparison, Conditional, Formula, N
 from backprop_cli.formula.quantity import arrays_of
 from backprop_cli.formula.words import FormulaError
 from backprop_cli.problem.array_values import ArrayReader, ReadArray, read_shapes
-from backprop_cli.problem.fields import Fields
+from backprop_cli.problem.fields import Field, Fields, as_it_is
 from backprop_cli.problem.forms import Value
 from backprop_cli.problem.formulas import defined_name
 from backprop_cli.problem.values import Report, entries, word
 from backprop_cli.problem.yaml_tree import Node, Scalar
 
 MOST_TIMES = 100
+INDEX_ROW = Field(
+    "index",
+    as_it_is(
+        {"type": "object", "maxProperties": 1, "additionalProperties": {"type": "string"}},
+        "`{name: range}`",
+    ),
+    None,
+    "Time: `{t: 1..3}` makes h_t one equation for each t.",
+)
 _RANGE = re.compile(r"([0-9]{1,18}) ?(?:\.\.|…|-) ?([0-9]{1,18})\Z")
 _BRACED = re.compile(r"(.+)_\{ ?(\w+) ?\}\Z")
 

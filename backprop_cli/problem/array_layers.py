@@ -29,7 +29,7 @@ from backprop_cli.formula.build import rebuild, rename, substitute
 from backprop_cli.formula.nodes import Call, Formula, Name, Number, Product
 from backprop_cli.problem.array_values import read_levels
 from backprop_cli.problem.biases import Biases
-from backprop_cli.problem.dropout import DROPOUT, KEEP, MASK
+from backprop_cli.problem.dropout import KEEP, MASKS, OF_ARRAYS
 from backprop_cli.problem.fields import Fields
 from backprop_cli.problem.forms import (
     Activation,
@@ -68,9 +68,6 @@ class Handed:
     entries: tuple[str, ...]
     giver: str
     axes: int | None = None
-    recurrent: bool = False
-    added: Handed | None = None  # what is added to z, or `after` it and where there is none to a
-    after: bool = False
 
     @property
     def words(self) -> str:
@@ -295,12 +292,9 @@ class Making:
             self._fits(shape)
             text = f"{out} + {self.added.name}"
         if dropout is not None:
-            own = DROPOUT.of(dropout, self.report, f"`dropout` of {self.at}")
-            if (node := own.get(MASK.key)) is None or own.get(KEEP.key) is None:
-                self.refuse(
-                    "missing-key", f"`dropout` of {self.at} needs `mask` and `keep`", dropout,
-                    "write `{mask: [1, 0, 1], keep: 0.5}`, a 1 for every number that stays",
-                )  # fmt: skip
+            own = OF_ARRAYS.of(dropout, self.report, f"`dropout` of {self.at}")
+            if (node := own[MASKS]) is None or own.get(KEEP.key) is None:
+                raise Refused
             _, values = self.array(node, "`mask`", shape)
             if any(value is None or value.value not in (0, 1) for value in values):
                 self.refuse("out-of-range", f"`mask` of {self.at} is of 1 and 0 only", node)

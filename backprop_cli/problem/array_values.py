@@ -8,13 +8,27 @@ from dataclasses import replace
 from backprop_cli.arrays.array import MOST_LEVELS, Shape, count, shape_text
 from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import quote
-from backprop_cli.problem.fields import Fields
+from backprop_cli.problem.fields import Field, Fields, any_of, as_it_is, list_of, whole
 from backprop_cli.problem.forms import Value
 from backprop_cli.problem.initializer_use import initializer
 from backprop_cli.problem.values import Report, entries, integer, items, number_or_null
 from backprop_cli.problem.yaml_tree import Entries, Items, Node, Scalar
 
 MOST_VALUES = 10_000  # numbers in all arrays of a file
+
+_SIZE = whole(1, MOST_VALUES).schema
+SHAPE = Field(
+    "shape",
+    as_it_is(any_of(_SIZE, list_of(_SIZE, MOST_LEVELS, minItems=1)), "a size, or several"),
+    None,
+    "How many numbers there are in each direction.",
+)
+SHAPES = Field(
+    "shapes",
+    as_it_is({"type": "object", "additionalProperties": SHAPE.kind.schema}, "`{name: sizes}`"),
+    None,
+    "Arrays without numbers: `{W: [2, 3]}`.",
+)
 
 
 @dataclass(frozen=True)

@@ -10,23 +10,28 @@ from backprop_cli.problem.fields import (
     Fields,
     Keys,
     any_of,
+    as_it_is,
     number_of,
     one_or_several,
 )
 from backprop_cli.problem.forms import BatchNorm
 from backprop_cli.problem.layer_place import LayerPlace
 from backprop_cli.problem.samples import counted
+from backprop_cli.problem.weights import MOST_UNITS
 from backprop_cli.problem.yaml_tree import Items, Node, Scalar
 from backprop_cli.rules.written import NOT_NEGATIVE
-
-MOST_UNITS = 2_000
 
 EPSILON = Field("epsilon", number_of(NOT_NEGATIVE), Number("1e-5"), "Added to the variance.")
 PER_UNIT = one_or_several(NUMBER, "numbers", MOST_UNITS)
 GAMMA = Field("gamma", PER_UNIT, (Number("1"),), "First value of γ, 1 unless given.")
 BETA = Field("beta", PER_UNIT, (Number("0"),), "First value of β, 0 unless given.")
 BATCH_NORM = Keys("z → gamma·(z − mean)/√(variance + epsilon) + beta", EPSILON, GAMMA, BETA)
-SCHEMA = any_of({"type": ["boolean", "null"]}, BATCH_NORM.schema)
+NORMALISED = Field(
+    "batch_norm",
+    as_it_is(any_of(TRUTH.schema, BATCH_NORM.schema), f"true, or {BATCH_NORM.words}"),
+    None,
+    "Normalise each unit's z over the batch, before the activation.",
+)
 
 
 def read_batch_norm(node: Node, at: LayerPlace, units: int) -> BatchNorm | None:

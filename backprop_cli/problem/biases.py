@@ -6,18 +6,49 @@ import re
 from typing import Literal, TypeAlias
 
 from backprop_cli.dataclass import dataclass
-from backprop_cli.diagnostics import quote
 from backprop_cli.formula.nodes import Number
+from backprop_cli.problem.fields import (
+    Field,
+    any_of,
+    as_it_is,
+    list_of,
+    number_of,
+    number_or_name,
+    reference,
+)
 from backprop_cli.problem.forms import Value
 from backprop_cli.problem.initializer_use import initializer
 from backprop_cli.problem.layer_place import LayerPlace, NamedCell
 from backprop_cli.problem.samples import counted
-from backprop_cli.problem.values import Report, decimal_comma, number, number_in
+from backprop_cli.problem.values import decimal_comma, number
+from backprop_cli.problem.weights import MOST_UNITS
 from backprop_cli.problem.yaml_tree import Entries, Items, Node, Scalar
 from backprop_cli.rules.written import NOT_ZERO
 
 Bias: TypeAlias = Literal["each", "shared", "none"]
 
+WAYS = ("none", "shared", "each")
+BIASES_SCHEMA = any_of(
+    list_of(number_or_name("b[0-9_]*"), MOST_UNITS),
+    number_or_name("b[0-9_]*"),
+    {"enum": list(WAYS)},
+    {"type": ["boolean", "null"]},
+    reference("initializer"),
+)
+BIASES = Field(
+    "biases",
+    as_it_is(reference("biases"), "a number for each, one for all, or none"),
+    None,
+    "A list, one for each unit; a number: one shared by the layer; none: no biases, as when numbers "
+    "are there and this key is not. A layer without numbers has one bias for each unit unless it "
+    "says `none` or `shared`.",
+)
+BIAS_INPUT = Field[Number | None](
+    "bias_input",
+    number_of(NOT_ZERO, "a layer without biases has no `biases`"),
+    None,
+    "What biases are multiplied by, 1 unless given; -1 makes them thresholds.",
+)
 _BIAS_NAME = re.compile(r"b[0-9_]{0,20}\Z")
 
 
@@ -94,10 +125,3 @@ def _bias(cell: Node, unit: int, at: LayerPlace, what: str) -> Value:
             at.named.append(NamedCell(cell, at.index, unit, None))
             return None
     return number(cell, at.report, what)
-
-
-def read_bias_input(node: Node, report: Report) -> Number | None:
-    """What a bias is multiplied by: 1, or −1 where it is a threshold."""
-    return number_in(
-        node, report, quote("bias_input"), NOT_ZERO, "a layer without biases has no `biases`"
-    )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from backprop_cli.formula.nodes import Number
-from backprop_cli.problem.fields import Field, Keys, number_of, several
+from backprop_cli.problem.fields import Field, Keys, as_it_is, number_of, several
 from backprop_cli.problem.forms import Dropout
+from backprop_cli.problem.layer_fields import LEVELS
 from backprop_cli.problem.layer_place import LayerPlace
 from backprop_cli.problem.samples import counted
 from backprop_cli.problem.weights import MOST_UNITS
@@ -20,19 +21,26 @@ MASK = Field(
 KEEP = Field("keep", PART, Number("1"), "The share of units that stays, which the others make up.")
 DROPOUT = Keys(
     "Units are left out by a mask: what is handed on is mask·a/keep.",
-    MASK,
-    KEEP,
+    *(MASK, KEEP),
     required=(MASK, KEEP),
+    example="write `{mask: [1, 0, 1], keep: 0.5}`, a 1 for every unit that stays",
 )
+DROPPED = Field("dropout", as_it_is(DROPOUT.schema, DROPOUT.words), None, DROPOUT.about)
+
+MASKS = Field("mask", LEVELS, None, MASK.about)
+OF_ARRAYS = Keys(
+    DROPOUT.about,
+    *(MASKS, KEEP),
+    required=(MASKS, KEEP),
+    example="write `{mask: [1, 0, 1], keep: 0.5}`, a 1 for every number that stays",
+)
+MASKED = Field("dropout", as_it_is(OF_ARRAYS.schema, OF_ARRAYS.words), None, OF_ARRAYS.about)
+"""Of a layer between arrays: a mask of their shape."""
 
 
 def read_dropout(node: Node, at: LayerPlace, units: int) -> Dropout | None:
     """`{mask: [1, 0, 1], keep: 0.5}`: which units stay, and the share of units that stays."""
     own = DROPOUT.of(node, at.report, f"`dropout` of {at}")
-    missing = [row.key for row in DROPOUT.required if own.get(row.key) is None]
-    for key in missing:
-        help = "write `{mask: [1, 0, 1], keep: 0.5}`, a 1 for every unit that stays"
-        at.report.error("missing-key", f"`dropout` of {at} has no `{key}`", node, help)
     mask, found = own.get("mask"), own[MASK]
     if isinstance(mask, Items) and len(mask.items) != units:
         at.report.error(
@@ -41,4 +49,4 @@ def read_dropout(node: Node, at: LayerPlace, units: int) -> Dropout | None:
             f"not {len(mask.items)}",
             mask,
         )
-    return None if missing or len(found) != units else Dropout(found, own[KEEP])
+    return None if len(found) != units else Dropout(found, own[KEEP])

@@ -14,9 +14,23 @@ from backprop_cli.formula.nodes import Formula
 from backprop_cli.formula.quantity import updated
 from backprop_cli.problem.array_equations import ArrayEquations, WrittenOut
 from backprop_cli.problem.array_values import has_arrays
-from backprop_cli.problem.fields import Fields
+from backprop_cli.problem.fields import (
+    NAME,
+    Field,
+    Fields,
+    any_of,
+    as_it_is,
+    list_of,
+    reference,
+)
 from backprop_cli.problem.forms import Equations, Value
-from backprop_cli.problem.formulas import defined_name, formula, plain_name, report_undefined
+from backprop_cli.problem.formulas import (
+    FORMULA,
+    defined_name,
+    formula,
+    plain_name,
+    report_undefined,
+)
 from backprop_cli.problem.samples import MOST_SAMPLES
 from backprop_cli.problem.settings import names_of
 from backprop_cli.problem.training import ReadTraining
@@ -26,6 +40,35 @@ from backprop_cli.problem.yaml_tree import Entries, Items, Node, Scalar
 
 MOST_EQUATIONS = 5_000
 MOST_NAMES = 20_000
+
+EQUATIONS = Field(
+    "equations",
+    as_it_is(
+        {"type": "object", "minProperties": 1, "additionalProperties": FORMULA.schema},
+        "`{name: formula}`",
+    ),
+    None,
+    "In any order.",
+)
+
+
+def _leaves_row(key: str, about: str) -> Field[Node | None]:
+    by_name = {"type": "object", "additionalProperties": reference("array")}
+    kind = as_it_is(
+        any_of(by_name, list_of(NAME.schema), NAME.schema), "`{name: number or array}`, or names"
+    )
+    about += " Without numbers: a list of names, or null for a value."
+    return Field(key, kind, None, about)
+
+
+GIVEN = _leaves_row("given", "Inputs, targets and whatever else is not learned.")
+PARAMETERS = _leaves_row("parameters", "What is learned.")
+OUTPUT = Field(
+    "output",
+    as_it_is(NAME.schema, "the name of an equation"),
+    None,
+    "What is differentiated; the last equation unless given.",
+)
 
 
 @dataclass
@@ -79,7 +122,7 @@ def read_equations(top: Fields, report: Report) -> ReadEquations:
     written = _written(top, names, report, arrays)
     start = len(report.problems)
     known = tuple(names.places)
-    defined = set(known)
+    defined = dict.fromkeys(known)
     advice = _undeclared_help(top)
     unsound: set[str] = set()
     before = {} if arrays is None else arrays.first_rows()

@@ -116,35 +116,57 @@ class Keys:
         about: str,
         *rows: Field[Any],
         required: Collection[Field[Any]] = (),
-        of: str = "",
+        example: str | None = None,
+        of: bool = False,
+        options: str | None = None,
         **more: Any,
     ) -> None:
-        """`of` is what messages add to the name of a key; `more` is for the schema alone."""
-        self.about, self.rows, self.required, self.whose, self.more = (
-            about,
-            rows,
-            required,
-            of,
-            more,
-        )
+        """`example` is what messages show where a required key is missing, `of` says that they call
+        a key by its mapping too; `options` is the help where a key that is none of the rows was
+        hardly meant for one of them but for an option, and `more` is for the schema alone."""
+        self.about, self.rows, self.required = about, rows, required
+        self.example, self.by_mapping, self.options, self.more = example, of, options, more
 
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(row.key for row in self.rows)
 
-    def of(self, node: Node, report: Report, what: str) -> Fields:
-        """The entries of a mapping, unknown keys reported. `what` is what messages call it."""
-        return replace(fields(node, report, what, self.names), whose=self.whose)
+    def of(
+        self,
+        node: Node,
+        report: Report,
+        what: str,
+        offered: Collection[str] | None = None,
+        of: object = "",
+    ) -> Fields:
+        """The entries of a mapping, unknown and missing keys reported; see `fields`. `of` is what
+        messages add to the name of a key."""
+        of = of or (what if self.by_mapping else "")
+        whose = f" of {of}" if of else ""
+        own = fields(node, report, what, self.names, offered, whose, self.options)
+        for row in self.required if isinstance(node, Entries) else ():
+            if own.get(row.key) is None:
+                message = f"{what} has no {quote(row.key)}"
+                report.error("missing-key", message, node, self.example)
+        return own
 
-    def under(self, top: Fields, key: str) -> Fields | None:
-        """The mapping under a key of another; None where there is none."""
-        node = top.get(key)
-        return None if node is None else self.of(node, top.report, quote(key))
+    def read(self, make: Callable[[Fields], T | None]) -> Kind[T]:
+        """A mapping with these keys, made into something."""
+
+        def read(node: Node, report: Report, what: str) -> T | None:
+            return make(self.of(node, report, what))
+
+        return Kind(read, self.schema, self.words)
+
+    def row(self, key: str, make: Callable[[Fields], T | None], default: T) -> Field[T]:
+        """A key of another mapping that has this one as its value."""
+        return Field(key, self.read(make), default, self.about)
 
     @property
     def words(self) -> str:
-        """`{norm: …}` for a reader who has the keys before them."""
-        return f"`{{{', '.join(f'{row.key}: …' for row in self.rows)}}}`"
+        """`{norm: …}`, the first of many keys."""
+        keys = [f"{row.key}: …" for row in self.rows]
+        return f"`{{{', '.join(keys if len(keys) <= 4 else [*keys[:2], '…'])}}}`"
 
     @property
     def schema(self) -> Schema:
@@ -210,6 +232,7 @@ NUMBER: Kind[Number] = Kind(number, {"type": ["number", "string"], "pattern": EX
 TRUTH: Kind[bool] = Kind(truth, {"type": "boolean"}, "true or false")
 TEXT: Kind[str] = Kind(word, {"type": SCALAR}, "text")
 NAME: Kind[str] = Kind(word, {"type": "string", "minLength": 1, "maxLength": 64}, "a name")
+NUMBER_OR_NULL: Schema = {**NUMBER.schema, "type": ["number", "string", "null"]}
 
 
 def number_of(allowed: Range, help: str | None = None) -> Kind[Number]:
@@ -224,6 +247,19 @@ def number_of(allowed: Range, help: str | None = None) -> Kind[Number]:
 def fraction_of(allowed: Range, help: str | None = None) -> Kind[Fraction]:
     """The value of a number in a range, where its digits do not matter."""
     return number_of(allowed, help).then(lambda number: number.value)
+
+
+def as_it_is(schema: Schema, words: str) -> Kind[Node]:
+    """What can be read only with the rest of the file."""
+    return Kind(lambda node, report, what: node, schema, words)
+
+
+def number_or_name(pattern: str, *more: Schema) -> Schema:
+    """The schema of a number, or of the name that stands for one without."""
+    return any_of(NUMBER.schema, {"type": "string", "pattern": f"^{pattern}$"}, *more)
+
+
+NAMES = as_it_is(reference("names"), "a name, or a list of names")
 
 
 def whole(low: int, high: int, help: str | None = None) -> Kind[int]:
@@ -287,12 +323,12 @@ def one_or_several(kind: Kind[T], of: str, most: int) -> Kind[tuple[T, ...]]:
 def alone_or(alone: Kind[T], keys: Keys, read: Callable[[Fields], T | None]) -> Kind[T]:
     """A single value, or a mapping where there is more to say."""
 
-    def either(node: Node, report: Report, what: str) -> T | None:
-        if isinstance(node, Scalar):
-            return alone.read(node, report, what)
-        return read(keys.of(node, report, what))
+    more = keys.read(read)
 
-    return Kind(either, any_of(alone.schema, keys.schema), f"{alone.words}, or {keys.words}")
+    def either(node: Node, report: Report, what: str) -> T | None:
+        return (alone if isinstance(node, Scalar) else more).read(node, report, what)
+
+    return Kind(either, any_of(alone.schema, more.schema), f"{alone.words}, or {more.words}")
 
 
 # --- a mapping that has been read -------------------------------------------------------------
@@ -343,35 +379,46 @@ class Fields:
         return replace(self, values=values)
 
 
+def found_in(node: Node, report: Report, what: str, of: str, alone: bool = False) -> Fields:
+    """The entries of a mapping, whatever their keys; `alone` says that a single value may stand in
+    its place, which has none."""
+    found = () if alone and isinstance(node, Scalar) else entries(node, report, what, of)
+    values = {key.text: value for key, value in found}
+    return Fields(node, values, {key.text: key for key, _ in found}, report, what)
+
+
 def fields(
     node: Node,
     report: Report,
     what: str,
     known: Collection[str],
     offered: Collection[str] | None = None,
+    whose: str = "",
+    options: str | None = None,
 ) -> Fields:
     """The entries of a mapping by key. Whatever is no mapping counts as an empty one.
 
-    `offered` are the known keys to speak of where that is not all of them.
+    `offered` are the known keys to speak of where that is not all of them; `options` is the help
+    for others that were meant for options.
     """
     offered = known if offered is None else offered
     meant_by = {name: target for name, target in _MEANT.items() if target in offered}
-    found = entries(node, report, what, "keys and values")
-    values = {key.text: value for key, value in found}
-    keys = {key.text: key for key, _ in found}
-    for key, value in found:
-        if key.text in known:
+    own = replace(found_in(node, report, what, "keys and values"), whose=whose)
+    values, keys = dict(own.values), dict(own.keys)
+    for text, value in own.values.items():
+        key = own.keys[text]
+        if text in known:
             continue
         for meant in () if report.crowded else _meant_key(key.text, meant_by, offered):
             if meant not in values:
                 values[meant], keys[meant] = value, key
         report.error(
-            "unknown-key",
+            "unknown-option" if options else "unknown-key",
             f"{quote(key.text)} is not a key of {what}",
             key,
-            _key_help(node, key, value, meant_by, offered) if not report.crowded else None,
+            None if report.crowded else _key_help(node, key, value, meant_by, offered, options),
         )
-    return Fields(node, values, keys, report, what)
+    return replace(own, values=values, keys=keys)
 
 
 # Keys by other names, and keys that stand elsewhere: what is meant, and what to write.
@@ -420,7 +467,12 @@ def _meant_key(text: str, meant_by: Mapping[str, str], offered: Collection[str])
 
 
 def _key_help(
-    node: Node, key: Scalar, value: Node, meant_by: Mapping[str, str], known: Iterable[str]
+    node: Node,
+    key: Scalar,
+    value: Node,
+    meant_by: Mapping[str, str],
+    known: Iterable[str],
+    otherwise: str | None,
 ) -> str | None:
     flow = isinstance(node, Entries) and node.flow
     if flow and isinstance(value, Scalar) and value.null and value.plain:
@@ -435,4 +487,4 @@ def _key_help(
         return f"did you mean {quote(meant_by[lower])}?"
     if lower in _ELSEWHERE and _ELSEWHERE[lower][0] in known:
         return _ELSEWHERE[lower][1]
-    return nearest(key.text, known) or there_are(known, 30)
+    return nearest(key.text, known) or otherwise or there_are(known, 30)

@@ -9,9 +9,19 @@ from backprop_cli.diagnostics import Span, quote
 from backprop_cli.formula.build import children, names_in
 from backprop_cli.formula.functions import FUNCTIONS
 from backprop_cli.formula.nodes import Comparison, Conditional, Formula, Name
+from backprop_cli.problem.fields import Kind
 from backprop_cli.problem.values import Report
 from backprop_cli.problem.yaml_tree import Items, Node, Scalar
 
+FORMULA: Kind[Formula] = Kind(
+    lambda node, report, what: formula(node, report, what),
+    {
+        "type": ["string", "number"],
+        "description": "+ - * / ^, implicit multiplication, exp log sqrt abs max min …, every "
+        "activation by name, `a if b > c else d`.",
+    },
+    "a formula",
+)
 IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 LONGEST_NAME = 64
 

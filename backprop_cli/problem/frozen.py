@@ -6,12 +6,15 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 from backprop_cli.diagnostics import listed
-from backprop_cli.problem.fields import Fields
+from backprop_cli.problem.fields import NAMES, Field, Fields
 from backprop_cli.problem.layers import ReadLayers
 from backprop_cli.problem.names import NetworkNames
 from backprop_cli.problem.settings import names_of
 from backprop_cli.problem.values import Report
 from backprop_cli.problem.yaml_tree import Node, Scalar
+
+FROZEN = Field("frozen", NAMES, None, "Parameters that stay as they are.")
+TRAINABLE = Field("trainable", NAMES, None, "The only parameters that are updated.")
 
 
 def top_lists(

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from backprop_cli.dataclass import dataclass
-from backprop_cli.diagnostics import listed, quote
+from backprop_cli.diagnostics import quote
 from backprop_cli.formula.nodes import Number
-from backprop_cli.problem.fields import fields
-from backprop_cli.problem.rule_options import read_options
-from backprop_cli.problem.values import Report, entries, integer, word
-from backprop_cli.problem.yaml_tree import Node
+from backprop_cli.problem.fields import Field, fields, found_in, whole
+from backprop_cli.problem.rule_options import Choices
+from backprop_cli.problem.values import Report
+from backprop_cli.problem.yaml_tree import Entries
 from backprop_cli.rules import initializers
 
 
@@ -46,50 +46,48 @@ class Initializer:
         )
 
 
-def initializer(node: Node, report: Report, what: str, default_seed: int) -> Initializer | None:
+SEED = Field[int | None](
+    "seed", whole(0, 2**63 - 1), None, "The same seed always draws the same numbers."
+)
+DIGITS = Field(
+    "digits", whole(1, 15), initializers.DECIMALS, "Decimals that drawn numbers are rounded to."
+)
+INITIALIZERS = Choices(
+    "unknown-initializer",
+    "an initializer",
+    initializers.BY_ANY_NAME,
+    "init",
+    beside=(SEED.key, DIGITS.key),
+)
+
+
+def initializer(node: Entries, report: Report, what: str, default_seed: int) -> Initializer | None:
     """`{init: uniform, low: -0.1, high: 0.1, seed: 7}`."""
-    found = entries(node, report, what, "`init` and options")
-    given = {key.text: value for key, value in found}
-    if "init" not in given:
+    if "init" not in {key.text for key, _ in node.entries}:
         known = {option for rule in initializers.INITIALIZERS.values() for option in rule.options}
-        fields(node, report, what, ("init", "seed", "digits", *sorted(known)))
+        fields(node, report, what, ("init", SEED.key, DIGITS.key, *sorted(known)))
         report.error("missing-key", f"{what} as a mapping need `init:`", node, "{init: uniform}")
         return None
-    name = word(given["init"], report, "an initializer")
-    rule = initializers.find(name) if name else None
-    if name and rule is None:
-        report.error(
-            "unknown-initializer",
-            f"{quote(name)} is not an initializer",
-            given["init"],
-            report.nearest(name, initializers.BY_ANY_NAME)
-            or f"there are {listed(list(initializers.INITIALIZERS))}",
-        )
-    seed, decimals = default_seed, initializers.DECIMALS
-    if "seed" in given:
-        seed = integer(given["seed"], report, "`seed`", 0, 2**63 - 1) or 0
-    if "digits" in given:
-        decimals = integer(given["digits"], report, "`digits`", 1, 15) or decimals
-    if rule is None:
+    own = found_in(node, report, what, "`init` and options")
+    seed, decimals = own[SEED], own[DIGITS]
+    chosen = INITIALIZERS.read(node, report)
+    if chosen is None:
         return None
-    rest = [(key, value) for key, value in found if key.text not in ("init", "seed", "digits")]
-    options = read_options(rule.name, rest, {o: o for o in rule.options}, rule.ranges, report)
+    rule, options = chosen.rule, chosen.options
     for option, default in rule.options.items():
-        if option not in options:
-            if default is None:
-                if option not in given:
-                    report.error(
-                        "missing-key",
-                        f"{quote(rule.name)} needs `{option}:`",
-                        given["init"],
-                        f"{{init: {rule.name}, {option}: 0.1}}",
-                    )
-                return None
-            options[option] = default
+        if option in options:
+            continue
+        if default is None:
+            if option not in own.values:
+                message, example = f"{quote(rule.name)} needs `{option}:`", f"{option}: 0.1"
+                example = f"{{init: {rule.name}, {example}}}"
+                report.error("missing-key", message, own.values["init"], example)
+            return None
+        options[option] = default
     ordered = {option: options[option] for option in rule.options}
     low, high = ordered.get("low"), ordered.get("high")
     if low is not None and high is not None and low.value > high.value:
         report.error(
             "out-of-range", f"`low` is {low.text} and `high` is {high.text}, which is less", node
         )
-    return Initializer(rule, ordered, seed, decimals)
+    return Initializer(rule, ordered, default_seed if seed is None else seed, decimals)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from backprop_cli.problem import biases
 from backprop_cli.problem.fields import (
+    NAMES,
+    TRUTH,
     Field,
     Kind,
-    Schema,
     any_of,
+    as_it_is,
     mapping,
     or_nothing,
     reference,
@@ -20,12 +23,8 @@ from backprop_cli.problem.values import Report
 from backprop_cli.problem.weights import MOST_UNITS
 from backprop_cli.problem.yaml_tree import Entries, Items, Node
 
+MOST_LAYERS = 1_000
 LARGEST = 1_000  # of a window, a stride, a rim
-
-
-def as_it_is(schema: Schema, words: str) -> Kind[Node]:
-    """What can be read only with the rest of the layer."""
-    return Kind(lambda node, report, what: node, schema, words)
 
 
 LEVELS = as_it_is(reference("levels"), "lists of numbers")
@@ -33,10 +32,20 @@ LEVELS = as_it_is(reference("levels"), "lists of numbers")
 DRAWN = reference("drawn")
 
 
-def by_gate(names: Sequence[str], lists: str = "lists of numbers for each gate") -> Kind[Node]:
+def by_name(names: Sequence[str], words: str) -> Kind[Node]:
+    """Lists of numbers under names."""
+    properties = {name: or_nothing(any_of(LEVELS.schema)) for name in names}
+    return as_it_is(mapping(words, properties), words)
+
+
+def by_gate(names: Sequence[str]) -> Kind[Node]:
     """Lists of numbers under the names of gates, or how all of them are drawn."""
-    properties = {name: or_nothing(any_of(reference("levels"))) for name in names}
-    return as_it_is(any_of(mapping("By gate.", properties), DRAWN), lists)
+    each = by_name(names, "lists of numbers for each gate")
+    return as_it_is(any_of(each.schema, DRAWN), each.words)
+
+
+def or_none(kind: Kind[Node]) -> Kind[Node]:
+    return as_it_is(any_of(kind.schema, {"enum": ["none"]}), f"{kind.words}, or `none`")
 
 
 LETTERS: Mapping[str, str] = {
@@ -68,12 +77,25 @@ def activation_field(about: str) -> Field[Activation | None]:
 ACTIVATION = activation_field("Applied to every number.")
 BIASES = Field(
     "biases",
-    as_it_is(reference("biases"), "a number for each, one for all, or none"),
+    biases.BIASES.kind,
     None,
     "One for each output channel or unit, or one number for all.",
 )
 STRIDE = Field("stride", whole(1, LARGEST), 1, "How far the window moves.")
 UNITS = Field("units", whole(1, MOST_UNITS), None, "How many; needed where no weights say it.")
+
+ADD = Field(
+    "add",
+    as_it_is(
+        any_of(whole(1, MOST_LAYERS).schema, {"const": "inputs"}), "a layer below, or `inputs`"
+    ),
+    None,
+    "The layer below whose output is added to z, or `inputs`.",
+)
+AFTER = Field("after", TRUTH, False, "Whether `add` adds to the activation, not to z.")
+_SOME = as_it_is(any_of(TRUTH.schema, NAMES.schema), "names, or true or false")
+FROZEN = Field("frozen", _SOME, None, "Parameters of this layer that stay as they are.")
+TRAINABLE = Field("trainable", _SOME, None, "The only parameters of this layer that are updated.")
 
 ROW_PER_UNIT = "a row for each unit, a column for each number that comes in"
 

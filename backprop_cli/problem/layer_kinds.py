@@ -15,19 +15,35 @@ from backprop_cli.diagnostics import quote
 from backprop_cli.formula.nodes import Name, Number
 from backprop_cli.problem.array_layers import Making
 from backprop_cli.problem.biases import read_biases
-from backprop_cli.problem.fields import NUMBER, Field, Fields, any_of, number_of, reference, whole
+from backprop_cli.problem.dropout import MASKED
+from backprop_cli.problem.fields import (
+    NUMBER,
+    Field,
+    Fields,
+    Keys,
+    any_of,
+    as_it_is,
+    number_of,
+    one_of,
+    reference,
+    whole,
+)
 from backprop_cli.problem.forms import Activation, Line, RuleUse, Value
 from backprop_cli.problem.layer_fields import (
     ACTIVATION,
+    ADD,
+    AFTER,
     BIASES,
+    FROZEN,
     LARGEST,
     LEVELS,
     ROW_PER_UNIT,
     STRIDE,
+    TRAINABLE,
     UNITS,
     activation_field,
-    as_it_is,
     by_gate,
+    or_none,
 )
 from backprop_cli.problem.recurrent_layers import GRU, LSTM, RNN, recurrent, recurrent_fields
 from backprop_cli.problem.samples import counted
@@ -36,7 +52,7 @@ from backprop_cli.problem.values import number_or_null
 from backprop_cli.problem.yaml_tree import Items, Node, Scalar
 from backprop_cli.rules.written import NOT_NEGATIVE
 
-COMMON = ("add", "after", "dropout", "frozen", "trainable")  # keys of every layer
+DENSE = "dense"  # what a layer is that says no kind
 
 
 @dataclass(frozen=True)
@@ -61,6 +77,15 @@ class LayerKind:
     @property
     def aliases(self) -> tuple[str, ...]:
         return ()
+
+    @property
+    def keys(self) -> Keys:
+        """The keys that such a layer may have."""
+        kind = Field("kind", one_of(self.name), self.name, "What kind of layer it is.")
+        every = (ADD, AFTER, MASKED, FROZEN, TRAINABLE)
+        about = f"Of {self.takes}: {self.note}"
+        required = [] if self.name == DENSE else [kind]
+        return Keys(about, kind, *self.fields, *every, required=required)
 
     def settings(self, own: Fields) -> Mapping[str, Any]:
         """What a layer says under each key."""
@@ -389,10 +414,10 @@ ROWS: tuple[LayerKind, ...] = (
               (*recurrent_fields(RNN), activation_field("tanh unless given.")), recurrent(RNN), 0),
     LayerKind("gru", _SEQUENCE, "gates r, z, n; a = (1 − z) ⊙ n + z ⊙ a₋₁",
               (*recurrent_fields(GRU),
-               Field("recurrent_biases", by_gate(["n"]), None, "Of n: added before r multiplies.")), recurrent(GRU), 0),
+               Field("recurrent_biases", or_none(by_gate(["n"])), None, "Of n: added before r multiplies.")), recurrent(GRU), 0),
     LayerKind("lstm", _SEQUENCE, "gates i, f, g, o; c = f ⊙ c₋₁ + i ⊙ g, a = o ⊙ tanh(c)",
               recurrent_fields(LSTM), recurrent(LSTM), 0),
-    LayerKind("dense", "a vector, or rows", "weighted sums, on each row with the same weights",
+    LayerKind(DENSE, "a vector, or rows", "weighted sums, on each row with the same weights",
               (UNITS, Field("weights", LEVELS, None, "A row for each unit."), BIASES, ACTIVATION), _rows, 0),
 )  # fmt: skip
 

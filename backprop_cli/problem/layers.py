@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import field, replace
+from dataclasses import field
 from typing import Literal
 
 from backprop_cli.arrays.array import ArrayError, Shape, TooLarge, count
@@ -10,37 +10,76 @@ from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import quote
 from backprop_cli.formula.nodes import Number
 from backprop_cli.problem.array_layers import Handed, Making, Refused, Writer, as_output
-from backprop_cli.problem.batch_norm import read_batch_norm
-from backprop_cli.problem.biases import Biases, read_bias_input, read_biases
-from backprop_cli.problem.dropout import read_dropout
-from backprop_cli.problem.fields import Fields, fields
+from backprop_cli.problem.batch_norm import NORMALISED, read_batch_norm
+from backprop_cli.problem.biases import BIAS_INPUT, BIASES, Biases, read_biases
+from backprop_cli.problem.dropout import DROPPED, read_dropout
+from backprop_cli.problem.fields import (
+    TRUTH,
+    Field,
+    Fields,
+    Keys,
+    any_of,
+    as_it_is,
+    list_of,
+    reference,
+    whole,
+)
 from backprop_cli.problem.forms import AnyLayer, ArrayLayer, Layer, Tied
 from backprop_cli.problem.initializer_use import initializer
-from backprop_cli.problem.layer_kinds import COMMON, KINDS, LayerKind
+from backprop_cli.problem.layer_fields import ADD, AFTER, FROZEN, MOST_LAYERS, TRAINABLE
+from backprop_cli.problem.layer_kinds import DENSE, KINDS, LayerKind
 from backprop_cli.problem.layer_place import LayerPlace, NamedCell
 from backprop_cli.problem.names import value_names
 from backprop_cli.problem.samples import Samples, counted
-from backprop_cli.problem.unit_activations import listed_activations, per_unit
-from backprop_cli.problem.values import Report, integer, is_number, items, truth, word
-from backprop_cli.problem.weights import MOST_PARAMETERS, MOST_UNITS, Grid, WrittenWeights, full
+from backprop_cli.problem.unit_activations import UNIT_ACTIVATIONS, listed_activations, per_unit
+from backprop_cli.problem.values import Report, integer, is_number, items, word
+from backprop_cli.problem.weights import (
+    MOST_PARAMETERS,
+    MOST_UNITS,
+    WEIGHTS_SCHEMA,
+    Grid,
+    WrittenWeights,
+    full,
+)
 from backprop_cli.problem.yaml_tree import Entries, Items, Node, Scalar
 
-MOST_LAYERS = 1_000
-
-DENSE = "dense"
-LAYER_KEYS = (
+SAME_AS = Field(
+    "same_as", as_it_is(whole(1, MOST_LAYERS).schema, "a layer below"), None, "Whose weights."
+)
+TRANSPOSED = Field("transposed", TRUTH, False, "Whether rows and columns are exchanged.")
+TIED = Keys(
+    "The weights of a layer below, as they are or transposed.",
+    *(SAME_AS, TRANSPOSED),
+    required=[SAME_AS],
+    example="write `same_as: 1`",
+)
+KIND = Field(
     "kind",
-    "activation",
-    "units",
+    as_it_is({"enum": [DENSE]}, quote(DENSE)),
+    None,
+    "`backprop help layers` has the other kinds and their keys.",
+)
+UNITS = Field("units", whole(1, MOST_UNITS), None, "Needed where weights are drawn or left out.")
+WEIGHTS = Field(
     "weights",
-    "biases",
-    "bias_input",
-    "batch_norm",
-    "add",
-    "after",
-    "dropout",
-    "frozen",
-    "trainable",
+    as_it_is(
+        any_of(WEIGHTS_SCHEMA, reference("initializer"), TIED.schema),
+        f"rows of numbers, `{{init: …}}`, or {TIED.words}",
+    ),
+    None,
+    "A row per unit, a column per input: weights[j][i] leads into unit j from input i. null: no "
+    "connection; a name (w1_1_2, or just w): no number.",
+)
+LAYER = Keys(
+    "One layer of units. `weights` with numbers, or `units` for a layer without.",
+    *(KIND, UNIT_ACTIVATIONS, UNITS, WEIGHTS, BIASES, BIAS_INPUT, NORMALISED),
+    *(ADD, AFTER, DROPPED, FROZEN, TRAINABLE),
+)
+LAYERS = Field(
+    "layers",
+    as_it_is(list_of(reference("layer"), MOST_LAYERS, minItems=1), "a list of layers"),
+    None,
+    "From the first hidden layer to the output layer.",
 )
 
 
@@ -184,8 +223,7 @@ def _array_layer(
     read: ReadLayers,
 ) -> ArrayLayer | None:  # fmt: skip
     """A layer of the table; None where it is wrong."""
-    known = ("kind", *(row.key for row in kind.fields), *COMMON)
-    own = replace(fields(at.node, at.report, f"{at} ({kind.name})", known), whose=f" of {at}")
+    own = kind.keys.of(at.node, at.report, f"{at} ({kind.name})", of=at)
     settings = kind.settings(own)
     _note(own, at.index, read)
     if below is None:
@@ -233,7 +271,7 @@ class _LayerReader:
                 _units_alone(node),
             )
             return None
-        own = fields(node, self.report, str(self.at), LAYER_KEYS)
+        own = LAYER.of(node, self.report, str(self.at), of=self.at)
         activations = listed_activations(own, self.at)
         _note(own, self.at.index, self.all)
         weights = own.get("weights")
@@ -249,9 +287,6 @@ class _LayerReader:
         biases = read_biases(
             own.get("biases"), self.at, self.units, self.fan_in, symbolic=weights is None
         )
-        bias_input = self.bias_input
-        if (found := own.get("bias_input")) is not None:
-            bias_input = read_bias_input(found, self.report) or bias_input
         drawn = None
         if isinstance(weights, Entries) and not _is_tied(weights):
             drawn = initializer(weights, self.report, "weights", self.at.index)
@@ -283,7 +318,7 @@ class _LayerReader:
             connected=grid.connected,
             bias=biases.kind,
             biases=biases.values,
-            bias_input=bias_input,
+            bias_input=own[BIAS_INPUT] or self.bias_input,
             batch_norm=batch_norm,
             add=added,
             add_after=after and added is not None,
@@ -296,17 +331,15 @@ class _LayerReader:
         """`{same_as: 1, transposed: true}`"""
         assert isinstance(node, Entries)
         what, last = f"`weights` of {self.at}", self.at.index - 1
-        own = fields(node, self.report, what, ("same_as", "transposed"))
-        place = own.get("same_as")
-        if place is None or not last:
-            why = "does not say which layer's" if last else "are those of a layer below, of none"
-            self.report.error("missing-value", f"{what} {why}", node, "write `same_as: 1`")
+        own = TIED.of(node, self.report, what)
+        if (place := own[SAME_AS]) is None:
+            return None
+        if not last:
+            self.report.error("missing-value", f"{what} are those of a layer below, of none", node)
             return None
         layer = integer(place, self.report, f"`same_as` of {self.at}", 1, last)
-        transposed = own.read("transposed", lambda n: truth(n, self.report, "`transposed`"), False)
-        if layer is None or not self.all.structured:
-            return None
-        return Tied(layer, transposed)
+        transposed = own[TRANSPOSED]
+        return Tied(layer, transposed) if layer is not None and self.all.structured else None
 
     def _shared(self, own: Fields, tied: Tied, node: Node) -> Grid | None:
         """The weights of the layer that this one shares them with, if their shape fits."""
@@ -355,9 +388,7 @@ class _LayerReader:
 
     def _weights(self, own: Fields, weights: Node | None, activations: int) -> Grid | None:
         """The weights where they are written out; in any case how many units there are."""
-        node = own.get("units")
-        if node is not None:
-            self.units = integer(node, self.report, f"`units` of {self.at}", 1, MOST_UNITS)
+        node, self.units = own.get("units"), own[UNITS]
         if weights is not None and not isinstance(weights, Entries):
             hint = None
             if isinstance(own.get("activation"), Items):
@@ -420,7 +451,7 @@ def _skip(node: Node, at: LayerPlace) -> int | None:
 
 def _after(own: Fields, at: LayerPlace) -> bool:
     """Whether `add` adds behind the activation."""
-    after = own.read("after", lambda node: truth(node, at.report, "`after`"), False)
+    after = own[AFTER]
     if after and own.get("add") is None:
         at.report.error(
             "missing-key", f"`after` of {at} says where `add` adds", at.node,

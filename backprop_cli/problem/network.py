@@ -9,7 +9,7 @@ from backprop_cli.arrays.array import Shape, shape_text
 from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import listed, quote
 from backprop_cli.formula.nodes import Number
-from backprop_cli.problem.biases import read_bias_input
+from backprop_cli.problem.biases import BIAS_INPUT
 from backprop_cli.problem.cautions import warn
 from backprop_cli.problem.fields import Fields, fields
 from backprop_cli.problem.forms import ArrayLayer, Custom, Layer, Loss, Network
@@ -52,9 +52,7 @@ class NetworkReader:
     def __init__(self, top: Fields, report: Report) -> None:
         self.top, self.report = top, report
         self.samples: Samples = read_samples(top, report)
-        bias_input = Number("1")
-        if (node := top.get("bias_input")) is not None:
-            bias_input = read_bias_input(node, report) or bias_input
+        bias_input = top[BIAS_INPUT] or Number("1")
         node = top.get("layers")
         if node is None:
             report.error("missing-value", "`layers` is empty", top.key("layers"))

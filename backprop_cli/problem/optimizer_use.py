@@ -2,25 +2,92 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import field
 
 from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import listed, quote
 from backprop_cli.formula.nodes import Formula, Number
-from backprop_cli.problem.formulas import defined_name, formula, plain_name, report_undefined
-from backprop_cli.problem.model import Optimizer
-from backprop_cli.problem.rule_options import read_options, with_variant
-from backprop_cli.problem.values import (
-    Report,
-    entries,
-    number,
-    word,
+from backprop_cli.problem.fields import (
+    NUMBER,
+    TEXT,
+    Field,
+    Fields,
+    Keys,
+    any_of,
+    as_it_is,
+    found_in,
+    several,
 )
+from backprop_cli.problem.formulas import (
+    FORMULA,
+    defined_name,
+    formula,
+    plain_name,
+    report_undefined,
+)
+from backprop_cli.problem.model import Optimizer
+from backprop_cli.problem.rule_options import Choices
+from backprop_cli.problem.values import Report, entries, number
 from backprop_cli.problem.yaml_tree import Entries, Node, Scalar
 from backprop_cli.rules import optimizers
 
 MOST_EQUATIONS = 100
+
+_FIRST = any_of(
+    NUMBER.schema,
+    {
+        "type": "object",
+        "additionalProperties": NUMBER.schema,
+        "description": "From parameters to numbers; the others begin at 0.",
+    },
+)
+STATE = Field(
+    "state",
+    as_it_is({"type": "object", "additionalProperties": _FIRST}, "`{name: number}`"),
+    None,
+    "First value of each quantity carried from update to update.",
+)
+INITIAL = Field(
+    "initial", as_it_is(_FIRST, "a number"), None, "First value of the one quantity carried on."
+)
+OWN_NAME = Field("name", TEXT, "own rule", "How the sheet calls it.")
+INTERMEDIATES = Field(
+    "intermediates",
+    several(TEXT, "names", MOST_EQUATIONS),
+    (),
+    "For the reader's sake: every equation that is for no state is one.",
+)
+LOOK_AHEAD = Field(
+    "look_ahead",
+    as_it_is(FORMULA.schema, FORMULA.words),
+    None,
+    "Where the gradient is taken instead of at w.",
+)
+EQUATIONS = Field(
+    "equations",
+    as_it_is(
+        {"type": "object", "additionalProperties": FORMULA.schema, "required": ["w"]},
+        "`{name: formula}`",
+    ),
+    None,
+    "In w (the parameter), g (its gradient), eta, t (the number of the update), states and options; "
+    "carried out in order.",
+)
+OWN = Keys(
+    "A rule of your own; other keys are its options.",
+    *(OWN_NAME, STATE, INTERMEDIATES, LOOK_AHEAD, EQUATIONS),
+    required=[EQUATIONS],
+    additionalProperties=NUMBER.schema,
+)
+OPTIMIZERS = Choices(
+    "unknown-optimizer",
+    "an optimizer",
+    optimizers.BY_ANY_NAME,
+    "name",
+    "equations",
+    "; one of your own needs `equations:`",
+    beside=(STATE.key, INITIAL.key),
+)
 
 
 @dataclass(frozen=True)
@@ -34,165 +101,105 @@ class ReadOptimizer:
 
 def optimizer(node: Node, report: Report) -> ReadOptimizer:
     """A row of the optimizer table with options, or the author's own equations."""
-    named: list[Scalar] = []
-    return ReadOptimizer(_optimizer(node, report, named), tuple(named))
-
-
-def _optimizer(node: Node, report: Report, named: list[Scalar]) -> Optimizer | None:
-    name_node: Node | None = node
-    found: tuple[tuple[Scalar, Node], ...] = ()
-    if not isinstance(node, Scalar):
-        found = entries(node, report, "an optimizer", "a name and options")
-        given = {key.text: value for key, value in found}
-        if "equations" in given:
-            return _own_optimizer(found, report, named)
-        name_node = given.get("name")
-        if name_node is None:
-            if isinstance(node, Entries):
-                advice = "add `name:`, or `equations:` for a rule of your own"
-                report.error("missing-key", "this optimizer has no `name`", node, advice)
-            return None
-    assert name_node is not None
-    name = word(name_node, report, "an optimizer")
-    if name is None:
-        return None
-    rule = optimizers.find(name)
-    if rule is None:
-        report.error(
-            "unknown-optimizer",
-            f"{quote(name)} is not an optimizer",
-            name_node,
-            report.nearest(name, optimizers.BY_ANY_NAME)
-            or f"there are {listed(list(optimizers.OPTIMIZERS), 20)}; "
-            "one of your own needs `equations:`",
-        )
-        return None
-    rule, found = with_variant(rule, optimizers.OPTIMIZERS, found, report)
-    rest = [(key, value) for key, value in found if key.text not in ("name", "state", "initial")]
-    known = {option: option for option in rule.options} | dict(rule.option_aliases)
-    options = read_options(rule.name, rest, known, rule.ranges, report)
-    first = _FirstValues(dict(rule.state))
-    for key, value in found:
-        if key.text == "state":
-            for state_key, initial in entries(value, report, "`state`", "names and first values"):
-                if state_key.text not in rule.state:
-                    report.error(
-                        "unknown-name",
-                        f"{quote(rule.name)} has no state {quote(state_key.text)}",
-                        state_key,
-                        f"its states are {listed(list(rule.state))}" if rule.state else None,
-                    )
-                else:
-                    first.read(state_key.text, initial, report, named)
-        elif key.text == "initial":
-            _initial(rule, key, value, first, report, named)
+    own = found_in(node, report, "an optimizer", "a name and options", alone=True)
+    if EQUATIONS.key in own.values:
+        first = _FirstValues(report)
+        return ReadOptimizer(_own_optimizer(own, first), tuple(first.named))
+    chosen = OPTIMIZERS.read(node, report)
+    if chosen is None:
+        return ReadOptimizer()
+    rule = chosen.rule
+    first = _FirstValues(report, dict(rule.state))
+    for key, initial in _states(own):
+        if key.text in rule.state:
+            first.read(key.text, initial)
+        else:
+            help = f"its states are {listed(list(rule.state))}" if rule.state else None
+            message = f"{quote(rule.name)} has no state {quote(key.text)}"
+            report.error("unknown-name", message, key, help)
+    if INITIAL.key in own.values:
+        _initial(rule, own, first)
     if rule.name == "sgd":
-        return None
-    return Optimizer(
-        rule.name,
-        first.common,
-        rule.equations,
-        rule.with_options(options),
-        first.starts,
-        rule.point,
-    )
+        return ReadOptimizer(None, tuple(first.named))
+    options = rule.with_options(chosen.options)
+    made = Optimizer(rule.name, first.common, rule.equations, options, first.starts, rule.point)
+    return ReadOptimizer(made, tuple(first.named))
+
+
+def _states(own: Fields) -> tuple[tuple[Scalar, Node], ...]:
+    if (node := own.values.get(STATE.key)) is None:
+        return ()
+    return entries(node, own.report, "`state`", "names and first values")
 
 
 @dataclass
 class _FirstValues:
-    """What each state begins with: for all parameters alike, or for some of them."""
+    """What each state begins with: for all parameters alike, or for some of them, which are
+    `named`."""
 
+    report: Report
     common: dict[str, Number] = field(default_factory=dict)
     starts: dict[str, dict[str, Number]] = field(default_factory=dict)
+    named: list[Scalar] = field(default_factory=list)
 
-    def read(self, state: str, node: Node, report: Report, named: list[Scalar]) -> None:
+    def read(self, state: str, node: Node) -> None:
         """A number, or a mapping from parameters to numbers (the others begin at 0)."""
         what = f"the first value of {quote(state)}"
         if not isinstance(node, Entries):
-            self.common[state] = number(node, report, what) or Number("0")
+            self.common[state] = number(node, self.report, what) or Number("0")
             return
         own: dict[str, Number] = {}
         for key, value in node.entries:
-            named.append(key)
-            if (initial := number(value, report, what)) is not None:
+            self.named.append(key)
+            if (initial := number(value, self.report, what)) is not None:
                 own[plain_name(key.text)] = initial
         self.common.setdefault(state, Number("0"))
         self.starts[state] = own
 
 
-def _initial(
-    rule: optimizers.OptimizerRule,
-    key: Scalar,
-    node: Node,
-    first: _FirstValues,
-    report: Report,
-    named: list[Scalar],
-) -> None:
+def _initial(rule: optimizers.OptimizerRule, own: Fields, first: _FirstValues) -> None:
     """`initial:` is the first value of a rule's one state."""
     if len(rule.state) == 1:
-        first.read(next(iter(rule.state)), node, report, named)
-    else:
-        states = ", ".join(f"{state}: 0.1" for state in rule.state)
-        report.error(
-            "unknown-option",
-            f"{quote(rule.name)} has {'several states' if rule.state else 'no state'}, "
-            "so `initial` is not clear",
-            key,
-            f"write `state: {{{states}}}`" if rule.state else "leave it out",
-        )
+        first.read(next(iter(rule.state)), own.values[INITIAL.key])
+        return
+    states = ", ".join(f"{state}: 0.1" for state in rule.state)
+    own.report.error(
+        "unknown-option",
+        f"{quote(rule.name)} has {'several states' if rule.state else 'no state'}, "
+        "so `initial` is not clear",
+        own.key(INITIAL.key),
+        f"write `state: {{{states}}}`" if rule.state else "leave it out",
+    )
 
 
-def _own_optimizer(
-    found: Sequence[tuple[Scalar, Node]], report: Report, named: list[Scalar]
-) -> Optimizer | None:
-    name = "own rule"
-    first = _FirstValues()
-    options: dict[str, Number] = {}
-    equations: dict[str, Formula] = {}
-    written: list[tuple[Scalar, Node]] = []
-    intermediates: list[str] = []
+def _own_optimizer(own: Fields, first: _FirstValues) -> Optimizer | None:
+    report, equations_key = own.report, own.key(EQUATIONS.key)
     start = len(report.problems)
-    equations_key: Scalar | None = None
-    point_node: Node | None = None
-    for key, value in found:
-        match key.text:
-            case "name":
-                name = word(value, report, "the name of an optimizer") or name
-            case "state":
-                for state_key, initial in entries(
-                    value, report, "`state`", "names and first values"
-                ):
-                    _own_name(state_key, "a state", report)
-                    first.read(state_key.text, initial, report, named)
-            case "look_ahead":
-                point_node = value
-            case "intermediates":
-                pass  # said for the reader's sake: every other equation is one
-            case "equations":
-                equations_key = key
-                written = list(entries(value, report, "`equations`", "names and formulas"))
-                if len(written) > MOST_EQUATIONS:
-                    report.error(
-                        "too-large",
-                        f"an optimizer may have {MOST_EQUATIONS} equations, not {len(written):,}",
-                        key,
-                    )
-                    return None
-            case _:
-                if _own_name(key, "an option", report):
-                    initial_value = number(value, report, f"the option {quote(key.text)}")
-                    options[key.text] = initial_value or Number("0")
-    assert equations_key is not None
+    written = entries(own.values[EQUATIONS.key], report, "`equations`", "names and formulas")
+    if len(written) > MOST_EQUATIONS:
+        message = f"an optimizer may have {MOST_EQUATIONS} equations, not {len(written):,}"
+        report.error("too-large", message, equations_key)
+        return None
+    name, _ = own[OWN_NAME], own[INTERMEDIATES]
+    for key, initial in _states(own):
+        _own_name(key, "a state", report)
+        first.read(key.text, initial)
+    options: dict[str, Number] = {}
+    for text, value in own.values.items():
+        if text not in OWN.names and _own_name(own.keys[text], "an option", report):
+            options[text] = number(value, report, f"the option {quote(text)}") or Number("0")
     state = first.common
-    known = {*optimizers.RESERVED, *state, *options}
+    known = dict.fromkeys((*optimizers.RESERVED, *state, *options))
     authored = {*known, *(key.text for key, _ in written)}
     point: Formula | None = None
-    if point_node is not None:
+    if (point_node := own.values.get(LOOK_AHEAD.key)) is not None:
         point = formula(point_node, report, "`look_ahead`", authored)
         if point is not None:
-            inside = known - {"g"}
             advice = "it is in `w`, `eta`, `t`, the states and the options"
-            report_undefined(point, point_node, inside, report, advice)
+            report_undefined(
+                point, point_node, [each for each in known if each != "g"], report, advice
+            )
+    equations: dict[str, Formula] = {}
     for key, value in written:
         target = key.text if key.text == "w" else defined_name(key, report, "a quantity")
         read = formula(value, report, f"the equation of {quote(key.text)}", authored)
@@ -206,17 +213,12 @@ def _own_optimizer(
                 "an equation is for `w`, a state, or a name of your own",
             )
         if read is not None:
-            report_undefined(
-                read,
-                value,
-                known,
-                report,
-                "an optimizer's equations are in `w`, `g`, `eta`, `t`, its states and its options",
+            advice = (
+                "an optimizer's equations are in `w`, `g`, `eta`, `t`, its states and its options"
             )
+            report_undefined(read, value, known, report, advice)
             equations[target] = read
-        known.add(target)
-        if target != "w" and target not in state:
-            intermediates.append(target)
+        known[target] = None
     if "w" not in {key.text for key, _ in written}:
         report.error(
             "missing-key",

@@ -5,53 +5,62 @@ from __future__ import annotations
 from pathlib import Path
 
 from backprop_cli.diagnostics import Diagnostic, ProblemError, Source, Span
-from backprop_cli.problem.equations import check_updates, read_equations
-from backprop_cli.problem.fields import Fields, fields
+from backprop_cli.problem.array_equations import INDEX_ROW
+from backprop_cli.problem.array_values import SHAPES
+from backprop_cli.problem.biases import BIAS_INPUT
+from backprop_cli.problem.equations import (
+    EQUATIONS,
+    GIVEN,
+    OUTPUT,
+    PARAMETERS,
+    check_updates,
+    read_equations,
+)
+from backprop_cli.problem.fields import TEXT, Field, Fields, Keys
 from backprop_cli.problem.forms import Equations, Network
-from backprop_cli.problem.frozen import refuse_both, top_lists
+from backprop_cli.problem.frozen import FROZEN, TRAINABLE, refuse_both, top_lists
+from backprop_cli.problem.layers import LAYERS
 from backprop_cli.problem.model import Problem
 from backprop_cli.problem.network import NetworkReader
-from backprop_cli.problem.second import read_second
+from backprop_cli.problem.rule_use import LOSS
+from backprop_cli.problem.samples import INPUTS, SAMPLES, TARGETS
+from backprop_cli.problem.second import SECOND, read_second
 from backprop_cli.problem.settings import (
+    KINKS,
+    MARKING,
+    NOTATION,
+    ROUNDING,
+    WITH_RESPECT_TO,
     check_asked,
     check_parameters,
-    read_kinks,
-    read_marking,
-    read_notation,
-    read_rounding,
 )
 from backprop_cli.problem.source_file import load
 from backprop_cli.problem.symbols import check_symbols, differentiated_by
-from backprop_cli.problem.training import ReadTraining, read_training
-from backprop_cli.problem.values import Report, word
-from backprop_cli.problem.variants import read_variants
+from backprop_cli.problem.training import LEARNING_RATE, TRAINING, ReadTraining, read_training
+from backprop_cli.problem.upstream import GRADIENTS
+from backprop_cli.problem.values import Report
+from backprop_cli.problem.variants import VARIANTS, read_variants
 from backprop_cli.problem.yaml_tree import Entries, Items, Node, compose
 
-COMMON_KEYS = (
-    "title",
-    "description",
-    "samples",
-    "learning_rate",
-    "training",
-    "frozen",
-    "trainable",
-    "notation",
-    "rounding",
-    "marking",
-    "kinks",
-    "variants",
-    "with_respect_to",
-    "second_derivatives",
-    "upstream",
+TITLE = Field("title", TEXT, "Untitled", "The heading of the sheet.")
+DESCRIPTION = Field("description", TEXT, "", "A sentence below it.")
+LAYER_FORM = Keys(
+    "A network with layers.", *(LAYERS, INPUTS, TARGETS, LOSS, BIAS_INPUT), required=[LAYERS]
 )
-LAYER_FORM_KEYS = ("inputs", "targets", "layers", "loss", "bias_input")
-EQUATION_FORM_KEYS = (
-    "equations",
-    "given",
-    "parameters",
-    "shapes",
-    "index",
-    "output",
+EQUATION_FORM = Keys(
+    "Any calculation as equations.",
+    *(EQUATIONS, GIVEN, PARAMETERS, OUTPUT, SHAPES, INDEX_ROW),
+    required=[EQUATIONS],
+)
+BOTH_FORMS = Keys(
+    "Keys of either form.",
+    *(TITLE, DESCRIPTION, SAMPLES, GRADIENTS, WITH_RESPECT_TO, SECOND),
+    *(LEARNING_RATE, TRAINING, FROZEN, TRAINABLE),
+    *(NOTATION, ROUNDING, KINKS, MARKING, VARIANTS),
+)
+PROBLEM = Keys(
+    "A network with layers, or any calculation as equations.",
+    *(*BOTH_FORMS.rows, *LAYER_FORM.rows, *EQUATION_FORM.rows),
 )
 
 
@@ -89,12 +98,11 @@ def _problem(source: Source, root: Node | None, report: Report) -> Problem | Non
             )
         return None
     present = {key.text for key, _ in root.entries}
-    known = (*COMMON_KEYS, *LAYER_FORM_KEYS, *EQUATION_FORM_KEYS)
-    offered: tuple[str, ...] = known
+    offered = PROBLEM.names
     if ("layers" in present) != ("equations" in present):
-        form = LAYER_FORM_KEYS if "layers" in present else EQUATION_FORM_KEYS
-        offered = (*COMMON_KEYS, *form)
-    top = fields(root, report, "a problem file", known, offered)
+        form = LAYER_FORM if "layers" in present else EQUATION_FORM
+        offered = (*BOTH_FORMS.names, *form.names)
+    top = PROBLEM.of(root, report, "a problem file", offered)
     layered, equational = "layers" in top.values, "equations" in top.values
     if layered and equational:  # a misspelt key counts only where no other decides
         layered, equational = "layers" in present, "equations" in present
@@ -115,12 +123,8 @@ def _problem(source: Source, root: Node | None, report: Report) -> Problem | Non
         )
         return None
     _wrong_form(top, layered, report)
-    title = top.read("title", lambda node: word(node, report, "`title`"), "Untitled")
-    description = top.read("description", lambda node: word(node, report, "`description`"), "")
-    notation = read_notation(top)
-    rounding = read_rounding(top)
-    marking = read_marking(top)
-    kinks = read_kinks(top)
+    title, description = top[TITLE], top[DESCRIPTION]
+    notation, rounding, marking, kinks = top[NOTATION], top[ROUNDING], top[MARKING], top[KINKS]
     model: Network | Equations | None
     frozen: tuple[str, ...] = ()
     trainable: tuple[str, ...] | None = None
@@ -170,7 +174,7 @@ def _problem(source: Source, root: Node | None, report: Report) -> Problem | Non
 
 def _wrong_form(top: Fields, layered: bool, report: Report) -> None:
     """Keys of the other form of problem."""
-    others = EQUATION_FORM_KEYS if layered else LAYER_FORM_KEYS
+    others = EQUATION_FORM.names if layered else LAYER_FORM.names
     here, there = ("layers", "equations") if layered else ("equations", "layers")
     advice = {
         "loss": "the loss is an equation too, usually the last one: L: (y - yhat)^2",

@@ -8,7 +8,7 @@ from typing import Any
 from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import listed, quote
 from backprop_cli.problem.array_layers import LineKind, Making
-from backprop_cli.problem.fields import Field, Kind, any_of, fields, selected
+from backprop_cli.problem.fields import Field, any_of, as_it_is, fields, selected
 from backprop_cli.problem.forms import Activation, RuleUse, Value
 from backprop_cli.problem.layer_fields import (
     LETTERS,
@@ -16,7 +16,9 @@ from backprop_cli.problem.layer_fields import (
     ROW_PER_UNIT,
     UNITS,
     by_gate,
+    by_name,
     drawn,
+    or_none,
 )
 from backprop_cli.problem.yaml_tree import Entries, Items, Node, Scalar
 
@@ -177,16 +179,17 @@ class _Recurrence:
         made = self.made
         node: Node | None = self.settings["initial"]
         held: dict[str, Node] = {}
-        if node is not None and (not self.cell.equations or isinstance(node, Items)):
-            held = {"a": node}
-        elif node is not None:
-            own = fields(node, made.report, f"`initial` of {made.at}", self.cell.states)
-            held = {name: value for name in own.values if (value := own.get(name)) is not None}
-        if "c" in self.cell.states and isinstance(node, Items):
+        whole = node is not None and (isinstance(node, Items) or drawn(node))
+        if "c" in self.cell.states and whole:
             made.refuse(
                 "not-a-mapping", f"`initial` of {made.at} is an output a and a state c", node,
                 "write `{a: […], c: […]}`",
             )  # fmt: skip
+        if node is not None and (whole or not self.cell.equations):
+            held = {"a": node}
+        elif node is not None:
+            own = fields(node, made.report, f"`initial` of {made.at}", self.cell.states)
+            held = {name: value for name in own.values if (value := own.get(name)) is not None}
         for letter in self.cell.states:
             values = None
             if (each := held.get(letter)) is not None:
@@ -327,18 +330,16 @@ def recurrent_fields(cell: Cell) -> tuple[Field[Any], ...]:
     if any(gates):
         of, each = f", by gate: {', '.join(gates)}", by_gate(gates)
         everything = by_gate([*gates, *prefixed(gates)])
-        before = by_gate(cell.states, f"a list of numbers for each of {', '.join(cell.states)}")
-        states = before if len(cell.states) > 1 else _either(before, LEVELS)
-    none = Kind(each.read, any_of(each.schema, {"const": "none"}), f"{each.words}, or `none`")
+        before = by_name(cell.states, f"a list of numbers for each of {', '.join(cell.states)}")
+        either = as_it_is(
+            any_of(before.schema, LEVELS.schema), f"{LEVELS.words}, or {before.words}"
+        )
+        states = before if len(cell.states) > 1 else either
     return (
         UNITS,
         Field("weights", everything, None, f"Of the inputs, a row for each unit{of}."),
         Field("recurrent", each, None, f"Of the outputs before, a row for each unit{of}."),
-        Field("biases", none, None, f"One for each unit{of}."),
+        Field("biases", or_none(each), None, f"One for each unit{of}."),
         Field("initial", states, None, "What time 0 has; zeros unless given."),
         selected("returns", "The output of the last step, or all of them as rows.", "last", "all"),
     )
-
-
-def _either(one: Kind[Node], other: Kind[Node]) -> Kind[Node]:
-    return Kind(one.read, any_of(one.schema, other.schema), f"{other.words}, or {one.words}")

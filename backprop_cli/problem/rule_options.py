@@ -1,119 +1,130 @@
-"""The mapping form of a rule: `{name: leaky_relu, slope: 0.01}`, its options and their ranges."""
+"""A row of a rule table as files choose it: `relu`, or `{name: leaky_relu, slope: 0.01}`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol, TypeVar
+import re
+from collections.abc import Iterable, Mapping
+from typing import Generic, Protocol, TypeVar
 
 from backprop_cli.dataclass import dataclass
-from backprop_cli.diagnostics import listed, quote
-from backprop_cli.formula.nodes import Formula, Number
-from backprop_cli.problem.formulas import formula
-from backprop_cli.problem.values import (
-    Report,
-    entries,
-    number,
-    number_in,
-    truth,
-    word,
-)
-from backprop_cli.problem.yaml_tree import Node, Scalar
-from backprop_cli.rules.written import Range
+from backprop_cli.diagnostics import escape, listed, quote
+from backprop_cli.formula.nodes import Number
+from backprop_cli.problem.fields import Fields, found_in
+from backprop_cli.problem.values import Report, number, number_in, truth, word
+from backprop_cli.problem.yaml_tree import Entries, Node, Scalar
+from backprop_cli.rules.written import ByAnyName, Range
 
 
-class _Rule(Protocol):
+class Rule(Protocol):
+    """A row whose options are numbers; a default of None says that the number must be given."""
+
     @property
-    def variants(self) -> Mapping[str, str]: ...
+    def name(self) -> str: ...
+    @property
+    def aliases(self) -> tuple[str, ...]: ...
+    @property
+    def options(self) -> Mapping[str, Number | None]: ...
+    @property
+    def ranges(self) -> Mapping[str, Range]: ...
 
 
-R = TypeVar("R", bound=_Rule)
-
-
-def read_options(
-    rule: str,
-    found: Sequence[tuple[Scalar, Node]],
-    known: Mapping[str, str],
-    ranges: Mapping[str, Range],
-    report: Report,
-) -> dict[str, Number]:
-    """The options of a rule; `known` maps each accepted key to the option it means,
-    `ranges` an option to what it must be, if not just any number."""
-    options: dict[str, Number] = {}
-    for key, node in found:
-        name = known.get(key.text)
-        if name is None:
-            own = sorted(set(known.values()))
-            report.error(
-                "unknown-option",
-                f"{quote(rule)} has no option {quote(key.text)}",
-                key,
-                report.nearest(key.text, known)
-                or (f"its options are {listed(own)}" if own else "it has no options"),
-            )
-            continue
-        what = f"{quote(key.text)} of {quote(rule)}"
-        allowed = ranges.get(name)
-        if name in options:
-            report.error("duplicate-key", f"{what} is given twice", key, "keep one of them")
-        elif value := (
-            number_in(node, report, what, allowed) if allowed else number(node, report, what)
-        ):
-            options[name] = value
-    return options
-
-
-def with_variant(
-    rule: R, rows: Mapping[str, R], found: Sequence[tuple[Scalar, Node]], report: Report
-) -> tuple[R, tuple[tuple[Scalar, Node], ...]]:
-    """The row that is meant where `{name: nesterov, look_ahead: true}` means one of its own, and
-    the keys that are left."""
-    rest = tuple((key, value) for key, value in found if key.text not in rule.variants)
-    chosen = rule
-    for key, value in found:
-        if key.text in rule.variants and truth(value, report, quote(key.text)):
-            chosen = rows[rule.variants[key.text]]
-    return chosen, rest
+R = TypeVar("R", bound=Rule)
 
 
 @dataclass(frozen=True)
-class Parts:
-    """The mapping form of a rule: its name, its own formula if any, everything else."""
+class Chosen(Generic[R]):
+    """A row, the options that the file sets, and everything that it says of it."""
 
-    name: str | None
-    name_node: Node
-    formula: Formula | None
-    formula_node: Node | None
-    rest: tuple[tuple[Scalar, Node], ...]
+    rule: R
+    options: dict[str, Number]
+    own: Fields
 
 
-def read_parts(node: Node, report: Report, kind: str) -> Parts:
-    name: str | None = None
-    name_node, read, formula_node = node, None, None
-    rest: list[tuple[Scalar, Node]] = []
-    for key, value in entries(node, report, kind, "a name and options"):
-        if key.text == "name":
-            name_node, name = value, word(value, report, f"the name of {kind}")
-        elif key.text == "formula":
-            formula_node, read = value, formula(value, report, f"the formula of {kind}")
-        else:
-            rest.append((key, value))
-    return Parts(name, name_node, read, formula_node, tuple(rest))
+@dataclass(frozen=True)
+class Choices(Generic[R]):
+    """The rows of a table, named under a key; `unknown` is the code where none is, `one` what
+    messages call a row. `instead` is the key of what may stand in place of one, `offered` says so
+    behind the list of rows; `beside` are keys that are no options."""
+
+    unknown: str
+    one: str
+    table: ByAnyName[R]
+    key: str
+    instead: str = ""
+    offered: str = ""
+    beside: tuple[str, ...] = ()
+
+    def read(self, node: Node, report: Report) -> Chosen[R] | None:
+        """The row of a name, or of a mapping with options; None after it has been reported."""
+        own = found_in(node, report, self.one, "a name and options", alone=True)
+        named = node if isinstance(node, Scalar) else own.values.get(self.key)
+        if named is None:
+            if isinstance(node, Entries):
+                advice = f"add `{self.key}:`" + (f" or `{self.instead}:`" if self.instead else "")
+                message = f"this {self.one.split()[-1]} has no `{self.key}`"
+                report.error("missing-key", message, node, advice)
+            return None
+        if (name := word(named, report, self.one)) is None:
+            return None
+        rule = self.table.find(name)
+        if rule is None:
+            report.error(
+                self.unknown,
+                f"{quote(name)} is not {self.one}",
+                named,
+                self._as_mapping(name)
+                or report.nearest(name, self.table)
+                or f"there are {listed(list(self.table.rows), 20)}{self.offered}",
+            )
+            return None
+        variants: Mapping[str, str] = getattr(rule, "variants", {})
+        for key in own.values.keys() & variants:
+            if truth(own.values[key], report, quote(key)):
+                rule = self.table.rows[variants[key]]
+        apart = {self.key, *self.beside, *variants}
+        return Chosen(rule, _options(rule, own, own.values.keys() - apart), own)
+
+    def _as_mapping(self, text: str) -> str | None:
+        """What to write instead of `leaky_relu(0.1)` or a formula in the place of a name."""
+        called = _CALLED.match(text[:80])
+        rule = self.table.find(called[1]) if called else None
+        if called and rule is not None and rule.options:
+            option = next(iter(rule.options))
+            value = called[2].rpartition("=")[2].strip()
+            return f"write {{{self.key}: {rule.name}, {option}: {value}}}"
+        if self.instead == "formula" and len(text) <= 60 and _FORMULA.search(text):
+            return None if '"' in text else f'write {{formula: "{escape(text)}"}}'
+        return None
 
 
-def refuse_options(parts: Parts, report: Report, kind: str) -> None:
-    for key, value in parts.rest:
-        if isinstance(value, Scalar) and value.null and not key.text.isidentifier():
-            # `{formula: max(0, z)}` is the formula `max(0` and a key `z)`.
+_CALLED = re.compile(r"([\w ]+)\(([^()]*)\)\Z")
+_FORMULA = re.compile(r"[-+*/^()]")
+
+
+def _options(rule: Rule, own: Fields, keys: Iterable[str]) -> dict[str, Number]:
+    """The numbers that a file gives the options of a rule, each under one of its names."""
+    aliases: Mapping[str, str] = getattr(rule, "option_aliases", {})
+    known = {option: option for option in rule.options} | dict(aliases)
+    options: dict[str, Number] = {}
+    for text in [each for each in own.values if each in keys]:
+        key, node, report = own.keys[text], own.values[text], own.report
+        name = known.get(text)
+        if name is None:
+            allowed = sorted(rule.options)
             report.error(
                 "unknown-option",
-                f"the formula of {kind} ends at its comma",
+                f"{quote(rule.name)} has no option {quote(text)}",
                 key,
-                "inside { } text that holds a comma needs quotes",
+                report.nearest(text, known)
+                or (f"its options are {listed(allowed)}" if allowed else "it has no options"),
             )
             continue
-        report.error(
-            "unknown-option",
-            f"{kind} with its own formula has no option {quote(key.text)}",
-            key,
-            "write its number into the formula",
-        )
+        what = f"{quote(text)} of {quote(rule.name)}"
+        limits = rule.ranges.get(name)
+        if name in options:
+            report.error("duplicate-key", f"{what} is given twice", key, "keep one of them")
+        elif value := (
+            number_in(node, report, what, limits) if limits else number(node, report, what)
+        ):
+            options[name] = value
+    return options

@@ -2,49 +2,81 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
-from backprop_cli.diagnostics import escape, listed, quote
 from backprop_cli.formula.evaluate import as_float, evaluate
 from backprop_cli.formula.nodes import Formula
+from backprop_cli.problem.fields import TEXT, Field, Keys, as_it_is, reference
 from backprop_cli.problem.forms import Activation, Custom, RuleUse
-from backprop_cli.problem.formulas import formula, report_undefined
-from backprop_cli.problem.rule_options import read_options, read_parts, refuse_options, with_variant
-from backprop_cli.problem.values import (
-    Report,
-    word,
-)
-from backprop_cli.problem.yaml_tree import Entries, Node, Scalar
+from backprop_cli.problem.formulas import FORMULA, formula, report_undefined
+from backprop_cli.problem.rule_options import Choices
+from backprop_cli.problem.values import Report
+from backprop_cli.problem.yaml_tree import Entries, Node
 from backprop_cli.rules import activations, losses
-from backprop_cli.rules.written import ByAnyName
+
+CALLED = "How the sheet calls it."
+INTO_FORMULA = "write its number into the formula"
+OWN_FORMULA = Field[Formula | None]("formula", FORMULA, None, "In `z`.")
+SLOPE = Field(
+    "slope",
+    as_it_is(FORMULA.schema, FORMULA.words),
+    None,
+    "Its slope in z and a, where it is not the derivative.",
+)
+ACTIVATION_NAME = Field("name", TEXT, "g", CALLED)
+OWN_ACTIVATION = Keys(
+    "An activation of your own.",
+    *(ACTIVATION_NAME, OWN_FORMULA, SLOPE),
+    required=[OWN_FORMULA],
+    options=INTO_FORMULA,
+)
+ACTIVATIONS = Choices(
+    "unknown-activation",
+    "an activation",
+    activations.BY_ANY_NAME,
+    "name",
+    "formula",
+    ", or a formula of your own",
+)
+
+LOSS_FORMULA = Field[Formula | None]("formula", FORMULA, None, "Of one sample.")
+LOSS_NAME = Field("name", TEXT, "loss", CALLED)
+OWN_LOSS = Keys(
+    "A loss of your own, in the outputs (yhat or yhat1, …) and targets (y or y1, …).",
+    *(LOSS_NAME, LOSS_FORMULA),
+    required=[LOSS_FORMULA],
+    options=INTO_FORMULA,
+)
+LOSSES = Choices(
+    "unknown-loss", "a loss", losses.BY_ANY_NAME, "name", "formula", ", or {formula: …}"
+)
+LOSS = Field(
+    "loss",
+    as_it_is(reference("loss"), "a name, `{name: …}` with options, or `{formula: …}`"),
+    None,
+    "What is made small: how far the outputs are from the targets.",
+)
+
+
+def _of_ones_own(node: Node) -> bool:
+    return isinstance(node, Entries) and any(key.text == "formula" for key, _ in node.entries)
 
 
 def activation(node: Node, report: Report) -> Activation | None:
     """The activation of a unit: a name, a name with options, or an own formula in `z`."""
-    if isinstance(node, Scalar):
-        return _named_activation(node, (), report)
-    parts = read_parts(node, report, "an activation")
-    if parts.formula_node is not None:
-        slopes = [value for key, value in parts.rest if key.text == "slope"]
-        others = tuple(pair for pair in parts.rest if pair[0].text != "slope")
-        refuse_options(replace(parts, rest=others), report, "an activation")
-        if parts.formula is None or report_undefined(
-            parts.formula,
-            parts.formula_node,
-            ("z",),
-            report,
-            "the formula of an activation is in `z` alone; write other numbers out",
-        ):
-            return None
-        own = _own_slope(slopes[0], parts.formula, report) if slopes else None
-        return Custom(parts.name or "g", parts.formula, own)
-    if parts.name is None:
-        if isinstance(node, Entries) and parts.name_node is node:
-            report.error("missing-key", "this activation has no `name`", node, "add `name:`")
+    if not _of_ones_own(node):
+        chosen = ACTIVATIONS.read(node, report)
+        return None if chosen is None else RuleUse(chosen.rule.name, chosen.options)
+    own = OWN_ACTIVATION.of(node, report, "an activation with its own formula", of="an activation")
+    read, advice = own[OWN_FORMULA], "the formula of an activation is in `z` alone; write other"
+    if read is None or report_undefined(
+        read, own.values["formula"], ("z",), report, f"{advice} numbers out"
+    ):
         return None
-    return _named_activation(parts.name_node, parts.rest, report)
+    slope = own[SLOPE]
+    return Custom(
+        own[ACTIVATION_NAME], read, None if slope is None else _own_slope(slope, read, report)
+    )
 
 
 _LOOKED_AT = (-2.3, -0.7, 0.4, 1.9)  # where an author's slope is compared; no usual kink
@@ -77,45 +109,6 @@ def _own_slope(node: Node, activation: Formula, report: Report) -> Formula | Non
     return slope
 
 
-def _named_activation(
-    node: Node, rest: Sequence[tuple[Scalar, Node]], report: Report
-) -> RuleUse | None:
-    name = word(node, report, "an activation")
-    if name is None:
-        return None
-    rule = activations.find(name)
-    if rule is None:
-        report.error(
-            "unknown-activation",
-            f"{quote(name)} is not an activation",
-            node,
-            _as_formula(name, activations.BY_ANY_NAME)
-            or report.nearest(name, activations.BY_ANY_NAME)
-            or f"there are {listed(list(activations.ACTIVATIONS), 20)}, or a formula of your own",
-        )
-        return None
-    rule, rest = with_variant(rule, activations.ACTIVATIONS, rest, report)
-    known = {option: option for option in rule.options}
-    return RuleUse(rule.name, read_options(rule.name, rest, known, rule.ranges, report))
-
-
-_CALLED = re.compile(r"([\w ]+)\(([^()]*)\)\Z")
-
-
-def _as_formula(
-    text: str, table: ByAnyName[activations.ActivationRule] | ByAnyName[losses.LossRule]
-) -> str | None:
-    """What to write instead of `leaky_relu(0.1)` or a formula in the place of a name."""
-    called = _CALLED.match(text[:80])
-    rule = table.find(called[1]) if called else None
-    if called and rule is not None and rule.options:
-        option = next(iter(rule.options))
-        return f"write {{name: {rule.name}, {option}: {called[2].rpartition('=')[2].strip()}}}"
-    if len(text) <= 60 and re.search(r"[-+*/^()]", text) and '"' not in text:
-        return f'write {{formula: "{escape(text)}"}}'
-    return None
-
-
 def loss(
     node: Node,
     report: Report,
@@ -127,39 +120,13 @@ def loss(
 
     `names` are the outputs and targets that a formula may use, None if they are not known.
     """
-    name_node, rest = node, ()  # type: tuple[Node, tuple[tuple[Scalar, Node], ...]]
-    if not isinstance(node, Scalar):
-        parts = read_parts(node, report, "a loss")
-        if parts.formula_node is not None:
-            refuse_options(parts, report, "a loss")
-            if parts.formula is None or (
-                names is not None
-                and report_undefined(
-                    parts.formula, parts.formula_node, names, report, help, renamed
-                )
-            ):
-                return None
-            return Custom(parts.name or "loss", parts.formula)
-        if parts.name is None:
-            if isinstance(node, Entries) and parts.name_node is node:
-                report.error(
-                    "missing-key", "this loss has no `name`", node, "add `name:` or `formula:`"
-                )
-            return None
-        name_node, rest = parts.name_node, parts.rest
-    name = word(name_node, report, "a loss")
-    if name is None:
+    if not _of_ones_own(node):
+        chosen = LOSSES.read(node, report)
+        return None if chosen is None else RuleUse(chosen.rule.name, chosen.options)
+    own = OWN_LOSS.of(node, report, "a loss with its own formula", of="a loss")
+    read, place = own[LOSS_FORMULA], own.values["formula"]
+    if read is None or (
+        names is not None and report_undefined(read, place, names, report, help, renamed)
+    ):
         return None
-    rule = losses.find(name)
-    if rule is None:
-        report.error(
-            "unknown-loss",
-            f"{quote(name)} is not a loss",
-            name_node,
-            _as_formula(name, losses.BY_ANY_NAME)
-            or report.nearest(name, losses.BY_ANY_NAME)
-            or f"there are {listed(list(losses.LOSSES), 20)}, or {{formula: …}}",
-        )
-        return None
-    known = {option: option for option in rule.options}
-    return RuleUse(rule.name, read_options(rule.name, rest, known, rule.ranges, report))
+    return Custom(own[LOSS_NAME], read)

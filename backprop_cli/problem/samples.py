@@ -10,13 +10,50 @@ from backprop_cli.arrays.array import Shape, shape_text
 from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import listed, quote
 from backprop_cli.problem.array_values import read_levels
-from backprop_cli.problem.fields import Fields, fields
+from backprop_cli.problem.fields import (
+    Field,
+    Fields,
+    Keys,
+    any_of,
+    as_it_is,
+    list_of,
+    number_or_name,
+    reference,
+)
 from backprop_cli.problem.forms import Sample, Value
 from backprop_cli.problem.values import Report, items, number
 from backprop_cli.problem.yaml_tree import Entries, Items, Node, Scalar
 
 MOST_SAMPLES = 10_000
 MOST_VALUES = 2_000  # inputs or targets of one sample
+
+
+def _row(key: str, letter: str, about: str) -> Field[Node | None]:
+    name = f"{letter}[0-9]*"
+    one = number_or_name(name, {"type": "null"})
+    by_name = {
+        "type": "object",
+        "patternProperties": {f"^{name}$": one},
+        "additionalProperties": False,
+        "maxProperties": MOST_VALUES,
+    }
+    listed = list_of(one, MOST_VALUES, minItems=1)
+    either = any_of(number_or_name(name), listed, reference("levels"), by_name)
+    words = f"a number, a list, lists of lists, or `{{{letter}1: number}}`"
+    about += f" A name such as {letter}1 stands for a quantity without number."
+    return Field(key, as_it_is(either, words), None, about)
+
+
+INPUTS = _row("inputs", "x", "The inputs.")
+TARGETS = _row("targets", "y", "The targets, one for each output.")
+SAMPLE = Keys("One sample.", INPUTS, TARGETS, required=[INPUTS])
+SAMPLES = Field(
+    "samples",
+    as_it_is(list_of({"type": "object"}, MOST_SAMPLES, minItems=1), "a list of mappings"),
+    None,
+    "Several samples. Layers: `{inputs: …, targets: …}`; equations: `{x: 1, y: 0}`, the same names in "
+    "each.",
+)
 _OTHER_NAME = re.compile(r"(?![yYnN]\Z)[^\W\d_]_?[0-9]*\Z")
 """A name that people give a quantity, but for the truth values `y` and `n` of YAML."""
 
@@ -111,10 +148,8 @@ def read_samples(top: Fields, report: Report) -> Samples:
             )
             found.append(ReadSample(None, None, None, None))
             continue
-        own = fields(row, report, f"sample {index}", ("inputs", "targets"))
+        own = SAMPLE.of(row, report, f"sample {index}")
         found.append(_sample(own, report, f" of sample {index}"))
-        if own.get("inputs") is None:
-            report.error("missing-key", f"sample {index} has no `inputs`", row)
     read = Samples(tuple(found), listed=True)
     _same_counts(read, report, node)
     return read

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from backprop_cli.problem.fields import Fields
+from backprop_cli.problem.fields import TRUTH, Field, Fields
 from backprop_cli.problem.samples import counted
 from backprop_cli.problem.training import ReadTraining
-from backprop_cli.problem.values import Report, truth
+from backprop_cli.problem.values import Report
 
 MOST_NAMES = 4
 MOST_MOVED = 3
 """A step by more parameters is a system of equations that nobody solves by hand."""
+SECOND = Field(
+    "second_derivatives",
+    TRUTH,
+    False,
+    "Whether the sheet goes on to d2L/dw1dw2 of what is asked for.",
+)
 
 
 def read_second(
@@ -24,8 +30,7 @@ def read_second(
 ) -> bool:
     """Whether `second_derivatives: true` wants them, or a Newton step does. `asked` is what is
     differentiated by, `given` what may be."""
-    node = top.get("second_derivatives")
-    wanted = node is not None and truth(node, report, "`second_derivatives`") is True
+    wanted, node = top[SECOND], top.get(SECOND.key)
     if training.training.newton and training.section is not None:
         if len(parameters) > MOST_MOVED:
             report.error(

@@ -13,7 +13,6 @@ from backprop_cli.diagnostics import closest, listed, quote, there_are
 from backprop_cli.formula.nodes import Number
 from backprop_cli.formula.quantity import before_update, derivative_name, fraction, without_marks
 from backprop_cli.problem.fields import (
-    NAME,
     TEXT,
     TRUTH,
     Field,
@@ -22,8 +21,10 @@ from backprop_cli.problem.fields import (
     Kind,
     alone_or,
     any_of,
+    as_it_is,
     fraction_of,
     list_of,
+    reference,
     selected,
     whole,
 )
@@ -84,16 +85,13 @@ SYMBOLS = Field(
     Symbols(),
     "What quantities are shown as, by their names or letters in files: {eta: alpha, yhat: y, y: t}.",
 )
-NOTATION = Keys(
+NOTATION_KEYS = Keys(
     "How quantities are called.",
     *(INDEX_ORDER, NAMES, WEIGHT_ORDER, GRADIENT_ORDER, OUTPUT_UNITS, LAYER_MARK, SYMBOLS),
 )
 
 
-def read_notation(top: Fields) -> ReadNotation:
-    own = NOTATION.under(top, "notation")
-    if own is None:
-        return ReadNotation(Notation())
+def _notation(own: Fields) -> ReadNotation:
     symbols = own[SYMBOLS]
     notation = Notation(
         own[INDEX_ORDER],
@@ -107,6 +105,8 @@ def read_notation(top: Fields) -> ReadNotation:
     return ReadNotation(notation, own.node, symbols.places)
 
 
+NOTATION = NOTATION_KEYS.row("notation", _notation, ReadNotation(Notation()))
+
 DIGITS = Field("digits", whole(1, MOST_DIGITS), 4, "Significant digits.")
 EVERY_STEP = Field(
     "every_step",
@@ -114,21 +114,15 @@ EVERY_STEP = Field(
     False,
     "Round each written value before it is used, as one does by hand.",
 )
-ROUNDING = Keys("How numbers are written.", DIGITS, EVERY_STEP)
+ROUNDING_KEYS = Keys("How numbers are written.", DIGITS, EVERY_STEP)
+ROUNDING = ROUNDING_KEYS.row(
+    "rounding", lambda own: Rounding(own[DIGITS], own[EVERY_STEP]), Rounding()
+)
 
 
-def read_rounding(top: Fields) -> Rounding:
-    own = ROUNDING.under(top, "rounding")
-    return Rounding() if own is None else Rounding(own[DIGITS], own[EVERY_STEP])
-
-
-def read_kinks(top: Fields) -> Kinks:
-    """`kinks: {relu: 1, max: first}`: slopes where functions have none."""
-    node, report = top.get("kinks"), top.report
-    if node is None:
-        return {}
+def _kinks(node: Node, report: Report, called: str) -> Kinks:
     found: dict[str, Number | str] = {}
-    for key, value in entries(node, report, "`kinks`", "functions and slopes"):
+    for key, value in entries(node, report, called, "functions and slopes"):
         rule = activations.find(key.text) or losses.find(key.text)
         name = rule.name if rule is not None else key.text
         what = f"the slope of {quote(key.text)} at its kink"
@@ -148,6 +142,13 @@ def read_kinks(top: Fields) -> Kinks:
     return found
 
 
+KINKS = Field[Kinks](
+    "kinks",
+    Kind(_kinks, reference("kinks"), "`{relu: 1, max: first}`"),
+    {},
+    "Slopes where functions have none.",
+)
+
 CREDIT = fraction_of(SHARE, "1 is all of it, 0.5 is half")
 POINT = fraction_of(NOT_NEGATIVE)
 RELATIVE = Field("relative", fraction_of(DECAY), Marking.tolerance, "As a share of the scale.")
@@ -156,7 +157,7 @@ ASK = Field[tuple[Scalar, ...]](
     "ask",
     Kind(
         lambda node, report, what: _asked(node, report),
-        any_of(TEXT.schema, list_of(NAME.schema)),
+        any_of(TEXT.schema, list_of(TEXT.schema)),
         "a name, or a list of names",
     ),
     (),
@@ -189,7 +190,7 @@ TOLERANCE = Field(
     Marking.tolerance,
     "How far a rounded value may be from the right one, as a share of its scale.",
 )
-MARKING = Keys(
+MARKING_KEYS = Keys(
     "What `check` asks for and how it counts.",
     *(ASK, POINTS, PASS, FOLLOW_THROUGH, IMPRECISE, METHOD, REPEATED, TOLERANCE),
 )
@@ -203,10 +204,7 @@ class ReadMarking:
     patterns: tuple[Scalar, ...]
 
 
-def read_marking(top: Fields) -> ReadMarking:
-    own = MARKING.under(top, "marking")
-    if own is None:
-        return ReadMarking(Marking(), ())
+def _marking(own: Fields) -> ReadMarking:
     asked, points = own[ASK], own[POINTS]
     marking = Marking(
         ask=tuple(one.text.strip() for one in asked),
@@ -219,6 +217,9 @@ def read_marking(top: Fields) -> ReadMarking:
         tolerance=own[TOLERANCE],
     )
     return ReadMarking(marking, (*asked, *(key for key, _ in points)))
+
+
+MARKING = MARKING_KEYS.row("marking", _marking, ReadMarking(Marking(), ()))
 
 
 def _asked(node: Node, report: Report) -> tuple[Scalar, ...]:
@@ -238,6 +239,13 @@ def _points(node: Node, report: Report) -> tuple[tuple[Scalar, Fraction | None],
         for key, value in entries(node, report, "`points`", "names and points")[:MOST_PATTERNS]
     )
 
+
+WITH_RESPECT_TO = Field(
+    "with_respect_to",
+    as_it_is(reference("names"), "names, or `inputs`"),
+    None,
+    "What it is differentiated by, or `inputs`; the parameters unless given.",
+)
 
 # --- names in lists: frozen, trainable, with_respect_to, ask ----------------------------------------
 

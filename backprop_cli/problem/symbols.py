@@ -78,7 +78,7 @@ def check_symbols(
                 "unknown-name",
                 f"`symbols` names {quote(name)}, and there is no such quantity",
                 key,
-                report.nearest(name, [*names, *letters]),
+                report.nearest(name, [*names, *sorted(letters)]),
             )
     taken = set(calculated)
     shown: dict[object, str] = {}

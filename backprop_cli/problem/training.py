@@ -41,7 +41,7 @@ BATCH = Field[int | Literal["all"]](
     "batch",
     Kind(
         lambda node, report, what: _batch(node, report),
-        any_of({"const": "all"}, {"type": "integer", "minimum": 1}),
+        any_of({"enum": ["all"]}, whole(1, MOST_STEPS).schema),
         "`all`, or a whole number",
     ),
     "all",
@@ -63,21 +63,12 @@ LARGEST = Field[Number | None](
     "value", number_of(POSITIVE), None, "Cut each number of the gradient to it."
 )
 CLIP_KEYS = Keys(
-    "Its norm, or each of its numbers.",
+    "Limit the gradient: its norm, or each of its numbers.",
     *(NORM, LARGEST),
-    of=" of `clip`",
+    of=True,
     oneOf=[{"required": ["norm"]}, {"required": ["value"]}],
 )
-CLIP = Field[Clip | None](
-    "clip",
-    Kind(
-        lambda node, report, what: _clip(CLIP_KEYS.of(node, report, what)),
-        CLIP_KEYS.schema,
-        "`{norm: …}` or `{value: …}`",
-    ),
-    None,
-    "Limit the gradient: its norm, or each of its numbers.",
-)
+CLIP = CLIP_KEYS.row("clip", lambda own: _clip(own), None)
 
 BIASES = Field("biases", TRUTH, False, "Whether biases are penalised too.")
 IN_LOSS = Field(
@@ -92,16 +83,13 @@ def _penalty(key: str, about: str, *more: Field[bool]) -> Field[Penalty]:
     strength = Field[Number | None]("value", alone, None, "λ, the strength of the penalty.")
 
     def with_options(own: Fields) -> Penalty | None:
-        if own.get("value") is None and isinstance(own.node, Entries):
-            own.report.error(
-                "missing-key", f"{own.what} has no `value`", own.node, "{value: 0.1, biases: true}"
-            )
         value, half = own[strength], own[HALF] if HALF in more else HALF.default
         biases, in_loss = own[BIASES], own[IN_LOSS]
         return None if value is None else Penalty(value, biases, half, in_loss)
 
     rows = (strength, BIASES, IN_LOSS, *more)
-    keys = Keys("With options.", *rows, required=[strength], of=f" of `{key}`")
+    example = "{value: 0.1, biases: true}"
+    keys = Keys("With options.", *rows, required=[strength], example=example, of=True)
     return Field(key, alone_or(alone.then(Penalty), keys, with_options), Penalty(), about)
 
 
@@ -111,6 +99,7 @@ L2 = _penalty("l2", "Adds l2·w to the gradient of each weight.", HALF)
 DIRECTION: Field[Literal["descent", "ascent"]] = selected(
     "direction", "Down the slope, or up: w + η·gradient.", "descent", "ascent"
 )
+PERCEPTRON = "{name: perceptron, update: target}"
 RULE_NAME: Field[Literal["gradient", "perceptron"]] = selected(
     "name", "Which rule.", "gradient", "perceptron"
 )
@@ -121,16 +110,41 @@ RULE = Field[tuple[Literal["gradient", "perceptron"], Literal["error", "target"]
     "rule",
     alone_or(
         RULE_NAME.kind.then(lambda name: (name, RULE_UPDATE.default)),
-        Keys("A rule and how it moves.", RULE_NAME, RULE_UPDATE, required=[RULE_NAME]),
+        Keys(
+            "A rule and how it moves.",
+            *(RULE_NAME, RULE_UPDATE),
+            required=[RULE_NAME],
+            example=PERCEPTRON,
+        ),
         lambda own: _rule(own),
     ),
     (RULE_NAME.default, RULE_UPDATE.default),
     "gradient, or perceptron: w ← w + η(t − y)x for step and sign units.",
 )
-TRAINING = Keys(
+TRAINING_KEYS = Keys(
     "How parameters are updated.",
     *(STEPS, BATCH, REDUCTION, OPTIMIZER, CLIP, L1, L2, DIRECTION, RULE),
     type=["object", "null"],
+)
+TRAINING = TRAINING_KEYS.row("training", lambda own: own, None)
+ETA = ("eta", "η")
+
+
+def _rate(node: Node, report: Report, what: str) -> Number | Literal["eta"] | None:
+    if isinstance(node, Scalar) and node.text in ETA:
+        return "eta"
+    help = (
+        "an update subtracts learning rate times gradient, so that the loss falls; to go up "
+        "the slope instead, write `training: {direction: ascent}`"
+    )
+    return number_in(node, report, what, POSITIVE, help)
+
+
+LEARNING_RATE = Field[Number | Literal["eta"] | None](
+    "learning_rate",
+    Kind(_rate, any_of(number_of(POSITIVE).schema, {"enum": [*ETA]}), "a number, or `eta`"),
+    None,
+    "Without it there is no update. `eta`: an update without numbers.",
 )
 
 
@@ -148,21 +162,11 @@ class ReadTraining:
 def read_training(top: Fields, report: Report, samples: int | None) -> ReadTraining:
     """`samples` is how many samples the file has, None if that could not be read."""
     node = top.values.get("training")
-    section = TRAINING.of(node, report, "`training`") if node is not None else None
+    section = TRAINING_KEYS.of(node, report, "`training`") if node is not None else None
     training, named = (Training(), ()) if section is None else _training(section, samples)
-    rate_node = top.get("learning_rate")
-    symbolic = "learning_rate" in top.values and (rate_node is None or _is_name(rate_node))
-    rate: Value = None
-    if rate_node is not None and not symbolic:
-        rate = number_in(
-            rate_node,
-            report,
-            "`learning_rate`",
-            POSITIVE,
-            "an update subtracts learning rate times gradient, so that the loss falls; to go up "
-            "the slope instead, write `training: {direction: ascent}`",
-        )
-    elif "learning_rate" not in top.values and section is not None:
+    said = top[LEARNING_RATE]
+    rate = None if said == "eta" else said
+    if "learning_rate" not in top.values and section is not None:
         if training.rule == "perceptron" or training.newton:
             rate = Number("1")
         elif training.optimizer is None or _uses_rate(training):
@@ -182,10 +186,6 @@ def read_training(top: Fields, report: Report, samples: int | None) -> ReadTrain
         section=section,
         named=named,
     )
-
-
-def _is_name(node: Node) -> bool:
-    return isinstance(node, Scalar) and node.text in ("eta", "η")
 
 
 def _uses_rate(training: Training) -> bool:
@@ -232,7 +232,7 @@ def _batch(node: Node, report: Report) -> int | Literal["all"] | None:
             "it is `all`, or how many samples an update uses",
         )
         return None
-    return integer(node, report, "`batch`", 1, 1_000_000, "it is `all` or a number of samples")
+    return integer(node, report, "`batch`", 1, MOST_STEPS, "it is `all` or a number of samples")
 
 
 def _batch_of(own: Fields, samples: int | None) -> int | None:
@@ -275,16 +275,12 @@ def _clip(own: Fields) -> Clip | None:
 def _rule(
     own: Fields,
 ) -> tuple[Literal["gradient", "perceptron"], Literal["error", "target"]]:
-    if own.get("name") is None:
-        own.report.error(
-            "missing-key", "`rule` has no `name`", own.node, "{name: perceptron, update: target}"
-        )
     name, update = own[RULE_NAME], own[RULE_UPDATE]
     if name == "gradient" and "update" in own.values and own.get("name") is not None:
         own.report.error(
             "unknown-option",
             "`update` belongs to the perceptron rule",
             own.key("update"),
-            "{name: perceptron, update: target}",
+            PERCEPTRON,
         )
     return name, update

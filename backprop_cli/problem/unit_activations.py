@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from backprop_cli.formula.nodes import Number
-from backprop_cli.problem.fields import Fields
+from backprop_cli.problem.fields import Field, Fields, any_of, as_it_is, list_of, reference
 from backprop_cli.problem.forms import Activation, Custom, RuleUse
 from backprop_cli.problem.layer_place import LayerPlace
 from backprop_cli.problem.rule_use import activation
 from backprop_cli.problem.samples import counted
+from backprop_cli.problem.weights import MOST_UNITS
 from backprop_cli.problem.yaml_tree import Items
 from backprop_cli.rules.activations import ACTIVATIONS
 
+_ONE = reference("activation")
+UNIT_ACTIVATIONS = Field(
+    "activation",
+    as_it_is(any_of(_ONE, list_of(_ONE, MOST_UNITS)), "an activation, or a list of them"),
+    None,
+    "For every unit, or a list of one for each.",
+)
 UNREAD = Custom("unread", Number("0"))
 """Stands for an activation that could not be read, until the whole file has been."""
 

@@ -109,24 +109,23 @@ REQUIRE = Field[tuple[Requirement, ...]](
 )
 VERSION = Field("rules", whole(1, RULES), FIRST_RULES, "The version of the requirements.")
 SEED = Field("seed", TEXT, "", "Another seed gives everyone other numbers.")
-VARIANTS = Keys("Other numbers for each student.", DRAW, REQUIRE, VERSION, SEED, required=[DRAW])
+VARIANTS_KEYS = Keys(
+    "Other numbers for each student.",
+    *(DRAW, REQUIRE, VERSION, SEED),
+    required=[DRAW],
+    example="add `draw: {inputs: {from: -2, to: 2, step: 0.5}}`",
+)
+VARIANTS = VARIANTS_KEYS.row("variants", lambda own: own, None)
 
 
 def read_variants(
     top: Fields, model: Network | Equations | None, notation: Notation
 ) -> Variants | None:
     """The section of a file whose model has been read; None where there is none or it is wrong."""
-    own, report = VARIANTS.under(top, "variants"), top.report
+    own, report = top[VARIANTS], top.report
     if own is None:
         return None
     node, require, rules, seed = own.node, own[REQUIRE], own[VERSION], own[SEED]
-    if own.get("draw") is None:
-        report.error(
-            "missing-key",
-            "`variants` draws nothing",
-            own.node,
-            "add `draw: {inputs: {from: -2, to: 2, step: 0.5}}`",
-        )
     rows = own[DRAW]
     if model is None or report.failed:
         return None

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from backprop_cli.dataclass import dataclass
+from backprop_cli.problem.fields import list_of, number_or_name
 from backprop_cli.problem.forms import Value
 from backprop_cli.problem.layer_place import LayerPlace, NamedCell
 from backprop_cli.problem.samples import counted
@@ -16,6 +17,7 @@ from backprop_cli.problem.yaml_tree import Items, Node, Scalar
 MOST_UNITS = 2_000
 MOST_PARAMETERS = 200_000
 
+WEIGHTS_SCHEMA = list_of(list_of(number_or_name("w[0-9_]*", {"type": "null"})), MOST_UNITS)
 _WEIGHT_NAME = re.compile(r"w[0-9_]{0,20}\Z")
 
 

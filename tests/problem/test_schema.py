@@ -14,9 +14,26 @@ import pytest
 import yaml
 from yaml_data import data_of
 
-from backprop_cli.diagnostics import ProblemError
+from backprop_cli.diagnostics import ProblemError, Source
+from backprop_cli.problem import (
+    batch_norm,
+    dropout,
+    layers,
+    optimizer_use,
+    read,
+    rule_use,
+    samples,
+    settings,
+    training,
+    variants,
+)
+from backprop_cli.problem.fields import Field, Keys
+from backprop_cli.problem.formulas import FORMULA
+from backprop_cli.problem.layer_kinds import KINDS
 from backprop_cli.problem.read import read_problem
 from backprop_cli.problem.schema import answers_schema, problem_schema
+from backprop_cli.problem.values import Report
+from backprop_cli.problem.yaml_tree import compose
 from backprop_cli.rules import activations, initializers, losses, optimizers
 
 PROBLEMS = sorted((Path(__file__).parents[2] / "problems").glob("*.yaml"))
@@ -89,6 +106,7 @@ def one_layer(layer: str, more: str = "") -> str:
         one_layer("{activation: [elu], weights: [[1, 2]], frozen: true}", "learning_rate: 1\n"),
         EQUATIONS.replace("{x: 3}", "[x]").replace("{w: 2}", "w"),
         "equations: {f: 3*x}\nsamples: [{x: 1}, {x: 2}]\n",
+        "equations: {f: sum(x)}\nsamples: [{x: [1, 2]}, {x: [3, 4]}]\n",
         "samples: [{inputs: 1}, {inputs: {x: 2}}]\nlayers: [{activation: step, weights: [[1]]}]\n",
     ],
 )
@@ -134,7 +152,7 @@ def test_what_the_reader_takes_the_schema_takes(text: str) -> None:
         "equations: {f: [1]}\n",
         "equations: {f: x}\ngiven: {x: one}\n",
         "equations: {f: x}\nsamples: []\n",
-        "equations: {f: x}\nsamples: [{inputs: [1]}]\n",
+        "equations: {f: x}\nsamples: [{x: {inputs: [1]}}]\n",
     ],
 )
 def test_what_the_schema_refuses_the_reader_refuses(text: str) -> None:
@@ -271,20 +289,211 @@ BEYOND_A_SCHEMA = {
         "not-a-number",
         "wrong-form",
         "perceptron-activation",
+        "too-large",
     ),
 }
+
+
+def agreed(text: str) -> None:
+    """What the reader takes the schema takes; what the schema refuses the reader refuses."""
+    fits = CHECK.is_valid(data_of(text))
+    try:
+        read_problem("generated.yaml", text)
+    except ProblemError as error:
+        codes = {each.code for each in error.diagnostics if each.severity == "error"}
+        assert not fits or codes & BEYOND_A_SCHEMA, (codes, text)
+    else:
+        assert fits, text
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_schema_and_reader_agree_on_generated_files(seed: int) -> None:
     draw = random.Random(seed)
     for _ in range(60):
-        text = json.dumps(changed(draw), ensure_ascii=False)
-        fits = CHECK.is_valid(data_of(text))
-        try:
-            read_problem("generated.yaml", text)
-        except ProblemError as error:
-            codes = {each.code for each in error.diagnostics if each.severity == "error"}
-            assert not fits or codes & BEYOND_A_SCHEMA, (codes, text)
+        agreed(json.dumps(changed(draw), ensure_ascii=False))
+
+
+# --- every key of every table -----------------------------------------------------------------
+
+DENSE: dict[str, Any] = {
+    "inputs": [1, 2],
+    "targets": [1, 0],
+    "layers": [
+        {"activation": "tanh", "weights": [[0.1, 0.2], [0.3, 0.4]], "biases": [0.1, 0.2]},
+        {"activation": "sigmoid", "weights": [[0.5, 0.6], [0.7, 0.8]], "biases": 0.3},
+    ],
+    "loss": "half_squared_error",
+    "learning_rate": 0.5,
+    "training": {"steps": 1},
+}
+CIRCUIT = {
+    "equations": {"z": "w*x + b", "L": "(z - y)^2"},
+    "given": {"x": 1, "y": 2},
+    "parameters": {"w": 2, "b": 1},
+    "learning_rate": 0.1,
+}
+SAMPLED = {key: value for key, value in DENSE.items() if key not in ("inputs", "targets")} | {
+    "samples": [{"inputs": [1, 2], "targets": [1, 0]}, {"inputs": [3, 4], "targets": [0, 1]}]
+}
+IMAGE = [[1, 0, 2], [0, 1, 0], [2, 1, 1]]
+OF_KIND: dict[str, tuple[Any, dict[str, Any]]] = {
+    "conv2d": (IMAGE, {"kernels": [[[1, 0], [0, 1]]], "biases": [0.1], "activation": "relu"}),
+    "conv1d": ([1, 2, 3], {"kernels": [[1, -1]], "biases": [0.1], "activation": "relu"}),
+    "max_pool": (IMAGE, {"size": 2, "stride": 1}),
+    "avg_pool": (IMAGE, {"size": 3}),
+    "flatten": (IMAGE, {}),
+    "layer_norm": ([1, 2, 3], {"epsilon": 0.1}),
+    "embedding": ([2, 1], {"weights": [[0.1, 0.2], [0.3, 0.4]]}),
+    "rnn": ([[1, 2], [0, 1]], {"units": 1, "weights": [[1, 2]], "recurrent": [[0.5]]}),
+    "gru": ([[1, 2], [0, 1]], {"units": 1}),
+    "lstm": ([[1, 2], [0, 1]], {"units": 1}),
+    "dense": ([[1, 2], [0, 1]], {"units": 1, "activation": "tanh"}),
+}
+MASK = {"mask": [1, 0], "keep": 0.5}
+STEPS = {"from": 0, "to": 1, "step": 0.1}
+
+
+def of_kind(name: str) -> dict[str, Any]:
+    inputs, keys = OF_KIND[name]
+    return {"inputs": inputs, "layers": [{"kind": name, **keys}]}
+
+
+def with_layer(**keys: Any) -> dict[str, Any]:
+    first, last = DENSE["layers"]
+    return DENSE | {"layers": [first, last | keys]}
+
+
+def with_training(**keys: Any) -> dict[str, Any]:
+    return DENSE | {"training": keys}
+
+
+OWN_RULE = {"state": {"v": 0}, "equations": {"v": "0.9*v + g", "w": "w - eta*v"}}
+PLACES: list[tuple[Keys, dict[str, Any], tuple[Any, ...]]] = [
+    (read.PROBLEM, DENSE, ()),
+    (read.PROBLEM, CIRCUIT, ()),
+    (read.LAYER_FORM, DENSE, ()),
+    (read.EQUATION_FORM, CIRCUIT, ()),
+    (read.BOTH_FORMS, CIRCUIT, ()),
+    (samples.SAMPLE, SAMPLED, ("samples", 0)),
+    (layers.LAYER, DENSE, ("layers", 1)),
+    (layers.TIED, with_layer(weights={"same_as": 1}), ("layers", 1, "weights")),
+    (
+        batch_norm.BATCH_NORM,
+        SAMPLED | {"layers": with_layer(batch_norm={"gamma": 1})["layers"]},
+        ("layers", 1, "batch_norm"),
+    ),
+    (dropout.DROPOUT, with_layer(dropout=MASK), ("layers", 1, "dropout")),
+    (
+        dropout.OF_ARRAYS,
+        {"inputs": [1, 2], "layers": [{"kind": "layer_norm", "dropout": MASK}]},
+        ("layers", 0, "dropout"),
+    ),
+    (
+        rule_use.OWN_ACTIVATION,
+        with_layer(activation={"formula": "z^2"}),
+        ("layers", 1, "activation"),
+    ),
+    (rule_use.OWN_LOSS, DENSE | {"loss": {"formula": "(y1 - yhat1)^2"}}, ("loss",)),
+    (optimizer_use.OWN, with_training(optimizer=OWN_RULE), ("training", "optimizer")),
+    (training.TRAINING_KEYS, DENSE, ("training",)),
+    (training.CLIP_KEYS, with_training(clip={"norm": 1}), ("training", "clip")),
+    (settings.NOTATION_KEYS, DENSE | {"notation": {}}, ("notation",)),
+    (settings.ROUNDING_KEYS, DENSE | {"rounding": {}}, ("rounding",)),
+    (settings.MARKING_KEYS, DENSE | {"marking": {}}, ("marking",)),
+    (
+        variants.VARIANTS_KEYS,
+        DENSE | {"variants": {"draw": {"inputs": STEPS}}},
+        ("variants",),
+    ),
+    (
+        variants.DRAWN,
+        DENSE | {"variants": {"draw": {"inputs": STEPS}}},
+        ("variants", "draw", "inputs"),
+    ),
+    *((row.keys, of_kind(row.name), ("layers", 0)) for row in KINDS.values()),
+]
+ODD: list[Any] = [
+    *VALUES,
+    *("eta", "inputs", "all", "last", "layer", "L", "b1", "1e-400", [0, 1], [1, 2], [[1, 2]]),
+    *([[1, 2], [3, 4]], [[1, None], ["w", "w2_2_2"]], [[[1]]], [None], ["relu", "tanh"]),
+    *({"init": "he", "seed": 3}, {"init": "he", "shape": [2, 2]}, {"shape": [2]}, {"same_as": 1}),
+    *({"x": 1}, {"x1": 1, "x2": 2}, {"formula": "z^2"}, {"yhat": [1, 2]}, {"L": 1}, {"t": "1..3"}),
+    *(MASK, {"max": "first"}, {"relu": 1}, {"i": [[1]]}, {"w": "w - g"}, [{"inputs": [1, 2]}]),
+]
+
+
+def ends(schema: Any) -> Iterator[Any]:
+    """The numbers at both ends of every range in a schema and just beyond, the words of each choice
+    and others: what is in and what is out."""
+    match schema:
+        case {"minimum": low} | {"exclusiveMinimum": low}:
+            yield from (low, low - 1, low + 1, low + 0.5)
+    match schema:
+        case {"maximum": high} | {"exclusiveMaximum": high}:
+            yield from (high, high + 1, high - 0.5)
+    match schema:
+        case {"enum": list(words)}:
+            yield from (*words, f"{words[0]}s")
+        case {"const": word}:
+            yield from (word, f"{word}s")
+    for part in schema.get("anyOf", ()) if isinstance(schema, dict) else ():
+        yield from ends(part)
+
+
+def test_every_table_of_keys_has_its_place_here() -> None:
+    modules = (read, samples, layers, batch_norm, dropout, rule_use, optimizer_use)
+    modules += (training, settings, variants)
+    found = {each for module in modules for each in vars(module).values() if isinstance(each, Keys)}
+    assert found == {keys for keys, _, path in PLACES if "kind" not in keys.names} | {layers.LAYER}
+
+
+@pytest.mark.parametrize(
+    ("keys", "file", "path"), PLACES, ids=[f"{keys.about[:30]}" for keys, _, _ in PLACES]
+)
+def test_schema_and_reader_agree_on_every_key_of_every_table(
+    keys: Keys, file: dict[str, Any], path: tuple[Any, ...]
+) -> None:
+    read_problem("whole.yaml", json.dumps(file))
+    CHECK.validate(data_of(json.dumps(file)))
+    draw = random.Random(keys.about)
+    for row in keys.rows:
+        for value in [*ends(row.kind.schema), *draw.sample(ODD, 12)]:
+            data = copy.deepcopy(file)
+            at: Any = data
+            for key in path:
+                at = at[key]
+            at[row.key] = value
+            agreed(json.dumps(data, ensure_ascii=False))
+
+
+def every_row() -> Iterator[tuple[str, Field[Any]]]:
+    """The rows whose values are read by themselves, not with the rest of the file."""
+    node = compose(Source("node.yaml", "[]"))[0]
+    assert node is not None
+    for keys, _, _ in PLACES:
+        for row in keys.rows:
+            if row.kind.read(node, Report(), "it") is not node:
+                yield f"{keys.about[:20]}: {row.key}", row
+
+
+@pytest.mark.parametrize("row", [pytest.param(row, id=name) for name, row in every_row()])
+def test_a_value_that_is_read_by_itself_is_refused_where_its_schema_refuses_it(
+    row: Field[Any],
+) -> None:
+    whole = {**row.kind.schema, "$defs": problem_schema()["$defs"]}
+    fits = jsonschema.Draft202012Validator(whole)
+    for value in [*ends(row.kind.schema), *ODD]:
+        if value is None:
+            continue  # a key without a value is left out
+        if isinstance(value, bool) and row.kind is FORMULA:
+            continue  # the formula of a quantity called so, which the rest of the file shows wrong
+        text = json.dumps(value, ensure_ascii=False)
+        node, _ = compose(Source("value.yaml", text))
+        assert node is not None
+        report = Report()
+        row.kind.read(node, report, "it")
+        codes = {each.code for each in report.problems if each.severity == "error"}
+        if fits.is_valid(data_of(text)):
+            assert codes <= BEYOND_A_SCHEMA - {"out-of-range", "too-large"}, (codes, text)
         else:
-            assert fits, text
+            assert codes, text
