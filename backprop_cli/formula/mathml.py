@@ -111,9 +111,10 @@ def _opened(node: Node) -> list[list[str]]:
                 left, right = bracket(node, 0, tall), bracket(node, 1, tall)
                 if begin is found[-1]:
                     begin[at:] = [_between(left, "".join(begin[at:]), right, tall)]
-                else:  # each half as tall as what it stands beside
-                    begin[at:] = [_between(left, "".join(begin[at:]), "", tall)]
-                    found[-1][:] = [_between("", "".join(found[-1]), right, tall)]
+                else:  # in two halves, either as tall as the taller
+                    first, last = "".join(begin[at:]), "".join(found[-1])
+                    begin[at:] = [_between(left, first + _strut(last, first), "", tall)]
+                    found[-1][:] = [_between("", _strut(first, last) + last, right, tall)]
             case Script(Fence("group") as base, None, above) if above is not None:
                 walk(base)
                 found[-1][-1] = f"<msup>{found[-1][-1]}{spell(above)}</msup>"
@@ -122,6 +123,13 @@ def _opened(node: Node) -> list[list[str]]:
 
     walk(node)
     return [piece for piece in found if piece]
+
+
+def _strut(other: str, own: str) -> str:
+    """The height of what is taller, without its width."""
+    if all(other.count(mark) <= own.count(mark) for mark in ("<mtr>", "<mfrac>", "<munder>")):
+        return ""
+    return f'<mpadded width="0"><mphantom>{other}</mphantom></mpadded>'
 
 
 def _between(left: str, inside: str, right: str, tall: bool) -> str:

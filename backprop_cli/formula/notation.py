@@ -12,7 +12,7 @@ from typing import assert_never
 
 from backprop_cli.formula.build import names_in
 from backprop_cli.formula.characters import visible
-from backprop_cli.formula.functions import FUNCTIONS, spelled
+from backprop_cli.formula.functions import spelled
 from backprop_cli.formula.layout import (
     AT_BRACKET,
     AT_FACTOR,
@@ -406,14 +406,14 @@ class Layout:
         return self.fit(exponent, Level.ATOM)
 
     def arguments(self, call: Call) -> Node:
-        if call.function in FUNCTIONS:
-            return listed([self._argument(argument) for argument in call.arguments])
-        return listed(list(map(self.node, call.arguments)))
+        return listed([self._argument(each, at) for at, each in enumerate(call.arguments)])
 
-    def _argument(self, argument: Formula) -> Node:
-        if isinstance(argument, Comparison):  # by its name: `axis = 2`
-            return self.node(argument)
-        return self.fit(argument, Level.CONDITIONAL)
+    def _argument(self, argument: Formula, at: int) -> Node:
+        match argument:
+            case Comparison(Name(word), "==", value) if at:  # by its name: axis=2
+                return Row((Word(word, "letter"), Word("=", "sign"), self.node(value)))
+            case _:
+                return self.node(argument)
 
     def call(self, call: Call) -> Node:
         function = spelled(call.function)

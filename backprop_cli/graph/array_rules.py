@@ -39,6 +39,8 @@ _SQUASHING = ("softmax", "sigmoid")
 TOLERANCE = 1e-9
 ROUNDING = 1e-12
 """What cancelling may cost, as a share of the numbers that come in."""
+NOTHING_LEFT = 1e-14
+"""A number that is no larger than this share of those that come in is a rounding error of 0."""
 
 
 @dataclass(frozen=True)
@@ -189,7 +191,11 @@ class ArrayRules:
         if grid is not None and not self._holds(grid, view, truth, shares):
             # At extremes what cancels has to be cancelled before there are numbers: ∞ · 0.
             formula, grid = short, None if short is None else self.evaluator.value(short)
-        else_ = [0.0] * len(truth) if grid is None else grid.values
+        rest = NOTHING_LEFT * self._largest(shares)
+        else_ = [
+            0.0 if abs(own) <= rest else own
+            for own in (grid.values if grid else [0.0] * len(truth))
+        ]
         gradient = ArrayGradient(name, view, tuple(shares), formula, Grid(view.shape, else_))
         names = (each.name for each in gradient.view.entries if isinstance(each, Name))
         missing = (value is None for value in truth)
@@ -208,15 +214,17 @@ class ArrayRules:
         if grid.shape != view.shape:
             return False
         known = [abs(value) for value in truth if value is not None]
-        used = {name for share in shares for name in names_in(share.formula)}
-        large = [
-            abs(each) for name in used for each in self.known[name].values if math.isfinite(each)
-        ]
-        allowed = TOLERANCE * max(known, default=0) + ROUNDING * max(large, default=0)
+        allowed = TOLERANCE * max(known, default=0) + ROUNDING * self._largest(shares)
         return all(
             value is None or value == own or abs(value - own) <= allowed
             for own, value in zip(grid.values, truth, strict=True)
         )
+
+    def _largest(self, shares: Sequence[Share]) -> float:
+        """The size of the largest number that goes into a rule."""
+        used = {name for share in shares for name in names_in(share.formula)}
+        sizes = (abs(each) for name in used for each in self.known[name].values)
+        return max(filter(math.isfinite, sizes), default=0)
 
     def _short(self, loss: str, view: View, shares: Sequence[Share]) -> Formula | None:
         """P − Y, times what comes back to each row, where a cross-entropy meets its softmax or σ."""

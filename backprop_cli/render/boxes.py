@@ -225,7 +225,7 @@ class Boxes:
                 return None
 
 
-ASCII_SIGNS = {"hadamard": " (.) ", "matmul": " ", "·": " * "}
+ASCII_SIGNS = {"matmul": " ", "·": " * "}
 
 
 _CUT = ("+", "−", "/", "·", *INFIX)

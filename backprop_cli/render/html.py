@@ -66,7 +66,7 @@ background:var(--bar) 0 0,var(--bar) 100% 0,var(--bar) 0 100%,var(--bar) 100% 10
 @media (max-width:36rem){.bp{font-size:1rem;padding:1rem .8rem 3rem}
 .bp-steps{grid-template-columns:max-content minmax(0,1fr)}.bp-left{grid-column:1/-1}.bp-sign{grid-column:1}
 .bp-left:empty{display:none}.bp-right-side{grid-column:2}.bp-label{grid-column:2;justify-self:start}
-.bp-label:empty{display:none}.bp-key{grid-column:1/-1}
+.bp-label:empty{display:none}.bp-key{grid-column:1/-1}.bp figure svg{max-width:max(100%,34rem)}
 .bp-remarks tr{display:grid;grid-template-columns:repeat(var(--n),minmax(0,1fr));border-bottom:1px solid var(--rule)}
 .bp .bp-remarks th,.bp .bp-remarks td{border:0;white-space:normal;min-width:0}.bp-remarks th:nth-child(n+5):last-child{display:none}
 .bp-remarks td:last-child{grid-column:1/-1}.bp-remarks td:last-child:empty{display:none}}

@@ -219,7 +219,7 @@ PLOT = Box(64, 34, 420, 220)  # left, top, width, height of the area inside the 
 def curve(picture: Curve, *, key: str = "") -> Picture:
     """A plot with axes, a grid, a legend; points that are not finite interrupt the line."""
     points = [point for series in picture.series for point in finite(series)]
-    parts = [_plain(shortened(picture.title, 60), (PLOT.left + PLOT.width / 2, 20), 15)]
+    parts = [_plain(shortened(picture.title, LONGEST_TITLE), (PLOT.left + PLOT.width / 2, 20), 15)]
     size = (PLOT.left + PLOT.width + 24, PLOT.top + PLOT.height + 48)
     if not points:
         parts.append(_plain("no finite values to draw", PLOT.middle, 13))
@@ -331,6 +331,7 @@ def _legend(series: Sequence[Series], top: float) -> tuple[list[str], float]:
 # Networks
 
 LEGEND = 12
+LONGEST_TITLE = 90
 SMALL = 11.5
 
 
@@ -378,7 +379,7 @@ def diagram(picture: Diagram, spelling: Spelling, *, key: str = "") -> Picture:
     names = [formula_runs(node.name, spelling) for node in picture.nodes]
     labels = [_edge_runs(edge, spelling) for edge in picture.edges]
     whole = plan_of(picture, names, labels)
-    title = shortened(picture.title, 60)
+    title = shortened(picture.title, LONGEST_TITLE)
     parts = [_plain(title, (whole.width / 2, 20), 15)]
     for edge, way in zip(picture.edges, whole.ways, strict=True):
         parts.append(_edge(way, whole.nodes[edge.end]))
@@ -422,7 +423,7 @@ def heat_map(picture: HeatMap, spelling: Spelling, *, key: str = "") -> Picture:
     runs = formula_runs(picture.name, spelling)
     columns = max(map(len, picture.cells))
     size = (left + columns * wide + 16, top + len(picture.cells) * high + 14)
-    title = shortened(picture.title, 60)
+    title = shortened(picture.title, LONGEST_TITLE)
     parts = [
         _plain(title, (12, 20), 14, anchor="start"),
         text(runs, (left - 8, top - 8), 14, anchor="end"),

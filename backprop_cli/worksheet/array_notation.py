@@ -31,13 +31,12 @@ from backprop_cli.formula.nodes import (
     Shown,
     Sum,
 )
-from backprop_cli.graph.array_rules import ArrayRules, parts_of
+from backprop_cli.graph.array_rules import NOTHING_LEFT, ArrayRules, parts_of
 from backprop_cli.rules.activations import ACTIVATIONS
 from backprop_cli.worksheet.arrays import MOST_COLUMNS, MOST_ROWS, matmul, shape, transpose
 
 CORNER = 3
 """So many rows and columns of a large matrix are written."""
-NOTHING_LEFT = 1e-14
 MOST_ACROSS = 14
 """A line of numbers has no more columns than these, in all its matrices together."""
 

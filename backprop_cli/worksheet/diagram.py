@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 from backprop_cli.arrays.array import AS, INDEX, View
 from backprop_cli.formula import plain, unicode
 from backprop_cli.formula.build import ONE, children, names_in
+from backprop_cli.formula.functions import spelled
 from backprop_cli.formula.nodes import (
     Call,
     Formula,
@@ -279,7 +280,8 @@ def _done_with(formula: Formula, name: str) -> list[str]:
         case Shown(form, _):
             sign = _SIGNS.get(form, "")
         case Call(function, _):
-            sign = {INDEX: "", AS: "", "stack": ""}.get(function, function.rstrip("'"))
+            word = spelled(function.rstrip("'")).unicode
+            sign = {INDEX: "", AS: "", "stack": ""}.get(function, word)
         case Sum(terms):
             sign = "−" if any(isinstance(term, Negative) for term in terms) else "+"
         case Product():

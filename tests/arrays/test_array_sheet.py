@@ -284,3 +284,26 @@ def test_the_word_below_a_sign_stays_below_it_in_typst():
     # `Sigma_"rows"(A)` would lower the brackets and all that is in them.
     assert typst.write(Call("sum_rows", (Name("A"),))) == 'Sigma_("rows")(A)'
     assert typst.write(Call("sum_j", (Name("A"),))) == "sum_(j)(A)"
+
+
+def test_what_only_rounding_leaves_of_a_masked_entry_is_nothing():
+    text = backprop("solve", "problems/attention-causal-mask.yaml").text
+    assert "×10⁻¹⁶" not in text
+
+
+def test_brackets_are_as_tall_at_their_end_as_at_their_beginning(tmp_path):
+    out = tmp_path / "a.html"
+    backprop("solve", "problems/conv-relu-pool-dense.yaml", "-o", str(out))
+    page = out.read_text(encoding="utf-8")
+    line = next(each for each in page.split("<div") if "max_pool" in each and "<mtable>" in each)
+    ending = line.partition('class="tall right"')[2]
+    assert '<mpadded width="0"><mphantom>' in ending  # the matrix again, for its height
+    assert ending.count("<mtr>") == 4
+
+
+def test_signs_that_typing_has_are_the_same_in_letters_and_in_numbers():
+    text = backprop("solve", "problems/layer-norm.yaml", "--ascii").text
+    assert ".* multiplies entry" in text
+    assert "(.)" not in text
+    assert "gamma .* N_hat" in text
+    assert "padding=1" in backprop("solve", "problems/conv-pool-dense.yaml", "--ascii").text

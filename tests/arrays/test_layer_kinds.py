@@ -730,7 +730,7 @@ def test_a_sheet_writes_layers_with_their_shapes_and_options():
     ]
     text = file(layers, [[1, 2], [3, 4]], [1])
     sheet = backprop("solve", "-", stdin=text).text
-    assert "z⁽¹⁾ = conv2d⎛ x , w⁽¹⁾, padding = 1⎞ + b⁽¹⁾\n" in sheet
+    assert "z⁽¹⁾ = conv2d⎛ x , w⁽¹⁾, padding=1⎞ + b⁽¹⁾\n" in sheet
     assert "w₂⁽¹⁾ = ⎡" in sheet
 
 
