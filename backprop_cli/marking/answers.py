@@ -11,7 +11,7 @@ import csv
 import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from itertools import groupby
 from math import prod
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
@@ -19,6 +19,8 @@ from typing import NamedTuple, TypeAlias
 from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import Diagnostic, Source, escape, quote
 from backprop_cli.marking.json_tree import parse_json
+from backprop_cli.marking.lines import Statement, is_name, statements, unwrapped, without_markup
+from backprop_cli.marking.numbers import read_number
 from backprop_cli.problem.source_file import standard_input
 from backprop_cli.problem.yaml_tree import Entries, Items, Node, Scalar, compose
 
@@ -52,9 +54,8 @@ class Answer(NamedTuple):
     column: int
     problem: str | None = None
     cells: Cells | None = None  # of a list that only an array can be meant by
-    misshapen: str | None = (
-        None  # what is wrong with the shape of the array that it is the first entry of
-    )
+    misshapen: str | None = None  # what is wrong with the shape of the array that it begins
+    in_words: bool = False  # its name stands among the words of a page, and may be none
 
 
 @dataclass(frozen=True)
@@ -108,15 +109,30 @@ def parse_submission(file: str, data: bytes | str) -> Submission:
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
         return _spoilt(file, f"line {line}: the file is not text")
+    try:
+        if is_page(file) and (page := _of_page(file, text)) is not None:
+            return page
+        found = _in_form(file, text)
+        return found if found.error is None else _in_lines(file, text, found.error) or found
+    except _Unusable as error:
+        return _spoilt(file, str(error))
+
+
+def _in_form(file: str, text: str) -> Submission:
+    """The answers of a file that is CSV, JSON or YAML from end to end."""
     kind = _kind(file, text)
-    if is_page(file) and (page := _of_page(file, text)) is not None:
-        return page
     if kind == "csv":
         return _parse_csv(file, text)
     if kind == "yaml" and (quick := _quick_yaml(file, text)) is not None:
         return quick
-    found = _parse_tree(file, _with_backslashes(text), kind)
-    return found if found.error is None else _by_lines(file, text, found.error) or found
+    return _parse_tree(file, _with_backslashes(text), kind)
+
+
+def _in_lines(file: str, text: str, reason: str) -> Submission | None:
+    lines = list(enumerate(text.replace("\r\n", "\n").split("\n"), 1))
+    if is_page(file) and not any(_HEAD.match(line) for _, line in lines):
+        return _of_lines(file, lines)
+    return _by_lines(file, lines, reason)
 
 
 _QUOTED = re.compile(r'"(?:[^"\\\n]|\\.){0,4000}"')
@@ -137,14 +153,16 @@ _KEY = re.compile(
 """What ends a line of a blank sheet: the name to answer under."""
 LONGEST_KEY = 400
 _RULE = re.compile(r"(?:(?:\\_)+|_{3,}|\.{4,}|&nbsp;)")
-_STATED = re.compile(
-    r"\s*(?:[-*+]\s+|>\s*)?(?P<name>\$[^$]+\$|`[^`]+`|[^\s:=|]{1,80})\s*[:=≈]\s*(?P<value>.+)"
-)
-_UPDATE = re.compile(r"(?:[\s#]*|.*\{)Update (\d{1,4})\b")
+_UPDATE = re.compile(r"(?:[\s#*]*|.*\{)(?:Update|Iteration|Epoch) (\d{1,4})\b(?!.*[=|])", re.I)
 _MARKUP = frozenset({"md", "markdown"})
 _PAGES = _MARKUP | {"txt", "text", "rst", "tex"}
 _WRITTEN_IN = {"": "yaml", "yaml": "yaml", "yml": "yaml", "json": "json", "csv": "csv"}
 """The languages of blocks that are read, and the endings of files in them."""
+_LINES_IN = frozenset({"", "text", "txt", "plaintext", "math", "latex", "tex", "markdown", "md"})
+"""The languages of blocks whose lines are as good as those outside."""
+_PROGRAM = re.compile(r"\s*[A-Za-z][\w\[\], ]{0,60}=\s*[-\d(A-Za-z]")
+_HEAD = re.compile(r"(?:answers|iterations):\s*\Z")
+NO_ANSWERS = "there are no answers on this page"
 Row: TypeAlias = tuple[int, list[str]]
 
 
@@ -154,53 +172,70 @@ def is_page(file: str) -> bool:
 
 
 def _of_page(file: str, text: str) -> Submission | None:
-    """The answers of a blank sheet that was filled in; in Markdown also those of a block, of tables
-    or of lines. None where the page is to be read as plain text is."""
+    """The answers of a blank sheet that was filled in; in Markdown also those of blocks, of tables
+    and of lines. None where the page is to be read as plain text is."""
     ending = file.rpartition(".")[2].lower()
     blocks, lines = _fenced(text, _FENCE if ending in _MARKUP else _NONE)
     if filled := list(_filled(lines, ending in ("txt", "text") and "Points:" in text)):
         return _of_rows(file, filled, numbered=True)
     if ending not in _MARKUP:
         return None
+    found: list[Submission] = []
+    remarks: list[str] = []
     for kind, first, block in blocks:
-        if kind in _WRITTEN_IN and block.strip():
-            inner = parse_submission(f"page.{_WRITTEN_IN[kind]}", "\n" * first + block)
-            own = inner.student == student_of(inner.file)
-            return replace(inner, file=file, student=student_of(file) if own else inner.student)
-    if any(_HEAD.match(line) for _, line in lines):
+        whole = "\n" * first + "\n".join(block)
+        if kind in _WRITTEN_IN and whole.strip():
+            inner = (parse_submission if kind else _in_form)(f"page.{_WRITTEN_IN[kind]}", whole)
+            if inner.error is None:
+                found.append(inner)
+                continue
+            if kind:
+                remarks.append(f"{inner.error[:1].upper()}{inner.error[1:]}.")
+        if kind in _LINES_IN:
+            lines += [(first, "$$"), *enumerate(block, first + 1), (first, "$$")]
+        elif kind not in _WRITTEN_IN and any(map(_PROGRAM.match, block)):
+            remarks.append(f"The block of {kind} from line {first} on was not read.")
+    if not found and any(_HEAD.match(line) for _, line in lines):
         return None
-    rows = [(line, cells) for line, text in lines if (cells := _cells_of(text)) is not None] or [
-        (line, [found["name"].strip("$`"), found["value"].strip(" $`")])
-        for line, text in lines
-        if (found := _STATED.fullmatch(text)) and re.search(r"\d", found["value"])
-    ]
-    return _of_rows(file, rows) if rows else _spoilt(file, "there are no answers on this page")
+    if outside := _of_lines(file, lines):
+        found.append(outside)
+    if not found:
+        return _spoilt(file, " ".join(remarks).removesuffix(".") or NO_ANSWERS)
+    return _together(file, found, remarks)
 
 
-_HEAD = re.compile(r"(?:answers|iterations):\s*\Z")
+def _together(file: str, found: Sequence[Submission], remarks: Sequence[str]) -> Submission:
+    """The answers of a page as one; what an earlier part says, a later one only repeats."""
+    updates = max(len(part.iterations) for part in found)
+    groups: list[dict[str, Answer]] = [{} for _ in range(updates)]
+    for part in found:
+        for group, answers in zip(groups, part.iterations, strict=False):
+            for answer in answers:
+                group.setdefault(answer.name, answer)
+    own = (part.student for part in found if part.student not in ("page", student_of(file)))
+    said = (*remarks, *(remark for part in found for remark in part.remarks))
+    iterations = tuple(tuple(group.values()) for group in groups)
+    return Submission(file, next(own, student_of(file)), iterations, None, said[:MOST_REMARKS])
 
 
 def _fenced(
     text: str, mark: re.Pattern[str]
-) -> tuple[list[tuple[str, int, str]], list[tuple[int, str]]]:
+) -> tuple[list[tuple[str, int, list[str]]], list[tuple[int, str]]]:
     """Blocks between fences, with their language and the line before them; and all other lines."""
-    blocks: list[tuple[str, int, str]] = []
+    blocks: list[tuple[str, int, list[str]]] = []
     others: list[tuple[int, str]] = []
     inside: list[str] | None = None
-    kind, first = "", 0
     for number, line in enumerate(text.replace("\r\n", "\n").split("\n"), 1):
         if (fence := mark.match(line)) is not None:
             if inside is None:
-                inside, kind, first = [], fence[1].lower(), number
+                inside = []
+                blocks.append((fence[1].lower(), number, inside))
             else:
-                blocks.append((kind, first, "\n".join(inside)))
                 inside = None
         elif inside is not None:
             inside.append(line)
         else:
             others.append((number, line))
-    if inside:
-        blocks.append((kind, first, "\n".join(inside)))
     return blocks, others
 
 
@@ -229,7 +264,75 @@ def _cells_of(line: str) -> list[str] | None:
     """The cells of a row of a table."""
     if not line.lstrip().startswith("|") or not line.strip("|-: "):
         return None
-    return [cell.strip().strip("`$") for cell in line.strip().strip("|").split("|")]
+    cells = re.split(r"(?<!\\)\|", without_markup(line).strip().strip("|"))
+    return [unwrapped(cell) for cell in cells]
+
+
+_OF_UPDATE = re.compile(r"(?:update|iteration|epoch) ?(\d{1,3})", re.I)
+_OF_SAMPLE = re.compile(r"(?:sample|example) ?(\d{1,4})", re.I)
+_BESIDE = frozenset({"#", "no", "no.", "nr", "nr.", "remark", "remarks", "comment", "comments",
+                     "note", "notes", "points", "given", "update", "iteration"})  # fmt: skip
+"""Columns of a table beside names and answers."""
+_IN_NUMBERS = re.compile(r"\s*[-+−–$]*\s*[\d.]|\s*\Z")
+_QUANTITY = re.compile(r"(?=.*[\d_^\\∂])[^\s\\]+|\\.*|\w{1,2}")
+
+
+def _rows_of(table: Sequence[Row], update: int) -> Iterator[tuple[int, Row]]:
+    """Names and values of a table, with their updates, whichever way round it stands."""
+    head = [cell.lower() for cell in table[0][1]]
+    names = [at for at, word in enumerate(head) if word in _NAMED]
+    columns = {
+        at: (int(found[1]), "") if each is _OF_UPDATE else (update, f"[{found[1]}]")
+        for each in (_OF_UPDATE, _OF_SAMPLE)
+        for at, word in enumerate(head)
+        if at and (found := each.fullmatch(word))
+    }
+    headed = bool(columns) or _is_header(head, False)
+    headed = headed or bool(names and any(word.rpartition(" ")[2] in _VALUED for word in head))
+    if not headed and (start := _turned(table)) is not None:
+        for number, (line, cells) in enumerate(table[1:], update):
+            pairs = zip(table[0][1][start:], cells[start:], strict=False)
+            yield from ((number, (line, [name, value])) for name, value in pairs)
+        return
+    for line, cells in table[headed:]:
+        if columns:
+            for at, (number, sample) in columns.items():
+                yield number, (line, [cells[0] + sample, *cells[at : at + 1]])
+            continue
+        number = update
+        if headed and head[0] in ("update", "iteration") and cells[0].isdigit():
+            number = int(cells[0][:4])
+        places = names if headed and names else range(0, len(cells), 2) if _paired(cells) else [0]
+        for at, end in zip(places, [*places[1:], len(cells)], strict=True):
+            own = [
+                cell
+                for place, cell in enumerate(cells[at:end], at)
+                if not (headed and place < len(head) and head[place] in _BESIDE)
+            ]
+            yield number, (line, own)
+
+
+def _turned(table: Sequence[Row]) -> int | None:
+    """The first column of numbers below a row of names, where a table is one."""
+    head, rows = table[0][1], [cells for _, cells in table[1:]]
+    for start in (0, 1):
+        named = len(head) > 1 + start and all(map(_QUANTITY.fullmatch, head[start:]))
+        values = [cell for cells in rows for cell in cells[start:]]
+        if named and values and all(map(_IN_NUMBERS.match, values)):
+            return start
+    return None
+
+
+def _paired(cells: Sequence[str]) -> bool:
+    """Whether a row is name, number, name, number."""
+    return (
+        len(cells) > 3
+        and len(cells) % 2 == 0
+        and all(
+            bool(_IN_NUMBERS.match(cell) if at % 2 else _QUANTITY.fullmatch(cell))
+            for at, cell in enumerate(cells)
+        )
+    )
 
 
 def _with_backslashes(text: str) -> str:
@@ -241,83 +344,163 @@ def _with_backslashes(text: str) -> str:
     )
 
 
+class _Updates:
+    """The answers by updates, each name once in each."""
+
+    def __init__(self, page: bool = False) -> None:
+        self.page = page
+        self.found: dict[int, list[Answer]] = {}
+        self._places: dict[tuple[int, str], int] = {}
+
+    def add(self, update: int, answer: Answer, values: Sequence[str] = ()) -> None:
+        """One answer; with `values` a name that comes again is one more row of an array."""
+        group = self.found.setdefault(update, [])
+        place = self._places.setdefault((update, answer.name), len(group))
+        if len(self._places) > MOST_ANSWERS:
+            raise _Unusable(f"line {answer.line}: more than {MOST_ANSWERS} answers")
+        if place == len(group):
+            group.append(answer)
+            return
+        first = group[place]
+        group[place] = _with_row(first, values, answer) if values else _twice(first, answer.line)
+        if self.page and (both := joined(first, answer)):
+            group[place] = both._replace(cells=group[place].cells)
+
+    def row(self, update: int, line: int, cells: Sequence[str]) -> None:
+        """A name and what stands in the cells beside it: a number, an expression, or an array."""
+        name, column = cells[0][:STUDENT_LENGTH], len(cells[0]) + 2
+        values = tuple(cell for cell in cells[1:] if cell)[: MOST_ANSWERS + 1]
+        texts = tuple(text[: MOST_CHARACTERS + 1] for text in cells[1:5] if text)
+        if not texts:
+            return
+        array = _as_list(name, values[0], line, column) if len(values) == 1 else None
+        if array is None and len(values) > len(texts):
+            array = Cells((len(values),), _entries_of(name, values, line, column))
+        self.add(update, Answer(name, texts, line, column, None, array), values)
+
+    def iterations(self) -> tuple[tuple[Answer, ...], ...]:
+        last = max(self.found, default=1)
+        return tuple(tuple(self.found.get(each, ())) for each in range(1, last + 1))
+
+
+def joined(first: Answer, again: Answer) -> Answer | None:
+    """A formula and its number that stand in two places as one answer; None for two numbers."""
+    texts = tuple(dict.fromkeys((*first.texts, *again.texts)))
+    numbers = sum(read_number(text) is not None for text in texts)
+    if first.problem or again.problem or len(texts) > 4 or numbers > 1:
+        return None
+    return first._replace(texts=texts)
+
+
+# Pages: statements among words, and tables.
+
+_MATHS = re.compile(r"[-+−–≈~]?\s*[\d.,(\\]|[^=^*/·+×(]{0,60}[=^*/·+×(]")
+_PROSE = re.compile(r"[A-Za-z]{2,},? [A-Za-z]{2,}\b[^\d=^*/·+×(\\]*")
+
+
+def _of_lines(file: str, lines: Iterable[tuple[int, str]]) -> Submission | None:
+    """The answers on the lines and in the tables of a page, or None where there are none."""
+    found, student, update = _Updates(page=True), "", 1
+    for kind, part in groupby(lines, lambda each: _kind_of_line(each[1])):
+        if kind == "table":
+            table = [(line, cells) for line, text in part if (cells := _cells_of(text))]
+            for number, (line, cells) in _rows_of(table, update) if table else ():
+                found.row(number, line, cells)
+        elif kind == "update":
+            (*_, (_, text)) = part
+            update = int(_UPDATE.sub(r"\1", text[:LONGEST_KEY])[:4])
+        else:
+            for said in statements(part):
+                name = said.name[:STUDENT_LENGTH]
+                if name.lower() == "student":
+                    student = " ".join(said.value.split())[:STUDENT_LENGTH]
+                elif _is_said(said):
+                    place = said.number, said.column
+                    array = _as_list(name, said.value, *place)
+                    texts = tuple(text[: MOST_CHARACTERS + 1] for text in _listed(said.value)[:4])
+                    answer = Answer(name, texts, *place, None, array, None, said.in_words)
+                    found.add(update, answer, (said.value,))
+    if not found.found:
+        return None
+    return Submission(file, student or student_of(file), found.iterations())
+
+
+def _kind_of_line(text: str) -> str:
+    if text.lstrip().startswith("|"):
+        return "table"
+    return "update" if _UPDATE.match(text) else ""
+
+
+def _is_said(said: Statement) -> bool:
+    """Whether something on a page looks like an answer."""
+    if not said.sign or not is_name(said.name) or said.name.lower() in _ABOUT:
+        return False
+    if not said.value.strip("._ ") or _PROSE.fullmatch(said.value):
+        return False
+    return said.sign != ":" or _MATHS.match(said.value) is not None
+
+
 # Line by line: what is left of a file that is no YAML. One bad line costs nothing but itself.
 
-_LINE = re.compile(
-    r" *(?P<bullet>-\s+)?(?P<name>[^\s:=≈→~#{}\[\]-][^:=≈→~#]{0,118}?)\s*(?::=|:(?=\s|\Z)|[=≈→≅~])\s*(?P<value>.*)"
-)
 _SPECIAL = frozenset("&*!|>@`%{")
 _HEADS = frozenset({"student", "answers", "iterations", "practice"})
 
 
-def _by_lines(file: str, text: str, reason: str) -> Submission | None:
+def _by_lines(file: str, lines: Iterable[tuple[int, str]], reason: str) -> Submission | None:
     """The answers on the lines that can be read, or None where that is no answer file either."""
-    groups: list[list[Answer]] = []
-    seen: dict[str, int] = {}
+    found = _Updates()
     student = section = ""
-    good = bad = 0
-    for number, whole in enumerate(text.replace("\r\n", "\n").split("\n"), 1):
-        line = whole.replace("\t", "    ").partition(" #")[0].rstrip()
-        line = line.removesuffix(",")
+    update = good = bad = 0
+    braces = False
+    for number, whole in lines:
+        line = whole.replace("\t", "    ").partition(" #")[0].rstrip().removesuffix(",")
+        braces = braces or (number == 1 and whole[:1] == "{")
         if not line.strip("{}[] -.") or line.lstrip().startswith("#"):
             continue
-        if not line.isprintable() or good + bad > MOST_ANSWERS or len(groups) > MOST_ITERATIONS:
+        if not line.isprintable() or update > MOST_ITERATIONS:
             return None
-        found = _LINE.fullmatch(line)
-        top = not line.startswith((" ", "-")) or text[:1] == "{"
-        name = "" if found is None else found["name"].strip("\"'").strip()
-        value = "" if found is None else found["value"].strip()
-        if top and name in _HEADS:
-            if name == "student":
-                student = " ".join(value.strip("\"'").split())[:STUDENT_LENGTH]
-            elif value.strip("{[ "):
-                return None
-            section = name
-            if name == "answers":
-                groups.append([])
-                seen = {}
-            continue
-        if section == "practice":
-            if not top:
-                continue
-            section = ""
-        if (found and found["bullet"] and section == "iterations") or not groups:
-            groups.append([])
-            seen = {}
-        at = len(line) - len(value) + 1
-        if found is None or value[:1] in _SPECIAL or ": " in value:
-            bad += 1
-            special = found is not None and value[:1] in _SPECIAL
-            problem = (
-                f"it begins with {quote(value[:1])}"
-                if special
-                else "an answer is written as `name: value`"
-            )
-            name = name or line.strip()[:STUDENT_LENGTH]
-            groups[-1].append(Answer(name, (value,) if value else (), number, at, problem))
-            continue
-        if not value or value in _NULLS:
-            continue
-        if name in seen:
-            groups[-1][seen[name]] = _twice(groups[-1][seen[name]], number)
-            continue
-        good += 1
-        seen[name] = len(groups[-1])
-        value = value[1:-1] if value[0] == value[-1] and value[0] in "\"'" else value
-        texts = tuple(filter(None, (part.strip("\"' ") for part in _listed(value)[:4])))
-        if texts:
-            groups[-1].append(
-                Answer(name, tuple(t[: MOST_CHARACTERS + 1] for t in texts), number, at)
-            )
-    if good + bad > MOST_ANSWERS or (good <= bad and not (good and section)):
+        top = not line.startswith((" ", "-")) or braces
+        for place, said in enumerate(statements([(number, line)])):
+            name, value = said.name, said.value
+            if place == 0 and top and name in _HEADS:
+                if name == "student":
+                    student = " ".join(value.split())[:STUDENT_LENGTH]
+                elif said.written.strip("{[ "):
+                    return None
+                section = name
+                if name == "answers":
+                    update += 1
+                    found.found[update] = []
+                break
+            if section == "practice":
+                if not top:
+                    break
+                section = ""
+            if not update or (section == "iterations" and line.lstrip().startswith("- ")):
+                update += place == 0
+            special = said.written[:1] in _SPECIAL and bool(said.written)
+            if not name or name[0] in "{[" or special or ": " in value:
+                bad += 1
+                problem = "an answer is written as `name: value`"
+                problem = f"it begins with {quote(said.written[:1])}" if special else problem
+                texts: tuple[str, ...] = (said.written,) if said.written else ()
+                name = name or line.strip()[:STUDENT_LENGTH]
+                found.add(update, Answer(name, texts, number, said.column, problem))
+            elif value and value not in _NULLS:
+                good += 1
+                texts = tuple(text[: MOST_CHARACTERS + 1] for text in _listed(value)[:4])
+                found.add(update, Answer(name, texts, number, said.column))
+    if good <= bad and not (good and section):
         return None
-    remark = f"The file was read line by line: {reason.rstrip('.')}."
-    answers = tuple(map(tuple, groups))
-    return Submission(file, student or student_of(file), answers, None, (remark,) if bad else ())
+    remarks = (f"The file was read line by line: {reason.rstrip('.')}.",) if bad else ()
+    return Submission(file, student or student_of(file), found.iterations(), None, remarks)
 
 
 def _listed(value: str) -> list[str]:
-    return value[1:-1].split(", ") if value[:1] == "[" and value[-1:] == "]" else [value]
+    """`[0.5, 2*x]` is a number and an expression."""
+    if value[:1] != "[" or value[-1:] != "]":
+        return [value]
+    return [part for each in value[1:-1].split(", ") if (part := each.strip("\"' "))]
 
 
 def _kind(file: str, text: str) -> str:
@@ -328,7 +511,7 @@ def _kind(file: str, text: str) -> str:
     if ending not in ("yaml", "yml"):
         if start.startswith("{"):
             return "json"
-        if re.match(r"[^\n:{]*,[^\n:]*(\n|\Z)", start):
+        if re.match(r"[^\n:{=]*,[^\n:]*(\n|\Z)", start):
             return "csv"
     return "yaml"
 
@@ -658,69 +841,47 @@ def _of_rows(file: str, rows: Iterable[Row], numbered: bool = False) -> Submissi
     updates.
     """
     student = student_of(file)
-    groups: dict[int, list[Answer]] = {}
-    places: dict[tuple[int, str], int] = {}
+    found = _Updates()
     try:
         for line, row in rows:
             cells = [cell.strip() for cell in row]
             if not any(cells) or cells[0].startswith("#"):
                 continue
             words = [cell.lower() for cell in cells]
-            if not places and words[:1] == ["iteration"]:
+            if not found.found and words[:1] == ["iteration"]:
                 numbered = True
                 continue
-            if _is_header(words, bool(places)):
+            if _is_header(words, bool(found.found)):
                 continue
             update = 1
             if numbered:
                 if not cells[0].isascii() or not cells[0].isdigit() or len(cells[0]) > 4:
-                    return _spoilt(
-                        file, f"line {line}: the first column is the number of the update"
-                    )
+                    raise _Unusable(f"line {line}: the first column is the number of the update")
                 update = int(cells.pop(0))
                 if not 1 <= update <= MOST_ITERATIONS:
-                    return _spoilt(file, f"line {line}: there is no update {update}")
+                    raise _Unusable(f"line {line}: there is no update {update}")
             if len(cells) < 2:
-                return _spoilt(file, f"line {line}: a row is `name,value`")
-            name, texts = cells[0][:STUDENT_LENGTH], tuple(cell for cell in cells[1:5] if cell)
-            if name.lower() == "student":
+                raise _Unusable(f"line {line}: a row is `name,value`")
+            if cells[0].lower() == "student":
                 student = " ".join(cells[1].split())[:STUDENT_LENGTH] or student
                 continue
-            if not texts:
-                continue
-            group = groups.setdefault(update, [])
-            column = 1 + len(row[0]) + 1
-            values = tuple(cell for cell in cells[1:] if cell)[: MOST_ANSWERS + 1]
-            if (update, name) in places:
-                place = places[update, name]
-                group[place] = _with_row(group[place], values, line, column)
-                continue
-            places[update, name] = len(group)
-            if len(places) > MOST_ANSWERS:
-                return _spoilt(file, f"line {line}: more than {MOST_ANSWERS} answers")
-            array = _as_list(name, texts[0], line, column) if len(values) == 1 else None
-            if array is None and len(values) > len(texts):
-                array = Cells((len(values),), _entries_of(name, values, line, column))
-            group.append(
-                Answer(
-                    name, tuple(t[: MOST_CHARACTERS + 1] for t in texts), line, column, None, array
-                )
-            )
+            found.row(update, line, cells)
     except csv.Error as error:
         return _spoilt(file, f"this is not CSV: {escape(str(error))}")
-    for group in groups.values():
+    except _Unusable as error:
+        return _spoilt(file, str(error))
+    for group in found.found.values():
         group[:] = _rejoined(group)
-    last = max(groups, default=1)
-    return Submission(file, student, tuple(tuple(groups.get(n, ())) for n in range(1, last + 1)))
+    return Submission(file, student, found.iterations())
 
 
 def _entries_of(name: str, values: Sequence[str], line: int, column: int) -> tuple[Answer, ...]:
     return tuple(Answer(name, (each[: MOST_CHARACTERS + 1],), line, column) for each in values)
 
 
-def _with_row(first: Answer, values: Sequence[str], line: int, column: int) -> Answer:
+def _with_row(first: Answer, values: Sequence[str], again: Answer) -> Answer:
     """A name again: one more row, where it is that of an array; else it is given twice."""
-    row = _entries_of(first.name, values, line, column)
+    row = _entries_of(first.name, values, again.line, again.column)
     have = first.cells
     if have is None:
         own = _entries_of(first.name, first.texts, first.line, first.column)
@@ -730,7 +891,7 @@ def _with_row(first: Answer, values: Sequence[str], line: int, column: int) -> A
         rows, wide = shape if len(shape) == 2 else (1, shape[0])
         even = wide == len(row) and len(shape) < 3
         shape = (rows + 1, wide) if even else None
-    twice = _twice(first._replace(cells=None, problem=None), line)
+    twice = _twice(first._replace(cells=None, problem=None), again.line)
     if len(have.answers) + len(row) > MOST_ANSWERS:
         return twice
     return twice._replace(cells=Cells(shape, (*have.answers, *row)))

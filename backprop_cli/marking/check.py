@@ -13,7 +13,7 @@ from typing import Any
 from backprop_cli.arrays.array import places
 from backprop_cli.formula.nodes import Formula, Name, Negative, Sum
 from backprop_cli.graph.step import Graph
-from backprop_cli.marking.answers import MOST_CHARACTERS, Answer, Cells, Submission
+from backprop_cli.marking.answers import MOST_CHARACTERS, Answer, Cells, Submission, joined
 from backprop_cli.marking.asked import updates_asked
 from backprop_cli.marking.evidence import Evidence, accidental, refuse_accidents, shown_ideas
 from backprop_cli.marking.expressions import ExpressionJudge, Expressions, came_to
@@ -50,6 +50,8 @@ from backprop_cli.problem.model import Problem
 from backprop_cli.run import solve
 
 MOST_SUGGESTIONS = 5
+GRADIENT, ADDED, TAKEN = "the gradient", "the change, new − old", "what is taken off, old − new"
+"""What Δw may be."""
 MOST_UNKNOWN = 200
 GIVEN_LENGTH = 200
 ROUND_OFF = 1e-9
@@ -300,7 +302,7 @@ class _Sheet:
         self.commas = commas
         self.typed: dict[int, str] = {}  # names that are not the sheet's own spelling
         self.read_as: dict[int, str] = {}  # what was taken for something that it does not look like
-        self.changes: dict[str, Formula] = {}
+        self.changes: dict[str, tuple[str, bool]] = {}  # Δw as what, and whether it follows
         self.extras: list[tuple[Answer, str, Formula]] = []  # right or wrong, and not on the sheet
         self.given: dict[int, Answer] = {}
         self.numbers: dict[int, Written] = {}
@@ -314,33 +316,94 @@ class _Sheet:
 
     def _sort(self, answers: tuple[Answer, ...]) -> None:
         names = self.key.names
-        slots = self.key.structure.slots
+        changes: list[tuple[Answer, str]] = []
         for answer in self._entry_by_entry(answers):
             if answer.texts and NOT_ANSWERED.issuperset(answer.texts):
                 continue
             name = names.exactly(answer.name)
-            if name is None:
-                found = names.look(answer.name)
-                name = self._change(answer, found.names) if found.change else found.one
-                extra = names.locals.get(name or "") or self.changes.get(name or "")
-                if name is not None and extra is not None:
-                    self.extras.append((answer, name, extra))
-                    continue
-                if name is None:
-                    self.strangers.append(answer)
-                    continue
-                self.typed.setdefault(slots[name], answer.name)
-            slot = slots[name]
-            if slot in self.given:
-                first = self.given[slot]
-                problem = f"it is given twice, as {first.name} and as {answer.name}"
-                self.given[slot] = first._replace(problem=problem)
-                self.numbers.pop(slot, None)
-                self.texts.pop(slot, None)
+            if name is not None:
+                self._enter(name, answer)
                 continue
-            self.given[slot] = answer
-            if answer.problem is None:
-                self._read(slot, answer)
+            found = names.look(answer.name)
+            if found.change and len(found.names) == 1 and not self.key.symbolic:
+                changes.append((answer, found.names[0]))
+            elif found.one is not None:
+                self._enter(found.one, answer, answer.name)
+            elif found.names or not answer.in_words:
+                self.strangers.append(answer)
+        if changes:
+            self._sort_changes(changes)
+
+    def _enter(self, name: str, answer: Answer, typed: str = "") -> None:
+        """An answer to what the sheet calls so, under its own spelling or as it was `typed`."""
+        if (extra := self.key.names.locals.get(name)) is not None:
+            self.extras.append((answer, name, extra))
+            return
+        slot = self.key.structure.slots[name]
+        if typed:
+            self.typed.setdefault(slot, typed)
+        if slot in self.given:
+            first = self.given[slot]
+            self.numbers.pop(slot, None)
+            self.texts.pop(slot, None)
+            if (both := joined(first, answer)) is None:
+                problem = f"it is given twice, as {first.name} and as {answer.name}"
+                both = first._replace(problem=problem)
+            answer = both
+        self.given[slot] = answer
+        if answer.problem is None:
+            self._read(slot, answer)
+
+    def _sort_changes(self, changes: Sequence[tuple[Answer, str]]) -> None:
+        """Δw is to some the gradient, to some the change of w and to some what is taken off it:
+        all are read as what most of them are the value of, or follow as from own numbers."""
+        votes = Counter(kind for each in changes for kind, fits in self._kinds(*each) if any(fits))
+        kinds = votes.most_common(2)
+        if not kinds or (len(kinds) > 1 and kinds[0][1] == kinds[1][1]):
+            self.strangers += [answer for answer, _ in changes]
+            return
+        kind = kinds[0][0]
+        for answer, gradient in changes:
+            if kind == GRADIENT:
+                self._enter(gradient, answer, answer.name)
+                self.read_as[self.key.structure.slots[gradient]] = kind
+                continue
+            old = self.key.graph.step[gradient].of or ""
+            new = Name(self.key.graph.carried[old])
+            pair = (new, Name(old)) if kind == ADDED else (Name(old), new)
+            name = f"{pair[0].name} - {pair[1].name}"
+            self.extras.append((answer, name, Sum((pair[0], Negative(pair[1])))))
+            self.changes[name] = kind, dict(self._kinds(answer, gradient)).get(kind, (False,))[-1]
+
+    def _kinds(self, answer: Answer, gradient: str) -> Iterator[tuple[str, tuple[bool, ...]]]:
+        """What the number in Δw can be: whether it is that on the sheet, and in the own work."""
+        slots, truth = self.key.structure.slots, self.key.truth
+        text = answer.texts[0].strip() if len(answer.texts) == 1 else ""
+        found = self.checker.number(text)
+        if found is None:
+            found = self.expressions.reader.read(text, self.commas, False, None).number
+        old = self.key.graph.step[gradient].of or ""
+        new = self.key.graph.carried.get(old)
+        if found is None or not found.digits or new is None:
+            return
+        rate = truth[slots["eta"]] if "eta" in slots else math.nan
+        before = truth[slots[old]]
+        after, slope = self.numbers.get(slots[new]), self.numbers.get(slots[gradient])
+        change = truth[slots[new]] - before
+        kinds = [(ADDED, 1.0, change), (TAKEN, -1.0, -change)]
+        if slots[gradient] not in self.given:
+            kinds.insert(0, (GRADIENT, -rate, truth[slots[gradient]]))
+        for kind, factor, value in kinds:
+            own = factor * found.value
+            follows = after is not None and abs(own) > after.unit and (
+                abs(before + own - after.value) <= after.unit + abs(factor) * found.unit
+            )  # fmt: skip
+            if (
+                slope is not None
+                and abs(own + rate * slope.value) <= rate * slope.unit + found.unit
+            ):
+                follows = True
+            yield kind, (written_the_same(found.value, found.unit, value), follows)
 
     def _entry_by_entry(self, answers: tuple[Answer, ...]) -> Iterator[Answer]:
         """The answers, whole arrays as an answer to each of their entries. An array that does not
@@ -372,27 +435,6 @@ class _Sheet:
                     yield cell._replace(name=name, misshapen=said)
                     said = None
 
-    def _change(self, answer: Answer, gradients: Sequence[str]) -> str | None:
-        """What Δw is here: the gradient or the change of w, whichever it is the value of."""
-        structure, truth = self.key.structure, self.key.truth
-        text = answer.texts[0].strip() if len(answer.texts) == 1 else ""
-        written = self.checker.number(text)
-        if written is None or len(gradients) != 1 or self.key.symbolic:
-            return None
-        (gradient,) = gradients
-        if written_the_same(written.value, written.unit, truth[structure.slots[gradient]]):
-            return gradient
-        old = self.key.graph.step[gradient].of
-        new = self.key.graph.carried.get(old or "")
-        if old is None or new is None:
-            return None
-        change = truth[structure.slots[new]] - truth[structure.slots[old]]
-        if written.digits and written_the_same(written.value, written.unit, change):
-            name = f"{new} - {old}"
-            self.changes[name] = Sum((Name(new), Negative(Name(old))))
-            return name
-        return None
-
     def _read(self, slot: int, answer: Answer) -> None:
         """The numbers and expressions in one answer."""
         node = self.key.structure.nodes[slot]
@@ -416,10 +458,10 @@ class _Sheet:
                 read_as += [found.read_as] if found.read_as else []
             if written is None:
                 expressions.append(text)
-            elif slot in numbers:
+            elif slot in numbers and numbers[slot].value != written.value:
                 self.given[slot] = answer._replace(problem="it holds two numbers")
             else:
-                numbers[slot] = written
+                numbers.setdefault(slot, written)
         if node is not None and not symbolic:
             expressions = self._without_working(slot, expressions)
         if expressions:
@@ -753,10 +795,12 @@ class _Update:
     def _extra(self, answer: Answer, name: str, formula: Formula) -> AnswerResult:
         """A local derivative that the sheet writes in place, or a change: without points."""
         right = self.sheet.expressions.agrees(answer.texts, formula, self.sheet.commas)
+        kind, follows = self.sheet.changes.get(name, ("", False))
+        verdict: Verdict = "correct" if right else "follow_through" if follows else "wrong"
         return AnswerResult(
-            self.key.number, name, given_text(answer), "correct" if right else "wrong", 0.0, 0.0,
-            "" if right else LOCAL, line=answer.line, column=answer.column,
-            typed="" if answer.name == name else answer.name,
+            self.key.number, name, given_text(answer), verdict, 0.0, 0.0,
+            LOCAL if verdict == "wrong" else "", line=answer.line, column=answer.column,
+            typed="" if answer.name == name else answer.name, read_as=kind,
         )  # fmt: skip
 
     def _stranger(self, answer: Answer, suggest: bool) -> AnswerResult:

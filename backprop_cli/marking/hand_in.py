@@ -117,6 +117,7 @@ def holds_answers(found: Submission, names: AnswerNames | None) -> bool:
     return names is None or any(
         names.find(each.name) or names.look(each.name).names or names.array(each.name)
         for each in written
+        if not each.in_words
     )
 
 

@@ -31,10 +31,10 @@ def cleaned(text: str) -> str:
 
 
 _NOTHING = re.compile(
-    r"\\(?:left|right|[bB]igg?[lr]?|displaystyle|limits|quad|qquad|[,;:!> ])(?![A-Za-z])"
+    r"\\(?:(?:left|right|[bB]igg?[lr]?|displaystyle|limits|quad|qquad)(?![A-Za-z])|[,;:!> ])"
 )
 _WRAPPED = re.compile(
-    r"\\(?:text|mathrm|mathbf|mathit|operatorname|mathcal|boldsymbol)\s*\{([^{}]*)\}"
+    r"\\(?:text|textbf|boxed|mathrm|mathbf|mathit|operatorname|mathcal|boldsymbol)\s*\{([^{}]*)\}"
 )
 _HATTED = re.compile(r"\\(?:wide)?hat\s*(?:\{\s*([A-Za-z])\s*\}|([A-Za-z]))")
 _COMMAND = re.compile(r"\\([A-Za-z]+)\s*")

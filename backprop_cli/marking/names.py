@@ -29,9 +29,11 @@ from backprop_cli.formula.quantity import (
     without_marks,
 )
 from backprop_cli.formula.spelling import LATIN, Glyph, Symbol, spell
+from backprop_cli.formula.words import is_function
 from backprop_cli.graph.step import Graph
 from backprop_cli.graph.views import all_views, layer_views
 from backprop_cli.marking.handwriting import cleaned, from_latex
+from backprop_cli.marking.lines import is_word
 
 LONGEST_NAME = 120
 CACHE_SIZE = 4096
@@ -128,8 +130,17 @@ class AnswerNames:
         if written not in self._taken_apart:
             if len(self._taken_apart) >= CACHE_SIZE:
                 self._taken_apart.clear()
-            self._taken_apart[written] = self._apart.look(written)
+            found = self._apart.look(written)
+            self._taken_apart[written] = found if found.names else self._among_words(written)
         return self._taken_apart[written]
+
+    def _among_words(self, written: str) -> Found:
+        """`We get z1_1` is z1_1 and `the loss` L, where the words say nothing else."""
+        words = written.replace("$", " ").split()
+        kept = [word for word in words if is_function(word) or not is_word(word)]
+        if len(kept) < len(words) and len(kept) != 0:
+            return self._apart.look(" ".join(kept))
+        return self._apart.look(words[-1]) if len(words) > 1 and not kept else NOTHING
 
     @cached_property
     def _apart(self) -> _Apart:
@@ -243,7 +254,7 @@ _SUPER = re.compile(r"\^([({\[]{0,2})(\d{1,6})([)}\]]{0,2})")
 _INDEX = re.compile(r"_?([({\[]{0,2})(\d{1,6}(?:[,_]\d{1,6}){0,3})([)}\]]{0,2})")
 _HAT = re.compile(r"_?hat|\^(?=\Z|_|\d)")
 _NEW_BEFORE = re.compile(r"(?:new|updated|neu)(?:[_ ]+|(?=[({\[]))", re.I)
-_NEXT = r"(?:new|updated|upd|next|neu|t\+1|k\+1|n\+1|\+)"
+_NEXT = r"(?:new|updated|upd|next|neu|after(?:_?update)?|t\+1|k\+1|n\+1|\+)"
 _NEW_AFTER = re.compile(
     rf"(?:[_^]?(?:\(\{{?{_NEXT}\}}?\)|\{{\(?{_NEXT}\)?\}}|\[{_NEXT}\])|(?<![({{\[])[_^]?{_NEXT}"
     r"|['’′´`*]|\^[({]?['’′][)}]?)\Z",
@@ -255,8 +266,11 @@ _LOSS_ABOVE = re.compile(
     re.I,
 )
 _STATE = re.compile(r"([A-Za-z]{1,5})(?:_|(?=[\[({]))(?=[^\d])(.+)\Z")
-_GRADIENT = re.compile(r"(?:grad(?:ient)?(?:_?of)?|d|g)_?[({\[]?", re.I)
-_CHANGE = re.compile(r"(?:Delta_?|delta_?(?=[a-z])|D_?(?=[a-z]))")
+_GRADIENT = re.compile(
+    r"(?:(?:grad(?:ient)?|(?:partial)?derivative)(?:_?of)?(?:L?w\.?r\.?t\.?)?|d|g)_{0,2}[({\[]?",
+    re.I,
+)
+_CHANGE = re.compile(r"(?:Delta_?|delta_?(?=[a-z])|D_?(?=[a-z])|[cC]hange_?(?:in|of)?_?)")
 _PAIR = re.compile(r"(a|z)_\{?(\d)(\d)\}?", re.I)
 _QUOTIENT = re.compile(r"d_?([^/]+)/d_?([^/]+)\Z")
 _OPEN = {"(": ")", "{": "}", "[": "]"}
@@ -362,7 +376,9 @@ class _Apart:
             return self._quotients(self._bases(above), parts[2], sample)
         if (gradient := _GRADIENT.match(text)) and gradient.end() < len(text):
             rest = text[gradient.end() :]
-            return self._gradients(rest.removesuffix(_OPEN.get(gradient[0][-1], "")))
+            if closing := _OPEN.get(gradient[0][-1]):
+                rest = rest.removesuffix("L").removesuffix(closing)
+            return self._gradients(rest)
         return ()
 
     def _gradients(self, below: str, sample: str | None = None) -> tuple[str, ...]:
@@ -370,8 +386,11 @@ class _Apart:
         return self._quotients((bare(self.graph.output),), below, sample)
 
     def _quotients(self, above: tuple[str, ...], below: str, sample: str | None) -> tuple[str, ...]:
-        below, own_sample = _without_sample(below)
-        sample = own_sample or sample
+        inner, own = _without_sample(below)
+        found = self._of_those(above, inner, own or sample)
+        return found or (self._of_those(above, below, sample) if own else ())
+
+    def _of_those(self, above: tuple[str, ...], below: str, sample: str | None) -> tuple[str, ...]:
         known, local = self.names.known, self.names.locals
         found: dict[str, None] = {}
         for one in above:

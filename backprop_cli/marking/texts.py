@@ -131,7 +131,7 @@ def read_loosely(text: str, commas: Commas, known: Callable[[str], bool]) -> Tex
         )
     if not _POINT.fullmatch(mantissa):
         plain = _with_point(mantissa, commas)
-        told = True
+        told = told or (commas != "decimal" and _EITHER.fullmatch(mantissa) is not None)
     if plain is None:
         return None
     written = f"{sign}{plain}e{power}" if power else f"{sign}{plain}"
@@ -194,7 +194,7 @@ _SHORT_NAMES = {"RL": "relu", "rl": "relu", "sig": "sigmoid", "sigm": "sigmoid"}
 
 def translated(text: str, names: AnswerNames, commas: Commas, unit: int | None) -> tuple[str, bool]:
     """A formula that the parser refuses, in the parser's own words as far as they are known, and
-    whether something in it was taken for what it need not be: a comma for a point, x for times."""
+    whether something in it was taken for what it need not be: x for times."""
     plain = from_latex(cleaned(text))
     plain = plain_characters(plain).text.replace("⁽", "").replace("⁾", "")
     plain = _MODULE.sub("", plain)
@@ -207,8 +207,7 @@ def translated(text: str, names: AnswerNames, commas: Commas, unit: int | None) 
     plain = _softmax(plain, unit)
     plain = _NAME.sub(lambda found: _named(found, names), plain)
     if commas == "decimal" or (not commas and not _EITHER.search(plain)):
-        plain, points = _DIGIT_COMMA.subn(".", plain)
-        return plain, bool(points or crosses)
+        plain = _DIGIT_COMMA.sub(".", plain)
     return plain, bool(crosses)
 
 

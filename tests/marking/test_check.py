@@ -218,9 +218,12 @@ def test_what_comes_later_is_no_stray_factor() -> None:
 
 
 def test_a_name_and_its_alias_are_one_answer() -> None:
-    report = checker().mark(submission(a1_1="1.25"))
+    report = checker().mark(submission(a1_1="1.35"))
     (twice,) = [a for a in report.answers if a.verdict == "unreadable"]
     assert "given twice" in twice.feedback
+    assert verdicts(checker().mark(submission(a1_1="1.25"))) == verdicts(
+        checker().mark(submission())
+    )
 
 
 def test_the_same_slip_again_is_charged_once_unless_asked_otherwise() -> None:

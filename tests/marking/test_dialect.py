@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from backprop_cli.formula import latex, unicode
 from backprop_cli.formula.nodes import Name
 from backprop_cli.formula.spelling import Glyph, spell
-from backprop_cli.marking.answers import Answer, Submission
+from backprop_cli.marking.answers import Answer, Submission, parse_submission
 from backprop_cli.marking.check import Checker
+from backprop_cli.marking.reports.common import notices
 from backprop_cli.marking.texts import commas_of
 from backprop_cli.problem.read import read_problem
 
@@ -27,7 +28,7 @@ def rows(title: str) -> list[list[str]]:
     """The rows of a table, cells as written."""
     section = PAGE.split(f"## {title}\n")[1].split("\n## ")[0]
     lines = [line for line in section.splitlines() if line.startswith("|")][2:]
-    return [[cell.strip() for cell in line.split("|")[1:-2]] for line in lines]
+    return [[cell.strip(" ") for cell in line.split("|")[1:-2]] for line in lines]
 
 
 @pytest.mark.parametrize(("written", "meant"), rows("Names"))
@@ -68,6 +69,17 @@ def test_formula(name: str, written: str, said: str) -> None:
     found = next(each for each in report.answers if each.given)
     assert (found.name, found.verdict) == (name, "correct"), found
     assert re.sub(" +", " ", found.read_as) == said
+
+
+@pytest.mark.parametrize("ending", ["md", "txt"])
+@pytest.mark.parametrize(("written", "meant"), rows("Lines"))
+def test_line(written: str, meant: str, ending: str) -> None:
+    """In the middle of a page, so that nothing is taken for YAML, CSV or JSON."""
+    page = f"My homework\n\n{written}\n\nDone.\n"
+    found = parse_submission(f"x.{ending}", page)
+    answers = [answer for group in found.iterations for answer in group]
+    read = [f"{KEY.names.find(each.name)} {' = '.join(each.texts)}" for each in answers]
+    assert read == [each for each in meant.split("; ") if each]
 
 
 def test_the_page_is_long_enough_to_be_a_reference() -> None:
@@ -147,6 +159,32 @@ def test_delta_is_what_it_is_the_value_of(
     assert (found.name, found.verdict, found.points) == (name, verdict, points)
     assert found.typed == ("" if verdict == "unknown" else "Δw1_1_1")
     assert verdict != "unknown" or "dL/dw1_1_1" in found.feedback
+
+
+CHANGES = {"w1_1_1": 0.0009848, "w1_1_2": 0.002532, "b1_1": 0.002814, "w2_1_1": 0.03143}
+
+
+@pytest.mark.parametrize(("factor", "kind"), [(1, "the gradient"), (-0.5, "the change"), (0.5, "taken off")])  # fmt: skip
+@pytest.mark.parametrize("wrong", [False, True])
+def test_deltas_are_read_alike_and_told_once(factor: float, kind: str, wrong: bool) -> None:
+    """A zero, and one that is wrong, beside three that fit."""
+    values = {name: f"{factor * value:.4g}" for name, value in CHANGES.items()}
+    values["w1_1_1"] = "7.7" if wrong else "0"
+    written = [Answer(f"Δ{name}", (value,), 1, 1) for name, value in values.items()]
+    report = CHECKER.mark(Submission("x.yaml", "x", (tuple(written),)))
+    found = [each for each in report.answers if each.given]
+    assert sum(each.verdict == "correct" for each in found) >= 3
+    assert all(kind in each.read_as for each in found)
+    assert len(notices(report)) == 1
+
+
+def test_a_change_that_follows_from_own_numbers_is_not_wrong() -> None:
+    own = {"dL/dw2_1_1": "0.05", "Δw2_1_1": "-0.025", "w2_1_1_new": "0.275"}
+    written = [Answer(name, (value,), 1, 1) for name, value in own.items()]
+    report = CHECKER.mark(Submission("x.yaml", "x", (tuple(written),)))
+    assert [each.verdict for each in report.answers if each.given] == [
+        "wrong", "follow_through", "follow_through"
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

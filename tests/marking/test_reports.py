@@ -359,15 +359,16 @@ def test_an_answer_that_pays_for_a_slip_is_reported_as_failed(checker: Checker) 
 
 
 def test_what_many_answers_have_in_common_is_said_once(checker: Checker) -> None:
-    text = """answers: {z1_1: "1,25", yhat: "1,25", L: "0,03125", dL/dw1_1_1: "?", dL/db1_1: "§", w1_1_1_new: "§"}"""
+    text = """answers: {z1_1: "1,25", yhat: "1,25", L: "0,03125", dL/dw1_1_1: "?", dL/db1_1: "§", w1_1_1_new: "§", Δw1_1_1: 7.7, Δb1_1: 8.8}"""
     report = checker.mark(parse_submission("student.yaml", text))
     verdicts = [answer.verdict for answer in report.answers]
-    assert verdicts == ["correct"] * 3 + ["missing", "unreadable", "unreadable", "missing"]
-    unread, commas = notices(report)
-    assert "§" in unread
-    assert "So is w1_1_1_new" in unread
-    assert "1,25 under z1_1 is read as 1.25" in commas
-    assert "2 more" in commas
+    unread = ["missing", "unreadable", "unreadable", "missing", "unknown", "unknown"]
+    assert verdicts == ["correct"] * 3 + unread  # decimal commas need no word
+    signs, changes = notices(report)
+    assert "§" in signs
+    assert "So is w1_1_1_new" in signs
+    assert "Δw1_1_1 is unknown. To some this is a gradient" in changes
+    assert "So is Δb1_1" in changes
 
 
 @pytest.mark.parametrize("format", sorted(REPORTS))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from backprop_cli.diagnostics import escape
+from backprop_cli.marking.feedback import CHANGE
 from backprop_cli.marking.model import GOOD, AnswerResult, SubmissionReport
 
 
@@ -62,11 +63,12 @@ def _order(answer: AnswerResult) -> tuple[bool, int, int]:
 
 
 def _manner(answer: AnswerResult) -> object:
-    """What is the same of answers that are told of once: what cannot be read, decimal commas."""
+    """What is the same of answers that are told of once: what cannot be read, what Δw may be."""
     if answer.verdict == "unreadable":
         return answer.given, answer.feedback
-    decimal = "," in answer.given and answer.read_as == answer.given.replace(",", ".")
-    return "," if decimal else answer
+    if answer.verdict == "unknown":
+        return CHANGE[:40] if answer.feedback.startswith(CHANGE[:40]) else answer
+    return answer.read_as
 
 
 def _notice(alike: list[AnswerResult]) -> str:

@@ -1,0 +1,194 @@
+"""Statements on the lines of a page: `1. **$z_1$** = 0.5; h ≈ 0.6` is two names with their values.
+
+What stands round them (bullets, quotes, emphasis, markup, alignment) is taken off; nothing here
+knows the names of a sheet.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import NamedTuple
+
+from backprop_cli.marking.handwriting import cleaned
+
+LONGEST_NAME = 118
+LONGEST_LINE = 5000
+"""No line is longer that goes on from one to the next."""
+MOST_SIGNS = 60
+"""In a line with more signs of equality than this no second statement is looked for."""
+
+
+class Statement(NamedTuple):
+    """A name and what is said of it; neither where a line has no sign between them."""
+
+    number: int
+    line: str
+    name: str = ""
+    sign: str = ""
+    written: str = ""
+
+    @property
+    def value(self) -> str:
+        text = unwrapped(self.written.removesuffix("\\")).rstrip("*_`$ ")
+        if text[-1:] in (",", ";", ".") and text[-2:] != "..":
+            text = unwrapped(text[:-1]).rstrip("*_`$ ")
+        return text
+
+    @property
+    def column(self) -> int:
+        return max(self.line.rfind(self.written), 0) + 1
+
+    @property
+    def in_words(self) -> bool:
+        """Whether the name stands among words, so that it may be none."""
+        words = self.name.split()
+        return len(words) > 1 and any(map(is_word, words))
+
+
+def is_word(text: str) -> bool:
+    """Whether something beside a name says nothing of which quantity it is."""
+    return text.isalpha() and text.isascii() and not _CALLED.fullmatch(text) and len(text) > 1
+
+
+_ENTITY = re.compile(r"&(?:#\d{1,6}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z]{2,10});")
+_SCRIPT = re.compile(r"<(sub|sup)>([^<>]{0,60})</\1>", re.I)
+_TAG = re.compile(r"</?(?:b|i|u|em|strong|code|p|span|li|ul|ol|div)\b[^<>]{0,100}>|<!--", re.I)
+_MARKUP = re.compile(
+    r"\\(?:begin|end|tag|label)\{[^{}]{0,40}\}(?:\{[^{}]{0,20}\})?|\\(?:nonumber|item)(?![A-Za-z])"
+    r"|\\[\[\]]|\$\$|&(?=\s*(?:[=≈:]|\\approx|\\simeq))|(?<==)&"
+)
+_BEFORE = re.compile(
+    r"(?:\s|>|#{1,6}\s|[-*+•▪‣]\s|\[[ xX]\]\s|(?:\d{1,3}|[a-z]|[ivx]{2,4})[.)]\s"
+    r"|\((?:\d{1,3}|[a-z]|[ivx]{1,4})\)\s)*"
+)
+_OPENS, _CLOSES = re.compile(r"\\\[|\\begin\{"), re.compile(r"\\\]|\\end\{")
+_BREAK = re.compile(r"\\\\(?![A-Za-z])|<br ?/?>", re.I)
+_SIGN = re.compile(
+    r"(?<![<>!=:])(?::=|=(?![=>])|[≈≅≃≐→~]|->|(?P<becomes>←|<-|\\(?:leftarrow|gets)(?![A-Za-z]))"
+    r"|\\(?:approx|simeq|cong|sim|to|rightarrow)(?![A-Za-z])|(?P<colon>:)(?=[\s$`*]|\Z))"
+)
+_PART = re.compile(
+    r"\s*(?:;|&|,(?!\d)|⇒|=>|\\(?:qquad|quad|implies|Rightarrow)(?![A-Za-z])|\band\b|(?<=[a-z])\.\s"
+    r"|\s\s)\s*"
+)
+_WORKED = re.compile(
+    r"[+·×⋅∙](?=.)|\\(?:cdot|times)|[^\s*]\s*[-−–*]\s+\S|\d\s*[*/]|(?<=[\w)}])\*(?=\w)|\A[\d.−–-]"
+)
+"""A calculation, so no name."""
+_NAMES = re.compile(r"[^\W_]|[\\$`*∂∇({\[\"'_]")
+_CALLED = re.compile(
+    r"new|neu|next|old|updated?|upd|after|before|grad(?:ient)?s?|derivatives?|partial|delta|change|slope"
+    r"|hat|bar|minus|negative|plus|times|half|twice|squared|sum|[dD][A-Za-z]",
+    re.I,
+)
+_HEADING = re.compile(r"[^\d_^\\/∂]{2,}|[A-Za-z]{3,} [^_^\\/∂]*")
+
+
+def is_name(text: str) -> bool:
+    """Whether something can be the name of a quantity, perhaps with words before it."""
+    text = text.strip()
+    if not text or len(text) > LONGEST_NAME or not _NAMES.match(text) or not _closed(text):
+        return False
+    return _WORKED.search(text.strip("*")) is None
+
+
+def _closed(text: str) -> bool:
+    return all(text.count(sign) == text.count(other) for sign, other in ("()", "[]", "{}"))
+
+
+def unwrapped(text: str) -> str:
+    """A name or a value without quotes, emphasis and the signs of code and formulas round it."""
+    text = text.strip()
+    for _ in range(6):
+        if len(text) < 2 or text[0] != text[-1] or text[0] not in "*_`$\"'":
+            break
+        text = text[1:-1].strip()
+    if text[:1] and text[0] in '*_`$"':
+        text = text.lstrip(text[0] + " ")
+    return text.rstrip('$" ')
+
+
+def without_markup(line: str) -> str:
+    """Without what only says how a line is set."""
+    if "&" in line:
+        line = _ENTITY.sub(lambda found: html.unescape(found[0]), line)
+    if "<" in line:
+        line = _SCRIPT.sub(lambda each: f"{'^' if each[1][2] in 'pP' else '_'}{{{each[2]}}}", line)
+        line = _TAG.sub("", line)
+    if "\\" in line:
+        line = line.replace("~", " ").replace("\\(", "$").replace("\\)", "$")
+    line = _MARKUP.sub(" ", line)
+    return line if line.isprintable() else cleaned(line)
+
+
+def statements(lines: Iterable[tuple[int, str]]) -> Iterator[Statement]:
+    """What the lines say, in order; a line that goes on with `= 0.5`, or in a formula that is set
+    apart, belongs to the one before it."""
+    number, held, whole = 0, "", ""
+    inside, fresh = False, True
+    for at, line in lines:
+        if not inside and _OPENS.search(line):
+            inside = fresh = True
+        pieces = _BREAK.split(line)
+        for place, piece in enumerate(pieces, 1):
+            text = without_markup(piece)
+            begun = _BEFORE.match(text)
+            text = text[begun.end() if begun else 0 :].rstrip()
+            if text:
+                sign = _SIGN.match(text)
+                goes_on = (sign and not sign["colon"]) or not (fresh or _starts(text))
+                if held and goes_on and len(held) < LONGEST_LINE:
+                    held = f"{held} {text}"
+                else:
+                    yield from _stated(number, held, whole)
+                    number, held, whole = at, text, line
+            fresh = not inside or place < len(pieces) or (fresh and not text)
+        if line.count("$$") % 2:
+            inside, fresh = not inside, True
+        if _CLOSES.search(line):
+            inside, fresh = False, True
+    yield from _stated(number, held, whole)
+
+
+def _starts(text: str) -> bool:
+    sign = _SIGN.search(text)
+    return sign is not None and is_name(text[: sign.start()])
+
+
+def _stated(number: int, text: str, line: str) -> Iterator[Statement]:
+    signs = list(islice(_SIGN.finditer(text), MOST_SIGNS))
+    if not signs:
+        if text:
+            yield Statement(number, line)
+        return
+    begun: list[tuple[int, int, re.Match[str]]] = []  # where a value ends, the next name, its sign
+    for sign in signs:
+        start = begun[-1][2].end() if begun else 0
+        found = _begin(text, start, sign.start())
+        before = text[start : sign.start()]
+        heading = text[begun[0][1] : begun[0][2].start()] if len(begun) == 1 else ""
+        if heading and begun[0][2]["colon"] and is_name(before) and _HEADING.fullmatch(heading):
+            begun = [(0, start, sign)]  # `Hidden layer: z1_1 = 0.5`
+            continue
+        if found is not None:
+            begun.append((*found, sign))
+        elif not begun:
+            begun.append((0, max(0, sign.start() - LONGEST_NAME), sign))
+    for (_, start, sign), following in zip(begun, [*begun[1:], None], strict=True):
+        name = unwrapped(text[start : sign.start()])
+        if sign["becomes"]:
+            name = f"{name.removesuffix(' new')} new"
+        value = text[sign.end() : following[0] if following else None]
+        yield Statement(number, line, name, sign[0], value.strip())
+
+
+def _begin(text: str, start: int, end: int) -> tuple[int, int] | None:
+    """Where a name begins that ends at `end`, and where what stands before it ends."""
+    low = max(start, end - LONGEST_NAME)
+    for part in reversed(list(_PART.finditer(text, low, end))):
+        if is_name(text[part.end() : end]):
+            return part.start(), part.end()
+    return None
