@@ -24,6 +24,7 @@ from backprop_cli.rules.activations import ACTIVATIONS
 class Layer:
     """A layer: z = W·below + bias_input·b + added, a = g(z), out = scale·mask ⊙ (a + added behind).
 
+    `weighing` is W in letters: of a layer that takes the weights of another, W⁽¹⁾ or its transpose.
     `applied` is g, None where the units differ or have a rule of their own. A `merged` layer is
     written in one line, without a z: its `z` is its `a`. `shared` says that b is one number. What
     a layer without dropout and without anything added behind it hands on, `out`, is its `a`.
@@ -32,6 +33,7 @@ class Layer:
     depth: int
     below: View
     weights: View
+    weighing: Formula
     biases: View | None
     bias_input: Formula
     shared: bool
@@ -50,6 +52,10 @@ class Layer:
     def bare(self) -> bool:
         """Whether it is g(Wx + b) and nothing else."""
         return not (self.added or self.normalised) and self.out is self.a
+
+    @property
+    def owns_weights(self) -> bool:
+        return self.weighing == self.weights.letter
 
     @property
     def linear(self) -> bool:
@@ -92,19 +98,31 @@ class Layers:
         """Every array that an equation of the forward pass is in."""
         yield self.inputs
         for layer in self.layers:
-            yield from (layer.weights, layer.z, layer.a, layer.out)
-            yield from (view for view in (layer.biases, layer.mask) if view is not None)
+            weights = layer.weights if layer.owns_weights else None
+            views = (weights, layer.z, layer.a, layer.out, layer.biases, layer.mask)
+            yield from (view for view in views if view is not None)
 
     @property
-    def tied(self) -> bool:
-        """Whether a weight stands in several places, and collects its gradient from each."""
-        found = [entry for layer in self.layers for entry in layer.weights.entries if entry != ZERO]
+    def scattered(self) -> bool:
+        """Whether a weight stands in several places of which no matrix says so."""
+        own = [layer for layer in self.layers if layer.owns_weights]
+        found = [entry for layer in own for entry in layer.weights.entries if entry != ZERO]
         return len(set(found)) < len(found)
+
+    def weighed_by(self, weights: View) -> Iterator[tuple[Layer, bool]]:
+        """The layers that take these weights, the one that has them first; and whether transposed."""
+        for layer in self.layers:
+            if layer.weighing in (weights.letter, transposed(weights.letter)):
+                yield layer, layer.weighing != weights.letter
 
     def handed_on(self, view: View) -> str:
         """What a sentence calls the values that a layer hands on."""
         found = next((layer.depth for layer in self.layers if layer.out is view), None)
         return "the inputs are" if found is None else f"the output of layer {found} is"
+
+
+def transposed(formula: Formula) -> Shown:
+    return Shown("transpose", (formula,))
 
 
 def layers_of(graph: Graph) -> Layers | str:
@@ -125,7 +143,11 @@ def layers_of(graph: Graph) -> Layers | str:
     layers: list[Layer] = []
     for depth in range(1, last + 1):
         own = steps[depth]
-        layer = _layer(graph, depth, own, depth == last, handed, marks) if handed.views else None
+        layer = (
+            _layer(graph, depth, own, depth == last, handed, marks, layers)
+            if handed.views
+            else None
+        )
         if layer is None:
             return f"layer {depth} is more than a weighted sum"
         layers.append(layer)
@@ -171,6 +193,7 @@ def _layer(
     is_last: bool,
     handed: _Handed,
     marks: Sequence[int | None],
+    before: Sequence[Layer],
 ) -> Layer | None:
     outs = [step for step in own if step.kind == "activation"]
     units = [step for step in outs if step.sample == marks[0]]
@@ -187,7 +210,13 @@ def _layer(
     below = handed.views[rows[0].source]
     added = tuple(handed.views[index] for index in rows[0].added)
     weights = View.of_rows(f"W({depth})", [each.weights for each in rows])
-    letters: list[Formula] = [Shown("matmul", (weights.letter, below.letter))]
+    weighing: Formula = weights.letter
+    for other in before if ZERO not in weights.entries else ():
+        if other.owns_weights and other.weights.matrix == weights.matrix:
+            weighing = other.weights.letter
+        elif other.owns_weights and other.weights.matrix == turned(weights.matrix):
+            weighing = transposed(other.weights.letter)
+    letters: list[Formula] = [Shown("matmul", (weighing, below.letter))]
     biases = None
     if rows[0].bias is not None:
         biases = View.of_rows(f"b({depth})", [(each.bias or ZERO,) for each in rows])
@@ -203,7 +232,7 @@ def _layer(
     applied = units[0].applied if len(alike) == 1 else None
     a = _by_columns(a_name, _of_samples(outs, marks))
     layer = Layer(
-        depth, below, weights, biases, rows[0].factor, _is_shared(graph, biases), added,
+        depth, below, weights, weighing, biases, rows[0].factor, _is_shared(graph, biases), added,
         z, a, applied, merged, any(step.kind == "normalisation" for step in own), a,
     )  # fmt: skip
     if not layer.normalised:
@@ -212,6 +241,11 @@ def _layer(
     if not last:
         return layer
     return _handing_on(layer, "yhat" if is_last else f"h({depth})", last, handed, marks)
+
+
+def turned(matrix: Matrix) -> Matrix:
+    """Rows as columns."""
+    return Matrix(tuple(zip(*matrix.rows, strict=True)))
 
 
 def _handing_on(

@@ -99,7 +99,7 @@ class _Collapse:
         """a of a layer in the values of layer `inner`, everything between put in."""
         above = depth - 1
         below = self.layer[depth].below.letter if above == inner else self._put_in(above, inner)
-        weighed = matmul(self.layer[depth].weights.letter, below)
+        weighed = matmul(self.layer[depth].weighing, below)
         return total(weighed, self._bias(depth)) if depth in self.biased else weighed
 
     def _bias(self, depth: int) -> Formula:
@@ -107,7 +107,7 @@ class _Collapse:
 
     def _weighed(self, depth: int, what: Formula) -> Formula:
         """The weights of all layers above one, times what comes from there."""
-        letters = [self.layer[above].weights.letter for above in self._from_above(depth)]
+        letters = [self.layer[above].weighing for above in self._from_above(depth)]
         return matmul(*letters, what) if letters else what
 
     def _offset_letters(self, depth: int) -> Formula:
@@ -152,7 +152,7 @@ class _Collapse:
 
     def _multiplied(self, weights: Sequence[Numbers], products: Sequence[Numbers]) -> Derivation:
         """W̃ = W⁽³⁾W⁽²⁾W⁽¹⁾, multiplied out from the left."""
-        letters = [self.layer[depth].weights.letter for depth in self._from_above(0)]
+        letters = [self.layer[depth].weighing for depth in self._from_above(0)]
         lines = [DerivationLine(Name("W~"), "=", matmul(*letters))]
         for done, first in enumerate(products, 1):
             rest = weights[done:]

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from backprop_cli.arrays.array import View
 from backprop_cli.formula import plain
 from backprop_cli.formula.build import names_in, negative, number, product, quotient, rebuild, total
-from backprop_cli.formula.nodes import Call, Formula, Matrix, Name, Number
+from backprop_cli.formula.nodes import Call, Formula, Matrix, Name, Number, Shown
 from backprop_cli.formula.quantity import derivative_name, slope_name, updated
-from backprop_cli.graph.layered import Layer, Layers
+from backprop_cli.graph.layered import Layer, Layers, turned
 from backprop_cli.graph.penalty import biases, slope
 from backprop_cli.rules.activations import ACTIVATIONS
 from backprop_cli.worksheet.arrays import column, fits, hadamard, matmul, shape, transpose
@@ -22,6 +22,7 @@ from backprop_cli.worksheet.document import (
     Derivation,
     DerivationLine,
     Heading,
+    Math,
     Paragraph,
     Text,
 )
@@ -54,7 +55,7 @@ def arrays_of(sheet: Sheet) -> Layers | str:
     found = sheet.arrays
     if isinstance(found, Layers) and any(layer.normalised for layer in found.layers):
         return "batch normalisation ties the samples together"
-    if isinstance(found, Layers) and found.tied:
+    if isinstance(found, Layers) and found.scattered:
         return "weights stand in several places"
     return found
 
@@ -119,8 +120,12 @@ class _Matrices:
                     deltas = slopes_of(self.graph, layer.out.matrix)
                     yield self._derivation(self._slope_by(layer.out), letters, entries, deltas)
                 yield self._delta(layer)
-                if self._asked(layer.weights):
+                if layer.owns_weights and self._asked(layer.weights):
                     yield self._weight_gradients(layer)
+                    users = [str(user.depth) for user, _ in self.arrays.weighed_by(layer.weights)]
+                    if len(users) > 1:
+                        said = f" stands in layers {' and '.join(users)}{SHARED}"
+                        yield Paragraph((Math(layer.weights.letter), Text(said)))
                 if layer.biases is not None and self._asked(layer.biases):
                     yield self._bias_gradients(layer, layer.biases)
             if self._asked(self.arrays.inputs):
@@ -173,9 +178,13 @@ class _Matrices:
 
     def _shaped(self, formula: Formula) -> Formula:
         """Every array of a formula with its shape under it."""
-        if isinstance(formula, Name) and formula in self.view:
-            return shape(formula, *self.view[formula].shape)
-        return rebuild(formula, self._shaped)
+        match formula:
+            case Name() if formula in self.view:
+                return shape(formula, *self.view[formula].shape)
+            case Shown("transpose", (Name() as letter,)):
+                return shape(formula, *reversed(self.view[letter].shape))
+            case _:
+                return rebuild(formula, self._shaped)
 
     def _entries(self, formula: Formula) -> Formula | None:
         """The formula entry by entry; None where an array is too large for that."""
@@ -277,16 +286,20 @@ class _Matrices:
             delta = shape(_delta_of(above), *above.z.shape)
             small = fits(weights.matrix) and fits(deltas)
             if above.below is values:
+                back: Formula = transpose(above.weighing)
+                numbers: Formula = transpose(weights.matrix)
+                if isinstance(above.weighing, Shown):  # (Wᵀ)ᵀ
+                    back, numbers = above.weighing.operands[0], turned(weights.matrix)
                 rows, columns = weights.shape
-                letters.append(matmul(shape(transpose(weights.letter), columns, rows), delta))
-                entries.append(matmul(transpose(weights.matrix), deltas) if small else None)
+                letters.append(matmul(shape(back, columns, rows), delta))
+                entries.append(matmul(numbers, deltas) if small else None)
             if values in above.added:
                 letters.append(delta)
                 entries.append(deltas if small else None)
             if values in above.added_behind:
-                added, numbers = self._left_in(above)
+                added, inner = self._left_in(above)
                 letters.append(added)
-                entries.append(numbers)
+                entries.append(inner)
         written = [each for each in entries if each is not None]
         return total(*letters), total(*written) if len(written) == len(entries) else None
 
@@ -330,23 +343,31 @@ class _Matrices:
         return letters, total(outputs, negative(targets.matrix))
 
     def _weight_gradients(self, layer: Layer) -> Derivation:
-        units, inputs = layer.weights.shape
-        deltas, below = self._deltas(layer), layer.below.matrix
-        weights = slopes_of(self.graph, layer.weights.matrix)
-        letters = matmul(
-            shape(_delta_of(layer), units, self.samples),
-            shape(transpose(layer.below.letter), self.samples, inputs),
-        )
-        entries = matmul(deltas, transpose(below))
+        """δ aᵀ of the layer; of weights that several layers take, what each of them sends back."""
+        own, weights = layer.weights, slopes_of(self.graph, layer.weights.matrix)
+        letters: list[Formula] = []
+        entries: list[Formula] = []
+        small = fits(weights)
+        for user, is_turned in self.arrays.weighed_by(own):
+            deltas, below = self._deltas(user), user.below.matrix
+            small = small and fits(deltas) and fits(below)
+            delta = shape(_delta_of(user), *user.z.shape)
+            (rows, columns), values = user.below.shape, user.below.letter
+            if is_turned:  # (δ aᵀ)ᵀ
+                delta = shape(transpose(_delta_of(user)), *reversed(user.z.shape))
+                letters.append(matmul(shape(values, rows, columns), delta))
+                entries.append(matmul(below, transpose(deltas)))
+            else:
+                letters.append(matmul(delta, shape(transpose(values), columns, rows)))
+                entries.append(matmul(deltas, transpose(below)))
+        written, put_in = total(*letters), total(*entries)
         if (connections := layer.connections) is not None:
-            letters = hadamard(letters, shape(Name(f"M({layer.depth})"), units, inputs))
-            entries = hadamard(entries, connections)
-        small = fits(deltas) and fits(below) and fits(weights)
-        left = Name(derivative_name(self.graph.output, layer.weights.name))
-        own = layer.weights
-        whole = self._penalised(self._averaged(letters), own.letter, weights)
+            written = hadamard(written, shape(Name(f"M({layer.depth})"), *own.shape))
+            put_in = hadamard(put_in, connections)
+        left = Name(derivative_name(self.graph.output, own.name))
+        whole = self._penalised(self._averaged(written), own.letter, weights)
         written_out = (
-            self._penalised(self._averaged(entries), own.matrix, weights) if small else None
+            self._penalised(self._averaged(put_in), own.matrix, weights) if small else None
         )
         return self._derivation(left, whole, written_out, weights)
 
@@ -414,6 +435,9 @@ DELTA = (
     "δ of a layer is the column of the derivatives of the loss by its z: the weights above,"
     " transposed, bring it back, and ⊙ multiplies entry by entry with the slopes."
 )
+
+
+SHARED = ": its gradient is the sum of what comes back to it in each of them."
 
 
 MISSING = (

@@ -101,7 +101,7 @@ def _calls(formula: Formula) -> int:
 def _in_layers(sheet: Sheet) -> list[DerivationLine]:
     """σ(W⁽²⁾ σ(W⁽¹⁾ x + b⁽¹⁾) + b⁽²⁾), where every layer is of that kind and fully connected."""
     arrays = sheet.arrays
-    if isinstance(arrays, str) or arrays.tied:
+    if isinstance(arrays, str) or arrays.scattered:
         return []
     if not 2 <= len(arrays.layers) <= MOST_LAYERS:
         return []
@@ -109,7 +109,7 @@ def _in_layers(sheet: Sheet) -> list[DerivationLine]:
     for layer in arrays.layers:
         if layer.connections or not layer.bare or layer.bias_input != ONE:
             return []
-        weighed = matmul(layer.weights.letter, inside)
+        weighed = matmul(layer.weighing, inside)
         inside = weighed if layer.biases is None else total(weighed, layer.biases.letter)
         if layer.linear:
             continue

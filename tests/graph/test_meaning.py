@@ -43,7 +43,6 @@ from backprop_cli.worksheet.blank import blank
 from backprop_cli.worksheet.diagram import diagram
 from backprop_cli.worksheet.document import (
     Block,
-    Callout,
     Derivation,
     Document,
     Heading,
@@ -480,10 +479,7 @@ def test_a_tied_weight_collects_from_both_layers() -> None:
     assert verification(problem(AUTOENCODER)).agrees
 
 
-def test_shared_weights_are_written_in_no_matrices() -> None:
-    blocks = solution(solve(problem(AUTOENCODER)), Choices(form="matrix")).blocks
-    said = [block.text[0] for block in blocks if isinstance(block, Callout)]
-    assert Text("There is no matrix form here: weights stand in several places.") in said
+def test_a_picture_has_a_shared_weight_on_each_of_its_lines() -> None:
     picture = diagram(solve(problem(AUTOENCODER)))
     labels = [edge.label for edge in picture.edges]
     assert labels.count(Name("w1_1_2")) == 2

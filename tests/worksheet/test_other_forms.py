@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from dataclasses import replace
 from fractions import Fraction
 
@@ -17,6 +18,7 @@ from backprop_cli.formula.evaluate import as_float, evaluate
 from backprop_cli.formula.nodes import Call, Formula, Matrix, Name, Negative, Product, Shown, Sum
 from backprop_cli.graph.expand import expand
 from backprop_cli.run import Run, solve
+from backprop_cli.verify import verification
 from backprop_cli.worksheet.document import Derivation
 from backprop_cli.worksheet.sheet import Choices, Sheet
 from backprop_cli.worksheet.solution import solution
@@ -132,6 +134,17 @@ def test_a_batch_is_a_matrix_with_a_column_for_each_sample() -> None:
     [
         ("sigmoid-circuit", "equations have no layers"),
         ("batch-norm-by-hand", "batch normalisation ties the samples together"),
+        (
+            """
+            inputs: [1, -0.5]
+            targets: [1, -0.5]
+            layers:
+              - {weights: [[0.4, null], [0.3, 0.8]], activation: tanh}
+              - {weights: {same_as: 1}, activation: identity}
+            loss: half_squared_error
+            """,
+            "weights stand in several places",
+        ),
     ],
 )
 def test_where_there_is_no_matrix_form_it_is_said(source: str, reason: str) -> None:
@@ -205,7 +218,8 @@ def worked_out(formula: Formula) -> Array:
 
 
 def is_plain(formula: Formula) -> bool:
-    return not isinstance(formula, Matrix | Shown)
+    terms = formula.terms if isinstance(formula, Sum) else ()
+    return not isinstance(formula, Matrix | Shown) and all(map(is_plain, terms))
 
 
 def dot(row: list[float], column: tuple[float, ...]) -> float:
@@ -244,14 +258,57 @@ def numbers_only(formula: Formula) -> bool:
 @examples(10, 100)
 @given(strategies.networks(max_hidden=2, max_units=3, max_samples=2))
 def test_matrices_with_numbers_give_the_matrix_below_them(network: Problem) -> None:
-    sheet = solution(ours.run(network), Choices(form="matrix", digits=12))
-    for block in sheet.blocks:
+    assert numbers_hold(ours.run(network)) >= 0
+
+
+def numbers_hold(run: Run) -> int:
+    """How many lines of matrices were worked out, each of which gives the matrix at the end."""
+    count = 0
+    for block in solution(run, Choices(form="matrix", digits=12)).blocks:
         if not isinstance(block, Derivation):
             continue
         arrays = [worked_out(line.right) for line in block.lines if numbers_only(line.right)]
         for array in arrays[:-1]:
+            count += 1
             for row, expected in zip(array, arrays[-1], strict=True):
                 assert row == pytest.approx(expected, rel=1e-6, abs=1e-8)
+    return count
+
+
+def tied(rng: random.Random, transposed: bool, samples: int) -> str:
+    """Three layers, of which the last takes the weights of the first."""
+    wide, narrow = (3, 2) if transposed else (2, 2)
+
+    def numbers(count: int) -> list[float]:
+        return [round(rng.uniform(-2, 2), 2) for _ in range(count)]
+
+    def matrix(rows: int, columns: int) -> list[list[float]]:
+        return [numbers(columns) for _ in range(rows)]
+
+    listed = [f"{{inputs: {numbers(wide)}, targets: {numbers(wide)}}}" for _ in range(samples)]
+    return f"""
+samples: [{", ".join(listed)}]
+layers:
+  - {{activation: tanh, weights: {matrix(narrow, wide)}, biases: {numbers(narrow)}}}
+  - {{activation: sigmoid, weights: {matrix(narrow, narrow)}, biases: {numbers(narrow)}}}
+  - {{activation: tanh, weights: {{same_as: 1, transposed: {str(transposed).lower()}}}}}
+loss: half_squared_error
+training: {{reduction: {rng.choice(("mean", "sum"))}}}
+learning_rate: 0.1
+"""
+
+
+@pytest.mark.parametrize("transposed", [True, False])
+@pytest.mark.parametrize("samples", [1, 2, 3])
+def test_tied_weights_are_one_matrix_in_two_places(transposed: bool, samples: int) -> None:
+    source = tied(random.Random(samples), transposed, samples)
+    shown = page(source, form="matrix", width=120)
+    assert ("W⁽¹⁾ᵀ a⁽²⁾" if transposed else "W⁽¹⁾ a⁽²⁾") in shown
+    assert ("a⁽²⁾ δ⁽³⁾ᵀ" if transposed else "δ⁽³⁾ a⁽²⁾ᵀ") in shown
+    assert "W⁽¹⁾ stands in layers 1 and 3" in shown
+    assert "W⁽³⁾" not in shown
+    assert numbers_hold(run(source)) > 10
+    assert verification(problem(source)).agrees  # of what the matrices come to
 
 
 # ---------------------------------------------------------------- gates
