@@ -558,11 +558,13 @@ class NumberJudge:
         return judgement._replace(candidates=ideas, tried=tried)
 
     def _chosen(self, found: Sequence[Explanation]) -> Explanation | None:
-        """The simplest slip: one that the sheet shows elsewhere, or that is no accident here."""
+        """The simplest slip: one that the sheet shows elsewhere, or that is no accident here; one
+        that has been charged before others that are none either."""
         for each in found:
             if each.idea in self.accepted:
                 return each
-        return next((each for each in found if each.chance <= CHANCE), None)
+        sure = [each for each in found if each.chance <= CHANCE]
+        return min(sure, key=lambda each: each.idea not in (self.charged or ()), default=None)
 
     def _mistyped(
         self,

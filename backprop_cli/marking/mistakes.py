@@ -292,6 +292,7 @@ class Slips:
                     variant = self._of_edit(step, edit)
                     if variant is not None:
                         yield variant
+        yield from self._in_every_term(step)
         yield from self._of_operands(step)
         if step.section == "forward":
             yield from self._of_activation(step)
@@ -493,8 +494,22 @@ class Slips:
             message = f"the factor {text} was left out"
             return _variant("missing-scale", message, edit.formula)
         message = f"the factor {text} was left out"
-        role = f"{_side(step)} {_place(edit.whole, part)}"
+        weight = isinstance(part, Name) and self._is_parameter(part.name)
+        role = f"{_side(step)} {'weight' if weight else _place(edit.whole, part)}"
         return _variant("missing-factor", message, edit.formula, role=role)
+
+    def _in_every_term(self, step: Step) -> Iterator[Variant]:
+        """The same factor left out of every path."""
+        wholes = [term for term in terms_of(step.formula) if isinstance(term, Product)]
+        terms = [term.factors for term in wholes]
+        if len(step.links) < 2 or len(terms) < len(step.links) or len({*map(len, terms)}) > 1:
+            return
+        for place, parts in enumerate(zip(*terms, strict=True)):
+            rest = total(*(product(*each[:place], *each[place + 1 :]) for each in terms))
+            made = self._left_out_factor(step, Edit("factor", parts[0], rest, wholes[0]))
+            texts = ", ".join(dict.fromkeys(map(_text, parts)))
+            mistake = Mistake(made.mistake.code, f"of every path a factor was left out: {texts}")
+            yield made._replace(mistake=mistake, rank=made.rank - 0.25)
 
     def _left_out_denominator(self, step: Step, edit: Edit) -> Variant:
         text = _text(edit.part)
@@ -605,6 +620,8 @@ class Slips:
             yield _variant(wrong, message, Name(inner), 0.5, "argument")
         rule = ACTIVATIONS.get(child.rule or "")
         if rule is not None and not rule.layerwise:
+            message = f"{a.name} was taken for {argument.name}, so that its slope is 1"
+            yield _variant("missing-activation", message, Number("1"), 1.5)
             message = f"the slope was taken at {a.name} where {argument.name} belongs"
             yield _variant(wrong, message, rule.slope_call(a), 0.25, "at the value")
             for row in ACTIVATIONS.values():

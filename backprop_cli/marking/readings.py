@@ -330,17 +330,17 @@ class Page:
                     yield exchanged(*pair)
 
     def _chance(self, one: Node, other: Node) -> float:
-        """How often a number out of nowhere is so near to another quantity's; 1 where one has its
-        own, or was not changed by an update."""
+        """How often a number out of nowhere is so near to another quantity's; ∞ where one has its
+        own, was not changed by an update, or comes from the other."""
         truth, work, written = self.key.truth, self.work, self.numbers[one.slot]
         unchanged = one.base >= 0 and written.value == truth[one.base]
         if unchanged or one.slot in self.key.structure.later(other.slot):
-            return 1.0
+            return math.inf
         work.settle((*one.needs, *other.needs))
         own, its = ((truth[node.slot], node.function(work.v)) for node in (one, other))
         near = [value for value in its if self.agrees(one.slot, value, other.slot)]
         if not near or any(self.agrees(one.slot, value) for value in own):
-            return 1.0
+            return math.inf
         distance = min(abs(value - written.value) for value in near)
         return max(WINDOW * written.unit, distance) / abs(written.value)
 

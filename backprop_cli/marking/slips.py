@@ -234,6 +234,7 @@ class SlipFinder:
             work = Work(key)
             work.v, work.known = list(v), bytearray(b"\1" * len(v))
             search = _Search(self, key, work, 0.0, Habit(17), budget)
+            search.paper = True
             search.everywhere(node, Written(value, EXACT * abs(value), 17, 17), frozenset())
             found = {(each.slot, each.mistake): each for each in search.found}
             if agreed is None:
@@ -334,6 +335,7 @@ class _Search:
         self.lookups: list[_Lookup] = []
         self.tried: set[Idea] = set()
         self.empty = False  # whether the number is a bare 0
+        self.paper = False  # whether everything stands on the paper, as names do
         self.whole = False  # whether numbers are short here, so that one fits in all its digits
 
     def everywhere(self, node: Node, given: Written, confirmed: Set[int]) -> None:
@@ -403,7 +405,7 @@ class _Search:
         if not math.isfinite(right):
             return
         scale = abs(right - work.v[node.base]) if node.base >= 0 else abs(right)
-        apart = max(0.5 * unit, self.key.tolerance * scale)
+        apart = max(0.5 * unit, 0.0 if self.paper else self.key.tolerance * scale)
         if self.key.short[node.slot]:
             apart = 0.4 * min(unit, abs(value - right))
         if abs(value - right) <= apart:
@@ -539,7 +541,8 @@ class _Search:
             about = abs(target.value / slope)
             simple = RANK["wrong-operand"] + later
             # Of what stands on the paper one of the same kind is the likelier one.
-            paper = parent < self.finder.structure.leaves or bool(self.work.written[parent])
+            leaf = parent < self.finder.structure.leaves
+            paper = leaf or self.paper or bool(self.work.written[parent])
             self.lookups.append(_Lookup(node, parent, needed, about, simple, paper))
             simple += 0.0 if paper else OTHER_KIND
             width = (target.unit + target.slack * abs(target.value)) / abs(slope)

@@ -9,6 +9,7 @@ import pytest
 import simulated
 import single_numbers
 import slip_table
+import whole_expressions
 
 from backprop_cli.marking.answers import Answer, Submission
 from backprop_cli.marking.check import Checker
@@ -114,3 +115,14 @@ loss: half_squared_error
 learning_rate: 0.7
 training: {steps: 2, batch: 1}
 """
+
+
+def test_an_idea_in_every_formula_costs_one_mark() -> None:
+    checkers: dict[str, Checker] = {}
+    for sheet, idea, problem, texts in whole_expressions.cases():
+        if (sheet, idea) == ("two-hidden-layers", "other activation"):
+            continue  # two ideas: tanh for ReLU, and for σ in one layer and not in the other
+        checker = checkers.setdefault(sheet, Checker(problem))
+        report = whole_expressions.marked(checker, texts)
+        lost = sum(a.max_points - a.points for a in report.answers if a.given)
+        assert lost <= 2, (sheet, idea)
