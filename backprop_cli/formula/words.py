@@ -470,7 +470,7 @@ _UNEXPECTED_HELP = {
     ":": _EXPRESSION_HELP,
     ";": "write one formula only",
     "&": "write `and` between two comparisons",
-    "?": "write `a if x > 0 else b`",
+    "?": "a choice is written `a if x > 0 else b`",
     "∞": "leave it out, or write a large number",
     "=": "write only the right-hand side (or `==` to compare)",
     "!": "there is no factorial here",

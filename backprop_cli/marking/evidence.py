@@ -12,7 +12,15 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 
 from backprop_cli.graph.step import Section
-from backprop_cli.marking.feedback import ACCIDENT, NO_DIGITS, TRIVIAL, UNCHANGED, ZERO, look_again
+from backprop_cli.marking.feedback import (
+    ACCIDENT,
+    NO_DIGITS,
+    TRIVIAL,
+    UNCHANGED,
+    ZERO,
+    look_again,
+    same_slip,
+)
 from backprop_cli.marking.judge import EPS, Judgement
 from backprop_cli.marking.mistakes import Idea
 from backprop_cli.marking.model import GOOD
@@ -103,8 +111,10 @@ def refuse_accidents(updates: Sequence[Evidence]) -> None:
         (each for k, each in enumerate(explained, 1) if each * len(chances) <= ACCIDENTS * k),
         default=0.0,
     )
+    charged: dict[Idea, str] = {}
     for evidence in updates:
         evidence.refuse(limit)
+        evidence.charge_first(charged)
 
 
 class Evidence:
@@ -145,6 +155,26 @@ class Evidence:
                 assert node is not None
                 feedback = ACCIDENT if judgement.verdict != "wrong" else look_again(node.step)
                 self.judgements[slot] = Judgement("wrong", feedback, own=judgement.own, chance=1.0)
+
+    def charge_first(self, charged: dict[Idea, str]) -> None:
+        """A slip that is no longer named where it was charged is charged where it is named first.
+
+        `charged` are the places so far, of earlier updates too.
+        """
+        for slot, judgement in self.judgements.items():
+            idea, node = judgement.idea, self.key.structure.nodes[slot]
+            if idea is None or node is None:
+                continue
+            first = charged.setdefault(idea, node.name)
+            if not judgement.same_as or judgement.same_as == first:
+                continue
+            if first == node.name:
+                judgement = judgement._replace(
+                    verdict="wrong", feedback=look_again(node.step, judgement.mistake), same_as=""
+                )
+            else:
+                judgement = judgement._replace(feedback=same_slip(first), same_as=first)
+            self.judgements[slot] = judgement
 
     def charge_each(self, ideas: Set[Idea]) -> None:
         """What was followed from these ideas is wrong each time."""

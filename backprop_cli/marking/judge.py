@@ -61,6 +61,8 @@ CLOSE_ALONE = 0.1
 """The same for a gradient handed in without anything that comes before it."""
 MOST_ROUNDED = 4.0
 """Roundings add up to more than they do to first order, but for so much."""
+KEPT = 3
+"""So many steps are carried on in a calculator, though they are written down too."""
 FITS = 0.2
 """A slip that misses by this part of what the right number misses by explains the answer."""
 WIDE_SHARE = 0.25
@@ -250,16 +252,21 @@ class NumberJudge:
         in_itself = self._in_itself(node, given)
         if in_itself is not None and in_itself.doubt != "zero":
             return in_itself
-        own = None
+        own = coarse = None
         works = self._different(node)
         for work in works:
             judgement, value = self._from_work(node, given, work)
             own = value if own is None else own
-            if judgement is not None and not (in_itself and judgement.doubt == "zero"):
+            if judgement is None or judgement.verdict == "imprecise":
+                judgement = self._before_rounding(node, given, work) or judgement
+            if judgement is None or (in_itself and judgement.doubt == "zero"):
+                continue
+            if judgement.verdict != "imprecise":
                 return judgement._replace(own=value)
-        read = self._as_read(node, given, own)
-        if read is not None:
-            return read
+            coarse = coarse or judgement._replace(own=value)
+        found = self._as_read(node, given, own) or coarse
+        if found is not None:
+            return found
         if in_itself is not None:
             return in_itself
         for work in works if self.habit.digits < FULL_PRECISION else ():
@@ -377,6 +384,20 @@ class NumberJudge:
                 return self._with_parents(node, work, judgement, own), own
         return None, first
 
+    def _before_rounding(self, node: Node, given: Written, work: Work) -> Judgement | None:
+        """What follows from own numbers as they were before they were written down: a student
+        goes on with what the calculator shows."""
+        if not given.digits or any(work.tainted[slot] for slot in node.parents):
+            return None
+        if self._copies(node, given):
+            return None
+        for levels in range(KEPT + 1):
+            own = work.unrounded(node, levels)
+            if written_the_same(given.value, given.unit, own):
+                judgement = self._shown(given, self._own(node, work, own, 0.0))
+                return self._with_parents(node, work, judgement, own)
+        return None
+
     def _rounded_on_the_way(self, node: Node, given: Written, work: Work) -> Judgement | None:
         """Steps that were not written were rounded too, as the written numbers are."""
         habit, last = self.habit, given.unit
@@ -408,6 +429,8 @@ class NumberJudge:
             return None
         at = self.read.node(node)
         judgement, _ = self._from_work(at, given, self.read.work)
+        if judgement is None or judgement.verdict == "imprecise":
+            judgement = self._before_rounding(at, given, self.read.work) or judgement
         if judgement is None and self.habit.digits < FULL_PRECISION:
             judgement = self._rounded_on_the_way(at, given, self.read.work)
         if judgement is None or judgement.verdict not in GOOD:

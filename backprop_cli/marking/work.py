@@ -13,6 +13,8 @@ from backprop_cli.marking.sheet import AnswerKey, Node
 
 MOST_HIDDEN = 60
 """So many unwritten steps before a number are looked at."""
+MOST_STEPS = 8
+"""So far back numbers are followed that a student may have carried on as they were."""
 EASY, IMPOSSIBLE, THROUGH = 1, 2, 3
 """Marks of a number that makes what rests on it trivial, and of unwritten steps it goes through."""
 
@@ -212,6 +214,57 @@ class Work:
     def value(self, node: Node) -> tuple[float, float]:
         """What the step comes to from own values, and Σ|∂f/∂pᵢ|·uᵢ."""
         return self.evaluate(node.function, node.parents, self.unit)
+
+    def unrounded(self, node: Node, levels: int) -> float:
+        """What the step comes to where the last numbers before it, so many levels of them, went
+        on as they were before they were rounded to be written down. A number that only hands on
+        another one, as the gradient of a bias does, is written down for it."""
+        return self._came_to(node, levels, MOST_STEPS, node.slot, {})
+
+    def _came_to(
+        self, node: Node, levels: int, steps: int, asked: int, done: dict[tuple[int, int], float]
+    ) -> float:
+        v = self.v
+        before: dict[int, float] = {}
+        for parent in node.parents:
+            at = self.nodes[parent]
+            if at is not None and self.known[parent]:
+                if (parent, levels) not in done:
+                    done[parent, levels] = self._as_it_was(at, levels, steps, asked, done)
+                before[parent] = done[parent, levels]
+        written = {parent: v[parent] for parent in before}
+        for parent, value in before.items():
+            v[parent] = value
+        found = node.function(v)
+        for parent, value in written.items():
+            v[parent] = value
+        return found
+
+    def _as_it_was(
+        self, node: Node, levels: int, steps: int, asked: int, done: dict[tuple[int, int], float]
+    ) -> float:
+        """A number before it was rounded, where it is what its own parents give."""
+        slot = node.slot
+        written = slot if self.written[slot] else self._handed_on(slot, asked)
+        if (written == slot and not levels) or not steps:
+            return self.v[slot]
+        found = self._came_to(
+            node, levels if written is None else max(levels - 1, 0), steps - 1, asked, done
+        )
+        if written is None:
+            return found
+        value = self.v[written]
+        if abs(found - value) <= self.unit[written]:
+            return found if levels else value
+        return value if written == slot else found
+
+    def _handed_on(self, slot: int, asked: int) -> int | None:
+        """A written number that is another name of this quantity."""
+        for user in self.key.structure.users.get(slot, ()):
+            at = self.nodes[user]
+            if user != asked and self.written[user] and at and isinstance(at.step.formula, Name):
+                return user
+        return None
 
     def evaluate(
         self, function: Function, parents: Sequence[int], units: Sequence[float]

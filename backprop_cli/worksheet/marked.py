@@ -185,7 +185,9 @@ def _row(
     answer, *_, last = (*alike, alike[-1])
     given = ", ".join(each.given for each in alike if each.given)
     if len(given) > LONGEST_GIVEN:
-        given = given[:LONGEST_GIVEN] + "…"
+        _, equals, number = given.rpartition(" = ")  # what working came to is not cut off
+        end = f"… = {number}" if equals and len(number) < LONGEST_GIVEN // 2 else "…"
+        given = given[: LONGEST_GIVEN + 1 - len(end)] + end
     most = sum(each.max_points for each in alike)
     worth = points(sum(each.points for each in alike))
     if most != 1:

@@ -85,19 +85,29 @@ def _weight(random: Random) -> float:
 
 @dataclass(frozen=True)
 class Hand:
-    """How a student writes numbers: so many significant digits, rounded or cut off."""
+    """How a student writes numbers: so many significant digits or decimals, rounded or cut off.
+
+    Who `keeps` numbers in a calculator rounds only what is written down: what is asked for, and
+    ∂L/∂z, which is the gradient of a bias.
+    """
 
     digits: int | None = None
     cut: bool = False
+    places: int | None = None
+    keeps: bool = False
+
+    def writes(self, step: Step) -> bool:
+        return not self.keeps or step.section in ASKED or step.name.startswith("dL/dz")
 
     def text(self, value: float) -> str:
-        if self.digits is None or value == 0 or not math.isfinite(value):
+        if (self.digits or self.places) is None or value == 0 or not math.isfinite(value):
             return repr(float(value))
         # On paper 0.1 + 0.031 is 0.131: what a float adds at its end is not there to be cut off,
         # nor what it leaves at the end of a difference.
         near = round(value, 12)
         exact = Decimal(f"{near if abs(near - value) < NOISE else value:.13g}")
-        unit = Decimal(1).scaleb(exact.adjusted() - self.digits + 1)
+        last = -self.places if self.digits is None else exact.adjusted() - self.digits + 1
+        unit = Decimal(1).scaleb(last)
         way = ROUND_DOWN if self.cut else ROUND_HALF_UP
         return format(exact.quantize(unit, way), "f" if -8 < exact.adjusted() < 8 else "e")
 
@@ -140,7 +150,7 @@ def work_out(
         if hand.digits and abs(value) < NOISE:
             value = 0.0  # what floats leave of a difference that is nothing on paper
         texts[step.name] = hand.text(value)
-        values[step.name] = float(texts[step.name])
+        values[step.name] = float(texts[step.name]) if hand.writes(step) else value
     return Paper(values, texts)
 
 

@@ -28,6 +28,24 @@ def test_what_is_multiplied_by_a_number_that_rounds_to_one_is_no_copy(number: in
         assert {a.verdict for a in report.answers} <= {"correct", "imprecise", "follow_through"}
 
 
+@pytest.mark.parametrize(
+    "hand",
+    [simulated.Hand(places=places, cut=cut, keeps=True) for places in (3, 4, 5) for cut in (0, 1)]
+    + [simulated.Hand(digits, keeps=True) for digits in (2, 3, 4)],
+    ids=repr,
+)
+def test_numbers_that_went_on_in_a_calculator_are_right(hand: simulated.Hand) -> None:
+    """All of them follow from what is written, but not from what is written last."""
+    for seed in range(12):
+        problem = simulated.random_problem(Random(f"kept-{seed}"))
+        update = simulated.first_update(problem)
+        answers = simulated.work_out(update, hand).answers(update.graph)
+        report = Checker(problem).mark(honest_rounding.submission(answers))
+        for answer in report.answers:
+            if len(answer.given.strip("-0.").replace(".", "").lstrip("0")) > 1:
+                assert answer.verdict in ("correct", "follow_through"), (seed, answer)
+
+
 def test_honest_rounding_of_steps_that_are_not_asked_for() -> None:
     sections = ("forward", "loss", "backward", "gradient", "update")
     assert honest_rounding.main(15, seed=2, sections=sections) == 0
