@@ -97,12 +97,10 @@ def refuse_accidents(updates: Sequence[Evidence]) -> None:
     What is right in itself is no matter of chance. Of the rest, sorted by chance, the first k
     stand where at most a share of them is likely to be accidents (Benjamini and Hochberg, 1995).
     """
-    chances = sorted(
-        judgement.chance
-        for evidence in updates
-        for judgement in evidence.judgements.values()
-        if judgement.chance
-    )
+    judged = [each for evidence in updates for each in evidence.judgements.values()]
+    chances = sorted(judgement.chance for judgement in judged if judgement.chance)
+    if 2 * len(chances) < len(judged):
+        return  # most numbers are right in themselves, and so out of somewhere
     explained = [chance for chance in chances if chance < 1]
     shown = sum(1 - chance for chance in explained)
     if shown >= ENOUGH * (shown + len(chances) - len(explained)):
