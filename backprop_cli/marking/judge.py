@@ -389,7 +389,7 @@ class NumberJudge:
         goes on with what the calculator shows."""
         if not given.digits or any(work.tainted[slot] for slot in node.parents):
             return None
-        if self._copies(node, given):
+        if self._copies(node, given) or self.key.short[node.slot]:
             return None
         for levels in range(KEPT + 1):
             own = work.unrounded(node, levels)
