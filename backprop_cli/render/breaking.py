@@ -228,8 +228,10 @@ def word_atoms(text: str, style: str = "") -> list[Atom]:
     return [first, *(Atom(word, style, BETWEEN_WORDS, True) for word in words[1:])]
 
 
-def fill(atoms: Sequence[Atom], first: int, later: int) -> list[list[Atom]]:
-    """Atoms in lines of at most `first` cells, then `later`; nothing is ever clipped."""
+def fill(atoms: Sequence[Atom], first: int, later: int | None = None) -> list[list[Atom]]:
+    """Atoms in lines of at most `first` cells, then `later` (as many by default); nothing is ever
+    clipped."""
+    later = first if later is None else later
     if width_of(atoms) <= first and (len(atoms) == 1 or first <= later):
         return [list(atoms)]
     pending = list(_short_enough(atoms, max(1, min(first, later))))

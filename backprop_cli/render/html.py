@@ -15,12 +15,11 @@ from backprop_cli.render import svg
 from backprop_cli.render.reading import (
     CALLOUT_WORD,
     KEPT_TOGETHER,
-    Answers,
     aligned,
     at_point,
-    grouped,
     is_display,
     titled_blocks,
+    written_out,
 )
 from backprop_cli.render.wide import IN_LINE, narrow_cell, narrowed
 from backprop_cli.worksheet import document as doc
@@ -109,13 +108,13 @@ def escape(text: str) -> str:
 
 
 def _body(document: doc.Document) -> str:
-    blocks = grouped(titled_blocks(document))
+    blocks = titled_blocks(document)
     return "".join(
         _block(block, document.spelling, f"bp{place}") for place, block in enumerate(blocks)
     )
 
 
-def _block(block: doc.Block | Answers, spelling: Spelling, key: str) -> str:
+def _block(block: doc.Block, spelling: Spelling, key: str) -> str:
     match block:
         case doc.Heading(level, text):
             return f"<h{level}>{inline(text, spelling)}</h{level}>\n"
@@ -143,9 +142,7 @@ def _block(block: doc.Block | Answers, spelling: Spelling, key: str) -> str:
             return _figure(svg.diagram(block, spelling, key=key), description)
         case doc.HeatMap(description=description):
             return _figure(svg.heat_map(block, spelling, key=key), description)
-        case doc.AnswerSpace():
-            return _answers((block,), spelling)
-        case Answers(spaces):
+        case doc.Answers(spaces):
             return _answers(spaces, spelling)
         case _:
             assert_never(block)
@@ -159,16 +156,13 @@ def inline(line: doc.Line, spelling: Spelling) -> str:
 
 
 def _inline(line: doc.Line, spelling: Spelling) -> Iterator[str]:
-    for part in line:
+    for part in written_out(line):
         match part:
             case doc.Text(text, style):
                 tag = {"plain": "", "strong": "strong", "emphasis": "em", "code": "code"}[style]
                 yield f"<{tag}>{escape(text)}</{tag}>" if tag else escape(text)
             case doc.Math(formula):
                 yield formula_pieces(formula, spelling)
-            case doc.Numeral():
-                yield escape("≈ ") if part.rounded else ""
-                yield formula_pieces(part.formula, spelling)
             case doc.Relation(left, sign, right):
                 layout = stacked(spelling)
                 begin, end = layout.node(left), layout.node(right)

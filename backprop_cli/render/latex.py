@@ -22,12 +22,11 @@ from backprop_cli.render.breaking import cells, narrowed_to
 from backprop_cli.render.reading import (
     CALLOUT_WORD,
     KEPT_TOGETHER,
-    Answers,
     aligned,
     at_point,
-    grouped,
     is_display,
     titled_blocks,
+    written_out,
 )
 from backprop_cli.render.wide import IN_CELL, IN_LINE, line_width, narrow_cell, narrowed, width
 from backprop_cli.worksheet import document as doc
@@ -151,12 +150,12 @@ def _character(character: str) -> str:
 def render(document: doc.Document, *, paper: str = "a4") -> str:
     """The document as one `.tex` file; `paper` is `a4` or `letter`."""
     size = "letterpaper" if paper.lower().startswith("letter") else "a4paper"
-    body = "\n".join(_block(block, document.spelling) for block in grouped(titled_blocks(document)))
+    body = "\n".join(_block(block, document.spelling) for block in titled_blocks(document))
     preamble = PREAMBLE.replace("PAPER", size, 1)
     return f"{preamble}\\begin{{document}}\n{body}\n\\end{{document}}\n"
 
 
-def _block(block: doc.Block | Answers, spelling: Spelling) -> str:
+def _block(block: doc.Block, spelling: Spelling) -> str:
     match block:
         case doc.Heading(level, text):
             command = {1: "section*", 2: "subsection*", 3: "subsubsection*"}[level]
@@ -184,9 +183,7 @@ def _block(block: doc.Block | Answers, spelling: Spelling) -> str:
             return picture.diagram(block, spelling, escape)
         case doc.HeatMap():  # the same numbers stand in a matrix; framed ones are said in words
             return f"{{\\small {escape(block.description)}}}\\par\n"
-        case doc.AnswerSpace():
-            return _answers((block,), spelling)
-        case Answers(spaces):
+        case doc.Answers(spaces):
             return _answers(spaces, spelling)
         case _:
             assert_never(block)
@@ -202,7 +199,7 @@ def inline(line: doc.Line, spelling: Spelling) -> str:
 
 
 def _inline(line: doc.Line, spelling: Spelling) -> Iterator[str]:
-    for part in line:
+    for part in written_out(line):
         match part:
             case doc.Text(text, style):
                 command = {"plain": "", "strong": "textbf", "emphasis": "emph", "code": "texttt"}
@@ -214,9 +211,6 @@ def _inline(line: doc.Line, spelling: Spelling) -> Iterator[str]:
                 yield f"\\{command[style]}{{{written}}}" if command[style] else written
             case doc.Math(formula):
                 yield f"${formula_tex(formula, spelling, IN_CELL)}$"
-            case doc.Numeral():
-                about = escape("≈ ") if part.rounded else ""
-                yield f"{about}${formula_tex(part.formula, spelling, IN_CELL)}$"
             case doc.Relation(left, sign, right):
                 yield f"${formula_tex(left, spelling)} {SIGNS[sign]} {formula_tex(right, spelling)}$"
             case _:

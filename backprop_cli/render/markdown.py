@@ -20,7 +20,7 @@ from backprop_cli.formula.spelling import Spelling
 from backprop_cli.render import mermaid
 from backprop_cli.render.breaking import cells
 from backprop_cli.render.plot import plot
-from backprop_cli.render.reading import CALLOUT_WORD, Answers, grouped, titled_blocks
+from backprop_cli.render.reading import CALLOUT_WORD, titled_blocks, written_out
 from backprop_cli.render.wide import IN_LINE, narrow_cell, narrowed
 from backprop_cli.worksheet import document as doc
 
@@ -30,7 +30,7 @@ PLOT_WIDTH = 72
 
 def render(document: doc.Document) -> str:
     """The document as Markdown, ending with a line break."""
-    blocks = [_block(block, document.spelling) for block in grouped(titled_blocks(document))]
+    blocks = [_block(block, document.spelling) for block in titled_blocks(document)]
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
@@ -136,15 +136,12 @@ def inline(line: doc.Line, spelling: Spelling) -> str:
 
 
 def _inline(line: doc.Line, spelling: Spelling) -> Iterator[str]:
-    for place, part in enumerate(line):
+    for place, part in enumerate(written_out(line)):
         match part:
             case doc.Text(text, style):
                 yield _text(text, style, begins=place == 0)
             case doc.Math(formula):
                 yield f"${formula_tex(formula, spelling)}$"
-            case doc.Numeral():
-                about = "≈ " if part.rounded else ""
-                yield f"{about}${formula_tex(part.formula, spelling)}$"
             case doc.Relation(left, sign, right):
                 yield f"${formula_tex(left, spelling)} {SIGNS[sign]} {formula_tex(right, spelling)}$"
             case _:
@@ -168,7 +165,7 @@ def _text(text: str, style: str, *, begins: bool) -> str:
 # Blocks
 
 
-def _block(block: doc.Block | Answers, spelling: Spelling) -> str:
+def _block(block: doc.Block, spelling: Spelling) -> str:
     match block:
         case doc.Heading(level, text):
             return f"{'#' * level} {inline(text, spelling)}"
@@ -186,14 +183,13 @@ def _block(block: doc.Block | Answers, spelling: Spelling) -> str:
         case doc.Callout(kind, text):
             return f"> **{CALLOUT_WORD[kind]}:** {inline(text, spelling)}"
         case doc.Curve():
-            return _curve(block)
+            return _picture(block, _fenced("text", "\n".join(plot(block, width=PLOT_WIDTH))))
         case doc.Diagram():
-            return _diagram(block, spelling)
+            drawn = mermaid.diagram(block, spelling).rstrip("\n")
+            return _picture(block, _fenced("mermaid", drawn))
         case doc.HeatMap():  # the same numbers stand in a matrix; framed ones are said in words
             return inline((doc.Text(block.description, "emphasis"),), spelling)
-        case doc.AnswerSpace():
-            return _answers((block,), spelling)
-        case Answers(spaces):
+        case doc.Answers(spaces):
             return _answers(spaces, spelling)
         case _:
             assert_never(block)
@@ -231,7 +227,7 @@ def _derivation(lines: Sequence[doc.DerivationLine], spelling: Spelling) -> str:
 def _label(label: doc.Line, spelling: Spelling) -> str:
     """A label inside a formula: words as `\\text`."""
     parts = []
-    for part in label:
+    for part in written_out(label):
         match part:
             case doc.Text(text):
                 # Inside `\text` only letters, digits and harmless signs are safe in every reader.
@@ -241,9 +237,6 @@ def _label(label: doc.Line, spelling: Spelling) -> str:
                 parts.append(f"\\text{{{safe}}}")
             case doc.Math(formula):
                 parts.append(formula_tex(formula, spelling))
-            case doc.Numeral():
-                about = r"\approx " if part.rounded else ""
-                parts.append(about + formula_tex(part.formula, spelling))
             case doc.Relation(left, sign, right):
                 parts.append(
                     f"{formula_tex(left, spelling)} {SIGNS[sign]} {formula_tex(right, spelling)}"
@@ -270,23 +263,11 @@ def broken(formula: Formula, spelling: Spelling) -> list[str]:
     return lines
 
 
-def _curve(picture: doc.Curve) -> str:
-    lines = "\n".join(plot(picture, width=PLOT_WIDTH))
-    parts = [f"**{escape_inside(picture.title).strip()}**" if picture.title.strip() else ""]
-    parts.append(_fenced("text", lines))
-    parts.append(
-        f"*{escape_inside(picture.description).strip()}*" if picture.description.strip() else ""
-    )
-    return "\n\n".join(part for part in parts if part)
-
-
-def _diagram(picture: doc.Diagram, spelling: Spelling) -> str:
-    parts = [f"**{escape_inside(picture.title).strip()}**" if picture.title.strip() else ""]
-    parts.append(_fenced("mermaid", mermaid.diagram(picture, spelling).rstrip("\n")))
-    parts.append(
-        f"*{escape_inside(picture.description).strip()}*" if picture.description.strip() else ""
-    )
-    return "\n\n".join(part for part in parts if part)
+def _picture(picture: doc.Curve | doc.Diagram, drawn: str) -> str:
+    """A picture in a code block between its title and its description."""
+    above, below = (escape_inside(words).strip() for words in (picture.title, picture.description))
+    parts = [above and f"**{above}**", drawn, below and f"*{below}*"]
+    return "\n\n".join(filter(None, parts))
 
 
 def _fenced(language: str, content: str) -> str:

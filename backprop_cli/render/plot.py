@@ -71,7 +71,7 @@ def _beside(mark: str, text: str, width: int) -> list[str]:
     room = max(4, width - indent)
     return [
         (" " * indent if place else mark) + " ".join(atom.text for atom in row)
-        for place, row in enumerate(fill(word_atoms(text), room, room))
+        for place, row in enumerate(fill(word_atoms(text), room))
     ]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from backprop_cli.dataclass import dataclass
 from backprop_cli.worksheet import document as doc
 
 KEPT_TOGETHER = 9  # lines of a derivation that stays on one page
@@ -19,28 +18,6 @@ def titled_blocks(document: doc.Document) -> tuple[doc.Block, ...]:
     if not document.title.strip():
         return document.blocks
     return (doc.Heading(1, (doc.Text(document.title),)), *document.blocks)
-
-
-@dataclass(frozen=True)
-class Answers:
-    """Answer spaces that stand together, so that their signs can be aligned."""
-
-    spaces: tuple[doc.AnswerSpace, ...]
-
-
-def grouped(blocks: tuple[doc.Block, ...]) -> Iterator[doc.Block | Answers]:
-    """The blocks in order, neighbouring answer spaces as one group."""
-    waiting: list[doc.AnswerSpace] = []
-    for block in blocks:
-        if isinstance(block, doc.AnswerSpace):
-            waiting.append(block)
-            continue
-        if waiting:
-            yield Answers(tuple(waiting))
-            waiting = []
-        yield block
-    if waiting:
-        yield Answers(tuple(waiting))
 
 
 def aligned(line: doc.Line) -> doc.Numeral | None:
@@ -59,17 +36,15 @@ def at_point(numeral: doc.Numeral) -> tuple[str, str]:
     return before, f"/{numeral.over}" if numeral.over else numeral.decimals
 
 
-def written_out(line: doc.Line) -> doc.Line:
+def written_out(line: doc.Line) -> Iterator[doc.Text | doc.Math | doc.Relation]:
     """The line with numerals as formulas, ≈ before those that are rounded."""
-    if not any(isinstance(part, doc.Numeral) for part in line):
-        return line
-    parts: list[doc.Inline] = []
     for part in line:
         if isinstance(part, doc.Numeral):
-            parts += [*([doc.Text("≈ ")] if part.rounded else []), doc.Math(part.formula)]
+            if part.rounded:
+                yield doc.Text("≈ ")
+            yield doc.Math(part.formula)
         else:
-            parts.append(part)
-    return tuple(parts)
+            yield part
 
 
 def is_display(line: doc.Line) -> bool:

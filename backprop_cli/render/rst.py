@@ -15,8 +15,6 @@ from backprop_cli.render import svg
 from backprop_cli.render.plot import plot
 from backprop_cli.render.reading import (
     CALLOUT_WORD,
-    Answers,
-    grouped,
     titled_blocks,
     written_out,
 )
@@ -33,7 +31,7 @@ APART = "\\ "
 
 def render(document: doc.Document) -> str:
     """The document as reStructuredText, ending with a line break."""
-    blocks = (_block(block, document.spelling) for block in grouped(titled_blocks(document)))
+    blocks = (_block(block, document.spelling) for block in titled_blocks(document))
     return "\n\n".join("\n".join(lines) for lines in map(list, blocks) if lines) + "\n"
 
 
@@ -42,7 +40,7 @@ def escape(text: str) -> str:
     return "".join(f"\\{c}" if c in SPECIAL else c for c in visible(text))
 
 
-def _block(block: doc.Block | Answers, spelling: Spelling) -> Iterator[str]:
+def _block(block: doc.Block, spelling: Spelling) -> Iterator[str]:
     match block:
         case doc.Heading(level, text):
             title = inline(text, spelling)
@@ -68,9 +66,7 @@ def _block(block: doc.Block | Answers, spelling: Spelling) -> Iterator[str]:
             yield from ("", inline((doc.Text(description, "emphasis"),), spelling))
         case doc.HeatMap(description=description):  # the same numbers stand in a matrix
             yield inline((doc.Text(description, "emphasis"),), spelling)
-        case doc.AnswerSpace():
-            yield from _block(Answers((block,)), spelling)
-        case Answers(spaces):
+        case doc.Answers(spaces):
             for space in spaces:
                 left = (doc.Math(space.left), doc.Text(f" = {'.' * 24} ("))
                 words = inline((*left, doc.Text(space.name, "code"), doc.Text(")")), spelling)
@@ -91,22 +87,18 @@ def inline(line: doc.Line, spelling: Spelling) -> str:
     return written if begins_plainly else APART + written
 
 
-def _part(part: doc.Text | doc.Math | doc.Relation | doc.Numeral, spelling: Spelling) -> str:
-    match part:
-        case doc.Text(text, style):
-            return _text(text, style)
-        case _:
-            return f":math:`{_math(part, spelling)}`"
+def _part(part: doc.Text | doc.Math | doc.Relation, spelling: Spelling) -> str:
+    if isinstance(part, doc.Text):
+        return _text(part.text, part.style)
+    return f":math:`{_math(part, spelling)}`"
 
 
-def _math(part: doc.Math | doc.Relation | doc.Numeral, spelling: Spelling) -> str:
+def _math(part: doc.Math | doc.Relation, spelling: Spelling) -> str:
     match part:
         case doc.Math(formula):
             return tex(formula, spelling)
         case doc.Relation(left, sign, right):
             return f"{tex(left, spelling)} {SIGNS.get(sign, sign)} {tex(right, spelling)}"
-        case doc.Numeral():
-            return tex(part.formula, spelling)
         case _:
             assert_never(part)
 

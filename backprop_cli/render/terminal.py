@@ -20,7 +20,7 @@ from rich.theme import Theme
 
 from backprop_cli.dataclass import dataclass
 from backprop_cli.render.breaking import fill
-from backprop_cli.render.reading import CALLOUT_WORD, grouped, titled_blocks
+from backprop_cli.render.reading import CALLOUT_WORD, titled_blocks
 from backprop_cli.render.text import READABLE, Page, Row, flush, inline, page_of, rows_of
 from backprop_cli.worksheet import document as doc
 
@@ -106,7 +106,7 @@ class Sheet:
     page: Page
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        for place, block in enumerate(grouped(titled_blocks(self.document))):
+        for place, block in enumerate(titled_blocks(self.document)):
             if place:
                 yield Segment.line()
             if isinstance(block, doc.Callout):
@@ -146,7 +146,7 @@ class Rows:
 
 def _framed(remark: doc.Callout, page: Page) -> Panel:
     width = min(page.width, READABLE)
-    lines = fill(inline(remark.text, page), width - 4, width - 4)
+    lines = fill(inline(remark.text, page), width - 4)
     return Panel(
         Rows(tuple(map(flush, lines))),
         title=Words(CALLOUT_WORD[remark.kind], f"sheet.{remark.kind}"),

@@ -34,10 +34,8 @@ from backprop_cli.render.escape import ascii_only, no_command
 from backprop_cli.render.plot import plot
 from backprop_cli.render.reading import (
     CALLOUT_WORD,
-    Answers,
     aligned,
     at_point,
-    grouped,
     titled_blocks,
 )
 from backprop_cli.worksheet import document as doc
@@ -123,20 +121,20 @@ def render(document: doc.Document, *, width: int = 80, ascii: bool = False) -> s
     """
     page = page_of(document, width, ascii)
     lines: list[str] = []
-    for block in grouped(titled_blocks(document)):
+    for block in titled_blocks(document):
         if lines:
             lines.append("")
         lines.extend(_plain(row).rstrip() for row in rows_of(block, page))
     return "\n".join(lines) + "\n"
 
 
-def rows_of(block: doc.Block | Answers, page: Page) -> Iterator[Row]:
+def rows_of(block: doc.Block, page: Page) -> Iterator[Row]:
     """The lines of a block."""
     match block:
         case doc.Heading(level, text):
             yield from _heading(level, text, page)
         case doc.Paragraph(text):
-            yield from fill(inline(text, page), *_twice(min(page.width, READABLE)))
+            yield from fill(inline(text, page), min(page.width, READABLE))
         case doc.Bullets(items):
             for item in items:
                 yield from _marked(f"{page.signs.bullet} ", "", inline(item, page), page)
@@ -153,17 +151,11 @@ def rows_of(block: doc.Block | Answers, page: Page) -> Iterator[Row]:
         case doc.Diagram():
             yield from diagram(block, page)
         case doc.HeatMap():  # the same numbers stand in a matrix
-            yield from fill(inline((doc.Text(block.description),), page), *_twice(page.width))
-        case doc.AnswerSpace():
-            yield from answers((block,), page)
-        case Answers(spaces):
+            yield from fill(inline((doc.Text(block.description),), page), page.width)
+        case doc.Answers(spaces):
             yield from answers(spaces, page)
         case _:
             assert_never(block)
-
-
-def _twice(width: int) -> tuple[int, int]:
-    return width, width
 
 
 # Lines
@@ -226,7 +218,7 @@ def _marked(mark: str, mark_style: str, atoms: Sequence[Atom], page: Page) -> It
     """Text behind a mark, its later lines indented as far."""
     indent = cells(mark)
     room = min(page.width, READABLE) - indent
-    for place, row in enumerate(fill(atoms, *_twice(room))):
+    for place, row in enumerate(fill(atoms, room)):
         yield [Atom(mark if not place else " " * indent, mark_style), *flush(row)]
 
 
@@ -241,7 +233,7 @@ def _heading(level: int, text: doc.Line, page: Page) -> Iterator[Row]:
     style = "title" if level == 1 else "heading"
     signs = page.signs
     under = {1: signs.thick, 2: signs.thin}.get(level, signs.dotted)
-    rows = fill(inline(text, page, style), *_twice(page.width))
+    rows = fill(inline(text, page, style), page.width)
     yield from rows
     yield [Atom(under * max(map(width_of, rows)), "rule")]
 
@@ -275,7 +267,7 @@ def _callout(kind: str, text: doc.Line, page: Page) -> Iterator[Row]:
     body = inline(text, page)
     if body:
         body = [word, body[0]._replace(penalty=BETWEEN_WORDS, space=True), *body[1:]]
-    for row in fill(body or [word], *_twice(min(page.width, READABLE) - 2)):
+    for row in fill(body or [word], min(page.width, READABLE) - 2):
         yield [Atom(bar, kind), *flush(row)]
 
 
@@ -303,7 +295,7 @@ def derivation(lines: Sequence[doc.DerivationLine], page: Page) -> Iterator[Row]
     margin = _label_margin(set_lines, room)
     for left, sign, (rows, label) in zip(lefts, signs, set_lines, strict=True):
         if own_line and left:
-            yield from fill(left, *_twice(page.width))
+            yield from fill(left, page.width)
             left = []
         behind = _label_behind(rows, label, margin, room, page)
         for place, row in enumerate(rows):
@@ -321,7 +313,7 @@ def derivation(lines: Sequence[doc.DerivationLine], page: Page) -> Iterator[Row]
 def _label_below(label: Sequence[Atom], indent: int, page: Page) -> Iterator[Row]:
     """A label that has no room behind its line."""
     mark = " " * indent + f"{page.signs.wall} "
-    for row in fill(label, *_twice(max(8, page.width - cells(mark)))):
+    for row in fill(label, max(8, page.width - cells(mark))):
         yield [Atom(mark, "label"), *flush(row)]
 
 
@@ -349,7 +341,7 @@ def _tall_derivation(
             if left.width <= page.width:
                 yield from ([atom] for atom in left.atoms)
             else:
-                yield from fill(page.atoms(line.left), *_twice(page.width))
+                yield from fill(page.atoms(line.left), page.width)
             left = blank
         right = boxes.rows(node, room)
         if right is None:  # too wide even so: written in one line and broken like any formula
@@ -451,7 +443,7 @@ def plan(table: doc.Table, page: Page) -> Plan:
 def table(table: doc.Table, page: Page) -> Iterator[Row]:
     """Box-drawn lines between columns; too wide a table becomes a list of records."""
     if table.caption:
-        yield from fill(inline(table.caption, page, "caption"), *_twice(page.width))
+        yield from fill(inline(table.caption, page, "caption"), page.width)
     planned = plan(table, page)
     if planned.widths is None:
         yield from _records(planned.heads, planned.rows, page)
@@ -563,18 +555,18 @@ def _records(heads: Sequence[Cell], rows: Sequence[Sequence[Cell]], page: Page) 
 
 
 def _curve(curve: doc.Curve, page: Page) -> Iterator[Row]:
-    yield from fill(word_atoms(page.words(curve.title), "strong"), *_twice(page.width))
+    yield from fill(word_atoms(page.words(curve.title), "strong"), page.width)
     for line in plot(curve, width=page.width, ascii=page.ascii):
         yield [Atom(line)]
     if curve.description:
         yield from fill(
-            word_atoms(page.words(curve.description), "caption"), *_twice(min(page.width, READABLE))
+            word_atoms(page.words(curve.description), "caption"), min(page.width, READABLE)
         )
 
 
 def diagram(picture: doc.Diagram, page: Page) -> Iterator[Row]:
     """A network in words: its nodes from left to right, under each the arrows that lead to it."""
-    yield from fill(word_atoms(page.words(picture.title), "strong"), *_twice(page.width))
+    yield from fill(word_atoms(page.words(picture.title), "strong"), page.width)
     into: dict[int, list[doc.DiagramEdge]] = {}
     for edge in picture.edges:
         into.setdefault(edge.end, []).append(edge)
@@ -598,7 +590,7 @@ def diagram(picture: doc.Diagram, page: Page) -> Iterator[Row]:
                 parts = [[arrow, start[0]._replace(space=True), *start[1:]]]
                 yield from _indented(6, [*parts, _equal(edge.label, edge.value, page)], page)
     yield from fill(
-        word_atoms(page.words(picture.description), "caption"), *_twice(min(page.width, READABLE))
+        word_atoms(page.words(picture.description), "caption"), min(page.width, READABLE)
     )
 
 

@@ -15,12 +15,11 @@ from backprop_cli.render import svg
 from backprop_cli.render.reading import (
     CALLOUT_WORD,
     KEPT_TOGETHER,
-    Answers,
     aligned,
     at_point,
-    grouped,
     is_display,
     titled_blocks,
+    written_out,
 )
 from backprop_cli.render.wide import IN_LINE, line_width, narrow_cell, narrowed, width
 from backprop_cli.worksheet import document as doc
@@ -57,7 +56,7 @@ def render(document: doc.Document, *, paper: str = "a4") -> str:
     """The document as Typst source; `paper` is `a4` or `letter`."""
     size = PAPERS.get(paper.lower(), "a4")
     head = f"#set document(title: {string(document.title)}, date: none)\n"
-    blocks = grouped(titled_blocks(document))
+    blocks = titled_blocks(document)
     body = "\n".join(_block(block, document.spelling) for block in blocks)
     return PREAMBLE.replace("PAPER", string(size), 1) + head + body + "\n"
 
@@ -72,7 +71,7 @@ def words(text: str) -> str:
     return f"#{string(text)};"
 
 
-def _block(block: doc.Block | Answers, spelling: Spelling) -> str:
+def _block(block: doc.Block, spelling: Spelling) -> str:
     match block:
         case doc.Heading(level, text):
             return f"#heading(level: {level})[{inline(text, spelling)}]\n"
@@ -101,9 +100,7 @@ def _block(block: doc.Block | Answers, spelling: Spelling) -> str:
             return _picture(svg.diagram(block, spelling), title, description, 0.72)
         case doc.HeatMap(title=title, description=description):
             return _picture(svg.heat_map(block, spelling), title, description, 0.72)
-        case doc.AnswerSpace():
-            return _answers((block,), spelling)
-        case Answers(spaces):
+        case doc.Answers(spaces):
             return _answers(spaces, spelling)
         case _:
             assert_never(block)
@@ -117,7 +114,7 @@ def inline(line: doc.Line, spelling: Spelling) -> str:
 
 
 def _inline(line: doc.Line, spelling: Spelling) -> Iterator[str]:
-    for part in line:
+    for part in written_out(line):
         match part:
             case doc.Text(text, style):
                 call = {"plain": "", "strong": "strong", "emphasis": "emph", "code": "raw"}[style]
@@ -129,9 +126,6 @@ def _inline(line: doc.Line, spelling: Spelling) -> Iterator[str]:
                     yield f"#{call}({string(text)});"
             case doc.Math(formula):
                 yield f"${_tex(formula, spelling)}$"
-            case doc.Numeral():
-                yield words("≈ ") if part.rounded else ""
-                yield f"${_tex(part.formula, spelling)}$"
             case doc.Relation(left, sign, right):
                 yield f"${_tex(left, spelling)} {SIGNS.get(sign, sign)} {_tex(right, spelling)}$"
             case _:

@@ -33,6 +33,7 @@ from backprop_cli.worksheet import array_sheet, given
 from backprop_cli.worksheet.array_numbers import size_of
 from backprop_cli.worksheet.diagram import MOST_DRAWN, diagram
 from backprop_cli.worksheet.document import (
+    Answers,
     AnswerSpace,
     Block,
     Document,
@@ -314,8 +315,7 @@ def _room(rooms: Sequence[Room]) -> Iterator[Block]:
         worth = f"{points:g} {unit}{each}" if points else "On the way, without points"
         if said:
             yield Paragraph((Text(worth, "emphasis"),))
-        for room in alike:
-            yield room.space
+        yield Answers(tuple(room.space for room in alike))
 
 
 AnswerKind: TypeAlias = Literal["yaml", "json", "csv"]

@@ -7,7 +7,7 @@ there. SymPy is not needed for it: the slopes are those of the tables.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from types import MappingProxyType
 from typing import Any, TypeAlias
@@ -29,7 +29,7 @@ from backprop_cli.rules.initializers import InitializerRule
 from backprop_cli.rules.losses import LossRule
 from backprop_cli.rules.optimizers import OptimizerRule
 from backprop_cli.rules.remedies import RemedyRule
-from backprop_cli.rules.written import instantiate
+from backprop_cli.rules.written import ByAnyName, instantiate
 from backprop_cli.worksheet.document import (
     Block,
     Column,
@@ -69,14 +69,19 @@ class UnknownRule(Exception):
 class Group:
     """One rule table: how it is called, listed, and how one of its rows is described."""
 
-    name: str
     title: str
-    words: tuple[str, ...]  # what it may be asked for by, beside its name
-    rows: Mapping[str, Row]
-    names: Collection[str]  # of its rows, aliases among them
-    find: Callable[[str], Row | None]
+    words: tuple[str, ...]  # what it may be asked for by, its name first
+    table: ByAnyName[Row]
     overview: Callable[[Sequence[Row]], Iterator[Block]]
     details: Callable[[Row], Iterator[Block]]
+
+    @property
+    def name(self) -> str:
+        return self.words[0]
+
+    @property
+    def rows(self) -> Mapping[str, Row]:
+        return self.table.rows
 
 
 def catalogue(what: Sequence[str] = ()) -> Document:
@@ -133,11 +138,11 @@ def found(name: str) -> Group | list[tuple[Group, Row]] | None:
     if plain == TOOLBOX:
         return None
     for group in GROUPS:
-        if plain == group.name or plain in group.words:
+        if plain in group.words:
             return group
-    rows = [(group, row) for group in GROUPS if (row := group.find(plain)) is not None]
+    rows = [(group, row) for group in GROUPS if (row := group.table.find(plain)) is not None]
     if not rows:
-        known = [word for group in GROUPS for word in (group.name, *group.words, *group.names)]
+        known = [word for group in GROUPS for word in (*group.words, *group.table)]
         close = nearest(plain, known)
         groups = ", ".join(group.name for group in GROUPS)
         hint = close or f"groups are {groups}"
@@ -558,13 +563,12 @@ def _remedy(row: RemedyRule) -> Iterator[Block]:
 
 # Functions
 
-_FUNCTIONS: Mapping[str, Function] = {
-    row.name: row
+_FUNCTIONS: ByAnyName[Function] = ByAnyName(
+    row
     for row in functions.PLAIN_FUNCTIONS
     # Activations have a list of their own; with the others only gradients are written.
-    if row.name not in activations.ACTIVATIONS
-    and row.name not in ("max_share", "min_share", "abs'", "clip'")
-}
+    if row.name not in (*activations.ACTIVATIONS, "max_share", "min_share", "abs'", "clip'")
+)
 
 
 def _functions(rows: Sequence[Function]) -> Iterator[Block]:
@@ -603,12 +607,6 @@ def called(row: Function) -> Formula:
 
 def _meaning(row: Function) -> Line:
     return _words(row.note) if row.note else NOTHING
-
-
-def _plain_function(name: str) -> Function | None:
-    """The function of a name or alias, if it is one that is listed."""
-    row = functions.FUNCTIONS.get(name)
-    return None if row is None else _FUNCTIONS.get(row.name)
 
 
 # Operations on arrays
@@ -665,82 +663,46 @@ def _layer(row: LayerKind) -> Iterator[Block]:
 
 GROUPS: tuple[Group, ...] = (
     Group(
-        "activations",
         "Activations",
-        ("activation",),
-        activations.ACTIVATIONS,
+        ("activations", "activation"),
         activations.BY_ANY_NAME,
-        activations.find,
         _activations,
         _activation,
     ),
+    Group("Losses", ("losses", "loss"), losses.BY_ANY_NAME, _losses, _loss),
     Group(
-        "losses",
-        "Losses",
-        ("loss",),
-        losses.LOSSES,
-        losses.BY_ANY_NAME,
-        losses.find,
-        _losses,
-        _loss,
-    ),
-    Group(
-        "optimizers",
         "Optimizers",
-        ("optimizer", "optimisers", "optimiser"),
-        optimizers.OPTIMIZERS,
+        ("optimizers", "optimizer", "optimisers", "optimiser"),
         optimizers.BY_ANY_NAME,
-        optimizers.find,
         _optimizers,
         _optimizer,
     ),
     Group(
-        "initializers",
         "Initializers",
-        ("initializer", "initialisers", "initialiser"),
-        initializers.INITIALIZERS,
+        ("initializers", "initializer", "initialisers", "initialiser"),
         initializers.BY_ANY_NAME,
-        initializers.find,
         _initializers,
         _initializer,
     ),
     Group(
-        "remedies",
         "Penalties, clipping, normalisation",
-        ("remedy", "penalties", "penalty"),
-        remedies.REMEDIES,
+        ("remedies", "remedy", "penalties", "penalty"),
         remedies.BY_ANY_NAME,
-        remedies.find,
         _remedies,
         _remedy,
     ),
+    Group("Functions", ("functions", "function"), _FUNCTIONS, _functions, _function),
     Group(
-        "functions",
-        "Functions",
-        ("function",),
-        _FUNCTIONS,
-        tuple(name for row in _FUNCTIONS.values() for name in (row.name, *row.aliases)),
-        _plain_function,
-        _functions,
-        _function,
-    ),
-    Group(
-        "layers",
         "Kinds of layers",
-        ("layer", "kinds", "kind"),
-        KINDS,
-        tuple(KINDS),
-        KINDS.get,
+        ("layers", "layer", "kinds", "kind"),
+        ByAnyName(KINDS.values()),
         _layers,
         _layer,
     ),
     Group(
-        "operations",
         "Operations on arrays",
-        ("operation",),
-        OPERATIONS,
-        tuple(OPERATIONS),
-        OPERATIONS.get,
+        ("operations", "operation"),
+        ByAnyName(OPERATIONS.values()),
         _operations,
         _operation,
     ),

@@ -233,6 +233,13 @@ class AnswerSpace:
     lines: int = 1
 
 
+@dataclass(frozen=True)
+class Answers:
+    """Answer spaces that stand together, so that their signs can be aligned."""
+
+    spaces: tuple[AnswerSpace, ...]
+
+
 Block: TypeAlias = (
     Heading
     | Paragraph
@@ -244,7 +251,7 @@ Block: TypeAlias = (
     | Curve
     | Diagram
     | HeatMap
-    | AnswerSpace
+    | Answers
 )
 
 

@@ -9,7 +9,7 @@ from typing import assert_never
 from backprop_cli.formula.spelling import LATIN, Lettering, spell
 from backprop_cli.formula.unicode import glyph_text
 from backprop_cli.worksheet.document import (
-    AnswerSpace,
+    Answers,
     Block,
     Bullets,
     Callout,
@@ -70,7 +70,7 @@ def worded(block: Block, lettering: Lettering) -> Block:
                 title=words(block.title),
                 description=words(block.description),
             )
-        case Diagram() | HeatMap() | AnswerSpace() | Listing():
+        case Diagram() | HeatMap() | Answers() | Listing():
             return block
         case _:
             assert_never(block)

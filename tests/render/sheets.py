@@ -18,6 +18,7 @@ from backprop_cli.formula.nodes import (
 )
 from backprop_cli.formula.spelling import LAYERED, Glyph, spell
 from backprop_cli.worksheet.document import (
+    Answers,
     AnswerSpace,
     Bullets,
     Callout,
@@ -389,8 +390,12 @@ SHEET = Document(
         SIGMOID,
         LOSS,
         Heading(2, words("Your answers")),
-        AnswerSpace(name("z1_1"), "z1_1"),
-        AnswerSpace(name("dL/dw3_1_1"), "dL/dw3_1_1", 3),
+        Answers(
+            (
+                AnswerSpace(name("z1_1"), "z1_1"),
+                AnswerSpace(name("dL/dw3_1_1"), "dL/dw3_1_1", 3),
+            )
+        ),
         Listing('yhat: 0.73\n  - "a  b"   # `x`\n\n[1, 2]', "yaml"),
     ),
     layered,
@@ -423,7 +428,7 @@ def hostile() -> Document:
                 HOSTILE,
                 HOSTILE,
             ),
-            AnswerSpace(name("a"), HOSTILE, 2),
+            Answers((AnswerSpace(name("a"), HOSTILE, 2),)),
             Listing(HOSTILE + "\n" + HOSTILE),
         ),
         spell,

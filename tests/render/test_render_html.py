@@ -13,6 +13,7 @@ from backprop_cli.formula.nodes import Formula, Name, Negative, Number, Product,
 from backprop_cli.formula.spelling import spell
 from backprop_cli.render import html
 from backprop_cli.worksheet.document import (
+    Answers,
     AnswerSpace,
     Column,
     Document,
@@ -137,7 +138,7 @@ def test_a_formula_by_itself_stands_at_full_size() -> None:
 
 def test_answers_keep_a_distance() -> None:
     """A fraction is higher than its line: without a gap each ran into the next."""
-    shown = html.render(Document("T", (AnswerSpace(Name("dL/dw1"), "dL/dw1"),), spell))
+    shown = html.render(Document("T", (Answers((AnswerSpace(Name("dL/dw1"), "dL/dw1"),)),), spell))
     (style,) = re.findall(r"\.bp-answer\{([^}]*display:grid[^}]*)\}", shown)
     (gap,) = re.findall(r"row-gap:([.\d]+)em", style)
     assert float(gap) >= 0.8

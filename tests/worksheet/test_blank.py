@@ -20,10 +20,14 @@ from backprop_cli.marking.asked import asked, updates_asked
 from backprop_cli.marking.check import Checker
 from backprop_cli.render import text
 from backprop_cli.worksheet.blank import AnswerKind, answers_template, blank
-from backprop_cli.worksheet.document import AnswerSpace
+from backprop_cli.worksheet.document import Answers, AnswerSpace, Document
 from backprop_cli.worksheet.sheet import Choices
 
 SHEETS = sorted(path.stem for path in PROBLEMS.glob("*.yaml"))
+
+
+def spaces(sheet: Document) -> list[AnswerSpace]:
+    return [space for block in sheet.blocks if isinstance(block, Answers) for space in block.spaces]
 
 
 def handed_out(source: str) -> str:
@@ -97,8 +101,8 @@ def test_a_blank_sheet_asks_for_what_is_marked(source: str) -> None:
         for step in asked(solved.problem, iteration.graph, iteration.values)
     ]
     sheet = blank(solved, Choices(form="scalar"))
-    assert [block.name for block in sheet.blocks if isinstance(block, AnswerSpace)] == expected
-    whole = [b.name.partition(" ")[0] for b in blank(solved).blocks if isinstance(b, AnswerSpace)]
+    assert [space.name for space in spaces(sheet)] == expected
+    whole = [space.name.partition(" ")[0] for space in spaces(blank(solved))]
     updates = solved.iterations[: updates_asked(solved.problem)]
     shapes = {view.name: view for each in updates for view in all_views(each.graph)}
     assert sorted(entries(whole, shapes)) == sorted(expected)
@@ -253,7 +257,7 @@ def test_the_network_is_drawn_with_the_given_numbers(ending: str, sign: str) -> 
 TWO_LAYERS = PROBLEMS / "two-hidden-layers.yaml"
 
 
-def spaces(*options: str) -> dict[str, str]:
+def written_on(*options: str) -> dict[str, str]:
     """What stands before and behind each line to write on."""
     shown = backprop("worksheet", TWO_LAYERS, *options).text
     found = re.findall(r"^(\S.*?)\s*= _+(?:   (\S+))?$", shown, re.M)
@@ -261,7 +265,7 @@ def spaces(*options: str) -> dict[str, str]:
 
 
 def test_room_for_delta() -> None:
-    found = spaces("--form", "delta")
+    found = written_on("--form", "delta")
     assert [left for left in found if left.startswith("δ")] == [
         "δ₁⁽³⁾", "δ₁⁽²⁾", "δ₂⁽²⁾", "δ₁⁽¹⁾", "δ₂⁽¹⁾",
     ]  # fmt: skip
