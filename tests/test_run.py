@@ -33,6 +33,7 @@ from backprop_cli.formula.nodes import (
 from backprop_cli.graph.batches import Builder, batch_of
 from backprop_cli.run import solve
 from backprop_cli.run.compiled import update_source
+from backprop_cli.run.program import program
 
 LINE = """
     samples: [{inputs: [1], targets: [2]}, {inputs: [2], targets: [3]}, {inputs: [3], targets: [5]}]
@@ -237,6 +238,21 @@ def test_a_run_that_leaves_floating_point_stops_with_what_was_worked_out(show: i
     assert all(math.isfinite(float(value or 0)) for value in solved.final.values())
 
 
+@pytest.mark.parametrize("show", [1, 9])
+def test_it_stops_by_the_name_that_its_own_sample_gives(show: int) -> None:
+    """Also in an update that nobody is shown, which is not written down."""
+    source = """
+        equations: {f: w*x, L: exp(f)}
+        samples: [{x: 1}, {x: 2}, {x: 3}, {x: 4000}]
+        parameters: {w: 0.5}
+        learning_rate: 0.01
+        training: {batch: 2, steps: 9}
+    """
+    stop = run(source, show=show).stop
+    assert stop is not None
+    assert "stops at update 2: L[4] is infinite" in stop.message
+
+
 def test_a_symbolic_problem_has_no_values() -> None:
     solved = run("relu-regression-symbolic")
     assert solved.symbolic
@@ -280,7 +296,7 @@ def test_a_perceptron_that_comes_back_to_its_weights_cycles() -> None:
 def test_what_updates_have_in_common_is_calculated_once():
     """Adam's 1 − βᵗ for two parameters; what only constants go into is calculated before."""
     adam = problem(NEURON + "    training: {optimizer: adam, steps: 9}\n")
-    source = update_source(Builder(adam).update(1), single=True)
+    source = update_source(program(Builder(adam)), single=True)
     assert source.count("f_power(") == 2
     before, _, loop = source.partition("while done < wanted:")
     assert before.count("(1.0 - ") == 2

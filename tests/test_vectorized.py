@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 from strategies import Problem, examples
 
 from backprop_cli.formula.evaluate import as_float
+from backprop_cli.formula.quantity import sampled
 from backprop_cli.graph.batches import Builder
 from backprop_cli.problem.read import read_problem
 from backprop_cli.rules.activations import ACTIVATIONS
 from backprop_cli.rules.optimizers import OPTIMIZERS
 from backprop_cli.run import compiled
 from backprop_cli.run.evaluation import initial_values
+from backprop_cli.run.program import Program, needed, program
 
 pytest.importorskip("numpy")
 from backprop_cli.run import vectorized
@@ -27,24 +29,31 @@ UPDATES = 12
 
 
 def ways(problem: Problem) -> list[tuple[Any, list[float]]]:
-    """Updates done, the state after them and the losses: in straight lines, and on arrays."""
-    read = read_problem("problem.yaml", strategies.as_yaml(problem))
-    graph = Builder(read).update(1)
-    given_in_turn = [compiled._given(each) for each in Builder(read).cycle()]
-    names = compiled._state_names(graph)
-    values = initial_values(graph)
-    state = [as_float(compiled._known(values[name])) for name in names]
-    groups = vectorized.grouped(graph, compiled.needed(graph))
-    assert groups is not None
-    arrays = vectorized.Vectorized(graph, groups, names, compiled._given_names(graph))
+    """Updates done, the state after them and the losses: every sample written out, and then in a
+    loop over the samples, where they are alike, in straight lines and on arrays."""
+    builder = Builder(read_problem("problem.yaml", strategies.as_yaml(problem)))
+    work = program(builder)
+    written_out = Program(work.graph, given_by_sample(builder), tuple(needed(work.graph)))
+    values = initial_values(work.graph)
+    state = [as_float(values[name] or 0) for name in compiled.state_names(work.graph)]
+    batches = builder.cycle()
+    loops = []
+    for each in (written_out, work):
+        groups = vectorized.grouped(each)
+        assert groups is not None
+        loops.append(compiled.compile_updates(each, single=len(batches) == 1))
+        loops.append(vectorized.Vectorized(each, groups).updates)
     found = []
-    for loop in (
-        compiled.compile_updates(graph, single=len(given_in_turn) == 1),
-        arrays.updates,
-    ):
+    for loop in loops:
         losses: list[float] = []
-        found.append((loop(state, given_in_turn, 0, UPDATES, losses.append), losses))
+        found.append((loop(state, batches, 0, UPDATES, losses.append), losses))
     return found
+
+
+def given_by_sample(builder: Builder) -> tuple[tuple[str, ...], ...]:
+    batch = builder.update(1).batch
+    marks = batch if len(batch) > 1 else (None,)
+    return tuple(tuple(sampled(name, mark) for name in builder.given) for mark in marks)
 
 
 @pytest.fixture(autouse=True)
@@ -55,8 +64,8 @@ def however_small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def assert_same(problem: Problem) -> None:
-    straight, arrays = ways(problem)
-    assert repr(arrays) == repr(straight)  # which tells −0 from 0, and compares nan
+    straight, *others = map(repr, ways(problem))  # which tells −0 from 0, and compares nan
+    assert others == [straight] * 3
 
 
 @st.composite
@@ -68,9 +77,10 @@ def trained(draw: Any) -> Problem:
     else:
         norm = False
         problem = draw(strategies.equation_graphs(max_samples=9))
-    training = draw(strategies.trainings(len(problem.get("samples", [None]))))
-    if norm:  # which needs a batch
-        training["batch"] = "all"
+    samples = len(problem.get("samples", [None]))
+    training = draw(strategies.trainings(samples))
+    # Batch normalisation needs a batch.
+    training["batch"] = "all" if norm else draw(st.integers(1, samples))
     return {**problem, "learning_rate": 0.05, "training": training}
 
 
@@ -123,6 +133,39 @@ def test_every_optimizer(optimizer: str) -> None:
     assert_same(network("tanh", training=training))
 
 
+def looped(problem: Problem) -> Program:
+    return program(Builder(read_problem("problem.yaml", strategies.as_yaml(problem))))
+
+
+def test_samples_that_are_alike_are_written_once() -> None:
+    few, many = (looped(network("relu", samples=samples)) for samples in (20, 40))
+    assert compiled.update_source(few) == compiled.update_source(many).replace("/40.0", "/20.0")
+
+
+def test_samples_that_a_batch_ties_together_are_written_out() -> None:
+    assert looped(network("tanh", samples=3)).each
+    tied = network("tanh", samples=3)
+    tied["layers"][0]["batch_norm"] = {"gamma": [1] * 5, "beta": [0] * 5}
+    assert not looped(tied).each
+
+
+def test_samples_that_choose_their_equations_are_written_out() -> None:
+    """The rows of a table are other ones in each sample."""
+    problem = {
+        "samples": [{"inputs": [token], "targets": [1]} for token in (1, 2, 2)],
+        "layers": [
+            {"kind": "embedding", "weights": [[1, 2], [3, 4]]},
+            {"kind": "flatten"},
+            {"activation": "sigmoid", "weights": [[0.5, -0.5]]},
+        ],
+        "loss": "half_squared_error",
+        "learning_rate": 0.1,
+        "training": {"batch": "all"},
+    }
+    assert not looped(problem).each
+    assert_same(problem)
+
+
 def test_a_sum_that_should_be_0_is_0() -> None:
     """0.1 + 0.2 − 0.3 is on the kink of ReLU, in some samples and not in others."""
     rows = [[0.1, 0.2, -0.3], [0.1, 0.2, -0.4], [0.5, 0.25, -0.75], [0.7, 0.1, -0.8]] * 5
@@ -134,8 +177,8 @@ def test_a_sum_that_should_be_0_is_0() -> None:
 
 
 def test_a_run_that_leaves_the_numbers_stops_at_the_same_update() -> None:
-    straight, arrays = ways(network("identity", learning_rate=1e150))
-    assert arrays == straight
+    straight, *others = ways(network("identity", learning_rate=1e150))
+    assert others == [straight] * 3
     assert straight[0][0] < UPDATES
 
 

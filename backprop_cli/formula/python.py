@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from functools import partial, reduce
 from types import CodeType, MappingProxyType
 from typing import Any, assert_never
@@ -88,10 +89,10 @@ def scope(code: CodeType) -> dict[str, object]:
     return found
 
 
-def build(source: str) -> Any:
+def build(source: str, around: Callable[[CodeType], Mapping[str, object]] = scope) -> Any:
     """What a generated expression is: a function where it is a lambda."""
     code = compile(source, "<formula>", "eval")
-    return eval(code, {"__builtins__": {}, **scope(code)})  # made from checked trees only
+    return eval(code, {"__builtins__": {}, **around(code)})  # made from checked trees only
 
 
 @derived
@@ -112,50 +113,138 @@ def numeric(function: str) -> Numeric:
 
 def write(formula: Formula, identifier: Callable[[str], str]) -> str:
     """An expression in brackets (or an atom) for `formula`, names through `identifier`."""
-    return _write(formula, identifier, ())
+    return Writer(identifier)(formula)
 
 
-def _write(formula: Formula, identifier: Callable[[str], str], small: tuple[Formula, ...]) -> str:
-    """`small`: what is known not to be too large for the exponential function."""
+class Writer:
+    """Writes formulas as expressions between floats; who calculates with something else spells
+    otherwise what that does otherwise.
 
-    def go(part: Formula) -> str:
-        return _write(part, identifier, small)
+    `small` is known not to be too large for the exponential function.
+    """
 
-    match formula:
-        case Number():
-            return literal(as_float(number(formula.text)))
-        case Name(name):
-            return identifier(name)
-        case Sum(terms):
-            return _sum(terms, go)
-        case Product(factors):
-            return _product(factors, go)
-        case Quotient(numerator, denominator):
-            return _quotient(numerator, denominator, go)
-        case Negative(operand):
-            return f"(-{go(operand)})"
-        case Power(base, exponent):
-            return _power(base, exponent, go)
-        case Call("exp", (argument,)) if argument in small or _is_minus_size(argument):
-            return f"f_math_exp({go(argument)})"
-        case Call(function, arguments):
-            written = [go(argument) for argument in arguments]
-            if function == "sqrt" and _is_atom(written[0]):
-                return f"(f_math_sqrt({written[0]}) if {written[0]} >= 0.0 else f_nan)"
-            name = FUNCTIONS[function].name
-            return _inline(name, written) or f"{_identifier(name)}({', '.join(written)})"
-        case Comparison():
-            return f"(1.0 if {_condition(formula, go)} else 0.0)"
-        case Conditional(condition, then, otherwise):
-            here, there = (
-                _write(part, identifier, (*small, *_small(condition, holds)))
-                for part, holds in ((then, True), (otherwise, False))
-            )
-            return f"({here} if {_condition(condition, go)} else {there})"
-        case Matrix() | Shown():
-            raise TypeError("a matrix is only shown, never evaluated")
-        case _:
-            assert_never(formula)
+    def __init__(self, identifier: Callable[[str], str], small: tuple[Formula, ...] = ()) -> None:
+        self.identifier = identifier
+        self.small = small
+
+    def __call__(self, formula: Formula) -> str:
+        match formula:
+            case Number():
+                return literal(as_float(number(formula.text)))
+            case Name(name):
+                return self.identifier(name)
+            case Sum(terms):
+                return self.sum(terms)
+            case Product(factors):
+                return self._product(factors)
+            case Quotient(numerator, denominator):
+                return self._quotient(numerator, denominator)
+            case Negative(operand):
+                return f"(-{self(operand)})"
+            case Power(base, exponent):
+                return self._power(base, exponent)
+            case Call("exp", (argument,)) if argument in self.small or _is_minus_size(argument):
+                return f"f_math_exp({self(argument)})"
+            case Call(function, arguments):
+                row = FUNCTIONS[function]
+                if row.constant:
+                    return literal(numeric(row.name)())
+                written = [self(argument) for argument in arguments]
+                return self.call(row.name, written)
+            case Comparison():
+                return self.choice(formula, "1.0", "0.0")
+            case Conditional():
+                return self.conditional(formula)
+            case Matrix() | Shown():
+                raise TypeError("a matrix is only shown, never evaluated")
+            case _:
+                assert_never(formula)
+
+    # What arrays are spelled otherwise in
+
+    def sum(self, terms: Sequence[Formula]) -> str:
+        if len(terms) > LONGEST_CHAIN:
+            return f"f_sum(({', '.join(map(self, terms))}))"
+        first, *rest = terms
+        text = self(first)
+        for term in rest:
+            text += f" - {self(term.operand)}" if isinstance(term, Negative) else f" + {self(term)}"
+        return f"({text})"
+
+    def divided(self, above: str, below: str) -> str:
+        """A quotient whose denominator may be 0."""
+        if len(above) > LONGEST_TWICE or TEMPORARY in above + below:
+            return f"f_divide({above}, {below})"
+        first, again = once(below)
+        return f"({above}/{again} if {first} else f_divide({above}, {again}))"
+
+    def call(self, function: str, arguments: Sequence[str]) -> str:
+        if function == "sqrt" and _is_atom(arguments[0]):
+            return f"(f_math_sqrt({arguments[0]}) if {arguments[0]} >= 0.0 else f_nan)"
+        written = self.inline(short(function), *arguments) if len(arguments) == 1 else None
+        return written or f"{_identifier(function)}({', '.join(arguments)})"
+
+    def inline(self, body: Formula | None, argument: str) -> str | None:
+        """A short definition written out, which saves a call. None where a call is what is needed."""
+        if body is None:
+            return None
+        if _is_atom(argument) or isinstance(body, Name):
+            return write(body, lambda _: argument)
+        if not isinstance(body, Conditional):
+            return None
+        # What is compared is evaluated first.
+        first, again = once(argument)
+        return write(body, lambda _: again).replace(f" if {again} ", f" if {first} ", 1)
+
+    def conditional(self, formula: Conditional) -> str:
+        return self.choice(formula.condition, *self.branches(formula))
+
+    def choice(self, condition: Comparison, here: str, there: str) -> str:
+        return f"({here} if {self.condition(condition)} else {there})"
+
+    # What is the same for all
+
+    def condition(self, comparison: Comparison) -> str:
+        return f"{self(comparison.left)} {comparison.relation} {self(comparison.right)}"
+
+    def branches(self, formula: Conditional) -> list[str]:
+        """What stands where the condition holds, and where it does not."""
+        found = []
+        for part, holds in ((formula.then, True), (formula.otherwise, False)):
+            own = copy(self)
+            own.small = (*self.small, *_small(formula.condition, holds))
+            found.append(own(part))
+        return found
+
+    def _product(self, factors: Sequence[Formula]) -> str:
+        logarithms = [factor for factor in factors if is_logarithm(factor)]
+        if logarithms and len(factors) > 1:
+            rest = list(factors)
+            rest.remove(logarithms[-1])
+            others = self(rest[0]) if len(rest) == 1 else self._product(rest)
+            return f"f_times_logarithm({others}, {self(logarithms[-1])})"
+        if len(factors) > LONGEST_CHAIN:
+            return f"f_product(({', '.join(map(self, factors))}))"
+        return f"({'*'.join(map(self, factors))})"
+
+    def _quotient(self, numerator: Formula, denominator: Formula) -> str:
+        above, below = self(numerator), self(denominator)
+        if _is_positive(denominator) and (
+            not isinstance(denominator, Number) or as_float(number(denominator.text)) != 0
+        ):
+            return f"({above}/{below})"
+        return self.divided(above, below)
+
+    def _power(self, base: Formula, exponent: Formula) -> str:
+        written = self(base)
+        if isinstance(exponent, Number) and exponent.text.isdecimal():
+            times = int(exponent.text[:9])
+            if times == 1:
+                return written
+            if 2 <= times <= LARGEST_PRODUCT:
+                first, again = once(written)
+                return f"({'*'.join([first] + [again] * (times - 1))})"
+        return f"f_power({written}, {self(exponent)})"
 
 
 def _small(condition: Comparison, holds: bool) -> tuple[Formula, ...]:
@@ -210,55 +299,6 @@ def literal(value: float) -> str:
     return repr(value) if value >= 0 else f"({value!r})"
 
 
-_Go = Callable[[Formula], str]
-
-
-def _sum(terms: Sequence[Formula], go: _Go) -> str:
-    if len(terms) > LONGEST_CHAIN:
-        return f"f_sum(({', '.join(map(go, terms))}))"
-    first, *rest = terms
-    text = go(first)
-    for term in rest:
-        text += f" - {go(term.operand)}" if isinstance(term, Negative) else f" + {go(term)}"
-    return f"({text})"
-
-
-def _product(factors: Sequence[Formula], go: _Go) -> str:
-    logarithms = [factor for factor in factors if is_logarithm(factor)]
-    if logarithms and len(factors) > 1:
-        rest = list(factors)
-        rest.remove(logarithms[-1])
-        others = go(rest[0]) if len(rest) == 1 else _product(rest, go)
-        return f"f_times_logarithm({others}, {go(logarithms[-1])})"
-    if len(factors) > LONGEST_CHAIN:
-        return f"f_product(({', '.join(map(go, factors))}))"
-    return f"({'*'.join(map(go, factors))})"
-
-
-def _quotient(numerator: Formula, denominator: Formula, go: _Go) -> str:
-    if _is_positive(denominator) and (
-        not isinstance(denominator, Number) or as_float(number(denominator.text)) != 0
-    ):
-        return f"({go(numerator)}/{go(denominator)})"
-    above, below = go(numerator), go(denominator)
-    if len(above) > LONGEST_TWICE or TEMPORARY in above + below:
-        return f"f_divide({above}, {below})"
-    first, again = once(below)
-    return f"({above}/{again} if {first} else f_divide({above}, {again}))"
-
-
-def _power(base: Formula, exponent: Formula, go: _Go) -> str:
-    written = go(base)
-    if isinstance(exponent, Number) and exponent.text.isdecimal():
-        times = int(exponent.text[:9])
-        if times == 1:
-            return written
-        if 2 <= times <= LARGEST_PRODUCT:
-            first, again = once(written)
-            return f"({'*'.join([first] + [again] * (times - 1))})"
-    return f"f_power({written}, {go(exponent)})"
-
-
 def _is_atom(written: str) -> bool:
     """A variable, or a place in a list."""
     return written.partition("[")[0].isidentifier()
@@ -269,21 +309,6 @@ def once(written: str) -> tuple[str, str]:
     if _is_atom(written):
         return written, written
     return f"({TEMPORARY} := {written})", TEMPORARY
-
-
-def _inline(function: str, arguments: Sequence[str]) -> str | None:
-    """A short definition written out, which saves a call. None where a call is what is needed."""
-    body = short(function) if len(arguments) == 1 else None
-    if body is None:
-        return None
-    [written] = arguments
-    if _is_atom(written) or isinstance(body, Name):
-        return _write(body, lambda _: written, ())
-    if not isinstance(body, Conditional):
-        return None
-    # What is compared is evaluated first.
-    first, again = once(written)
-    return _write(body, lambda _: again, ()).replace(f" if {again} ", f" if {first} ", 1)
 
 
 @derived
@@ -327,7 +352,3 @@ def _is_plain(formula: Formula) -> bool:
             return False
         case _:
             return all(map(_is_plain, children(formula)))
-
-
-def _condition(comparison: Comparison, go: _Go) -> str:
-    return f"{go(comparison.left)} {comparison.relation} {go(comparison.right)}"

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from math import gcd
 
+from backprop_cli.formula.arithmetic import as_float
+from backprop_cli.formula.quantity import sampled
 from backprop_cli.graph.backward import with_gradients
-from backprop_cli.graph.expand import expand
+from backprop_cli.graph.expand import all_samples, expand
 from backprop_cli.graph.step import Graph
 from backprop_cli.graph.update import with_updates
+from backprop_cli.problem.forms import Value
 from backprop_cli.problem.model import Problem
 
 
@@ -48,11 +52,23 @@ class Builder:
         """How many there are in all."""
         return self.problem.sample_count
 
-    def cycle(self) -> list[Graph]:
-        """The leaves, forward pass and loss of every batch until they repeat."""
+    @cached_property
+    def _values(self) -> list[Mapping[str, Value]]:
+        return all_samples(self.problem) or [{}]
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """What differs from sample to sample, by its plain name."""
+        return tuple(self._values[0])
+
+    def cycle(self) -> list[list[tuple[float, ...]]]:
+        """What is given in every batch until they repeat, sample by sample; all has numbers."""
+        rows = [
+            tuple(as_float(each.value) for each in own.values() if each) for own in self._values
+        ]
         size, count = batch_size(self.problem), self.samples
         updates = range(1, count // gcd(size, count) + 1)
-        return [expand(self.problem, batch_of(self.problem, update)) for update in updates]
+        return [[rows[place - 1] for place in batch_of(self.problem, each)] for each in updates]
 
     def graph(self, batch: tuple[int, ...]) -> Graph:
         key = (1,) if len(batch) == 1 else batch
@@ -61,11 +77,25 @@ class Builder:
         graph = self._graphs[key]
         return graph if graph.batch == batch else self._rebound(graph, batch)
 
+    def stand_in(self, number: int) -> Graph:
+        """The equations of the first update with the numbers of another: they come to the same
+        values as its own, under other names where several samples have their own."""
+        graph = self.update(1)
+        return replace(self._rebound(graph, batch_of(self.problem, number)), batch=graph.batch)
+
     def _rebound(self, graph: Graph, batch: tuple[int, ...]) -> Graph:
-        """The same equations with another sample's numbers."""
-        own = {leaf.name: leaf for leaf in expand(self.problem, batch).leaves}
-        leaves = tuple(
-            own.get(leaf.name, leaf) if leaf.kind in ("input", "target") else leaf
-            for leaf in graph.leaves
-        )
-        return replace(graph, leaves=leaves, batch=batch)
+        """The same equations with other samples' numbers."""
+        marks = graph.batch if len(graph.batch) > 1 else (None,)
+        own = {
+            sampled(name, mark): value
+            for mark, position in zip(marks, batch, strict=True)
+            for name, value in self._values[position - 1].items()
+        }
+        leaves = []
+        for leaf in graph.leaves:
+            if leaf.name in own:
+                value = own[leaf.name]
+                known = (None, None) if value is None else (value.value, value.text)
+                leaf = replace(leaf, value=known[0], text=known[1])
+            leaves.append(leaf)
+        return replace(graph, leaves=tuple(leaves), batch=batch)

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from importlib.util import find_spec
+from itertools import pairwise
 from typing import TypeAlias, cast
 
 from backprop_cli.formula import python
-from backprop_cli.formula.build import children, names_in, rebuild, rename
+from backprop_cli.formula.build import children, names_in, rebuild
 from backprop_cli.formula.evaluate import as_float
 from backprop_cli.formula.nodes import (
     Comparison,
@@ -29,10 +30,21 @@ from backprop_cli.graph.step import Graph
 from backprop_cli.run.evaluation import clock_value, evaluate_steps, is_clock, stop_if_not_finite
 from backprop_cli.run.losses import Losses
 from backprop_cli.run.model import Stop, Value, Values
-from backprop_cli.run.settled import NEAR, ROUNDING, settled, size_of
+from backprop_cli.run.program import (
+    NEAR,
+    ROUNDING,
+    Program,
+    over_samples,
+    program,
+    settled,
+    size_of,
+)
+
+Batch: TypeAlias = Sequence[Sequence[float]]
+"""What is given in each sample of a batch."""
 
 Loop = Callable[
-    [Sequence[float], Sequence[Sequence[float]], int, int, Callable[[float], None]],
+    [Sequence[float], Sequence[Batch], int, int, Callable[[float], None]],
     tuple[int, tuple[float, ...]],
 ]
 """(state, batches, updates done, updates wanted, record loss) → (updates done, state)"""
@@ -63,11 +75,11 @@ def run_on(
     """
     if any(value is None for value in carried.values()):
         return carried, None
-    graph = builder.update(1)
-    names = _state_names(graph)
+    work = program(builder)
+    names = state_names(work.graph)
     state: Sequence[float] = [as_float(_known(carried[name])) for name in names]
-    batches = [_given(expanded) for expanded in builder.cycle()]
-    loop = _loop(graph, single=len(batches) == 1)
+    batches = builder.cycle()
+    loop = _loop(work, single=len(batches) == 1)
     waiting = [] if look is None else list(pauses)
     while done < wanted:
         if look is not None and waiting and waiting[0] == done + 1:
@@ -94,16 +106,16 @@ def run_on(
     return {**carried, **dict(zip(names, state, strict=True))}, None
 
 
-def _loop(graph: Graph, *, single: bool) -> Loop:
+def _loop(work: Program, *, single: bool) -> Loop:
     """The loop over updates: for many steps with NumPy, if it is there. The results are the same to
     the last bit."""
-    steps = needed(graph)
-    if len(steps) >= FEWEST_STEPS and find_spec("numpy") is not None:
+    steps = len(work.lines) + (work.samples - 1) * len(work.each)
+    if steps >= FEWEST_STEPS and find_spec("numpy") is not None:
         from backprop_cli.run.vectorized import Vectorized, grouped
 
-        if (groups := grouped(graph, steps)) is not None:
-            return Vectorized(graph, groups, _state_names(graph), _given_names(graph)).updates
-    return compile_updates(graph, single=single)
+        if (groups := grouped(work)) is not None:
+            return Vectorized(work, groups).updates
+    return compile_updates(work, single=single)
 
 
 def _known(value: Value | None) -> Value:
@@ -111,7 +123,7 @@ def _known(value: Value | None) -> Value:
     return value
 
 
-def _state_names(graph: Graph) -> list[str]:
+def state_names(graph: Graph) -> list[str]:
     return [
         leaf.name
         for leaf in graph.leaves
@@ -119,78 +131,107 @@ def _state_names(graph: Graph) -> list[str]:
     ]
 
 
-def _given_names(graph: Graph) -> list[str]:
-    return [leaf.name for leaf in graph.leaves if leaf.kind in ("input", "target")]
-
-
-def _given(graph: Graph) -> tuple[float, ...]:
-    """The inputs and targets of a batch, in the order of its leaves, which is that of the first's."""
-    return tuple(
-        as_float(_known(leaf.value)) for leaf in graph.leaves if leaf.kind in ("input", "target")
-    )
-
-
-def compile_updates(graph: Graph, *, single: bool = False) -> Loop:
-    """The loop over updates of one graph as a Python function; `single`: there is one batch."""
-    source = update_source(graph, single=single)
+def compile_updates(work: Program, *, single: bool = False) -> Loop:
+    """The loop over updates as a Python function; `single`: there is one batch."""
+    source = update_source(work, single=single)
     code = compile(source, "<update>", "exec")  # generated from the checked tree only
     scope = {**python.scope(code), "f_all_finite": _all_finite}
     exec(code, scope)
     return cast(Loop, scope["updates"])
 
 
-def update_source(graph: Graph, *, single: bool = False) -> str:
+def update_source(work: Program, *, single: bool = False) -> str:
     """Python source of the loop."""
     identifiers: dict[str, str] = {}
 
     def identifier(name: str) -> str:
         return identifiers.setdefault(name, f"v{len(identifiers)}")
 
-    state = _state_names(graph)
-    given = _given_names(graph)
-    constants = {
-        identifier(leaf.name): as_float(_known(leaf.value))
-        for leaf in graph.leaves
-        if leaf.kind == "constant"
-    }
-    clocks = [leaf.name for leaf in graph.leaves if is_clock(leaf)]
-    lines, deciding = settled(needed(graph))
-    fixed, steps = _once(
-        [
-            (name, formula, size_of(formula) if name in deciding else None)
-            for name, formula in lines
-        ],
-        {leaf.name for leaf in graph.leaves if leaf.kind == "constant"},
-    )
-    take = f"{_tuple(map(identifier, given))} = batches"
+    def written(steps: Sequence[Settled], indent: str) -> Iterator[str]:
+        for name, formula, size in steps:
+            found = identifier(name)
+            yield f"{indent}{found} = {python.write(formula, identifier)}"
+            if size is not None:
+                least = f"{ROUNDING}*{python.write(size, identifier)}"
+                yield f"{indent}if {-NEAR} < {found} < {NEAR} and abs({found}) <= {least}:"
+                yield f"{indent}    {found} = 0.0"
+
+    graph = work.graph
+    constants = constants_of(work)
+    fixed, steps, sums = _steps(work, constants.keys())
+    state = _tuple(map(identifier, state_names(graph)))
+    news = [identifier(graph.carried.get(name, name)) for name in state_names(graph)]
+    rows = [_tuple(map(identifier, row)) for row in work.given]
+    take = f"{'rows' if work.each else _tuple(rows)} = batches"
+    before, each, after = steps
     source = [
         "def updates(state, batches, done, wanted, record):",
-        f"    {_tuple(map(identifier, state))} = state",
-        *(f"    {key} = {python.literal(value)}" for key, value in constants.items()),
-        *(f"    {identifier(name)} = {python.write(part, identifier)}" for name, part in fixed),
+        f"    {state} = state",
+        *(f"    {identifier(name)} = {python.literal(own)}" for name, own in constants.items()),
+        *written(fixed, "    "),
         f"    {take}[0]" if single else "    count = len(batches)",
         "    while done < wanted:",
         *(() if single else (f"        {take}[done % count]",)),
-        *(f"        {identifier(name)} = done + 1.0" for name in clocks),
+        *(
+            f"        {identifier(leaf.name)} = done + 1.0"
+            for leaf in graph.leaves
+            if is_clock(leaf)
+        ),
+        *written(before, " " * 8),
     ]
-    for name, formula, decides in steps:
-        written = python.write(formula, identifier)
-        source.append(f"        {identifier(name)} = {written}")
-        if decides is not None:
-            found, size = identifier(name), python.write(decides, identifier)
-            source.append(
-                f"        if {-NEAR} < {found} < {NEAR} and abs({found}) <= {ROUNDING}*{size}:"
-            )
-            source.append(f"            {found} = 0.0")
-    news = [identifier(graph.carried.get(name, name)) for name in state]
+    if work.each:
+        # From −0.0, to which anything may be added without changing a bit of it.
+        source += [f"        {identifier(name)} = -0.0" for name in sums.values()]
+        source += [f"        for {rows[0]} in rows:", *written(each, " " * 12)]
+        source += [
+            f"            {identifier(name)} += {python.write(term, identifier)}"
+            for term, name in sums.items()
+        ]
+    source += written(after, " " * 8)
     if graph.losses:
         loss = identifier(graph.output)
-        source += _left_if_not_finite([loss, *news], f"done, {_tuple(map(identifier, state))}")
+        source += _left_if_not_finite([loss, *news], f"done, {state}")
         source.append(f"        record({loss})")
-    source.append(f"        {_tuple(map(identifier, state))} = {_tuple(news)}")
+    source.append(f"        {state} = {_tuple(news)}")
     source.append("        done += 1")
-    source.append(f"    return done, {_tuple(map(identifier, state))}")
+    source.append(f"    return done, {state}")
     return "\n".join(source) + "\n"
+
+
+def constants_of(work: Program) -> dict[str, float]:
+    """What is the same in every batch, by its name."""
+    return {
+        leaf.name: as_float(_known(leaf.value))
+        for leaf in work.graph.leaves
+        if leaf.sample is None
+        and leaf.kind in ("constant", "input", "target")
+        and leaf.name not in work.given[0]
+    }
+
+
+def _steps(
+    work: Program, constants: Set[str]
+) -> tuple[list[Settled], list[list[Settled]], Mapping[Formula, str]]:
+    """What is calculated before all updates, then the steps before, in and after the loop over the
+    samples; and what sums over them are called, by the term of the first."""
+    sums: dict[Formula, str] = {}
+
+    def named(part: Formula) -> Formula:
+        if (term := over_samples(part)) is not None:
+            return Name(sums.setdefault(term, f"sum over samples {len(sums)}"))
+        return rebuild(part, named)
+
+    found: list[Settled] = []
+    lines, deciding = settled(work.lines)
+    for name, formula in lines:
+        size = size_of(formula) if name in deciding else None
+        found.append((name, named(formula), size and named(size)))
+    fixed, steps = _once(found, constants)
+    place = {name: place for place, (name, _, _) in enumerate(steps, 1)}
+    ends = [0]
+    for part in (work.before, work.each, work.after):
+        ends.append(place[part[-1][0]] if part else ends[-1])
+    return fixed, [steps[start:end] for start, end in pairwise(ends)], sums
 
 
 def _left_if_not_finite(watched: Sequence[str], result: str) -> list[str]:
@@ -221,9 +262,7 @@ def _tuple(names: Iterable[str]) -> str:
     return "(" + ", ".join(parts) + ("," if len(parts) == 1 else "") + ")" if parts else "()"
 
 
-def _once(
-    steps: Sequence[Settled], constants: Set[str]
-) -> tuple[list[tuple[str, Formula]], list[Settled]]:
+def _once(steps: Sequence[Settled], constants: Set[str]) -> tuple[list[Settled], list[Settled]]:
     """What is calculated before all updates, and the steps, each part that occurs several times
     with a line of its own: Adam's 1 − βᵗ is the same for every parameter."""
     counts: Counter[Formula] = Counter()
@@ -239,7 +278,7 @@ def _once(
     for _, formula, _ in steps:
         count(formula)
     named: dict[Formula, str] = {}
-    fixed: list[tuple[str, Formula]] = []
+    fixed: list[Settled] = []
 
     def shared(part: Formula, own: list[Settled]) -> Formula:
         if isinstance(part, Name | Number | Conditional) or counts[part] == 0:
@@ -252,10 +291,7 @@ def _once(
         if isinstance(part, Comparison | Negative) or not (before or counts[part] > 1):
             return found
         named[part] = f"part {len(named)}"
-        if before:
-            fixed.append((named[part], found))
-        else:
-            own.append((named[part], found, None))
+        (fixed if before else own).append((named[part], found, None))
         return Name(named[part])
 
     done: list[Settled] = []
@@ -264,34 +300,3 @@ def _once(
         changed = rebuild(formula, lambda inner: shared(inner, own))  # noqa: B023 - called at once
         done += [*own, (name, changed, decides)]
     return fixed, done
-
-
-def needed(graph: Graph) -> list[tuple[str, Formula]]:
-    """The steps that the loss and the new parameters depend on; what is only another name for an
-    earlier quantity (∂L/∂b = ∂L/∂z) is written by that name."""
-    formulas = {
-        step.name: step.formula if step.kind == "slope" else step.numeric or step.formula
-        for step in graph.steps
-    }
-    wanted = set(graph.carried.values())
-    if graph.losses:
-        wanted.add(graph.output)
-    names: dict[str, tuple[str, ...]] = dict.fromkeys(wanted, ())
-    for step in reversed(graph.steps):
-        if step.name in names:
-            names[step.name] = names_in(formulas[step.name])
-            for name in names[step.name]:
-                names.setdefault(name, ())
-    same: dict[str, str] = {}
-    found = []
-    for step in graph.steps:
-        if step.name not in names:
-            continue
-        formula = formulas[step.name]
-        if not same.keys().isdisjoint(names[step.name]):
-            formula = rename(formula, lambda name: same.get(name, name))
-        if isinstance(formula, Name) and step.name not in wanted:
-            same[step.name] = formula.name
-        else:
-            found.append((step.name, formula))
-    return found

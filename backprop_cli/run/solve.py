@@ -86,12 +86,21 @@ def _solve_gradient(
             loss_after = loss_with(graph, {**carried, **news}, round_each)
         iterations.append(Iteration(number, graph, values, loss_after))
 
+    def calculated(number: int, state: Values) -> tuple[Graph, Values, Stop | None]:
+        """An update step by step; in its own names only where somebody reads them."""
+        stop = None
+        for builds in (builder.update,) if number <= shown else (builder.stand_in, builder.update):
+            graph = builds(number)
+            values = evaluate_steps(graph, {**state, **clock_value(graph, number)}, round_each)
+            stop = stop_if_not_finite(graph, number, values)
+            if stop is None:
+                break
+        return graph, values, stop
+
     for number in range(1, stepwise + 1):
-        graph = builder.update(number)
-        values = evaluate_steps(graph, {**carried, **clock_value(graph, number)}, round_each)
+        graph, values, stop = calculated(number, carried)
         loss = values.get(graph.output)
         losses.append(loss)
-        stop = stop_if_not_finite(graph, number, values)
         if stop is None:
             carried.update({old: values[new] for old, new in graph.carried.items()})
         if number in looks:
@@ -105,18 +114,17 @@ def _solve_gradient(
             progress(stepwise - shown)
 
         def look(number: int, state: Values) -> None:
-            graph = builder.update(number)
-            values = evaluate_steps(graph, {**state, **clock_value(graph, number)})
+            graph, values, stop = calculated(number, state)
             if number in looks:
                 record(number, graph, values)
             if number <= shown:
-                show(number, graph, values, stop_if_not_finite(graph, number, values))
+                show(number, graph, values, stop)
 
         pauses = sorted({*range(stepwise + 1, shown + 1), *(n for n in looks if n > stepwise)})
         carried, stop = run_on(builder, carried, stepwise, updates, losses, progress, pauses, look)
     last_graph = iterations[-1].graph
     if last_graph.carried and stop is None:
-        losses.append(loss_with(builder.update(updates), carried, round_each))
+        losses.append(loss_with(builder.stand_in(updates), carried, round_each))
     done = updates if stop is None else stop.iteration - 1
     final = {name: carried[name] for name in last_graph.parameters}
     start = {name: initial[name] for name in last_graph.parameters}

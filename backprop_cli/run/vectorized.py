@@ -12,8 +12,10 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import reduce
+from copy import copy
+from functools import partial, reduce
 from itertools import groupby
+from types import CodeType
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -21,26 +23,20 @@ from numpy.lib.stride_tricks import as_strided
 
 from backprop_cli.dataclass import dataclass
 from backprop_cli.formula import python
-from backprop_cli.formula.arithmetic import COMPARE, as_float, float_power, is_logarithm
 from backprop_cli.formula.build import children, names_in, rebuild
-from backprop_cli.formula.evaluate import evaluate
-from backprop_cli.formula.functions import FUNCTIONS
-from backprop_cli.formula.nodes import (
-    Call,
-    Comparison,
-    Conditional,
-    Formula,
-    Name,
-    Negative,
-    Number,
-    Power,
-    Product,
-    Quotient,
-    Sum,
-)
+from backprop_cli.formula.nodes import Call, Comparison, Conditional, Formula, Name, Sum
 from backprop_cli.graph.step import Graph
+from backprop_cli.run.compiled import Batch, constants_of, state_names
 from backprop_cli.run.evaluation import is_clock
-from backprop_cli.run.settled import NEAR, ROUNDING, settled, size_of
+from backprop_cli.run.program import (
+    NEAR,
+    ROUNDING,
+    Program,
+    key,
+    over_samples,
+    settled,
+    size_of,
+)
 
 Array: TypeAlias = Any
 """A NumPy array; along an axis of length 1 its numbers are the same for all."""
@@ -63,68 +59,74 @@ SPARSE = 80
 class Group:
     """Steps that are written alike: their names, and the names in the formula of each."""
 
-    formula: Formula  # in p0, p1, …: places in a row of names
+    formula: Formula  # in p0, p1, …
+    places: list[tuple[int, int]]  # of each p, where it is in a row of names, and in which sample
+    each: bool  # whether there is one for every sample
     decides: bool  # whether a sum near 0 is 0
     names: list[str]
     rows: list[list[str]]
 
 
-def grouped(graph: Graph, steps: Sequence[tuple[str, Formula]]) -> list[Group] | None:
+def grouped(work: Program) -> list[Group] | None:
     """The steps in groups, in an order in which they can be worked out; None where that would be
     slower than one step after the other."""
+    each = {name for name, _ in work.each}
     kinds: dict[object, int] = {}
-    formulas: list[Formula] = []
+    formulas: list[tuple[Formula, list[tuple[int, int]]]] = []
     rows: dict[str, list[str]] = {}
     kind_of: dict[str, int] = {}
-    for name, formula in steps:
-        key = _key(formula, rows.setdefault(name, []))
-        if key not in kinds:
-            kinds[key] = len(formulas)
-            formulas.append(_in_places(formula))
-        kind_of[name] = kinds[key]
-    decided = [[int(p[1:]) for p in settled([("", f)])[1] if p[0] == "p"] for f in formulas]
+    for name, formula in work.lines:
+        kind = (key(formula, rows.setdefault(name, [])), name in each)
+        if kind not in kinds:
+            kinds[kind] = len(formulas)
+            formulas.append(_in_places(formula, work.samples))
+        kind_of[name] = kinds[kind]
+    decided = [
+        [places[int(p[1:])][0] for p in settled([("", formula)])[1] if p[0] == "p"]
+        for formula, places in formulas
+    ]
     deciding = {rows[name][place] for name, kind in kind_of.items() for place in decided[kind]}
-    level = _levels(graph, rows)
+    level = _levels(work.graph, rows)
     groups: dict[tuple[int, int, bool], Group] = {}
     # Sample after sample, so that what is added up over samples lies in rows.
-    for name in sorted(rows, key=lambda name: graph.step[name].sample or 0):
-        kind, decides, row = kind_of[name], name in deciding, rows[name]
-        where = (level[name], kind, decides)
-        group = groups.setdefault(where, Group(formulas[kind], decides, [], []))
-        group.names.append(name)
-        group.rows.append(row)
-    if len(steps) < SPARSE * len(groups):
+    for name in sorted(rows, key=lambda name: work.graph.step[name].sample or 0):
+        where = (level[name], kind_of[name], name in deciding)
+        if where not in groups:
+            groups[where] = Group(*formulas[where[1]], name in each, where[2], [], [])
+        groups[where].names.append(name)
+        groups[where].rows.append(rows[name])
+    if len(rows) + (work.samples - 1) * len(each) < SPARSE * len(groups):
         return None
     return [groups[where] for where in sorted(groups)]
 
 
-def _key(formula: Formula, row: list[str]) -> object:
-    """What formulas that differ only in names have in common; the names are put into the row."""
-    if isinstance(formula, Name):
-        row.append(formula.name)
-        return ""
-    if isinstance(formula, Number):
-        return formula.text
-    detail = getattr(formula, "function", None) or getattr(formula, "relation", "")
-    return (type(formula).__name__, detail, *(_key(part, row) for part in children(formula)))
+def _in_places(formula: Formula, samples: int) -> tuple[Formula, list[tuple[int, int]]]:
+    """The formula with p0, p1, … for its names, in the order of its parts; a sum over the samples
+    is written out. And for each p, which name it is and of which sample (from 0)."""
+    places: list[tuple[int, int]] = []
+    at = 0
 
-
-def _in_places(formula: Formula) -> Formula:
-    """The formula with p0, p1, … for its names, in the order of its parts."""
-    count = iter(range(1 << 30))
-
-    def number(part: Formula) -> Formula:
+    def number(part: Formula, sample: int) -> Formula:
+        nonlocal at
         match part:
             case Name():
-                return Name(f"p{next(count)}")
+                places.append((at, sample))
+                at += 1
+                return Name(f"p{len(places) - 1}")
+            case Sum((first, *rest)) if (term := over_samples(first)) is not None:
+                start, terms = at, []
+                for each in range(samples):
+                    at = start
+                    terms.append(number(term, each))
+                return Sum((*terms, *(number(other, sample) for other in rest)))
             case Conditional(condition, then, otherwise):
-                first, compared, last = map(number, (then, condition, otherwise))
+                first, compared, last = (number(p, sample) for p in (then, condition, otherwise))
                 assert isinstance(compared, Comparison)
                 return Conditional(compared, first, last)
             case _:
-                return rebuild(part, number)
+                return rebuild(part, lambda inner: number(inner, sample))
 
-    return number(formula)
+    return number(formula, 0), places
 
 
 def _levels(graph: Graph, rows: dict[str, list[str]]) -> dict[str, int]:
@@ -147,33 +149,50 @@ def _levels(graph: Graph, rows: dict[str, list[str]]) -> dict[str, int]:
 class Vectorized:
     """One array of all quantities, and what is done to it in an update."""
 
-    def __init__(
-        self, graph: Graph, groups: Sequence[Group], state: Sequence[str], given: Sequence[str]
-    ) -> None:
-        names = [leaf.name for leaf in graph.leaves]
-        names += [name for group in groups for name in group.names]
-        place = {name: index for index, name in enumerate(names)}
-        self.values = np.full(len(names), math.nan)
-        for leaf in graph.leaves:
-            if leaf.kind == "constant" and leaf.value is not None:
-                self.values[place[leaf.name]] = as_float(leaf.value)
+    def __init__(self, work: Program, groups: Sequence[Group]) -> None:
+        graph, constants = work.graph, constants_of(work)
+        given = [name for row in work.given for name in row]
+        others = [leaf.name for leaf in graph.leaves if leaf.name not in set(given)]
+        # Where a quantity lies, and how far apart those of two samples are.
+        place = {name: index for index, name in enumerate(given)}
+        apart = dict.fromkeys(given, len(given) if work.each else 0)
+        size = len(given) * work.samples
+        for names, count in (
+            (others, 1),
+            *((g.names, work.samples if g.each else 1) for g in groups),
+        ):
+            for index, name in enumerate(names):
+                place[name], apart[name] = size + index, len(names) if count > 1 else 0
+            size += len(names) * count
+        self.values = np.full(size, math.nan)
+        for name, value in constants.items():
+            self.values[place[name]] = value
+        state = state_names(graph)
         self.state = _indices([place[name] for name in state])
         self.news = _indices([place[graph.carried.get(name, name)] for name in state])
-        self.given = _indices([place[name] for name in given])
+        self.given = slice(0, len(given) * work.samples)
         self.clocks = _indices([place[leaf.name] for leaf in graph.leaves if is_clock(leaf)])
         self.loss = place[graph.output] if graph.losses else None
-        start = len(graph.leaves)
+        samples = np.arange(work.samples)
         self.work: list[Callable[[], None]] = []
         for group in groups:
-            columns = _indices([[place[name] for name in row] for row in group.rows])
-            own = slice(start, start + len(group.names))
-            self.work.append(_Expression(self.values, columns.T, group, own).work)
-            start = own.stop
+            which, sample = _indices(group.places).reshape(-1, 2).T
+            starts, steps = (
+                _indices([[known[name] for name in row] for row in group.rows]).T
+                for known in (place, apart)
+            )
+            columns = starts[which] + steps[which] * sample[:, None]
+            own = slice(place[group.names[0]], place[group.names[0]] + len(group.names))
+            if group.each:
+                columns = columns[:, None] + steps[which][:, None] * samples[:, None]
+                columns = columns.reshape(len(which), len(group.names) * work.samples)
+                own = slice(own.start, own.start + columns.shape[1])
+            self.work.append(_Expression(self.values, columns, group, own).work)
 
     def updates(
         self,
         state: Sequence[float],
-        batches: Sequence[Sequence[float]],
+        batches: Sequence[Batch],
         done: int,
         wanted: int,
         record: Callable[[float], None],
@@ -181,9 +200,10 @@ class Vectorized:
         """The loop over updates; see `compiled.Loop`."""
         values = self.values
         values[self.state] = state
+        given = [np.array(batch).ravel() for batch in batches]
         with np.errstate(all="ignore"):
             while done < wanted:
-                values[self.given] = batches[done % len(batches)]
+                values[self.given] = given[done % len(given)]
                 values[self.clocks] = done + 1.0
                 for work in self.work:
                     work()
@@ -265,8 +285,8 @@ class _Expression:
 
     def work(self) -> None:
         known = self.known
-        for copy, view in self.copied:
-            copy[...] = view
+        for own, view in self.copied:
+            own[...] = view
         for name, places in self.picked.items():
             known[name] = self.values[places]
         for (name, part, decides), size in zip(self.lines, self.sizes, strict=True):
@@ -310,26 +330,26 @@ def _axes(columns: Array) -> tuple[int, ...] | None:
     return tuple(shape) or (1,)
 
 
-def _terms(formula: Sum) -> Iterator[tuple[Formula, int]]:
-    """The terms, those that are written alike and follow one another as the first and their
-    number, if they are many."""
-    for _, alike in groupby(formula.terms, key=lambda term: _key(term, [])):
-        terms = list(alike)
-        in_places = all(name[0] == "p" for term in terms for name in names_in(term))
-        if len(terms) >= FEWEST_TERMS and in_places and names_in(terms[0]):
-            yield terms[0], len(terms)
+def _terms(terms: Sequence[Formula]) -> Iterator[tuple[Formula, int]]:
+    """The terms of a sum, those that are written alike and follow one another as the first and
+    their number, if they are many."""
+    for _, alike in groupby(terms, key=lambda term: key(term, [])):
+        run = list(alike)
+        in_places = all(name[0] == "p" for term in run for name in names_in(term))
+        if len(run) >= FEWEST_TERMS and in_places and names_in(run[0]):
+            yield run[0], len(run)
         else:
-            yield from ((term, 1) for term in terms)
+            yield from ((term, 1) for term in run)
 
 
 def _runs(formula: Formula) -> Iterator[tuple[int, tuple[int, int]]]:
     """Each place in the first term of a long sum: how many terms there are, and how many names in
     each."""
     if isinstance(formula, Sum):
-        for term, count in _terms(formula):
+        for term, count in _terms(formula.terms):
             if count > 1:
                 row: list[str] = []
-                _key(term, row)
+                key(term, row)
                 yield from ((int(name[1:]), (count, len(row))) for name in row)
             else:
                 yield from _runs(term)
@@ -338,106 +358,77 @@ def _runs(formula: Formula) -> Iterator[tuple[int, tuple[int, int]]]:
             yield from _runs(part)
 
 
-def _part(formula: Formula, *, within: bool = False) -> Part:
-    """How a formula is worked out; `within`: it is of one term of a long sum."""
+def _part(formula: Formula) -> Part:
+    """How a formula is worked out."""
+    names: dict[str, str] = {}  # of a long sum those in its first term
 
-    def go(part: Formula) -> Part:
-        return _part(part, within=within)
+    def identifier(name: str) -> str:
+        return names.setdefault(name, name.replace(" ", "_"))
 
-    match formula:
-        case Number():
-            number = np.array(as_float(evaluate(formula, _no_names)))
-            return lambda known: number
-        case Name(name):
-            return lambda known: known[name]
-        case Negative(operand):
-            inner = go(operand)
-            return lambda known: -inner(known)
-        case Sum():
-            return _sum(formula, within=within)
-        case Product(factors):
-            logarithms = [factor for factor in factors if is_logarithm(factor)]
-            if logarithms and len(factors) > 1:
-                rest = list(factors)
-                rest.remove(logarithms[-1])
-                others = rest[0] if len(rest) == 1 else Product(tuple(rest))
-                return _called(python.times_logarithm, (go(others), go(logarithms[-1])))
-            return _folded(operator.mul, list(map(go, factors)))
-        case Quotient(numerator, denominator):
-            return _quotient(go(numerator), go(denominator))
-        case Power(base, exponent):
-            inner = go(base)
-            if isinstance(exponent, Number) and exponent.text.isdecimal():
-                times = int(exponent.text[:9])
-                if 1 <= times <= python.LARGEST_PRODUCT:
-                    return lambda known: reduce(operator.mul, [inner(known)] * times)
-            return _called(float_power, (inner, go(exponent)))
-        case Call(function, arguments):
-            return _call(function, tuple(map(go, arguments)))
-        case Comparison():
-            condition = _condition(formula, go)
-            return lambda known: np.where(condition(known), 1.0, 0.0)
-        case Conditional(condition, then, otherwise):
-            branches = go(then), go(otherwise)
-            apart = _has_call(then, otherwise) and (within or not list(_runs(formula)))
-            return _chosen(_condition(condition, go), *branches, names_in(formula) if apart else ())
-        case _:
-            raise TypeError("a matrix is only shown, never evaluated")
+    written = _Writer(identifier)(formula)
+    function = python.build(f"lambda {', '.join(names.values())}: {written}", _scope)
+    return lambda known: function(*(known[name] for name in names))
 
 
-def _no_names(name: str) -> float:
-    raise KeyError(name)
+class _Writer(python.Writer):
+    """Writes formulas as expressions between arrays."""
+
+    within = False  # one term of a long sum, or numbers picked from an array
+
+    def inside(self, formula: Formula) -> str:
+        own = copy(self)
+        own.within = True
+        return own(formula)
+
+    def sum(self, terms: Sequence[Formula]) -> str:
+        parts = [(term, 1) for term in terms] if self.within else list(_terms(terms))
+        if all(count == 1 for _, count in parts):
+            return super().sum(terms)
+        text = ""
+        for term, count in parts:
+            if count > 1:
+                names = ", ".join(map(self.identifier, names_in(term)))
+                term_of = f"lambda {names}: {self.inside(term)}"
+                text = f"f_added({text or None}, {count}, {term_of}, {names})"
+            elif text:
+                text = f"({text} + {self(term)})"
+            else:
+                text = self(term)
+        return text
+
+    def divided(self, above: str, below: str) -> str:
+        return f"f_divide({above}, {below})"
+
+    def call(self, function: str, arguments: Sequence[str]) -> str:
+        if function == "sqrt":
+            return f"f_sqrt({arguments[0]})"
+        return super().call(function, arguments)
+
+    def inline(self, body: Formula | None, argument: str) -> str | None:
+        inner = _Writer(str)
+        return None if body is None else f"(lambda u0: {inner.inside(body)})({argument})"
+
+    def conditional(self, formula: Conditional) -> str:
+        """Where it costs much, each of two is worked out only where it is needed."""
+        names = ", ".join(map(self.identifier, names_in(formula)))
+        branches = self.branches(formula)
+        long = not self.within and any(_runs(formula))
+        if long or not names or not _has_call(formula.then, formula.otherwise):
+            return self.choice(formula.condition, *branches)
+        here, there = (f"lambda {names}: {branch}" for branch in branches)
+        return f"f_chosen({self.condition(formula.condition)}, {here}, {there}, {names})"
+
+    def choice(self, condition: Comparison, here: str, there: str) -> str:
+        return f"f_where({self.condition(condition)}, {here}, {there})"
 
 
-def _folded(operation: Callable[[Array, Array], Array], parts: Sequence[Part]) -> Part:
-    first, *rest = parts
-
-    def part(known: Known) -> Array:
-        found = first(known)
-        for each in rest:
-            found = operation(found, each(known))
-        return found
-
-    return part
-
-
-def _sum(formula: Sum, *, within: bool) -> Part:
-    parts: list[Callable[[Array, Known], Array]] = []
-    for term, count in ((term, 1) for term in formula.terms) if within else _terms(formula):
-        minus = isinstance(term, Negative) and count == 1 and bool(parts)
-        inner = _part(term.operand if minus else term, within=within or count > 1)  # type: ignore[union-attr]
-        parts.append(_added(inner, term, count, minus=minus))
-
-    def part(known: Known) -> Array:
-        found = None
-        for each in parts:
-            found = each(found, known)
-        return found
-
-    return part
-
-
-def _added(
-    inner: Part, term: Formula, count: int, *, minus: bool
-) -> Callable[[Array, Known], Array]:
-    """Adds terms to a sum so far, or begins it: one after the other, as in a loop."""
-    names = names_in(term)
-
-    def one(found: Array, known: Known) -> Array:
-        if found is None:
-            return inner(known)
-        return found - inner(known) if minus else found + inner(known)
-
-    def many(found: Array, known: Known) -> Array:
-        arrays = [known[name] for name in names]
-        shape = tuple(map(max, zip(*(array.shape[1:] for array in arrays), strict=True)))
-        for start in range(0, count, at_once := max(1, AT_ONCE // math.prod(shape))):
-            some = slice(start, start + at_once)
-            rows = inner({name: a[some] for name, a in zip(names, arrays, strict=True)})
-            found = _with_rows(found, rows)
-        return found
-
-    return one if count == 1 else many
+def _added(found: Array | None, count: int, term_of: Callable[..., Array], *arrays: Array) -> Array:
+    """So many terms added to a sum so far: one after the other, as in a loop."""
+    shape = tuple(map(max, zip(*(array.shape[1:] for array in arrays), strict=True)))
+    for start in range(0, count, at_once := max(1, AT_ONCE // math.prod(shape))):
+        some = slice(start, start + at_once)
+        found = _with_rows(found, term_of(*(array[some] for array in arrays)))
+    return found
 
 
 def _with_rows(found: Array | None, rows: Array) -> Array:
@@ -445,7 +436,7 @@ def _with_rows(found: Array | None, rows: Array) -> Array:
     a row, and in another order where it can."""
     shape = rows.shape[1:]
     if found is not None:
-        shape = np.broadcast_shapes(found.shape, shape)
+        shape = np.broadcast_shapes(np.shape(found), shape)
         stacked = np.empty((len(rows) + 1, *shape))
         stacked[0], stacked[1:] = found, rows
         rows = stacked
@@ -454,66 +445,30 @@ def _with_rows(found: Array | None, rows: Array) -> Array:
     return np.add.reduce(np.ascontiguousarray(rows), axis=0)
 
 
-def _quotient(above: Part, below: Part) -> Part:
-    def part(known: Known) -> Array:
-        numerator, denominator = above(known), below(known)
-        if denominator.all():
-            return numerator / denominator
-        return _number_by_number(python.divide, (numerator, denominator))
-
-    return part
-
-
-def _condition(comparison: Comparison, go: Callable[[Formula], Part]) -> Part:
-    compare = COMPARE[comparison.relation]
-    left, right = go(comparison.left), go(comparison.right)
-    return lambda known: compare(left(known), right(known))
+def _divide(above: Array, below: Array) -> Array:
+    if np.all(below):
+        return np.divide(above, below)
+    return _number_by_number(python.divide, above, below)
 
 
 def _has_call(*formulas: Formula) -> bool:
     return any(isinstance(f, Call) or _has_call(*children(f)) for f in formulas)
 
 
-def _chosen(condition: Part, then: Part, otherwise: Part, names: Sequence[str]) -> Part:
-    """One of two, number by number; with `names`, each is worked out only where it is needed."""
-
-    def everywhere(known: Known) -> Array:
-        return np.where(condition(known), then(known), otherwise(known))
-
-    def apart(known: Known) -> Array:
-        holds = condition(known)
-        shape = np.broadcast_shapes(holds.shape, *(known[name].shape for name in names))
-        holds = np.broadcast_to(holds, shape)
-        found = np.empty(shape)
-        for where, branch in ((holds, then), (~holds, otherwise)):
-            if where.any():
-                own = {name: np.broadcast_to(known[name], shape)[where] for name in names}
-                found[where] = branch(own)
-        return found
-
-    return apart if names else everywhere
+def _chosen(
+    holds: Array, here: Callable[..., Array], there: Callable[..., Array], *arrays: Array
+) -> Array:
+    """One of two, number by number, each worked out only where it is needed."""
+    shape = np.broadcast_shapes(np.shape(holds), *map(np.shape, arrays))
+    holds = np.broadcast_to(holds, shape)
+    found = np.empty(shape)
+    for where, branch in ((holds, here), (~holds, there)):
+        if where.any():
+            found[where] = branch(*(np.broadcast_to(array, shape)[where] for array in arrays))
+    return found
 
 
-def _call(function: str, arguments: Sequence[Part]) -> Part:
-    row = FUNCTIONS[function]
-    if row.constant:
-        number = np.array(python.numeric(row.name)())
-        return lambda known: number
-    body = python.short(row.name) if len(arguments) == 1 else None
-    if body is not None:
-        [argument], inner = arguments, _part(body, within=True)
-        return lambda known: inner({"u0": argument(known)})
-    if row.name in _EXACT and len(arguments) == 1:
-        [argument], exact = arguments, _EXACT[row.name]
-        return lambda known: exact(argument(known))
-    return _called(python.numeric(row.name), arguments)
-
-
-def _called(function: Callable[..., float], arguments: Sequence[Part]) -> Part:
-    return lambda known: _number_by_number(function, [each(known) for each in arguments])
-
-
-def _number_by_number(function: Callable[..., float], arrays: Sequence[Array]) -> Array:
+def _number_by_number(function: Callable[..., float], *arrays: Array) -> Array:
     arrays = np.broadcast_arrays(*arrays)
     numbers = [array.ravel().tolist() for array in arrays]
     count = arrays[0].size
@@ -522,11 +477,31 @@ def _number_by_number(function: Callable[..., float], arrays: Sequence[Array]) -
 
 def _exp(array: Array) -> Array:
     try:
-        return _number_by_number(math.exp, [array])
+        return _number_by_number(math.exp, array)
     except OverflowError:
-        return _number_by_number(python.numeric("exp"), [array])
+        return _number_by_number(python.numeric("exp"), array)
 
 
-_EXACT: Mapping[str, Callable[[Array], Array]] = {"exp": _exp, "abs": np.abs, "sqrt": np.sqrt}
-"""Functions of which NumPy has every bit right, or which are quicker without the care for what is
-out of range."""
+_ON_ARRAYS: Mapping[str, object] = {
+    "f_added": _added, "f_chosen": _chosen, "f_where": np.where, "f_divide": _divide,
+    "f_exp": _exp, "f_math_exp": _exp, "f_abs": np.abs, "f_sqrt": np.sqrt,
+}  # fmt: skip
+"""What generated code means by these words; of functions those of which NumPy has every bit right,
+or which are quicker without the care for what is out of range."""
+
+
+def _scope(code: CodeType) -> dict[str, object]:
+    """What generated code needs around it: functions of numbers go through arrays one by one."""
+    return {
+        **{
+            word: partial(_number_by_number, known)
+            if word not in _FOLDED and callable(known)
+            else known
+            for word, known in python.scope(code).items()
+        },
+        **_ON_ARRAYS,
+    }
+
+
+_FOLDED = ("f_sum", "f_product")
+"""These are made of operators, and so of what arrays have too."""

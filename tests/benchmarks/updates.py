@@ -56,18 +56,20 @@ def _large() -> Iterator[Row]:
     from backprop_cli.problem.read import read_problem
     from backprop_cli.run import compiled
     from backprop_cli.run.evaluation import initial_values
+    from backprop_cli.run.program import program
 
     try:
         import numpy
     except ImportError:
         yield Row("a batch with NumPy", None, note="NumPy is not installed")
         return
-    graph = Builder(read_problem("large.yaml", network(*LARGE, samples=SAMPLES))).update(1)
-    values = initial_values(graph)
-    state = [float(values[name] or 0) for name in compiled._state_names(graph)]
-    batches = [compiled._given(graph)]
+    builder = Builder(read_problem("large.yaml", network(*LARGE, samples=SAMPLES)))
+    whole = program(builder)
+    values = initial_values(whole.graph)
+    state = [float(values[name] or 0) for name in compiled.state_names(whole.graph)]
+    batches = builder.cycle()
     took = []
-    for loop in (compiled._loop(graph, single=True), compiled.compile_updates(graph, single=True)):
+    for loop in (compiled._loop(whole, single=True), compiled.compile_updates(whole, single=True)):
         work = partial(loop, state, batches, 0, ROUNDS, lambda loss: None)
         took.append(seconds(work) / ROUNDS)
     by_hand = seconds(partial(_by_hand, numpy)) / ROUNDS
