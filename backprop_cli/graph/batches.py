@@ -8,12 +8,12 @@ from functools import cached_property
 from math import gcd
 
 from backprop_cli.formula.arithmetic import as_float
+from backprop_cli.formula.nodes import Number
 from backprop_cli.formula.quantity import sampled
 from backprop_cli.graph.backward import with_gradients
 from backprop_cli.graph.expand import all_samples, expand
 from backprop_cli.graph.step import Graph
 from backprop_cli.graph.update import with_updates
-from backprop_cli.problem.forms import Value
 from backprop_cli.problem.model import Problem
 
 
@@ -53,7 +53,7 @@ class Builder:
         return self.problem.sample_count
 
     @cached_property
-    def _values(self) -> list[Mapping[str, Value]]:
+    def _values(self) -> list[Mapping[str, Number | None]]:
         return all_samples(self.problem) or [{}]
 
     @property
