@@ -35,7 +35,7 @@ def ways(problem: Problem) -> list[tuple[Any, list[float]]]:
     work = program(builder)
     written_out = Program(work.graph, given_by_sample(builder), tuple(needed(work.graph)))
     values = initial_values(work.graph)
-    state = [as_float(values[name] or 0) for name in compiled.state_names(work.graph)]
+    state = [as_float(values[name] or 0) for name in work.state]
     batches = builder.cycle()
     loops = []
     for each in (written_out, work):

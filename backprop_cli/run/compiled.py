@@ -26,22 +26,19 @@ from backprop_cli.formula.nodes import (
     Number,
 )
 from backprop_cli.graph.batches import Builder
-from backprop_cli.graph.step import Graph
 from backprop_cli.run.evaluation import clock_value, evaluate_steps, is_clock, stop_if_not_finite
 from backprop_cli.run.losses import Losses
 from backprop_cli.run.model import Stop, Value, Values
 from backprop_cli.run.program import (
     NEAR,
     ROUNDING,
+    Batch,
     Program,
     over_samples,
     program,
     settled,
     size_of,
 )
-
-Batch: TypeAlias = Sequence[Sequence[float]]
-"""What is given in each sample of a batch."""
 
 Loop = Callable[
     [Sequence[float], Sequence[Batch], int, int, Callable[[float], None]],
@@ -76,8 +73,8 @@ def run_on(
     if any(value is None for value in carried.values()):
         return carried, None
     work = program(builder)
-    names = state_names(work.graph)
-    state: Sequence[float] = [as_float(_known(carried[name])) for name in names]
+    names = work.state
+    state: Sequence[float] = [as_float(carried[name] or 0) for name in names]
     batches = builder.cycle()
     loop = _loop(work, single=len(batches) == 1)
     waiting = [] if look is None else list(pauses)
@@ -101,7 +98,7 @@ def run_on(
         stop = stop_if_not_finite(failed, number, values)
         if stop is not None:
             return before, stop
-        state = [as_float(_known(values[failed.carried.get(name, name)])) for name in names]
+        state = [as_float(values[failed.carried.get(name, name)] or 0) for name in names]
         done = number
     return {**carried, **dict(zip(names, state, strict=True))}, None
 
@@ -116,19 +113,6 @@ def _loop(work: Program, *, single: bool) -> Loop:
         if (groups := grouped(work)) is not None:
             return Vectorized(work, groups).updates
     return compile_updates(work, single=single)
-
-
-def _known(value: Value | None) -> Value:
-    assert value is not None
-    return value
-
-
-def state_names(graph: Graph) -> list[str]:
-    return [
-        leaf.name
-        for leaf in graph.leaves
-        if leaf.kind in ("parameter", "state") and not is_clock(leaf)
-    ]
 
 
 def compile_updates(work: Program, *, single: bool = False) -> Loop:
@@ -157,10 +141,10 @@ def update_source(work: Program, *, single: bool = False) -> str:
                 yield f"{indent}    {found} = 0.0"
 
     graph = work.graph
-    constants = constants_of(work)
+    constants = work.constants
     fixed, steps, sums = _steps(work, constants.keys())
-    state = _tuple(map(identifier, state_names(graph)))
-    news = [identifier(graph.carried.get(name, name)) for name in state_names(graph)]
+    state = _tuple(map(identifier, work.state))
+    news = [identifier(graph.carried.get(name, name)) for name in work.state]
     rows = [_tuple(map(identifier, row)) for row in work.given]
     take = f"{'rows' if work.each else _tuple(rows)} = batches"
     before, each, after = steps
@@ -196,17 +180,6 @@ def update_source(work: Program, *, single: bool = False) -> str:
     source.append("        done += 1")
     source.append(f"    return done, {state}")
     return "\n".join(source) + "\n"
-
-
-def constants_of(work: Program) -> dict[str, float]:
-    """What is the same in every batch, by its name."""
-    return {
-        leaf.name: as_float(_known(leaf.value))
-        for leaf in work.graph.leaves
-        if leaf.sample is None
-        and leaf.kind in ("constant", "input", "target")
-        and leaf.name not in work.given[0]
-    }
 
 
 def _steps(

@@ -10,8 +10,10 @@ roundings of its terms.
 from __future__ import annotations
 
 from collections.abc import Sequence, Set
+from typing import TypeAlias
 
 from backprop_cli.dataclass import dataclass
+from backprop_cli.formula.arithmetic import as_float
 from backprop_cli.formula.build import (
     ZERO,
     children,
@@ -27,8 +29,12 @@ from backprop_cli.formula.nodes import Call, Comparison, Formula, Name, Number, 
 from backprop_cli.formula.quantity import sampled, without_marks
 from backprop_cli.graph.batches import Builder
 from backprop_cli.graph.step import Graph
+from backprop_cli.run.evaluation import is_clock
 
 Line = tuple[str, Formula]
+
+Batch: TypeAlias = Sequence[Sequence[float]]
+"""What is given in each sample of a batch."""
 
 SAMPLES = "s"
 """The index of a sum over the samples."""
@@ -61,6 +67,27 @@ class Program:
     def samples(self) -> int:
         """How often `each` is worked out."""
         return len(self.graph.batch) if self.each else 1
+
+    @property
+    def state(self) -> list[str]:
+        """What is carried from update to update; but for their number."""
+        return [
+            leaf.name
+            for leaf in self.graph.leaves
+            if leaf.kind in ("parameter", "state") and not is_clock(leaf)
+        ]
+
+    @property
+    def constants(self) -> dict[str, float]:
+        """What is the same in every batch, by its name."""
+        return {
+            leaf.name: as_float(leaf.value)
+            for leaf in self.graph.leaves
+            if leaf.sample is None
+            and leaf.kind in ("constant", "input", "target")
+            and leaf.name not in self.given[0]
+            and leaf.value is not None
+        }
 
     @property
     def lines(self) -> tuple[Line, ...]:

@@ -26,11 +26,11 @@ from backprop_cli.formula import python
 from backprop_cli.formula.build import children, names_in, rebuild
 from backprop_cli.formula.nodes import Call, Comparison, Conditional, Formula, Name, Sum
 from backprop_cli.graph.step import Graph
-from backprop_cli.run.compiled import Batch, constants_of, state_names
 from backprop_cli.run.evaluation import is_clock
 from backprop_cli.run.program import (
     NEAR,
     ROUNDING,
+    Batch,
     Program,
     key,
     over_samples,
@@ -150,7 +150,7 @@ class Vectorized:
     """One array of all quantities, and what is done to it in an update."""
 
     def __init__(self, work: Program, groups: Sequence[Group]) -> None:
-        graph, constants = work.graph, constants_of(work)
+        graph = work.graph
         given = [name for row in work.given for name in row]
         others = [leaf.name for leaf in graph.leaves if leaf.name not in set(given)]
         # Where a quantity lies, and how far apart those of two samples are.
@@ -165,11 +165,10 @@ class Vectorized:
                 place[name], apart[name] = size + index, len(names) if count > 1 else 0
             size += len(names) * count
         self.values = np.full(size, math.nan)
-        for name, value in constants.items():
+        for name, value in work.constants.items():
             self.values[place[name]] = value
-        state = state_names(graph)
-        self.state = _indices([place[name] for name in state])
-        self.news = _indices([place[graph.carried.get(name, name)] for name in state])
+        self.state = _indices([place[name] for name in work.state])
+        self.news = _indices([place[graph.carried.get(name, name)] for name in work.state])
         self.given = slice(0, len(given) * work.samples)
         self.clocks = _indices([place[leaf.name] for leaf in graph.leaves if is_clock(leaf)])
         self.loss = place[graph.output] if graph.losses else None

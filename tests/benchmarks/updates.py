@@ -66,7 +66,7 @@ def _large() -> Iterator[Row]:
     builder = Builder(read_problem("large.yaml", network(*LARGE, samples=SAMPLES)))
     whole = program(builder)
     values = initial_values(whole.graph)
-    state = [float(values[name] or 0) for name in compiled.state_names(whole.graph)]
+    state = [float(values[name] or 0) for name in whole.state]
     batches = builder.cycle()
     took = []
     for loop in (compiled._loop(whole, single=True), compiled.compile_updates(whole, single=True)):
