@@ -18,6 +18,7 @@ from typing import NamedTuple, TypeAlias
 
 from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import Diagnostic, Source, escape, quote
+from backprop_cli.marking import typed_rows
 from backprop_cli.marking.json_tree import parse_json
 from backprop_cli.marking.lines import Statement, is_name, statements, unwrapped, without_markup
 from backprop_cli.marking.numbers import read_number
@@ -152,6 +153,8 @@ _KEY = re.compile(
 )
 """What ends a line of a blank sheet: the name to answer under."""
 LONGEST_KEY = 400
+MOST_ROWS = 200
+"""So many lines are looked through for the rows of an array."""
 _RULE = re.compile(r"(?:(?:\\_)+|_{3,}|\.{4,}|&nbsp;)")
 _UPDATE = re.compile(r"(?:[\s#*]*|.*\{)(?:Update|Iteration|Epoch) (\d{1,4})\b(?!.*[=|])", re.I)
 _MARKUP = frozenset({"md", "markdown"})
@@ -243,8 +246,16 @@ def _filled(lines: Iterable[tuple[int, str]], plain: bool) -> Iterator[Row]:
     """`$z =$ 5.02 (`z1_1`)` as update, name and value; what is left blank has no value. On the
     `plain` text of a sheet the name stands aside, below what is given, or is what it looks like."""
     update, begun = 1, False
+    open_: tuple[int, int, str, tuple[int, int], list[str]] | None = None
     for number, line in lines:
         begun = begun or (plain and re.search(r"(?:point|said)\.\s*\Z", line) is not None)
+        row = _RULE.sub("", line).strip()
+        if open_ and "=" not in line and typed_rows.is_row(row) and len(open_[-1]) < MOST_ROWS:
+            open_[-1].append(row)
+            continue
+        if open_ is not None:
+            yield _closed(*open_)
+            open_ = None
         if heading := _UPDATE.match(line):
             update = int(heading[1])
         elif "=" in line:
@@ -255,9 +266,23 @@ def _filled(lines: Iterable[tuple[int, str]], plain: bool) -> Iterator[Row]:
             if not named and not begun:
                 continue
             written = named or (found and found["aside"]) or left.strip()
-            name = re.sub(r"\\(?:allowbreak\{\}|(?=[_\[\]]))", "", written).partition(" ")[0]
+            written = re.sub(r"\\(?:allowbreak\{\}|(?=[_\[\]]))", "", written)
+            name, shape = written.partition(" ")[0], typed_rows.shape_of(written)
             value = _RULE.sub("", value).replace(r"\_", "_").strip(" \t_*`$")
-            yield number, [str(update), name, value]
+            if shape is None:
+                yield number, [str(update), name, value]
+            else:
+                open_ = number, update, name, shape, [value]
+    if open_ is not None:
+        yield _closed(*open_)
+
+
+def _closed(
+    number: int, update: int, name: str, shape: tuple[int, int], rows: Sequence[str]
+) -> Row:
+    """An array of a blank sheet, with what was typed into the room for its rows."""
+    rows = [row for row in rows if row]
+    return number, [str(update), name, typed_rows.as_list(rows, shape) or " ".join(rows)]
 
 
 def _cells_of(line: str) -> list[str] | None:

@@ -78,6 +78,58 @@ def test_a_blank_that_was_filled_in(path: Path, format: str) -> None:
     assert (report.score, wrong) == (report.max_score, [])
 
 
+ROWS = {
+    "bare": lambda rows: ["  ".join(row) for row in rows],
+    "commas": lambda rows: [", ".join(row) for row in rows],
+    "lists": lambda rows: [f"[{', '.join(row)}]" for row in rows],
+    "one list": lambda rows: f"[{_NEXT.join(f'[{chr(44).join(row)}]' for row in rows)}]".split(
+        "\n"
+    ),
+    "a fence": lambda rows: [f"⎢{' '.join(row)}⎥" for row in rows],
+    "semicolons": lambda rows: ["; ".join(row).replace(".", ",") for row in rows],
+    "in one line": lambda rows: ["; ".join(" ".join(row) for row in rows)],
+    "typeset": lambda rows: [
+        r"\begin{bmatrix}" + r" \\ ".join(" & ".join(row) for row in rows) + r"\end{bmatrix}"
+    ],
+}
+_NEXT = ",\n"
+
+
+@pytest.mark.parametrize("style", ROWS)
+@pytest.mark.parametrize("format", ["text", "markdown", "rst"])
+@pytest.mark.parametrize(
+    "name", ["attention", "rnn-three-steps", "softmax-regression-batch", "conv-relu-pool-dense"]
+)
+def test_a_matrix_is_typed_row_below_row(name: str, format: str, style: str) -> None:
+    """Into the lines that a blank sheet leaves for it, in each way that people write one."""
+    path = ROOT / "problems" / f"{name}.yaml"
+    problem = read_problem(path)
+    made = CliRunner().invoke(app, ["worksheet", str(path), "--format", format])
+    run = solve(problem, show=1)
+    room, ending = ROOM[format]
+    waiting: list[str] = []
+    lines = []
+    for line in made.stdout.split("\n"):
+        if " =" in line.replace("$=", " =") and (space := re.search(room, line)):
+            name = (space[1] or line.partition(" =")[0].strip()).replace("\\", "")
+            value = worked(run.iterations[0], name)
+            cut = re.search(r"\((\d+)×(\d+)\)", line)
+            if cut:
+                columns = int(cut[2])
+                flat = value.replace("[", "").replace("]", "").split(", ")
+                rows = [flat[at : at + columns] for at in range(0, len(flat), columns)]
+                value, *waiting = ROWS[style](rows)
+                assert len(rows) == int(cut[1])
+            line = f"{line[: space.start()]} {value} {space[0]}{line[space.end() :]}"
+        elif waiting and line.strip() in ("&nbsp;", "|", "_" * 40):
+            line = {"|": "| "}.get(line.strip(), "    ") + waiting.pop(0)
+        lines.append(line)
+    assert not waiting
+    report = Checker(problem).mark(parse_submission(f"ada.{ending}", "\n".join(lines)))
+    wrong = [each for each in report.answers if each.verdict != "correct" and each.max_points]
+    assert (report.score, wrong) == (report.max_score, [])
+
+
 def marks(page: str, file: str = "ada.md") -> dict[str, str]:
     report = Checker(read_problem(HOMEWORK)).mark(parse_submission(file, page))
     return {each.name: each.verdict for each in report.answers if each.verdict != "missing"}
