@@ -15,6 +15,7 @@ MOST_CELLS = 10_000
 _BETWEEN = (r"[;&]", r",(?!\d)|;", r"[,;]", r"\t| {2,}", r"(?<![-+*/^(])\s+(?![*/^)])")
 _AROUND = " \t,;|[]⎡⎢⎣⎤⎥⎦│$\\&"
 _TYPESET = re.compile(r"\\(?:begin|end)\{[a-z]{0,8}(?:matrix|array)\}(?:\{[lcr]{0,20}\})?")
+_LAYOUT = re.compile(r"\\(?:par|emph|end\{doc|set|sub|section|makebox|hspace|text|bp)")
 _IN_BRACKETS = re.compile(r"[({]([^(){}]*)[)}](?: ?\^ ?\{?T\}?|ᵀ|\.T)?\Z")
 
 
@@ -26,6 +27,8 @@ def shape_of(key: str) -> tuple[int, int] | None:
 
 def is_row(text: str) -> bool:
     """Whether a line may be a row of numbers or formulas, or nothing; not a sentence or a rule."""
+    if _LAYOUT.search(text):
+        return False
     words = (each for each in text.split() if each.strip("*_.,:").isalpha() and len(each) > 2)
     return not text or (any(map(str.isalnum, text)) and not any(words))
 
