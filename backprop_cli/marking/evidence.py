@@ -66,7 +66,9 @@ def shown_ideas(updates: Iterable[Evidence]) -> frozenset[Idea]:
         if len(covered) < 2:
             break
         chances = {numbers[place] or place: chance for place, chance in covered.items()}
-        if math.prod(chances.values()) <= CHANCE and len(covered) >= SHARE * tried[idea]:
+        # Zeros alone tell nothing, but where the other classes of a softmax are left out.
+        told = idea.code == "softmax-diagonal" or any(numbers[place] for place in covered)
+        if told and math.prod(chances.values()) <= CHANCE and len(covered) >= SHARE * tried[idea]:
             shown.add(idea)
             for others in places.values():
                 for place in covered:

@@ -544,6 +544,8 @@ class NumberJudge:
         )
         if self._repeats(node, given) or self._rounds_to_nothing(node, given):
             found = []
+        if self._is_another(node, given):
+            found = [each for each in found if each.mistake.code != "wrong-activation"]
         near = not self._copies(node, given) and self._near(node, given.value, own)
         explanation = self._mistyped(node, given, self._chosen(found), own, near)
         if self._alone(node) and self._may_be_rounded(node, given):
@@ -553,6 +555,19 @@ class NumberJudge:
             return Judgement("imprecise", ROUNDED_EARLY, own=own, chance=CLOSE_SHARE)
         return self._explained(node, given, explanation, own)._replace(
             candidates=_candidates(found), tried=tried
+        )
+
+    def _is_another(self, node: Node, given: Written) -> bool:
+        """Whether a number is that of another quantity of the kind: in the wrong line, perhaps."""
+        key = self.key
+        return (
+            node.step.section == "gradient"
+            and given.digits > 2
+            and any(
+                abs(given.value - key.truth[other.slot]) <= given.unit + key.margin[other.slot]
+                for other in key.structure.steps
+                if other is not node and other.step.kind == node.step.kind
+            )
         )
 
     def _repeats(self, node: Node, given: Written) -> bool:

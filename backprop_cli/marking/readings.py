@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from itertools import combinations, pairwise
+from itertools import combinations, pairwise, zip_longest
 from typing import NamedTuple
 
 from backprop_cli.dataclass import dataclass
@@ -34,6 +34,8 @@ MOST_GIVEN = 24
 MOST_ORDERS = 500
 MOST_PAIRED = 40
 """Where more answers of a kind are wrong no two of them are looked at for being exchanged."""
+APART = 6
+"""Units that a number is off at least where another stands in its place: roundings do not."""
 MOST_PAIRS = 6
 """Where more are exchanged, that is no accident, or is one."""
 MOST_ARRAYS = 200
@@ -325,9 +327,16 @@ class Page:
             if len(nodes) > MOST_PAIRED:
                 continue
             tries = len(nodes) * (len(nodes) - 1) / 2
-            for pair in combinations(nodes, 2):
-                if tries * self._chance(*pair) * self._chance(*pair[::-1]) <= CHANCE:
-                    yield exchanged(*pair)
+            pairs = [
+                pair
+                for pair in combinations(nodes, 2)
+                if tries * self._chance(*pair) * self._chance(*pair[::-1]) <= CHANCE
+            ]
+            taken: set[int] = set()  # of several with one value it is the one of the likest name
+            for one, other in sorted(pairs, key=lambda pair: _unlike(*pair)):
+                if taken.isdisjoint({one.slot, other.slot}):
+                    taken |= {one.slot, other.slot}
+                    yield exchanged(one, other)
 
     def _chance(self, one: Node, other: Node) -> float:
         """How often a number out of nowhere is so near to another quantity's; ∞ where one has its
@@ -339,7 +348,8 @@ class Page:
         work.settle((*one.needs, *other.needs))
         own, its = ((truth[node.slot], node.function(work.v)) for node in (one, other))
         near = [value for value in its if self.agrees(one.slot, value, other.slot)]
-        if not near or any(self.agrees(one.slot, value) for value in own):
+        rounded = min(abs(value - written.value) for value in own) <= APART * written.unit
+        if not near or rounded or any(self.agrees(one.slot, value) for value in own):
             return math.inf
         distance = min(abs(value - written.value) for value in near)
         return max(WINDOW * written.unit, distance) / abs(written.value)
@@ -579,6 +589,10 @@ def exchanged(one: Node, other: Node) -> Reading:
     role = " ".join(map(str, units)) if apart else " ".join(names)
     mistake = Mistake("values-exchanged", f"{message}: the two are exchanged")
     return Reading(f"{PAIR}{names[0]} {names[1]}", "", mistake, role=role)
+
+
+def _unlike(one: Node, other: Node) -> int:
+    return sum(a != b for a, b in zip_longest(one.name, other.name))
 
 
 def _shortest(value: float, room: float) -> float:

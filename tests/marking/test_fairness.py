@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from pathlib import Path
 from random import Random
 
 import honest_rounding
@@ -11,6 +13,7 @@ import single_numbers
 import slip_table
 import whole_expressions
 
+from backprop_cli.formula.evaluate import as_float
 from backprop_cli.marking.answers import Answer, Submission
 from backprop_cli.marking.check import Checker
 from backprop_cli.problem.read import read_problem
@@ -144,3 +147,24 @@ def test_an_idea_in_every_formula_costs_one_mark() -> None:
         report = whole_expressions.marked(checker, texts)
         lost = sum(a.max_points - a.points for a in report.answers if a.given)
         assert lost <= 2, (sheet, idea)
+
+
+def test_a_bare_zero_earns_no_name() -> None:
+    """The gradients of an honest student with two decimals: no slope of ReLU was used."""
+    problem = read_problem(Path(__file__).parents[2] / "problems" / "textbook-sigmoid-3-2-1.yaml")
+    update = simulated.first_update(problem)
+    texts = {
+        step.name: f"{math.trunc(100 * as_float(update.values[step.name])) / 100:.2f}"
+        for step in update.graph.steps
+        if step.section in simulated.ASKED
+    }
+    report = Checker(problem).mark(honest_rounding.submission(texts))
+    zeros = [answer.verdict for answer in report.answers if not float(answer.given)]
+    assert zeros.count("wrong") > 3
+    assert not any(answer.mistake for answer in report.answers)
+    another = {"dL/dw1_1_1": "0.006544"}  # of the other unit, and no slope of another activation
+    (found,) = (
+        a for a in Checker(problem).mark(honest_rounding.submission(another)).answers if a.given
+    )
+    assert found.mistake is not None
+    assert found.mistake.code == "wrong-operand"
