@@ -30,6 +30,7 @@ MOST_ANSWERS = 5000
 MOST_LEVELS = 4  # of lists in lists
 MOST_CHARACTERS = 4000
 MOST_ITERATIONS = 1000
+MOST_BLOCKS = 100  # of code on a page
 STUDENT_LENGTH = 200
 
 
@@ -114,9 +115,18 @@ def parse_submission(file: str, data: bytes | str) -> Submission:
         if is_page(file) and (page := _of_page(file, text)) is not None:
             return page
         found = _in_form(file, text)
-        return found if found.error is None else _in_lines(file, text, found.error) or found
+        if found.error is None:
+            return found
+        lines = _numbered(text)
+        if is_page(file) and not any(_HEAD.match(line) for _, line in lines):
+            return _of_lines(file, lines) or found
+        return _by_lines(file, lines, found.error) or found
     except _Unusable as error:
         return _spoilt(file, str(error))
+
+
+def _numbered(text: str) -> list[tuple[int, str]]:
+    return list(enumerate(text.replace("\r\n", "\n").split("\n"), 1))
 
 
 def _in_form(file: str, text: str) -> Submission:
@@ -127,13 +137,6 @@ def _in_form(file: str, text: str) -> Submission:
     if kind == "yaml" and (quick := _quick_yaml(file, text)) is not None:
         return quick
     return _parse_tree(file, _with_backslashes(text), kind)
-
-
-def _in_lines(file: str, text: str, reason: str) -> Submission | None:
-    lines = list(enumerate(text.replace("\r\n", "\n").split("\n"), 1))
-    if is_page(file) and not any(_HEAD.match(line) for _, line in lines):
-        return _of_lines(file, lines)
-    return _by_lines(file, lines, reason)
 
 
 _QUOTED = re.compile(r'"(?:[^"\\\n]|\\.){0,4000}"')
@@ -181,8 +184,13 @@ def _of_page(file: str, text: str) -> Submission | None:
     blocks, lines = _fenced(text, _FENCE if ending in _MARKUP else _NONE)
     if filled := list(_filled(lines, ending in ("txt", "text") and "Points:" in text)):
         return _of_rows(file, filled, numbered=True)
+    if len(blocks) > MOST_BLOCKS:
+        return _spoilt(file, f"more than {MOST_BLOCKS} blocks of code")
+    headed = any(_HEAD.match(line) for _, line in lines)
     if ending not in _MARKUP:
-        return None
+        stated = any(said.sign not in ("", ":") for said in statements(lines))
+        plain = stated and not headed and _kind(file, text) == "yaml"
+        return _of_lines(file, lines) if plain else None
     found: list[Submission] = []
     remarks: list[str] = []
     for kind, first, block in blocks:
@@ -198,7 +206,7 @@ def _of_page(file: str, text: str) -> Submission | None:
             lines += [(first, "$$"), *enumerate(block, first + 1), (first, "$$")]
         elif kind not in _WRITTEN_IN and any(map(_PROGRAM.match, block)):
             remarks.append(f"The block of {kind} from line {first} on was not read.")
-    if not found and any(_HEAD.match(line) for _, line in lines):
+    if not found and headed:
         return None
     if outside := _of_lines(file, lines):
         found.append(outside)
@@ -228,7 +236,7 @@ def _fenced(
     blocks: list[tuple[str, int, list[str]]] = []
     others: list[tuple[int, str]] = []
     inside: list[str] | None = None
-    for number, line in enumerate(text.replace("\r\n", "\n").split("\n"), 1):
+    for number, line in _numbered(text):
         if (fence := mark.match(line)) is not None:
             if inside is None:
                 inside = []
@@ -293,36 +301,48 @@ def _cells_of(line: str) -> list[str] | None:
     return [unwrapped(cell) for cell in cells]
 
 
-_OF_UPDATE = re.compile(r"(?:update|iteration|epoch) ?(\d{1,3})", re.I)
-_OF_SAMPLE = re.compile(r"(?:sample|example) ?(\d{1,4})", re.I)
+_COLUMNS = (
+    (re.compile(r"(?:update|iteration|epoch) ?(\d{1,3})"), ""),
+    (re.compile(r"(?:sample|example) ?(\d{1,4})"), "{name}[{number}]"),
+    (re.compile(r"(?:unit|neuron) ?(\d{1,4})"), "{name}_{number}"),
+    (re.compile(r"(?:new|updated)(?: value)?"), "{name} new"),
+    (re.compile(r"grad(?:ient)?|derivative"), "grad {name}"),
+)
+"""What stands below a head that says so: the same in another update, or something else of it."""
 _BESIDE = frozenset({"#", "no", "no.", "nr", "nr.", "remark", "remarks", "comment", "comments",
-                     "note", "notes", "points", "given", "update", "iteration"})  # fmt: skip
+                     "note", "notes", "points", "given", "old", "update", "iteration"})  # fmt: skip
 """Columns of a table beside names and answers."""
 _IN_NUMBERS = re.compile(r"\s*[-+−–$]*\s*[\d.]|\s*\Z")
 _QUANTITY = re.compile(r"(?=.*[\d_^\\∂])[^\s\\]+|\\.*|\w{1,2}")
+_WORDS = re.compile(r"[A-Za-z .'/-]*")
+_RULED = re.compile(r"[\s|:-]*--[\s|:-]*\|[\s|:-]*\Z")
 
 
-def _rows_of(table: Sequence[Row], update: int) -> Iterator[tuple[int, Row]]:
-    """Names and values of a table, with their updates, whichever way round it stands."""
+def _rows_of(table: Sequence[Row], update: int, ruled: bool) -> Iterator[tuple[int, Row]]:
+    """Names and values of a table, with their updates, whichever way round it stands; `ruled`
+    where a line is drawn below its first row."""
     head = [cell.lower() for cell in table[0][1]]
     names = [at for at, word in enumerate(head) if word in _NAMED]
-    columns = {
-        at: (int(found[1]), "") if each is _OF_UPDATE else (update, f"[{found[1]}]")
-        for each in (_OF_UPDATE, _OF_SAMPLE)
+    columns = [
+        (at, form, found.groups())
         for at, word in enumerate(head)
-        if at and (found := each.fullmatch(word))
-    }
-    headed = bool(columns) or _is_header(head, False)
-    headed = headed or bool(names and any(word.rpartition(" ")[2] in _VALUED for word in head))
-    if not headed and (start := _turned(table)) is not None:
+        for pattern, form in _COLUMNS
+        if at and (found := pattern.fullmatch(word))
+    ]
+    start = None if columns or names else _turned(table)
+    if start is not None:
         for number, (line, cells) in enumerate(table[1:], update):
             pairs = zip(table[0][1][start:], cells[start:], strict=False)
             yield from ((number, (line, [name, value])) for name, value in pairs)
         return
+    headed = bool(columns) or _is_header(head, False)
+    headed = headed or bool(names and any(word.rpartition(" ")[2] in _VALUED for word in head))
+    headed = headed or (ruled and max(map(len, head)) > 4 and all(map(_WORDS.fullmatch, head)))
     for line, cells in table[headed:]:
+        for at, form, marks in columns:
+            name = form.format(name=cells[0], number="".join(marks)) if form else cells[0]
+            yield update if form else int(marks[0]), (line, [name, *cells[at : at + 1]])
         if columns:
-            for at, (number, sample) in columns.items():
-                yield number, (line, [cells[0] + sample, *cells[at : at + 1]])
             continue
         number = update
         if headed and head[0] in ("update", "iteration") and cells[0].isdigit():
@@ -379,6 +399,7 @@ class _Updates:
 
     def add(self, update: int, answer: Answer, values: Sequence[str] = ()) -> None:
         """One answer; with `values` a name that comes again is one more row of an array."""
+        update = min(max(update, 1), MOST_ITERATIONS)
         group = self.found.setdefault(update, [])
         place = self._places.setdefault((update, answer.name), len(group))
         if len(self._places) > MOST_ANSWERS:
@@ -423,17 +444,20 @@ _MATHS = re.compile(r"[-+−–≈~]?\s*[\d.,(\\]|[^=^*/·+×(]{0,60}[=^*/·+×(
 _PROSE = re.compile(r"[A-Za-z]{2,},? [A-Za-z]{2,}\b[^\d=^*/·+×(\\]*")
 
 
-def _of_lines(file: str, lines: Iterable[tuple[int, str]]) -> Submission | None:
+def _of_lines(file: str, lines: Sequence[tuple[int, str]]) -> Submission | None:
     """The answers on the lines and in the tables of a page, or None where there are none."""
     found, student, update = _Updates(page=True), "", 1
+    if any(_RULED.match(text) and text.lstrip()[:1] != "|" for _, text in lines):
+        lines = [(line, f"|{text.lstrip(' |')}" if "|" in text else text) for line, text in lines]
     for kind, part in groupby(lines, lambda each: _kind_of_line(each[1])):
         if kind == "table":
-            table = [(line, cells) for line, text in part if (cells := _cells_of(text))]
-            for number, (line, cells) in _rows_of(table, update) if table else ():
+            whole = list(part)
+            table = [(line, cells) for line, text in whole if (cells := _cells_of(text))]
+            ruled = any(_RULED.match(text) for _, text in whole[1:2])
+            for number, (line, cells) in _rows_of(table, update, ruled) if table else ():
                 found.row(number, line, cells)
         elif kind == "update":
-            (*_, (_, text)) = part
-            update = int(_UPDATE.sub(r"\1", text[:LONGEST_KEY])[:4])
+            update = int("".join(_UPDATE.findall([text for _, text in part][-1])))
         else:
             for said in statements(part):
                 name = said.name[:STUDENT_LENGTH]
@@ -458,7 +482,7 @@ def _kind_of_line(text: str) -> str:
 
 def _is_said(said: Statement) -> bool:
     """Whether something on a page looks like an answer."""
-    if not said.sign or not is_name(said.name) or said.name.lower() in _ABOUT:
+    if not is_name(said.name) or said.name.lower() in _ABOUT:
         return False
     if not said.value.strip("._ ") or _PROSE.fullmatch(said.value):
         return False
@@ -885,6 +909,8 @@ def _of_rows(file: str, rows: Iterable[Row], numbered: bool = False) -> Submissi
                 update = int(cells.pop(0))
                 if not 1 <= update <= MOST_ITERATIONS:
                     raise _Unusable(f"line {line}: there is no update {update}")
+            while len(cells) > 2 and cells[0].count("[") > cells[0].count("]"):
+                cells[:2] = [",".join(cells[:2])]  # W1[2,1]
             if len(cells) < 2:
                 raise _Unusable(f"line {line}: a row is `name,value`")
             if cells[0].lower() == "student":

@@ -45,7 +45,7 @@ class Statement(NamedTuple):
     def in_words(self) -> bool:
         """Whether the name stands among words, so that it may be none."""
         words = self.name.split()
-        return len(words) > 1 and any(map(is_word, words))
+        return (len(words) > 1 or not self.sign) and any(map(is_word, words))
 
 
 def is_word(text: str) -> bool:
@@ -60,6 +60,8 @@ _MARKUP = re.compile(
     r"\\(?:begin|end|tag|label)\{[^{}]{0,40}\}(?:\{[^{}]{0,20}\})?|\\(?:nonumber|item)(?![A-Za-z])"
     r"|\\[\[\]]|\$\$|&(?=\s*(?:[=≈:]|\\approx|\\simeq))|(?<==)&"
 )
+_STRONG = re.compile(r"(?<![\w)*])(\*\*|__)(?=[^\s*_])(.{1,120}?)(?<=[^\s*_])\1(?![\w(*])")
+_BOXED = re.compile(r"\\boxed\s?\{((?:[^{}]|\{(?:[^{}]|\{[^{}]{0,40}\}){0,80}\}){0,200})\}")
 _BEFORE = re.compile(
     r"(?:\s|>|#{1,6}\s|[-*+•▪‣]\s|\[[ xX]\]\s|(?:\d{1,3}|[a-z]|[ivx]{2,4})[.)]\s"
     r"|\((?:\d{1,3}|[a-z]|[ivx]{1,4})\)\s)*"
@@ -78,6 +80,14 @@ _WORKED = re.compile(
     r"[+·×⋅∙](?=.)|\\(?:cdot|times)|[^\s*]\s*[-−–*]\s+\S|\d\s*[*/]|(?<=[\w)}])\*(?=\w)|\A[\d.−–-]"
 )
 """A calculation, so no name."""
+_BESIDE = re.compile(r"([^\s.…]+)[\s.…]*\s([-+−–]?\d*[.,]\d+(?:[eE][-+]?\d+)?)\.?")
+"""`z1_1 ... 0.855`"""
+_AFTER = re.compile(r"[.,;:)]?(?:\s+[A-Za-z(]|\s*\Z)")
+_SAID = re.compile(
+    r"\s*[✓✔☑✅]|\s+(?://|#)\s|,?\s+\(?(?:which|since|because|as|where|with|using|by|for|see|from|so"
+    r"|hence|thus|therefore|then|but|when)\s(?![^=]{0,40}=)"
+)
+"""Words behind a value."""
 _NAMES = re.compile(r"[^\W_]|[\\$`*∂∇({\[\"'_]")
 _CALLED = re.compile(
     r"new|neu|next|old|updated?|upd|after|before|grad(?:ient)?s?|derivatives?|partial|delta|change|slope"
@@ -119,8 +129,8 @@ def without_markup(line: str) -> str:
         line = _SCRIPT.sub(lambda each: f"{'^' if each[1][2] in 'pP' else '_'}{{{each[2]}}}", line)
         line = _TAG.sub("", line)
     if "\\" in line:
-        line = line.replace("~", " ").replace("\\(", "$").replace("\\)", "$")
-    line = _MARKUP.sub(" ", line)
+        line = _BOXED.sub(r"\1", line).replace("~", " ").replace("\\(", "$").replace("\\)", "$")
+    line = _MARKUP.sub(" ", _STRONG.sub(r"\2", line))
     return line if line.isprintable() else cleaned(line)
 
 
@@ -139,7 +149,9 @@ def statements(lines: Iterable[tuple[int, str]]) -> Iterator[Statement]:
             text = text[begun.end() if begun else 0 :].rstrip()
             if text:
                 sign = _SIGN.match(text)
-                goes_on = (sign and not sign["colon"]) or not (fresh or _starts(text))
+                goes_on = (sign and not sign["colon"]) or not (
+                    (fresh and held[-1:] != "=") or _starts(text)
+                )
                 if held and goes_on and len(held) < LONGEST_LINE:
                     held = f"{held} {text}"
                 else:
@@ -160,9 +172,11 @@ def _starts(text: str) -> bool:
 
 def _stated(number: int, text: str, line: str) -> Iterator[Statement]:
     signs = list(islice(_SIGN.finditer(text), MOST_SIGNS))
+    if not text:
+        return
     if not signs:
-        if text:
-            yield Statement(number, line)
+        beside = _BESIDE.fullmatch(text) if len(text) < LONGEST_NAME else None
+        yield Statement(number, line, *((beside[1], "", beside[2]) if beside else ()))
         return
     begun: list[tuple[int, int, re.Match[str]]] = []  # where a value ends, the next name, its sign
     for sign in signs:
@@ -182,7 +196,10 @@ def _stated(number: int, text: str, line: str) -> Iterator[Statement]:
         if sign["becomes"]:
             name = f"{name.removesuffix(' new')} new"
         value = text[sign.end() : following[0] if following else None]
-        yield Statement(number, line, name, sign[0], value.strip())
+        if text.count("$", 0, sign.start()) % 2:
+            inside, _, after = value.partition("$")
+            value = inside if inside.strip() and _AFTER.match(after) else value
+        yield Statement(number, line, name, sign[0], _SAID.split(value, maxsplit=1)[0].strip())
 
 
 def _begin(text: str, start: int, end: int) -> tuple[int, int] | None:

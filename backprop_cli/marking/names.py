@@ -138,6 +138,7 @@ class AnswerNames:
         """`We get z1_1` is z1_1 and `the loss` L, where the words say nothing else."""
         words = written.replace("$", " ").split()
         kept = [word for word in words if is_function(word) or not is_word(word)]
+        kept = kept[1:] if len(kept) > 1 and kept[0] in ("I", "A", "a") else kept
         if len(kept) < len(words) and len(kept) != 0:
             return self._apart.look(" ".join(kept))
         return self._apart.look(words[-1]) if len(words) > 1 and not kept else NOTHING

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from backprop_cli.graph.views import all_views, layer_views
 from backprop_cli.marking.answers import parse_submission
 from backprop_cli.marking.asked import updates_asked
 from backprop_cli.marking.check import Checker
+from backprop_cli.marking.reports.common import notices
 from backprop_cli.problem.read import read_problem
 from backprop_cli.run import Iteration, solve
 
@@ -247,3 +249,55 @@ def test_arrays_of_layers_are_answers(path: Path) -> None:
             text,
             told,
         )
+
+
+HANDWRITTEN = (
+    (Path(__file__).parent / "handwritten.txt").read_text(encoding="utf-8").split("=== ")[1:]
+)
+SHEET = (Path(__file__).parent / "dialect.md").read_text(encoding="utf-8").split("```yaml\n")[1]
+SHEET = SHEET.split("```")[0]
+
+
+@pytest.mark.parametrize("page", HANDWRITTEN, ids=[str(at) for at, _ in enumerate(HANDWRITTEN, 1)])
+def test_a_page_is_read_as_a_person_reads_it(page: str) -> None:
+    head, _, text = page.partition("\n")
+    ending, _, wanted = head.partition(" | ")
+    report = Checker(read_problem("s.yaml", SHEET)).mark(parse_submission(f"x.{ending}", text))
+    found = {each.name: each.verdict for each in report.answers if each.verdict != "missing"}
+    right = dict.fromkeys(wanted.split(), "correct")
+    assert {name: found.get(name) for name in right} == right
+    assert set(found.values()) == {"correct"}
+    assert notices(report) == []
+
+
+def test_what_is_not_read_on_a_page_is_said() -> None:
+    page = "```python\nz1_1 = 5.02\n```\n\nz1_2 = 4.52\n"
+    assert marks(page) == {"z1_2": "correct"}
+    assert parse_submission("a.md", page).remarks == (
+        "The block of python from line 1 on was not read.",
+    )
+    assert marks("z1_1 = 5.02\n\nz1_9 = 3\n") == {"z1_1": "correct", "z1_9": "unknown"}
+    assert marks("z1_1 = 5.02\n\nz1_1 = 5.03\n") == {"z1_1": "unreadable"}
+
+
+def test_updates_on_a_page() -> None:
+    problem = read_problem(ROOT / "problems" / "two-hidden-layers-two-updates.yaml")
+    run = solve(problem, show=updates_asked(problem))
+    first, second = (worked(iteration, "z1_1") for iteration in run.iterations[:2])
+    pages = (
+        f"## Update 1\nz1_1 = {first}\n## Update 2\nz1_1 = {second}\n",
+        f"| Quantity | Update 1 | Update 2 |\n|---|---|---|\n| z1_1 | {first} | {second} |\n",
+        f"| Update | Quantity | Value |\n|---|---|---|\n| 1 | z1_1 | {first} |\n| 2 | z1_1 | {second} |\n",
+        f"**Iteration 1**\n\n- z1_1: {first}\n\n**Iteration 2**\n\n- z1_1: {second}\n",
+    )
+    for page in pages:
+        report = Checker(problem).mark(parse_submission("a.md", page))
+        assert [each.verdict for each in report.answers if each.given] == ["correct"] * 2, page
+
+
+@pytest.mark.parametrize("part", ["a = 1\n", "*", "$$\n", "| a | 1 |\n", "```yaml\na: 1\n```\n", "\\boxed{{",
+                                  "=\n", "<sub>", "a ... 1.0\n", "a = $b$ c\n"])  # fmt: skip
+def test_no_page_takes_long(part: str) -> None:
+    start = time.process_time()
+    parse_submission("a.md", (part * 100_000)[:100_000])
+    assert time.process_time() - start < 3
