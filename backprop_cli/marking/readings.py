@@ -8,10 +8,11 @@ reading as well, and costs nothing.
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from itertools import combinations, pairwise, zip_longest
+from itertools import pairwise, zip_longest
 from typing import NamedTuple
 
 from backprop_cli.dataclass import dataclass
@@ -329,7 +330,7 @@ class Page:
             tries = len(nodes) * (len(nodes) - 1) / 2
             pairs = [
                 pair
-                for pair in combinations(nodes, 2)
+                for pair in self._partners(nodes)
                 if tries * self._chance(*pair) * self._chance(*pair[::-1]) <= CHANCE
             ]
             taken: set[int] = set()  # of several with one value it is the one of the likest name
@@ -338,15 +339,33 @@ class Page:
                     taken |= {one.slot, other.slot}
                     yield exchanged(one, other)
 
+    def _values(self, node: Node) -> tuple[float, float]:
+        """What is right, and what follows from what was written before."""
+        self.work.settle(node.needs)
+        return self.key.truth[node.slot], node.function(self.work.v)
+
+    def _partners(self, nodes: Sequence[Node]) -> Iterator[tuple[Node, Node]]:
+        """Pairs of which each is about the value of the other."""
+        values = sorted((value, k) for k, node in enumerate(nodes) for value in self._values(node))
+        near: set[tuple[int, int]] = set()
+        for k, node in enumerate(nodes):
+            written = self.numbers[node.slot]
+            room = ROOM * written.unit + 2 * TOLERANCE * abs(written.value)
+            first = bisect_left(values, (written.value - room, -1))
+            last = bisect_right(values, (written.value + room, len(nodes)))
+            near.update((k, other) for _, other in values[first:last])
+        for k, other in sorted(near):
+            if k < other and (other, k) in near:
+                yield nodes[k], nodes[other]
+
     def _chance(self, one: Node, other: Node) -> float:
         """How often a number out of nowhere is so near to another quantity's; ∞ where one has its
         own, was not changed by an update, or comes from the other."""
-        truth, work, written = self.key.truth, self.work, self.numbers[one.slot]
-        unchanged = one.base >= 0 and written.value == truth[one.base]
+        written = self.numbers[one.slot]
+        unchanged = one.base >= 0 and written.value == self.key.truth[one.base]
         if unchanged or one.slot in self.key.structure.later(other.slot):
             return math.inf
-        work.settle((*one.needs, *other.needs))
-        own, its = ((truth[node.slot], node.function(work.v)) for node in (one, other))
+        own, its = map(self._values, (one, other))
         near = [value for value in its if self.agrees(one.slot, value, other.slot)]
         rounded = min(abs(value - written.value) for value in own) <= APART * written.unit
         if not near or rounded or any(self.agrees(one.slot, value) for value in own):
