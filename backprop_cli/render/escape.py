@@ -6,6 +6,7 @@ import unicodedata
 from itertools import groupby
 
 from backprop_cli.formula.characters import spelled
+from backprop_cli.formula.spelling import LATIN
 
 
 def no_command(word: str) -> str:
@@ -14,15 +15,12 @@ def no_command(word: str) -> str:
 
 
 _ASCII = {
+    **LATIN,
     "−": "-", "–": "-", "—": "-", "·": "*", "×": "x", "⋅": "*", "÷": "/", "≈": "~", "≤": "<=",
     "≥": ">=", "≠": "!=", "→": "->", "←": "<-", "∂": "d", "Σ": "sum", "√": "sqrt", "∞": "inf",
     "′": "'", "…": "...", "⊙": ".*", "∇": "grad ", "∘": " o ", "“": '"', "”": '"', "‘": "'",
     "’": "'", "½": "1/2", "¼": "1/4", "⁽": "^(", "⁾": ")", "⁻": "-", "₋": "-", "ᵀ": "^T",
-    "α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "ε": "epsilon", "ζ": "zeta",
-    "η": "eta", "θ": "theta", "ι": "iota", "κ": "kappa", "λ": "lambda", "μ": "mu", "ν": "nu",
-    "ξ": "xi", "π": "pi", "ρ": "rho", "σ": "sigma", "τ": "tau", "φ": "phi", "χ": "chi",
-    "ψ": "psi", "ω": "omega", "Δ": "Delta", "Θ": "Theta", "Ω": "Omega", "Γ": "Gamma",
-    "Λ": "Lambda", "Φ": "Phi", "Ψ": "Psi", "Π": "Pi", "Ξ": "Xi", "ß": "ss", "│": "|", "─": "-",
+    "ß": "ss", "│": "|", "─": "-",
     "✓": "ok", "✔": "ok", "✗": "x", "•": "*", "∈": "in", "ŷ": "yhat",
 }  # fmt: skip
 _RAISED = dict(zip("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789", strict=True))

@@ -16,7 +16,7 @@ from backprop_cli.formula.characters import spelled, visible
 from backprop_cli.formula.layout import is_tall, pieces
 from backprop_cli.formula.nodes import Formula
 from backprop_cli.formula.notation import in_line, stacked
-from backprop_cli.formula.spelling import Spelling
+from backprop_cli.formula.spelling import LATIN, Spelling
 from backprop_cli.render import picture
 from backprop_cli.render.breaking import cells, narrowed_to
 from backprop_cli.render.reading import (
@@ -67,12 +67,8 @@ _SPECIAL = {
 }  # fmt: skip
 _SPECIAL['"'] = "''"
 _GREEK = {
-    "α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "ε": "varepsilon", "ζ": "zeta",
-    "η": "eta", "θ": "theta", "ι": "iota", "κ": "kappa", "λ": "lambda", "μ": "mu", "ν": "nu",
-    "ξ": "xi", "π": "pi", "ρ": "rho", "σ": "sigma", "ς": "varsigma", "τ": "tau", "υ": "upsilon",
-    "φ": "varphi", "χ": "chi", "ψ": "psi", "ω": "omega", "Γ": "Gamma", "Δ": "Delta",
-    "Θ": "Theta", "Λ": "Lambda", "Ξ": "Xi", "Π": "Pi", "Σ": "Sigma", "Υ": "Upsilon",
-    "Φ": "Phi", "Ψ": "Psi", "Ω": "Omega", "µ": "mu",
+    **LATIN, "ε": "varepsilon", "ς": "varsigma", "υ": "upsilon", "φ": "varphi", "Υ": "Upsilon",
+    "µ": "mu",
 }  # fmt: skip
 _ACCENTS = {
     "\u0300": "\\`", "\u0301": "\\'", "\u0302": "\\^", "\u0303": "\\~", "\u0304": "\\=",

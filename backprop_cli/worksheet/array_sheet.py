@@ -34,10 +34,11 @@ from backprop_cli.worksheet.document import (
     Paragraph,
     Relation,
     Text,
+    listed,
 )
 from backprop_cli.worksheet.passes import penalised, step_table
 from backprop_cli.worksheet.reasons import UPSTREAM, function_reasons, given_upstream
-from backprop_cli.worksheet.sheet import Sheet, listed, spelling_of
+from backprop_cli.worksheet.sheet import Sheet, spelling_of
 from backprop_cli.worksheet.updates import is_plain, moved, not_updated, plain_table, rule
 from backprop_cli.worksheet.updates import updates as entry_by_entry
 

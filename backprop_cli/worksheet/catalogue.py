@@ -36,7 +36,6 @@ from backprop_cli.worksheet.document import (
     Curve,
     Document,
     Heading,
-    Inline,
     Line,
     Math,
     Paragraph,
@@ -45,6 +44,7 @@ from backprop_cli.worksheet.document import (
     Table,
     Text,
 )
+from backprop_cli.worksheet.document import listed as _listed
 
 SKETCHED = ("sigmoid", "tanh", "relu")
 """The activations whose curves stand in the list of everything."""
@@ -200,11 +200,7 @@ def toolbox() -> list[Block]:
 
 
 def _names(names: Sequence[str]) -> Line:
-    line: list[Inline] = []
-    for name in names:
-        line += [Text(", ")] * bool(line)
-        line.append(Text(name, "code"))
-    return tuple(line) or NOTHING
+    return _listed(map(_code, names)) or NOTHING
 
 
 # What the groups have in common
@@ -222,10 +218,8 @@ def _code(name: str) -> Line:
 
 def _spellings(row: Row) -> Line:
     """How a problem file names the rule: `swish`, also `silu`."""
-    line: list[Inline] = [Text(row.name, "code")]
-    for index, alias in enumerate(row.aliases):
-        line += [Text(", " if index else ", also "), Text(alias, "code")]
-    return tuple(line)
+    also = (Text(", also "), *_listed(map(_code, row.aliases))) if row.aliases else ()
+    return (Text(row.name, "code"), *also)
 
 
 def _options(
@@ -233,15 +227,17 @@ def _options(
 ) -> Line:
     """`slope: 0.01`, as a problem file sets it: the defaults, and what has to be given; of
     variants the rule that they stand for."""
-    line: list[Inline] = []
-    for name, value in options.items():
-        line += [Text(", ")] * bool(line)
-        line += [Text(f"{name}: {'…' if value is None else value.text}", "code")]
-        line += [Text(" (must be given)")] * (value is None)
-    for name, other in variants.items():
-        line += [Text(", ")] * bool(line)
-        line += [Text(f"{name}: true", "code"), Text(" for "), Text(other, "code")]
-    return tuple(line) or NOTHING
+    settings = [
+        (*_code(f"{name}: …"), Text(" (must be given)"))
+        if value is None
+        else _code(f"{name}: {value.text}")
+        for name, value in options.items()
+    ]
+    settings += [
+        (Text(f"{name}: true", "code"), Text(" for "), Text(other, "code"))
+        for name, other in variants.items()
+    ]
+    return _listed(settings) or NOTHING
 
 
 def _range(row: ActivationRule) -> Line:

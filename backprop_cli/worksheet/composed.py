@@ -18,6 +18,7 @@ from backprop_cli.worksheet.document import (
     Math,
     Paragraph,
     Text,
+    named,
 )
 from backprop_cli.worksheet.sheet import Sheet, number_lines
 
@@ -94,10 +95,7 @@ def _rounded(size: int) -> str:
 def _those(these: Sequence[Whole], among: Sequence[Whole]) -> Line:
     if len(these) == len(among) and len(these) > 1:
         return (Text("All of these: "),)
-    line: list[Text | Math] = []
-    for each in these:
-        line += [Text(", ")] * bool(line) + [Math(Name(each.name))]
-    return (*line, Text(": "))
+    return (*named(each.name for each in these), Text(": "))
 
 
 def whole_derivatives(sheet: Sheet) -> Iterator[Block]:

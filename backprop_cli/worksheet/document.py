@@ -7,12 +7,12 @@ through the document's `spelling`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Literal, TypeAlias
 
 from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.layout import Digits
-from backprop_cli.formula.nodes import Formula, Negative, Number, Quotient
+from backprop_cli.formula.nodes import Formula, Name, Negative, Number, Quotient
 from backprop_cli.formula.spelling import Spelling
 
 
@@ -74,6 +74,16 @@ class Numeral:
 
 Inline: TypeAlias = Text | Math | Relation | Numeral
 Line: TypeAlias = tuple[Inline, ...]
+
+
+def listed(items: Iterable[Line]) -> Line:
+    """Several things parted by commas."""
+    return tuple(part for item in items for part in (Text(", "), *item))[1:]
+
+
+def named(names: Iterable[str]) -> Line:
+    """Quantities parted by commas."""
+    return listed((Math(Name(name)),) for name in names)
 
 
 def numeral(formula: Formula, *, rounded: bool = False) -> Line:

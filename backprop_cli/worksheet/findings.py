@@ -25,18 +25,19 @@ from backprop_cli.worksheet.document import (
     Callout,
     Column,
     Heading,
-    Inline,
     Line,
     Math,
     Paragraph,
     Relation,
     Table,
     Text,
+    listed,
+    named,
 )
 from backprop_cli.worksheet.given import ranges
 from backprop_cli.worksheet.numbers import shown
 from backprop_cli.worksheet.reasons import MOST_NAMED, calls_in
-from backprop_cli.worksheet.sheet import NO_VALUE, Sheet, cell_of, listed
+from backprop_cli.worksheet.sheet import NO_VALUE, Sheet, cell_of
 from backprop_cli.worksheet.singular import logarithm_remarks, singular_remarks
 
 SATURATED = 0.01
@@ -71,7 +72,7 @@ def _twins(sheet: Sheet) -> Iterator[Callout]:
         unit = sheet.graph.step[twins[0]].unit
         who: Line
         if unit is None:
-            who = (*listed([(Math(Name(sheet.graph.unmarked(name))),) for name in twins]), HAVE)
+            who = (*named(map(sheet.graph.unmarked, twins)), HAVE)
             like = "together they work"
         elif len(twins) == sum(each.layer == unit.layer for each in sheet.graph.units):
             who, like = (Text(f"All units of layer {unit.layer} have"),), "the layer works"
@@ -181,10 +182,8 @@ def _kinks(sheet: Sheet) -> Iterator[Callout]:
                 if relation not in found.setdefault(said, []):
                     found[said].append(relation)
     for convention, relations in found.items():
-        line: list[Inline] = []
-        for relation in relations:
-            line += [*([Text(", ")] if line else []), relation]
-        yield Callout("note", (*line, Text(f": {convention}")))
+        where = listed((relation,) for relation in relations)
+        yield Callout("note", (*where, Text(f": {convention}")))
 
 
 def _kinks_of(sheet: Sheet, step: Step) -> Iterator[tuple[str, Kink, Mapping[str, Formula]]]:
@@ -235,7 +234,7 @@ def _tie(tied: int, chosen: str) -> str:
 
 
 def _saturated(sheet: Sheet) -> Iterator[Callout]:
-    found: list[Inline] = []
+    found: list[str] = []
     for step in sheet.graph.section("backward"):
         if step.kind != "slope" or step.of is None:
             continue
@@ -246,13 +245,13 @@ def _saturated(sheet: Sheet) -> Iterator[Callout]:
             continue
         own = not (rule.layerwise and len(names_in(step.formula)) > 1)
         if own and abs(as_float(value)) < SATURATED:
-            found += [*([Text(", ")] if found else []), Math(Name(step.of))]
+            found.append(step.of)
     if found:
         yield Callout(
             "warning",
             (
                 Text("Saturated: "),
-                *found,
+                *named(found),
                 Text(
                     f". The slope there is below {SATURATED}, so hardly any gradient passes and the"
                     " weights before it learn slowly."
@@ -269,14 +268,14 @@ def _dead(sheet: Sheet) -> Iterator[Callout]:
     for step in relus:
         if (applied := activation_of(step)) is not None:
             z = sheet.value(applied[1])
-            alone = step.unit is not None and many[step.unit, step.sample] == 1
-            unit = step.unit if step.unit and alone else sheet.graph.unmarked(step.name)
+            single = step.unit is not None and many[step.unit, step.sample] == 1
+            unit = step.unit if step.unit and single else sheet.graph.unmarked(step.name)
             on[unit] = on.get(unit, False) or z is None or z >= 0
     off = [unit for unit, lives in on.items() if not lives]
-    if named := [(Math(Name(unit)),) for unit in off if isinstance(unit, str)]:
-        which = "The ReLU " if len(named) == 1 else "The ReLUs "
-        how = "is off (z < 0) and passes" if len(named) == 1 else "are off (z < 0) and pass"
-        yield Callout("warning", (Text(which), *listed(named), Text(f" {how} no gradient.")))
+    if alone := [unit for unit in off if isinstance(unit, str)]:
+        which = "The ReLU " if len(alone) == 1 else "The ReLUs "
+        how = "is off (z < 0) and passes" if len(alone) == 1 else "are off (z < 0) and pass"
+        yield Callout("warning", (Text(which), *named(alone), Text(f" {how} no gradient.")))
     layers = {unit.layer: None for unit in off if isinstance(unit, Unit)}
     for depth in layers:
         units = [unit.index for unit in off if isinstance(unit, Unit) and unit.layer == depth]
@@ -334,9 +333,9 @@ def _stage_name(stage: Stage) -> Line:
     """The layer, or the quantities of a stage without a name of its own."""
     if stage.label is not None:
         return (Text(stage.label),)
-    named = [(Math(Name(name)),) for name in stage.preactivations[:MOST_NAMED]]
-    more = len(stage.preactivations) - len(named)
-    return listed([*named, *([(Text(f"{more} more"),)] if more else [])])
+    first = named(stage.preactivations[:MOST_NAMED])
+    more = len(stage.preactivations) - MOST_NAMED
+    return listed((first, (Text(f"{more} more"),))) if more > 0 else first
 
 
 def flow_over_run(run: Run) -> Iterator[Block]:

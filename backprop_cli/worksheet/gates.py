@@ -28,10 +28,11 @@ from backprop_cli.worksheet.document import (
     Relation,
     Table,
     Text,
+    listed,
 )
 from backprop_cli.worksheet.passes import step_table
 from backprop_cli.worksheet.reasons import share_reasons
-from backprop_cli.worksheet.sheet import NO_VALUE, Sheet, cell_of, listed
+from backprop_cli.worksheet.sheet import NO_VALUE, Sheet, cell_of, equal
 
 
 def gates(sheet: Sheet) -> Iterator[Block]:
@@ -171,14 +172,7 @@ def _backward_row(sheet: Sheet, step: Step, link: Link) -> tuple[Line, ...]:
 
 def _values(sheet: Sheet, names: Sequence[str]) -> Line:
     """`x = −2, y = 5`; names alone where there are no numbers."""
-    items: list[Line] = []
-    for name in names:
-        written = sheet.shown(name)
-        if written is None:
-            items.append((Math(Name(name)),))
-        else:
-            items.append((Relation(Name(name), written.sign, written.formula),))
-    return listed(items)
+    return listed(equal(name, sheet.shown(name)) for name in names) or NO_VALUE
 
 
 OPERATIONS: Mapping[type, str] = {

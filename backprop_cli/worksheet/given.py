@@ -16,16 +16,15 @@ from backprop_cli.worksheet.document import (
     Block,
     Column,
     Heading,
-    Inline,
     Line,
     Math,
     Paragraph,
-    Relation,
     Table,
     Text,
+    listed,
 )
 from backprop_cli.worksheet.numbers import LARGEST_PLAIN, Shown, authored, shown
-from backprop_cli.worksheet.sheet import NO_VALUE, Sheet, cell_of, listed
+from backprop_cli.worksheet.sheet import NO_VALUE, Sheet, cell_of, equal
 
 MOST_DIGITS = 30
 """A longer number of the problem file is rounded."""
@@ -195,18 +194,13 @@ def _table(sheet: Sheet, *groups: Sequence[Group]) -> Iterator[Table]:
 
 def _listed(sheet: Sheet, leaves: Sequence[Leaf]) -> Line:
     """`w₁ = 0.42, w₂ = 0.72, …`; names alone where there are no numbers."""
-    parts: list[Inline] = []
-    for leaf in leaves:
-        if parts:
-            parts.append(Text(", "))
-        written = sheet.shown(leaf.name)
+
+    def written(leaf: Leaf) -> Shown | None:
         if leaf.text is not None and sheet.value(leaf.name) == leaf.value:
-            written = _authored(sheet, Number(leaf.text))
-        if written is None:
-            parts.append(Math(Name(leaf.name)))
-        else:
-            parts.append(Relation(Name(leaf.name), written.sign, written.formula))
-    return tuple(parts)
+            return _authored(sheet, Number(leaf.text))
+        return sheet.shown(leaf.name)
+
+    return listed(equal(leaf.name, written(leaf)) for leaf in leaves)
 
 
 def _inputs(sheet: Sheet) -> list[Leaf]:

@@ -17,6 +17,7 @@ from backprop_cli.worksheet.document import (
     Paragraph,
     Table,
     Text,
+    named,
 )
 from backprop_cli.worksheet.reasons import function_reasons
 from backprop_cli.worksheet.sheet import NO_VALUE, Sheet
@@ -129,8 +130,7 @@ def penalised(sheet: Sheet, *, in_loss: bool) -> Iterator[Block]:
             kind = "parameters" if len(names) == len(everything) else "weights"
             line.append(Text(f"all {len(names)} {kind}"))
         else:
-            for name in names:
-                line += [*([Text(", ")] if name != names[0] else []), Math(Name(name))]
+            line += named(names)
         if names and len(names) < len(everything):
             line.append(Text("; biases are left alone"))
         yield Paragraph((*line, Text(".")))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from fractions import Fraction
 from functools import cached_property
@@ -40,7 +40,15 @@ from backprop_cli.run import (
     singularities,
 )
 from backprop_cli.worksheet.array_notation import Notation
-from backprop_cli.worksheet.document import DerivationLine, Inline, Line, Math, Text, numeral
+from backprop_cli.worksheet.document import (
+    DerivationLine,
+    Inline,
+    Line,
+    Math,
+    Relation,
+    Text,
+    numeral,
+)
 from backprop_cli.worksheet.numbers import (
     Shown,
     authored,
@@ -398,6 +406,13 @@ def number_lines(sheet: Sheet, name: str | None, formula: Formula) -> tuple[Deri
     return tuple(found)
 
 
+def equal(name: str, written: Shown | None) -> Line:
+    """`w₁ = 0.42`; the name alone where there is no number."""
+    if written is None:
+        return (Math(Name(name)),)
+    return (Relation(Name(name), written.sign, written.formula),)
+
+
 def cell_of(written: Shown | None) -> Line:
     """A table cell with a number, ≈ in front where it is rounded."""
     if written is None:
@@ -447,11 +462,3 @@ def spelling_of(graph: Graph, *, deltas: bool = False) -> Spelling:
         return spell(name, graph.lettering)
 
     return spelling
-
-
-def listed(items: Sequence[Line]) -> Line:
-    """Several things parted by commas; a dash for none."""
-    line: list[Inline] = []
-    for item in items:
-        line += [*([Text(", ")] if line else []), *item]
-    return tuple(line) or NO_VALUE

@@ -9,7 +9,7 @@ from backprop_cli.formula.build import children
 from backprop_cli.formula.evaluate import Lookup, as_float, evaluate, is_logarithm
 from backprop_cli.formula.nodes import Formula, Name, Product
 from backprop_cli.run import Singular
-from backprop_cli.worksheet.document import Callout, Inline, Line, Math, Text
+from backprop_cli.worksheet.document import Callout, Line, Math, Text, listed, named
 from backprop_cli.worksheet.sheet import Sheet
 
 NAMED = 4
@@ -30,11 +30,9 @@ def singular_remarks(sheet: Sheet, names: Collection[str] | None = None) -> Iter
 
 def _remark(group: list[Singular]) -> Line:
     first = group[0]
-    names: list[Inline] = []
-    for each in group[:NAMED]:
-        names += [Text(", ")] * bool(names) + [Math(Name(each.name))]
+    names = named(each.name for each in group[:NAMED])
     if len(group) > NAMED:
-        names.append(Text(f" and {len(group) - NAMED} more"))
+        names = (*names, Text(f" and {len(group) - NAMED} more"))
     alone = len(group) == 1
     output = Math(Name(first.output))
     function: Line = (output, Text(" as a function of "), Math(Name(first.variable)))
@@ -78,10 +76,7 @@ def logarithm_remarks(sheet: Sheet) -> Iterator[Callout]:
         value = sheet.value(step.name)
         if step.numeric is None and value is not None and math.isfinite(as_float(value)):
             found.update(dict.fromkeys(_nothing_times_logarithms(step.formula, sheet.known)))
-    line: list[Inline] = []
-    for product in list(found)[:NAMED]:
-        line += [Text(", ")] * bool(line) + [Math(product)]
-    if line:
+    if line := listed((Math(product),) for product in list(found)[:NAMED]):
         text = ": 0 · ln(0) is taken as 0, which is what p · ln(p) tends to as p goes to 0."
         yield Callout("note", (*line, Text(text)))
 

@@ -27,6 +27,7 @@ from backprop_cli.worksheet.document import (
     Relation,
     Table,
     Text,
+    named,
 )
 from backprop_cli.worksheet.given import ranges
 from backprop_cli.worksheet.numbers import GUARD_DIGITS, Shown, reproducing, shown
@@ -67,10 +68,7 @@ def not_updated(sheet: Sheet) -> Iterator[Paragraph]:
     """Which parameters stay as they are."""
     leaves = [leaf.name for leaf in sheet.graph.leaves if leaf.kind == "parameter"]
     if sheet.first and (still := [name for name in leaves if name not in sheet.graph.carried]):
-        line: list[Inline] = [Text("Not updated: ")]
-        for name in still:
-            line += [*([Text(", ")] if len(line) > 1 else []), Math(Name(name))]
-        yield Paragraph((*line, Text(".")))
+        yield Paragraph((Text("Not updated: "), *named(still), Text(".")))
 
 
 def rule(sheet: Sheet, plain: bool) -> Line:
