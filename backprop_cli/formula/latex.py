@@ -12,22 +12,8 @@ from functools import lru_cache
 from typing import assert_never
 
 from backprop_cli.dataclass import dataclass
+from backprop_cli.formula import layout as tree
 from backprop_cli.formula.characters import visible
-from backprop_cli.formula.layout import (
-    Called,
-    Digits,
-    Fence,
-    Fraction,
-    Grid,
-    Named,
-    Node,
-    Operator,
-    Row,
-    Script,
-    Under,
-    Word,
-    is_tall,
-)
 from backprop_cli.formula.nodes import Formula
 from backprop_cli.formula.notation import letters, stacked
 from backprop_cli.formula.spelling import GREEK, Spelling
@@ -92,37 +78,37 @@ def word(text: str, dialect: Dialect = LATEX) -> str:
 
 
 @lru_cache(maxsize=16384)
-def named(name: Named, dialect: Dialect) -> str:
+def named(name: tree.Named, dialect: Dialect) -> str:
     return spell(letters(name, stacked=True), dialect)
 
 
-def spell(node: Node, dialect: Dialect = LATEX) -> str:
+def spell(node: tree.Node, dialect: Dialect = LATEX) -> str:
     match node:
-        case Digits(mantissa, exponent):
+        case tree.Digits(mantissa, exponent):
             return rf"{mantissa} \times 10^{{{exponent}}}" if exponent else mantissa
-        case Named():
+        case tree.Named():
             return named(node, dialect)
-        case Word():
+        case tree.Word():
             return _word(node, dialect)
-        case Operator(sign):
+        case tree.Operator(sign):
             return dialect.signs[sign]
-        case Row(parts):
+        case tree.Row(parts):
             return "".join(spell(part, dialect) for part in parts)
-        case Called(function):
+        case tree.Called(function):
             return function.latex
-        case Fence():
+        case tree.Fence():
             return _fence(node, dialect)
-        case Fraction(above, below):
+        case tree.Fraction(above, below):
             return rf"\frac{{{spell(above, dialect)}}}{{{spell(below, dialect)}}}"
-        case Script(base, below, above):
+        case tree.Script(base, below, above):
             raised = "" if above is None else f"^{_braced(spell(above, dialect))}"
             lowered = "" if below is None else f"_{_braced(spell(below, dialect))}"
             written = spell(base, dialect)
-            twice = isinstance(base, Script) and base.above is not None and above is not None
+            twice = isinstance(base, tree.Script) and base.above is not None and above is not None
             return (f"{{{written}}}" if twice else written) + raised + lowered
-        case Grid(kind, rows):
+        case tree.Grid(kind, rows):
             return _grid(kind, rows, dialect)
-        case Under(base, sides):
+        case tree.Under(base, sides):
             shape = r" \times ".join(_index(side, dialect) for side in sides)
             return rf"\underset{{{shape}}}{{{spell(base, dialect)}}}"
         case _:
@@ -133,7 +119,7 @@ def _braced(text: str) -> str:
     return text if len(text) == 1 else f"{{{text}}}"
 
 
-def _word(node: Word, dialect: Dialect) -> str:
+def _word(node: tree.Word, dialect: Dialect) -> str:
     text, kind, accent = node
     match kind:
         case "letter" | "typed":
@@ -158,7 +144,7 @@ def _index(text: str, dialect: Dialect) -> str:
     return word(GREEK.get(text, text), dialect)
 
 
-def _fence(fence: Fence, dialect: Dialect) -> str:
+def _fence(fence: tree.Fence, dialect: Dialect) -> str:
     inside = spell(fence.inside, dialect)
     match fence.kind:
         case "root":
@@ -169,7 +155,7 @@ def _fence(fence: Fence, dialect: Dialect) -> str:
             return rf"\left[{inside}\right]"
         case "square" | "sample" | "entries":
             return f"[{inside}]"
-        case "group" | "call" if is_tall(fence.inside):
+        case "group" | "call" if tree.is_tall(fence.inside):
             return f"{dialect.brackets[0]}{inside}{dialect.brackets[1]}"
         case "group" | "call" | "layer":
             return f"({inside})"
@@ -177,7 +163,7 @@ def _fence(fence: Fence, dialect: Dialect) -> str:
             assert_never(fence.kind)
 
 
-def _grid(kind: str, rows: tuple[tuple[Node, ...], ...], dialect: Dialect) -> str:
+def _grid(kind: str, rows: tuple[tuple[tree.Node, ...], ...], dialect: Dialect) -> str:
     written = [[spell(entry, dialect) for entry in entries] for entries in rows]
     if kind == "matrix":
         body = dialect.new_row.join(map(" & ".join, written))

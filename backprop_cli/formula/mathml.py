@@ -11,25 +11,8 @@ from functools import lru_cache
 from html import escape
 from typing import assert_never
 
+from backprop_cli.formula import layout as tree
 from backprop_cli.formula.characters import visible
-from backprop_cli.formula.layout import (
-    NEVER,
-    Called,
-    Digits,
-    Fence,
-    Fraction,
-    Grid,
-    Named,
-    Node,
-    Operator,
-    Row,
-    Script,
-    Under,
-    Word,
-    is_tall,
-    parts_of,
-    pieces,
-)
 from backprop_cli.formula.nodes import Formula
 from backprop_cli.formula.notation import COMMA, letters, stacked
 from backprop_cli.formula.spelling import GREEK, Spelling
@@ -60,7 +43,7 @@ def write(formula: Formula, spelling: Spelling | None = None) -> str:
     return math(stacked(spelling).node(formula))
 
 
-def math(*nodes: Node) -> str:
+def math(*nodes: tree.Node) -> str:
     """Nodes in one element that a browser never breaks."""
     return element(map(inside_of, nodes))
 
@@ -74,11 +57,11 @@ LONG = 24
 _CUT = frozenset(("+", "−", "·", "hadamard", "correlation", "full", "beside"))
 
 
-def broken(node: Node, lead: str = "") -> str:
+def broken(node: tree.Node, lead: str = "") -> str:
     """The formula as elements between which a line may be broken: before its outermost operators,
     and inside the brackets of what is still too long. A `lead` goes with what follows it."""
     found: list[list[str]] = []
-    for piece in pieces(node):
+    for piece in tree.pieces(node):
         found += _opened(piece) if length(piece) > LONG else [[inside_of(piece)]]
     found[0].insert(0, lead)
     return "".join(map(element, found))
@@ -89,25 +72,29 @@ def relation(sign: str) -> str:
     return f'<mo form="infix">{escape(sign)}</mo>'
 
 
-def _opened(node: Node) -> list[list[str]]:
+def _opened(node: tree.Node) -> list[list[str]]:
     """A long row in pieces. Only brackets are opened: a fraction or a root stays whole."""
     found: list[list[str]] = [[]]
 
-    def walk(node: Node) -> None:
+    def walk(node: tree.Node) -> None:
         match node:
-            case Row(parts):
+            case tree.Row(parts):
                 for part in parts:
-                    if isinstance(part, Operator) and part.sign in _CUT and part.cost < NEVER:
+                    if (
+                        isinstance(part, tree.Operator)
+                        and part.sign in _CUT
+                        and part.cost < tree.NEVER
+                    ):
                         found.append([])
                     walk(part)
                     if part == COMMA:
                         found.append([])
-            case Fence("group" | "call" | "indicator", inside):
+            case tree.Fence("group" | "call" | "indicator", inside):
                 if node.kind == "call":
                     found[-1].append(APPLY)
                 begin, at = found[-1], len(found[-1])
                 walk(inside)
-                tall = is_tall(inside)
+                tall = tree.is_tall(inside)
                 left, right = bracket(node, 0, tall), bracket(node, 1, tall)
                 if begin is found[-1]:
                     begin[at:] = [_between(left, "".join(begin[at:]), right, tall)]
@@ -115,7 +102,7 @@ def _opened(node: Node) -> list[list[str]]:
                     first, last = "".join(begin[at:]), "".join(found[-1])
                     begin[at:] = [_between(left, first + _strut(last, first), "", tall)]
                     found[-1][:] = [_between("", _strut(first, last) + last, right, tall)]
-            case Script(Fence("group") as base, None, above) if above is not None:
+            case tree.Script(tree.Fence("group") as base, None, above) if above is not None:
                 walk(base)
                 found[-1][-1] = f"<msup>{found[-1][-1]}{spell(above)}</msup>"
             case _:
@@ -141,72 +128,72 @@ def _between(left: str, inside: str, right: str, tall: bool) -> str:
 
 
 @lru_cache(maxsize=16384)
-def _name_length(name: Named) -> int:
+def _name_length(name: tree.Named) -> int:
     return length(letters(name, stacked=True))
 
 
-def length(node: Node) -> int:
+def length(node: tree.Node) -> int:
     """About how many letters, digits and signs there are to see."""
     match node:
-        case Digits(mantissa, exponent):
+        case tree.Digits(mantissa, exponent):
             return len(mantissa) + (3 + len(exponent) if exponent else 0)
-        case Named():
+        case tree.Named():
             return _name_length(node)
-        case Word(text, _, accent):
+        case tree.Word(text, _, accent):
             return len(text) + bool(accent)
-        case Called(function):
+        case tree.Called(function):
             return len(function.unicode)
-        case Operator(sign):
+        case tree.Operator(sign):
             return sign not in ("beside", "thin", "matmul", "wide")
-        case Fence(kind):
+        case tree.Fence(kind):
             return {"root": 0, "call": 3}.get(kind, 2) + length(node.inside)
         case _:
-            return sum(map(length, parts_of(node)))
+            return sum(map(length, tree.parts_of(node)))
 
 
-def inside_of(node: Node) -> str:
+def inside_of(node: tree.Node) -> str:
     """A node that stands in a row already."""
-    return "".join(map(spell, node.parts)) if isinstance(node, Row) else spell(node)
+    return "".join(map(spell, node.parts)) if isinstance(node, tree.Row) else spell(node)
 
 
 @lru_cache(maxsize=16384)
-def named(name: Named) -> str:
+def named(name: tree.Named) -> str:
     return spell(letters(name, stacked=True))
 
 
-def spell(node: Node) -> str:
+def spell(node: tree.Node) -> str:
     """One element, or the sign before one."""
     match node:
-        case Digits(mantissa, exponent):
+        case tree.Digits(mantissa, exponent):
             return _number(mantissa, exponent)
-        case Named():
+        case tree.Named():
             return named(node)
-        case Word(text, kind, accent):
+        case tree.Word(text, kind, accent):
             written = _word(text, kind)
             if not accent:
                 return written
             mark = f'<mo stretchy="false">{_ACCENTS[accent]}</mo>'
             return f'<mover accent="true">{written}{mark}</mover>'
-        case Operator(sign):
+        case tree.Operator(sign):
             return SIGNS[sign]
-        case Row(parts):
+        case tree.Row(parts):
             return f"<mrow>{''.join(map(spell, parts))}</mrow>"
-        case Called(function):
+        case tree.Called(function):
             return _function(function.unicode)
-        case Fence():
+        case tree.Fence():
             return _fence(node)
-        case Fraction(above, below):
+        case tree.Fraction(above, below):
             return f"<mfrac>{spell(above)}{spell(below)}</mfrac>"
-        case Script(base, below, None) if below is not None:
+        case tree.Script(base, below, None) if below is not None:
             return f"<msub>{spell(base)}{spell(below)}</msub>"
-        case Script(base, None, above) if above is not None:
+        case tree.Script(base, None, above) if above is not None:
             return f"<msup>{spell(base)}{spell(above)}</msup>"
-        case Script(base, below, above):
+        case tree.Script(base, below, above):
             scripts = "".join(spell(part) for part in (below, above) if part is not None)
             return f"<msubsup>{spell(base)}{scripts}</msubsup>"
-        case Grid(kind, rows):
+        case tree.Grid(kind, rows):
             return _grid(kind, rows)
-        case Under(base, sides):
+        case tree.Under(base, sides):
             shape = "<mo>×</mo>".join(map(identifier, sides))
             return f"<munder>{spell(base)}<mrow>{shape}</mrow></munder>"
         case _:
@@ -243,7 +230,7 @@ def _function(word: str) -> str:
     return name if stem == word else f"<msup>{name}<mo>′</mo></msup>"
 
 
-def _fence(fence: Fence) -> str:
+def _fence(fence: tree.Fence) -> str:
     match fence.kind:
         case "root":
             return f"<msqrt>{inside_of(fence.inside)}</msqrt>"
@@ -255,13 +242,13 @@ def _fence(fence: Fence) -> str:
             left, right = (f'<mo stretchy="false">{sign}</mo>' for sign in ends)
             return f"<mrow>{left}{inside_of(fence.inside)}{right}</mrow>"
         case _:
-            tall = is_tall(fence.inside)
+            tall = tree.is_tall(fence.inside)
             apply = APPLY if fence.kind == "call" else ""
             begin, end = bracket(fence, 0, tall), bracket(fence, 1, tall)
             return apply + _between(begin, inside_of(fence.inside), end, tall)
 
 
-def bracket(fence: Fence, side: int, tall: bool) -> str:
+def bracket(fence: tree.Fence, side: int, tall: bool) -> str:
     """The opening (0) or closing (1) bracket, which grows only round what is tall."""
     stretchy = "true" if tall else "false"
     form = ("prefix", "postfix")[side]
@@ -269,7 +256,7 @@ def bracket(fence: Fence, side: int, tall: bool) -> str:
     return f'<mo form="{form}" stretchy="{stretchy}">{sign}</mo>'
 
 
-def _grid(kind: str, rows: tuple[tuple[Node, ...], ...]) -> str:
+def _grid(kind: str, rows: tuple[tuple[tree.Node, ...], ...]) -> str:
     if kind == "matrix":
         body = "".join(
             f"<mtr>{''.join(f'<mtd>{spell(entry)}</mtd>' for entry in entries)}</mtr>"

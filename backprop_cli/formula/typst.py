@@ -9,21 +9,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import assert_never
 
+from backprop_cli.formula import layout as tree
 from backprop_cli.formula.characters import visible
-from backprop_cli.formula.layout import (
-    Called,
-    Digits,
-    Fence,
-    Fraction,
-    Grid,
-    Named,
-    Node,
-    Operator,
-    Row,
-    Script,
-    Under,
-    Word,
-)
 from backprop_cli.formula.nodes import Formula
 from backprop_cli.formula.notation import letters, stacked
 from backprop_cli.formula.spelling import GREEK, LATIN, Spelling
@@ -47,13 +34,13 @@ LOOSE = 120
 """Characters of Typst source between brackets, about a third of a line."""
 
 
-def loose(node: Node) -> str:
+def loose(node: tree.Node) -> str:
     """The same with long outermost brackets as single signs: Typst never breaks a line inside a
     matched pair."""
     match node:
-        case Row(parts):
+        case tree.Row(parts):
             return "".join(map(loose, parts))
-        case Fence("group", inside) if len(written := spell(inside)) >= LOOSE:
+        case tree.Fence("group", inside) if len(written := spell(inside)) >= LOOSE:
             return f"\\({written}\\)"
         case _:
             return spell(node)
@@ -74,47 +61,47 @@ def word(text: str) -> str:
 
 
 @lru_cache(maxsize=16384)
-def named(name: Named) -> str:
+def named(name: tree.Named) -> str:
     return spell(letters(name, stacked=True))
 
 
-def spell(node: Node) -> str:
+def spell(node: tree.Node) -> str:
     match node:
-        case Digits(mantissa, exponent):
+        case tree.Digits(mantissa, exponent):
             return f"{mantissa} × 10^({exponent})" if exponent else mantissa
-        case Named():
+        case tree.Named():
             return named(node)
-        case Word(text, kind, accent):
+        case tree.Word(text, kind, accent):
             if kind == "sign":
                 return _WORDS.get(text, text)
             written = quoted(text) if kind == "mark" else word(text)
             return f"{accent}({written})" if accent else written
-        case Operator(sign):
+        case tree.Operator(sign):
             return SIGNS[sign]
-        case Row(parts):
+        case tree.Row(parts):
             return "".join(map(spell, parts))
-        case Called(function):
+        case tree.Called(function):
             return function.typst
-        case Fence("root" | "abs" as kind, inside):
+        case tree.Fence("root" | "abs" as kind, inside):
             return f"{'sqrt' if kind == 'root' else kind}({spell(inside)})"
-        case Fence("group" | "call" | "layer", inside):
+        case tree.Fence("group" | "call" | "layer", inside):
             return f"({spell(inside)})"
-        case Fence(_, inside):
+        case tree.Fence(_, inside):
             return f"[{spell(inside)}]"
-        case Fraction(above, below):
+        case tree.Fraction(above, below):
             return f"frac({spell(above)}, {spell(below)})"
-        case Script(base, below, above):
+        case tree.Script(base, below, above):
             written = spell(base)
-            if isinstance(base, Script) and base.above is not None and above is not None:
+            if isinstance(base, tree.Script) and base.above is not None and above is not None:
                 written = f'class("normal", {written})'  # else it would be raised to a power of one
             lowered = "" if below is None else f"_({spell(below)})"
             return written + lowered + ("" if above is None else f"^({spell(above)})")
-        case Grid("matrix", rows):
+        case tree.Grid("matrix", rows):
             return f'mat(delim: "[", {"; ".join(", ".join(map(spell, row)) for row in rows)})'
-        case Grid(_, rows):
+        case tree.Grid(_, rows):
             cases = [f'{spell(then)} &quad "if" {spell(when)}' for then, when in rows[:-1]]
             return f'cases({", ".join(cases)}, {spell(rows[-1][0])} &quad "otherwise")'
-        case Under(base, sides):
+        case tree.Under(base, sides):
             return f"limits({spell(base)})_({' × '.join(map(word, sides))})"
         case _:
             assert_never(node)

@@ -6,21 +6,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import assert_never
 
+from backprop_cli.formula import layout as tree
 from backprop_cli.formula.characters import visible
-from backprop_cli.formula.layout import (
-    Called,
-    Digits,
-    Fence,
-    Fraction,
-    Grid,
-    Named,
-    Node,
-    Operator,
-    Row,
-    Script,
-    Under,
-    Word,
-)
 from backprop_cli.formula.nodes import Formula
 from backprop_cli.formula.notation import TRANSPOSED, hatted, in_line, letters, quantity
 from backprop_cli.formula.spelling import Glyph, Spelling
@@ -53,46 +40,46 @@ def glyph_text(glyph: Glyph) -> str:
 
 
 @lru_cache(maxsize=16384)
-def named(name: Named) -> str:
+def named(name: tree.Named) -> str:
     return spell(letters(name, stacked=False))
 
 
-def spell(node: Node) -> str:
+def spell(node: tree.Node) -> str:
     match node:
-        case Digits():
+        case tree.Digits():
             return number(node)
-        case Named():
+        case tree.Named():
             return named(node)
-        case Word(text, _, accent):
+        case tree.Word(text, _, accent):
             return visible(text) if not accent else accented(visible(text), accent)
-        case Operator():
+        case tree.Operator():
             return sign(node)
-        case Row(parts):
+        case tree.Row(parts):
             return "".join(map(spell, parts))
-        case Called(function):
+        case tree.Called(function):
             return function.unicode
-        case Fence("root", inside):
+        case tree.Fence("root", inside):
             return f"√({spell(inside)})"
-        case Fence(kind, inside):
+        case tree.Fence(kind, inside):
             left, right = FENCES[kind]
             return f"{left}{spell(inside)}{right}"
-        case Fraction(above, below):
+        case tree.Fraction(above, below):
             return f"({spell(above)})/({spell(below)})"
-        case Script(base, below, above):
+        case tree.Script(base, below, above):
             lowered = "" if below is None else subscript(spell(below))
             if above is None:
                 return spell(base) + lowered
             raised = mark(above)
             return spell(base) + lowered + (f"^{spell(above)}" if raised is None else raised)
-        case Grid(_, rows):
+        case tree.Grid(_, rows):
             return f"[{'; '.join('  '.join(map(spell, entries)) for entries in rows)}]"
-        case Under(base, sides):
+        case tree.Under(base, sides):
             return spell(base) + beneath(sides)
         case _:
             assert_never(node)
 
 
-def number(digits: Digits) -> str:
+def number(digits: tree.Digits) -> str:
     """1.2×10⁻⁵."""
     if not digits.exponent:
         return digits.mantissa
@@ -116,7 +103,7 @@ def superscript(text: str) -> str:
     return "^" + visible(text)
 
 
-def sign(operator: Operator) -> str:
+def sign(operator: tree.Operator) -> str:
     return "·" if operator.tight and operator.sign == "·" else SIGNS[operator.sign]
 
 
@@ -130,10 +117,12 @@ def beneath(sides: Sequence[str]) -> str:
     return f" {{{visible('×'.join(sides))}}}"
 
 
-def mark(above: Node) -> str | None:
+def mark(above: tree.Node) -> str | None:
     """A whole exponent or a layer in small characters; None for what stands behind `^`."""
     if above == TRANSPOSED:
         return "ᵀ"
-    if isinstance(above, Word) or (isinstance(above, Fence) and above.kind in ("layer", "square")):
+    if isinstance(above, tree.Word) or (
+        isinstance(above, tree.Fence) and above.kind in ("layer", "square")
+    ):
         return superscript(spell(above))
     return None

@@ -6,17 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
 from backprop_cli.dataclass import dataclass
-from backprop_cli.formula.layout import (
-    Digits,
-    Fence,
-    Grid,
-    Node,
-    Operator,
-    Row,
-    Script,
-    Under,
-    parts_of,
-)
+from backprop_cli.formula import layout as tree
 from backprop_cli.formula.notation import COMMA, INFIX
 from backprop_cli.render.breaking import UNICODE, Atom, Notation, Span, cells, formula_atoms
 
@@ -57,9 +47,9 @@ ASCII_SQUARE = Brackets(("[", "]"), ("[", "]"), ("[", "]"), ("[", "]"))
 ASCII_ROUND = Brackets(("/", "\\"), ("|", "|"), ("\\", "/"), ("(", ")"))
 
 
-def is_tall(node: Node) -> bool:
+def is_tall(node: tree.Node) -> bool:
     """Whether there is a matrix or a shape in it."""
-    return isinstance(node, Grid | Under) or any(map(is_tall, parts_of(node)))
+    return isinstance(node, tree.Grid | tree.Under) or any(map(is_tall, tree.parts_of(node)))
 
 
 def line_box(text: str, style: str = "") -> Box:
@@ -76,7 +66,7 @@ class Boxes:
     def ascii(self) -> bool:
         return self.notation is not UNICODE
 
-    def rows(self, node: Node, room: int) -> list[Box] | None:
+    def rows(self, node: tree.Node, room: int) -> list[Box] | None:
         """The formula as boxes one below the other, none wider than `room`; None if one must be."""
         rows: list[Box] = []
         for piece in self._pieces(node, room):
@@ -87,23 +77,23 @@ class Boxes:
                 rows.append(piece)
         return rows if all(row.width <= room for row in rows) else None
 
-    def _pieces(self, node: Node, room: int) -> list[Box]:
+    def _pieces(self, node: tree.Node, room: int) -> list[Box]:
         """The whole if it fits, else its outermost terms or factors, each behind its sign; what is
         still too wide goes on inside its brackets."""
         whole = self.box(node)
         match node:
             case _ if whole.width <= room:
                 return [whole]
-            case Fence("group" | "call", inside):
+            case tree.Fence("group" | "call", inside):
                 first, *middle = self._pieces(inside, room - 2)
                 if not middle:
                     return [whole]
                 last = middle.pop()
                 return [self._half(first, 0), *middle, self._half(last, 1)]
-            case Script(base, _, above) if above is not None:
+            case tree.Script(base, _, above) if above is not None:
                 *before, last = self._pieces(base, room - 2)
                 return [*before, self._raised(last, above)]
-            case Row(parts):
+            case tree.Row(parts):
                 found: list[Box] = []
                 for piece in _cut(parts):
                     found += self._opened(piece, room)
@@ -111,7 +101,7 @@ class Boxes:
             case _:
                 return [whole]
 
-    def _opened(self, parts: Sequence[Node], room: int) -> list[Box]:
+    def _opened(self, parts: Sequence[tree.Node], room: int) -> list[Box]:
         """A term or factor behind its sign, its widest part in pieces if it is too wide."""
         whole = self._piece(parts)
         if whole.width <= room:
@@ -124,9 +114,9 @@ class Boxes:
             inner[-1] = beside((inner[-1], *map(self.box, parts[widest + 1 :])))
         return inner if len(inner) > 1 else [whole]
 
-    def _piece(self, parts: Sequence[Node]) -> Box:
+    def _piece(self, parts: Sequence[tree.Node]) -> Box:
         first, *rest = parts
-        if isinstance(first, Operator) and first.sign != "negative":
+        if isinstance(first, tree.Operator) and first.sign != "negative":
             sign = self._sign(first).strip()
             begin = line_box(f"{sign} " if sign else "", "operator")
             return beside([begin, *map(self.box, rest)])
@@ -134,33 +124,33 @@ class Boxes:
             return beside([*map(self.box, parts[:-1]), line_box(",", "operator")])
         return beside([self.box(part) for part in parts])
 
-    def _sign(self, operator: Operator) -> str:
+    def _sign(self, operator: tree.Operator) -> str:
         if self.ascii and operator.sign in ASCII_SIGNS:
             return ASCII_SIGNS[operator.sign]
         return self.notation.sign(operator._replace(tight=False))
 
-    def box(self, node: Node) -> Box:
+    def box(self, node: tree.Node) -> Box:
         """What has no matrix in it is one line."""
-        if isinstance(node, Operator):
+        if isinstance(node, tree.Operator):
             return line_box(self._sign(node), "operator")
         if not is_tall(node):
             return Box((self._spans(node),), 0)
         match node:
-            case Grid(_, rows):
+            case tree.Grid(_, rows):
                 return self._matrix(rows)
-            case Under(base, sides):
+            case tree.Under(base, sides):
                 return _above(self.box(base), ("x" if self.ascii else "×").join(sides))
-            case Script(base, _, above) if above is not None:
+            case tree.Script(base, _, above) if above is not None:
                 return self._raised(self.box(base), above)
-            case Fence("group" | "call", inside):
+            case tree.Fence("group" | "call", inside):
                 return self.bracketed(self.box(inside))
-            case Fence(kind, inside):
+            case tree.Fence(kind, inside):
                 left, right = (line_box(end, "operator") for end in self.notation.ends(kind))
                 return beside((left, self.box(inside), right))
             case _:
-                return beside([self.box(part) for part in parts_of(node)])
+                return beside([self.box(part) for part in tree.parts_of(node)])
 
-    def _raised(self, inner: Box, above: Node) -> Box:
+    def _raised(self, inner: Box, above: tree.Node) -> Box:
         """With an exponent, which stands at the upper end of a bracket."""
         mark = self.notation.mark(above) or f"^{self.notation.spell(above)}"
         blank = " " * cells(mark)
@@ -177,16 +167,18 @@ class Boxes:
         bracket = Box(tuple(((pair[side], "operator"),) for pair in signs), inner.middle)
         return beside((inner, bracket) if side else (bracket, inner))
 
-    def _spans(self, node: Node) -> Spans:
+    def _spans(self, node: tree.Node) -> Spans:
         """A formula on one line, its parts with their styles."""
         spans: list[Span] = []
         for atom in formula_atoms(node, self.notation, styled=True):
             spans += [*([(" ", "")] if atom.space else []), *atom.spans]
         return tuple(spans)
 
-    def _matrix(self, rows: Sequence[Sequence[Node]]) -> Box:
+    def _matrix(self, rows: Sequence[Sequence[tree.Node]]) -> Box:
         count = max(map(len, rows), default=0)
-        full: list[list[Node]] = [[*row, *[Row(())] * (count - len(row))] for row in rows] or [[]]
+        full: list[list[tree.Node]] = [
+            [*row, *[tree.Row(())] * (count - len(row))] for row in rows
+        ] or [[]]
         columns = [self._column([row[place] for row in full]) for place in range(count)]
         signs = _ends(len(full), ASCII_SQUARE if self.ascii else SQUARE)
         lines: list[Spans] = []
@@ -197,7 +189,7 @@ class Boxes:
             lines.append((*line, (right, "operator")))
         return Box(tuple(lines), (len(lines) - 1) // 2)
 
-    def _column(self, entries: Sequence[Node]) -> list[Spans]:
+    def _column(self, entries: Sequence[tree.Node]) -> list[Spans]:
         """Entries of equal width: numerals with their points under one another, else centred."""
         cuts = [self._at_point(entry) for entry in entries]
         written = list(map(self._spans, entries))
@@ -211,15 +203,15 @@ class Boxes:
             return [(*entry, (" " * (width - width_of(entry)), "")) for entry in written]
         return _centred(written)
 
-    def _at_point(self, entry: Node) -> int | None:
+    def _at_point(self, entry: tree.Node) -> int | None:
         """How many cells of a numeral stand before its point; None where it is none."""
         match entry:
-            case Row((Operator("negative"), number)):
+            case tree.Row((tree.Operator("negative"), number)):
                 inner = self._at_point(number)
                 return None if inner is None else inner + 1
-            case Row((Digits() as above, Operator("/"), Digits())):
+            case tree.Row((tree.Digits() as above, tree.Operator("/"), tree.Digits())):
                 return len(above.mantissa)
-            case Digits(mantissa):
+            case tree.Digits(mantissa):
                 return len(mantissa.partition(".")[0])
             case _:
                 return None
@@ -231,11 +223,11 @@ ASCII_SIGNS = {"matmul": " ", "·": " * "}
 _CUT = ("+", "−", "/", "·", *INFIX)
 
 
-def _cut(parts: Sequence[Node]) -> Iterator[Sequence[Node]]:
+def _cut(parts: Sequence[tree.Node]) -> Iterator[Sequence[tree.Node]]:
     """The parts of a row, each piece with the sign before it; a comma stands behind one."""
-    piece: list[Node] = []
+    piece: list[tree.Node] = []
     for part in parts:
-        if isinstance(part, Operator) and part.sign in _CUT and piece:
+        if isinstance(part, tree.Operator) and part.sign in _CUT and piece:
             yield piece
             piece = []
         piece.append(part)

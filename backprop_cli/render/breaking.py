@@ -13,28 +13,13 @@ from typing import NamedTuple, TypeAlias
 
 from rich.cells import cell_len
 
+from backprop_cli.formula import layout as tree
 from backprop_cli.formula import plain, unicode
-from backprop_cli.formula.layout import (
-    AT_FACTOR,
-    AT_RELATION,
-    NEVER,
-    Called,
-    Digits,
-    Fence,
-    Grid,
-    Named,
-    Node,
-    Operator,
-    Row,
-    Script,
-    Under,
-    Word,
-)
 from backprop_cli.render.escape import no_command
 
 BETWEEN_WORDS = 0.0
-BEFORE_RELATION = AT_RELATION
-BEFORE_FACTOR = AT_FACTOR
+BEFORE_RELATION = tree.AT_RELATION
+BEFORE_FACTOR = tree.AT_FACTOR
 DEEPER = 6.0
 WITHIN_BRACKETS = 16.0  # the worst break a table cell may have: two brackets deep
 SHORT = 10
@@ -81,10 +66,10 @@ class Atom(NamedTuple):
 class Notation(NamedTuple):
     """How a formula is written in a line of a terminal."""
 
-    spell: Callable[[Node], str]
-    sign: Callable[[Operator], str]
+    spell: Callable[[tree.Node], str]
+    sign: Callable[[tree.Operator], str]
     ends: Callable[[str], tuple[str, str]]  # of brackets
-    mark: Callable[[Node], str | None]  # what is raised; None where it stands behind `^`
+    mark: Callable[[tree.Node], str | None]  # what is raised; None where it stands behind `^`
     beneath: Callable[[Sequence[str]], str]  # the shape of a matrix
 
 
@@ -102,7 +87,7 @@ class _Breaker:
         self.atoms: list[Atom] = []
         self.text: list[str] = []
         self.spans: list[Span] = []
-        self.penalty, self.space = NEVER, False
+        self.penalty, self.space = tree.NEVER, False
         self.length = 0
         self.here: list[int] = []  # the breaks inside the innermost brackets
 
@@ -124,18 +109,18 @@ class _Breaker:
         spans = tuple(self.spans) if self.styled else ()
         return Atom("".join(self.text), self.style, self.penalty, self.space, spans)
 
-    def walk(self, node: Node, depth: int, in_sum: bool) -> None:
+    def walk(self, node: tree.Node, depth: int, in_sum: bool) -> None:
         match node:
-            case Row((Operator("negative"), Digits())):
+            case tree.Row((tree.Operator("negative"), tree.Digits())):
                 self.put(self.notation.spell(node), "number")
-            case Row(parts, is_sum):
+            case tree.Row(parts, is_sum):
                 in_sum = in_sum or is_sum
                 for part in parts:
-                    if isinstance(part, Operator):
+                    if isinstance(part, tree.Operator):
                         self.operator(part, depth, in_sum)
                     else:
                         self.walk(part, depth, in_sum)
-            case Fence(kind, inside):
+            case tree.Fence(kind, inside):
                 left, right = self.notation.ends(kind)
                 self.put(left, "operator")
                 outside, self.here = self.here, []
@@ -150,26 +135,26 @@ class _Breaker:
                             self.penalty += WITHIN_SHORT
                 self.here = outside
                 self.put(right, "operator")
-            case Script(base, below, above) if below is None and above is not None:
+            case tree.Script(base, below, above) if below is None and above is not None:
                 self.walk(base, depth, in_sum)
                 if (mark := self.notation.mark(above)) is not None:
                     self.put(mark, "number")
                 else:
                     self.put("^", "operator")
                     self.walk(above, depth, in_sum)
-            case Under(base, sides):
+            case tree.Under(base, sides):
                 self.walk(base, depth, in_sum)
                 self.put(self.notation.beneath(sides), "label")
-            case Grid(_, rows):
+            case tree.Grid(_, rows):
                 self.grid(rows, depth + 1)
-            case Operator():
+            case tree.Operator():
                 self.operator(node, depth, in_sum)
             case _:
                 self.put(self.notation.spell(node), STYLES.get(type(node), ""))
 
-    def operator(self, operator: Operator, depth: int, in_sum: bool) -> None:
+    def operator(self, operator: tree.Operator, depth: int, in_sum: bool) -> None:
         sign = self.notation.sign(operator)
-        if operator.cost >= NEVER:
+        if operator.cost >= tree.NEVER:
             self.put(sign, "operator")
             return
         cost = operator.cost + DEEPER * depth
@@ -178,18 +163,18 @@ class _Breaker:
             self.cut(cost, True)
             return
         # A factor of a term stands deeper than the sum it is in.
-        if in_sum and operator.cost == AT_FACTOR:
+        if in_sum and operator.cost == tree.AT_FACTOR:
             cost += DEEPER
         bare = sign.lstrip()
         self.cut(cost, len(bare) < len(sign))
         if bare:
             self.put(bare, "operator")
 
-    def grid(self, rows: Sequence[Sequence[Node]], depth: int) -> None:
+    def grid(self, rows: Sequence[Sequence[tree.Node]], depth: int) -> None:
         """A matrix in one line; it may be broken between its rows."""
         self.put("[", "operator")
-        cost = AT_FACTOR + DEEPER * depth
-        between = Operator("column", cost + DEEPER)
+        cost = tree.AT_FACTOR + DEEPER * depth
+        between = tree.Operator("column", cost + DEEPER)
         for level, entries in enumerate(rows):
             if level:
                 self.put(";", "operator")
@@ -201,17 +186,24 @@ class _Breaker:
         self.put("]", "operator")
 
 
-STYLES: dict[type, str] = {Digits: "number", Named: "name", Word: "name", Called: "function"}
+STYLES: dict[type, str] = {
+    tree.Digits: "number",
+    tree.Named: "name",
+    tree.Word: "name",
+    tree.Called: "function",
+}
 
 
 def formula_atoms(
-    node: Node, notation: Notation, style: str = "", styled: bool = False
+    node: tree.Node, notation: Notation, style: str = "", styled: bool = False
 ) -> list[Atom]:
     """A formula, breakable before its operators; the first atom never begins a line."""
-    if not isinstance(node, Row | Fence | Script | Under | Grid):  # most are a name or a number
+    if not isinstance(
+        node, tree.Row | tree.Fence | tree.Script | tree.Under | tree.Grid
+    ):  # most are a name or a number
         written = notation.spell(node)
         spans = ((written, STYLES.get(type(node), "")),) if styled else ()
-        return [Atom(written, style, NEVER, False, spans)]
+        return [Atom(written, style, tree.NEVER, False, spans)]
     breaker = _Breaker(notation, style, styled)
     breaker.walk(node, 0, False)
     breaker.atoms.append(breaker._atom())
@@ -224,7 +216,7 @@ def word_atoms(text: str, style: str = "") -> list[Atom]:
     if not words:
         return []
     first_space = text[0].isspace()
-    first = Atom(words[0], style, BETWEEN_WORDS if first_space else NEVER, first_space)
+    first = Atom(words[0], style, BETWEEN_WORDS if first_space else tree.NEVER, first_space)
     return [first, *(Atom(word, style, BETWEEN_WORDS, True) for word in words[1:])]
 
 
@@ -267,7 +259,7 @@ def _short_enough(atoms: Iterable[Atom], width: int) -> Iterable[Atom]:
         pieces = _cut(atom.text, width)
         yield Atom(pieces[0], atom.style, atom.penalty, atom.space)
         for piece in pieces[1:]:
-            yield Atom(piece, atom.style, NEVER / 2, False)
+            yield Atom(piece, atom.style, tree.NEVER / 2, False)
 
 
 def _cut(text: str, width: int) -> list[str]:
