@@ -23,14 +23,13 @@ from backprop_cli.arrays.language import Written, read_formula
 from backprop_cli.arrays.workshop import Workshop
 from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import quote
-from backprop_cli.formula.build import children, rebuild
-from backprop_cli.formula.nodes import Call, Comparison, Conditional, Formula, Name, Number
+from backprop_cli.formula.build import children, names_in, rebuild
+from backprop_cli.formula.nodes import Call, Formula, Name, Number
 from backprop_cli.formula.quantity import arrays_of
-from backprop_cli.formula.words import FormulaError
 from backprop_cli.problem.array_values import ArrayReader, ReadArray, read_shapes
 from backprop_cli.problem.fields import Field, Fields, as_it_is
 from backprop_cli.problem.forms import Value
-from backprop_cli.problem.formulas import defined_name
+from backprop_cli.problem.formulas import defined_name, parsed, used_as_number
 from backprop_cli.problem.values import Report, entries, word
 from backprop_cli.problem.yaml_tree import Node, Scalar
 
@@ -210,48 +209,27 @@ class ArrayEquations:
         self, name: str, key: Scalar, value: Node, names: Set[str], stems: Set[str]
     ) -> Formula | None:
         """The tree of an equation, rows put in by their own names; see `read_formula`."""
-        text = value.text if isinstance(value, Scalar) else ""
-        if not isinstance(value, Scalar) or not text.strip():
-            self.report.error(
-                "not-a-formula" if text or not isinstance(value, Scalar) else "missing-value",
-                f"the equation of {quote(key.text)} must be a formula", value,
-                "a formula with a comma, a bracket or a brace inside `{…}`, or one that begins "
-                "with `[`, needs quotes",
-            )  # fmt: skip
-            return None
-        try:
-            written = read_formula(
-                text, names, stems, None if self.index is None else self.index.name
-            )
-        except FormulaError as error:
-            column = min(max(error.column, 0), max(len(text) - 1, 0))
-            length = max(1, min(error.length, len(text) - column))
-            self.report.error(
-                "bad-formula", error.message, value.within(column, length), error.help
-            )
+        what = f"the equation of {quote(key.text)}"
+        index = None if self.index is None else self.index.name
+        written = parsed(
+            value, self.report, what, lambda text: read_formula(text, names, stems, index)
+        )
+        if written is None or not isinstance(value, Scalar):
             return None
         for message, column, length, advice in written.warnings:
             self.report.warning("shift", message, value.within(column, length), advice)
         self.spans.update(written.spans)
         self.kept.append(written.formula)
-        if _comparison_as_number(written.formula):
-            self.report.error(
-                "bad-formula", f"the equation of {quote(key.text)} uses a comparison as a number",
-                value, "say both numbers: `1 if a > b else 0`, or `where(a > b, 1, 0)`",
-            )  # fmt: skip
+        if used_as_number(written.formula):
+            advice = "say both numbers: `1 if a > b else 0`, or `where(a > b, 1, 0)`"
+            message = f"{what} uses a comparison as a number"
+            self.report.error("bad-formula", message, value, advice)
             return None
-        time = next(
-            (
-                at
-                for stem, own in self.families.items()
-                if self.stem(key.text.strip()) == stem and self.index
-                for at, each in zip(self.index.range, own, strict=True)
-                if each == name
-            ),
-            None,
-        )
+        time = None
+        if (stem := self.stem(key.text.strip())) in self.families and self.index is not None:
+            time = self.index.low + self.families[stem].index(name)
         formula = self.settled(written.formula, time, frozenset(names))
-        self.equations[name] = Equation(written, value, text, formula)
+        self.equations[name] = Equation(written, value, value.text, formula)
         return formula
 
     def settled(self, formula: Formula, time: int | None, names: frozenset[str]) -> Formula:
@@ -335,7 +313,7 @@ class ArrayEquations:
             if name in failed:
                 continue
             equation = self.equations[name]
-            if any(part in failed for part in _names(equation.formula)):
+            if any(part in failed for part in names_in(equation.formula)):
                 failed.add(name)
                 continue
             try:
@@ -360,7 +338,10 @@ class ArrayEquations:
         self._refuse_rows(expansion.known)
         if failed or any(each.severity == "error" for each in self.report.problems[start:]):
             return None
-        views = [_tidied(view) for view in shop.views]
+        views = [
+            view if view.equation is None else replace(view, equation=tidy(view.equation))
+            for view in shop.views
+        ]
         for stem, own in self.families.items():
             shape = expansion.known[own[0]].shape
             if stem in expansion.known or any(expansion.known[n].shape != shape for n in own):
@@ -456,33 +437,3 @@ def _used(formulas: Iterable[Formula]) -> _Used:
             case _:
                 waiting.extend((part, inside) for part in children(node))
     return _Used(frozenset(places), frozenset(values))
-
-
-def _names(formula: Formula) -> Iterator[str]:
-    waiting = [formula]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, Name):
-            yield node.name
-        waiting.extend(children(node))
-
-
-def _comparison_as_number(formula: Formula) -> bool:
-    waiting = [formula]
-    while waiting:
-        match node := waiting.pop():
-            case Comparison():
-                return True
-            case Conditional(Comparison(left, _, right), then, otherwise):
-                waiting += [left, right, then, otherwise]
-            case Call("where", (Comparison(left, _, right), *others)):
-                waiting += [left, right, *others]
-            case _:
-                waiting += children(node)
-    return False
-
-
-def _tidied(view: View) -> View:
-    if view.equation is None:
-        return view
-    return replace(view, equation=tidy(view.equation))

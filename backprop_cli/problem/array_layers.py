@@ -239,10 +239,7 @@ class Making:
         for at, (entry, written) in enumerate(new):
             place = at // size + 1 if self.split else self.place
             self.lines.append(Line(entry, written, place, kind))
-        self._keep(expansion.shop.views[views:])
-
-    def _keep(self, views: Iterable[View]) -> None:
-        for view in views:
+        for view in expansion.shop.views[views:]:
             equation = None if view.equation is None else tidy(view.equation)
             self.views.append(replace(view, equation=equation))
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field, replace
+from typing import TypeAlias
 
-from backprop_cli.arrays.array import Shape, shape_text
+from backprop_cli.arrays.array import shape_text
 from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import listed, quote, there_are
 from backprop_cli.formula.build import names_in
@@ -35,7 +36,7 @@ from backprop_cli.problem.samples import MOST_SAMPLES
 from backprop_cli.problem.settings import names_of
 from backprop_cli.problem.training import ReadTraining
 from backprop_cli.problem.upstream import LOSS, Upstream, read_upstream, stands_alone
-from backprop_cli.problem.values import Report, entries, items, number_or_null
+from backprop_cli.problem.values import Report, entries, is_mapping, number_or_null, rows
 from backprop_cli.problem.yaml_tree import Entries, Items, Node, Scalar
 
 MOST_EQUATIONS = 5_000
@@ -93,11 +94,18 @@ class _Names:
         self.places[name] = (section, place)
         return True
 
+    def of(self, wanted: str) -> tuple[str, ...]:
+        """The names that a section defines."""
+        return tuple(name for name, (section, _) in self.places.items() if section == wanted)
+
 
 def _both_help(section: str, other: str) -> str:
     if "equations" in (section, other) and section != other:
         return "a quantity is either given or calculated"
     return "keep one of them"
+
+
+Written: TypeAlias = dict[str, tuple[Formula | None, Node]]
 
 
 @dataclass(frozen=True)
@@ -109,7 +117,7 @@ class ReadEquations:
     parameters: tuple[str, ...]
     samples: int | None
     arrays: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    """The names of the entries of each array."""
+    """The names of the entries of each array of parameters."""
 
 
 def read_equations(top: Fields, report: Report) -> ReadEquations:
@@ -120,9 +128,7 @@ def read_equations(top: Fields, report: Report) -> ReadEquations:
     samples = _samples(top.get("samples"), names, report, arrays)
     values_failed = report.failed
     written = _written(top, names, report, arrays)
-    start = len(report.problems)
-    known = tuple(names.places)
-    defined = dict.fromkeys(known)
+    defined = tuple(names.places)
     advice = _undeclared_help(top)
     unsound: set[str] = set()
     before = {} if arrays is None else arrays.first_rows()
@@ -130,53 +136,102 @@ def read_equations(top: Fields, report: Report) -> ReadEquations:
         if right is None or report_undefined(right, node, defined, report, advice, before):
             unsound.add(name)
     order = _order(written, report) if written else None
-    leaves = [name for name, (section, _) in names.places.items() if section != "equations"]
     upstream = stands_alone(top, report, "output")
     output = LOSS if upstream is not None else _output(top, written, report)
     if order is not None and output is not None and not report.failed:
         _unused(names, written, _ends(upstream, output), report)
-    if arrays is not None:
-        if report.failed:
-            if order is not None and not values_failed:  # what does not fit is said with the rest
-                arrays.write_out(order, parameters, unsound)
-            order = None
-        return _with_arrays(top, report, arrays, names, order, output, samples)
-    wrt = tuple(parameters) or tuple(leaves)
+    if arrays is None:
+        out = _in_numbers(order or (), written, names, {**given, **parameters})
+    elif report.failed:
+        if order is not None and not values_failed:  # what does not fit is said with the rest
+            arrays.write_out(order, parameters, unsound)
+        out = None
+    else:
+        out = None if order is None else arrays.write_out(order, names.of("parameters"))
+    return _finished(top, names, written, out, output, samples, bool(unsound))
+
+
+def _in_numbers(
+    order: Iterable[str], written: Written, names: _Names, values: Mapping[str, Value]
+) -> WrittenOut:
+    """Equations between numbers are written out already."""
+    equations = {name: right for name in order if (right := written[name][0]) is not None}
+    entries = {name: [name] for name in names.places}
+    return WrittenOut(equations, values, (), entries, dict.fromkeys(names.places, ()), ())
+
+
+def _finished(
+    top: Fields,
+    names: _Names,
+    written: Written,
+    out: WrittenOut | None,
+    output: str | None,
+    samples: Sequence[Mapping[str, Value]],
+    unsound: bool,
+) -> ReadEquations:
+    """The rest of reading, where everything has become single numbers."""
+    report, listed_samples = top.report, top.get("samples") is not None
+    count = len(samples) if listed_samples else 1
+    places = {name: place for name, (_, place) in names.places.items()}
+    if out is None or output is None:
+        return ReadEquations(None, places, names.of("parameters"), count or None)
+    ends = None
+    if (upstream := top.get("upstream")) is not None:
+        shapes = {name: out.shapes[name] for name in written}
+        of_each = count if listed_samples else None
+        ends = read_upstream(upstream, report, shapes, names.places, of_each)
+    elif shape := out.shapes[output]:
+        report.error(
+            "shape",
+            f"the output {quote(output)} is {shape_text(shape)}, and only a single number can be "
+            "differentiated",
+            places[output],
+            f"add an equation that makes one of it, such as `L: sum({output})`",
+        )
+    for name, own in out.entries.items():
+        places.update(dict.fromkeys(own, places.get(name, top.key("equations"))))
+    given, parameters = (
+        {entry: out.values[entry] for name in names.of(section) for entry in out.entries[name]}
+        for section in ("given", "parameters")
+    )
+    inputs = tuple(
+        entry
+        for name in (*names.of("given"), *names.of("samples"))
+        if name not in out.structural
+        for entry in out.entries[name]
+    )
+    wrt = tuple(parameters) or inputs
     asked = top.get("with_respect_to")
     if asked is not None:
-        inputs = tuple(name for name in leaves if name not in parameters)
-        wrt = names_of(asked, report, "`with_respect_to`", known, {"inputs": inputs})
+        known = dict.fromkeys([*out.entries, *places, *out.equations])
+        groups = {"inputs": inputs, **out.entries}
+        wrt = names_of(asked, report, "`with_respect_to`", known, groups)
+        for each in asked.items if isinstance(asked, Items) else ():
+            if isinstance(each, Scalar) and each.text.strip() in out.structural:
+                report.error(
+                    "unknown-name",
+                    f"{quote(each.text)} only says which rows are meant: it has no derivative",
+                    each,
+                    "ask for the array whose rows they are",
+                )
         if output in wrt:
-            report.error(
-                "unknown-name",
-                f"`with_respect_to` names the output {quote(output or '')} itself",
-                asked,
-            )
-    if not unsound and written and not leaves and asked is None:
+            message = f"`with_respect_to` names the output {quote(output)} itself"
+            report.error("unknown-name", message, asked)
+    elif not wrt and written and not unsound:
         report.error(
             "missing-key",
             "nothing is given, so there is nothing to differentiate with respect to",
             top.key("equations"),
             _undeclared_help(top),
         )
-    count = len(samples) if top.get("samples") is not None else 1
-    ends = None
-    if upstream is not None:
-        shapes: dict[str, Shape] = dict.fromkeys(written, ())
-        listed_samples = None if top.get("samples") is None else count
-        ends = read_upstream(upstream, report, shapes, names.places, listed_samples)
-    failed = any(problem.severity == "error" for problem in report.problems[start:])
-    places = {name: place for name, (_, place) in names.places.items()}
-    if failed or order is None or output is None or report.failed:
-        return ReadEquations(None, places, tuple(parameters), count or None)
-    equations: dict[str, Formula] = {}
-    for name in order:
-        right = written[name][0]
-        assert right is not None
-        equations[name] = right
-    model = Equations(equations, given, parameters, output, wrt, tuple(samples))
+    arrays = {
+        name: own for name, own in out.entries.items() if parameters.keys() >= set(own) and own
+    }
+    if report.failed:
+        return ReadEquations(None, places, tuple(parameters), count or None, arrays)
+    model = Equations(out.equations, given, parameters, output, wrt, tuple(samples), out.views)
     model = model if ends is None else _going_on(model, ends)
-    return ReadEquations(model, places, tuple(parameters), count)
+    return ReadEquations(model, places, tuple(parameters), count, arrays)
 
 
 def _ends(upstream: Node | None, output: str) -> list[str]:
@@ -198,92 +253,6 @@ def _going_on(model: Equations, upstream: Upstream) -> Equations:
         arrays=(*model.arrays, *upstream.views) if model.arrays else (),
         upstream=tuple(first),
     )
-
-
-def _with_arrays(
-    top: Fields,
-    report: Report,
-    arrays: ArrayEquations,
-    names: _Names,
-    order: list[str] | None,
-    output: str | None,
-    samples: list[Mapping[str, Value]],
-) -> ReadEquations:
-    """The rest of reading where there are arrays: everything becomes single numbers."""
-    sections: dict[str, list[str]] = {"given": [], "samples": [], "parameters": []}
-    for name, (section, _) in names.places.items():
-        if section in sections:
-            sections[section].append(name)
-    out: WrittenOut | None = None
-    if order is not None:
-        out = arrays.write_out(order, sections["parameters"])
-    count = len(samples) if top.get("samples") is not None else 1
-    places = {name: place for name, (_, place) in names.places.items()}
-    if out is None or output is None:
-        return ReadEquations(None, places, tuple(sections["parameters"]), count or None)
-    ends = None
-    if (upstream := top.get("upstream")) is not None:
-        shapes = {name: out.shapes[name] for name in order or ()}
-        ends = read_upstream(
-            upstream, report, shapes, names.places, None if top.get("samples") is None else count
-        )
-    elif shape := out.shapes[output]:
-        report.error(
-            "shape",
-            f"the output {quote(output)} is {shape_text(shape)}, and only a single number can be "
-            "differentiated",
-            names.places[output][1],
-            f"add an equation that makes one of it, such as `L: sum({output})`",
-        )
-    for name, own in out.entries.items():
-        node = places.get(name, top.key("equations"))
-        places.update(dict.fromkeys(own, node))
-    flat = {
-        section: {entry: out.values[entry] for name in own for entry in out.entries[name]}
-        for section, own in sections.items()
-    }
-    leaves = [
-        entry
-        for section in ("given", "samples")
-        for name in sections[section]
-        if name not in out.structural
-        for entry in out.entries[name]
-    ]
-    wrt = tuple(flat["parameters"]) or tuple(leaves)
-    asked = top.get("with_respect_to")
-    if asked is not None:
-        known = dict.fromkeys([*out.entries, *places, *out.equations])
-        groups = {"inputs": tuple(leaves), **out.entries}
-        wrt = names_of(asked, report, "`with_respect_to`", known, groups)
-        for each in asked.items if isinstance(asked, Items) else ():
-            if isinstance(each, Scalar) and each.text.strip() in out.structural:
-                report.error(
-                    "unknown-name",
-                    f"{quote(each.text)} only says which rows are meant: it has no derivative",
-                    each,
-                    "ask for the array whose rows they are",
-                )
-        if output in wrt:
-            report.error(
-                "unknown-name",
-                f"`with_respect_to` names the output {quote(output)} itself",
-                asked,
-            )
-    elif not wrt:
-        report.error(
-            "missing-key",
-            "nothing is given, so there is nothing to differentiate with respect to",
-            top.key("equations"),
-            _undeclared_help(top),
-        )
-    parameters = tuple(flat["parameters"])
-    if report.failed:
-        return ReadEquations(None, places, parameters, count or None, out.entries)
-    model = Equations(
-        out.equations, flat["given"], flat["parameters"], output, wrt, tuple(samples), out.views
-    )
-    model = model if ends is None else _going_on(model, ends)
-    return ReadEquations(model, places, parameters, count, out.entries)
 
 
 def _undeclared_help(top: Fields) -> str:
@@ -316,7 +285,7 @@ def _leaves(
     else:
         pairs.extend(entries(node, report, f"`{section}`", "names and numbers"))
     if len(pairs) > MOST_NAMES:
-        report.error("too-large", f"`{section}` may hold {MOST_NAMES:,} names", node)
+        report.too_many(len(pairs), f"names in `{section}`", MOST_NAMES, node)
         return found
     for key, value in pairs:
         what = "a parameter" if section == "parameters" else "a given quantity"
@@ -338,24 +307,11 @@ def _samples(
     """`[{x: 1, y: 0}, …]`; every sample has the same names."""
     if node is None:
         return []
-    rows = items(node, report, "`samples`", "mappings like {x: 1, y: 0}") or ()
-    if isinstance(node, Items) and not rows:
-        report.error(
-            "missing-value", "`samples` is an empty list", node, "give one sample at least"
-        )
-    if len(rows) > MOST_SAMPLES:
-        report.error(
-            "too-large", f"there are {len(rows):,} samples; {MOST_SAMPLES:,} are allowed", node
-        )
-        return []
+    like = "mappings like {x: 1, y: 0}"
     found: list[Mapping[str, Value]] = []
     first: dict[str, None] | None = None
-    for index, row in enumerate(rows, 1):
-        if not isinstance(row, Entries):
-            kind = "a list" if isinstance(row, Items) else "a single value"
-            report.error(
-                "not-a-mapping", f"sample {index} must be a mapping like {{x: 1}}, not {kind}", row
-            )
+    for index, row in enumerate(rows(node, report, "`samples`", like, "sample", MOST_SAMPLES), 1):
+        if not is_mapping(row, report, f"sample {index}", "{x: 1}"):
             continue
         sample: dict[str, Value] = {}
         seen: dict[str, None] = {}
@@ -377,21 +333,17 @@ def _samples(
                         report.nearest(name, first) or "every sample has the same names",
                     )
                     continue
+            seen[name] = None
             if arrays is not None:
                 sample.update(arrays.of_sample(name, value, index))
-                seen[name] = None
-                continue
-            sample[name] = number_or_null(value, report, f"{quote(name)} of sample {index}")
-            seen[name] = None
+            else:
+                sample[name] = number_or_null(value, report, f"{quote(name)} of sample {index}")
         if first is None:
             first = seen
         elif missing := [name for name in first if name not in seen]:
             report.error("missing-key", f"sample {index} has no {listed(missing)}", row)
         found.append(sample)
     return found
-
-
-Written = dict[str, tuple[Formula | None, Node]]
 
 
 def _written(
@@ -402,54 +354,41 @@ def _written(
     if node is None:
         report.error("missing-value", "`equations` is empty", top.key("equations"), "f: x*y")
         return found
-    if isinstance(node, Items):
+    if not isinstance(node, Entries):
+        listed = isinstance(node, Items)
+        advice = " without the dash" if listed else ", each equation on a line of its own"
+        what = "a list" if listed else "a single text"
         report.error(
             "not-a-mapping",
-            "`equations` must be a mapping of names and formulas, not a list",
+            f"`equations` must be a mapping of names and formulas, not {what}",
             node,
-            _with_colon(node) + " without the dash",
+            _with_colon(node) + advice,
         )
         return found
-    if isinstance(node, Scalar) and not node.null:
-        report.error(
-            "not-a-mapping",
-            "`equations` must be a mapping of names and formulas, not a single text",
-            node,
-            _with_colon(node) + ", each equation on a line of its own",
-        )
-        return found
-    pairs = entries(node, report, "`equations`", "names and formulas")
+    pairs = node.entries
     if len(pairs) > MOST_EQUATIONS:
-        report.error(
-            "too-large",
-            f"there are {len(pairs):,} equations; {MOST_EQUATIONS:,} are allowed",
-            top.key("equations"),
-        )
+        report.too_many(len(pairs), "equations", MOST_EQUATIONS, top.key("equations"))
         return found
-    if isinstance(node, Entries) and not pairs:
+    if not pairs:
         report.error("missing-value", "`equations` is empty", node, "f: x*y")
     if arrays is not None:
-        return _array_equations(pairs, names, report, arrays)
+        keys = [
+            each
+            for each in arrays.keys(pairs)
+            if names.define(each[0], "equations", each[1], report)
+        ]
+        authored = names.places.keys()
+        stems = authored | arrays.families.keys()
+        return {
+            name: (arrays.formula(name, key, value, authored, stems), value)
+            for name, key, value in keys
+        }
     named = [(defined_name(key, report, "an equation"), key, value) for key, value in pairs]
-    authored = {*names.places, *(name for name, _, _ in named if name is not None)}
+    chosen = {*names.places, *(name for name, _, _ in named if name is not None)}
     for name, key, value in named:
-        right = formula(value, report, f"the equation of {quote(key.text)}", authored)
+        right = formula(value, report, f"the equation of {quote(key.text)}", chosen)
         if name is not None and names.define(name, "equations", key, report):
             found[name] = (right, value)
-    return found
-
-
-def _array_equations(
-    pairs: tuple[tuple[Scalar, Node], ...], names: _Names, report: Report, arrays: ArrayEquations
-) -> Written:
-    found: Written = {}
-    defined = [
-        each for each in arrays.keys(pairs) if names.define(each[0], "equations", each[1], report)
-    ]
-    authored = names.places.keys()
-    stems = authored | arrays.families.keys()
-    for name, key, value in defined:
-        found[name] = (arrays.formula(name, key, value, authored, stems), value)
     return found
 
 

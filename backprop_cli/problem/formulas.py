@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Set
+from collections.abc import Callable, Collection, Mapping, Set
+from typing import TypeVar
 
 from backprop_cli.diagnostics import Span, quote
 from backprop_cli.formula.build import children, names_in
 from backprop_cli.formula.functions import FUNCTIONS
-from backprop_cli.formula.nodes import Comparison, Conditional, Formula, Name
+from backprop_cli.formula.nodes import Call, Comparison, Conditional, Formula, Name
 from backprop_cli.problem.fields import Kind
-from backprop_cli.problem.values import Report
-from backprop_cli.problem.yaml_tree import Items, Node, Scalar
+from backprop_cli.problem.values import Report, sort_of
+from backprop_cli.problem.yaml_tree import Node, Scalar
+
+T = TypeVar("T")
 
 FORMULA: Kind[Formula] = Kind(
     lambda node, report, what: formula(node, report, what),
@@ -32,36 +35,39 @@ def formula(node: Node, report: Report, what: str, names: Set[str] | None = None
     `names` are those which an author chose: `e` among them is a quantity, not Euler's number.
     """
     from backprop_cli.formula.parse import parse
+
+    read = parsed(node, report, what, lambda text: parse(text, names=names))
+    if read is not None and used_as_number(read):
+        advice = "say both numbers: `1 if a > b else 0`"
+        report.error("bad-formula", f"{what} uses a comparison as a number", node, advice)
+        return None
+    return read
+
+
+def parsed(node: Node, report: Report, what: str, parse: Callable[[str], T]) -> T | None:
+    """What a parser of formulas makes of a text."""
     from backprop_cli.formula.words import FormulaError
 
     if not isinstance(node, Scalar):
-        kind = "a list" if isinstance(node, Items) else "a mapping"
-        advice = "a formula that begins with `[` or `{` needs quotes"
-        report.error("not-a-formula", f"{what} must be a formula, not {kind}", node, advice)
+        advice = "text that begins with `[` or `{`, or holds a comma inside `{…}`, needs quotes"
+        report.error(
+            "not-a-formula", f"{what} must be a formula, not {sort_of(node)}", node, advice
+        )
         return None
     if node.null or not node.text.strip():
         report.error("missing-value", f"{what} is empty", node, "write a formula")
         return None
     try:
-        read = parse(node.text, names=names)
+        return parse(node.text)
     except FormulaError as error:
         column = min(max(error.column, 0), max(len(node.text) - 1, 0))
         length = max(1, min(error.length, len(node.text) - column))
-        report.error("bad-formula", f"{error.message}", node.within(column, length), error.help)
+        report.error("bad-formula", error.message, node.within(column, length), error.help)
         return None
-    if _used_as_number(read):
-        report.error(
-            "bad-formula",
-            f"{what} uses a comparison as a number",
-            node,
-            "say both numbers: `1 if a > b else 0`",
-        )
-        return None
-    return read
 
 
-def _used_as_number(formula: Formula) -> bool:
-    """Whether a comparison stands anywhere but between `if` and `else`."""
+def used_as_number(formula: Formula) -> bool:
+    """Whether a comparison stands anywhere but between `if` and `else`, or first in `where`."""
     waiting = [formula]
     while waiting:
         match node := waiting.pop():
@@ -69,6 +75,8 @@ def _used_as_number(formula: Formula) -> bool:
                 return True
             case Conditional(Comparison(left, _, right), then, otherwise):
                 waiting += [left, right, then, otherwise]
+            case Call("where", (Comparison(left, _, right), *others)):
+                waiting += [left, right, *others]
             case _:
                 waiting += children(node)
     return False

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import field
 from decimal import Decimal
-from typing import TypeVar
+from typing import TypeGuard, TypeVar
 
 from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import (
@@ -55,6 +55,9 @@ class Report:
         self.failed = self.failed or severity == "error"
         self.problems.append(Diagnostic(code, message, span, severity, help))
 
+    def too_many(self, count: int, of: str, most: int, at: Node | Span) -> None:
+        self.error("too-large", f"there are {count:,} {of}; {most:,} are allowed", at)
+
     def __post_init__(self) -> None:
         self.failed = any(problem.severity == "error" for problem in self.problems)
 
@@ -88,6 +91,17 @@ def _start(span: Span | None) -> int:
     return -1 if span is None or span.start is None else span.start
 
 
+def sort_of(node: Node) -> str:
+    """What a node is, in words."""
+    match node:
+        case Items():
+            return "a list"
+        case Entries():
+            return "a mapping"
+        case Scalar():
+            return "a single value"
+
+
 _NUMBER = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?\Z")
 _LEADING_ZERO = re.compile(r"([-+]?)0+(?=[0-9])")
 
@@ -100,9 +114,8 @@ def is_number(node: Node) -> bool:
 def number(node: Node, report: Report, what: str) -> Number | None:
     """A number with its digits as written."""
     if not isinstance(node, Scalar):
-        kind = "a list" if isinstance(node, Items) else "a mapping"
         advice = "leave the inner brackets out" if isinstance(node, Items) else None
-        report.error("not-a-number", f"{what} must be a number, not {kind}", node, advice)
+        report.error("not-a-number", f"{what} must be a number, not {sort_of(node)}", node, advice)
         return None
     text = node.text
     if not is_number(node):
@@ -249,8 +262,7 @@ def number_in(
 def word(node: Node, report: Report, what: str) -> str | None:
     """A text of at least one character."""
     if not isinstance(node, Scalar):
-        kind = "a list" if isinstance(node, Items) else "a mapping"
-        report.error("not-text", f"{what} must be text, not {kind}", node)
+        report.error("not-text", f"{what} must be text, not {sort_of(node)}", node)
         return None
     if node.null or not node.text.strip():
         report.error("missing-value", f"{what} is empty", node)
@@ -285,14 +297,32 @@ def items(node: Node, report: Report, what: str, of: str) -> tuple[Node, ...] | 
     """The items of a list."""
     if isinstance(node, Items):
         return node.items
-    found = "a mapping" if isinstance(node, Entries) else "a single value"
     help = None
     if isinstance(node, Entries) and node.entries and of.startswith(("layers", "mappings")):
         first = quote(f"{node.entries[0][0].text}:")
         braces = "put [ ] round it" if node.flow else f"put `- ` before {first}"
         help = f"{braces}, for a list of one item"
-    report.error("not-a-list", f"{what} must be a list of {of}, not {found}", node, help)
+    report.error("not-a-list", f"{what} must be a list of {of}, not {sort_of(node)}", node, help)
     return None
+
+
+def rows(node: Node, report: Report, what: str, of: str, one: str, most: int) -> tuple[Node, ...]:
+    """The items of a list that holds one at least; none after a mistake."""
+    found = items(node, report, what, of) or ()
+    if isinstance(node, Items) and not found:
+        report.error("missing-value", f"{what} is an empty list", node, f"give one {one} at least")
+    if len(found) > most:
+        report.too_many(len(found), f"{one}s", most, node)
+        return ()
+    return found
+
+
+def is_mapping(node: Node, report: Report, what: str, like: str) -> TypeGuard[Entries]:
+    """Whether a node is a mapping, which it must be."""
+    if not isinstance(node, Entries):
+        message = f"{what} must be a mapping like {like}, not {sort_of(node)}"
+        report.error("not-a-mapping", message, node)
+    return isinstance(node, Entries)
 
 
 def entries(node: Node, report: Report, what: str, of: str) -> tuple[tuple[Scalar, Node], ...]:
@@ -300,6 +330,6 @@ def entries(node: Node, report: Report, what: str, of: str) -> tuple[tuple[Scala
     if isinstance(node, Entries):
         return node.entries
     if not (isinstance(node, Scalar) and node.null):
-        found = "a list" if isinstance(node, Items) else "a single value"
-        report.error("not-a-mapping", f"{what} must be a mapping of {of}, not {found}", node)
+        message = f"{what} must be a mapping of {of}, not {sort_of(node)}"
+        report.error("not-a-mapping", message, node)
     return ()
