@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from backprop_cli.arrays.array import MOST_LEVELS, Shape, count, shape_text
@@ -104,7 +104,7 @@ def read_levels(
         case Items():
             found = ArrayReader(report, {}).nested(node, what)
         case Entries():
-            found = _filled(node, report, what, seed, known)
+            found = _filled(node, report, what, seed, known, _of_kernels)
         case Scalar():
             report.error("not-a-list", f"{what} must be lists of numbers", node)
             return None
@@ -115,9 +115,14 @@ def read_levels(
 
 
 def _filled(
-    node: Entries, report: Report, what: str, seed: int, known: Shape | None
+    node: Entries,
+    report: Report,
+    what: str,
+    seed: int,
+    known: Shape | None,
+    fans: Callable[[Shape], tuple[int, int]],
 ) -> ReadArray | None:
-    """`{init: …}` or `{shape: […]}`; an initializer's inputs are all levels but the first."""
+    """`{init: …}` or `{shape: […]}`; `fans` is what initializers take for inputs and outputs."""
     given = {key.text: value for key, value in node.entries}
     shape = known
     if (said := given.get("shape")) is not None:
@@ -138,10 +143,20 @@ def _filled(
     if count(shape) > MOST_VALUES:
         _too_large(node, report, count(shape))
         return None
-    columns = count(shape[1:])
-    drawn = rule.values(shape[0], columns, columns, shape[0] * count(shape[2:]))
+    columns, fan_out = fans(shape)
+    drawn = rule.values(count(shape) // columns, columns, columns, fan_out)
     values = tuple(value for row in drawn for value in row)
     return ReadArray(shape, values, drawn=rule.sentence)
+
+
+def _of_kernels(shape: Shape) -> tuple[int, int]:
+    """Every level but the first comes in."""
+    return count(shape[1:]), shape[0] * count(shape[2:])
+
+
+def _of_rows(shape: Shape) -> tuple[int, int]:
+    """A row comes in; a vector is one, and as many go out."""
+    return shape[-1], count(shape[:-1]) if len(shape) > 1 else shape[-1]
 
 
 class ArrayReader:
@@ -187,8 +202,7 @@ class ArrayReader:
         return ReadArray(shape, (None,) * count(shape))
 
     def _drawn(self, node: Entries, what: str, seed: int) -> ReadArray | None:
-        given = {key.text: (key, value) for key, value in node.entries}
-        if "init" not in given:
+        if not any(key.text == "init" for key, _ in node.entries):
             self.report.error(
                 "not-a-number",
                 f"{what} must be a number, a list, or `{{init: …, shape: […]}}`, not a mapping",
@@ -196,22 +210,8 @@ class ArrayReader:
                 "{init: uniform, shape: [2, 3], low: -1, high: 1, seed: 7}",
             )
             return None
-        if "shape" not in given:
-            self.report.error(
-                "missing-key", f"{what} as a mapping needs `shape:`", node,
-                "{init: uniform, shape: [2, 3], seed: 7}",
-            )  # fmt: skip
-            return None
-        shape = read_shape(given["shape"][1], self.report, f"the shape of {what}")
-        rest = tuple(pair for pair in node.entries if pair[0].text != "shape")
-        rule = initializer(replace(node, entries=rest), self.report, what, seed)
-        if shape is None or rule is None or self._within(node, shape) is None:
-            return None
-        columns = shape[-1]
-        rows = count(shape) // columns
-        fan_out = rows if len(shape) > 1 else columns
-        drawn = rule.values(rows, columns, columns, fan_out)
-        return ReadArray(shape, tuple(value for row in drawn for value in row))
+        found = _filled(node, self.report, what, seed, None, _of_rows)
+        return found if found is not None and self._within(node, found.shape) else None
 
     def nested(self, node: Items, what: str) -> ReadArray | None:
         shape: list[int] = []

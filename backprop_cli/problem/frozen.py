@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
-from backprop_cli.diagnostics import listed
+from backprop_cli.diagnostics import listed, quote
 from backprop_cli.problem.fields import NAMES, Field, Fields
 from backprop_cli.problem.layers import ReadLayers
 from backprop_cli.problem.names import NetworkNames
@@ -54,25 +54,16 @@ def frozen_and_trainable(
     arrays = {name: own for name, own in names.arrays().items() if parameters.issuperset(own)}
     listed_frozen, trainable = top_lists(top, names.parameters(), report, arrays)
     frozen = dict.fromkeys(listed_frozen)
-    for layer, node in layers.frozen:
+    for key, layer, node in layers.moved:
         own = dict.fromkeys(each.name for each in names.parameters_of(layer))
-        match _truth(node):
-            case True:
-                frozen.update(own)
-            case None:
-                frozen.update(dict.fromkeys(names_of(node, report, "`frozen`", own, arrays)))
-            case False:
-                pass
-    for layer, node in layers.trainable:
-        own = dict.fromkeys(each.name for each in names.parameters_of(layer))
-        match _truth(node):
-            case False:
-                frozen.update(own)
-            case None:
-                kept = set(names_of(node, report, "`trainable`", own, arrays))
-                frozen.update(dict.fromkeys(name for name in own if name not in kept))
-            case True:
-                pass
+        said = _truth(node)
+        if said is None:
+            listing = names_of(node, report, quote(key), own, arrays)
+        else:
+            listing = tuple(own) if said else ()
+        if key == TRAINABLE.key:
+            listing = tuple(name for name in own if name not in set(listing))
+        frozen.update(dict.fromkeys(listing))
     refuse_both(frozen, trainable, top, report)
     return tuple(frozen), trainable
 

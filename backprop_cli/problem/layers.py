@@ -32,7 +32,7 @@ from backprop_cli.problem.layer_place import LayerPlace, NamedCell
 from backprop_cli.problem.names import value_names
 from backprop_cli.problem.samples import Samples, counted
 from backprop_cli.problem.unit_activations import UNIT_ACTIVATIONS, listed_activations, per_unit
-from backprop_cli.problem.values import Report, integer, is_number, items, word
+from backprop_cli.problem.values import Report, integer, is_mapping, is_number, rows, word
 from backprop_cli.problem.weights import (
     MOST_PARAMETERS,
     MOST_UNITS,
@@ -94,8 +94,8 @@ class ReadLayers:
     fan_in: int | None = None  # of the first
     named: list[NamedCell] = field(default_factory=list)
     batch_norms: list[Node] = field(default_factory=list)
-    frozen: list[tuple[int, Node]] = field(default_factory=list)  # layer, list or true
-    trainable: list[tuple[int, Node]] = field(default_factory=list)
+    moved: list[tuple[str, int, Node]] = field(default_factory=list)
+    """`frozen` or `trainable`, the layer that says it, and a list, true or false."""
     activation_nodes: dict[int, Node] = field(default_factory=dict)
 
     @property
@@ -113,20 +113,13 @@ def read_layers(
     that the rest of the file can be checked as if it were right.
     """
     read = ReadLayers()
-    rows = items(node, report, "`layers`", "layers") or ()
-    if isinstance(node, Items) and not rows:
-        report.error("missing-value", "`layers` is an empty list", node, "give one layer at least")
-    if len(rows) > MOST_LAYERS:
-        report.error(
-            "too-large", f"there are {len(rows):,} layers; {MOST_LAYERS:,} are allowed", node
-        )
-        rows = ()
-    read.structured = bool(rows)
+    found = rows(node, report, "`layers`", "layers", "layer", MOST_LAYERS)
+    read.structured = bool(found)
     below = _inputs(samples)
     read.handed.append(below)
     writer = Writer()
     room = MOST_PARAMETERS
-    for index, row in enumerate(rows, 1):
+    for index, row in enumerate(found, 1):
         place = LayerPlace(index, row, report, read.named)
         kind = _kind(place, below)
         layer: AnyLayer | None
@@ -134,7 +127,7 @@ def read_layers(
             layer = None
         elif isinstance(kind, LayerKind):
             layer = _array_layer(place, kind, below, writer, samples, read)
-            if layer is not None and index == len(rows):
+            if layer is not None and index == len(found):
                 layer = as_output(layer, value_names("yhat", layer.shape), "yhat")
         else:
             reader = _LayerReader(place, _flat(place, below, samples), default_bias_input, read)
@@ -262,14 +255,10 @@ class _LayerReader:
     def read(self, room: int) -> Layer | None:
         """The layer, or None where its size is not known or too large."""
         node = self.at.node
-        if not isinstance(node, Entries):
-            kind = "a list" if isinstance(node, Items) else "a single value"
-            self.report.error(
-                "not-a-mapping",
-                f"{self.at} must be a mapping like {{activation: relu, weights: …}}, not {kind}",
-                node,
-                _units_alone(node),
-            )
+        help = None
+        if isinstance(node, Scalar) and is_number(node):  # `layers: [2, 1]` counts units
+            help = f"write {{activation: sigmoid, units: {node.text}}}"
+        if not is_mapping(node, self.report, str(self.at), "{activation: relu, weights: …}", help):
             return None
         own = LAYER.of(node, self.report, str(self.at), of=self.at)
         activations = listed_activations(own, self.at)
@@ -462,20 +451,12 @@ def _after(own: Fields, at: LayerPlace) -> bool:
 
 def _note(own: Fields, index: int, read: ReadLayers) -> None:
     """What is looked at when all layers have been read."""
-    if (node := own.get("frozen")) is not None:
-        read.frozen.append((index, node))
-    if (node := own.get("trainable")) is not None:
-        read.trainable.append((index, node))
+    for row in (FROZEN, TRAINABLE):
+        if (node := own[row]) is not None:
+            read.moved.append((row.key, index, node))
     if (node := own.get("activation")) is not None:
         read.activation_nodes[index] = node
 
 
 def _is_tied(node: Node | None) -> bool:
     return isinstance(node, Entries) and any(key.text == "same_as" for key, _ in node.entries)
-
-
-def _units_alone(node: Node) -> str | None:
-    """`layers: [2, 1]` counts units and leaves the rest to be guessed."""
-    if is_number(node) and isinstance(node, Scalar):
-        return f"write {{activation: sigmoid, units: {node.text}}}"
-    return None

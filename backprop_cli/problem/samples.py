@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterable
 from typing import Literal
 
 from backprop_cli.arrays.array import Shape, shape_text
@@ -21,7 +22,7 @@ from backprop_cli.problem.fields import (
     reference,
 )
 from backprop_cli.problem.forms import Sample, Value
-from backprop_cli.problem.values import Report, items, number
+from backprop_cli.problem.values import Report, is_mapping, number, rows
 from backprop_cli.problem.yaml_tree import Entries, Items, Node, Scalar
 
 MOST_SAMPLES = 10_000
@@ -106,9 +107,9 @@ class Samples:
         )
 
 
-def _usual(rows: object) -> int | None:
+def _usual(rows: Iterable[tuple[Value, ...] | None]) -> int | None:
     """How many values a sample has: what most samples say, the first of them in a tie."""
-    counts = Counter(len(row) for row in rows if row is not None)  # type: ignore[attr-defined]
+    counts = Counter(len(row) for row in rows if row is not None)
     return counts.most_common(1)[0][0] if counts else None
 
 
@@ -125,27 +126,11 @@ def read_samples(top: Fields, report: Report) -> Samples:
                 top.key(name),
                 "each sample has its own: `samples: [{inputs: …, targets: …}]`",
             )
-    rows = items(node, report, "`samples`", "mappings {inputs: …, targets: …}")
-    if rows is None:
-        return Samples((), listed=True)
-    if not rows:
-        report.error(
-            "missing-value", "`samples` is an empty list", node, "give one sample at least"
-        )
-    if len(rows) > MOST_SAMPLES:
-        report.error(
-            "too-large", f"there are {len(rows):,} samples; {MOST_SAMPLES:,} are allowed", node
-        )
-        rows = rows[:1]
+    like = "{inputs: …, targets: …}"
     found: list[ReadSample] = []
-    for index, row in enumerate(rows, 1):
-        if not isinstance(row, Entries):
-            kind = "a list" if isinstance(row, Items) else "a single value"
-            report.error(
-                "not-a-mapping",
-                f"sample {index} must be {{inputs: …, targets: …}}, not {kind}",
-                row,
-            )
+    listed_rows = rows(node, report, "`samples`", f"mappings {like}", "sample", MOST_SAMPLES)
+    for index, row in enumerate(listed_rows, 1):
+        if not is_mapping(row, report, f"sample {index}", like):
             found.append(ReadSample(None, None, None, None))
             continue
         own = SAMPLE.of(row, report, f"sample {index}")
@@ -211,7 +196,7 @@ def _values(
     if read is None:
         return _NOTHING
     if len(read.values) > MOST_VALUES:
-        _too_many(len(read.values), kind, node, report)
+        report.too_many(len(read.values), f"{kind}s", MOST_VALUES, node)
         return _NOTHING
     return read.values, read.shape if len(read.shape) > 1 else ()
 
@@ -221,10 +206,6 @@ def _in_levels(node: Node) -> bool:
     if isinstance(node, Entries):
         return any(key.text == "shape" for key, _ in node.entries)
     return isinstance(node, Items) and isinstance(next(iter(node.items), None), Items)
-
-
-def _too_many(count: int, kind: str, node: Node, report: Report) -> None:
-    report.error("too-large", f"there are {count:,} {kind}s; {MOST_VALUES:,} are allowed", node)
 
 
 def _one_list(
@@ -243,7 +224,7 @@ def _one_list(
         case Entries():
             cells = _by_name(node, letter, report, of)
     if len(cells) > MOST_VALUES:
-        _too_many(len(cells), kind, node, report)
+        report.too_many(len(cells), f"{kind}s", MOST_VALUES, node)
         return None
     values = tuple(
         _value(cell, letter, index, len(cells), report, f"{kind}{place}{of}")

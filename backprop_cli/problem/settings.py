@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from fractions import Fraction
@@ -255,36 +256,10 @@ def is_pattern(text: str) -> bool:
     return "*" in text or "?" in text
 
 
-def matcher(pattern: str) -> Callable[[str], bool]:
+def matcher(pattern: str) -> Callable[[str], object]:
     """Whether a name fits a glob: `*` any characters, `?` one; everything else stands for itself."""
-    parts = re.split(r"\*+", pattern)
-
-    def fits(name: str) -> bool:
-        # Greedy leftmost matching of the parts between stars: linear for each part.
-        if len(parts) == 1:
-            return len(name) == len(pattern) and _at(name, pattern, 0)
-        first, *middle, last = parts
-        if len(name) < len(first) + len(last) or not _at(name, first, 0):
-            return False
-        if last and not _at(name, last, len(name) - len(last)):
-            return False
-        place, stop = len(first), len(name) - len(last)
-        for part in middle:
-            while place + len(part) <= stop and not _at(name, part, place):
-                place += 1
-            if place + len(part) > stop:
-                return False
-            place += len(part)
-        return True
-
-    return fits
-
-
-def _at(name: str, part: str, place: int) -> bool:
-    return all(
-        wanted in ("?", found)
-        for wanted, found in zip(part, name[place : place + len(part)], strict=True)
-    )
+    glob = pattern.replace("[", "[[]")
+    return re.compile(fnmatch.translate(glob)).match
 
 
 def names_of(

@@ -317,11 +317,13 @@ def rows(node: Node, report: Report, what: str, of: str, one: str, most: int) ->
     return found
 
 
-def is_mapping(node: Node, report: Report, what: str, like: str) -> TypeGuard[Entries]:
+def is_mapping(
+    node: Node, report: Report, what: str, like: str, help: str | None = None
+) -> TypeGuard[Entries]:
     """Whether a node is a mapping, which it must be."""
     if not isinstance(node, Entries):
         message = f"{what} must be a mapping like {like}, not {sort_of(node)}"
-        report.error("not-a-mapping", message, node)
+        report.error("not-a-mapping", message, node, help)
     return isinstance(node, Entries)
 
 
