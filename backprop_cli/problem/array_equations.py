@@ -27,20 +27,17 @@ from backprop_cli.formula.build import children, names_in, rebuild
 from backprop_cli.formula.nodes import Call, Formula, Name, Number
 from backprop_cli.formula.quantity import arrays_of
 from backprop_cli.problem.array_values import ArrayReader, ReadArray, read_shapes
-from backprop_cli.problem.fields import Field, Fields, as_it_is
+from backprop_cli.problem.fields import Fields, apart, by_name
 from backprop_cli.problem.forms import Value
 from backprop_cli.problem.formulas import defined_name, parsed, used_as_number
 from backprop_cli.problem.values import Report, entries, word
 from backprop_cli.problem.yaml_tree import Node, Scalar
 
 MOST_TIMES = 100
-INDEX_ROW = Field(
+INDEX_ROW = apart(
     "index",
-    as_it_is(
-        {"type": "object", "maxProperties": 1, "additionalProperties": {"type": "string"}},
-        "`{name: range}`",
-    ),
-    None,
+    by_name({"type": "string"}, maxProperties=1),
+    "`{name: range}`",
     "Time: `{t: 1..3}` makes h_t one equation for each t.",
 )
 _RANGE = re.compile(r"([0-9]{1,18}) ?(?:\.\.|…|-) ?([0-9]{1,18})\Z")

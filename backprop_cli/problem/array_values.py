@@ -8,7 +8,7 @@ from dataclasses import replace
 from backprop_cli.arrays.array import MOST_LEVELS, Shape, count, shape_text
 from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import quote
-from backprop_cli.problem.fields import Field, Fields, any_of, as_it_is, list_of, whole
+from backprop_cli.problem.fields import Fields, any_of, apart, by_name, list_of, whole
 from backprop_cli.problem.forms import Value
 from backprop_cli.problem.initializer_use import initializer
 from backprop_cli.problem.values import Report, entries, integer, items, number_or_null
@@ -17,16 +17,16 @@ from backprop_cli.problem.yaml_tree import Entries, Items, Node, Scalar
 MOST_VALUES = 10_000  # numbers in all arrays of a file
 
 _SIZE = whole(1, MOST_VALUES).schema
-SHAPE = Field(
+SHAPE = apart(
     "shape",
-    as_it_is(any_of(_SIZE, list_of(_SIZE, MOST_LEVELS, minItems=1)), "a size, or several"),
-    None,
+    any_of(_SIZE, list_of(_SIZE, MOST_LEVELS, minItems=1)),
+    "a size, or several",
     "How many numbers there are in each direction.",
 )
-SHAPES = Field(
+SHAPES = apart(
     "shapes",
-    as_it_is({"type": "object", "additionalProperties": SHAPE.kind.schema}, "`{name: sizes}`"),
-    None,
+    by_name(SHAPE.kind.schema),
+    "`{name: sizes}`",
     "Arrays without numbers: `{W: [2, 3]}`.",
 )
 

@@ -10,7 +10,7 @@ from backprop_cli.problem.fields import (
     Fields,
     Keys,
     any_of,
-    as_it_is,
+    apart,
     number_of,
     one_or_several,
 )
@@ -26,10 +26,10 @@ PER_UNIT = one_or_several(NUMBER, "numbers", MOST_UNITS)
 GAMMA = Field("gamma", PER_UNIT, (Number("1"),), "First value of γ, 1 unless given.")
 BETA = Field("beta", PER_UNIT, (Number("0"),), "First value of β, 0 unless given.")
 BATCH_NORM = Keys("z → gamma·(z − mean)/√(variance + epsilon) + beta", EPSILON, GAMMA, BETA)
-NORMALISED = Field(
+NORMALISED = apart(
     "batch_norm",
-    as_it_is(any_of(TRUTH.schema, BATCH_NORM.schema), f"true, or {BATCH_NORM.words}"),
-    None,
+    any_of(TRUTH.schema, BATCH_NORM.schema),
+    f"true, or {BATCH_NORM.words}",
     "Normalise each unit's z over the batch, before the activation.",
 )
 

@@ -10,7 +10,7 @@ from backprop_cli.formula.nodes import Number
 from backprop_cli.problem.fields import (
     Field,
     any_of,
-    as_it_is,
+    apart,
     list_of,
     number_of,
     number_or_name,
@@ -35,10 +35,10 @@ BIASES_SCHEMA = any_of(
     {"type": ["boolean", "null"]},
     reference("initializer"),
 )
-BIASES = Field(
+BIASES = apart(
     "biases",
-    as_it_is(reference("biases"), "a number for each, one for all, or none"),
-    None,
+    reference("biases"),
+    "a number for each, one for all, or none",
     "A list, one for each unit; a number: one shared by the layer; none: no biases, as when numbers "
     "are there and this key is not. A layer without numbers has one bias for each unit unless it "
     "says `none` or `shared`.",

@@ -119,32 +119,18 @@ def _one_of_one(last: AnyLayer, top: Fields, report: Report) -> None:
 
 def _partly_symbolic(network: Network, names: NetworkNames, node: Node, report: Report) -> None:
     """Warn where some numbers are left out and others are not."""
-    without: list[str] = []
-    numbers = 0
-
-    def count(value: Value, name: str) -> None:
-        nonlocal numbers
-        if value is None:
-            without.append(name)
-        else:
-            numbers += 1
-
-    several = len(network.samples) > 1
+    values: dict[str, Value] = {}
     for index, sample in enumerate(network.samples, 1):
-        suffix = f"[{index}]" if several else ""
-        for place, value in enumerate(sample.inputs, 1):
-            count(value, names.input(place) + suffix)
-        for place, value in enumerate(sample.targets, 1):
-            count(value, names.target(place) + suffix)
-    parameters = {
-        each.name: each.value
-        for depth in range(1, len(network.layers) + 1)
-        for each in names.parameters_of(depth)
-        if each.role not in ("scale", "shift")  # which have numbers to begin with anyway
-    }
-    for name, value in parameters.items():
-        count(value, name)
-    if without and numbers:
+        suffix = f"[{index}]" if len(network.samples) > 1 else ""
+        given = (*sample.inputs, *sample.targets)
+        called = (*names.input_names, *names.target_names)
+        values |= {name + suffix: value for name, value in zip(called, given, strict=False)}
+    for depth in range(1, len(network.layers) + 1):
+        for each in names.parameters_of(depth):
+            if each.role not in ("scale", "shift"):  # which have numbers to begin with anyway
+                values[each.name] = each.value
+    without = [name for name, value in values.items() if value is None]
+    if 0 < len(without) < len(values):
         one = len(without) == 1
         report.warning(
             "partly-symbolic",

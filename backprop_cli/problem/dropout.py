@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from backprop_cli.formula.nodes import Number
-from backprop_cli.problem.fields import Field, Keys, as_it_is, number_of, several
+from backprop_cli.problem.fields import Field, Keys, apart, number_of, several
 from backprop_cli.problem.forms import Dropout
 from backprop_cli.problem.layer_fields import LEVELS
 from backprop_cli.problem.layer_place import LayerPlace
@@ -25,7 +25,7 @@ DROPOUT = Keys(
     required=(MASK, KEEP),
     example="write `{mask: [1, 0, 1], keep: 0.5}`, a 1 for every unit that stays",
 )
-DROPPED = Field("dropout", as_it_is(DROPOUT.schema, DROPOUT.words), None, DROPOUT.about)
+DROPPED = apart("dropout", DROPOUT.schema, DROPOUT.words, DROPOUT.about)
 
 MASKS = Field("mask", LEVELS, None, MASK.about)
 OF_ARRAYS = Keys(
@@ -34,7 +34,7 @@ OF_ARRAYS = Keys(
     required=(MASKS, KEEP),
     example="write `{mask: [1, 0, 1], keep: 0.5}`, a 1 for every number that stays",
 )
-MASKED = Field("dropout", as_it_is(OF_ARRAYS.schema, OF_ARRAYS.words), None, OF_ARRAYS.about)
+MASKED = apart("dropout", OF_ARRAYS.schema, OF_ARRAYS.words, OF_ARRAYS.about)
 """Of a layer between arrays: a mask of their shape."""
 
 

@@ -20,7 +20,9 @@ from backprop_cli.problem.fields import (
     Field,
     Fields,
     any_of,
+    apart,
     as_it_is,
+    by_name,
     list_of,
     reference,
 )
@@ -42,21 +44,15 @@ from backprop_cli.problem.yaml_tree import Entries, Items, Node, Scalar
 MOST_EQUATIONS = 5_000
 MOST_NAMES = 20_000
 
-EQUATIONS = Field(
-    "equations",
-    as_it_is(
-        {"type": "object", "minProperties": 1, "additionalProperties": FORMULA.schema},
-        "`{name: formula}`",
-    ),
-    None,
-    "In any order.",
+EQUATIONS = apart(
+    "equations", by_name(FORMULA.schema, minProperties=1), "`{name: formula}`", "In any order."
 )
 
 
 def _leaves_row(key: str, about: str) -> Field[Node | None]:
-    by_name = {"type": "object", "additionalProperties": reference("array")}
+    listed_by = by_name(reference("array"))
     kind = as_it_is(
-        any_of(by_name, list_of(NAME.schema), NAME.schema), "`{name: number or array}`, or names"
+        any_of(listed_by, list_of(NAME.schema), NAME.schema), "`{name: number or array}`, or names"
     )
     about += " Without numbers: a list of names, or null for a value."
     return Field(key, kind, None, about)
@@ -64,10 +60,10 @@ def _leaves_row(key: str, about: str) -> Field[Node | None]:
 
 GIVEN = _leaves_row("given", "Inputs, targets and whatever else is not learned.")
 PARAMETERS = _leaves_row("parameters", "What is learned.")
-OUTPUT = Field(
+OUTPUT = apart(
     "output",
-    as_it_is(NAME.schema, "the name of an equation"),
-    None,
+    NAME.schema,
+    "the name of an equation",
     "What is differentiated; the last equation unless given.",
 )
 
@@ -173,14 +169,14 @@ def _finished(
     report, listed_samples = top.report, top.get("samples") is not None
     count = len(samples) if listed_samples else 1
     places = {name: place for name, (_, place) in names.places.items()}
-    if out is None or output is None:
+    if out is None:
         return ReadEquations(None, places, names.of("parameters"), count or None)
     ends = None
     if (upstream := top.get("upstream")) is not None:
         shapes = {name: out.shapes[name] for name in written}
         of_each = count if listed_samples else None
         ends = read_upstream(upstream, report, shapes, names.places, of_each)
-    elif shape := out.shapes[output]:
+    elif output is not None and (shape := out.shapes[output]):
         report.error(
             "shape",
             f"the output {quote(output)} is {shape_text(shape)}, and only a single number can be "
@@ -215,7 +211,7 @@ def _finished(
                     "ask for the array whose rows they are",
                 )
         if output in wrt:
-            message = f"`with_respect_to` names the output {quote(output)} itself"
+            message = f"`with_respect_to` names the output {quote(output or '')} itself"
             report.error("unknown-name", message, asked)
     elif not wrt and written and not unsound:
         report.error(
@@ -227,7 +223,7 @@ def _finished(
     arrays = {
         name: own for name, own in out.entries.items() if parameters.keys() >= set(own) and own
     }
-    if report.failed:
+    if report.failed or output is None:
         return ReadEquations(None, places, tuple(parameters), count or None, arrays)
     model = Equations(out.equations, given, parameters, output, wrt, tuple(samples), out.views)
     model = model if ends is None else _going_on(model, ends)

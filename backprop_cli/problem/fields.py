@@ -192,6 +192,11 @@ def mapping(about: str, properties: Mapping[str, Schema], **more: Any) -> Schema
     }
 
 
+def by_name(schema: Schema, **more: Any) -> Schema:
+    """A mapping from any names."""
+    return {"type": "object", "additionalProperties": schema, **more}
+
+
 def list_of(schema: Schema, most: int | None = None, **more: Any) -> Schema:
     limit = {} if most is None else {"maxItems": most}
     return {"type": "array", "items": schema, **limit, **more}
@@ -215,15 +220,9 @@ def or_nothing(schema: Schema) -> Schema:
             return {"type": [*dict.fromkeys((*kinds, "null"))], **rest}
         case {"enum": list(names), **rest}:
             return {"enum": [*names, None], **rest}
-        case {"anyOf": list(schemas), **rest}:
-            return {"anyOf": [*schemas, {"type": "null"}], **rest}
-        case {"$ref": _, "description": str(about), **rest}:
-            return {
-                "anyOf": [rest | {"$ref": schema["$ref"]}, {"type": "null"}],
-                "description": about,
-            }
-        case _:
-            return schema
+    about: Schema = {key: schema[key] for key in ("description", "default") if key in schema}
+    bare = {key: part for key, part in schema.items() if key not in about}
+    return {**any_of(*bare.get("anyOf", [bare]), {"type": "null"}), **about}
 
 
 # --- kinds of values --------------------------------------------------------------------------
@@ -260,6 +259,11 @@ def number_or_name(pattern: str, *more: Schema) -> Schema:
 
 
 NAMES = as_it_is(reference("names"), "a name, or a list of names")
+
+
+def apart(key: str, schema: Schema, words: str, about: str) -> Field[Node | None]:
+    """A key whose value can be read only with the rest of the file."""
+    return Field(key, as_it_is(schema, words), None, about)
 
 
 def whole(low: int, high: int, help: str | None = None) -> Kind[int]:

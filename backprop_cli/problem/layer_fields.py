@@ -11,6 +11,7 @@ from backprop_cli.problem.fields import (
     Field,
     Kind,
     any_of,
+    apart,
     as_it_is,
     mapping,
     or_nothing,
@@ -84,12 +85,10 @@ BIASES = Field(
 STRIDE = Field("stride", whole(1, LARGEST), 1, "How far the window moves.")
 UNITS = Field("units", whole(1, MOST_UNITS), None, "How many; needed where no weights say it.")
 
-ADD = Field(
+ADD = apart(
     "add",
-    as_it_is(
-        any_of(whole(1, MOST_LAYERS).schema, {"const": "inputs"}), "a layer below, or `inputs`"
-    ),
-    None,
+    any_of(whole(1, MOST_LAYERS).schema, {"const": "inputs"}),
+    "a layer below, or `inputs`",
     "The layer below whose output is added to z, or `inputs`.",
 )
 AFTER = Field("after", TRUTH, False, "Whether `add` adds to the activation, not to z.")

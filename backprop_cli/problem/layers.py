@@ -19,7 +19,7 @@ from backprop_cli.problem.fields import (
     Fields,
     Keys,
     any_of,
-    as_it_is,
+    apart,
     list_of,
     reference,
     whole,
@@ -43,9 +43,7 @@ from backprop_cli.problem.weights import (
 )
 from backprop_cli.problem.yaml_tree import Entries, Items, Node, Scalar
 
-SAME_AS = Field(
-    "same_as", as_it_is(whole(1, MOST_LAYERS).schema, "a layer below"), None, "Whose weights."
-)
+SAME_AS = apart("same_as", whole(1, MOST_LAYERS).schema, "a layer below", "Whose weights.")
 TRANSPOSED = Field("transposed", TRUTH, False, "Whether rows and columns are exchanged.")
 TIED = Keys(
     "The weights of a layer below, as they are or transposed.",
@@ -53,20 +51,17 @@ TIED = Keys(
     required=[SAME_AS],
     example="write `same_as: 1`",
 )
-KIND = Field(
+KIND = apart(
     "kind",
-    as_it_is({"enum": [DENSE]}, quote(DENSE)),
-    None,
+    {"enum": [DENSE]},
+    quote(DENSE),
     "`backprop help layers` has the other kinds and their keys.",
 )
 UNITS = Field("units", whole(1, MOST_UNITS), None, "Needed where weights are drawn or left out.")
-WEIGHTS = Field(
+WEIGHTS = apart(
     "weights",
-    as_it_is(
-        any_of(WEIGHTS_SCHEMA, reference("initializer"), TIED.schema),
-        f"rows of numbers, `{{init: …}}`, or {TIED.words}",
-    ),
-    None,
+    any_of(WEIGHTS_SCHEMA, reference("initializer"), TIED.schema),
+    f"rows of numbers, `{{init: …}}`, or {TIED.words}",
     "A row per unit, a column per input: weights[j][i] leads into unit j from input i. null: no "
     "connection; a name (w1_1_2, or just w): no number.",
 )
@@ -75,10 +70,10 @@ LAYER = Keys(
     *(KIND, UNIT_ACTIVATIONS, UNITS, WEIGHTS, BIASES, BIAS_INPUT, NORMALISED),
     *(ADD, AFTER, DROPPED, FROZEN, TRAINABLE),
 )
-LAYERS = Field(
+LAYERS = apart(
     "layers",
-    as_it_is(list_of(reference("layer"), MOST_LAYERS, minItems=1), "a list of layers"),
-    None,
+    list_of(reference("layer"), MOST_LAYERS, minItems=1),
+    "a list of layers",
     "From the first hidden layer to the output layer.",
 )
 

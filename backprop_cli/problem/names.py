@@ -104,11 +104,11 @@ class NetworkNames:
         return found
 
     @cached_property
-    def _inputs(self) -> tuple[str, ...]:
+    def input_names(self) -> tuple[str, ...]:
         return value_names("x", self.network.inputs_shape or (self.network.inputs,))
 
     @cached_property
-    def _targets(self) -> tuple[str, ...]:
+    def target_names(self) -> tuple[str, ...]:
         return value_names("g" if self.network.upstream else "y", self._output_shape)
 
     @cached_property
@@ -123,10 +123,10 @@ class NetworkNames:
         return value_names("yhat", self._output_shape)
 
     def input(self, index: int) -> str:
-        return self._inputs[index - 1]
+        return self.input_names[index - 1]
 
     def target(self, index: int) -> str:
-        return self._targets[index - 1]
+        return self.target_names[index - 1]
 
     def output(self, index: int) -> str:
         return self.handed(len(self.network.layers), index)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from backprop_cli.arrays.array import Shape, shape_text
+from backprop_cli.arrays.array import shape_text
 from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import listed, quote
 from backprop_cli.formula.nodes import Number
@@ -67,13 +67,11 @@ class NetworkReader:
         first = self.layers.layers[0] if self.layers.layers else None
         at = self.top.key("layers")
         if isinstance(first, Layer) and first.weights is not None:
-            self.report.error(
-                "missing-key",
-                "there are weights and no `inputs`",
-                at,
-                "add `inputs: [" + ", ".join(["…"] * min(first.fan_in, 5)) + "]`, or "
-                f"`inputs: [{_names('x', first.fan_in)}]` without numbers",
-            )
+            names = value_names("x", (first.fan_in,))
+            numbers, shown = ", ".join("…" for _ in names[:5]), ", ".join(names[:5])
+            more = ", …" if len(names) > 5 else ""
+            advice = f"add `inputs: [{numbers}]`, or `inputs: [{shown}{more}]` without numbers"
+            self.report.error("missing-key", "there are weights and no `inputs`", at, advice)
         elif self.layers.fan_in is None and self.layers.units is not None:
             self.report.error(
                 "missing-key",
@@ -184,21 +182,12 @@ class NetworkReader:
             return None
         return read_gradient(node, self.report, name, (), samples)
 
-    def _not_like_the_outputs(self, what: str, found: Shape, shape: Shape, node: Node) -> None:
-        self.report.error(
-            "shape",
-            f"the outputs are {shape_text(shape)}, so {what} must be that too, not"
-            f" {shape_text(found)}",
-            node,
-        )
-
     def _asked(self, names: NetworkNames) -> tuple[str, ...]:
         """What `with_respect_to` lists: `inputs`, or any names before the loss."""
         node = self.top.get("with_respect_to")
         if node is None:
             return ()
-        inputs = tuple(map(names.input, range(1, names.network.inputs + 1)))
-        arrays = names.arrays()
+        inputs, arrays = names.input_names, names.arrays()
         groups = {"inputs": inputs, **arrays, **({"x": inputs} if arrays else {})}
         known = (*inputs, *names.parameters(), *names.calculated(), *groups)
         return names_of(node, self.report, "`with_respect_to`", known, groups)
@@ -212,33 +201,35 @@ class NetworkReader:
         units = self.layers.units
         if units is None or not self.layers.layers:
             return
-        last = len(self.layers.layers) or 1
+        listed, shape = self.samples.listed, self.layers.shape or (units,)
+        gives = f"layer {len(self.layers.layers)} gives {counted(units, 'output')}"
         for index, sample in enumerate(self.samples.samples, 1):
-            if sample.targets_shape not in ((), self.layers.shape) and sample.targets_node:
-                of = f"`targets` of sample {index}" if self.samples.listed else "`targets`"
-                self._not_like_the_outputs(
-                    of, sample.targets_shape, self.layers.shape or (units,), sample.targets_node
+            node, found = sample.targets_node, len(sample.targets or ())
+            if node is None:
+                continue
+            if sample.targets_shape not in ((), shape):
+                of = f" of sample {index}" if listed else ""
+                self.report.error(
+                    "shape",
+                    f"the outputs are {shape_text(shape)}, so `targets`{of} must be that too, not"
+                    f" {shape_text(sample.targets_shape)}",
+                    node,
                 )
                 continue
-            if sample.targets is None or len(sample.targets) == units:
-                continue
-            if not sample.targets:
-                continue
-            if self.samples.listed and len(sample.targets) != self.samples.targets:
-                continue  # it differs from the other samples, which has been said
-            assert sample.targets_node is not None
-            of = f"sample {index}" if self.samples.listed else ""
+            if found in (0, units) or (listed and found != self.samples.targets):
+                continue  # what differs from the other samples has been said
+            needed = f"targets must be {counted(units, 'number')}"
+            if listed:
+                needed = f"sample {index} must have {counted(units, 'target')}"
             self.report.error(
                 "shape",
-                f"layer {last} gives {counted(units, 'output')}, so {of + ' ' if of else ''}"
-                f"{'must have' if of else 'targets must be'} {counted(units, 'target' if of else 'number')}"
-                f", not {len(sample.targets)}",
-                sample.targets_node,
+                f"{gives}, so {needed}, not {found}",
+                node,
                 "a class is written as one 1 among zeros: [0, 1, 0]"
-                if len(sample.targets) == 1 and self._softmax_output()
-                else decimal_comma(sample.targets_node, len(sample.targets), units),
+                if found == 1 and self._softmax_output()
+                else decimal_comma(node, found, units),
             )
-            if self.samples.listed and self.samples.targets == len(sample.targets):
+            if listed:
                 return  # all of them are like this one: say it once
 
     def _softmax_output(self) -> bool:
@@ -397,27 +388,21 @@ class NetworkReader:
             )
 
     def _perceptron(self, network: Network) -> None:
-        last = network.layers[-1]
-        for index, layer in enumerate(network.layers, 1):
-            node = self.layers.activation_nodes.get(index, self.top.key("layers"))
-            if layer is last:
-                wrong = [
-                    one
-                    for one in layer.activations
-                    if one is not UNREAD and not is_rule(one, "step", "sign")
-                ]
-                if wrong:
-                    self.report.error(
-                        "perceptron-activation",
-                        f"the perceptron rule is for `step` and `sign` units, not {quote(wrong[0].name)}",
-                        node,
-                        "use `activation: step`, or leave `rule` out to learn by gradients",
-                    )
-        if len(network.layers) > 1:
+        last, key = len(network.layers), self.top.key("layers")
+        for one in network.layers[-1].activations:
+            if one is not UNREAD and not is_rule(one, "step", "sign"):
+                self.report.error(
+                    "perceptron-activation",
+                    f"the perceptron rule is for `step` and `sign` units, not {quote(one.name)}",
+                    self.layers.activation_nodes.get(last, key),
+                    "use `activation: step`, or leave `rule` out to learn by gradients",
+                )
+                break
+        if last > 1:
             self.report.warning(
                 "perceptron-layers",
                 "the perceptron rule moves only the last layer: it needs a target for each unit",
-                self.top.key("layers"),
+                key,
             )
 
 
@@ -425,32 +410,17 @@ _NORMALISED = ("mu", "var", "zhat", "u")  # what batch normalisation calculates 
 
 
 def _all_names(names: NetworkNames) -> tuple[str, ...]:
-    network = names.network
-    found = [names.input(index) for index in range(1, network.inputs + 1)]
-    found += [names.target(index) for index in range(1, network.targets + 1)]
-    found += names.parameters()
+    network, targets = names.network, names.target_names[: names.network.targets]
+    found = [*names.input_names, *targets, *names.parameters(), *names.calculated()]
     for index, layer in enumerate(network.layers, 1):
         if isinstance(layer, ArrayLayer):
-            found += [line.name for lines in layer.lines for line in lines]
             found += layer.aliases
             continue
         for unit in range(1, layer.units + 1):
-            if not names.merged(index, unit):
-                found.append(names.z(index, unit))
-            found += [names.a(index, unit), names.inner_a(index, unit)]
-            found.append(names.handed(index, unit))
+            found.append(names.inner_a(index, unit))
             if layer.dropout is not None:
                 found.append(names.mask(index, unit))
             if layer.batch_norm is not None:
                 found += [names.of_unit(letters, index, unit) for letters in _NORMALISED]
-    found += ["L", "norm", "clip", *_name_list("e", network.layers[-1].units)]
+    found += ["L", "norm", "clip", *value_names("e", (network.layers[-1].units,))]
     return tuple(dict.fromkeys(found))
-
-
-def _name_list(letter: str, count: int) -> tuple[str, ...]:
-    return (letter,) if count == 1 else tuple(f"{letter}{index}" for index in range(1, count + 1))
-
-
-def _names(letter: str, count: int) -> str:
-    names = _name_list(letter, count)
-    return ", ".join(names[:5]) + (", …" if count > 5 else "")

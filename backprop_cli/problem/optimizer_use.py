@@ -14,7 +14,8 @@ from backprop_cli.problem.fields import (
     Fields,
     Keys,
     any_of,
-    as_it_is,
+    apart,
+    by_name,
     found_in,
     several,
 )
@@ -35,21 +36,15 @@ MOST_EQUATIONS = 100
 
 _FIRST = any_of(
     NUMBER.schema,
-    {
-        "type": "object",
-        "additionalProperties": NUMBER.schema,
-        "description": "From parameters to numbers; the others begin at 0.",
-    },
+    by_name(NUMBER.schema, description="From parameters to numbers; the others begin at 0."),
 )
-STATE = Field(
+STATE = apart(
     "state",
-    as_it_is({"type": "object", "additionalProperties": _FIRST}, "`{name: number}`"),
-    None,
+    by_name(_FIRST),
+    "`{name: number}`",
     "First value of each quantity carried from update to update.",
 )
-INITIAL = Field(
-    "initial", as_it_is(_FIRST, "a number"), None, "First value of the one quantity carried on."
-)
+INITIAL = apart("initial", _FIRST, "a number", "First value of the one quantity carried on.")
 OWN_NAME = Field("name", TEXT, "own rule", "How the sheet calls it.")
 INTERMEDIATES = Field(
     "intermediates",
@@ -57,19 +52,13 @@ INTERMEDIATES = Field(
     (),
     "For the reader's sake: every equation that is for no state is one.",
 )
-LOOK_AHEAD = Field(
-    "look_ahead",
-    as_it_is(FORMULA.schema, FORMULA.words),
-    None,
-    "Where the gradient is taken instead of at w.",
+LOOK_AHEAD = apart(
+    "look_ahead", FORMULA.schema, FORMULA.words, "Where the gradient is taken instead of at w."
 )
-EQUATIONS = Field(
+EQUATIONS = apart(
     "equations",
-    as_it_is(
-        {"type": "object", "additionalProperties": FORMULA.schema, "required": ["w"]},
-        "`{name: formula}`",
-    ),
-    None,
+    by_name(FORMULA.schema, required=["w"]),
+    "`{name: formula}`",
     "In w (the parameter), g (its gradient), eta, t (the number of the update), states and options; "
     "carried out in order.",
 )

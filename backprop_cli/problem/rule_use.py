@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from backprop_cli.formula.evaluate import as_float, evaluate
 from backprop_cli.formula.nodes import Formula
-from backprop_cli.problem.fields import TEXT, Field, Keys, as_it_is, reference
+from backprop_cli.problem.fields import TEXT, Field, Keys, apart, reference
 from backprop_cli.problem.forms import Activation, Custom, RuleUse
 from backprop_cli.problem.formulas import FORMULA, formula, report_undefined
 from backprop_cli.problem.rule_options import Choices
@@ -17,11 +17,8 @@ from backprop_cli.rules import activations, losses
 CALLED = "How the sheet calls it."
 INTO_FORMULA = "write its number into the formula"
 OWN_FORMULA = Field[Formula | None]("formula", FORMULA, None, "In `z`.")
-SLOPE = Field(
-    "slope",
-    as_it_is(FORMULA.schema, FORMULA.words),
-    None,
-    "Its slope in z and a, where it is not the derivative.",
+SLOPE = apart(
+    "slope", FORMULA.schema, FORMULA.words, "Its slope in z and a, where it is not the derivative."
 )
 ACTIVATION_NAME = Field("name", TEXT, "g", CALLED)
 OWN_ACTIVATION = Keys(
@@ -50,10 +47,10 @@ OWN_LOSS = Keys(
 LOSSES = Choices(
     "unknown-loss", "a loss", losses.BY_ANY_NAME, "name", "formula", ", or {formula: …}"
 )
-LOSS = Field(
+LOSS = apart(
     "loss",
-    as_it_is(reference("loss"), "a name, `{name: …}` with options, or `{formula: …}`"),
-    None,
+    reference("loss"),
+    "a name, `{name: …}` with options, or `{formula: …}`",
     "What is made small: how far the outputs are from the targets.",
 )
 

@@ -16,7 +16,7 @@ from backprop_cli.problem.fields import (
     Fields,
     Keys,
     any_of,
-    as_it_is,
+    apart,
     list_of,
     number_or_name,
     reference,
@@ -42,16 +42,16 @@ def _row(key: str, letter: str, about: str) -> Field[Node | None]:
     either = any_of(number_or_name(name), listed, reference("levels"), by_name)
     words = f"a number, a list, lists of lists, or `{{{letter}1: number}}`"
     about += f" A name such as {letter}1 stands for a quantity without number."
-    return Field(key, as_it_is(either, words), None, about)
+    return apart(key, either, words, about)
 
 
 INPUTS = _row("inputs", "x", "The inputs.")
 TARGETS = _row("targets", "y", "The targets, one for each output.")
 SAMPLE = Keys("One sample.", INPUTS, TARGETS, required=[INPUTS])
-SAMPLES = Field(
+SAMPLES = apart(
     "samples",
-    as_it_is(list_of({"type": "object"}, MOST_SAMPLES, minItems=1), "a list of mappings"),
-    None,
+    list_of({"type": "object"}, MOST_SAMPLES, minItems=1),
+    "a list of mappings",
     "Several samples. Layers: `{inputs: …, targets: …}`; equations: `{x: 1, y: 0}`, the same names in "
     "each.",
 )

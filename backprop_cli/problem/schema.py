@@ -20,6 +20,7 @@ from backprop_cli.problem.fields import (
     Keys,
     Schema,
     any_of,
+    by_name,
     list_of,
     mapping,
     or_nothing,
@@ -156,7 +157,7 @@ def problem_schema() -> Schema:
     shape_alone = Keys("Without numbers.", SHAPE, required=[SHAPE])
     optional_shape = _initializer(more=(SEED, DIGITS, SHAPE))
     kinds = [row.keys.schema for row in KINDS.values() if row.name != DENSE]
-    numbers: Schema = {"type": "object", "additionalProperties": reference("array")}
+    numbers: Schema = by_name(reference("array"))
     return {
         "$schema": DIALECT,
         "title": "backprop problem",
@@ -191,12 +192,11 @@ def problem_schema() -> Schema:
 def answers_schema() -> Schema:
     """JSON Schema (2020-12) of answer files."""
     one: Schema = {"type": ["number", "string"]}
-    answers: Schema = {
-        "type": "object",
-        "description": "An answer for each name on the sheet: a number with the digits as they "
+    answers: Schema = by_name(
+        any_of(one, {"type": "null"}, list_of(one, 2, minItems=1)),
+        description="An answer for each name on the sheet: a number with the digits as they "
         "were worked out, an expression in names of the sheet, or a list of both.",
-        "additionalProperties": any_of(one, {"type": "null"}, list_of(one, 2, minItems=1)),
-    }
+    )
     return {
         "$schema": DIALECT,
         "title": "backprop answers",

@@ -22,7 +22,8 @@ from backprop_cli.problem.fields import (
     Kind,
     alone_or,
     any_of,
-    as_it_is,
+    apart,
+    by_name,
     fraction_of,
     list_of,
     reference,
@@ -32,14 +33,7 @@ from backprop_cli.problem.fields import (
 from backprop_cli.problem.formulas import plain_name
 from backprop_cli.problem.model import Marking, Notation, Rounding
 from backprop_cli.problem.symbols import ReadNotation, Symbols, read_symbols
-from backprop_cli.problem.values import (
-    Report,
-    choice,
-    entries,
-    items,
-    number,
-    word,
-)
+from backprop_cli.problem.values import Report, choice, entries, items, number, word
 from backprop_cli.problem.yaml_tree import Node, Scalar
 from backprop_cli.rules import activations, losses
 from backprop_cli.rules.kinks import EXTREMES, TIES, Kinks, choosable
@@ -80,7 +74,7 @@ SYMBOLS = Field(
     "symbols",
     Kind(
         lambda node, report, what: read_symbols(node, report),
-        {"type": "object", "additionalProperties": TEXT.schema},
+        by_name(TEXT.schema),
         "`{name: symbol}`",
     ),
     Symbols(),
@@ -168,7 +162,7 @@ POINTS = Field[tuple[tuple[Scalar, Fraction | None], ...]](
     "points",
     Kind(
         lambda node, report, what: _points(node, report),
-        {"type": "object", "additionalProperties": POINT.schema},
+        by_name(POINT.schema),
         "`{name: points}`",
     ),
     (),
@@ -241,10 +235,10 @@ def _points(node: Node, report: Report) -> tuple[tuple[Scalar, Fraction | None],
     )
 
 
-WITH_RESPECT_TO = Field(
+WITH_RESPECT_TO = apart(
     "with_respect_to",
-    as_it_is(reference("names"), "names, or `inputs`"),
-    None,
+    reference("names"),
+    "names, or `inputs`",
     "What it is differentiated by, or `inputs`; the parameters unless given.",
 )
 

@@ -112,17 +112,11 @@ def _quantities(
     if isinstance(model, Equations):
         lettering = Lettering(symbols=notation.symbols)
         calculated = dict.fromkeys((*model.equations, *model.with_respect_to, *model.parameters))
-        given = dict.fromkeys(("eta", *options, *model.given, *_sampled(model)))
-        return lettering, [name for name in given if name not in calculated], list(calculated)
+        every = dict.fromkeys(("eta", *options, *model.given, *_sampled(model)))
+        return lettering, [name for name in every if name not in calculated], list(calculated)
     names = NetworkNames(model, notation)
-    given = dict.fromkeys(
-        (
-            *(names.input(index) for index in range(1, model.inputs + 1)),
-            *(names.target(index) for index in range(1, model.targets + 1)),
-            *("eta", *options),
-        )
-    )
-    return names.lettering, list(given), [*names.parameters(), *names.calculated(), "L"]
+    given = [*names.input_names, *names.target_names[: model.targets], "eta", *options]
+    return names.lettering, given, [*names.parameters(), *names.calculated(), "L"]
 
 
 def _sampled(model: Equations) -> Collection[str]:
@@ -137,6 +131,5 @@ def differentiated_by(
         parameters = tuple(model.parameters)
         return model.with_respect_to, parameters, {*parameters, *model.given, *_sampled(model)}
     names = NetworkNames(model, notation)
-    inputs = [names.input(index) for index in range(1, model.inputs + 1)]
     parameters = names.parameters()
-    return model.with_respect_to or parameters, parameters, {*parameters, *inputs}
+    return model.with_respect_to or parameters, parameters, {*parameters, *names.input_names}

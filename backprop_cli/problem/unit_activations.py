@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from backprop_cli.formula.nodes import Number
-from backprop_cli.problem.fields import Field, Fields, any_of, as_it_is, list_of, reference
+from backprop_cli.problem.fields import Fields, any_of, apart, list_of, reference
 from backprop_cli.problem.forms import Activation, Custom, RuleUse
 from backprop_cli.problem.layer_place import LayerPlace
 from backprop_cli.problem.rule_use import activation
@@ -13,10 +13,10 @@ from backprop_cli.problem.yaml_tree import Items
 from backprop_cli.rules.activations import ACTIVATIONS
 
 _ONE = reference("activation")
-UNIT_ACTIVATIONS = Field(
+UNIT_ACTIVATIONS = apart(
     "activation",
-    as_it_is(any_of(_ONE, list_of(_ONE, MOST_UNITS)), "an activation, or a list of them"),
-    None,
+    any_of(_ONE, list_of(_ONE, MOST_UNITS)),
+    "an activation, or a list of them",
     "For every unit, or a list of one for each.",
 )
 UNREAD = Custom("unread", Number("0"))

@@ -13,7 +13,7 @@ from backprop_cli.diagnostics import quote
 from backprop_cli.formula.build import product, total
 from backprop_cli.formula.nodes import Call, Formula, Name, Shown
 from backprop_cli.problem.array_values import read_levels
-from backprop_cli.problem.fields import Field, Fields, as_it_is, reference
+from backprop_cli.problem.fields import Fields, apart, by_name, reference
 from backprop_cli.problem.forms import Value
 from backprop_cli.problem.samples import counted
 from backprop_cli.problem.values import Report, entries, items, number_or_null
@@ -23,13 +23,10 @@ UPSTREAM = "upstream gradient"
 """What the loss is called whose slopes are given."""
 LOSS = "L"
 
-GRADIENTS = Field(
+GRADIENTS = apart(
     "upstream",
-    as_it_is(
-        {"type": "object", "minProperties": 1, "additionalProperties": reference("gradient")},
-        "`{name: gradient}`",
-    ),
-    None,
+    by_name(reference("gradient"), minProperties=1),
+    "`{name: gradient}`",
     "Gradients in place of a loss: `{yhat: [0.1, -0.2]}`, or by the names of equations; with samples "
     "a list of them.",
 )

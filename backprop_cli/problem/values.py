@@ -12,14 +12,7 @@ from decimal import Decimal
 from typing import TypeGuard, TypeVar
 
 from backprop_cli.dataclass import dataclass
-from backprop_cli.diagnostics import (
-    Diagnostic,
-    Severity,
-    Span,
-    listed,
-    nearest,
-    quote,
-)
+from backprop_cli.diagnostics import Diagnostic, Severity, Span, listed, nearest, quote
 from backprop_cli.formula.nodes import Number
 from backprop_cli.problem.yaml_tree import Entries, Items, Node, Scalar
 from backprop_cli.rules.written import Range

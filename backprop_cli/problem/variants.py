@@ -26,6 +26,7 @@ from backprop_cli.problem.fields import (
     Keys,
     Kind,
     any_of,
+    by_name,
     number_of,
     one_of,
     one_or_several,
@@ -39,11 +40,7 @@ from backprop_cli.problem.model import Cell, Choice, Draw, Notation, OneHot, Req
 from backprop_cli.problem.names import NetworkNames
 from backprop_cli.problem.samples import counted
 from backprop_cli.problem.settings import is_pattern, matcher
-from backprop_cli.problem.values import (
-    Report,
-    entries,
-    is_number,
-)
+from backprop_cli.problem.values import Report, entries, is_number
 from backprop_cli.problem.yaml_tree import Entries, Items, Node, Scalar
 from backprop_cli.rules.written import POSITIVE
 
@@ -83,17 +80,16 @@ DRAW = Field[tuple[_Row, ...]](
     "draw",
     Kind(
         lambda node, report, what: _draws(node, report),
-        {
-            "type": "object",
-            "additionalProperties": any_of(
+        by_name(
+            any_of(
                 Keys(
                     "A decimal between two bounds.", FROM, TO, STEP, NOT, required=(FROM, TO, STEP)
                 ).schema,
                 Keys("One of some numbers.", CHOICE, required=[CHOICE]).schema,
                 Keys("A 1 among zeros.", ONE_HOT, required=[ONE_HOT]).schema,
                 NUMBERS.schema,
-            ),
-        },
+            )
+        ),
         "`{name: range}`, `{name: [numbers]}`",
     ),
     (),
