@@ -148,6 +148,17 @@ class Making:
         self.report.error(code, message, node or self.at.node, help)
         raise Refused
 
+    def refuse_shape(self, takes: str, help: str | None = None) -> NoReturn:
+        """Give the layer up, because what comes in is not what such a layer takes."""
+        message = f"{self.at} takes {takes}, and {self.below.words}"
+        self.refuse("shape", message, self.own.key("kind"), help)
+
+    def refuse_size(self) -> NoReturn:
+        """Give the layer up, because nothing says how many units it has."""
+        message = f"{self.at} has neither `weights` nor `units`"
+        help = "add `weights`, a row per unit; or `units:` for a symbolic layer"
+        self.refuse("missing-key", message, self.at.node, help)
+
     # --- what is given -------------------------------------------------------------------------------
 
     def array(

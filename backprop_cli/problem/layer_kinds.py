@@ -60,7 +60,7 @@ class LayerKind:
     """A row: `takes` says of what, `note` what it does. `write` gets what a layer says under the
     keys of its `fields`, writes the equations, and returns the name of the array handed on.
 
-    `axes` as in `Handed`.
+    `axes` as in `Handed`; `example` is one of the first field, where no layer is without it.
     """
 
     name: str
@@ -69,6 +69,7 @@ class LayerKind:
     fields: tuple[Field[Any], ...]
     write: Callable[[Making, Mapping[str, Any]], str]
     axes: int | None = None
+    example: str | None = None
 
     @property
     def title(self) -> str:
@@ -84,12 +85,14 @@ class LayerKind:
         kind = Field("kind", one_of(self.name), self.name, "What kind of layer it is.")
         every = (ADD, AFTER, MASKED, FROZEN, TRAINABLE)
         about = f"Of {self.takes}: {self.note}"
-        required = [] if self.name == DENSE else [kind]
-        return Keys(about, kind, *self.fields, *every, required=required)
+        required = [*([] if self.name == DENSE else [kind]), *self.fields[: bool(self.example)]]
+        return Keys(about, kind, *self.fields, *every, required=required, example=self.example)
 
-    def settings(self, own: Fields) -> Mapping[str, Any]:
-        """What a layer says under each key."""
-        return {row.key: own[row] for row in self.fields}
+    def settings(self, own: Fields) -> Mapping[str, Any] | None:
+        """What a layer says under each key; None where one is missing that it needs."""
+        needed = {row.key for row in self.fields[:1] if self.example}
+        found = {row.key: own[row] for row in self.fields}
+        return None if any(found[key] is None for key in needed) else found
 
 
 # --- windows over signals and images --------------------------------------------------------------------
@@ -99,12 +102,8 @@ def _channels(made: Making, levels: int, what: str) -> tuple[int, Shape]:
     """How many channels come in (0: the level is not there), and the sizes behind them."""
     shape = made.below.shape
     if len(shape) not in (levels, levels + 1):
-        made.refuse(
-            "shape",
-            f"{made.at} takes {what}, and {made.below.words}",
-            made.own.key("kind"),
-            "an image is rows of numbers: `inputs: [[1, 0], [0, 1]]`" if levels == 2 else None,
-        )
+        image = "an image is rows of numbers: `inputs: [[1, 0], [0, 1]]`"
+        made.refuse_shape(what, image if levels == 2 else None)
     return (shape[0] if len(shape) > levels else 0), shape[-levels:]
 
 
@@ -118,14 +117,7 @@ def _convolution(levels: int) -> Callable[[Making, Mapping[str, Any]], str]:
 
     def write(made: Making, settings: Mapping[str, Any]) -> str:
         channels, sizes = _channels(made, levels, what)
-        node: Node | None = settings["kernels"]
-        if node is None:
-            made.refuse(
-                "missing-key", f"{made.at} has no `kernels`", made.at.node,
-                "`kernels: [[[1, 0], [0, -1]]]` is one kernel of 2×2"
-                if levels == 2
-                else "`kernels: [[1, -1]]` is one kernel of width 2",
-            )  # fmt: skip
+        node: Node = settings["kernels"]
         shape, values = made.array(node, "`kernels`")
         full = f"output channels × input channels × {sizes_in_words}"
         if channels > 1 and len(shape) != levels + 2:
@@ -255,10 +247,7 @@ def _layer_norm(made: Making, settings: Mapping[str, Any]) -> str:
     """(x − μ)/√(σ² + ε), then γ and β: over a vector, or each row by itself."""
     shape, x = made.below.shape, made.below.name
     if len(shape) > 2:
-        made.refuse(
-            "shape", f"{made.at} takes a vector or rows, and {made.below.words}",
-            made.own.key("kind"), "put `{kind: flatten}` before it",
-        )  # fmt: skip
+        made.refuse_shape("a vector or rows", "put `{kind: flatten}` before it")
     rows = len(shape) == 2
     made.places += _places(made, "row", shape[0] if rows else 1)
     made.split = False
@@ -292,12 +281,7 @@ def _layer_norm(made: Making, settings: Mapping[str, Any]) -> str:
 
 def _embedding(made: Making, settings: Mapping[str, Any]) -> str:
     """The rows of a table that the inputs number: a row for each, in the order of the inputs."""
-    node: Node | None = settings["weights"]
-    if node is None:
-        made.refuse(
-            "missing-key", f"{made.at} has no `weights`", made.at.node,
-            "a row for each token: `weights: [[0.1, 0.2], [0.5, -0.3]]`",
-        )  # fmt: skip
+    node: Node = settings["weights"]
     if made.at.index > 1 or len(made.below.shape) > 1:
         made.refuse(
             "shape", f"{made.at} takes the numbers of tokens: the inputs, as one list",
@@ -345,8 +329,16 @@ def _rows(made: Making, settings: Mapping[str, Any]) -> str:
     """A dense layer on every row of a sequence, with the same weights: z = x Wᵀ + b."""
     times, features = made.below.shape
     given: Node | None = settings["weights"]
-    w = _matrix(made, given, "`weights`", settings["units"], features)
-    units = len(w) // features
+    units: int | None = settings["units"] or (
+        len(given.items) if isinstance(given, Items) else None
+    )
+    if units is None:
+        made.refuse_size()
+    if given is None:
+        made.writer.expansion.shop.charge(units, features)
+        w: tuple[Value, ...] = (None,) * (units * features)
+    else:
+        _, w = made.array(given, "`weights`", (units, features), ROW_PER_UNIT)
     use = _one_activation(made, settings, shared=True)
     made.split = True
     made.places += [f"Layer {made.at.index}, row {row}" for row in range(1, times + 1)]
@@ -360,23 +352,6 @@ def _rows(made: Making, settings: Mapping[str, Any]) -> str:
         text = f"reshape({text}, 1, 1)"
     text += f" + {b}" if b else ""
     return _activated(made, text, use)
-
-
-def _matrix(
-    made: Making, node: Node | None, what: str, units: int | None, columns: int
-) -> tuple[Value, ...]:
-    """A row for each unit, a column for each number that comes in."""
-    if isinstance(node, Items):
-        units = units or len(node.items)
-    if units is None:
-        made.refuse(
-            "missing-key", f"{made.at} has neither `weights` nor `units`", made.at.node,
-            "add `weights`, a row per unit; or `units:` for a symbolic layer",
-        )  # fmt: skip
-    if node is None:
-        made.writer.expansion.shop.charge(units, columns)
-        return (None,) * (units * columns)
-    return made.array(node, what, (units, columns), ROW_PER_UNIT)[1]
 
 
 # --- the table ------------------------------------------------------------------------------------------
@@ -398,9 +373,11 @@ def _kernels(window: str, around: str) -> tuple[Field[Any], ...]:
 
 ROWS: tuple[LayerKind, ...] = (
     LayerKind("conv2d", "an image, or channels of images", "cross-correlation with each kernel, as frameworks have it",
-              _kernels("rows × columns", "around the image"), _convolution(2), 2),
+              _kernels("rows × columns", "around the image"), _convolution(2), 2,
+              "`kernels: [[[1, 0], [0, -1]]]` is one kernel of 2×2"),
     LayerKind("conv1d", "a signal, or channels of signals", "the same along one direction",
-              _kernels("width", "at both ends"), _convolution(1), 1),
+              _kernels("width", "at both ends"), _convolution(1), 1,
+              "`kernels: [[1, -1]]` is one kernel of width 2"),
     LayerKind("max_pool", _IMAGES, "the largest of each window", _WINDOW, _pooling("max_pool")),
     LayerKind("avg_pool", _IMAGES, "the mean of each window", _WINDOW, _pooling("avg_pool")),
     LayerKind("flatten", "anything", "all numbers one after the other, row by row", (), _flatten),
@@ -409,7 +386,8 @@ ROWS: tuple[LayerKind, ...] = (
                Field("gamma", _PER_COLUMN, None, "First value, 1 unless given."),
                Field("beta", _PER_COLUMN, None, "First value, 0 unless given.")), _layer_norm, 0),
     LayerKind("embedding", "the numbers of tokens, from 1", "the row of the table for each token",
-              (Field("weights", LEVELS, None, "A row for each token."),), _embedding, 0),
+              (Field("weights", LEVELS, None, "A row for each token."),), _embedding, 0,
+              "a row for each token: `weights: [[0.1, 0.2], [0.5, -0.3]]`"),
     LayerKind("rnn", _SEQUENCE, "a = g(W x + U a₋₁ + b)",
               (*recurrent_fields(RNN), activation_field("tanh unless given.")), recurrent(RNN), 0),
     LayerKind("gru", _SEQUENCE, "gates r, z, n; a = (1 − z) ⊙ n + z ⊙ a₋₁",

@@ -214,6 +214,8 @@ def _array_layer(
     own = kind.keys.of(at.node, at.report, f"{at} ({kind.name})", of=at)
     settings = kind.settings(own)
     _note(own, at.index, read)
+    if settings is None:
+        return None
     if below is None:
         if at.index == 1 and not samples.have_inputs:
             at.report.error(

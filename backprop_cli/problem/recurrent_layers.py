@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
+from backprop_cli.arrays.array import Shape, count
 from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import listed, quote
 from backprop_cli.problem.array_layers import LineKind, Making
@@ -70,10 +71,7 @@ class _Recurrence:
         self.made, self.settings, self.cell = made, settings, cell
         shape = made.below.shape
         if len(shape) > 2:
-            made.refuse(
-                "shape", f"{made.at} takes a sequence, a row for each time, and {made.below.words}",
-                made.own.key("kind"),
-            )  # fmt: skip
+            made.refuse_shape("a sequence, a row for each time")
         self.times, self.features = shape[0], shape[1] if len(shape) == 2 else 1
         if self.times > MOST_TIMES:
             made.refuse(
@@ -146,10 +144,7 @@ class _Recurrence:
         given = _ByGate(made, gates)
         units = self.settings["units"] or given.units()
         if units is None:
-            made.refuse(
-                "missing-key", f"{made.at} has neither `weights` nor `units`", made.at.node,
-                "add `weights`, a row per unit; or `units:` for a symbolic layer",
-            )  # fmt: skip
+            made.refuse_size()
         self.units: int = units
         gate_units = len(gates) * units
         made.writer.expansion.shop.charge(gate_units * self.times, self.features + units)
@@ -158,10 +153,8 @@ class _Recurrence:
             "u": given.arrays("recurrent", "u", units, units),
         }
         symbolic = not given.any("weights")
-        biases = given.biases("biases", "b", units, symbolic, gates)
-        inner = given.biases(
-            "recurrent_biases", "bu", units, symbolic, [gate for gate in gates if gate.times]
-        )
+        biases = given.biases("biases", "b", units, symbolic)
+        inner = given.biases("recurrent_biases", "bu", units, symbolic)
         for gate in gates:
             place = len(made.places) + 1
             what = f"gate {gate.letter}" if gate.letter else "parameters"
@@ -210,7 +203,7 @@ class _ByGate:
     """
 
     def __init__(self, made: Making, gates: Sequence[Gate]) -> None:
-        self.made, self.letters = made, [gate.letter for gate in gates]
+        self.made, self.gates, self.letters = made, gates, [gate.letter for gate in gates]
         self.named = bool(self.letters[0])
         self.held: dict[str, dict[str, Node]] = {}
         for key in ("weights", "recurrent", "biases", "recurrent_biases"):
@@ -220,11 +213,6 @@ class _ByGate:
             known = (*self.letters, *(prefixed(self.letters) if key == "weights" else ()))
             own = fields(node, made.report, f"`{key}` of {made.at}", known, tuple(self.letters))
             self.held[key] = {name: value for name in known if (value := own.get(name)) is not None}
-
-        self._refuse_twice()
-
-    def _refuse_twice(self) -> None:
-        """A gate's numbers stand in one place."""
         everything = self.held.get("weights", {})
         for key, letter in LETTERS.items():
             for gate in self.letters if key != "kernels" else ():
@@ -252,48 +240,53 @@ class _ByGate:
                     return len(node.items)
         return None
 
+    def _numbers(
+        self, key: str, prefix: str, shape: Shape, letters: Sequence[str], needed: bool = False
+    ) -> dict[str, tuple[Value, ...]]:
+        """What the file has of each gate, row by row; of all that are `needed`, or of none."""
+        node, size = self.made.own.get(key), count(shape)
+        help = ROW_PER_UNIT if len(shape) > 1 else None
+        if node is not None and (not self.named or drawn(node)):
+            together = (len(letters) * shape[0], *shape[1:])
+            _, values = self.made.array(node, quote(key), together, help)
+            return {g: values[at * size :][:size] for at, g in enumerate(letters)}
+        if node is not None and key not in self.held:
+            self._refuse_list(key, node)
+        held = {g: own for g in letters if (own := self._node(key, prefix, g)) is not None}
+        if needed and len(held) < len(letters) and (held or self.any("weights")):
+            self._refuse_missing(key, shape, [g for g in letters if g not in held])
+        return {
+            g: self.made.array(own, f"`{key}` of gate {g}" if g else quote(key), shape, help)[1]
+            for g, own in held.items()
+        }
+
+    def _refuse_missing(self, key: str, shape: Shape, missing: Sequence[str]) -> NoReturn:
+        written, size = ", ".join(f"{g}: [[…]]" for g in self.letters), "×".join(map(str, shape))
+        self.made.refuse(
+            "missing-key",
+            f"{self.made.at} has no `{key}`"
+            if len(missing) == len(self.letters)
+            else f"`{key}` of {self.made.at} has none of gate {listed(missing)}",
+            self.made.own.key(key if self.any(key) else "weights"),
+            f"write `{key}: {{{written}}}`, each {size}"
+            if self.named
+            else f"write `{key}: [[…]]`, {size}",
+        )
+
     def arrays(
         self, key: str, prefix: str, units: int, columns: int
     ) -> Mapping[str, tuple[Value, ...]]:
         """The numbers of every gate, row by row."""
-        node, size = self.made.own.get(key), units * columns
-        if node is not None and (not self.named or drawn(node)):
-            shape = (len(self.letters) * units, columns)
-            _, values = self.made.array(node, quote(key), shape, ROW_PER_UNIT)
-            return {g: values[at * size :][:size] for at, g in enumerate(self.letters)}
-        found: dict[str, tuple[Value, ...]] = {}
-        if node is not None and key not in self.held:
-            self._refuse_list(key, node)
-        missing = [g for g in self.letters if self._node(key, prefix, g) is None]
-        if 0 < len(missing) < len(self.letters) or (missing and self.any("weights")):
-            written = ", ".join(f"{g}: [[…]]" for g in self.letters)
-            none = len(missing) == len(self.letters)
-            self.made.refuse(
-                "missing-key",
-                f"{self.made.at} has no `{key}`"
-                if none
-                else f"`{key}` of {self.made.at} has none of gate {listed(missing)}",
-                self.made.own.key(key if self.any(key) else "weights"),
-                f"write `{key}: {{{written}}}`, each {units}×{columns}"
-                if self.named
-                else f"write `{key}: [[…]]`, {units}×{columns}",
-            )
-        for letter in self.letters:
-            own = self._node(key, prefix, letter)
-            what = f"`{key}` of gate {letter}" if letter else quote(key)
-            found[letter] = (
-                (None,) * size
-                if own is None
-                else self.made.array(own, what, (units, columns), ROW_PER_UNIT)[1]
-            )
-        return found
+        nothing = dict.fromkeys(self.letters, (None,) * (units * columns))
+        return nothing | self._numbers(key, prefix, (units, columns), self.letters, needed=True)
 
     def biases(
-        self, key: str, prefix: str, units: int, symbolic: bool, gates: Sequence[Gate]
+        self, key: str, prefix: str, units: int, symbolic: bool
     ) -> Mapping[str, tuple[Value, ...]]:
-        """The biases of every gate that has some."""
+        """The biases of every gate that has some; `recurrent_biases` are of those that multiply."""
         node = self.made.own.get(key)
-        letters = [gate.letter for gate in gates]
+        inner = key == "recurrent_biases"
+        letters = [gate.letter for gate in self.gates if gate.times or not inner]
         if isinstance(node, Scalar):
             if node.text != "none":
                 self.made.refuse(
@@ -301,19 +294,8 @@ class _ByGate:
                     node,
                 )  # fmt: skip
             return {}
-        if node is not None and (not self.named or drawn(node)):
-            _, values = self.made.array(node, quote(key), (len(letters) * units,))
-            return {g: values[at * units :][:units] for at, g in enumerate(letters)}
-        if node is not None and key not in self.held:
-            self._refuse_list(key, node)
-        found: dict[str, tuple[Value, ...]] = {}
-        for letter in letters:
-            own = self._node(key, prefix, letter)
-            if own is not None:
-                found[letter] = self.made.array(own, f"`{key}` of gate {letter}", (units,))[1]
-            elif symbolic:
-                found[letter] = (None,) * units
-        return found
+        nothing = dict.fromkeys(letters, (None,) * units) if symbolic else {}
+        return nothing | self._numbers(key, prefix, (units,), letters)
 
     def _refuse_list(self, key: str, node: Node) -> None:
         self.made.refuse(

@@ -351,33 +351,27 @@ def _samples(top: Fields) -> Iterator[tuple[int | None, Node]]:
 def _layered(top: Fields, names: NetworkNames) -> Iterator[Cell]:
     rows = list(_samples(top)) if top.get("samples") is not None else [(None, top.node)]
     for mark, row in rows:
-        if isinstance(row, Entries):
-            held = {key.text: value for key, value in row.entries}
-            yield from _list_of(held.get("inputs"), "inputs", names.input, mark)
-            yield from _list_of(held.get("targets"), "targets", names.target, mark)
+        held = _held(row)
+        for section, known in (("inputs", names.input_names), ("targets", names.target_names)):
+            node = held.get(section)
+            if isinstance(node, Entries):
+                yield from _named(node, section, mark)
+            elif node is not None:
+                for name, cell in zip(known, _row_by_row(node), strict=False):
+                    yield from _cell(name, section, cell, mark)
     layers = top.get("layers")
     for depth, node in enumerate(layers.items if isinstance(layers, Items) else (), 1):
-        if isinstance(node, Entries):
-            held = {key.text: value for key, value in node.entries}
-            layer = names.network.layers[depth - 1]
-            if isinstance(layer, ArrayLayer):
-                yield from _array_layer(held, depth, names)
-            else:
-                yield from _layer(held, depth, layer, names)
+        layer = names.network.layers[depth - 1]
+        if isinstance(layer, ArrayLayer):
+            yield from _array_layer(_held(node), depth, names)
+        else:
+            yield from _layer(_held(node), depth, layer, names)
 
 
-def _list_of(node: Node | None, section: str, name: object, sample: int | None) -> Iterator[Cell]:
-    assert callable(name)
-    match node:
-        case Items():
-            for index, cell in enumerate(_row_by_row(node), 1):
-                yield from _cell(name(index), section, cell, sample)
-        case Entries():
-            yield from _named(node, section, sample)
-        case Scalar():
-            yield from _cell(name(1), section, node, sample)
-        case _:
-            return
+def _held(node: Node) -> dict[str, Node]:
+    """The values of a mapping by their keys."""
+    entries = node.entries if isinstance(node, Entries) else ()
+    return {key.text: value for key, value in entries}
 
 
 def _row_by_row(node: Node) -> Iterator[Node]:
@@ -397,13 +391,10 @@ def _array_layer(held: dict[str, Node], depth: int, names: NetworkNames) -> Iter
         if node is None or drawn(node):
             continue
         section = "biases" if key.endswith("biases") else "weights"
-        parts = {first: node}
-        if isinstance(node, Entries):
-            parts = {part.text: value for part, value in node.entries}
+        parts = _held(node) if isinstance(node, Entries) else {first: node}
         for letters, part in parts.items():
-            own = arrays.get(f"{first}{letters}{depth}") or arrays.get(f"{letters}{depth}")
-            if own is None:  # one number that a layer shares has no array
-                own = (f"{letters}{depth}",)
+            name = f"{letters}{depth}"  # one number that a layer shares has no array
+            own = arrays.get(f"{first}{name}") or arrays.get(name) or (name,)
             for name, cell in zip(own, _row_by_row(part), strict=False):
                 yield from _cell(name, section, cell)
 
@@ -413,7 +404,7 @@ def _layer(held: dict[str, Node], depth: int, layer: Layer, names: NetworkNames)
     for unit, row in enumerate(weights.items if isinstance(weights, Items) else (), 1):
         if isinstance(row, Items):
             for source, cell in enumerate(row.items, 1):
-                if is_number(cell):
+                if is_number(cell):  # where there is no connection there is no name
                     yield from _cell(names.weight(depth, unit, source), "weights", cell)
     if isinstance(biases, Items):
         for unit, cell in enumerate(biases.items, 1):
