@@ -7,6 +7,7 @@ from dataclasses import field
 from typing import assert_never
 
 from backprop_cli.arrays.array import (
+    AS,
     BESIDE,
     INDEX,
     MINUS_INFINITY,
@@ -88,8 +89,8 @@ class Expansion:
                 return self.known[name]
             case Sum(terms):
                 return self._together(terms, added)
-            case Product((one, other)) | Shown("hadamard", (one, other)):
-                return self._together((one, other), times)
+            case Product(factors) | Shown("hadamard", factors):
+                return self._together(factors, times)
             case Call(function, parts) if function == BESIDE:
                 return self._beside(*parts)
             case Shown("matmul", (one, other)):
@@ -113,11 +114,13 @@ class Expansion:
                 return self._together((condition, then, otherwise), _conditional)
             case Call(function, parts) if function == INDEX:
                 return self._entries(parts[0], parts[1:])
+            case Call(function, parts) if function == AS:
+                return self._operation(Call("reshape", parts))
             case Call(function) if function in OPERATIONS:
                 return self._operation(formula)
             case Call(function, parts):
                 return self._together(parts, lambda *entries: called(function, *entries))
-            case Product() | Matrix() | Shown():
+            case Matrix() | Shown():
                 raise TypeError("not a formula that is read")
             case _:
                 assert_never(formula)

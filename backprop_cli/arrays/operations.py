@@ -127,9 +127,9 @@ def added(*entries: Formula) -> Formula:
     return MINUS_INFINITY if MINUS_INFINITY in entries else total(*entries)
 
 
-def times(one: Formula, other: Formula) -> Formula:
-    finite(one, other)
-    return product(one, other)
+def times(*factors: Formula) -> Formula:
+    finite(*factors)
+    return product(*factors)
 
 
 def over(one: Formula, other: Formula) -> Formula:

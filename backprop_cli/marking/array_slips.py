@@ -1,27 +1,78 @@
-"""Slips that are made with whole arrays: entry by entry, what each would have made of a step.
+"""Slips that are made with whole arrays: an equation between arrays written otherwise, or a way back
+through one left out, written out as equations of single numbers.
 
-A matrix taken with rows and columns exchanged, two matrices multiplied in the wrong order, rows that
-were not added up, a kernel that was flipped, a window that starts elsewhere: each gives another
-equation to every entry. Over an array it is one idea, whatever the entry.
+A matrix taken with rows and columns exchanged, a sum along the wrong axis, a kernel that was flipped,
+a window that starts elsewhere: each is an edit of an equation. It is made on the way forward, going
+back, or both ways; going back to all that stands in the equation or to one part of it; in one array,
+at all times, or wherever it can be made. Over all of these it is one idea.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import math
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import count as counted
+from operator import ge
 from typing import NamedTuple, TypeAlias
 
-from backprop_cli.arrays.array import View, places
+from backprop_cli.algebra.derivative import NotDifferentiable, derivatives
+from backprop_cli.arrays.array import (
+    AS,
+    KEYWORD,
+    MINUS_INFINITY,
+    Array,
+    ArrayError,
+    Shape,
+    View,
+    argument,
+    arguments_of,
+    places,
+)
+from backprop_cli.arrays.expand import Expansion
+from backprop_cli.arrays.workshop import Workshop
 from backprop_cli.dataclass import dataclass
 from backprop_cli.formula import plain
-from backprop_cli.formula.build import names_in, product, put_together, rebuild, rename
-from backprop_cli.formula.nodes import Call, Formula, Name, Number, Quotient, Shown, Sum
-from backprop_cli.graph.array_rules import ArrayRules, parts_of
-from backprop_cli.graph.step import Graph, Step
-from backprop_cli.graph.views import all_views
+from backprop_cli.formula.build import (
+    ONE,
+    ZERO,
+    children,
+    names_in,
+    negative,
+    number,
+    product,
+    rebuild,
+    substitute,
+    total,
+)
+from backprop_cli.formula.evaluate import as_float, evaluate
+from backprop_cli.formula.nodes import (
+    Call,
+    Conditional,
+    Formula,
+    Name,
+    Number,
+    Product,
+    Quotient,
+    Shown,
+    Sum,
+)
+from backprop_cli.graph.backward import link_product
+from backprop_cli.graph.slopes import linear_coefficients
+from backprop_cli.graph.step import Graph, Link, Step
 from backprop_cli.marking.model import Code
+from backprop_cli.rules.activations import ACTIVATIONS
 
-Place: TypeAlias = tuple[int, ...]
+Slopes: TypeAlias = Mapping[str, Mapping[str, Formula]]
+"""∂child/∂parent, by child."""
+
+SAME = 1e-9
+MOST_ENTRIES = 400
+"""Larger arrays are not written out otherwise."""
+FORWARD, BACK, THROUGHOUT = "forward", "back", "throughout"
+ITSELF, OTHERS = "back to itself", "back to the others"
+EVERYWHERE = "everywhere"
 
 
 class ArraySlip(NamedTuple):
@@ -33,324 +84,746 @@ class ArraySlip(NamedTuple):
     role: str
 
 
-class Throughout(NamedTuple):
-    """A slip wherever it can be made: the formulas of the steps that it changes."""
+class Edit(NamedTuple):
+    """Another equation for an array.
 
+    `kind` says what was done and where in the equation, `sort` to what, as far as that is done
+    elsewhere too. Going back it has another name (`back`), and another for the gradient of the very
+    `part` that was changed. It is made there going back to what stands `inside`, where that is not
+    all of the equation. One that is not `alone` is seen in a single number by other means.
+    """
+
+    kind: str
+    equation: Formula
     code: Code
     message: str
-    formulas: dict[str, Formula]
+    back: tuple[Code, str] | None = None
+    part: str = ""
+    of_part: str = ""
+    sort: str = ""
+    alone: bool = True
+    inside: Collection[str] | None = None
+
+    def named(self, mode: str) -> tuple[Code, str]:
+        if mode in (FORWARD, THROUGHOUT) or self.back is None:
+            return self.code, self.message
+        code, message = self.back
+        return code, self.of_part if mode == ITSELF and self.of_part else message
 
 
-class _Factor(NamedTuple):
-    """An operand of a matrix product: a matrix by its name, perhaps transposed."""
+class _Change(NamedTuple):
+    """An edit made: what the entries of an array come to."""
 
-    name: str
-    shape: tuple[int, int]
-    entry: Callable[[int, int], str | None]
+    view: View
+    edit: Edit
+    entries: Mapping[str, Formula]
+    operands: Sequence[str]  # the arrays in the equation that have a gradient
+
+
+class Throughout:
+    """A slip wherever it is made: which steps it changes, and what they come to."""
+
+    def __init__(
+        self,
+        code: Code,
+        message: str,
+        names: frozenset[str],
+        make: Callable[[], dict[str, Formula]],
+    ) -> None:
+        self.code, self.message, self.names, self.make = code, message, names, make
+
+    @cached_property
+    def formulas(self) -> dict[str, Formula]:
+        return self.make()
 
 
 @dataclass(frozen=True)
 class ArraySlips:
-    """The slips of the entries of a graph's arrays. `values` are numbers of its quantities, by which
-    rules between arrays are found."""
+    """The slips of the arrays of a graph. `values` are numbers of its quantities, by which what is
+    written out is compared with the steps."""
 
     graph: Graph
     values: Mapping[str, float]
 
     @cached_property
     def views(self) -> dict[str, View]:
-        return {view.name: view for view in all_views(self.graph)}
+        return {view.name: view for view in self.graph.arrays if not view.rows}
 
     @cached_property
-    def where(self) -> dict[str, tuple[View, Place]]:
-        """The array of each entry, and its place there; of an array of all times its row's."""
-        found: dict[str, tuple[View, Place]] = {}
+    def array_of(self) -> dict[str, View]:
+        """The array that each quantity is an entry of; of several the one it is calculated in."""
+        found: dict[str, View] = {}
         for view in self.views.values():
-            for entry, place in zip(view.entries, places(view.shape), strict=True):
-                if isinstance(entry, Name) and entry.name and not view.rows:
-                    found.setdefault(entry.name, (view, place))
+            for entry in view.entries:
+                if isinstance(entry, Name):
+                    found.setdefault(entry.name, view)
         return found
 
     @cached_property
-    def rules(self) -> ArrayRules:
-        return ArrayRules(self.graph, self.values)
+    def times(self) -> dict[str, tuple[str, int]]:
+        """For each row of an array of all times that array, and the row's number."""
+        families = [view for view in self.graph.arrays if view.rows]
+        return {row: (view.name, at) for view in families for at, row in enumerate(view.rows)}
 
     @cached_property
-    def formulas(self) -> dict[str, Formula]:
-        """What each array is calculated by, in other arrays."""
-        found = {v.name: v.equation for v in self.views.values() if v.equation is not None}
-        for gradient in self.rules.gradients:
-            if gradient.formula is not None:
-                found[gradient.name] = gradient.formula
-        return found
+    def gradients(self) -> dict[str, list[Step]]:
+        """The gradients of each quantity that are a sum over paths."""
+        found: dict[str, list[Step]] = defaultdict(list)
+        for step in self.graph.section("backward", "gradient"):
+            if step.of is not None and step.links:
+                found[step.of].append(step)
+        return dict(found)
+
+    def stem(self, name: str) -> str:
+        """What the arrays of one author's equation, or of all times, have in common."""
+        return self.times[name][0] if name in self.times else name.partition("_")[0]
+
+    # --- slips of whole sheets ---
 
     @cached_property
     def throughout(self) -> dict[str, Throughout]:
-        """Each slip made in all entries of an array, and in all arrays where it can be made: the
-        steps that come out otherwise, by a word for the slip."""
+        """Each slip in one array, in those that belong together, and in all arrays where it can be
+        made, by a word for it."""
         found: dict[str, Throughout] = {}
-        for step in self.graph.steps:
-            own: dict[str, None] = {}
-            for slip in self.of(step):
-                array = self.where[step.name][0].name
-                for where in (array, step.section, "everywhere"):
-                    kind = f"{slip.code} {slip.role} {where}"
-                    if kind not in own:  # of several in one entry the first
-                        own[kind] = None
-                        if kind not in found:
-                            found[kind] = Throughout(slip.code, slip.message, {})
-                        found[kind].formulas[step.name] = slip.formula
-        alike: set[tuple[tuple[str, Formula], ...]] = set()
-        for kind, each in list(found.items()):
-            made = tuple(each.formulas.items())
-            if len(made) < 2 or made in alike:
-                del found[kind]
-            alike.add(made)
+        groups: dict[str, tuple[str, list[_Change]]] = {}
+        for view in self.views.values():
+            for change in self.changes(view):
+                edit = change.edit
+                places = (view.name, self.stem(view.name), f"every {edit.sort}", EVERYWHERE)
+                for mode in self._modes(change):
+                    for where in dict.fromkeys(places):
+                        group = groups.setdefault(f"{edit.kind} {mode}: {where}", (mode, []))
+                        group[1].append(change)
+        alike = set()
+        for kind, (mode, changes) in groups.items():
+            same = (mode, *((each.view.name, each.edit.kind) for each in changes))
+            if same not in alike:
+                alike.add(same)
+                found[kind] = self._thrown(mode, changes)
+        return found | self._of_paths
+
+    def _modes(self, change: _Change) -> Iterator[str]:
+        if change.operands:
+            yield THROUGHOUT
+        yield FORWARD
+        if change.operands and change.edit.back is not None:
+            yield BACK
+            if len(change.operands) > 1 and change.edit.part:
+                yield from (ITSELF, OTHERS)
+            elif len(change.operands) > 1:
+                yield from (f"{BACK} to {operand}" for operand in change.operands)
+
+    def _thrown(self, mode: str, changes: Sequence[_Change]) -> Throughout:
+        names: set[str] = set()
+        for change in changes:
+            if mode in (FORWARD, THROUGHOUT):
+                names.update(change.entries)
+            names.update(
+                step.name for x in self._reached(change, mode) for step in self.gradients[x]
+            )
+        names.update(self._combined if mode != FORWARD else ())
+        code, message = changes[0].edit.named(mode)
+        return Throughout(code, message, frozenset(names), lambda: self._made(mode, changes))
+
+    def _made(self, mode: str, changes: Sequence[_Change]) -> dict[str, Formula]:
+        found: dict[str, Formula] = {}
+        slopes: dict[str, dict[str, Mapping[str, Formula]]] = defaultdict(dict)
+        for change in changes:
+            if mode in (FORWARD, THROUGHOUT):
+                found |= change.entries
+            for x in self._reached(change, mode):
+                slopes[x] |= self._slopes(change)
+        for x, each in slopes.items():
+            for step in self.gradients[x]:
+                found[step.name] = self._summed(step, each)
+        found |= self._uncombined(found)
+        if mode == THROUGHOUT:
+            self._add_hidden(changes, found)
         return found
 
+    def _add_hidden(self, changes: Sequence[_Change], found: dict[str, Formula]) -> None:
+        """What comes back through quantities that have no gradient on the sheet, as they reach the
+        loss only by the slip: a score that is masked otherwise."""
+        for change in changes:
+            for child, formula in change.entries.items():
+                for x in names_in(formula):
+                    inner = self.graph.step.get(x)
+                    if inner is None or x in self.gradients:
+                        continue
+                    slope = (linear_coefficients(formula) or {}).get(x)
+                    for parent, own in self._derivatives(inner.formula).items():
+                        for step in self.gradients[parent] if slope is not None else ():
+                            upstream = self._upstream(child, step.over)
+                            if upstream is not None:
+                                more = product(upstream, slope or ONE, own)
+                                found[step.name] = total(found.get(step.name, step.formula), more)
+
+    @cached_property
+    def _combined(self) -> frozenset[str]:
+        return frozenset(step.name for step in self.graph.steps if step.product is not None)
+
+    def _uncombined(self, found: Mapping[str, Formula]) -> dict[str, Formula]:
+        """What rests on gradients that come out otherwise is no longer as simple as ŷ − y."""
+        changed, apart = set(found), {}
+        for step in self.graph.section("backward", "gradient"):
+            combined = step.product if step.name not in found else None
+            if combined is not None and not changed.isdisjoint(names_in(combined)):
+                apart[step.name] = combined
+            if not changed.isdisjoint(names_in(apart.get(step.name, step.formula))):
+                changed.add(step.name)
+        return apart
+
+    def _reached(self, change: _Change, mode: str) -> Iterator[str]:
+        """What stands in an equation and has a gradient, as far as a slip is made going back to it.
+        One on the way forward is in the slopes by what was not in its place."""
+        inside = change.operands if change.edit.inside is None else change.edit.inside
+        for operand in change.operands:
+            itself = operand == change.edit.part
+            match mode:
+                case "throughout":
+                    reached = True
+                case "forward":
+                    reached = operand not in inside
+                case "back":
+                    reached = operand in inside
+                case "back to itself":
+                    reached = itself
+                case "back to the others":
+                    reached = operand in inside and not itself
+                case _:
+                    reached = mode == f"{BACK} to {operand}" and operand in inside
+            if reached:
+                yield from self._entries(operand)
+
+    def _entries(self, name: str) -> Iterator[str]:
+        entries = self.views[name].entries if name in self.views else (Name(name),)
+        for entry in entries:
+            if isinstance(entry, Name) and entry.name in self.gradients:
+                yield entry.name
+
+    @cached_property
+    def _derived(self) -> dict[tuple[str, str], Slopes]:
+        return {}
+
+    def _slopes(self, change: _Change) -> Slopes:
+        key = change.view.name, change.edit.kind
+        if key not in self._derived:
+            self._derived[key] = _of_shares(change.entries) or {
+                name: self._derivatives(formula) for name, formula in change.entries.items()
+            }
+        return self._derived[key]
+
+    def _derivatives(self, formula: Formula) -> Mapping[str, Formula]:
+        names = [name for name in names_in(formula) if name in self.gradients]
+        found = linear_coefficients(formula)
+        if found is None:
+            try:
+                return derivatives(formula, names)
+            except NotDifferentiable:
+                return {}
+        return {name: found[name] for name in names}
+
+    def _summed(self, step: Step, slopes: Slopes) -> Formula:
+        """A gradient whose paths through some children have other slopes."""
+        terms = [link_product(link) for link in step.links if link.child not in slopes]
+        weights = {link.child: link.weight for link in step.links}
+        for child, own in slopes.items():
+            upstream = self._upstream(child, step.over)
+            if step.of in own and upstream is not None:
+                terms.append(product(weights.get(child, ONE), upstream, own[step.of or ""]))
+        return total(*terms)
+
+    def _upstream(self, child: str, over: str | None) -> Formula | None:
+        if child == over:
+            return ONE
+        found = (step for step in self.gradients.get(child, ()) if step.over == over)
+        return next((Name(step.name) for step in found), None)
+
+    # --- slips of single numbers ---
+
     def of(self, step: Step) -> Iterator[ArraySlip]:
-        """The slips of one entry; none that needs what is nowhere calculated."""
-        if step.name not in self.where:
-            return
-        for slip in self._all(step):
-            if all(name in self.values for name in names_in(slip.formula)):
-                yield slip
+        """The slips of one entry."""
+        if step.section == "forward" or step.section == "loss":
+            view = self.array_of.get(step.name)
+            for change in () if view is None else self.changes(view):
+                if change.edit.alone and step.name in change.entries:
+                    edit = change.edit
+                    yield ArraySlip(edit.code, edit.message, change.entries[step.name], edit.kind)
+        elif step.of in self.gradients and step.links:
+            own = {link.child: self.array_of.get(link.child) for link in step.links}
+            for view in {each.name: each for each in own.values() if each is not None}.values():
+                for change in self.changes(view):
+                    if change.edit.alone and change.edit.back is not None:
+                        itself = step.of in self._entries(change.edit.part)
+                        code, message = change.edit.named(ITSELF if itself else BACK)
+                        formula = self._summed(step, self._slopes(change))
+                        yield ArraySlip(code, message, formula, change.edit.kind)
+            for path in self._paths(step):
+                if path.alone:
+                    yield ArraySlip(path.code, path.message, path.make(step), path.kind)
 
-    def _all(self, step: Step) -> Iterator[ArraySlip]:
-        view, place = self.where[step.name]
-        formula = self._written_out(step)
-        rule = self.formulas.get(view.name)
-        if step.section in ("backward", "gradient", "forward"):
-            yield from self._mirrored(view, place)
-        if rule is not None:
-            yield from self._operands(rule, formula, place)
-            yield from self._kernels(rule, formula)
-            yield from self._windows(view, rule, formula, place)
-        yield from self._sums(step, view, rule)
-        yield from self._diagonal(step)
-        yield from self._scale(formula)
+    # --- edits, written out ---
 
-    def _written_out(self, step: Step) -> Formula:
-        """The step with the formulas of its local derivatives."""
-        steps = self.graph.step
-        slopes = {
-            name: steps[name].formula
-            for name in names_in(step.formula)
-            if name in steps and steps[name].kind == "slope"
+    @cached_property
+    def known(self) -> dict[str, Array]:
+        """The arrays by name; a quantity alone is one of a single number."""
+        found: dict[str, Array] = _Known()
+        for view in self.graph.arrays:
+            found[view.name] = Array(view.shape, view.entries)
+        return found
+
+    @cached_property
+    def numbers(self) -> dict[str, list[Number | None]]:
+        return {
+            view.name: [each if isinstance(each, Number) else None for each in view.entries]
+            for view in self.views.values()
         }
-        return put_together(step.formula, slopes) if slopes else step.formula
 
-    # --- rows and columns ---
+    @cached_property
+    def _changes(self) -> dict[str, Sequence[_Change]]:
+        return {}
 
-    def _mirrored(self, view: View, place: Place) -> Iterator[ArraySlip]:
-        """The entry that stands at this place of the transposed matrix."""
-        if len(view.shape) != 2 or view.shape[0] != view.shape[1] or place[0] == place[1]:
+    def changes(self, view: View) -> Sequence[_Change]:
+        """The edits of an array's equation that give an array of its shape."""
+        if view.name not in self._changes:
+            self._changes[view.name] = tuple(self._edited(view))
+        return self._changes[view.name]
+
+    def _edited(self, view: View) -> Iterator[_Change]:
+        if view.equation is None or len(view.entries) > MOST_ENTRIES:
             return
-        entry = view.entries[place[1] * view.shape[1] + place[0]]
-        other = self.graph.step.get(entry.name) if isinstance(entry, Name) else None
-        if other is not None:
-            message = f"rows and columns of {view.name} are exchanged: this is the transpose"
-            yield ArraySlip("transposed", message, self._written_out(other), "result")
+        right = self._written(view, view.equation)
+        if right is None or not all(self._is(name, formula) for name, formula in right.items()):
+            return
+        seen = [right]
+        operands = [
+            name for name in names_in(view.equation) if next(self._entries(name), None) is not None
+        ]
+        for edit in self._edits(view, view.equation):
+            entries = self._written(view, edit.equation, larger=edit.kind.startswith("stride"))
+            if entries is not None and entries not in seen:
+                seen.append(entries)
+                yield _Change(view, edit, entries, operands)
 
-    def _operands(self, rule: Formula, formula: Formula, place: Place) -> Iterator[ArraySlip]:
-        """A factor of a matrix product transposed, or the factors in the other order."""
-        for part in parts_of(rule):
-            if not isinstance(part, Shown) or part.form != "matmul" or len(part.operands) != 2:
-                continue
-            one, other = map(self._factor, part.operands)
-            for factor, operand in ((one, part.operands[0]), (other, part.operands[1])):
-                if factor is None or factor.shape[0] != factor.shape[1] or factor.shape[0] < 2:
-                    continue
-                turned = isinstance(operand, Shown)
-                message = (
-                    f"{factor.name} was taken as it is; its transpose belongs here"
-                    if turned
-                    else f"{factor.name} was taken transposed; it belongs here as it is"
+    def _written(
+        self, view: View, equation: Formula, larger: bool = False
+    ) -> dict[str, Formula] | None:
+        """What each entry comes to; of a larger result those that have a place."""
+        shop, shape = Workshop(set()), view.shape
+        try:
+            value = Expansion(shop, self.known, self.numbers).value(equation)
+        except (ArrayError, KeyError):
+            return None
+        if value.shape != shape and not (
+            larger and len(value.shape) == len(shape) and all(map(ge, value.shape, shape))
+        ):
+            return None
+        named: dict[str, Formula] = {}
+        for name, formula in shop.equations.items():
+            named[name] = substitute(formula, named)
+        found = {}
+        for entry, place in zip(view.entries, places(shape), strict=True):
+            formula = value.at(place)
+            if isinstance(entry, Name) and entry.name in self.graph.step:
+                if formula == MINUS_INFINITY:
+                    return None
+                found[entry.name] = substitute(formula, named) if named else formula
+        return found
+
+    def _is(self, name: str, formula: Formula) -> bool:
+        value, own = self.values[name], as_float(evaluate(formula, self.values.__getitem__))
+        return math.isclose(value, own, rel_tol=SAME, abs_tol=SAME)
+
+    def _edits(self, view: View, equation: Formula) -> Iterator[Edit]:
+        name, shape = view.name, view.shape
+        if len(shape) == 2 and shape[0] == shape[1] > 1:
+            message = f"rows and columns of {name} are exchanged: this is the transpose"
+            turned = f"rows and columns of the gradient of {name} are exchanged"
+            yield Edit("turned", _turned(equation), "transposed", message, ("transposed", turned))
+        lines = self._other_lines(equation, shape)
+        if lines != equation:
+            message = f"{name} was worked out down the columns where the rows belong, or along the rows where the columns do"
+            yield Edit("lines", lines, "transposed", message, ("transposed", message))
+        seen: dict[str, int] = defaultdict(int)
+        for part, put in _inside(equation):
+            word = (
+                part.form
+                if isinstance(part, Shown)
+                else part.function
+                if isinstance(part, Call)
+                else ""
+            )
+            at, seen[word] = seen[word], seen[word] + 1  # the first product, the second
+            for edit in self._of_part(part, put, at, part is equation):
+                yield edit._replace(inside=names_in(part))
+
+    def _of_part(self, part: Formula, put: Put, at: int, whole: bool) -> Iterator[Edit]:
+        match part:
+            case Shown("matmul", (one, other)):
+                yield from self._of_product(at, one, other, put)
+            case Call("conv1d" | "conv2d" | "max_pool" | "avg_pool"):
+                yield from self._of_windows(at, part, put)
+            case Call(function, (argument_,)) if function in SIMPLE:
+                yield from _of_function(function, argument_, put)
+            case Call("mean", arguments):
+                message = "the sum was taken; the mean divides it by the number of entries"
+                to = put(Call("sum", arguments))
+                yield Edit("mean", to, "missing-scale", message, ("missing-scale", message))
+            case Quotient(above, below) if not names_in(below):
+                message = f"the division by {plain.write(below)} was left out"
+                yield Edit(
+                    "scale", put(above), "missing-scale", message, ("missing-scale", message)
                 )
-                mirror = self._mirror(factor.name)
-                yield ArraySlip("transposed", message, rename(formula, mirror), f"{turned}")
-            if one is None or other is None or one.shape != other.shape:
+            case Product(factors) | Shown("hadamard", factors):
+                for place, factor in enumerate(factors if names_in(part) else ()):
+                    if names_in(factor):
+                        rest = (*factors[:place], *factors[place + 1 :])
+                        left = Shown("hadamard", rest) if len(rest) > 1 else rest[0]
+                        message = f"the factor {plain.write(factor)} was left out"
+                        yield Edit(
+                            f"factor {plain.write(factor)}", put(left), "missing-factor", message,
+                            ("missing-factor", message), plain.write(factor), alone=False,
+                        )  # fmt: skip
+            case Sum(terms) if whole:
+                for place, term in enumerate(terms):
+                    message = f"{plain.write(term)} was left out of the sum"
+                    bias = isinstance(term, Name) and term.name in self.gradients
+                    yield Edit(
+                        f"term {place}", put(total(*terms[:place], *terms[place + 1 :])),
+                        "missing-bias" if bias else "missing-path", message, alone=False,
+                    )  # fmt: skip
+
+    def _of_product(self, at: int, one: Formula, other: Formula, put: Put) -> Iterator[Edit]:
+        for place, factor in enumerate((one, other)):
+            turned = isinstance(factor, Shown) and factor.form == "transpose"
+            inner = factor.operands[0] if isinstance(factor, Shown) and turned else factor
+            if not isinstance(inner, Name) or len(self.known[inner.name].shape) != 2:
                 continue
-            if one.shape[0] != one.shape[1] or one.shape[0] < 2 or len(place) != 2:
-                continue
-            exchanged: dict[str, str] = {}
-            for k in range(one.shape[0]):
-                pairs = (
-                    (one.entry(place[0], k), other.entry(place[0], k)),
-                    (other.entry(k, place[1]), one.entry(k, place[1])),
+            both = (_turned(one), other) if place == 0 else (one, _turned(other))
+            yield Edit(
+                f"factor turned {at} {place}", put(Shown("matmul", both)), "transposed",
+                _as_it_is(inner.name, turned), ("transposed", _as_it_is(inner.name, not turned)),
+                inner.name, f"rows and columns of the gradient of {inner.name} are exchanged",
+            )  # fmt: skip
+        first, second = map(plain.write, (one, other))
+        message = f"the factors {first} and {second} were multiplied in the other order"
+        yield Edit(
+            f"order {at}", put(Shown("matmul", (other, one))), "matrix-order", message,
+            ("matrix-order", message),
+        )  # fmt: skip
+
+    def _of_windows(self, at: int, call: Call, put: Put) -> Iterator[Edit]:
+        """The kernel turned round; windows that start elsewhere."""
+        convolves = call.function.startswith("conv")
+        (image, *kernels), _ = arguments_of(call)
+        if not isinstance(image, Name):
+            return
+        shape = self.known[image.name].shape
+        levels = 1 if call.function == "conv1d" else min(2, len(shape))
+        if convolves and isinstance(kernels[0], Name):
+            kernel = kernels[0].name
+            flipped = self._moved(kernel, levels, "flipped", lambda size, p, _: size - 1 - p)
+            yield Edit(
+                f"flipped {at}", put(_with(call, at=1, operand=flipped)), "kernel-flipped",
+                f"the kernel {kernel} was flipped; here it is laid over the image as it is",
+                ("kernel-flipped", f"the kernel {kernel} was not flipped; going back it is turned round"),
+                kernel, f"the gradient of the kernel {kernel} is flipped: it lies as the kernel does",
+            )  # fmt: skip
+        message = f"the window over {image.name} starts elsewhere"
+        wrong: tuple[Code, str] = "wrong-window", message
+        stride = argument(call, "stride", 2)
+        if stride != ONE and not (stride is None and convolves):
+            one = _with(call, ONE, argument(call, "padding", 3) if convolves else None)
+            said = f"the window over {image.name} moves on by 1 only"
+            yield Edit(f"stride {at}", put(one), "wrong-window", said, ("wrong-window", said))
+        fill = MINUS_INFINITY if call.function == "max_pool" else ZERO
+        padding = argument(call, "padding", 3) if convolves else None
+        room = int(padding.value) if isinstance(padding, Number) else 0
+        for move in places((3,) * levels):
+            step = [(p + 2) % 3 - 1 for p in move]  # one further, one back, not at all
+            if any(step):
+                word = f"moved {' '.join(map(str, step))}"
+                by = [each - room for each in step]
+                to = self._moved(image.name, levels, word, lambda size, p, m: p + m, by, fill, room)
+                moved = _with(_with(call, stride, ZERO if room else padding), at=0, operand=to)
+                yield Edit(f"{word} {at}", put(moved), *wrong, wrong)
+
+    def _moved(
+        self,
+        name: str,
+        levels: int,
+        word: str,
+        to: Callable[[int, int, int], int],
+        by: Sequence[int] = (),
+        fill: Formula = ZERO,
+        room: int = 0,
+    ) -> Name:
+        """A name for the array with its entries at other places of its last levels, and `room`
+        around them."""
+        made = Name(f"{name} {word}")
+        array = self.known[name]
+        entries: list[Formula] = []
+        sizes = array.shape[-levels:]
+        shape = (*array.shape[:-levels], *(size + 2 * room for size in sizes))
+        for place in places(shape):
+            moves = by or [0] * levels
+            own = [to(n, p, m) for n, p, m in zip(sizes, place[-levels:], moves, strict=True)]
+            inside = all(0 <= p < n for p, n in zip(own, sizes, strict=True))
+            entries.append(array.at((*place[:-levels], *own)) if inside else fill)
+        self.known[made.name] = Array(shape, tuple(entries))
+        return made
+
+    def _other_lines(self, formula: Formula, shape: Shape) -> Formula:
+        """The same with everything that is taken along rows taken down columns, and the other way."""
+        match formula:
+            case Call(function, (operand, *rest)) if function in LINES:
+                axis = argument(formula, "axis")
+                if axis is None and function not in ("softmax", "log_softmax"):
+                    return formula
+                down = axis == ZERO
+                others = [each for each in rest if not _is_axis(each)]
+                along = Call(f"axis{KEYWORD}", (number(1 if down else 0),))
+                return Call(function, (self._other_lines(operand, shape), *others, along))
+            case Call(function, (Name() as line, _, size)) if function == AS and size == ONE:
+                return line
+            case Name(name) if self._goes_down(name):
+                return Call(AS, (formula, number(self.known[name].shape[0]), ONE))
+            case _:
+                return rebuild(formula, lambda part: self._other_lines(part, shape))
+
+    def _goes_down(self, name: str) -> bool:
+        """Whether this is a number for each column of a matrix."""
+        view = self.views.get(name)
+        equation = None if view is None else view.equation
+        return (
+            view is not None
+            and len(view.shape) == 1
+            and isinstance(equation, Call)
+            and equation.function in LINES
+            and argument(equation, "axis") == ZERO
+        )
+
+    # --- paths left out ---
+
+    @cached_property
+    def _of_paths(self) -> dict[str, Throughout]:
+        groups: dict[str, tuple[_Path, dict[str, _Path]]] = {}
+        for x, steps in self.gradients.items():
+            array = self.array_of[x].name if x in self.array_of else x
+            for step in steps:
+                for path in self._paths(step):
+                    for where in (array, self.stem(array), EVERYWHERE):
+                        _, made = groups.setdefault(f"{path.kind}: {where}", (path, {}))
+                        made.setdefault(step.name, path)
+        found: dict[str, Throughout] = {}
+        alike = set()
+        for kind, (first, made) in groups.items():
+            same = (first.kind, *made)
+            if len(made) > 1 and same not in alike:
+                alike.add(same)
+                found[kind] = Throughout(
+                    first.code,
+                    first.message,
+                    frozenset(made),
+                    lambda made=made: self._without(made),  # type: ignore[misc]
                 )
-                exchanged.update((a, b) for a, b in pairs if a is not None and b is not None)
-            message = f"the factors {one.name} and {other.name} were multiplied in the other order"
-            changed = rename(formula, lambda name, e=exchanged: e.get(name, name))  # type: ignore[misc]
-            yield ArraySlip("matrix-order", message, changed, "")
+        return found
 
-    def _factor(self, operand: Formula) -> _Factor | None:
-        match operand:
-            case Name(name) if name in self.views and len(self.views[name].shape) == 2:
-                view = self.views[name]
-                rows, columns = view.shape
+    def _without(self, made: Mapping[str, _Path]) -> dict[str, Formula]:
+        return {name: path.make(self.graph.step[name]) for name, path in made.items()}
 
-                def entry(row: int, column: int) -> str | None:
-                    found = view.entries[row * columns + column]
-                    return found.name if isinstance(found, Name) else None
+    def _paths(self, step: Step) -> Iterator[_Path]:
+        """Ways of summing a gradient over some of its paths only."""
+        own = self.array_of.get(step.of or "")
+        name = step.of or "" if own is None else own.name
+        vias: dict[str, View] = {}
+        for link in step.links:
+            if (array := self.array_of.get(link.child)) is not None:
+                vias[array.name] = array
+        few = own is None or len(own.shape) < 2
+        yield from self._rows(step, few, list(vias.values()))
+        if any(self._joint(link) for link in step.links) and len(step.links) > 1:
+            message = (
+                "of a softmax only the slope of each share by its own score was taken; every share "
+                "depends on every score of its line"
+            )
+            yield _Path(
+                "diagonal", "softmax-diagonal", message,
+                _kept(lambda link: not self._joint(link) or self._own_score(step, link)), True,
+            )  # fmt: skip
+        later = [via for via in vias if self._later(via, name)]
+        through = [via for via in later if self.times[via][0] != self.times[name][0]]
+        for kind, left in (("time", later), ("gates", through)):
+            if left and (left != later or kind == "time"):
+                message = f"the paths through {' and '.join(left)} were left out of the gradient of {name}"
+                yield _Path(kind, "missing-path", message, self._not_through(left), True)
+        if len(vias) < 2:
+            return
+        stems = {via: self.times.get(via, (via, 0))[0] for via in vias}
+        alike = len(set(stems.values())) == 1
+        for stem in dict.fromkeys(stems.values() if not alike else ()):
+            left = [via for via in vias if stems[via] == stem]
+            message = (
+                f"the path through {' and '.join(left)} was left out of the gradient of {name}"
+            )
+            yield _Path(f"without {stem}", "missing-path", message, self._not_through(left))
+        for word, via in (("first", next(iter(vias))), ("last", next(reversed(vias)))):
+            message = (
+                f"only what comes back through {via} was counted; {name} was used {len(vias)} times"
+            )
+            code: Code = "missing-sum" if alike else "missing-path"
+            yield _Path(f"only {word}", code, message, self._not_through({*vias} - {via}))
 
-                return _Factor(name, (rows, columns), entry)
-            case Shown("transpose", (Name() as inner,)) if found := self._factor(inner):
-                rows, columns = found.shape
-                return _Factor(found.name, (columns, rows), lambda i, j: found.entry(j, i))
+    def _not_through(self, arrays: Collection[str]) -> Callable[[Step], Formula]:
+        own = {name for name in arrays for name in self._names(name)}
+        return _kept(lambda link: link.child not in own)
+
+    def _names(self, array: str) -> Iterator[str]:
+        return (entry.name for entry in self.views[array].entries if isinstance(entry, Name))
+
+    def _later(self, via: str, name: str) -> bool:
+        """Whether one array belongs to a later time than another."""
+        one, other = self.times.get(name), self.times.get(via)
+        return one is not None and other is not None and other[1] > one[1]
+
+    def _joint(self, link: Link) -> bool:
+        applied = self.graph.step[link.child].applied
+        return applied is not None and len(applied.arguments) > 1 and not applied.targets
+
+    def _own_score(self, step: Step, link: Link) -> bool:
+        applied = self.graph.step[link.child].applied
+        return applied is not None and applied.argument == Name(step.of or "")
+
+    def _rows(self, step: Step, alone: bool, vias: Sequence[View]) -> Iterator[_Path]:
+        """Of the rows that have to be added up, only one."""
+        if len(vias) != 1 or len(vias[0].shape) != 2 or len(step.links) < 2:
+            return
+        entries = zip(vias[0].entries, places(vias[0].shape), strict=True)
+        where = {entry.name: place for entry, place in entries if isinstance(entry, Name)}
+        rows = dict.fromkeys(where[link.child][0] for link in step.links)
+        if len(rows) < 2 or (not alone and len({where[link.child][1] for link in step.links}) > 1):
+            return
+        for at in rows:
+            message = f"this is row {at + 1} alone: the gradient is the sum of {len(rows)} rows"
+            kept = _kept(lambda link, at=at: where[link.child][0] == at)  # type: ignore[misc]
+            yield _Path(f"row {at}", "missing-sum", message, kept, alone)
+        message = f"the mean of the {len(rows)} rows was taken, not their sum"
+        yield _Path(
+            "mean of rows", "missing-sum", message,
+            lambda step: Quotient(step.formula, number(len(rows))), alone,
+        )  # fmt: skip
+
+
+class _Path(NamedTuple):
+    """A gradient summed over some of its paths."""
+
+    kind: str
+    code: Code
+    message: str
+    make: Callable[[Step], Formula]
+    alone: bool = False
+
+
+Put: TypeAlias = Callable[[Formula], Formula]
+
+LINES = frozenset(
+    {"softmax", "log_softmax", "sum", "mean", "var", "std", "max", "min", "norm", "logsumexp"}
+)
+"""What is taken along one axis."""
+SIMPLE = frozenset(row.name for row in ACTIVATIONS.values() if not row.layerwise)
+SQUASHING = ("tanh", "sigmoid", "relu")
+
+
+class _Known(dict[str, Array]):
+    def __missing__(self, name: str) -> Array:
+        return Array((), (Name(name),))
+
+
+def _kept(keep: Callable[[Link], bool]) -> Callable[[Step], Formula]:
+    return lambda step: total(*(link_product(link) for link in step.links if keep(link)))
+
+
+def _of_shares(entries: Mapping[str, Formula]) -> Slopes | None:
+    """The slopes of the entries of a softmax by its scores, in terms of the entries."""
+    lines: dict[Formula, dict[str, str]] = defaultdict(dict)  # by their sum: each score's entry
+    for entry, formula in entries.items():
+        match formula:
+            case Quotient(Call("exp", (Name(score),)), Sum() as whole):
+                lines[whole][score] = entry
             case _:
                 return None
-
-    def _mirror(self, name: str) -> Callable[[str], str]:
-        view = self.views[name]
-        size = view.shape[0]
-        exchanged: dict[str, str] = {}
-        for at, entry in enumerate(view.entries):
-            other = view.entries[at % size * size + at // size]
-            if isinstance(entry, Name) and isinstance(other, Name):
-                exchanged[entry.name] = other.name
-        return lambda each: exchanged.get(each, each)
-
-    # --- kernels and windows ---
-
-    def _kernels(self, rule: Formula, formula: Formula) -> Iterator[ArraySlip]:
-        """The kernel turned round where it belongs as it is, or the other way."""
-        for part in parts_of(rule):
-            if not isinstance(part, Call):
-                continue
-            levels = {"conv1d": 1, "conv2d": 2, "full": 2}.get(part.function)
-            at = 2 if part.function == "full" else 1
-            if part.function == "full":
-                last = part.arguments[-1]
-                levels = int(last.value) if isinstance(last, Number) else 2
-            kernel = part.arguments[at] if levels is not None else None
-            if levels is None or not isinstance(kernel, Name) or kernel.name not in self.views:
-                continue
-            forward = part.function != "full"
-            message = (
-                f"the kernel {kernel.name} was flipped; here it is laid over the image as it is"
-                if forward
-                else f"the kernel {kernel.name} was not flipped; going back it is turned round"
-            )
-            flipped = self._flipped(self.views[kernel.name], levels)
-            yield ArraySlip("kernel-flipped", message, rename(formula, flipped), f"{forward}")
-
-    def _flipped(self, view: View, levels: int) -> Callable[[str], str]:
-        names = dict(zip(places(view.shape), view.entries, strict=True))
-        found: dict[str, str] = {}
-        for place, entry in names.items():
-            front, own = place[:-levels], place[-levels:]
-            sizes = view.shape[-levels:]
-            other = names[(*front, *(size - 1 - at for size, at in zip(sizes, own, strict=True)))]
-            if isinstance(entry, Name) and isinstance(other, Name):
-                found[entry.name] = other.name
-        return lambda each: found.get(each, each)
-
-    def _windows(
-        self, view: View, rule: Formula, formula: Formula, place: Place
-    ) -> Iterator[ArraySlip]:
-        """The window of another place: moved by one, or by a stride of 1."""
-        for part in parts_of(rule):
-            if not isinstance(part, Call) or part.function not in _LEVELS:
-                continue
-            image = part.arguments[0]
-            levels = min(_LEVELS[part.function], len(view.shape))
-            if not isinstance(image, Name) or image.name not in self.views:
-                continue
-            corner = place[-levels:]
-            stride = self._stride(part)
-            moves: list[tuple[str, Sequence[int]]] = []
-            if stride > 1 and any(corner):
-                moves.append(("stride", [-at * (stride - 1) for at in corner]))
-            for axis in range(levels):
-                step = [0] * levels
-                for way in (1, -1):
-                    step[axis] = way
-                    moves.append((f"{axis} {way}", list(step)))
-            for role, move in moves:
-                moved = self._moved(self.views[image.name], move, formula)
-                if moved is not None:
-                    said = "starts elsewhere" if role != "stride" else "moves on by 1 only"
-                    message = f"the window over {image.name} {said}"
-                    yield ArraySlip("wrong-window", message, moved, role)
-
-    def _stride(self, call: Call) -> int:
-        for part in call.arguments:
-            match part:
-                case Call("stride=", (Number() as found,)):
-                    return int(found.value)
-        numbers = [part for part in call.arguments[1:] if isinstance(part, Number)]
-        if call.function.endswith("pool"):
-            return int(numbers[-1].value) if numbers else 1
-        return int(numbers[0].value) if numbers else 1
-
-    def _moved(self, view: View, move: Sequence[int], formula: Formula) -> Formula | None:
-        names = dict(zip(places(view.shape), view.entries, strict=True))
-        at = {entry.name: place for place, entry in names.items() if isinstance(entry, Name)}
-        found: dict[str, str] = {}
-        for name in names_in(formula):
-            if name in at:
-                place = at[name]
-                levels = len(move)
-                own = tuple(p + m for p, m in zip(place[-levels:], move, strict=True))
-                other = names.get((*place[:-levels], *own))
-                if not isinstance(other, Name):
-                    return None
-                found[name] = other.name
-        return rename(formula, lambda each: found.get(each, each))
-
-    # --- sums and scales ---
-
-    def _sums(self, step: Step, view: View, rule: Formula | None) -> Iterator[ArraySlip]:
-        """Of the rows that have to be added up, only one."""
-        if step.section not in ("backward", "gradient") or not isinstance(step.formula, Sum):
-            return
-        if rule is None or not any(_adds_rows(part) for part in parts_of(rule)):
-            return
-        count = len(step.formula.terms)
-        for at, term in enumerate(step.formula.terms, 1):
-            message = f"this is row {at} alone: the gradient is the sum of all {count} rows"
-            yield ArraySlip("missing-sum", message, term, str(at))
-        mean = Quotient(step.formula, Number(str(count)))
-        yield ArraySlip("missing-sum", f"the mean of the {count} rows was taken", mean, "mean")
-
-    def _diagonal(self, step: Step) -> Iterator[ArraySlip]:
-        """Of the paths through a softmax only that of a score's own share."""
-        for link in step.links:
-            child = self.graph.step[link.child]
-            if link.slope is None or link.upstream is None or child.applied is None:
-                continue
-            own = len(step.links) > 1 and len(child.applied.arguments) > 1
-            if own and child.applied.argument == Name(step.of or ""):
-                message = (
-                    "of a softmax only the slope of each share by its own score was taken; every "
-                    "share depends on every score of its line"
-                )
-                formula = product(Name(link.upstream), Name(link.slope))
-                yield ArraySlip("softmax-diagonal", message, formula, "")
-
-    def _scale(self, formula: Formula) -> Iterator[ArraySlip]:
-        """Without a division by a number: 1/√d, 1/N."""
-        scales: dict[Formula, None] = {}
-        for part in parts_of(formula):
-            if isinstance(part, Quotient) and not names_in(part.denominator):
-                scales[part.denominator] = None
-        for scale in scales:
-            bare = _without(formula, scale)
-            text = plain.write(scale)
-            yield ArraySlip("missing-scale", f"the division by {text} was left out", bare, "")
+    return {
+        entry: {
+            other: product(Name(entry), total(ONE, negative(Name(entry))))
+            if other == score
+            else negative(product(Name(entry), Name(share)))
+            for other, share in line.items()
+        }
+        for line in lines.values()
+        for score, entry in line.items()
+    }
 
 
-_LEVELS = {"conv1d": 1, "conv2d": 2, "max_pool": 2, "avg_pool": 2}
-
-
-def _adds_rows(part: Formula) -> bool:
-    return isinstance(part, Call) and part.function == "sum"
-
-
-def _without(formula: Formula, scale: Formula) -> Formula:
+def _turned(formula: Formula) -> Formula:
     match formula:
-        case Quotient(above, below) if below == scale:
-            return _without(above, scale)
+        case Shown("transpose", (inner,)):
+            return inner
         case _:
-            return rebuild(formula, lambda part: _without(part, scale))
+            return Shown("transpose", (formula,))
+
+
+def _as_it_is(name: str, wanted: bool) -> str:
+    if wanted:
+        return f"{name} was taken as it is; its transpose belongs here"
+    return f"{name} was taken transposed; it belongs here as it is"
+
+
+def _is_axis(part: Formula) -> bool:
+    return isinstance(part, Call) and part.function == f"axis{KEYWORD}"
+
+
+def _of_function(function: str, argument_: Formula, put: Put) -> Iterator[Edit]:
+    title = ACTIVATIONS[function].title
+    yield Edit(
+        "function", put(argument_), "missing-activation", f"{title} was not applied",
+        ("missing-activation-derivative", f"the slope of {title} was left out"), sort=function,
+        alone=False,
+    )  # fmt: skip
+    for other in SQUASHING:
+        if other != function:
+            message = f"{ACTIVATIONS[other].title} was applied where {title} belongs"
+            to = put(Call(other, (argument_,)))
+            yield Edit(f"{other} for", to, "wrong-activation", message, sort=function, alone=False)
+
+
+def _with(
+    call: Call,
+    stride: Formula | None = None,
+    padding: Formula | None = None,
+    *,
+    at: int = -1,
+    operand: Formula | None = None,
+) -> Call:
+    """A call with another operand, or with another stride and padding."""
+    if operand is not None:
+        return Call(call.function, (*call.arguments[:at], operand, *call.arguments[at + 1 :]))
+    pools = call.function.endswith("pool")
+    settings = {"stride": stride, "padding": padding}
+    if pools:
+        settings["size"] = argument(call, "size", 1)
+    named = (Call(key + KEYWORD, (value,)) for key, value in settings.items() if value is not None)
+    return Call(call.function, (*arguments_of(call)[0][: 1 if pools else 2], *named))
+
+
+def _inside(formula: Formula, put: Put = lambda new: new) -> Iterator[tuple[Formula, Put]]:
+    """Every part of a formula, and what puts another in its place."""
+    yield formula, put
+    if isinstance(formula, Conditional):
+        return
+    for at, child in enumerate(children(formula)):
+        yield from _inside(child, lambda new, at=at: put(_with_child(formula, at, new)))  # type: ignore[misc]
+
+
+def _with_child(formula: Formula, at: int, new: Formula) -> Formula:
+    place = counted()
+    return rebuild(formula, lambda part: new if next(place) == at else part)

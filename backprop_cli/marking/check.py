@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from fractions import Fraction
 from functools import cached_property, partial
@@ -205,19 +205,30 @@ class Checker:
     def _best(self, sheets: Sequence[_Sheet]) -> _Attempt:
         """The marks that the fewest slips explain: ideas that several answers show together, and
         the whole sheet read another way, where two or more answers are wrong."""
-        plain = self._with_ideas(sheets, ())
-        best = self._read(sheets, plain)
+        if self.graph.arrays:
+            # An idea about arrays goes through many answers, which are not searched one by one.
+            judged = partial(_Attempt, self, sheets, searched=False)
+            seen = self._read(sheets, judged(()), judged)
+            if seen.readings:
+                found = self._with_ideas(sheets, seen.readings)
+                if found.lost <= len(seen.readings):
+                    return found
+        judged = partial(self._with_ideas, sheets)
+        plain = judged(())
+        best = self._read(sheets, plain, judged)
         pairs = tuple(dict.fromkeys(each for page in plain.pages for each in page.exchanged()))
         if not 0 < len(pairs) <= MOST_PAIRS:
             return best
         for readings in {(): None, best.readings: None}:
             attempt = self._with_ideas(sheets, (*readings, *pairs))
-            (score, _), (other, _) = attempt.merit, best.merit
+            score, other = attempt.merit[0], best.merit[0]
             if score > other or (score == other and not best.explains(pairs)):
                 best = attempt
         return best
 
-    def _read(self, sheets: Sequence[_Sheet], best: _Attempt) -> _Attempt:
+    def _read(
+        self, sheets: Sequence[_Sheet], best: _Attempt, judged: Callable[..., _Attempt]
+    ) -> _Attempt:
         """The best of an attempt and those with further readings."""
         told = [reading for sheet in sheets for reading in sheet.told()]
         for _ in range(MOST_READINGS):
@@ -226,7 +237,7 @@ class Checker:
                 break
             better = None
             for reading in Survey(pages, best.readings, told).best()[:MOST_TRIED]:
-                attempt = self._with_ideas(sheets, (*best.readings, reading))
+                attempt = judged((*best.readings, reading))
                 if attempt.merit > (better or best).merit:
                     better = attempt
             if better is None:
@@ -533,7 +544,9 @@ class _Attempt:
         checker: Checker,
         sheets: Sequence[_Sheet],
         readings: tuple[Reading, ...],
-        ideas: Set[Idea],
+        ideas: Set[Idea] = frozenset(),
+        *,
+        searched: bool = True,
     ) -> None:
         self.checker = checker
         self.readings = readings
@@ -541,7 +554,9 @@ class _Attempt:
         budget = Budget()
         for place, sheet in enumerate(sheets):
             before = self.updates[-1] if self.updates else None
-            self.updates.append(_Update(checker, place, sheet, before, readings, ideas, budget))
+            self.updates.append(
+                _Update(checker, place, sheet, before, readings, ideas, budget, searched)
+            )
         evidence = [update.evidence for update in self.updates]
         refuse_accidents(evidence)
         accidents = accidental(evidence)
@@ -550,7 +565,9 @@ class _Attempt:
             each.charge_each(accidents)
         self.results = [result for update in self.updates for result in update.results()]
         wrong = sum(result.verdict == "wrong" for result in self.results)
-        self.merit = (_score(self.results), -wrong)  # some answers earn nothing
+        self.lost = sum(each.max_points - each.points for each in self.results)
+        unnamed = sum(each.verdict == "wrong" and each.mistake is None for each in self.results)
+        self.merit = (-self.lost, -wrong, 0 if searched else -unnamed)  # some answers earn nothing
 
     def explains(self, pairs: Sequence[Reading]) -> bool:
         """Whether a slip that is no accident of operands is found in what these exchange."""
@@ -592,6 +609,7 @@ class _Update:
         readings: tuple[Reading, ...],
         ideas: Set[Idea],
         budget: Budget,
+        searched: bool,
     ) -> None:
         self.checker = checker
         self.sheet = sheet
@@ -612,6 +630,7 @@ class _Update:
             ideas,
             sheet.everywhere,
             self.read,
+            searched,
         )
         self.expressions: ExpressionJudge | None = None
         self.place = place
@@ -729,7 +748,7 @@ class _Update:
     def _rests_on_owed(self, node: Node) -> set[int]:
         """The unpaid slips a step rests on, answers with points left aside: they have paid."""
         found: set[int] = set()
-        seen = set(node.parents)
+        seen = set(node.reached)
         waiting = list(seen)
         while waiting:
             at = waiting.pop()
@@ -737,7 +756,7 @@ class _Update:
                 found.add(at)
             elif at not in self.given or not self.key.asked.get(at):
                 below = self.key.structure.nodes[at]
-                new = () if below is None else (p for p in below.parents if p not in seen)
+                new = () if below is None else (p for p in below.reached if p not in seen)
                 for parent in new:
                     seen.add(parent)
                     waiting.append(parent)

@@ -143,12 +143,14 @@ class NumberJudge:
         accepted: Set[Idea] = frozenset(),
         everywhere: Set[float] = frozenset(),
         read: ReadWork | None = None,
+        searched: bool = True,
     ) -> None:
         self.key = key
         self.finder = finder
         self.work = work
         self.charged = charged
         self.budget = budget
+        self.searched = searched  # whether slips are looked for in single numbers
         self.read = read  # own work under other readings of the sheet
         self.accepted = accepted  # ideas that the sheet as a whole shows
         self.everywhere = everywhere  # numbers written at most places, whatever belongs there
@@ -202,11 +204,13 @@ class NumberJudge:
         wrong_zero = judgement.verdict == "wrong" and not given.digits
         whole = wrong_zero or _is_whole(judgement, slot, given.value)
         for work in self._own_works():
+            at = work.nodes[slot]
+            nothing = not given.value and at is not None and at.function(work.v) == 0
             if judgement.blank:
                 work.forget(slot)
             else:
                 work.right[slot] = judgement.right
-                if whole:
+                if whole or nothing:
                     work.exact(slot)
         if judgement.verdict == "wrong":
             taint = self._taint(node, given.value, judgement)
@@ -381,7 +385,7 @@ class NumberJudge:
                 if given.value in self.everywhere:
                     return Judgement("wrong", EVERYWHERE, chance=1.0), own
                 judgement = judgement._replace(chance=_accident(given, reference))
-                return self._with_parents(node, work, judgement, own), own
+                return self._with_parents(node, parents, work, judgement, own), own
         return None, first
 
     def _before_rounding(self, node: Node, given: Written, work: Work) -> Judgement | None:
@@ -395,7 +399,7 @@ class NumberJudge:
             own = work.unrounded(node, levels)
             if written_the_same(given.value, given.unit, own):
                 judgement = self._shown(given, self._own(node, work, own, 0.0))
-                return self._with_parents(node, work, judgement, own)
+                return self._with_parents(node, node.parents, work, judgement, own)
         return None
 
     def _rounded_on_the_way(self, node: Node, given: Written, work: Work) -> Judgement | None:
@@ -419,7 +423,7 @@ class NumberJudge:
                 judgement = self._by_allowance(node, given, reference, work.v)
                 if judgement is not None:
                     judgement = judgement._replace(chance=_accident(given, reference))
-                    return self._with_parents(node, work, judgement, own)
+                    return self._with_parents(node, parents, work, judgement, own)
         return None
 
     def _as_read(self, node: Node, given: Written, own: float | None) -> Judgement | None:
@@ -500,8 +504,10 @@ class NumberJudge:
             return True
         return any(tainted[slot] == EASY for slot in node.factors)
 
-    def _with_parents(self, node: Node, work: Work, judgement: Judgement, own: float) -> Judgement:
-        if work.right_parents(node):
+    def _with_parents(
+        self, node: Node, parents: Sequence[int], work: Work, judgement: Judgement, own: float
+    ) -> Judgement:
+        if all(work.right[parent] for parent in parents):
             # What was rounded to nothing on the way has still to be shown.
             truth = self.key.truth
             if own == 0 and truth[node.slot] != 0:
@@ -539,9 +545,7 @@ class NumberJudge:
         return self._confirmed
 
     def _wrong(self, node: Node, given: Written, own: float | None) -> Judgement:
-        found, tried = self.finder.explain(
-            self.key, node, given, self._works(node), self._confirm(), self.habit, self.budget
-        )
+        found, tried = self._searched(node, given)
         if self._repeats(node, given) or self._rounds_to_nothing(node, given):
             found = []
         if self._is_another(node, given):
@@ -570,6 +574,12 @@ class NumberJudge:
             )
         )
 
+    def _searched(self, node: Node, given: Written) -> tuple[list[Explanation], frozenset[Idea]]:
+        if not self.searched:
+            return [], frozenset()
+        works, confirmed = self._works(node), self._confirm()
+        return self.finder.explain(self.key, node, given, works, confirmed, self.habit, self.budget)
+
     def _repeats(self, node: Node, given: Written) -> bool:
         """Whether a number only repeats the old parameter, or one that came out of nowhere."""
         work = self.work
@@ -585,9 +595,7 @@ class NumberJudge:
         """A bare 0 may also be what a slip gives."""
         if self._rounds_to_nothing(node, given):
             return judgement
-        found, tried = self.finder.explain(
-            self.key, node, given, self._works(node), self._confirm(), self.habit, self.budget
-        )
+        found, tried = self._searched(node, given)
         ideas = _candidates(found)
         for each in found:
             if each.idea in self.accepted:

@@ -12,7 +12,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from itertools import pairwise, zip_longest
+from itertools import islice, pairwise, zip_longest
 from typing import NamedTuple
 
 from backprop_cli.dataclass import dataclass
@@ -39,8 +39,8 @@ APART = 6
 """Units that a number is off at least where another stands in its place: roundings do not."""
 MOST_PAIRS = 6
 """Where more are exchanged, that is no accident, or is one."""
-MOST_ARRAYS = 200
-"""So many slips of whole arrays are compared with a sheet."""
+FIRST = 3
+"""A slip of whole arrays explains one of so many answers, the first that nothing explains."""
 SHARE = 0.5
 """A reading must explain this part of the wrong answers that it changes."""
 ROOM = 1.5  # units that own roundings move an answer by
@@ -161,11 +161,16 @@ class Rewritings:
                 return Rewriting({} if made is None else self._nodes(made.formulas), {})
 
     @cached_property
-    def arrays(self) -> Sequence[Reading]:
-        """A slip with whole arrays, made wherever it can be made."""
+    def arrays(self) -> Sequence[tuple[Reading, frozenset[int]]]:
+        """A slip with whole arrays, in one or wherever it can be made, and the steps it changes."""
         made = {} if self.slips.arrays is None else self.slips.arrays.throughout
-        return [Reading(kind, "", Mistake(each.code, each.message)) for kind, each in made.items()][
-            :MOST_ARRAYS
+        slots = self.structure.slots
+        return [
+            (
+                Reading(kind, "", Mistake(each.code, each.message)),
+                frozenset(map(slots.__getitem__, each.names)),
+            )
+            for kind, each in made.items()
         ]
 
     def _changed(self, change: Callable[[Step], Formula | None]) -> Rewriting:
@@ -396,20 +401,97 @@ class Survey:
         begun = any(page.work.begun for page in self.pages)
         if sum(page.lost for page in self.pages) < FEWEST or not begun:
             candidates = [reading for reading in candidates if reading.mistake is None]
+            candidates += self._with_arrays() if begun else ()
         else:
-            candidates += [*self.pages[0].rewritings.arrays, *self._misread()]
+            candidates += [*self._with_arrays(), *self._misread()]
         for place, reading in enumerate(candidates):
             if reading in self.taken or not self._changes(reading):
                 continue
             predicted, _ = self._worked_out((*self.taken, reading))
             hits, changed = self._explained(predicted, 1 if reading.mistake is None else FEWEST)
+            changed += self._contradicted(reading, predicted)
             told = reading in self.told and hits > 0
             if not told and (hits < FEWEST or hits < SHARE * changed):
                 continue
             if reading.mistake is None and not self._same_parameters(reading, predicted):
                 continue
-            rated.append((-hits, place, reading))
+            rated.append((changed - 2 * hits, place, reading))
         return [reading for _, _, reading in sorted(rated, key=lambda each: each[:2])]
+
+    def _with_arrays(self) -> Iterator[Reading]:
+        """The slips of whole arrays that explain one of the first answers that nothing explains yet."""
+        found: dict[Reading, None] = {}
+        for place, page in enumerate(self.pages):
+            first = self._first(place)
+            for slot in first if len(first) >= FEWEST else ():
+                behind = self._behind(page, slot)
+                for reading, slots in page.rewritings.arrays:
+                    if reading in found or reading in self.taken or behind.isdisjoint(slots):
+                        continue
+                    value = self._reached(place, slot, reading)
+                    if page.agrees(slot, value):
+                        found[reading] = None
+        return iter(found)
+
+    def _first(self, place: int) -> Sequence[int]:
+        page, plain = self.pages[place], self.plain[place]
+        unexplained = (
+            slot
+            for slot in page.wrong
+            if slot in page.numbers
+            and page.numbers[slot].digits >= FEWEST
+            and not page.agrees(slot, plain[slot])
+        )
+        return list(islice(unexplained, FIRST))
+
+    def _node(self, page: Page, slot: int, readings: Sequence[Reading]) -> Node | None:
+        for reading in reversed(readings):
+            if (node := page.rewritings.of(reading.kind).nodes.get(slot)) is not None:
+                return node
+        return page.key.structure.nodes[slot]
+
+    def _behind(self, page: Page, slot: int) -> set[int]:
+        """A step and the unwritten ones that it is calculated from."""
+        found, waiting = {slot}, [slot]
+        while waiting:
+            node = self._node(page, waiting.pop(), self.taken)
+            for parent in () if node is None else node.needs:
+                if parent not in found and parent not in page.numbers:
+                    found.add(parent)
+                    waiting.append(parent)
+        return found
+
+    def _reached(self, place: int, slot: int, reading: Reading) -> float:
+        """What a step comes to under one more reading, from the numbers written before it."""
+        page, v = self.pages[place], list(self.own[place])
+        readings = (*self.taken, reading)
+        known: set[int] = set()
+        waiting = [slot]
+        while waiting:
+            at = waiting[-1]
+            node = self._node(page, at, readings)
+            ahead = (
+                ()
+                if node is None
+                else [
+                    need
+                    for need in node.needs
+                    if need not in known
+                    and need not in page.numbers
+                    and need >= page.key.structure.leaves
+                ]
+            )
+            if ahead and at not in known:
+                known_loop = len(waiting) > len(v)
+                if known_loop:
+                    return math.nan
+                waiting += ahead
+                continue
+            waiting.pop()
+            if node is not None and at not in known:
+                v[at] = node.function(v)
+                known.add(at)
+        return v[slot]
 
     def _changes(self, reading: Reading) -> bool:
         """Whether a reading says anything else of these sheets."""
@@ -485,6 +567,14 @@ class Survey:
                 else:
                     changed += abs(value - plain[slot]) > TOLERANCE * abs(value)
         return hits, changed
+
+    def _contradicted(self, reading: Reading, predicted: Sequence[Sequence[float]]) -> int:
+        """How many answers where the slip would be made are right as they are."""
+        return sum(
+            slot in page.numbers and slot not in page.wrong and not page.agrees(slot, values[slot])
+            for page, values in zip(self.pages, predicted, strict=True)
+            for slot in page.rewritings.of(reading.kind).nodes
+        )
 
     def _same_parameters(self, reading: Reading, predicted: Sequence[Sequence[float]]) -> bool:
         """Whether the gradients and the new parameters are the ones of this reading: only where

@@ -6,7 +6,7 @@ Everything that does not depend on a student is computed here, once.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -82,6 +82,11 @@ class Node:
     @property
     def name(self) -> str:
         return self.step.name
+
+    @property
+    def reached(self) -> Iterator[int]:
+        """What any of the accepted definitions needs."""
+        return (self.slots[name] for formula in self.formulas for name in names_in(formula))
 
     @property
     def function(self) -> Function:
@@ -257,6 +262,8 @@ class AnswerKey:
     def room(self, slot: int, written: Written) -> float:
         """How far the number carried on may be from the one written: nothing is rounded off where
         the right number has no more digits than the one written."""
+        if not written.value and not self.truth[slot]:
+            return 0.0
         if self.short[slot] and divides(written.last, self.truth[slot]):
             return 0.0
         return written.unit

@@ -285,10 +285,6 @@ class Work:
                 spread += above if above >= below else below
         return value, (spread if spread == spread else math.inf)
 
-    def right_parents(self, node: Node) -> bool:
-        right = self.right
-        return all(right[parent] for parent in node.parents)
-
     def widened(self, node: Node, habit: Habit) -> float:
         """Σ|∂f/∂pᵢ|·uᵢ where steps that are not asked for were rounded on the way."""
         units, done = self._widened.setdefault(habit, (list(self.unit), set()))
