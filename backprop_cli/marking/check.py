@@ -420,8 +420,9 @@ class _Sheet:
         """The answers, whole arrays as an answer to each of their entries. An array that does not
         fit is an answer to the first of them, which cannot be read."""
         for answer in answers:
-            view = self.key.names.array(answer.name) if self.key.names.arrays else None
-            if view is None or self.key.names.exactly(answer.name) is not None:
+            exactly = self.key.names.exactly(answer.name) is not None
+            view = None if exactly else self.key.names.array(answer.name)
+            if view is None:
                 yield answer
                 continue
             names = [entry.name if isinstance(entry, Name) else "" for entry in view.entries]

@@ -81,10 +81,6 @@ class AnswerNames:
                 # Where only the numbers are others (y1 is shown as y₂), a file's y2 stays y2.
                 if shown not in self.known or _letters(shown) != _letters(name):
                     self.known[shown] = name
-        self.arrays = {view.name: view for view in all_views(graph)}
-        self._marked = dict(self.arrays)  # whose entries are W[2,1]
-        for view in layer_views(graph):
-            self.arrays.setdefault(view.name, view)
         self._cache: dict[str, str | None] = {}
         self._taken_apart: dict[str, Found] = {}
         self._shown: Mapping[str, str] | None = None
@@ -92,6 +88,12 @@ class AnswerNames:
     def find(self, written: str) -> str | None:
         """The sheet's name for what is written, or None where none or several fit."""
         return self.exactly(written) or self.look(written).one
+
+    @cached_property
+    def arrays(self) -> Mapping[str, View]:
+        """The arrays of the sheet, an author's before those of its layers."""
+        views = (*layer_views(self.graph), *all_views(self.graph))
+        return {view.name: view for view in views}
 
     def array(self, written: str) -> View | None:
         """The array of that name."""
@@ -103,7 +105,7 @@ class AnswerNames:
     def _entries(self) -> Mapping[str, str]:
         """`W[2,1]` for W_2_1; `b[2]` only where no number of a sample can be meant."""
         found: dict[str, str] = {}
-        for view in self._marked.values():
+        for view in all_views(self.graph):
             for place, entry in zip(places(view.shape), view.entries, strict=True):
                 if isinstance(entry, Name) and (len(place) > 1 or len(self.graph.batch) == 1):
                     marks = ",".join(str(index + 1) for index in place)
@@ -193,7 +195,7 @@ class AnswerNames:
         for candidate in (plain, *self._without_sample(plain)):
             if candidate in self.known:
                 return self.known[candidate]
-        if self.arrays and plain in self._entries:
+        if "[" in plain and plain in self._entries:
             return self._entries[plain] or None
         return self._by_shown_form(written)
 

@@ -14,7 +14,6 @@ from backprop_cli.marking.feedback import FOLLOWS
 from backprop_cli.marking.model import VERDICTS, AnswerResult, Head, SubmissionReport, Verdict
 from backprop_cli.marking.reports.common import all_judged, as_read, harmless, notices, remark
 from backprop_cli.marking.reports.tally import Tally
-from backprop_cli.worksheet.array_numbers import size_of
 from backprop_cli.worksheet.document import (
     Block,
     Callout,
@@ -195,6 +194,8 @@ def _row(
     name: Line = (_name(answer.name, graph),)
     said = prose(_said(answer), graph)
     if view is not None and [each.name for each in alike] == names_of(view):
+        from backprop_cli.worksheet.array_numbers import size_of  # most sheets have no arrays
+
         name = (Math(view.letter), Text(f" ({size_of(view)})"))
     elif len(alike) > 1:
         name = (*name, Text(" …"))
