@@ -42,6 +42,8 @@ GENERAL = frozenset(
     }
 )
 """Names of files that say nothing about whose they are; the folder does."""
+MOST_KNOWN = 500
+"""So many pages that were looked into are kept until they are marked; more are read again."""
 MOST_ENTRIES = 10_000
 MOST_SEEN = 100_000
 MOST_ARCHIVE = 1 << 30
@@ -59,6 +61,7 @@ class Place:
     student: str = ""
     error: str | None = None
     within: bool = False  # found in a folder or an archive that was named
+    known: Submission | None = None  # what is in it, where it has been read
 
     @property
     def file(self) -> str:
@@ -74,7 +77,9 @@ class Place:
         """What is in the file; never raises."""
         if self.error is not None:
             return Submission(self.file, self.student, (), self.error)
-        if self.member is None:
+        if self.known is not None:
+            found = self.known
+        elif self.member is None:
             found = read_submission(self.path)
         else:
             found = _read_member(self.path, self.member, self.file)
@@ -94,17 +99,25 @@ def places(
     Of the pages in there those without an answer to the sheet, by its `names`, are `passed_over`.
     """
 
-    def answered(place: Place) -> bool:
-        if not is_page(place.file) or holds_answers(place.read(), names):
-            return True
-        passed_over(place.file)
-        return False
+    left = MOST_KNOWN
+
+    def answered(found: Iterable[Place]) -> Iterator[Place]:
+        nonlocal left
+        for place in found:
+            page = place.read() if is_page(place.file) else None
+            if page is None:
+                yield place
+            elif holds_answers(page, names):
+                left -= 1
+                yield place if left < 0 else replace(place, known=page)
+            else:
+                passed_over(place.file)
 
     for path in paths:
         if path != "-" and os.path.isdir(path):
-            yield from _named(list(filter(answered, _in_folder(path, problem))), path)
+            yield from _named(list(answered(_in_folder(path, problem))), path)
         elif path.lower().endswith(".zip"):
-            yield from _named(list(filter(answered, _in_archive(path))), path)
+            yield from _named(list(answered(_in_archive(path))), path)
         else:
             yield Place(path)
 

@@ -18,7 +18,8 @@ import pytest
 from typer.testing import CliRunner
 
 from backprop_cli.cli import app
-from backprop_cli.marking.answers import parse_submission
+from backprop_cli.marking import hand_in
+from backprop_cli.marking.answers import Submission, parse_submission
 from backprop_cli.marking.check import Checker
 from backprop_cli.marking.hand_in import Place, named, places
 from backprop_cli.marking.reports import REPORTS
@@ -290,3 +291,16 @@ def test_gradescope_holds_no_class_in_memory() -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 2 << 20
+
+
+def test_a_page_in_a_folder_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "ada.md").write_text("z1_1 = __1.5__ (`z1_1`)\n", encoding="utf-8")
+    read = []
+
+    def reading(path: str) -> Submission:
+        read.append(path)
+        return parse_submission(path, Path(path).read_bytes())
+
+    monkeypatch.setattr(hand_in, "read_submission", reading)
+    (place,) = named(list(places([str(tmp_path)], "none")))
+    assert (place.read().student, len(read)) == ("ada", 1)
