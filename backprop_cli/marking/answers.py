@@ -159,7 +159,12 @@ LONGEST_KEY = 400
 MOST_ROWS = 200
 """So many lines are looked through for the rows of an array."""
 _RULE = re.compile(r"(?:(?:\\_)+|_{3,}|\.{4,}|&nbsp;)")
-_UPDATE = re.compile(r"(?:[\s#*]*|.*\{)(?:Update|Iteration|Epoch) (\d{1,4})\b(?!.*[=|])", re.I)
+_UPDATE = re.compile(
+    r"(?:[\s#*]*|.*\{)(?:(?:Update|Iteration|Epoch) (\d{1,4})\b|(1st|2nd|3rd|first|second|third) "
+    r"(?:update|iteration|epoch)\b)(?!.*[=|])",
+    re.I,
+)
+_ORDER = {"1st": 1, "2nd": 2, "3rd": 3, "first": 1, "second": 2, "third": 3}
 _MARKUP = frozenset({"md", "markdown"})
 _PAGES = _MARKUP | {"txt", "text", "rst", "tex"}
 _WRITTEN_IN = {"": "yaml", "yaml": "yaml", "yml": "yaml", "json": "json", "csv": "csv"}
@@ -189,6 +194,7 @@ def _of_page(file: str, text: str) -> Submission | None:
     headed = any(_HEAD.match(line) for _, line in lines)
     if ending not in _MARKUP:
         stated = any(said.sign not in ("", ":") for said in statements(lines))
+        stated = stated or any(_update(line) for _, line in lines)
         plain = stated and not headed and _kind(file, text) == "yaml"
         return _of_lines(file, lines) if plain else None
     found: list[Submission] = []
@@ -264,8 +270,8 @@ def _filled(lines: Iterable[tuple[int, str]], plain: bool) -> Iterator[Row]:
         if open_ is not None:
             yield _closed(*open_)
             open_ = None
-        if heading := _UPDATE.match(line):
-            update = int(heading[1])
+        if heading := _update(line):
+            update = heading
         elif "=" in line:
             whole = line.strip()
             found = _KEY.search(whole, max(0, len(whole) - LONGEST_KEY))
@@ -441,12 +447,20 @@ def joined(first: Answer, again: Answer) -> Answer | None:
 # Pages: statements among words, and tables.
 
 _MATHS = re.compile(r"[-+−–≈~]?\s*[\d.,(\\]|[^=^*/·+×(]{0,60}[=^*/·+×(]")
+_EQUATED = re.compile(r"[^=]{1,80}=|\Z")
+_HEADING = re.compile(
+    r"(?:[\s#*_>-]|\d+[.)]|\(?[a-z]\))*(?:(?:the |all |my )?(new|updated?)\b|(?:the |all |my )?(grad|deriv)|\w)"
+    r"[^.=]{0,60}[:*_\s]*\Z",
+    re.I,
+)
+_PARAMETER = re.compile(r"\$?[wWbB](?:[\d_^({\[][^'’′´`+*]*)?(?<!new)(?<!new[)}])")
 _PROSE = re.compile(r"[A-Za-z]{2,},? [A-Za-z]{2,}\b[^\d=^*/·+×(\\]*")
 
 
 def _of_lines(file: str, lines: Sequence[tuple[int, str]]) -> Submission | None:
     """The answers on the lines and in the tables of a page, or None where there are none."""
     found, student, update = _Updates(page=True), "", 1
+    lines = list(_tabular(lines))
     if any(_RULED.match(text) and text.lstrip()[:1] != "|" for _, text in lines):
         lines = [(line, f"|{text.lstrip(' |')}" if "|" in text else text) for line, text in lines]
     for kind, part in groupby(lines, lambda each: _kind_of_line(each[1])):
@@ -454,30 +468,63 @@ def _of_lines(file: str, lines: Sequence[tuple[int, str]]) -> Submission | None:
             whole = list(part)
             table = [(line, cells) for line, text in whole if (cells := _cells_of(text))]
             ruled = any(_RULED.match(text) for _, text in whole[1:2])
-            for number, (line, cells) in _rows_of(table, update, ruled) if table else ():
+            if all(len(cells) == 1 or all(map(_EQUATED.match, cells)) for _, cells in table):
+                inside = [(line, cell) for line, cells in table for cell in cells]
+                _take(found, update, statements(inside))
+                continue
+            for number, (line, cells) in _rows_of(table, update, ruled):
                 found.row(number, line, cells)
         elif kind == "update":
-            update = int("".join(_UPDATE.findall([text for _, text in part][-1])))
+            update = _update([text for _, text in part][-1])
         else:
-            for said in statements(part):
-                name = said.name[:STUDENT_LENGTH]
-                if name.lower() == "student":
-                    student = " ".join(said.value.split())[:STUDENT_LENGTH]
-                elif _is_said(said):
-                    place = said.number, said.column
-                    array = _as_list(name, said.value, *place)
-                    texts = tuple(text[: MOST_CHARACTERS + 1] for text in _listed(said.value)[:4])
-                    answer = Answer(name, texts, *place, None, array, None, said.in_words)
-                    found.add(update, answer, (said.value,))
+            student = _take(found, update, statements(part)) or student
     if not found.found:
         return None
     return Submission(file, student or student_of(file), found.iterations())
 
 
+def _tabular(lines: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str]]:
+    """The rows of a table in LaTeX as those of any other."""
+    inside = False
+    for number, line in lines:
+        inside = (inside or r"\begin{tabular" in line) and r"\end{tabular" not in line
+        if inside and "&" in line:
+            yield number, f"|{line.replace('&', '|').replace(chr(92) * 2, '')}|"
+        elif not (inside and "hline" in line):
+            yield number, line
+
+
+def _take(found: _Updates, update: int, said: Iterable[Statement]) -> str:
+    """Enters what looks like an answer; returns the student where one is named. Below `New
+    weights` or `Gradients` a parameter is what the heading says."""
+    student = ""
+    form = "{}"
+    for each in said:
+        name = each.name[:STUDENT_LENGTH]
+        if not each.value and (heading := _HEADING.match(each.line)):
+            form = "{} new" if heading[1] else "grad {}" if heading[2] else "{}"
+        elif name.lower() == "student":
+            student = " ".join(each.value.split())[:STUDENT_LENGTH]
+        elif _is_said(each):
+            name = form.format(name) if _PARAMETER.fullmatch(name) else name
+            place = each.number, each.column
+            array = _as_list(name, each.value, *place)
+            texts = tuple(text[: MOST_CHARACTERS + 1] for text in _listed(each.value)[:4])
+            answer = Answer(name, texts, *place, None, array, None, each.in_words)
+            found.add(update, answer, (each.value,))
+    return student
+
+
 def _kind_of_line(text: str) -> str:
     if text.lstrip().startswith("|"):
         return "table"
-    return "update" if _UPDATE.match(text) else ""
+    return "update" if _update(text) else ""
+
+
+def _update(text: str) -> int:
+    """The number of the update that a heading begins; 0 where it is none."""
+    found = _UPDATE.match(text)
+    return 0 if found is None else int(found[1] or 0) or _ORDER.get((found[2] or "").lower(), 0)
 
 
 def _is_said(said: Statement) -> bool:
@@ -949,18 +996,24 @@ def _with_row(first: Answer, values: Sequence[str], again: Answer) -> Answer:
 
 
 def _as_list(name: str, text: str, line: int, column: int) -> Cells | None:
-    """`[[1, 2], [3, 4]]` in one cell."""
+    """`[[1, 2], [3, 4]]` in one cell, or `(1, 2)`."""
+    if text[:1] == "(" and text[-1:] == ")" and "," in text:
+        text = f"[{text[1:-1]}]"
     if not text.startswith("[") or len(text) > MOST_BYTES // 8:
         return None
     shape, values = _list(text)
     return None if not values else Cells(shape, _entries_of(name, values, line, column))
 
 
+_GAP = re.compile(r"(?<=[\d.\]])\s+(?=[-+\d.\[])")
 _LISTED = re.compile(r"\s*(?:(\[)|(\])|,|([^\[\],]+))")
 
 
 def _list(text: str) -> tuple[tuple[int, ...] | None, list[str]]:
     """The shape of nested brackets, and what stands in them; no values where they do not close."""
+    if "," not in text:  # as other programs write them: [[1. 2.] [3. 4.]], [1 2; 3 4]
+        rows = _GAP.sub(",", text).split(";")
+        text = rows[0] if len(rows) == 1 else f"[{'],['.join(rows)}]"
     values: list[str] = []
     counts: list[int] = []
     sizes: dict[int, set[int]] = {}

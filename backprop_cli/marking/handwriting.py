@@ -66,7 +66,7 @@ def from_latex(text: str) -> str:
     text = text.replace("\\%", "%").replace("\\_", "_")
     text = _NOTHING.sub(" ", text)
     text = _WRAPPED.sub(r"\1", text)
-    text = _HATTED.sub(lambda found: f"{found[1] or found[2]}hat", text)
+    text = _HATTED.sub(lambda found: f"{_apart(found)}{found[1] or found[2]}hat", text)
     for _ in range(MOST_FRACTIONS):
         found = _FRACTION.search(text)
         if found is None:
@@ -78,6 +78,10 @@ def from_latex(text: str) -> str:
             break
         text = f"{text[: found.start()]}sqrt({inner[0]}){text[inner[1] :]}"
     return " ".join(_COMMAND.sub(_plain_command, text).split())
+
+
+def _apart(found: re.Match[str]) -> str:
+    return " " if found.string[: found.start()][-1:].isalpha() else ""
 
 
 def _plain_command(found: re.Match[str]) -> str:

@@ -63,9 +63,10 @@ _MARKUP = re.compile(
 _STRONG = re.compile(r"(?<![\w)*])(\*\*|__)(?=[^\s*_])(.{1,120}?)(?<=[^\s*_])\1(?![\w(*])")
 _BOXED = re.compile(r"\\boxed\s?\{((?:[^{}]|\{(?:[^{}]|\{[^{}]{0,40}\}){0,80}\}){0,200})\}")
 _BEFORE = re.compile(
-    r"(?:\s|>|#{1,6}\s|[-*+•▪‣]\s|\[[ xX]\]\s|(?:\d{1,3}|[a-z]|[ivx]{2,4})[.)]\s"
+    r"(?:\s|>|:\s|#{1,6}\s|[-*+•▪‣]\s|\[[ xX]\]\s|(?:\d{1,3}|[a-z]|[ivx]{2,4})[.)]\s"
     r"|\((?:\d{1,3}|[a-z]|[ivx]{1,4})\)\s)*"
 )
+_MATRIX = re.compile(r"\\begin\{[pbvB]?matrix\}(.{0,4000}?)\\end\{[pbvB]?matrix\}")
 _OPENS, _CLOSES = re.compile(r"\\\[|\\begin\{"), re.compile(r"\\\]|\\end\{")
 _BREAK = re.compile(r"\\\\(?![A-Za-z])|<br ?/?>", re.I)
 _SIGN = re.compile(
@@ -73,7 +74,7 @@ _SIGN = re.compile(
     r"|\\(?:approx|simeq|cong|sim|to|rightarrow)(?![A-Za-z])|(?P<colon>:)(?=[\s$`*]|\Z))"
 )
 _PART = re.compile(
-    r"\s*(?:;|&|,(?!\d)|⇒|=>|\\(?:qquad|quad|implies|Rightarrow)(?![A-Za-z])|\band\b|(?<=[a-z])\.\s"
+    r"\s*(?:;|\$\s*\$|&|,(?!\d)|⇒|=>|\\(?:qquad|quad|implies|Rightarrow)(?![A-Za-z])|\band\b|(?<=[a-z])\.\s|(?<=[\w$)])\.\s+(?=[A-Z$\\])"
     r"|\s\s)\s*"
 )
 _WORKED = re.compile(
@@ -82,7 +83,9 @@ _WORKED = re.compile(
 """A calculation, so no name."""
 _BESIDE = re.compile(r"([^\s.…]+)[\s.…]*\s([-+−–]?\d*[.,]\d+(?:[eE][-+]?\d+)?)\.?")
 """`z1_1 ... 0.855`"""
-_AFTER = re.compile(r"[.,;:)]?(?:\s+[A-Za-z(]|\s*\Z)")
+_ALIKE = re.compile(r"\s*[-+−–]?[\d.,]+\s+(([A-Za-z]+)[\d_^({\[]\S*)\s*\Z")
+"""`-0.7 z1_2` before a sign, where z1_1 was said to be the number."""
+_AFTER = re.compile(r"[.,;:)]*(?:\s+[A-Za-z(]|\s*\Z)")
 _SAID = re.compile(
     r"\s*[✓✔☑✅]|\s+(?://|#)\s|,?\s+\(?(?:which|since|because|as|where|with|using|by|for|see|from|so"
     r"|hence|thus|therefore|then|but|when)\s(?![^=]{0,40}=)"
@@ -121,6 +124,12 @@ def unwrapped(text: str) -> str:
     return text.rstrip('$" ')
 
 
+def bare_name(text: str) -> str:
+    """A name without the number of a list before it and without emphasis."""
+    begun = _BEFORE.match(text)
+    return unwrapped(_STRONG.sub(r"\2", text[begun.end() if begun else 0 :]))
+
+
 def without_markup(line: str) -> str:
     """Without what only says how a line is set."""
     if "&" in line:
@@ -134,6 +143,11 @@ def without_markup(line: str) -> str:
     return line if line.isprintable() else cleaned(line)
 
 
+def _rows(found: re.Match[str]) -> str:
+    rows = (row for row in _BREAK.split(found[1]) if row.strip())
+    return f"[{', '.join('[' + row.replace('&', ', ').strip() + ']' for row in rows)}]"
+
+
 def statements(lines: Iterable[tuple[int, str]]) -> Iterator[Statement]:
     """What the lines say, in order; a line that goes on with `= 0.5`, or in a formula that is set
     apart, belongs to the one before it."""
@@ -142,7 +156,7 @@ def statements(lines: Iterable[tuple[int, str]]) -> Iterator[Statement]:
     for at, line in lines:
         if not inside and _OPENS.search(line):
             inside = fresh = True
-        pieces = _BREAK.split(line)
+        pieces = _BREAK.split(_MATRIX.sub(_rows, line) if "matrix" in line else line)
         for place, piece in enumerate(pieces, 1):
             text = without_markup(piece)
             begun = _BEFORE.match(text)
@@ -187,6 +201,9 @@ def _stated(number: int, text: str, line: str) -> Iterator[Statement]:
         if heading and begun[0][2]["colon"] and is_name(before) and _HEADING.fullmatch(heading):
             begun = [(0, start, sign)]  # `Hidden layer: z1_1 = 0.5`
             continue
+        alike = _ALIKE.match(text, start, sign.start()) if begun and found is None else None
+        if alike and text.startswith(alike[2], begun[-1][1]):
+            found = alike.start(1), alike.start(1)
         if found is not None:
             begun.append((*found, sign))
         elif not begun:

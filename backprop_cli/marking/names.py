@@ -33,7 +33,7 @@ from backprop_cli.formula.words import is_function
 from backprop_cli.graph.step import Graph
 from backprop_cli.graph.views import all_views, layer_views
 from backprop_cli.marking.handwriting import cleaned, from_latex
-from backprop_cli.marking.lines import is_word
+from backprop_cli.marking.lines import bare_name, is_word
 
 LONGEST_NAME = 120
 CACHE_SIZE = 4096
@@ -99,7 +99,9 @@ class AnswerNames:
         """The array of that name."""
         if len(written) > LONGEST_NAME:
             return None
-        return self.arrays.get(written) or self.arrays.get(normalised(written))
+        found = self.arrays.get(written) or self.arrays.get(normalised(written))
+        alike = [name for name in self.arrays if name.lower() == written.lower()]
+        return found or (self.arrays[alike[0]] if len(alike) == 1 else None)
 
     @cached_property
     def _entries(self) -> Mapping[str, str]:
@@ -138,12 +140,13 @@ class AnswerNames:
 
     def _among_words(self, written: str) -> Found:
         """`We get z1_1` is z1_1 and `the loss` L, where the words say nothing else."""
-        words = written.replace("$", " ").split()
+        words = bare_name(written).replace("$", " ").split()
         kept = [word for word in words if is_function(word) or not is_word(word)]
         kept = kept[1:] if len(kept) > 1 and kept[0] in ("I", "A", "a") else kept
-        if len(kept) < len(words) and len(kept) != 0:
+        if kept and " ".join(kept) != written:
             return self._apart.look(" ".join(kept))
-        return self._apart.look(words[-1]) if len(words) > 1 and not kept else NOTHING
+        last = words[-1] if words else ""
+        return NOTHING if kept or last == written else self._apart.look(last)
 
     @cached_property
     def _apart(self) -> _Apart:
@@ -239,6 +242,7 @@ class _Written(NamedTuple):
 
 
 _LOSSES = frozenset({"l", "e", "j", "c", "loss", "cost", "error"})
+_TOTAL = re.compile(r"_?[({]?tot(?:al)?[)}]?\Z")
 _RATES = frozenset({"alpha", "lr", "eta", "rate", "learning_rate", "learningrate", "epsilon"})
 _WORDS = {
     "h": "a",
@@ -265,7 +269,7 @@ _NEW_AFTER = re.compile(
 )
 _NEW_INSIDE = re.compile(r"[_^,]?(?:\(new\)|\{\(?new\)?\}|new)(?=[_^\d}])", re.I)
 _LOSS_ABOVE = re.compile(
-    r"d_?(?P<above>L|E|J|C|loss|cost|error)(?:\[(?P<sample>\d{1,6})\])?(?:/d_?|_d_?|d|_by_d|/)",
+    r"d_?(?P<above>L|E|J|C|loss|cost|error)(?:_?[({]?tot(?:al)?[)}]?)?(?:\[(?P<sample>\d{1,6})\])?(?:/d_?|_d_?|d|_by_d|/)",
     re.I,
 )
 _STATE = re.compile(r"([A-Za-z]{1,5})(?:_|(?=[\[({]))(?=[^\d])(.+)\Z")
@@ -423,7 +427,7 @@ class _Apart:
         return self._gradients(f"z{rest}")
 
     def _word(self, text: str) -> tuple[str, ...]:
-        if text in _LOSSES and self.graph.output in self.graph.step:
+        if _TOTAL.sub("", text) in _LOSSES and self.graph.output in self.graph.step:
             return (self.graph.output,)
         if text in _RATES and "eta" in self.graph.leaf:
             return ("eta",)

@@ -205,7 +205,7 @@ def translated(text: str, names: AnswerNames, commas: Commas, unit: int | None) 
     plain = _BESIDE.sub(")*", plain)
     plain = _powers_of_functions(plain)
     plain = _softmax(plain, unit)
-    plain = _NAME.sub(lambda found: _named(found, names), plain)
+    plain = " ".join(_NAME.sub(lambda found: _named(found, names), plain).split())
     if commas == "decimal" or (not commas and not _EITHER.search(plain)):
         plain = _DIGIT_COMMA.sub(".", plain)
     return plain, bool(crosses)

@@ -466,3 +466,14 @@ def test_a_table_with_updates_says_where_there_is_no_number(update: str) -> None
     found = parse_submission("s.csv", f"iteration,name,value\n1,yhat,1.25\n{update},L,0.03\n")
     report = marker.mark(found)
     assert "the first column is the number of the update" in (report.error or "")
+
+
+def test_new_values_under_the_old_names_are_asked_of_the_new_ones() -> None:
+    """Where what stands there is an update, or its value; a given number misread stays one."""
+    new = by_name(checker().mark(submission()))["w1_1_1_new"].given
+    for written in (new, f"0.5 - 0.5*0.5 = {new}"):
+        found = by_name(checker().mark(submission(w1_1_1=written, w1_1_1_new="")))
+        assert found["w1_1_1_new"].verdict == "correct", written
+        assert "w1_1_1" not in found
+        assert found["w1_1_1_new"].read_as == "the new value"
+    assert by_name(checker().mark(submission(w1_1_1="0.7", w1_1_1_new="")))["w1_1_1"].given == "0.7"
