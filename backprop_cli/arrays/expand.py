@@ -61,6 +61,7 @@ class Expansion:
     shop: Workshop
     known: dict[str, Array] = field(default_factory=dict)
     numbers: Mapping[str, Sequence[Number | None]] = field(default_factory=dict)
+    picked: str = ""  # whose entries are asked for, for messages
 
     def write(self, name: str, equation: Formula, text: str | None) -> Shape:
         """Write an equation out. Raises ArrayError, with the part of it that is meant."""
@@ -152,7 +153,8 @@ class Expansion:
         if left.shape and right.shape and not _expression_of(one, other):
             raise ArrayError(
                 "two arrays side by side could be multiplied as matrices or entry by entry",
-                "write `W @ x` for the matrix product, `W * x` for entry by entry",
+                f"write {_both(one, '@', other)} for the matrix product, {_both(one, '*', other)} "
+                "for entry by entry",
             )
         return self._combined((one, other), (left, right), times)
 
@@ -184,6 +186,7 @@ class Expansion:
             raise ArrayError(
                 f"this has {len(places_)} places, and the array is {shape_text(value.shape)}"
             )
+        self.picked = f" of {quote(base.name)}" if isinstance(base, Name) else ""
         chosen: list[list[int]] = []
         kept: list[int] = []
         for axis, size in enumerate(value.shape):
@@ -249,11 +252,17 @@ class Expansion:
         if not 1 <= found <= size:
             what = ("row", "column")[axis] if axis < 2 else f"place on level {axis + 1}"
             raise ArrayError(
-                f"there is no {what} {found}: there are {size}",
+                f"there is no {what} {found}{self.picked}: there are {size}",
                 None if found > 0 else "places are counted from the front, from 1",
                 at,
             )
         return found - 1
+
+
+def _both(one: Formula, sign: str, other: Formula) -> str:
+    """Two arrays with a sign between them, by their names where they have some."""
+    names = [each.name if isinstance(each, Name) else "…" for each in (one, other)]
+    return quote(f" {sign} ".join(names))
 
 
 def _minus(entry: Formula) -> Formula:

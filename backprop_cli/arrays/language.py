@@ -27,6 +27,7 @@ _OPERATOR = re.compile(r"\*\*|<=|>=|==|!=|[-+*/^(){}\[\],|<>@:=⊙∘ᵀ⊤]")
 _SUBSCRIPT = re.compile(
     r"([A-Za-z_][A-Za-z0-9_]*)_\{ ?([A-Za-z]\w*|[0-9]+) ?(?:([-+]) ?([0-9]+) ?)?\}"
 )
+_TIMED = re.compile(r"([A-Za-z](?:[A-Za-z0-9_]*[A-Za-z0-9])?)_?[(\[] ?([A-Za-z]) ?(- ?1 ?)?[)\]]")
 _LIKE_SHIFT = re.compile(r"-1(?![0-9.])")
 
 
@@ -36,7 +37,7 @@ class Written:
 
     formula: Formula
     spans: Mapping[int, tuple[int, int]]
-    warnings: tuple[tuple[str, int, int, str], ...] = ()
+    warnings: tuple[tuple[str, int, int, str, str], ...] = ()
 
     def span(self, part: Formula | None) -> tuple[int, int] | None:
         return None if part is None else self.spans.get(id(part))
@@ -63,7 +64,7 @@ class ArrayReader(Reader):
 
     stems: Set[str] = frozenset()
     index: str | None = None
-    warnings: list[tuple[str, int, int, str]] = field(default_factory=list)
+    warnings: list[tuple[str, int, int, str, str]] = field(default_factory=list)
     operator: ClassVar[re.Pattern[str]] = _OPERATOR
 
     def is_function(self, word: str) -> bool:
@@ -73,6 +74,12 @@ class ArrayReader(Reader):
         word, end = run[0], run.end()
         if (braced := _SUBSCRIPT.match(self.text, run.start())) and word.endswith("_"):
             return self.subscript(braced)
+        if (timed := _TIMED.match(self.text, run.start())) and timed[2] == self.index:
+            written = f"{timed[1]}_{{{timed[2]}-1}}" if timed[3] else f"{timed[1]}_{timed[2]}"
+            raise self.error(
+                f"{quote(timed[2])} is a subscript, not a number", *timed.span(),
+                f"write {quote(written)}",
+            )  # fmt: skip
         if self.names is not None and word in self.names:
             return Token("name", word, run.start(), end)
         if self.index is not None and word.endswith(f"_{self.index}"):
@@ -86,6 +93,7 @@ class ArrayReader(Reader):
                             column,
                             length,
                             f"the row before is written {quote(f'{stem}_{{{self.index}-1}}')}",
+                            stem,
                         )
                     )
                 return Token("name", f"{stem}_{{{self.index}}}", run.start(), end)
@@ -133,6 +141,12 @@ class ArrayReader(Reader):
             return self.error(
                 f"{quote(dotted[0])} is a programming language's, not a formula's",
                 dotted.start(), dotted.end(), f"write {quote(base + '^T')}",
+            )  # fmt: skip
+        if last in OPERATIONS or last == "matmul":
+            written = "A @ B" if last in ("dot", "matmul") else OPERATIONS[last].signature
+            return self.error(
+                f"{quote(dotted[0])} is a programming language's, not a formula's",
+                dotted.start(), dotted.end(), f"write {quote(written)}",
             )  # fmt: skip
         return super().attribute(dotted)
 

@@ -475,7 +475,8 @@ def _cross_entropy(shop: Workshop, given: Arguments) -> Array:
     if shares.shape != targets.shape or len(shares.shape) not in (1, 2):
         raise ArrayError(
             "`cross_entropy(P, Y)` compares rows of probabilities with rows of the same length: "
-            f"these are {shape_text(shares.shape)} and {shape_text(targets.shape)}"
+            f"these are {shape_text(shares.shape)} and {shape_text(targets.shape)}",
+            "a row of Y has a 1 for the right class and 0 elsewhere, as in `[0, 1, 0]`",
         )
     shares = shop.light(shares, given.written[0])
     rows = shares.shape[0] if len(shares.shape) == 2 else 1
@@ -657,6 +658,9 @@ def _causal_mask(shop: Workshop, given: Arguments) -> Array:
 
 def _dropout(shop: Workshop, given: Arguments) -> Array:
     value, mask, keep = given.values
+    share = given.written[2]
+    if isinstance(share, Number) and not 0 < share.value <= 1:
+        raise ArrayError("the share that `dropout` keeps is above 0 and at most 1", at=share)
     return elementwise(shop, (value, mask, keep), lambda a, m, k: over(times(a, m), k), parts=2)
 
 

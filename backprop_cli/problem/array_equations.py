@@ -58,20 +58,22 @@ class Index:
 
 
 def read_index(top: Fields, report: Report) -> Index | None:
+    """The index of time. Where it cannot be read it is taken for what it seems to be, so that what
+    uses it is not reported as well."""
     node = top.get("index")
     if node is None:
         return None
+    seems = node.text.strip() if isinstance(node, Scalar) else ""
     found = entries(node, report, "`index`", "one name and its range")
-    if len(found) != 1:
-        if found:
-            report.error("too-large", "`index` has one name: that of time", node, "{t: 1..3}")
-        return None
+    if len(found) > 1:
+        report.error("too-large", "`index` has one name: that of time", node, "{t: 1..3}")
+    if not found:
+        return Index(seems if re.fullmatch("[A-Za-z]", seems) else "t", 1, 1)
     key, value = found[0]
     name = key.text.strip()
-    text = word(value, report, f"the range of {quote(name)}")
     if not re.match(r"[A-Za-z]\Z", name):
         report.error("bad-name", f"an index is a single letter, not {quote(name)}", key)
-        return None
+    text = word(value, report, f"the range of {quote(name)}")
     match = _RANGE.match(text.strip()) if text else None
     if match is None:
         if text:
@@ -81,7 +83,7 @@ def read_index(top: Fields, report: Report) -> Index | None:
                 value,
                 "{t: 1..3}",
             )
-        return None
+        return Index(name, 1, 1)
     low, high = int(match[1]), int(match[2])
     if not low <= high < low + MOST_TIMES or low < 1:
         report.error(
@@ -89,7 +91,7 @@ def read_index(top: Fields, report: Report) -> Index | None:
             f"{quote(name)} must run from 1 or more upwards, over {MOST_TIMES} steps at most",
             value,
         )
-        return None
+        return Index(name, max(low, 1), max(low, 1))
     return Index(name, low, high)
 
 
@@ -170,12 +172,16 @@ class ArrayEquations:
         return read is not None
 
     def first_rows(self) -> dict[str, str]:
-        """What to say where the row before the first is missing."""
+        """What to say where the row before the first is missing, or the index."""
         if self.index is None:
             return {}
+        before = self.index.low - 1
         return {
-            f"{stem}_{self.index.low - 1}": f"give the row before the first under `given`: "
-            f"`{stem}_{self.index.low - 1}: [0, 0]`"
+            f"{stem}_{before}": "give the row before the first under `given`: "
+            f"`{stem}_{before}: [0, 0]`"
+            for stem in self.families
+        } | {
+            stem: f"{quote(f'{stem}_{self.index.name}')} stands for all of its times"
             for stem in self.families
         }
 
@@ -213,8 +219,16 @@ class ArrayEquations:
         )
         if written is None or not isinstance(value, Scalar):
             return None
-        for message, column, length, advice in written.warnings:
-            self.report.warning("shift", message, value.within(column, length), advice)
+        itself = False
+        for message, column, length, advice, asked in written.warnings:
+            place = value.within(column, length)
+            if asked == self.stem(key.text.strip()):
+                itself = True
+                self.report.error("shift", message, place, advice)
+            else:
+                self.report.warning("shift", message, place, advice)
+        if itself:
+            return None
         self.spans.update(written.spans)
         self.kept.append(written.formula)
         if used_as_number(written.formula):

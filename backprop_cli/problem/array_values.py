@@ -45,6 +45,11 @@ def has_arrays(top: Fields) -> bool:
     """Whether a file has anything that is not a single number."""
     if top.get("index") is not None or top.get("shapes") is not None:
         return True
+    equations = top.get("equations")
+    if isinstance(equations, Entries) and any(
+        isinstance(value, Scalar) and "@" in value.text for _, value in equations.entries
+    ):
+        return True
     rows: list[Node] = [node for name in ("given", "parameters") if (node := top.get(name))]
     samples = top.get("samples")
     if isinstance(samples, Items):

@@ -33,6 +33,7 @@ from backprop_cli.problem.formulas import (
     formula,
     plain_name,
     report_undefined,
+    uncut,
 )
 from backprop_cli.problem.samples import MOST_SAMPLES
 from backprop_cli.problem.settings import names_of
@@ -182,7 +183,9 @@ def _finished(
             f"the output {quote(output)} is {shape_text(shape)}, and only a single number can be "
             "differentiated",
             places[output],
-            f"add an equation that makes one of it, such as `L: sum({output})`",
+            "put `sum(…)` or `mean(…)` around it"
+            if output == LOSS
+            else f"add an equation that makes one of it, such as `L: sum({output})`",
         )
     for name, own in out.entries.items():
         places.update(dict.fromkeys(own, places.get(name, top.key("equations"))))
@@ -361,7 +364,7 @@ def _written(
             _with_colon(node) + advice,
         )
         return found
-    pairs = node.entries
+    pairs = tuple(uncut(node.entries, report))
     if len(pairs) > MOST_EQUATIONS:
         report.too_many(len(pairs), "equations", MOST_EQUATIONS, top.key("equations"))
         return found

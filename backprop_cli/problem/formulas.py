@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Set
 from typing import TypeVar
 
 from backprop_cli.diagnostics import Span, quote
@@ -102,6 +102,35 @@ def defined_name(key: Scalar, report: Report, what: str) -> str | None:
         )
         return None
     return text
+
+
+def uncut(pairs: Iterable[tuple[Scalar, Node]], report: Report) -> Iterator[tuple[Scalar, Node]]:
+    """The equations with what a comma cut off: of `{f: max(a, b)}` YAML makes `f: max(a` and `b)`.
+    It is reported, and read as it was meant."""
+    waiting = list(reversed(list(pairs)))
+    while waiting:
+        key, value = waiting.pop()
+        parts = [value]
+        while isinstance(value, Scalar) and value.plain and _is_open(value.text) and waiting:
+            after, nothing = waiting[-1]
+            if not (isinstance(nothing, Scalar) and nothing.null):
+                break
+            waiting.pop()
+            parts.append(after)
+            begin, end = value.span.start or 0, after.span.end or 0
+            value = Scalar(Span(value.span.source, begin, end), value.span.source.text[begin:end])
+        if len(parts) > 1 and isinstance(value, Scalar):
+            report.error(
+                "bad-formula",
+                "a comma inside `{…}` ends an entry, and so cuts this formula",
+                value,
+                f"write it in quotes: {quote(chr(34) + value.text + chr(34))}",
+            )
+        yield key, value
+
+
+def _is_open(text: str) -> bool:
+    return text.count("(") > text.count(")")
 
 
 _ASSIGNED = re.compile(r"([A-Za-z_]\w*) ?= ?([^=]{1,60})\Z")

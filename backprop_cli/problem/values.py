@@ -180,7 +180,8 @@ def _why_no_number(node: Scalar) -> tuple[str, str | None]:
     if node.null:
         return "and here is nothing", None
     if not node.plain:
-        advice = "remove the quotes" if len(text) < 400 and _NUMBER.match(text) else None
+        meant = text.startswith("[") or (len(text) < 400 and _NUMBER.match(text))
+        advice = "remove the quotes" if meant else None
         return f"not the text {quote(text)}", advice
     if len(text) < 80:
         for pattern, reason, advice in _TRAPS:

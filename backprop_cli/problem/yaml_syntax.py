@@ -102,6 +102,8 @@ def syntax_problem(source: Source, error: yaml.YAMLError) -> Diagnostic:
             message = plain_words.format(**words)
             help = advice.format(**words) if advice else None
             break
+    if "expected ',' or '}'" in problem and character in "[{":
+        help = "a formula with a bracket, a brace or a comma inside `{…}` needs quotes"
     if (equals := _equals_for_colon(source.text, at)) is not None:
         help = "a key is followed by a colon and a space, not by `=`"
         return Diagnostic(

@@ -33,12 +33,12 @@ def told(formula, more="", leaves=LEAVES):
         ("1 + (W @ X)", "W @ X", "`W @ X^T` is 2×3, `X @ W` is 3×2"),
         ("X + v", "X + v", "a vector of 2 (added to each row)"),
         ("v + c", "v + c", "`flatten(…)` on the column for the first, `transpose(…)`"),
-        ("X W", "X W", "write `W @ x` for the matrix product, `W * x` for entry by entry"),
+        ("X W", "X W", "write `X @ W` for the matrix product, `X * W` for entry by entry"),
         ("X[0]", "0", "counted from 1, as on paper"),
-        ("X[4]", "4", "there is no row 4: there are 3"),
-        ("X[1, 3]", "3", "there is no column 3: there are 2"),
+        ("X[4]", "4", "there is no row 4 of `X`: there are 3"),
+        ("X[1, 3]", "3", "there is no column 3 of `X`: there are 2"),
         ("s[1]", "s[1]", "a single number has no entries"),
-        ("W[tokens]", "tokens", "there is no row 5: there are 2"),
+        ("W[tokens]", "tokens", "there is no row 5 of `W`: there are 2"),
         ("sum(X, axis=2)", "sum(X, axis=2)", "axis=0 goes down the rows"),
         ("sum(X, 0)", "sum(X, 0)", "`sum(A, axis=0)`"),
         ("sum(X, axs=1)", "axs", "did you mean `axis`?"),
@@ -155,3 +155,78 @@ def test_what_does_not_fit_is_said_beside_what_cannot_be_read():
     assert [each for each in found if each[0] != "unused"] == [
         ("shape", 2), ("bad-formula", 3), ("shape", 5), ("unknown-name", 6),
     ]  # fmt: skip
+
+
+REST = "given: {x: [1, 2, 3], h_0: 0}\nparameters: {w: 1, u: 2}\n"
+
+
+def all_told(text):
+    with pytest.raises(ProblemError) as raised:
+        read_problem("t.yaml", f"title: t\n{text}")
+    return [each for each in raised.value.diagnostics if each.severity == "error"]
+
+
+@pytest.mark.parametrize(
+    ("index", "words"),
+    [
+        ("{t: 0..2}", "`t` must run from 1 or more upwards"),
+        ("{t: 1..1000000}", "over 100 steps at most"),
+        ("{t: three}", "the range of `t` must be like `1..3`"),
+        ("{t: 1..3, s: 1..2}", "`index` has one name: that of time"),
+        ("t", "`index` must be a mapping of one name and its range"),
+    ],
+)
+def test_an_index_that_cannot_be_read_is_told_once(index, words):
+    equations = "equations:\n  h_t: tanh(w*x_t + u*h_{t-1})\n  L: sum(h_t)\n"
+    (one,) = all_told(f"index: {index}\n{equations}{REST}")
+    assert words in one.message
+
+
+@pytest.mark.parametrize(
+    ("formula", "marked", "words"),
+    [
+        ("tanh(w*x_t + u*h_t-1)", "h_t-1", "the row before is written `h_{t-1}`"),
+        ("tanh(w*x_t + u*h_(t-1))", "h_(t-1)", "write `h_{t-1}`"),
+        ("tanh(w*x_t + u*h[t-1])", "h[t-1]", "write `h_{t-1}`"),
+        ("tanh(w*x[t] + u*h_{t-1})", "x[t]", "write `x_t`"),
+        ("tanh(w*x_t + u*h_{t-2})", "h_{t-2}", "only `{t-1}` is possible"),
+    ],
+)
+def test_another_way_to_write_a_time_is_told_once_and_where(formula, marked, words):
+    equations = f"equations:\n  h_t: {formula}\n  L: sum(h_t)\n"
+    (one,) = all_told(f"index: {{t: 1..3}}\n{equations}{REST}")
+    assert one.span.source.text[one.span.start : one.span.end] == marked
+    assert words in f"{one.message} {one.help}"
+
+
+def test_too_few_rows_are_told_by_name():
+    equations = "equations:\n  h_t: tanh(w*x_t + u*h_{t-1})\n  L: sum(h_t)\n"
+    (one,) = all_told(f"index: {{t: 1..4}}\n{equations}{REST}")
+    assert "there is no row 4 of `x`: there are 3" in one.message
+
+
+@pytest.mark.parametrize(
+    "formula", ["conv2d(X, K, stride=1)", "max_pool(X, 2)", "sum(X, axis=1)", "max(X, 0)"]
+)
+def test_a_comma_that_cuts_a_formula_is_told_once(formula):
+    leaves = "given: {X: [[1, 2], [3, 4]]}\nparameters: {K: [[1]]}\n"
+    (one,) = all_told(f"equations: {{C: {formula}, L: sum(C)}}\n{leaves}")
+    assert one.span.source.text[one.span.start : one.span.end] == formula
+    assert one.help == f'write it in quotes: `"{formula}"`'
+    read_problem("t.yaml", f'title: t\nequations: {{C: "{formula}", L: sum(C)}}\n{leaves}')
+
+
+def test_brackets_inside_braces_need_quotes():
+    (one,) = all_told("equations: {H: E[tokens], L: sum(H)}\n")
+    assert one.help == "a formula with a bracket, a brace or a comma inside `{…}` needs quotes"
+
+
+def test_what_an_output_of_several_numbers_needs():
+    one = told("X @ W", more="output: F\n")
+    assert "`L: sum(F)`" in one.help
+    (other,) = all_told("equations: {L: X @ W}\n" + LEAVES)
+    assert "`sum(…)` or `mean(…)` around it" in other.help
+
+
+def test_a_share_that_dropout_keeps_is_a_share():
+    assert "above 0 and at most 1" in told("dropout(X, X, 2)").message
