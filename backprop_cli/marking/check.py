@@ -24,6 +24,7 @@ from backprop_cli.marking.feedback import (
     FORMULA_RIGHT,
     LOCAL,
     MISSING,
+    OF_CHANGE,
     counted_here,
     look_again,
 )
@@ -298,7 +299,9 @@ def misfit(given: tuple[int, ...] | None, wanted: tuple[int, ...]) -> str | None
 
 def given_text(answer: Answer) -> str:
     """What was written, on one line and of bounded length."""
-    text = answer.texts[0] if len(answer.texts) == 1 else " = ".join(answer.texts)
+    text = " = ".join(answer.texts)
+    if len(answer.texts) > 1 and all(map(read_number, answer.texts)):
+        text = f"[{', '.join(answer.texts)}]"  # a formula and its number are none
     return text if len(text) <= GIVEN_LENGTH else text[:GIVEN_LENGTH] + "…"
 
 
@@ -705,7 +708,7 @@ class _Update:
         for answer, name, formula in self.sheet.extras[:MOST_UNKNOWN]:
             yield self._extra(answer, name, formula)
         for place, answer in enumerate(self.sheet.strangers[:MOST_UNKNOWN]):
-            yield self._stranger(answer, place < MOST_SUGGESTIONS)
+            yield self._stranger(answer, place)
 
     def _judgement(self, slot: int, answer: Answer) -> Judgement:
         if answer.problem is not None:
@@ -843,11 +846,11 @@ class _Update:
         verdict: Verdict = "correct" if right else "follow_through" if follows else "wrong"
         return AnswerResult(
             self.key.number, name, given_text(answer), verdict, 0.0, 0.0,
-            LOCAL if verdict == "wrong" else "", line=answer.line, column=answer.column,
+            "" if verdict != "wrong" else OF_CHANGE if kind else LOCAL, line=answer.line, column=answer.column,
             typed="" if answer.name == name else answer.name, read_as=kind,
         )  # fmt: skip
 
-    def _stranger(self, answer: Answer, suggest: bool) -> AnswerResult:
+    def _stranger(self, answer: Answer, place: int) -> AnswerResult:
         fitting = self.key.names.look(answer.name)
         if answer.problem is not None:
             feedback = f"This cannot be read: {answer.problem}."
@@ -857,7 +860,10 @@ class _Update:
             feedback = f"This can be {' or '.join(fitting.names)}; write the one you mean."
         else:
             feedback = "There is no such name on this sheet."
-            nearest = self.key.names.nearest(answer.name) if suggest else []
+            if not place:
+                feedback = f"{feedback[:-1]}; `backprop explain names FILE` lists them."
+            near = place < MOST_SUGGESTIONS
+            nearest = self.key.names.nearest(answer.name) if near else []
             if nearest:
                 feedback += f" Did you mean {' or '.join(nearest)}?"
         return AnswerResult(

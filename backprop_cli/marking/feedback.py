@@ -27,6 +27,7 @@ MISTYPED = "one digit seems to be mistyped, or two are exchanged"
 ONLY_HERE = "Right at this sheet's numbers, but not in general."
 MISSING = "Not answered."
 LOCAL = "Look again at this local derivative: one quantity by another that stands in its formula."
+OF_CHANGE = "Look again at this: the new value less the old one, or the gradient."
 CHANGE = (
     "To some this is a gradient, to others the change of a parameter. Write {gradient} for the "
     "gradient, or the new value of the parameter."
