@@ -25,6 +25,7 @@ from backprop_cli.marking.feedback import (
     LOCAL,
     MISSING,
     OF_CHANGE,
+    THROUGH,
     counted_here,
     look_again,
 )
@@ -344,6 +345,8 @@ class _Sheet:
                 changes.append((answer, found.names[0]))
             elif found.one is not None:
                 self._enter(found.one, answer, answer.name)
+            elif not found.names and (derivative := names.between(answer.name)) is not None:
+                self.extras.append((answer, *derivative))
             elif found.names or not answer.in_words:
                 self.strangers.append(answer)
         if changes:
@@ -846,9 +849,14 @@ class _Update:
         verdict: Verdict = "correct" if right else "follow_through" if follows else "wrong"
         return AnswerResult(
             self.key.number, name, given_text(answer), verdict, 0.0, 0.0,
-            "" if verdict != "wrong" else OF_CHANGE if kind else LOCAL, line=answer.line, column=answer.column,
+            "" if verdict != "wrong" else self._of_extra(name, kind), line=answer.line, column=answer.column,
             typed="" if answer.name == name else answer.name, read_as=kind,
         )  # fmt: skip
+
+    def _of_extra(self, name: str, kind: str) -> str:
+        if kind:
+            return OF_CHANGE
+        return LOCAL if name in self.key.names.locals else THROUGH
 
     def _stranger(self, answer: Answer, place: int) -> AnswerResult:
         fitting = self.key.names.look(answer.name)
@@ -858,6 +866,8 @@ class _Update:
             feedback = CHANGE.format(gradient=" or ".join(fitting.names))
         elif fitting.names:
             feedback = f"This can be {' or '.join(fitting.names)}; write the one you mean."
+        elif ends := self.key.names.ends(answer.name):
+            feedback = f"This is {ends[0]} differentiated by {ends[1]}, which is not on this sheet."
         else:
             feedback = "There is no such name on this sheet."
             if not place:

@@ -27,6 +27,10 @@ MISTYPED = "one digit seems to be mistyped, or two are exchanged"
 ONLY_HERE = "Right at this sheet's numbers, but not in general."
 MISSING = "Not answered."
 LOCAL = "Look again at this local derivative: one quantity by another that stands in its formula."
+THROUGH = (
+    "Look again at this derivative: the sum over every path from one quantity to the other, each a "
+    "product of local derivatives."
+)
 OF_CHANGE = "Look again at this: the new value less the old one, or the gradient."
 CHANGE = (
     "To some this is a gradient, to others the change of a parameter. Write {gradient} for the "

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from backprop_cli.arrays.array import View, places
 from backprop_cli.diagnostics import closest
+from backprop_cli.formula.build import names_in, size, substitute
 from backprop_cli.formula.characters import plain_characters
 from backprop_cli.formula.nodes import Formula, Name
 from backprop_cli.formula.quantity import (
@@ -36,6 +37,8 @@ from backprop_cli.marking.handwriting import cleaned, from_latex
 from backprop_cli.marking.lines import bare_name, is_word
 
 LONGEST_NAME = 120
+LARGEST = 2000
+"""A derivative through several steps has no more nodes than this."""
 CACHE_SIZE = 4096
 MOST_FITTING = 6
 
@@ -180,6 +183,36 @@ class AnswerNames:
             for renamed in _derivative_aliases(name, others):
                 found.setdefault(renamed, formula)
         return {name: formula for name, formula in found.items() if name not in self.known}
+
+    def ends(self, written: str) -> tuple[str, str] | None:
+        """A calculated quantity and one that it is to be differentiated by."""
+        above, below = fraction(normalised(written[:LONGEST_NAME])) or ("", "")
+        one, other = self.find(above), self.find(below)
+        if one is None or other is None or one not in self.graph.step:
+            return None
+        return one, other
+
+    def between(self, written: str) -> tuple[str, Formula] | None:
+        """A derivative through several steps, ∂ŷ/∂a₁: its name here, and what it comes to."""
+        if (ends := self.ends(written)) is None:
+            return None
+        from backprop_cli.graph.derivation import towards
+
+        target, name = ends[0], slope_name(*ends)
+        if target not in self._towards:
+            steps = towards(self.graph, target).step
+            self._towards[target] = {n: s.formula for n, s in steps.items() if n not in self.known}
+        inner = self._towards[target]
+        formula: Formula = Name(name)
+        while open_names := [each for each in names_in(formula) if each in inner]:
+            formula = substitute(formula, {each: inner[each] for each in open_names})
+            if size(formula) > LARGEST:
+                return None
+        return None if formula == Name(name) else (name, formula)
+
+    @cached_property
+    def _towards(self) -> dict[str, Mapping[str, Formula]]:
+        return {}
 
     def nearest(self, written: str) -> list[str]:
         return list(self.meant(written)) or closest(
