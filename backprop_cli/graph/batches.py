@@ -23,8 +23,8 @@ def build(problem: Problem, batch: Sequence[int]) -> Graph:
 
 
 def batch_size(problem: Problem) -> int:
-    """Samples per update; the perceptron rule looks at one at a time."""
-    if problem.training.rule == "perceptron":
+    """Samples per update; what corrects mistakes looks at one at a time."""
+    if problem.training.correction is not None:
         return 1
     count = problem.sample_count
     return count if problem.training.batch is None else min(problem.training.batch, count)

@@ -515,7 +515,7 @@ class _Expansion:
     def _loss(self) -> tuple[str, tuple[str, ...]]:
         """The loss of each sample and of the batch; the perceptron rule has errors instead."""
         units = range(1, self.network.layers[-1].units + 1)
-        if self.problem.training.rule == "perceptron":
+        if self.problem.training.correction is not None:
             self._errors(units)
             return self.steps[-1].name, ()
         if self.network.loss is None:

@@ -21,7 +21,7 @@ def with_penalties(problem: Problem, graph: Graph) -> Graph:
     step that the loss adds. Going up a slope the penalty still pulls weights to 0, so that it is
     subtracted."""
     training = problem.training
-    if not problem.trains or training.rule == "perceptron":
+    if not problem.trains or training.correction is not None:
         return graph
     if training.l2.value.value:
         graph = _with_penalty(graph, "l2", "lambda2", training.l2)

@@ -23,7 +23,7 @@ from backprop_cli.graph.second import curvature, determinant_of, newton_step
 from backprop_cli.graph.slopes import linear_coefficients
 from backprop_cli.graph.step import Graph, Kind, Leaf, LeafKind, Link, Step
 from backprop_cli.problem.model import Optimizer, Problem
-from backprop_cli.rules.optimizers import NEWTON_STEP, OPTIMIZERS
+from backprop_cli.rules.optimizers import NEWTON_STEP, OPTIMIZERS, Correction
 
 TWO = Number("2")
 
@@ -82,14 +82,13 @@ class _Update:
         ]
 
     def _has_gradient(self, name: str) -> bool:
-        if self.problem.training.rule == "perceptron":
-            return True
-        return derivative_name(self.graph.output, name) in self.graph.step
+        corrected = self.problem.training.correction is not None
+        return corrected or derivative_name(self.graph.output, name) in self.graph.step
 
     def graph_with_updates(self) -> Graph:
         self.eta = self._constant("eta", self.problem.learning_rate, title="Learning rate")
-        if self.problem.training.rule == "perceptron":
-            self._perceptron()
+        if (correction := self.problem.training.correction) is not None:
+            self._corrected(correction)
         else:
             optimizer = optimizer_of(self.problem)
             known = self._known(optimizer)
@@ -284,7 +283,7 @@ class _Update:
                     )
                 values[name] = Name(new)
 
-    def _perceptron(self) -> None:
+    def _corrected(self, correction: Correction) -> None:
         """w ← w + η(t − y)x for what enters the output units; one sample at a time."""
         for output in self.graph.steps:
             if output.target is None:
@@ -292,24 +291,18 @@ class _Update:
             error = next(
                 step for step in self.graph.section("loss") if output.name in names_in(step.formula)
             )
-            names = output.name, output.target, error.name
+            known: dict[str, Formula] = {
+                "eta": self.eta, "y": Name(output.target), "error": Name(error.name)
+            }  # fmt: skip
+            mistake = Comparison(Name(output.name), "!=", Name(output.target))
             z = output if output.applied is None else self.graph.step[names_in(output.formula)[0]]
             entering = linear_coefficients(z.formula) or {}
             for parameter, source in entering.items():
                 if parameter not in self.trained:
                     continue
-                formula = perceptron_rule(self.problem, parameter, self.eta, source, names)
+                w = Name(parameter)
+                formula = total(w, put_together(correction.step, {**known, "x": source}))
+                if correction.on_mistake:
+                    formula = Conditional(mistake, formula, w)
                 new = self._step(self._fresh(updated(parameter)), formula, parameter, "update")
                 self.carried[parameter] = new
-
-
-def perceptron_rule(
-    problem: Problem, weight: str, eta: Formula, source: Formula, names: tuple[str, str, str]
-) -> Formula:
-    """w + η(t − y)x with the error t − y named e; or w + ηtx on a mistake only. `names` are those
-    of the output, its target and its error."""
-    output, target, error = map(Name, names)
-    if problem.training.perceptron_update == "error":
-        return total(Name(weight), product(eta, error, source))
-    moved = total(Name(weight), product(eta, target, source))
-    return Conditional(Comparison(output, "!=", target), moved, Name(weight))

@@ -14,7 +14,7 @@ from backprop_cli.diagnostics import escape
 from backprop_cli.formula.nodes import Formula, Number
 from backprop_cli.problem.forms import Equations, Network, Value, counted
 from backprop_cli.rules.kinks import Kinks
-from backprop_cli.rules.optimizers import takes_newton_steps
+from backprop_cli.rules.optimizers import Correction, takes_newton_steps
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,7 @@ class Training:
     l1: Penalty = Penalty()
     l2: Penalty = Penalty()
     direction: Literal["descent", "ascent"] = "descent"
-    rule: Literal["gradient", "perceptron"] = "gradient"
-    perceptron_update: Literal["error", "target"] = "error"
+    correction: Correction | None = None  # the perceptron rule, in place of a gradient
 
     @property
     def newton(self) -> bool:

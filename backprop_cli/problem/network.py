@@ -86,7 +86,7 @@ class NetworkReader:
         return len(self.samples.samples) or None
 
     def finish(self, training: ReadTraining, notation: Notation) -> ReadNetwork:
-        perceptron = training.training.rule == "perceptron"
+        perceptron = training.training.correction is not None
         chosen: Loss | None
         if (upstream := stands_alone(self.top, self.report, "loss", "targets")) is not None:
             given, chosen = self._upstream(upstream)
@@ -265,7 +265,7 @@ class NetworkReader:
     def _needs(self, chosen: Loss | None, training: ReadTraining) -> None:
         """Targets without loss, a loss without targets, training without either."""
         at = self.top.key("loss")
-        perceptron = training.training.rule == "perceptron"
+        perceptron = training.training.correction is not None
         have = self.samples.have_targets or self.top.get("targets") is not None
         wrong_loss = chosen is None and self.top.get("loss") is not None
         if chosen is None and not perceptron and not wrong_loss:

@@ -194,7 +194,7 @@ def _wrong_form(top: Fields, layered: bool, report: Report) -> None:
 
 
 def _gradient_rule_only(training: ReadTraining, report: Report) -> None:
-    if training.training.rule == "perceptron" and training.section is not None:
+    if training.training.correction is not None and training.section is not None:
         report.error(
             "wrong-form",
             "the perceptron rule is for problems with `layers`",

@@ -27,6 +27,7 @@ from backprop_cli.problem.optimizer_use import ReadOptimizer, optimizer
 from backprop_cli.problem.samples import counted
 from backprop_cli.problem.values import Report, integer, number_in
 from backprop_cli.problem.yaml_tree import Entries, Node, Scalar
+from backprop_cli.rules.optimizers import CORRECTIONS, Correction
 from backprop_cli.rules.written import NOT_NEGATIVE, POSITIVE
 
 MOST_STEPS = 1_000_000
@@ -106,10 +107,10 @@ RULE_NAME: Field[Literal["gradient", "perceptron"]] = selected(
 RULE_UPDATE: Field[Literal["error", "target"]] = selected(
     "update", "Of the perceptron: by η(t − y)x, or on a mistake by η·t·x.", "error", "target"
 )
-RULE = Field[tuple[Literal["gradient", "perceptron"], Literal["error", "target"]]](
+RULE = Field[Correction | None](
     "rule",
     alone_or(
-        RULE_NAME.kind.then(lambda name: (name, RULE_UPDATE.default)),
+        RULE_NAME.kind.then(lambda name: _correction(name, RULE_UPDATE.default)),
         Keys(
             "A rule and how it moves.",
             *(RULE_NAME, RULE_UPDATE),
@@ -118,7 +119,7 @@ RULE = Field[tuple[Literal["gradient", "perceptron"], Literal["error", "target"]
         ),
         lambda own: _rule(own),
     ),
-    (RULE_NAME.default, RULE_UPDATE.default),
+    None,
     "gradient, or perceptron: w ← w + η(t − y)x for step and sign units.",
 )
 TRAINING_KEYS = Keys(
@@ -167,7 +168,7 @@ def read_training(top: Fields, report: Report, samples: int | None) -> ReadTrain
     said = top[LEARNING_RATE]
     rate = None if said == "eta" else said
     if "learning_rate" not in top.values and section is not None:
-        if training.rule == "perceptron" or training.newton:
+        if training.correction is not None or training.newton:
             rate = Number("1")
         elif training.optimizer is None or _uses_rate(training):
             report.error(
@@ -197,7 +198,6 @@ def _uses_rate(training: Training) -> bool:
 
 def _training(own: Fields, samples: int | None) -> tuple[Training, tuple[Scalar, ...]]:
     """The section, and the parameters that an optimizer's first values are given for."""
-    rule, update = own[RULE]
     found = own[OPTIMIZER]
     training = Training(
         steps=own[STEPS],
@@ -208,10 +208,9 @@ def _training(own: Fields, samples: int | None) -> tuple[Training, tuple[Scalar,
         l1=own[L1],
         l2=own[L2],
         direction=own[DIRECTION],
-        rule=rule,
-        perceptron_update=update,
+        correction=own[RULE],
     )
-    if training.direction == "ascent" and rule == "perceptron":
+    if training.direction == "ascent" and training.correction is not None:
         own.report.error(
             "unknown-option",
             "the perceptron rule has no direction: it moves towards the target",
@@ -272,9 +271,11 @@ def _clip(own: Fields) -> Clip | None:
     return None if value is None else Clip("value", value)
 
 
-def _rule(
-    own: Fields,
-) -> tuple[Literal["gradient", "perceptron"], Literal["error", "target"]]:
+def _correction(name: str, update: str) -> Correction | None:
+    return CORRECTIONS[update] if name == "perceptron" else None
+
+
+def _rule(own: Fields) -> Correction | None:
     name, update = own[RULE_NAME], own[RULE_UPDATE]
     if name == "gradient" and "update" in own.values and own.get("name") is not None:
         own.report.error(
@@ -283,4 +284,4 @@ def _rule(
             own.key("update"),
             PERCEPTRON,
         )
-    return name, update
+    return _correction(name, update)

@@ -186,6 +186,33 @@ _ROWS = (
 )
 
 
+@dataclass(frozen=True)
+class Correction:
+    """A rule without a gradient or a loss, for one sample at a time: what enters an output is moved
+    by the text, in the input `x`, the target `y` and the `error`, y − ŷ."""
+
+    text: str
+    reason: str
+    on_mistake: bool = False  # and nothing else moves
+
+    @property
+    def step(self) -> Formula:
+        return written(self.text)
+
+
+CORRECTIONS: Mapping[str, Correction] = {
+    "error": Correction(
+        "eta*error*x", "Each weight moves by η · error · input: no error, no change."
+    ),
+    "target": Correction(
+        "eta*y*x",
+        "On a mistake each weight moves by η · target · input, else it stays.",
+        on_mistake=True,
+    ),
+}
+"""The perceptron rule in its two forms (Rosenblatt 1958)."""
+
+
 NEWTON_STEP = "n"
 """What Newton's method calls the step that the second derivatives make of the gradient."""
 

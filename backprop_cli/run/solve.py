@@ -46,7 +46,7 @@ def solve(
     """
     if round_each is None and problem.rounding.every_step:
         round_each = problem.rounding.digits
-    if problem.training.rule == "perceptron":
+    if problem.training.correction is not None:
         return solve_perceptron(Builder(problem), steps, show)
     updates = (steps or problem.training.steps) if problem.trains else 1
     shown = min(updates, show if show is not None else updates)

@@ -12,7 +12,6 @@ from backprop_cli.diagnostics import json_text
 from backprop_cli.formula.build import (
     names_in,
     negative,
-    product,
     put_together,
     rename,
     substitute,
@@ -208,14 +207,11 @@ def _update_rule(problem: Problem, graph: Graph) -> Iterator[Line]:
     """How a parameter w with the gradient g is updated."""
     if not graph.carried:
         return
-    eta, w = Name("eta"), Name("w")
-    if problem.training.rule == "perceptron":
-        moved = total(w, product(eta, total(Name("y"), negative(Name("yhat"))), Name("x")))
-        if problem.training.perceptron_update == "target":
-            moved = total(w, product(eta, Name("y"), Name("x")))
-            yield (Text("On a mistake: "), Relation(Name(updated("w")), "=", moved))
-        else:
-            yield (Text("Update: "), Relation(Name(updated("w")), "=", moved))
+    if (correction := problem.training.correction) is not None:
+        error = total(Name("y"), negative(Name("yhat")))
+        moved = total(Name("w"), put_together(correction.step, {"error": error}))
+        title = "On a mistake: " if correction.on_mistake else "Update: "
+        yield (Text(title), Relation(Name(updated("w")), "=", moved))
         return
     optimizer = optimizer_of(problem)
     row = OPTIMIZERS.get(optimizer.name)

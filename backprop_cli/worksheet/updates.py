@@ -74,10 +74,8 @@ def not_updated(sheet: Sheet) -> Iterator[Paragraph]:
 def rule(sheet: Sheet, plain: bool) -> Line:
     """What the update does, in a sentence."""
     problem = sheet.run.problem
-    if problem.training.rule == "perceptron":
-        if problem.training.perceptron_update == "target":
-            return (Text("On a mistake each weight moves by η · target · input, else it stays."),)
-        return (Text("Each weight moves by η · error · input: no error, no change."),)
+    if problem.training.correction is not None:
+        return (Text(problem.training.correction.reason),)
     if plain:
         way, sign = ("along", "+") if sheet.graph.ascends else ("against", "−")
         return (

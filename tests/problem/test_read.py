@@ -13,7 +13,7 @@ from backprop_cli.formula.parse import parse
 from backprop_cli.problem.forms import Custom, Equations, Network, RuleUse, Sample
 from backprop_cli.problem.model import Clip, Marking, Notation, Penalty, Problem, Rounding, Training
 from backprop_cli.problem.read import read, read_problem
-from backprop_cli.rules.optimizers import OPTIMIZERS
+from backprop_cli.rules.optimizers import CORRECTIONS, OPTIMIZERS
 
 PROBLEMS = sorted((Path(__file__).parents[2] / "problems").glob("*.yaml"))
 
@@ -420,7 +420,7 @@ def test_the_perceptron_rule(rule: str, update: str) -> None:
         "inputs: [1, 2]\ntargets: [1]\nlayers: [{activation: step, weights: [[0, 0]]}]\n"
         f"training: {{rule: {rule}}}\n"
     )
-    assert (found.training.rule, found.training.perceptron_update) == ("perceptron", update)
+    assert found.training.correction == CORRECTIONS[update]
     assert found.learning_rate == Number("1")
     assert isinstance(found.model, Network)
     assert (found.model.loss, found.model.targets) == (None, 1)
