@@ -95,5 +95,5 @@ def render(name: str, document: Document, **layout: Any) -> str | bytes:
 
 def draw(name: str, picture: Diagram, spelling: Spelling) -> str:
     """A picture that is not text."""
-    drawn: str = import_module(f"backprop_cli.render.{name}").diagram(picture, spelling)
+    drawn: str = import_module(f"backprop_cli.render.{name}").draw(picture, spelling)
     return drawn

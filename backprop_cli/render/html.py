@@ -136,12 +136,10 @@ def _block(block: doc.Block, spelling: Spelling, key: str) -> str:
                 f'<aside class="bp-callout bp-{kind}" role="note">'
                 f"<strong>{CALLOUT_WORD[kind]}:</strong> {inline(text, spelling)}</aside>\n"
             )
-        case doc.Curve(description=description):
-            return _figure(svg.curve(block, key=key), description)
-        case doc.Diagram(description=description):
-            return _figure(svg.diagram(block, spelling, key=key), description)
-        case doc.HeatMap(description=description):
-            return _figure(svg.heat_map(block, spelling, key=key), description)
+        case doc.Curve() | doc.Diagram() | doc.HeatMap():
+            words = inline(block.description, spelling)
+            caption = f"<figcaption>{words}</figcaption>" if words else ""
+            return f"<figure>\n{svg.draw(block, spelling, key=key)}{caption}</figure>\n"
         case doc.Answers(spaces):
             return _answers(spaces, spelling)
         case _:
@@ -185,11 +183,6 @@ def _sign(sign: str) -> str:
 
 
 # Blocks
-
-
-def _figure(picture: str, description: str) -> str:
-    caption = f"<figcaption>{escape(description)}</figcaption>" if description else ""
-    return f"<figure>\n{picture}{caption}</figure>\n"
 
 
 def _derivation(lines: Sequence[doc.DerivationLine], spelling: Spelling) -> str:

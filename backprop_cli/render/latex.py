@@ -174,11 +174,12 @@ def _block(block: doc.Block, spelling: Spelling) -> str:
         case doc.Callout(kind, text):
             return f"\\bpnote{{{CALLOUT_WORD[kind]}}}{{{inline(text, spelling)}}}\n"
         case doc.Curve():
-            return picture.curve(block, escape)
+            return picture.curve(block, escape, inline(block.description, spelling))
         case doc.Diagram():
-            return picture.diagram(block, spelling, escape)
+            words = inline(block.description, spelling)
+            return picture.diagram(block, spelling, escape, words)
         case doc.HeatMap():  # the same numbers stand in a matrix; framed ones are said in words
-            return f"{{\\small {escape(block.description)}}}\\par\n"
+            return f"{{\\small {inline(block.description, spelling)}}}\\par\n"
         case doc.Answers(spaces):
             return _answers(spaces, spelling)
         case _:

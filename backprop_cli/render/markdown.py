@@ -183,12 +183,13 @@ def _block(block: doc.Block, spelling: Spelling) -> str:
         case doc.Callout(kind, text):
             return f"> **{CALLOUT_WORD[kind]}:** {inline(text, spelling)}"
         case doc.Curve():
-            return _picture(block, _fenced("text", "\n".join(plot(block, width=PLOT_WIDTH))))
+            drawn = _fenced("text", "\n".join(plot(block, width=PLOT_WIDTH)))
+            return _picture(block, drawn, spelling)
         case doc.Diagram():
-            drawn = mermaid.diagram(block, spelling).rstrip("\n")
-            return _picture(block, _fenced("mermaid", drawn))
+            drawn = _fenced("mermaid", mermaid.draw(block, spelling).rstrip("\n"))
+            return _picture(block, drawn, spelling)
         case doc.HeatMap():  # the same numbers stand in a matrix; framed ones are said in words
-            return inline((doc.Text(block.description, "emphasis"),), spelling)
+            return _emphasised(block.description, spelling)
         case doc.Answers(spaces):
             return _answers(spaces, spelling)
         case _:
@@ -263,10 +264,17 @@ def broken(formula: Formula, spelling: Spelling) -> list[str]:
     return lines
 
 
-def _picture(picture: doc.Curve | doc.Diagram, drawn: str) -> str:
+def _emphasised(line: doc.Line, spelling: Spelling) -> str:
+    """The line set off, if it is of words alone: marks do not go round a formula."""
+    words = inline(line, spelling).strip()
+    plain = all(isinstance(part, doc.Text) for part in line)
+    return f"*{words}*" if plain and words else words
+
+
+def _picture(picture: doc.Curve | doc.Diagram, drawn: str, spelling: Spelling) -> str:
     """A picture in a code block between its title and its description."""
-    above, below = (escape_inside(words).strip() for words in (picture.title, picture.description))
-    parts = [above and f"**{above}**", drawn, below and f"*{below}*"]
+    title = escape_inside(picture.title).strip()
+    parts = [title and f"**{title}**", drawn, _emphasised(picture.description, spelling)]
     return "\n\n".join(filter(None, parts))
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from backprop_cli.formula import unicode
 from backprop_cli.formula.characters import visible
 from backprop_cli.formula.spelling import Spelling
+from backprop_cli.render.reading import spoken
 from backprop_cli.worksheet.document import Diagram, DiagramNode
 
 SHAPES = {
@@ -25,7 +26,7 @@ def escape(text: str) -> str:
     return "".join(c if c.isalnum() or c in _HARMLESS else f"#{ord(c)};" for c in visible(text))
 
 
-def diagram(picture: Diagram, spelling: Spelling) -> str:
+def draw(picture: Diagram, spelling: Spelling) -> str:
     """A flowchart from left to right; names and values are text, so nothing depends on fonts."""
     return "\n".join(_lines(picture, spelling)) + "\n"
 
@@ -33,7 +34,7 @@ def diagram(picture: Diagram, spelling: Spelling) -> str:
 def _lines(picture: Diagram, spelling: Spelling) -> Iterator[str]:
     yield "flowchart LR"
     yield f"  accTitle: {_sentence(picture.title)}"
-    yield f"  accDescr: {_sentence(picture.description)}"
+    yield f"  accDescr: {_sentence(spoken(picture.description, spelling))}"
     for place, node in enumerate(picture.nodes):
         begin, end = SHAPES[node.kind]
         yield f'  n{place}{begin}"{_label(node, spelling)}"{end}'
@@ -57,5 +58,5 @@ def _label(node: DiagramNode, spelling: Spelling) -> str:
 
 def _sentence(text: str) -> str:
     """Text for an accessible title, which knows no codes: special signs are left out."""
-    kept = (c if c.isalnum() or c in "_.,=+−·/()'-" else " " for c in visible(text))
+    kept = (c if c.isalnum() or c in "_.,=+−·/()'-√⊙∗≈" else " " for c in visible(text))
     return " ".join("".join(kept).split()) or "-"

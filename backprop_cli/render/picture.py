@@ -20,11 +20,11 @@ POINTS = 60  # of a series; each is a curve of dots for TeX
 PAGE = 440.0  # the widest picture
 
 
-def curve(picture: Curve, escape: Escape) -> str:
+def curve(picture: Curve, escape: Escape, description: str) -> str:
     """A plot with its title above and its description below."""
     points = [point for series in picture.series for point in finite(series)]
     if not points:
-        return f"{_title(picture.title, escape)}{escape(picture.description)}\\par\n"
+        return f"{_title(picture.title, escape)}{description}\\par\n"
     xs = svg.nice_range(*spread([x for x, _ in points]))
     ys = svg.nice_range(*spread([y for _, y in points]))
     low, high = min(x for x, _ in points), max(x for x, _ in points)
@@ -53,7 +53,7 @@ def curve(picture: Curve, escape: Escape) -> str:
         f"{_title(picture.title, escape)}"
         f"{{\\setlength{{\\unitlength}}{{1pt}}\\footnotesize\n"
         f"\\begin{{picture}}({_n(total[0])},{_n(total[1])})(-46,{_n(-below - 6)})\n{body}\n\\end{{picture}}\\par}}\n"
-        f"{{\\small {escape(picture.description)}}}\\par\n"
+        f"{{\\small {description}}}\\par\n"
     )
 
 
@@ -142,7 +142,7 @@ def _bezier(way: Way, dots: int) -> str:
     return f"\\qbezier[{dots}]{points}"
 
 
-def diagram(picture: Diagram, spelling: Spelling, escape: Escape) -> str:
+def diagram(picture: Diagram, spelling: Spelling, escape: Escape, description: str) -> str:
     """The network that `svg.diagram` draws, with its lines interrupted where labels stand."""
     plan = svg.plan(picture, spelling)
     scale = min(1.0, PAGE / plan.width)
@@ -192,7 +192,7 @@ def diagram(picture: Diagram, spelling: Spelling, escape: Escape) -> str:
         f"{_title(picture.title, escape)}"
         f"{{\\setlength{{\\unitlength}}{{{scale:.3f}pt}}{size}\n"
         f"\\begin{{picture}}({_n(plan.width)},{_n(plan.height - 26)})\n{body}\n\\end{{picture}}\\par}}\n"
-        f"{{\\small {notes}{escape(picture.description)}}}\\par\n"
+        f"{{\\small {notes}{description}}}\\par\n"
     )
 
 

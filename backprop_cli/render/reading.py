@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import assert_never
 
+from backprop_cli.formula import unicode
+from backprop_cli.formula.spelling import Spelling
 from backprop_cli.worksheet import document as doc
 
 KEPT_TOGETHER = 9  # lines of a derivation that stays on one page
@@ -45,6 +48,22 @@ def written_out(line: doc.Line) -> Iterator[doc.Text | doc.Math | doc.Relation]:
             yield doc.Math(part.formula)
         else:
             yield part
+
+
+def spoken(line: doc.Line, spelling: Spelling) -> str:
+    """The line in letters and signs alone, for what is read aloud."""
+    words = ""
+    for part in written_out(line):
+        match part:
+            case doc.Text(text):
+                words += text
+            case doc.Math(formula):
+                words += unicode.write(formula, spelling)
+            case doc.Relation(left, sign, right):
+                words += f"{unicode.write(left, spelling)} {sign} {unicode.write(right, spelling)}"
+            case _:
+                assert_never(part)
+    return words
 
 
 def is_display(line: doc.Line) -> bool:

@@ -58,14 +58,14 @@ def _block(block: doc.Block, spelling: Spelling) -> Iterator[str]:
         case doc.Callout(kind, text):
             yield f".. {CALLOUT_WORD[kind].lower()}::"
             yield from ("", f"   {inline(text, spelling)}")
-        case doc.Curve(title=title, description=description):
+        case doc.Curve(title=title):
             yield from _literal(f"{_text(title, 'strong')}\\ ::", plot(block, width=72))
-            yield from ("", inline((doc.Text(description, "emphasis"),), spelling))
-        case doc.Diagram(description=description):
-            yield from _literal(".. raw:: html", svg.diagram(block, spelling).splitlines())
-            yield from ("", inline((doc.Text(description, "emphasis"),), spelling))
-        case doc.HeatMap(description=description):  # the same numbers stand in a matrix
-            yield inline((doc.Text(description, "emphasis"),), spelling)
+            yield from ("", _emphasised(block.description, spelling))
+        case doc.Diagram():
+            yield from _literal(".. raw:: html", svg.draw(block, spelling).splitlines())
+            yield from ("", _emphasised(block.description, spelling))
+        case doc.HeatMap():  # the same numbers stand in a matrix
+            yield _emphasised(block.description, spelling)
         case doc.Answers(spaces):
             for space in spaces:
                 left = (doc.Math(space.left), doc.Text(f" = {'.' * 24} ("))
@@ -85,6 +85,13 @@ def inline(line: doc.Line, spelling: Spelling) -> str:
     written = APART.join(parts)
     begins_plainly = written[:1].isalpha() and written[1:2] not in ("", ".", ")")
     return written if begins_plainly else APART + written
+
+
+def _emphasised(line: doc.Line, spelling: Spelling) -> str:
+    words = (
+        doc.Text(part.text, "emphasis") if isinstance(part, doc.Text) else part for part in line
+    )
+    return inline(tuple(words), spelling)
 
 
 def _part(part: doc.Text | doc.Math | doc.Relation, spelling: Spelling) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from html import escape as escape_html
 from itertools import groupby
-from typing import assert_never
+from typing import TypeAlias, assert_never
 
 from rich.cells import cell_len
 
@@ -21,9 +21,10 @@ from backprop_cli.formula.characters import visible
 from backprop_cli.formula.layout import Fence, Named, Node, Row, Script, Word
 from backprop_cli.formula.nodes import Formula
 from backprop_cli.formula.notation import in_line, letters
-from backprop_cli.formula.spelling import Spelling, Symbol
+from backprop_cli.formula.spelling import Spelling, Symbol, spell
 from backprop_cli.render.layout import Box, Placed, Plan, Point, at, layout
 from backprop_cli.render.plot import drawable, finite, numeral, spread, thinned
+from backprop_cli.render.reading import spoken
 from backprop_cli.worksheet.document import (
     Curve,
     Diagram,
@@ -189,8 +190,20 @@ class Picture(str):
     size: tuple[int, int]
 
 
-def _picture(parts: Sequence[str], size: Point, title: str, description: str, key: str) -> Picture:
+def draw(
+    picture: Curve | Diagram | HeatMap, spelling: Spelling = spell, *, key: str = ""
+) -> Picture:
     """The whole file. `key` tells the ids of several pictures on one page apart."""
+    match picture:
+        case Curve():
+            parts, size = curve(picture)
+        case Diagram():
+            parts, size = diagram(picture, spelling)
+        case HeatMap():
+            parts, size = heat_map(picture, spelling)
+        case _:
+            assert_never(picture)
+    title, description = picture.title, spoken(picture.description, spelling)
     width, height = map(math.ceil, size)
     mark = (
         key
@@ -198,7 +211,7 @@ def _picture(parts: Sequence[str], size: Point, title: str, description: str, ke
             :8
         ]
     )
-    picture = Picture(
+    drawn = Picture(
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" class="bp-picture" width="{width}" height="{height}" '
         f'viewBox="0 0 {width} {height}" font-family="{FONT}" '
         f'aria-labelledby="t-{mark} d-{mark}">'
@@ -206,8 +219,8 @@ def _picture(parts: Sequence[str], size: Point, title: str, description: str, ke
         f'<desc id="d-{mark}">{_words(description)}</desc>'
         f"<style>{DARK}</style>" + "\n".join(parts) + "</svg>\n"
     )
-    picture.size = (width, height)
-    return picture
+    drawn.size = (width, height)
+    return drawn
 
 
 # Curves
@@ -216,14 +229,18 @@ POINTS = 600  # of a series; more cannot be told apart
 PLOT = Box(64, 34, 420, 220)  # left, top, width, height of the area inside the axes
 
 
-def curve(picture: Curve, *, key: str = "") -> Picture:
+Drawn: TypeAlias = tuple[list[str], Point]
+"""The parts of a picture, and how large it is."""
+
+
+def curve(picture: Curve) -> Drawn:
     """A plot with axes, a grid, a legend; points that are not finite interrupt the line."""
     points = [point for series in picture.series for point in finite(series)]
     parts = [_plain(shortened(picture.title, LONGEST_TITLE), (PLOT.left + PLOT.width / 2, 20), 15)]
     size = (PLOT.left + PLOT.width + 24, PLOT.top + PLOT.height + 48)
     if not points:
         parts.append(_plain("no finite values to draw", PLOT.middle, 13))
-        return _picture(parts, size, picture.title, picture.description, key)
+        return parts, size
     xs = nice_range(*spread([x for x, _ in points]))
     ys = nice_range(*spread([y for _, y in points]))
     x_low, x_high = min(x for x, _ in points), max(x for x, _ in points)
@@ -233,7 +250,7 @@ def curve(picture: Curve, *, key: str = "") -> Picture:
         parts.append(_line(series, place, frame))
     legend, height = _legend(picture.series, size[1])
     parts.extend(legend)
-    return _picture(parts, (size[0], height), picture.title, picture.description, key)
+    return parts, (size[0], height)
 
 
 @dataclass(frozen=True)
@@ -374,7 +391,7 @@ def _digits(value: Formula | None) -> str:
     return "" if value is None else shortened(unicode.write(value), 16)
 
 
-def diagram(picture: Diagram, spelling: Spelling, *, key: str = "") -> Picture:
+def diagram(picture: Diagram, spelling: Spelling) -> Drawn:
     """The network from left to right: name and value in a node, its gradient below it."""
     names = [formula_runs(node.name, spelling) for node in picture.nodes]
     labels = [_edge_runs(edge, spelling) for edge in picture.edges]
@@ -397,7 +414,7 @@ def diagram(picture: Diagram, spelling: Spelling, *, key: str = "") -> Picture:
     width = max(
         [whole.width, *(LEGEND * _ems(note) + 24 for note in remarks), 15 * _ems(title) + 24]
     )
-    return _picture(parts, (width, height + 12), picture.title, picture.description, key)
+    return parts, (width, height + 12)
 
 
 def notes(picture: Diagram, unlabelled: int) -> Iterator[str]:
@@ -415,7 +432,7 @@ def notes(picture: Diagram, unlabelled: int) -> Iterator[str]:
 CELL = (58.0, 30.0)  # width and height of a square of a heat map
 
 
-def heat_map(picture: HeatMap, spelling: Spelling, *, key: str = "") -> Picture:
+def heat_map(picture: HeatMap, spelling: Spelling) -> Drawn:
     """Squares with their numbers, rows and columns counted at the edge; what is framed has a
     thick border, so that nothing depends on colour."""
     wide, high = CELL
@@ -450,7 +467,7 @@ def heat_map(picture: HeatMap, spelling: Spelling, *, key: str = "") -> Picture:
             'stroke-width="3"/>'
         )
     across = max(size[0], 14 * _ems(title) + 24)
-    return _picture(parts, (across, size[1]), picture.title, picture.description, key)
+    return parts, (across, size[1])
 
 
 def _shaded(shade: float) -> str:

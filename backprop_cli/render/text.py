@@ -151,7 +151,7 @@ def rows_of(block: doc.Block, page: Page) -> Iterator[Row]:
         case doc.Diagram():
             yield from diagram(block, page)
         case doc.HeatMap():  # the same numbers stand in a matrix
-            yield from fill(inline((doc.Text(block.description),), page), page.width)
+            yield from fill(inline(block.description, page), page.width)
         case doc.Answers(spaces):
             yield from answers(spaces, page)
         case _:
@@ -559,9 +559,7 @@ def _curve(curve: doc.Curve, page: Page) -> Iterator[Row]:
     for line in plot(curve, width=page.width, ascii=page.ascii):
         yield [Atom(line)]
     if curve.description:
-        yield from fill(
-            word_atoms(page.words(curve.description), "caption"), min(page.width, READABLE)
-        )
+        yield from fill(inline(curve.description, page, "caption"), min(page.width, READABLE))
 
 
 def diagram(picture: doc.Diagram, page: Page) -> Iterator[Row]:
@@ -589,9 +587,7 @@ def diagram(picture: doc.Diagram, page: Page) -> Iterator[Row]:
                 start = page.atoms(picture.nodes[edge.start].name)
                 parts = [[arrow, start[0]._replace(space=True), *start[1:]]]
                 yield from _indented(6, [*parts, _equal(edge.label, edge.value, page)], page)
-    yield from fill(
-        word_atoms(page.words(picture.description), "caption"), min(page.width, READABLE)
-    )
+    yield from fill(inline(picture.description, page, "caption"), min(page.width, READABLE))
 
 
 def _equal(left: Formula | None, right: Formula | None, page: Page) -> list[Atom]:

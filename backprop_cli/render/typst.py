@@ -18,6 +18,7 @@ from backprop_cli.render.reading import (
     aligned,
     at_point,
     is_display,
+    spoken,
     titled_blocks,
     written_out,
 )
@@ -94,12 +95,10 @@ def _block(block: doc.Block, spelling: Spelling) -> str:
             look = {"note": "rgb(5, 80, 174), 2.5pt", "warning": "rgb(154, 75, 0), 4pt"}[kind]
             body = f"#strong[{CALLOUT_WORD[kind]}:] {inline(text, spelling)}"
             return f"#remark({look}, {_wide(text, spelling)}[{body}])\n"
-        case doc.Curve(title=title, description=description):
-            return _picture(svg.curve(block), title, description, 0.56)
-        case doc.Diagram(title=title, description=description):
-            return _picture(svg.diagram(block, spelling), title, description, 0.72)
-        case doc.HeatMap(title=title, description=description):
-            return _picture(svg.heat_map(block, spelling), title, description, 0.72)
+        case doc.Curve():
+            return _picture(block, spelling, 0.56)
+        case doc.Diagram() | doc.HeatMap():
+            return _picture(block, spelling, 0.72)
         case doc.Answers(spaces):
             return _answers(spaces, spelling)
         case _:
@@ -293,13 +292,14 @@ def _content(digits: str, power: str = "") -> str:
 LINE_POINTS, PAGE_POINTS = 490, 620  # the width of a line, the height a picture may take
 
 
-def _picture(picture: svg.Picture, title: str, description: str, scale: float) -> str:
+def _picture(block: doc.Curve | doc.Diagram | doc.HeatMap, spelling: Spelling, scale: float) -> str:
     """A picture at `scale` points a pixel, smaller where the line or the page is."""
+    picture, description = svg.draw(block, spelling), inline(block.description, spelling)
     across, down = picture.size
     share = min(1.0, scale * across / LINE_POINTS, PAGE_POINTS / down * across / LINE_POINTS)
     part = f"{100 * share:.1f}%"
-    alt = string(f"{title}. {description}")
-    caption = f"#text(size: 9.5pt)[{words(description)}]" if description else ""
+    alt = string(f"{block.title}. {spoken(block.description, spelling)}")
+    caption = f"#text(size: 9.5pt)[{description}]" if description else ""
     return (
         f"#block(breakable: false, above: 1.2em, below: 1.2em)[#image(bytes({_raw(picture)}), "
         f'format: "svg", width: {part}, alt: {alt})\n{caption}]\n'

@@ -196,7 +196,7 @@ def _pictures(sheet: Sheet, view: View, equation: Formula) -> Iterator[HeatMap]:
     for part in parts_of(equation):
         match part:
             case Call("softmax", _):
-                said = "The darker the larger the share; one of 0 would be white."
+                said: Line = (Text("The darker the larger the share; one of 0 would be white."),)
                 yield from _heat_map(sheet, view, (), f"The shares {letter}", said, low=0.0)
             case Call("conv2d", (Name(name), Name(kernel), *_)):
                 # The first window that no padding is in, and the entry that it makes.
@@ -208,8 +208,8 @@ def _pictures(sheet: Sheet, view: View, equation: Formula) -> Iterator[HeatMap]:
                 frame = tuple((start + row, start + column) for row, column in places(size))
                 if len(view.shape) != 2 or at >= min(view.shape):
                     continue
-                own = plain_text(sheet, entry_name(view.name, (at, at)))
-                said = f"The kernel, laid over what is framed, entry over entry, makes {own}."
+                over = Text("The kernel, laid over what is framed, entry over entry, makes ")
+                said = (over, Math(Name(entry_name(view.name, (at, at)))), Text("."))
                 title = f"{plain_text(sheet, name)} and a window"
                 yield from _heat_map(sheet, sheet.notation.view(name), frame, title, said)
             case Call("max_pool", (Name(name), *_)):
@@ -222,7 +222,8 @@ def _pictures(sheet: Sheet, view: View, equation: Formula) -> Iterator[HeatMap]:
                 )
                 tops = [max(window, key=lambda at: image.values[at]) for window in windows]
                 frame = tuple(divmod(at, image.shape[1]) for at in tops)
-                said = f"Framed are the largest of each window: they make {letter}."
+                largest = Text("Framed are the largest of each window: they make ")
+                said = (largest, Math(view.letter), Text("."))
                 title = f"{plain_text(sheet, name)} and what is largest"
                 yield from _heat_map(sheet, sheet.notation.view(name), frame, title, said)
 
@@ -242,7 +243,7 @@ def _heat_map(
     view: View,
     framed: Sequence[tuple[int, ...]],
     title: str,
-    said: str,
+    said: Line,
     low: float | None = None,
 ) -> Iterator[HeatMap]:
     if len(view.shape) != 2 or not fits(view.shape):

@@ -45,6 +45,7 @@ from backprop_cli.worksheet.document import (
     Text,
 )
 from backprop_cli.worksheet.document import listed as _listed
+from backprop_cli.worksheet.numbers import in_a_sentence
 
 SKETCHED = ("sigmoid", "tanh", "relu")
 """The activations whose curves stand in the list of everything."""
@@ -317,9 +318,11 @@ def curves(rows: Sequence[ActivationRule]) -> list[Block]:
             x_label="z",
             y_label=label,
             title=title,
-            description=f"For z from −{reach:g} to {reach:g}: "
-            + "; ".join(f"{row.name} {_extent(points[which])}" for row, points in drawn)
-            + ".",
+            description=(
+                *(Text("For "), *_there(reach), Text(": ")),
+                *_listed(((Text(row.name), *_extent(all_[which])) for row, all_ in drawn), "; "),
+                Text("."),
+            ),
         )
         for which, before, after, label, title in (
             (0, "", "(z)", "a", names),
@@ -337,15 +340,22 @@ def curve(row: ActivationRule) -> Curve:
     """The activation and its slope over z. Softmax: of one unit of two, the other's z held at 0."""
     reach = _reach(row)
     values, slopes = _values_and_slopes(row, reach)
-    there = f"z from −{reach:g} to {reach:g}"
     of_two = ", one unit of two, the other z held at 0" if row.layerwise else ""
     return Curve(
         series=(Series(f"a = {row.name}(z)", values), Series("slope", slopes)),
         x_label="z",
         y_label="a and its slope",
         title=f"{row.title} and its slope{of_two}",
-        description=f"For {there} the output {_extent(values)} and the slope {_extent(slopes)}.",
+        description=(
+            *(Text("For "), *_there(reach), Text(" the output"), *_extent(values)),
+            *(Text(" and the slope"), *_extent(slopes), Text(".")),
+        ),
     )
+
+
+def _there(reach: float) -> Line:
+    ends = (*in_a_sentence(-reach), Text(" to "), *in_a_sentence(reach))
+    return (Math(Name("z")), Text(" from "), *ends)
 
 
 def _reach(row: ActivationRule) -> float:
@@ -372,11 +382,12 @@ def _point(row: ActivationRule, z: float) -> tuple[float, float]:
     return as_float(a), as_float(slope)
 
 
-def _extent(points: Sequence[tuple[float, float]]) -> str:
+def _extent(points: Sequence[tuple[float, float]]) -> Line:
     finite = [y for _, y in points if math.isfinite(y)]
-    low, high = f"{min(finite):.3g}", f"{max(finite):.3g}"
-    words = f"is {low} throughout" if low == high else f"lies between {low} and {high}"
-    return words.replace("-", "−")
+    low, high = (in_a_sentence(end, 3) for end in (min(finite), max(finite)))
+    if low == high:
+        return (Text(" is "), *low, Text(" throughout"))
+    return (Text(" lies between "), *low, Text(" and "), *high)
 
 
 # Losses

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
@@ -14,7 +14,7 @@ from backprop_cli.formula.nodes import Name
 from backprop_cli.graph.batches import batch_size
 from backprop_cli.graph.step import Graph, Section
 from backprop_cli.run import Run, evaluate_steps, leaf_values
-from backprop_cli.worksheet.document import Curve, Series
+from backprop_cli.worksheet.document import Curve, Inline, Line, Math, Series, Text, named
 from backprop_cli.worksheet.numbers import in_a_sentence
 from backprop_cli.worksheet.sheet import spelling_of
 
@@ -35,15 +35,17 @@ def loss_curve(run: Run) -> Curve | None:
     if len(points) < 3:
         return None
     first, last = points[0][1], points[-1][1]
-    change = f"from {in_a_sentence(first)} to {in_a_sentence(last)}"
+    change = (Text(" from "), *in_a_sentence(first), Text(" to "), *in_a_sentence(last))
     trend = "falls" if last < first else "rises" if last > first else "stays"
     return Curve(
         series=(Series("loss", tuple(points)),),
         x_label="updates done",
         y_label="loss",
         title="Loss over the run",
-        description=f"The loss {trend} {change} in {run.updates} updates."
-        + (OWN_SAMPLES if batch_size(run.problem) < run.problem.sample_count else ""),
+        description=(
+            *(Text(f"The loss {trend}"), *change, Text(f" in {run.updates} updates.")),
+            Text(OWN_SAMPLES if batch_size(run.problem) < run.problem.sample_count else ""),
+        ),
     )
 
 
@@ -94,24 +96,27 @@ def function_curve(run: Run, curve: tuple[str, float, float], names: Sequence[st
         return unicode.write(Name(quantity), spelling)
 
     series = tuple(Series(spelled(key), tuple(found)) for key, found in points.items() if found)
+    ends = (Text(" for "), Math(Name(name)), Text(" from "), *in_a_sentence(low), Text(" to "))
     shown, over = ", ".join(map(spelled, points)), spelled(name)
     return Curve(
         series=series,
         x_label=over,
         y_label=shown,
         title=f"{shown} as {'a function' if len(points) == 1 else 'functions'} of {over}",
-        description=_described(shown, over, low, high, series),
+        description=_described(points, (*ends, *in_a_sentence(high))),
     )
 
 
-def _described(shown: str, name: str, low: float, high: float, series: Sequence[Series]) -> str:
-    ends = f"for {name} from {in_a_sentence(low)} to {in_a_sentence(high)}"
-    if not series:
-        return f"{shown} has no value {ends}."
-    spans = [
-        f"{each.label} {ends if each is series[0] else ''}: ".replace(" :", ":")
-        + f"between {in_a_sentence(min(y for _, y in each.points))}"
-        f" and {in_a_sentence(max(y for _, y in each.points))}"
-        for each in series
-    ]
-    return f"{'; '.join(spans)}."
+def _described(points: Mapping[str, Sequence[tuple[float, float]]], ends: Line) -> Line:
+    """Between what the quantities lie."""
+    line: list[Inline] = []
+    for name, found in points.items():
+        heights = [y for _, y in found]
+        if not heights:
+            continue
+        line += [Text("; " if line else ""), Math(Name(name)), *(() if line else ends)]
+        line += [Text(": between "), *in_a_sentence(min(heights)), Text(" and ")]
+        line += in_a_sentence(max(heights))
+    if not line:
+        line = [*named(points), Text(" has no value"), *ends]
+    return (*line, Text("."))

@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Literal, TypeAlias
 
 from backprop_cli.arrays.array import AS, INDEX, View
-from backprop_cli.formula import plain, unicode
 from backprop_cli.formula.build import ONE, children, names_in
 from backprop_cli.formula.functions import spelled
 from backprop_cli.formula.nodes import (
@@ -24,8 +23,18 @@ from backprop_cli.formula.nodes import (
 )
 from backprop_cli.graph.layered import Layers
 from backprop_cli.run import Run
-from backprop_cli.worksheet.document import Diagram, DiagramEdge, DiagramNode
-from backprop_cli.worksheet.sheet import DEFAULT, Sheet, spelling_of
+from backprop_cli.worksheet.document import (
+    Diagram,
+    DiagramEdge,
+    DiagramNode,
+    Inline,
+    Line,
+    Math,
+    Relation,
+    Text,
+    listed,
+)
+from backprop_cli.worksheet.sheet import DEFAULT, Sheet
 
 Kind: TypeAlias = Literal["input", "hidden", "output", "loss", "parameter", "array"]
 
@@ -34,6 +43,8 @@ MOST_LABELS = 60
 """A picture with more edges than this is drawn without names and numbers on them."""
 MOST_DRAWN = 150
 """A network with more given quantities than this has no picture on its sheet."""
+LISTED = 12
+"""Of more equations than these the first are said below the picture."""
 SWEEPS = 8
 """Times the order of each column is improved."""
 
@@ -79,7 +90,7 @@ class _Picture:
         self.columns[column].append(key)
         self.nodes[key] = node
 
-    def finished(self, title: str, description: str) -> Diagram:
+    def finished(self, title: str, *description: Inline) -> Diagram:
         """Columns centred on one another; edges without labels where they would be too many."""
         tallest = max(len(keys) for keys in self.columns.values())
         placed: dict[str, DiagramNode] = {}
@@ -142,9 +153,11 @@ def _network(sheet: Sheet, arrays: Layers) -> Diagram:
     sizes = [arrays.inputs.shape[0], *(layer.a.shape[0] for layer in arrays.layers)]
     return picture.finished(
         sheet.run.problem.title,
-        f"A {'-'.join(map(str, sizes))} network: {_counted(sizes[0], 'input')}, then"
-        f" {_layers(sizes[1:])}. {IN_CIRCLES if _filled(sheet) else 'The'} lines carry the"
-        " weights.",
+        Text(
+            f"A {'-'.join(map(str, sizes))} network: {_counted(sizes[0], 'input')}, then"
+            f" {_layers(sizes[1:])}. {IN_CIRCLES if _filled(sheet) else 'The'} lines carry the"
+            " weights."
+        ),
     )
 
 
@@ -187,15 +200,12 @@ def _equations(sheet: Sheet) -> Diagram:
         for parent in names_in(step.formula):
             picture.edges.append((parent, step.name, None, None))
     _untangle(picture)
-    written = "; ".join(f"{step.name} = {plain.write(step.formula)}" for step in steps[:12])
+    written = [(Relation(Name(step.name), "=", step.formula),) for step in steps[:LISTED]]
+    holds: Line = (Text(" Each circle holds a value, and below it the gradient of "),)
     return picture.finished(
         sheet.run.problem.title,
-        f"A graph of {len(steps)} equations: {written}."
-        + (
-            f" Each circle holds a value, and below it the gradient of {graph.output} by it."
-            if _filled(sheet)
-            else ""
-        ),
+        *(Text(f"A graph of {len(steps)} equations: "), *listed(written, "; "), Text(".")),
+        *((*holds, Math(Name(graph.output)), Text(" by it.")) if _filled(sheet) else ()),
     )
 
 
@@ -239,16 +249,15 @@ def _arrays(sheet: Sheet) -> Diagram:
             done = done.replace("_", " ")
             picture.edges.append((parent, view.name, Name(done) if done else None, None))
     _untangle(picture)
-    spelling = spelling_of(graph)
-    written = "; ".join(
-        f"{unicode.write(view.letter, spelling)} = {unicode.write(equation, spelling)}"
-        for view in views[:12]
-        if view.equation and (equation := sheet.notation.bare(view.equation))
-    )
+    written = [
+        (Relation(view.letter, "=", sheet.notation.bare(view.equation)),)
+        for view in views[:LISTED]
+        if view.equation
+    ]
     return picture.finished(
         sheet.run.problem.title,
-        f"A graph of {len(parents)} equations between arrays: {written}. Each box is an array with its"
-        " shape; a line says what is done with it.",
+        *(Text(f"A graph of {len(parents)} equations between arrays: "), *listed(written, "; ")),
+        Text(". Each box is an array with its shape; a line says what is done with it."),
     )
 
 

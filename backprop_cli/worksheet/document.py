@@ -76,9 +76,9 @@ Inline: TypeAlias = Text | Math | Relation | Numeral
 Line: TypeAlias = tuple[Inline, ...]
 
 
-def listed(items: Iterable[Line]) -> Line:
+def listed(items: Iterable[Line], between: str = ", ") -> Line:
     """Several things parted by commas."""
-    return tuple(part for item in items for part in (Text(", "), *item))[1:]
+    return tuple(part for item in items for part in (Text(between), *item))[1:]
 
 
 def named(names: Iterable[str]) -> Line:
@@ -181,13 +181,13 @@ class Series:
 
 @dataclass(frozen=True)
 class Curve:
-    """A plot of one or more series; `description` says in words what is to be seen."""
+    """A plot of one or more series; `description` says what is to be seen."""
 
     series: tuple[Series, ...]
     x_label: str
     y_label: str
     title: str
-    description: str
+    description: Line
 
 
 @dataclass(frozen=True)
@@ -218,7 +218,7 @@ class Diagram:
     nodes: tuple[DiagramNode, ...]
     edges: tuple[DiagramEdge, ...]
     title: str
-    description: str
+    description: Line
 
 
 @dataclass(frozen=True)
@@ -231,7 +231,7 @@ class HeatMap:
     shades: tuple[tuple[float, ...], ...]
     framed: tuple[tuple[int, int], ...]
     title: str
-    description: str
+    description: Line
 
 
 @dataclass(frozen=True)

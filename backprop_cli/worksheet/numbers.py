@@ -13,6 +13,7 @@ from backprop_cli.formula.build import names_in, substitute
 from backprop_cli.formula.evaluate import as_float, evaluate
 from backprop_cli.formula.nodes import Formula, Name, Negative, Number, Product, Quotient, Sum
 from backprop_cli.run import Value, rounded
+from backprop_cli.worksheet.document import Line, numeral
 
 SMALLEST_PLAIN = -4
 """Numbers from 0.0001 on are written out; smaller ones as ×10ⁿ."""
@@ -133,14 +134,10 @@ def rounded_text(value: Value, digits: int) -> str:
     return f"{decimal:.{digits - 1 - power}f}"
 
 
-_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-
-
-def in_a_sentence(value: float, digits: int = 4) -> str:
+def in_a_sentence(value: float, digits: int = 4) -> Line:
     """A rounded number in running text: −1.2×10⁻⁵."""
-    mantissa, _, exponent = f"{value:.{digits}g}".partition("e")
-    power = f"×10{str(int(exponent)).translate(_RAISED)}" if exponent else ""
-    return mantissa.replace("-", "−") + power
+    plain: Formula = Number(f"{abs(value):.{digits}g}") if math.isfinite(value) else Name("inf")
+    return numeral(Negative(plain) if value < 0 else plain)
 
 
 def put_in(

@@ -26,6 +26,7 @@ from backprop_cli.worksheet.document import (
     Series,
     Table,
     Text,
+    listed,
     numeral,
 )
 from backprop_cli.worksheet.numbers import in_a_sentence, shown, signed
@@ -166,23 +167,25 @@ def _curve(runs: Sequence[Swept], wanted: int) -> Curve | None:
             series.append(Series(f"η = {each.rate}", tuple(points)))
     if not any(len(each.points) > 1 for each in series):
         return None
-    ends = "; ".join(f"η = {each.rate}: {_fate(each)}" for each in runs)
+    eta = Name("eta")
+    ends = [(Relation(eta, "=", Number(each.rate)), Text(": "), *_fate(each)) for each in runs]
     return Curve(
         series=tuple(series),
         x_label="updates done",
         y_label="loss",
         title="Loss for each learning rate",
-        description=f"{ends}.",
+        description=(*listed(ends, "; "), Text(".")),
     )
 
 
-def _fate(each: Swept) -> str:
+def _fate(each: Swept) -> Line:
     if each.stopped is not None:
-        return f"left floating point at update {each.stopped}"
+        return (Text(f"left floating point at update {each.stopped}"),)
     start = each.loss(0)
     assert start is not None
     word = "falls" if each.last < start else "rises" if each.last > start else "stays"
-    return f"{word} from {in_a_sentence(start)} to {in_a_sentence(each.last)}"
+    ends = (*in_a_sentence(start), Text(" to "), *in_a_sentence(each.last))
+    return (Text(f"{word} from "), *ends)
 
 
 def _remarks(runs: Sequence[Swept]) -> Iterator[Block]:

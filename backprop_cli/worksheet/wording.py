@@ -68,7 +68,7 @@ def worded(block: Block, lettering: Lettering) -> Block:
                 x_label=words(block.x_label),
                 y_label=words(block.y_label),
                 title=words(block.title),
-                description=words(block.description),
+                description=line(block.description),
             )
         case Diagram() | HeatMap() | Answers() | Listing():
             return block

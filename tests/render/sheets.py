@@ -289,7 +289,7 @@ SIGMOID = Curve(
     "z",
     "value",
     "Sigmoid and its slope",
-    "The sigmoid rises from 0 to 1; its slope is largest, ¼, at z = 0.",
+    words("The sigmoid rises from 0 to 1; its slope is largest, ¼, at z = 0."),
 )
 
 LOSS = Curve(
@@ -297,7 +297,7 @@ LOSS = Curve(
     "update",
     "L",
     "Loss over the run",
-    "The loss falls from 0.0353 to 0.0005.",
+    words("The loss falls from 0.0353 to 0.0005."),
 )
 
 NETWORK = Diagram(
@@ -334,7 +334,7 @@ NETWORK = Diagram(
         DiagramEdge(7, 8),
     ),
     "Two hidden layers",
-    "Three inputs lead to two ReLU units, these to two sigmoid units, these to one output.",
+    words("Three inputs lead to two ReLU units, these to two sigmoid units, these to one output."),
 )
 
 SHEET = Document(
@@ -417,7 +417,7 @@ def hostile() -> Document:
             Derivation((DerivationLine(name("a"), "=", name("b"), line),)),
             Callout("warning", line),
             Curve(
-                (Series(HOSTILE, points), Series("two", points)), HOSTILE, HOSTILE, HOSTILE, HOSTILE
+                (Series(HOSTILE, points), Series("two", points)), HOSTILE, HOSTILE, HOSTILE, line
             ),
             Diagram(
                 (
@@ -426,7 +426,7 @@ def hostile() -> Document:
                 ),
                 (DiagramEdge(0, 1, name("w"), name(HOSTILE)),),
                 HOSTILE,
-                HOSTILE,
+                line,
             ),
             Answers((AnswerSpace(name("a"), HOSTILE, 2),)),
             Listing(HOSTILE + "\n" + HOSTILE),

@@ -44,9 +44,9 @@ def test_the_sheet_is_as_reviewed(name: str, ending: str) -> None:
     run = solve(read_problem(PROBLEMS / f"{name}.yaml"))
     document = solution(run, Choices(pictures=False))
     if ending == "svg":
-        shown = svg.diagram(diagram(run), document.spelling)
+        shown = svg.draw(diagram(run), document.spelling)
     elif ending == "mmd":
-        shown = mermaid.diagram(diagram(run), document.spelling)
+        shown = mermaid.draw(diagram(run), document.spelling)
     else:
         shown = FORMATS[ending](document)
     golden = HERE / f"{name}.{ending}"

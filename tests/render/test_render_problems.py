@@ -46,9 +46,13 @@ def numbers(node: object) -> Iterator[str]:
                 yield from numbers(getattr(node, field.name))
 
 
+RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
+
+
 def numerals(written: str) -> set[str]:
     """All numerals; a raised or lowered digit is not part of the one before it."""
-    return set(re.findall(r"[0-9]+(?:\.[0-9]+)?", written))
+    raised = "".join(f"{each} " for each in re.findall("[⁰¹²³⁴-⁹]+", written)).translate(RAISED)
+    return set(re.findall(r"[0-9]+(?:\.[0-9]+)?", f"{written} {raised}"))
 
 
 def words_of_html(page: str) -> str:

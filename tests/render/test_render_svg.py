@@ -22,6 +22,7 @@ from backprop_cli.worksheet.document import (
     DiagramEdge,
     DiagramNode,
     Series,
+    Text,
 )
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -54,15 +55,15 @@ def layered(*sizes: int) -> Diagram:
         for i in range(sizes[x])
         for j in range(sizes[x + 1])
     ]
-    return Diagram(tuple(nodes), tuple(edges), "net", "a net")
+    return Diagram(tuple(nodes), tuple(edges), "net", (Text("a net"),))
 
 
 PICTURES = {
-    "network": svg.diagram(sheets.NETWORK, sheets.layered),
-    "sigmoid": svg.curve(sheets.SIGMOID),
-    "loss": svg.curve(sheets.LOSS),
-    "hostile network": svg.diagram(sheets.hostile().blocks[8], spell),  # type: ignore[arg-type]
-    "hostile curve": svg.curve(sheets.hostile().blocks[7]),  # type: ignore[arg-type]
+    "network": svg.draw(sheets.NETWORK, sheets.layered),
+    "sigmoid": svg.draw(sheets.SIGMOID),
+    "loss": svg.draw(sheets.LOSS),
+    "hostile network": svg.draw(sheets.hostile().blocks[8], spell),  # type: ignore[arg-type]
+    "hostile curve": svg.draw(sheets.hostile().blocks[7]),  # type: ignore[arg-type]
 }
 
 
@@ -137,7 +138,7 @@ def test_labels_stand_apart_and_on_their_edges(sizes: tuple[int, ...]) -> None:
 
 def test_an_edge_goes_round_the_nodes_between() -> None:
     nodes = tuple(DiagramNode(Name(f"n{x}"), x, 0, "hidden") for x in range(4))
-    picture = Diagram(nodes, (DiagramEdge(0, 3, Name("w")),), "t", "d")
+    picture = Diagram(nodes, (DiagramEdge(0, 3, Name("w")),), "t", (Text("d"),))
     plan = svg.plan(picture, spell)
     points = [at(plan.ways[0], n / 40) for n in range(41)]
     for node in plan.nodes[1:3]:
@@ -146,7 +147,7 @@ def test_an_edge_goes_round_the_nodes_between() -> None:
 
 
 def test_a_crowded_network_says_what_it_leaves_out() -> None:
-    shown = svg.diagram(layered(30, 30), sheets.layered)
+    shown = svg.draw(layered(30, 30), sheets.layered)
     assert "labels on edges are left out" in shown
 
 
@@ -164,14 +165,14 @@ def test_a_crowded_network_says_what_it_leaves_out() -> None:
     ],
 )
 def test_curves_survive_any_numbers(points: tuple[tuple[float, float], ...]) -> None:
-    picture = svg.curve(Curve((Series("s", points),), "x", "y", "t", "d"))
+    picture = svg.draw(Curve((Series("s", points),), "x", "y", "t", (Text("d"),)))
     parsed(picture)
     assert len(picture) < 20000
 
 
 def test_a_gap_in_the_numbers_is_a_gap_in_the_line() -> None:
     points = ((0.0, 0.0), (1.0, 1.0), (2.0, math.inf), (3.0, 1.0), (4.0, 0.0))
-    picture = svg.curve(Curve((Series("s", points),), "x", "y", "t", "d"))
+    picture = svg.draw(Curve((Series("s", points),), "x", "y", "t", (Text("d"),)))
     line = next(
         path for path in parsed(picture).iter(f"{SVG}path") if "bp-s0" in path.get("class", "")
     )
@@ -185,14 +186,14 @@ def test_series_differ_by_more_than_colour() -> None:
 
 
 def test_the_same_picture_has_the_same_bytes() -> None:
-    assert svg.diagram(sheets.NETWORK, sheets.layered) == PICTURES["network"]
+    assert svg.draw(sheets.NETWORK, sheets.layered) == PICTURES["network"]
 
 
 def test_mermaid_is_a_flowchart_with_codes_for_special_signs() -> None:
-    shown = mermaid.diagram(sheets.NETWORK, sheets.layered)
+    shown = mermaid.draw(sheets.NETWORK, sheets.layered)
     assert shown.startswith("flowchart LR\n")
     assert 'n0 -->|"w₁₁⁽¹⁾ = 0.42"| n3' in shown
-    hostile = mermaid.diagram(sheets.hostile().blocks[8], spell)  # type: ignore[arg-type]
+    hostile = mermaid.draw(sheets.hostile().blocks[8], spell)  # type: ignore[arg-type]
     labels = re.findall(r'"([^"]*)"', hostile)
     assert hostile.count('"') == 2 * len(labels)
     for label in labels:

@@ -157,7 +157,7 @@ def test_curves_keep_their_legend_and_survive_any_numbers() -> None:
     assert "+ sigma'(z)" in shown
     huge = ((0.0, -1.7e308), (1.0, 1.7e308), (2.0, float("nan")), (3.0, 5e-324))
     for points in ((), ((1.0, 1.0),), huge, ((0.0, float("inf")),), ((1.0, 3.0), (1.0, 3.0))):
-        assert written(Curve((Series("s", points),), "x", "y", "t", "d"), width=40)
+        assert written(Curve((Series("s", points),), "x", "y", "t", (Text("d"),)), width=40)
 
 
 def test_a_number_is_never_broken_before_its_power_of_ten() -> None:

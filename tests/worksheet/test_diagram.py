@@ -9,6 +9,8 @@ from pages import NEURON, PROBLEMS, run
 
 from backprop_cli.formula import plain
 from backprop_cli.formula.nodes import Formula
+from backprop_cli.formula.spelling import spell
+from backprop_cli.render.reading import spoken
 from backprop_cli.worksheet.diagram import diagram
 from backprop_cli.worksheet.document import Diagram
 
@@ -52,7 +54,7 @@ def test_a_neuron() -> None:
         ("yhat", "L", "", ""),
         ("y", "L", "", ""),
     }
-    assert picture.description == (
+    assert spoken(picture.description, spell) == (
         "A 2-1 network: 2 inputs, then a layer of 1 unit. Each circle holds a value, and below it"
         " the gradient of the loss by it; the lines carry the weights."
     )
@@ -109,4 +111,4 @@ def test_a_blank_one_has_no_numbers_but_the_given_ones(stem: str) -> None:
     whole = diagram(filled)
     assert [node.name for node in picture.nodes] == [node.name for node in whole.nodes]
     assert picture.edges == whole.edges
-    assert "holds a value" not in picture.description
+    assert "holds a value" not in spoken(picture.description, spell)

@@ -8,6 +8,8 @@ from fractions import Fraction
 import pytest
 from pages import NEURON, PROBLEMS, page, rows, run, section
 
+from backprop_cli.formula.spelling import spell
+from backprop_cli.render.reading import spoken
 from backprop_cli.worksheet.curves import function_curve, loss_curve
 
 PARABOLA = """
@@ -193,7 +195,9 @@ def test_the_curve_of_the_loss() -> None:
     assert curve is not None
     (series,) = curve.series
     assert [x for x, _ in series.points] == list(range(101))
-    assert curve.description == "The loss falls from 0.6931 to 0.0208 in 100 updates."
+    assert (
+        spoken(curve.description, spell) == "The loss falls from 0.6931 to 0.0208 in 100 updates."
+    )
     assert loss_curve(run(NEURON)) is None
 
 
@@ -226,7 +230,9 @@ def test_quantities_on_the_way_are_drawn_together() -> None:
     assert ends["z₁"] == pytest.approx((8.65, -8.85))
     assert ends["z₂"] == pytest.approx((-0.71, 1.01))
     assert ends["a₂"] == pytest.approx((1 / (1 + math.exp(0.71)), 1 / (1 + math.exp(-1.01))))
-    assert curve.description.startswith("z₁ for x from −5 to 5: between −8.85 and 8.65; z₂:")
+    assert spoken(curve.description, spell).startswith(
+        "z₁ for x from −5 to 5: between −8.85 and 8.65; z₂:"
+    )
 
 
 def test_every_output_has_a_curve() -> None:

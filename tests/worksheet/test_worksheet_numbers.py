@@ -18,6 +18,7 @@ from backprop_cli.formula import plain, unicode
 from backprop_cli.formula.evaluate import evaluate
 from backprop_cli.formula.parse import parse
 from backprop_cli.formula.spelling import spell
+from backprop_cli.render.reading import spoken
 from backprop_cli.run import Value, round_to
 from backprop_cli.worksheet.numbers import Shown, in_a_sentence, put_in, shown, signed
 from backprop_cli.worksheet.sheet import Choices, Sheet
@@ -200,7 +201,7 @@ def test_a_negative_number_keeps_its_sign_in_front() -> None:
     [(0.0208, "0.0208"), (-1.0, "−1"), (3.981e-7, "3.981×10⁻⁷"), (-1.268e307, "−1.268×10³⁰⁷")],
 )
 def test_numbers_in_a_sentence(value: float, words: str) -> None:
-    assert in_a_sentence(value) == words
+    assert spoken(in_a_sentence(value), spell) == words
 
 
 def test_a_float_is_whole_only_if_it_is_short() -> None:
