@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.build import names_in, rebuild
 from backprop_cli.formula.evaluate import as_float, evaluate
-from backprop_cli.formula.nodes import Call, Formula, Name, Number
+from backprop_cli.formula.nodes import Call, Formula, Name, Number, Sum
 from backprop_cli.formula.quantity import before_update, carried_for
 from backprop_cli.formula.spelling import (
     GREEK,
@@ -287,6 +287,10 @@ class Sheet:
         step = self.graph.step.get(name)
         if step is None:
             return True
+        for term in step.formula.terms if isinstance(step.formula, Sum) else ():
+            # What is added is not nothing, however small: −0.323 − 10⁻⁸⁷ is not −0.323.
+            if 0 < abs(as_float(evaluate(term, self.known))) < NO_DIFFERENCE * abs(value):
+                return False
         if not self._inexact:
             difference = as_float(self._precisely.value(name) - Fraction(repr(value)))
             if abs(difference) > NO_DIFFERENCE * abs(value):

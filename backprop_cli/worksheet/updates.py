@@ -155,7 +155,8 @@ def _plain_row(sheet: Sheet, step: Step, of: str, name: str) -> tuple[Line, ...]
     def multiplied(extra: int) -> Formula:
         return product(sheet.number("eta"), sheet.number(name, sheet.digits + extra))
 
-    more = _enough(carried_out, new, sheet.digits)
+    written = sheet.shown(step.name)
+    more = _enough(carried_out, new, sheet.digits, None if written is None else written.exact)
     most = _enough(multiplied, change, sheet.digits + more)
     slope = sheet.shown(name, sheet.digits + most)
     return (
@@ -167,9 +168,11 @@ def _plain_row(sheet: Sheet, step: Step, of: str, name: str) -> tuple[Line, ...]
     )
 
 
-def _enough(written: Callable[[int], Formula], result: Value, digits: int) -> int:
+def _enough(
+    written: Callable[[int], Formula], result: Value, digits: int, exact: bool | None = None
+) -> int:
     """How many digits more the numbers of a formula need to give the result as it is shown."""
-    extras, works = range(GUARD_DIGITS + 1), reproducing(result, digits)
+    extras, works = range(GUARD_DIGITS + 1), reproducing(result, digits, exact)
     return next((extra for extra in extras if works(written(extra))), GUARD_DIGITS)
 
 

@@ -45,6 +45,20 @@ def test_a_row_of_plain_descent_can_be_worked_out_from_itself(source: str) -> No
         assert in_last_digit(number(old) - number(moved), new)
 
 
+@pytest.mark.parametrize("power", [20, 60, 90, 300])
+def test_what_a_vanishing_gradient_moves_is_not_what_it_was(power: int) -> None:
+    """−0.673 − 10⁻⁹¹ is not −0.673, even where floating point cannot tell them apart."""
+    source = f"""
+        equations: {{L: c*w + v}}
+        given: {{c: 1e-{power}}}
+        parameters: {{w: -0.673, v: 0.5}}
+        learning_rate: 0.1
+    """
+    table = rows(section(page(source, width=120), "Update"))
+    assert table["w"][3] == "≈ −0.6730"
+    assert table["v"][3] == "0.4"
+
+
 def number(cell: str) -> Fraction:
     text = cell.removeprefix("≈ ").replace("−", "-")
     mantissa, _, power = text.partition("×10")
