@@ -65,7 +65,7 @@ background:var(--bar) 0 0,var(--bar) 100% 0,var(--bar) 0 100%,var(--bar) 100% 10
 @media (max-width:36rem){.bp{font-size:1rem;padding:1rem .8rem 3rem}
 .bp-steps{grid-template-columns:max-content minmax(0,1fr)}.bp-left{grid-column:1/-1}.bp-sign{grid-column:1}
 .bp-left:empty{display:none}.bp-right-side{grid-column:2}.bp-label{grid-column:2;justify-self:start}
-.bp-label:empty{display:none}.bp-key{grid-column:1/-1}.bp figure svg{max-width:max(100%,34rem)}
+.bp-label:empty{display:none}.bp-key{grid-column:1/-1}
 .bp-remarks tr{display:grid;grid-template-columns:repeat(var(--n),minmax(0,1fr));border-bottom:1px solid var(--rule)}
 .bp .bp-remarks th,.bp .bp-remarks td{border:0;white-space:normal;min-width:0}.bp-remarks th:nth-child(n+5):last-child{display:none}
 .bp-remarks td:last-child{grid-column:1/-1}.bp-remarks td:last-child:empty{display:none}}
@@ -74,7 +74,7 @@ background:var(--bar) 0 0,var(--bar) 100% 0,var(--bar) 0 100%,var(--bar) 100% 10
 @media print{.bp{max-width:none;padding:0;font-size:10.5pt;color:#000;background:#fff}
 .bp h1,.bp h2,.bp h3{break-after:avoid}.bp tr,.bp figure,.bp-callout,.bp-answer,.bp-kept{break-inside:avoid}
 .bp thead{display:table-header-group}.bp-scroll,.bp-steps,.bp figure{overflow:visible}
-.bp figure svg{max-height:75mm;max-width:80%;width:auto}.bp h2{margin-top:1.4em}.bp .bp-wrap{min-width:0}.bp p{orphans:3;widows:3}}
+.bp figure svg{max-height:75mm;max-width:80%;width:auto;min-width:0!important}.bp h2{margin-top:1.4em}.bp .bp-wrap{min-width:0}.bp p{orphans:3;widows:3}}
 """
 PAGE_STYLE = """
 :root{color-scheme:light dark}body{margin:0;background:#fff}
@@ -139,7 +139,10 @@ def _block(block: doc.Block, spelling: Spelling, key: str) -> str:
         case doc.Curve() | doc.Diagram() | doc.HeatMap():
             words = inline(block.description, spelling)
             caption = f"<figcaption>{words}</figcaption>" if words else ""
-            return f"<figure>\n{svg.draw(block, spelling, key=key)}{caption}</figure>\n"
+            picture = svg.draw(block, spelling, key=key)
+            # As wide as the page at most, but never so small that its words cannot be read.
+            begin = f'<svg style="min-width:{round(0.6 * picture.size[0])}px"'
+            return f"<figure>\n{begin}{picture.removeprefix('<svg')}{caption}</figure>\n"
         case doc.Answers(spaces):
             return _answers(spaces, spelling)
         case _:

@@ -58,7 +58,8 @@ def render(document: doc.Document, *, paper: str = "a4") -> str:
     size = PAPERS.get(paper.lower(), "a4")
     head = f"#set document(title: {string(document.title)}, date: none)\n"
     blocks = titled_blocks(document)
-    body = "\n".join(_block(block, document.spelling) for block in blocks)
+    pairs = zip(blocks, [*blocks[1:], None], strict=True)
+    body = "\n".join(_kept(block, after, document.spelling) for block, after in pairs)
     return PREAMBLE.replace("PAPER", string(size), 1) + head + body + "\n"
 
 
@@ -70,6 +71,14 @@ def string(text: str) -> str:
 def words(text: str) -> str:
     """Text in markup: a literal, closed so that nothing after it is read as its method."""
     return f"#{string(text)};"
+
+
+def _kept(block: doc.Block, after: doc.Block | None, spelling: Spelling) -> str:
+    """A block; a line above the room for answers stays on the page of that."""
+    written = _block(block, spelling)
+    if isinstance(block, doc.Paragraph) and isinstance(after, doc.Answers):
+        return f"#block(sticky: true)[\n{written}]\n"
+    return written
 
 
 def _block(block: doc.Block, spelling: Spelling) -> str:

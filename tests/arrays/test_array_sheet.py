@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy
@@ -307,3 +308,13 @@ def test_signs_that_typing_has_are_the_same_in_letters_and_in_numbers():
     assert "(.)" not in text
     assert "gamma .* N_hat" in text
     assert "padding=1" in backprop("solve", "problems/conv-pool-dense.yaml", "--ascii").text
+
+
+def test_a_picture_keeps_a_size_at_which_it_can_be_read(tmp_path):
+    out = tmp_path / "a.html"
+    backprop("solve", "problems/conv-relu-pool-dense.yaml", "-o", str(out))
+    page = out.read_text(encoding="utf-8")
+    least, width = re.search(r'<svg style="min-width:(\d+)px"[^>]* width="(\d+)"', page).groups()
+    assert int(least) == round(0.6 * int(width))
+    assert "An image through convolution, ReLU, pooling and a dense layer</text>" in page
+    assert ">ReLU</text>" in page  # as the sheet writes it
