@@ -200,9 +200,7 @@ class Making:
             self.parameters.append(Parameter(entry, value, role, place or at // size + 1))
         if self.alone:
             shape = shape[1:]
-        array = Array(shape, tuple(map(Name, entries)))
-        self.writer.expansion.known[name] = array
-        self.views.append(View(name, shape, array.entries))
+        self._keep(name, Array(shape, tuple(map(Name, entries))))
         return name
 
     def biases(self, read: Biases | None, place: int | None = None) -> str | None:
@@ -218,20 +216,28 @@ class Making:
         name = self.name("b")
         self.parameters.append(Parameter(name, read.values[0], "shared bias", len(self.places) + 1))
         self.places.append(f"Layer {self.at.index}, shared bias")
-        self.writer.expansion.known[name] = Array((), (Name(name),))
-        self.views.append(View(name, (), (Name(name),)))
+        self._keep(name, Array((), (Name(name),)))
         return name
 
     def state(self, letters: str, values: Sequence[Value] | None, units: int) -> None:
         """What a recurrence begins with: given numbers, or zeros, whose terms are left out."""
-        name, zero = self.name(letters, 0), Number("0")
-        array = named(name, (units,))
-        pairs = zip(entry_names(name, (units,)), values or (zero,) * units, strict=True)
-        title = f"Layer {self.at.index}, time 0"
+        name, zeros = self.name(letters, 0), (Number("0"),) * units
+        self.held(name, (units,), values or zeros, f"Layer {self.at.index}, time 0")
+        if values is None:
+            self.writer.expansion.known[name] = Array((units,), zeros)
+
+    def held(self, name: str, shape: Shape, values: Sequence[Value], title: str) -> None:
+        """An array of numbers that are not learned."""
+        pairs = zip(entry_names(name, shape), values, strict=True)
         self.given += [Given(entry, value, title) for entry, value in pairs]
-        known = array if values is not None else Array((units,), (zero,) * units)
-        self.writer.expansion.known[name] = known
-        self.views.append(View(name, (units,), array.entries))
+        self._keep(name, named(name, shape))
+
+    def _keep(
+        self, name: str, array: Array, equation: Formula | None = None, text: str | None = None
+    ) -> None:
+        """An array by its name, for the layers above and for who reads the steps."""
+        self.writer.expansion.known[name] = array
+        self.views.append(View(name, array.shape, array.entries, equation, text))
 
     # --- equations -----------------------------------------------------------------------------------
 
@@ -260,7 +266,8 @@ class Making:
         scores = expansion.known[of]
         names = entry_names(name, scores.shape)
         inside = [entry.name for entry in scores.entries if isinstance(entry, Name)]
-        width = scores.shape[-1] if isinstance(use, RuleUse) and _layerwise(use) else 1
+        layerwise = isinstance(use, RuleUse) and ACTIVATIONS[use.name].layerwise
+        width = scores.shape[-1] if layerwise else 1
         size = len(names) // scores.shape[0]
         expansion.shop.charge(len(names), 2 * width)
         for at, entry in enumerate(names):
@@ -268,10 +275,7 @@ class Making:
             place = at // size + 1 if self.split else self.place
             row = tuple(inside[start : start + width])
             self.lines.append(Line(entry, None, place, activation=use, scores=row, own=at - start))
-        array = named(name, scores.shape)
-        expansion.known[name] = array
-        equation = applied_to(use, Name(of))
-        self.views.append(View(name, array.shape, array.entries, equation, shown))
+        self._keep(name, named(name, scores.shape), applied_to(use, Name(of)), shown)
 
     def sum(self, name: str, text: str) -> None:
         """What an activation is applied to, with what `add` adds to it."""
@@ -307,13 +311,7 @@ class Making:
             if any(value is None or value.value not in (0, 1) for value in values):
                 self.refuse("out-of-range", f"`mask` of {self.at} is of 1 and 0 only", node)
             mask = self.name("r")
-            names = entry_names(mask, shape)
-            title = f"Dropout mask of layer {self.at.index}"
-            pairs = zip(names, values, strict=True)
-            self.given += [Given(name, value, title) for name, value in pairs]
-            array = named(mask, shape)
-            self.writer.expansion.known[mask] = array
-            self.views.append(View(mask, shape, array.entries))
+            self.held(mask, shape, values, f"Dropout mask of layer {self.at.index}")
             text = f"{mask} * {text if text == out else f'({text})'} / {own[KEEP].text}"
         if text == out:
             return out
@@ -322,18 +320,14 @@ class Making:
 
     def pass_on(self, name: str, text: str) -> None:
         """An array whose entries are quantities that have a name: nothing is calculated."""
-        expansion, formula = self.writer.expansion, self.writer.formula(text)
-        value = expansion.value(formula)
-        expansion.known[name] = value
-        self.views.append(View(name, value.shape, value.entries, formula, text))
+        formula = self.writer.formula(text)
+        self._keep(name, self.writer.expansion.value(formula), formula, text)
 
     def looked_up(self, name: str, shape: Shape, table: str) -> None:
         """An array of rows of a table, which the inputs number; its lines are in `of_samples`."""
-        array = named(name, shape)
-        self.writer.expansion.known[name] = array
         x = self.below.name
         equation = Call(INDEX, (Name(table), Name(x)))
-        self.views.append(View(name, shape, array.entries, equation, f"{table}[{x}]"))
+        self._keep(name, named(name, shape), equation, f"{table}[{x}]")
 
     def stacked(self, letters: str, times: range, stems: Sequence[str]) -> str:
         """The rows of all times as one array; `stems` are the arrays that its equation has rows of,
@@ -412,10 +406,6 @@ def as_output(layer: ArrayLayer, names: Sequence[str], view: str) -> ArrayLayer:
         ),
         aliases={**layer.aliases, **dict(zip(layer.outputs, names, strict=True))},
     )  # fmt: skip
-
-
-def _layerwise(use: RuleUse) -> bool:
-    return ACTIVATIONS[use.name].layerwise
 
 
 def applied_to(use: Activation, inside: Formula) -> Formula:

@@ -362,25 +362,13 @@ class Fields:
         """The key itself, to point at; the whole mapping where there is none."""
         return self.keys.get(name, self.node)
 
-    def read(self, name: str, reader: Callable[[Node], T | None], default: T) -> T:
-        """The value read, or the default where there is none or it is wrong."""
-        node = self.get(name)
-        if node is None:
-            return default
-        value = reader(node)
-        return default if value is None else value
-
     def __getitem__(self, row: Field[T]) -> T:
         """The value under a key of the table, its default where there is none or it is wrong."""
-        return self.read(
-            row.key,
-            lambda node: row.kind.read(node, self.report, quote(row.key) + self.whose),
-            row.default,
-        )
-
-    def without(self, *names: str) -> Fields:
-        values = {name: node for name, node in self.values.items() if name not in names}
-        return replace(self, values=values)
+        node = self.get(row.key)
+        if node is None:
+            return row.default
+        value = row.kind.read(node, self.report, quote(row.key) + self.whose)
+        return row.default if value is None else value
 
 
 def found_in(node: Node, report: Report, what: str, of: str, alone: bool = False) -> Fields:

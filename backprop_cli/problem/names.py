@@ -215,13 +215,8 @@ class NetworkNames:
         count = 0
         for layer in range(1, len(self.network.layers) + 1):
             row = self._dense(layer)
-            if row.bias == "none":
-                continue
-            if row.bias == "shared":
-                count += 1
-            for unit in range(1, row.units + 1):
-                if row.bias == "each":
-                    count += 1
+            for unit in range(1, row.units + 1) if row.bias != "none" else ():
+                count += row.bias == "each" or unit == 1
                 numbers[layer, unit] = count
         return numbers
 
@@ -270,8 +265,7 @@ class NetworkNames:
         for layer, row in enumerate(self.network.layers, 1):
             if isinstance(row, ArrayLayer):
                 found += [line.name for lines in row.lines for line in lines]
-                continue
-            for unit in range(1, row.units + 1):
+            for unit in range(1, row.units + 1) if isinstance(row, Layer) else ():
                 if not self.merged(layer, unit):
                     found.append(self.z(layer, unit))
                 found += [self.a(layer, unit), self.handed(layer, unit)]

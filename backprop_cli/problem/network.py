@@ -14,7 +14,6 @@ from backprop_cli.problem.cautions import warn
 from backprop_cli.problem.fields import Fields, fields
 from backprop_cli.problem.forms import ArrayLayer, Custom, Layer, Loss, Network
 from backprop_cli.problem.frozen import frozen_and_trainable
-from backprop_cli.problem.layer_place import NamedCell
 from backprop_cli.problem.layers import ReadLayers, read_layers
 from backprop_cli.problem.model import Notation, Training
 from backprop_cli.problem.names import NetworkNames, value_names
@@ -30,7 +29,7 @@ from backprop_cli.problem.upstream import (
     slopes_sum,
     stands_alone,
 )
-from backprop_cli.problem.values import Report, decimal_comma
+from backprop_cli.problem.values import Report, decimal_comma, misnamed
 from backprop_cli.problem.yaml_tree import Node
 
 MOST_EXPANDED = 1_000_000  # parameters (and pairs of softmax outputs) × samples of a batch
@@ -313,11 +312,14 @@ class NetworkReader:
         for cell in self.layers.named:
             layer = names.network.layers[cell.layer - 1]
             if isinstance(layer, ArrayLayer):
-                self._named_bias(cell, layer)
-                continue
-            if cell.unit > layer.units or (cell.source or 1) > layer.fan_in:
+                roles = ("bias", "shared bias")
+                biases = [each.name for each in layer.parameters if each.role in roles]
+                if cell.unit > len(biases):
+                    continue
+                name, what = biases[cell.unit - 1], f"bias {cell.unit} of layer {cell.layer}"
+            elif cell.unit > layer.units or (cell.source or 1) > layer.fan_in:
                 continue  # the shape is wrong, which has been said
-            if cell.source is not None:
+            elif cell.source is not None:
                 if not layer.connected[cell.unit - 1][cell.source - 1]:
                     continue
                 name = names.weight(cell.layer, cell.unit, cell.source)
@@ -330,23 +332,8 @@ class NetworkReader:
                 what = f"bias {cell.unit} of layer {cell.layer}"
                 if layer.bias == "shared":
                     what = f"the shared bias of layer {cell.layer}"
-            self._check_name(cell, name, what)
-
-    def _named_bias(self, cell: NamedCell, layer: ArrayLayer) -> None:
-        """The bias number `unit` of a layer, or the one that it shares."""
-        biases = [each.name for each in layer.parameters if each.role in ("bias", "shared bias")]
-        if cell.unit <= len(biases):
-            what = f"bias {cell.unit} of layer {cell.layer}"
-            self._check_name(cell, biases[cell.unit - 1], what)
-
-    def _check_name(self, cell: NamedCell, name: str, what: str) -> None:
-        if cell.node.text not in (name, name[:1]):
-            self.report.error(
-                "bad-name",
-                f"{what} is called {quote(name)} on the worksheet, not {quote(cell.node.text)}",
-                cell.node,
-                f"write {quote(name)}, or its number",
-            )
+            if cell.node.text not in (name, name[:1]):
+                misnamed(cell.node, self.report, what, name)
 
     def _batch(self, network: Network, training: Training) -> None:
         samples = len(network.samples)

@@ -22,7 +22,8 @@ from backprop_cli.problem.fields import (
     reference,
 )
 from backprop_cli.problem.forms import Sample, Value
-from backprop_cli.problem.values import Report, is_mapping, number, rows
+from backprop_cli.problem.names import value_names
+from backprop_cli.problem.values import Report, is_mapping, misnamed, number, rows
 from backprop_cli.problem.yaml_tree import Entries, Items, Node, Scalar
 
 MOST_SAMPLES = 10_000
@@ -136,33 +137,27 @@ def read_samples(top: Fields, report: Report) -> Samples:
         own = SAMPLE.of(row, report, f"sample {index}")
         found.append(_sample(own, report, f" of sample {index}"))
     read = Samples(tuple(found), listed=True)
-    _same_counts(read, report, node)
+    _same_counts(read, report)
     return read
 
 
 def _sample(own: Fields, report: Report, of: str) -> ReadSample:
-    inputs, targets = own.get("inputs"), own.get("targets")
-    x = _NOTHING if inputs is None else _values(inputs, "x", report, of)
-    y = _NOTHING if targets is None else _values(targets, "y", report, of)
-    return ReadSample(x[0], y[0], inputs, targets, x[1], y[1])
+    inputs, targets = own[INPUTS], own[TARGETS]
+    x, inputs_shape = _Values("input", "x", report, of).read(inputs)
+    y, targets_shape = _Values("target", "y", report, of).read(targets)
+    return ReadSample(x, y, inputs, targets, inputs_shape, targets_shape)
 
 
-_NOTHING: tuple[None, Shape] = None, ()
-
-
-def _same_counts(samples: Samples, report: Report, at: Node) -> None:
+def _same_counts(samples: Samples, report: Report) -> None:
     for what, usual in (("inputs", samples.inputs), ("targets", samples.targets)):
-        with_targets = samples.have_targets
         for index, sample in enumerate(samples.samples, 1):
             row = sample.inputs if what == "inputs" else sample.targets
             node = sample.inputs_node if what == "inputs" else sample.targets_node
             if node is None:
-                if what == "targets" and with_targets and sample.inputs_node is not None:
-                    report.error(
-                        "missing-key",
-                        f"sample {index} has no `targets`, and other samples have",
-                        sample.inputs_node,
-                    )
+                at = sample.inputs_node
+                if what == "targets" and samples.have_targets and at is not None:
+                    message = f"sample {index} has no `targets`, and other samples have"
+                    report.error("missing-key", message, at)
             elif row is not None and usual is not None and len(row) != usual:
                 report.error(
                     "shape",
@@ -171,34 +166,98 @@ def _same_counts(samples: Samples, report: Report, at: Node) -> None:
                 )
     shape = samples.inputs_shape
     for index, sample in enumerate(samples.samples, 1):
-        if sample.inputs is not None and sample.inputs_shape != shape:
-            report.error(
-                "shape",
-                f"the inputs of sample {index} are {_levels(sample.inputs_shape)}, and those of"
-                f" sample 1 {_levels(shape)}",
-                sample.inputs_node or at,
-            )
+        node = sample.inputs_node
+        if node is not None and sample.inputs is not None and sample.inputs_shape != shape:
+            found = f"the inputs of sample {index} are {_levels(sample.inputs_shape)}"
+            report.error("shape", f"{found}, and those of sample 1 {_levels(shape)}", node)
 
 
 def _levels(shape: Shape) -> str:
     return shape_text(shape) if shape else "one list"
 
 
-def _values(
-    node: Node, letter: Literal["x", "y"], report: Report, of: str
-) -> tuple[tuple[Value, ...] | None, Shape]:
-    """Numbers in a list or by name, a number alone, lists in lists with their shape; a name or
-    `null` has no number."""
-    kind = "input" if letter == "x" else "target"
-    if not _in_levels(node):
-        return _one_list(node, letter, report, of), ()
-    read = read_levels(node, report, f"`{kind}s`{of}")
-    if read is None:
-        return _NOTHING
-    if len(read.values) > MOST_VALUES:
-        report.too_many(len(read.values), f"{kind}s", MOST_VALUES, node)
-        return _NOTHING
-    return read.values, read.shape if len(read.shape) > 1 else ()
+@dataclass(frozen=True)
+class _Values:
+    """Reads the inputs or the targets of a sample; `of` says in messages which sample's."""
+
+    kind: Literal["input", "target"]
+    letter: Literal["x", "y"]
+    report: Report
+    of: str
+
+    def read(self, node: Node | None) -> tuple[tuple[Value, ...] | None, Shape]:
+        """Numbers in a list or by name, a number alone, lists in lists with their shape; a name or
+        `null` has no number."""
+        if node is None:
+            return None, ()
+        if not _in_levels(node):
+            return self._one_list(node), ()
+        read = read_levels(node, self.report, f"`{self.kind}s`{self.of}")
+        if read is None or self._too_many(len(read.values), node):
+            return None, ()
+        return read.values, read.shape if len(read.shape) > 1 else ()
+
+    def _too_many(self, count: int, node: Node) -> bool:
+        if count > MOST_VALUES:
+            self.report.too_many(count, f"{self.kind}s", MOST_VALUES, node)
+        return count > MOST_VALUES
+
+    def _one_list(self, node: Node) -> tuple[Value, ...] | None:
+        start = len(self.report.problems)
+        cells: list[tuple[Node, str]]
+        match node:
+            case Scalar():
+                cells = [(node, "")]
+            case Items(_, found):
+                cells = [(cell, f" {index}") for index, cell in enumerate(found, 1)]
+                if not found:
+                    message = f"`{self.kind}s`{self.of} is an empty list"
+                    self.report.error("missing-value", message, node)
+            case Entries():
+                cells = self._by_name(node)
+        if self._too_many(len(cells), node):
+            return None
+        names = value_names(self.letter, (len(cells),)) if cells else ()
+        values = tuple(
+            self._value(cell, name, f"{self.kind}{place}{self.of}")
+            for name, (cell, place) in zip(names, cells, strict=True)
+        )
+        failed = any(problem.severity == "error" for problem in self.report.problems[start:])
+        return None if failed and not values else values
+
+    def _value(self, cell: Node, name: str, what: str) -> Value:
+        if isinstance(cell, Scalar):
+            if cell.null:
+                return None
+            own = re.match(rf"{self.letter}_?[0-9]*\Z", cell.text[:20])
+            if own or (cell.plain and _OTHER_NAME.match(cell.text[:20])):
+                if cell.text not in (name, f"{self.letter}1" if name == self.letter else name):
+                    misnamed(cell, self.report, what, name)
+                return None
+        return number(cell, self.report, what)
+
+    def _by_name(self, node: Entries) -> list[tuple[Node, str]]:
+        """The values of `{x1: 6, x2: 2}` in the order of their numbers."""
+        letter, count = self.letter, len(node.entries)
+        expected = [f"{letter}{index}" for index in range(1, count + 1)]
+        found: dict[str, Node] = {}
+        for key, value in node.entries:
+            name = f"{letter}1" if count == 1 and key.text == letter else key.text
+            found[name] = value
+            if name in expected:
+                continue
+            head, colon, _ = key.text.partition(":")
+            if colon and node.flow and (head in expected or head == letter):
+                message, help = f"{quote(key.text)} is not a name", "put a space behind the colon"
+                # What stands for the value has no number, and gets no second message.
+                found[f"{letter}1" if head == letter else head] = Scalar(key.span, "")
+            else:
+                of = f"{counted(count, self.kind)}{self.of}"
+                message = f"{quote(key.text)} is not the name of one of {of}"
+                help = f"they are called {listed(expected)}"
+                help = help if count > 1 else f"it is called {quote(letter)}"
+            self.report.error("bad-name", message, key, help)
+        return [(found[name], f" {quote(name)}") for name in expected if name in found]
 
 
 def _in_levels(node: Node) -> bool:
@@ -206,88 +265,6 @@ def _in_levels(node: Node) -> bool:
     if isinstance(node, Entries):
         return any(key.text == "shape" for key, _ in node.entries)
     return isinstance(node, Items) and isinstance(next(iter(node.items), None), Items)
-
-
-def _one_list(
-    node: Node, letter: Literal["x", "y"], report: Report, of: str
-) -> tuple[Value, ...] | None:
-    kind = "input" if letter == "x" else "target"
-    start = len(report.problems)
-    cells: list[tuple[Node, str]]
-    match node:
-        case Scalar():
-            cells = [(node, "")]
-        case Items(_, found):
-            cells = [(cell, f" {index}") for index, cell in enumerate(found, 1)]
-            if not found:
-                report.error("missing-value", f"`{kind}s`{of} is an empty list", node)
-        case Entries():
-            cells = _by_name(node, letter, report, of)
-    if len(cells) > MOST_VALUES:
-        report.too_many(len(cells), f"{kind}s", MOST_VALUES, node)
-        return None
-    values = tuple(
-        _value(cell, letter, index, len(cells), report, f"{kind}{place}{of}")
-        for index, (cell, place) in enumerate(cells, 1)
-    )
-    failed = any(problem.severity == "error" for problem in report.problems[start:])
-    return None if failed and not values else values
-
-
-def _value(cell: Node, letter: str, index: int, count: int, report: Report, what: str) -> Value:
-    if isinstance(cell, Scalar):
-        if cell.null:
-            return None
-        own = re.match(rf"{letter}_?[0-9]*\Z", cell.text[:20])
-        if own or (cell.plain and _OTHER_NAME.match(cell.text[:20])):
-            names = {f"{letter}{index}"} | ({letter} if count == 1 else set())
-            if cell.text not in names:
-                name = letter if count == 1 else f"{letter}{index}"
-                report.error(
-                    "bad-name",
-                    f"{what} is called {quote(name)} on the worksheet, not {quote(cell.text)}",
-                    cell,
-                    f"write {quote(name)}, or its number",
-                )
-            return None
-    return number(cell, report, what)
-
-
-def _by_name(node: Entries, letter: str, report: Report, of: str) -> list[tuple[Node, str]]:
-    """The values of `{x1: 6, x2: 2}` in the order of their numbers."""
-    kind = "inputs" if letter == "x" else "targets"
-    count = len(node.entries)
-    expected = [f"{letter}{index}" for index in range(1, count + 1)]
-    found: dict[str, Node] = {}
-    for key, value in node.entries:
-        name = f"{letter}1" if count == 1 and key.text == letter else key.text
-        found[name] = value
-        if name not in expected:
-            names = [letter] if count == 1 else expected
-            head, colon, _ = key.text.partition(":")
-            if colon and node.flow and (head in expected or head == letter):
-                report.error(
-                    "bad-name",
-                    f"{quote(key.text)} is not a name",
-                    key,
-                    "put a space behind the colon",
-                )
-                found[f"{letter}1" if head == letter else head] = _unread(key)
-                continue
-            report.error(
-                "bad-name",
-                f"{quote(key.text)} is not the name of one of {counted(count, kind[:-1])}{of}",
-                key,
-                f"they are called {listed(names)}"
-                if count > 1
-                else f"it is called {quote(letter)}",
-            )
-    return [(found[name], f" {quote(name)}") for name in expected if name in found]
-
-
-def _unread(key: Scalar) -> Scalar:
-    """What stands for a value that could not be read: no number, and no second message."""
-    return Scalar(key.span, "", plain=True)
 
 
 def counted(count: int, noun: str) -> str:

@@ -287,6 +287,12 @@ def choice(node: Node, report: Report, what: str, names: Sequence[str]) -> str |
     return None
 
 
+def misnamed(cell: Scalar, report: Report, what: str, name: str) -> None:
+    """Report that the name in place of a number is not the one that the sheet gives."""
+    message = f"{what} is called {quote(name)} on the worksheet, not {quote(cell.text)}"
+    report.error("bad-name", message, cell, f"write {quote(name)}, or its number")
+
+
 def items(node: Node, report: Report, what: str, of: str) -> tuple[Node, ...] | None:
     """The items of a list."""
     if isinstance(node, Items):
