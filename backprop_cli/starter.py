@@ -15,7 +15,7 @@ from random import Random
 from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import Diagnostic, ProblemError, nearest, quote
 from backprop_cli.problem.read import read
-from backprop_cli.problem.samples import counted
+from backprop_cli.problem.values import counted
 from backprop_cli.rules import activations, losses
 from backprop_cli.rules.activations import ActivationRule
 

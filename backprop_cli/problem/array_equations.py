@@ -116,6 +116,7 @@ class ArrayEquations:
     equations: dict[str, Equation] = field(default_factory=dict)
     varying: set[str] = field(default_factory=set)  # of these each sample has its own
     index: Index | None = None
+    places: dict[str, Node] = field(default_factory=dict)  # what defines a name
     kept: list[Formula] = field(default_factory=list)
     spans: dict[int, tuple[int, int]] = field(default_factory=dict)
 
@@ -130,6 +131,7 @@ class ArrayEquations:
     def leaf(self, key: Scalar, value: Node | None, name: str) -> None:
         """Read a value; it is not among the leaves where it is wrong."""
         self.unwritten.discard(name)
+        self.places[name] = key
         if self.index is not None and name == self.index.name:
             self.report.error(
                 "bad-name", f"{quote(name)} counts the times here: it is no quantity", key,
@@ -240,6 +242,7 @@ class ArrayEquations:
         if (stem := self.stem(key.text.strip())) in self.families and self.index is not None:
             time = self.index.low + self.families[stem].index(name)
         formula = self.settled(written.formula, time, frozenset(names))
+        self.places[name] = value
         self.equations[name] = Equation(written, value, value.text, formula)
         return formula
 
@@ -388,26 +391,14 @@ class ArrayEquations:
         for name in known:
             for stem, _ in arrays_of(name):
                 if stem in known and known[stem].shape:
-                    place: Node = (
-                        self.equations[name].node if name in self.equations else self.place(name)
-                    )
+                    message = f"{quote(name)} would be an entry of the array {quote(stem)}"
                     self.report.error(
                         "bad-name",
-                        f"{quote(name)} would be an entry of the array {quote(stem)}, which is "
-                        "a quantity too",
-                        place,
+                        f"{message}, which is a quantity too",
+                        self.places.get(name, self.top.node),
                         "give one of them another name",
                     )
                     break
-
-    def place(self, name: str) -> Node:
-        for section in ("given", "parameters", "equations"):
-            node = self.top.get(section)
-            for key, _ in getattr(node, "entries", ()):
-                if key.text.strip() == name:
-                    found: Node = key
-                    return found
-        return self.top.node
 
 
 _BRACED_ROW = re.compile(r"(.+)_\{(\w+)(-1)?\}\Z")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from backprop_cli.diagnostics import quote
 from backprop_cli.formula.nodes import Number
 from backprop_cli.problem.fields import (
     NUMBER,
@@ -16,7 +17,6 @@ from backprop_cli.problem.fields import (
 )
 from backprop_cli.problem.forms import BatchNorm
 from backprop_cli.problem.layer_place import LayerPlace
-from backprop_cli.problem.samples import counted
 from backprop_cli.problem.weights import MOST_UNITS
 from backprop_cli.problem.yaml_tree import Items, Node, Scalar
 from backprop_cli.rules.written import NOT_NEGATIVE
@@ -50,11 +50,6 @@ def _numbers(
 ) -> tuple[Number, ...]:
     """A number for each unit: a list, or one number for all."""
     node, found = own.get(row.key), own[row]
-    if isinstance(node, Items) and len(node.items) != units:
-        at.report.error(
-            "shape",
-            f"{at} has {counted(units, 'unit')}, so `{row.key}` must be "
-            f"{counted(units, 'number')}, not {len(node.items)}",
-            node,
-        )
+    if isinstance(node, Items):
+        at.one_each(node, units, quote(row.key))
     return found if len(found) == units else (found or row.default)[:1] * units

@@ -19,7 +19,6 @@ from backprop_cli.problem.fields import (
 from backprop_cli.problem.forms import Value
 from backprop_cli.problem.initializer_use import initializer
 from backprop_cli.problem.layer_place import LayerPlace, NamedCell
-from backprop_cli.problem.samples import counted
 from backprop_cli.problem.values import decimal_comma, number
 from backprop_cli.problem.weights import MOST_UNITS
 from backprop_cli.problem.yaml_tree import Entries, Items, Node, Scalar
@@ -98,16 +97,10 @@ def _each(node: Items, at: LayerPlace, units: int | None, of: str) -> Biases | N
     values = tuple(
         _bias(cell, unit, at, f"bias {unit} of {at}") for unit, cell in enumerate(node.items, 1)
     )
-    if units is None or len(values) == units:
-        return Biases("each", values)
     alone = "a number without brackets is one bias shared by the layer"
-    at.report.error(
-        "shape",
-        f"{at} has {counted(units, of)}, so biases must be {counted(units, 'number')}, "
-        f"not {len(values)}",
-        node,
-        alone if len(values) == 1 else decimal_comma(node, len(values), units),
-    )
+    help = alone if len(values) == 1 else decimal_comma(node, len(values), units or 0)
+    if units is None or at.one_each(node, units, "biases", help, of):
+        return Biases("each", values)
     return None
 
 

@@ -7,7 +7,6 @@ from backprop_cli.problem.fields import Field, Keys, apart, number_of, several
 from backprop_cli.problem.forms import Dropout
 from backprop_cli.problem.layer_fields import LEVELS
 from backprop_cli.problem.layer_place import LayerPlace
-from backprop_cli.problem.samples import counted
 from backprop_cli.problem.weights import MOST_UNITS
 from backprop_cli.problem.yaml_tree import Items, Node
 from backprop_cli.rules.written import Range
@@ -42,11 +41,6 @@ def read_dropout(node: Node, at: LayerPlace, units: int) -> Dropout | None:
     """`{mask: [1, 0, 1], keep: 0.5}`: which units stay, and the share of units that stays."""
     own = DROPOUT.of(node, at.report, f"`dropout` of {at}")
     mask, found = own.get("mask"), own[MASK]
-    if isinstance(mask, Items) and len(mask.items) != units:
-        at.report.error(
-            "shape",
-            f"{at} has {counted(units, 'unit')}, so `mask` must be {counted(units, 'number')}, "
-            f"not {len(mask.items)}",
-            mask,
-        )
+    if isinstance(mask, Items):
+        at.one_each(mask, units, "`mask`")
     return None if len(found) != units else Dropout(found, own[KEEP])

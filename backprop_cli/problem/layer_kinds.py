@@ -46,9 +46,8 @@ from backprop_cli.problem.layer_fields import (
     or_none,
 )
 from backprop_cli.problem.recurrent_layers import GRU, LSTM, RNN, recurrent, recurrent_fields
-from backprop_cli.problem.samples import counted
 from backprop_cli.problem.unit_activations import is_layerwise, listed_activations
-from backprop_cli.problem.values import number_or_null
+from backprop_cli.problem.values import counted, number_or_null
 from backprop_cli.problem.yaml_tree import Items, Node, Scalar
 from backprop_cli.rules.written import NOT_NEGATIVE
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from backprop_cli.dataclass import dataclass
-from backprop_cli.problem.values import Report
-from backprop_cli.problem.yaml_tree import Node, Scalar
+from backprop_cli.problem.values import Report, counted
+from backprop_cli.problem.yaml_tree import Items, Node, Scalar
 
 
 @dataclass(frozen=True)
@@ -28,3 +28,15 @@ class LayerPlace:
 
     def __str__(self) -> str:
         return f"layer {self.index}"
+
+    def one_each(
+        self, node: Items, units: int, what: str, help: str | None = None, of: str = "unit"
+    ) -> bool:
+        """Whether a list has a number for each unit, which it must."""
+        found = len(node.items)
+        if found != units:
+            needed = (
+                f"{self} has {counted(units, of)}, so {what} must be {counted(units, 'number')}"
+            )
+            self.report.error("shape", f"{needed}, not {found}", node, help)
+        return found == units

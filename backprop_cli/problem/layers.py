@@ -30,9 +30,9 @@ from backprop_cli.problem.layer_fields import ADD, AFTER, FROZEN, MOST_LAYERS, T
 from backprop_cli.problem.layer_kinds import DENSE, KINDS, LayerKind
 from backprop_cli.problem.layer_place import LayerPlace, NamedCell
 from backprop_cli.problem.names import value_names
-from backprop_cli.problem.samples import Samples, counted
+from backprop_cli.problem.samples import Samples
 from backprop_cli.problem.unit_activations import UNIT_ACTIVATIONS, listed_activations, per_unit
-from backprop_cli.problem.values import Report, integer, is_mapping, is_number, rows, word
+from backprop_cli.problem.values import Report, counted, integer, is_mapping, is_number, rows, word
 from backprop_cli.problem.weights import (
     MOST_PARAMETERS,
     MOST_UNITS,

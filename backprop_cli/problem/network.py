@@ -18,7 +18,7 @@ from backprop_cli.problem.layers import ReadLayers, read_layers
 from backprop_cli.problem.model import Notation, Training
 from backprop_cli.problem.names import NetworkNames, value_names
 from backprop_cli.problem.rule_use import loss
-from backprop_cli.problem.samples import Samples, counted, read_samples
+from backprop_cli.problem.samples import Samples, read_samples
 from backprop_cli.problem.settings import check_parameters, names_of
 from backprop_cli.problem.training import ReadTraining
 from backprop_cli.problem.unit_activations import UNREAD, is_layerwise, is_rule
@@ -29,7 +29,7 @@ from backprop_cli.problem.upstream import (
     slopes_sum,
     stands_alone,
 )
-from backprop_cli.problem.values import Report, decimal_comma, misnamed
+from backprop_cli.problem.values import Report, counted, decimal_comma, misnamed
 from backprop_cli.problem.yaml_tree import Node
 
 MOST_EXPANDED = 1_000_000  # parameters (and pairs of softmax outputs) × samples of a batch

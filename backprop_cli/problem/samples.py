@@ -23,7 +23,7 @@ from backprop_cli.problem.fields import (
 )
 from backprop_cli.problem.forms import Sample, Value
 from backprop_cli.problem.names import value_names
-from backprop_cli.problem.values import Report, is_mapping, misnamed, number, rows
+from backprop_cli.problem.values import Report, counted, is_mapping, misnamed, number, rows
 from backprop_cli.problem.yaml_tree import Entries, Items, Node, Scalar
 
 MOST_SAMPLES = 10_000
@@ -265,8 +265,3 @@ def _in_levels(node: Node) -> bool:
     if isinstance(node, Entries):
         return any(key.text == "shape" for key, _ in node.entries)
     return isinstance(node, Items) and isinstance(next(iter(node.items), None), Items)
-
-
-def counted(count: int, noun: str) -> str:
-    """ "1 unit", "2 units"."""
-    return f"{count:,} {noun}" + ("" if count == 1 else "s")

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from backprop_cli.problem.fields import TRUTH, Field, Fields
-from backprop_cli.problem.samples import counted
 from backprop_cli.problem.training import ReadTraining
-from backprop_cli.problem.values import Report
+from backprop_cli.problem.values import Report, counted
 
 MOST_NAMES = 4
 MOST_MOVED = 3

@@ -24,8 +24,7 @@ from backprop_cli.problem.fields import (
 from backprop_cli.problem.forms import Value
 from backprop_cli.problem.model import Clip, Penalty, Training
 from backprop_cli.problem.optimizer_use import ReadOptimizer, optimizer
-from backprop_cli.problem.samples import counted
-from backprop_cli.problem.values import Report, integer, number_in
+from backprop_cli.problem.values import Report, counted, integer, number_in
 from backprop_cli.problem.yaml_tree import Entries, Node, Scalar
 from backprop_cli.rules.optimizers import CORRECTIONS, Correction
 from backprop_cli.rules.written import NOT_NEGATIVE, POSITIVE

@@ -7,7 +7,7 @@ from backprop_cli.problem.fields import Fields, any_of, apart, list_of, referenc
 from backprop_cli.problem.forms import Activation, Custom, RuleUse
 from backprop_cli.problem.layer_place import LayerPlace
 from backprop_cli.problem.rule_use import activation
-from backprop_cli.problem.samples import counted
+from backprop_cli.problem.values import counted
 from backprop_cli.problem.weights import MOST_UNITS
 from backprop_cli.problem.yaml_tree import Items
 from backprop_cli.rules.activations import ACTIVATIONS

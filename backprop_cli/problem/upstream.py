@@ -15,8 +15,7 @@ from backprop_cli.formula.nodes import Call, Formula, Name, Shown
 from backprop_cli.problem.array_values import read_levels
 from backprop_cli.problem.fields import Fields, apart, by_name, reference
 from backprop_cli.problem.forms import Value
-from backprop_cli.problem.samples import counted
-from backprop_cli.problem.values import Report, entries, items, number_or_null
+from backprop_cli.problem.values import Report, counted, entries, items, number_or_null
 from backprop_cli.problem.yaml_tree import Node, Scalar
 
 UPSTREAM = "upstream gradient"

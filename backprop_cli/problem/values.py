@@ -84,6 +84,11 @@ def _start(span: Span | None) -> int:
     return -1 if span is None or span.start is None else span.start
 
 
+def counted(count: int, noun: str) -> str:
+    """ "1 unit", "2 units"."""
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
+
+
 def sort_of(node: Node) -> str:
     """What a node is, in words."""
     match node:

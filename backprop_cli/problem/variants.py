@@ -38,9 +38,8 @@ from backprop_cli.problem.formulas import plain_name
 from backprop_cli.problem.layer_fields import LETTERS, drawn
 from backprop_cli.problem.model import Cell, Choice, Draw, Notation, OneHot, Requirement, Variants
 from backprop_cli.problem.names import NetworkNames
-from backprop_cli.problem.samples import counted
 from backprop_cli.problem.settings import is_pattern, matcher
-from backprop_cli.problem.values import Report, entries, is_number
+from backprop_cli.problem.values import Report, counted, entries, is_number
 from backprop_cli.problem.yaml_tree import Entries, Items, Node, Scalar
 from backprop_cli.rules.written import POSITIVE
 

@@ -10,8 +10,7 @@ from backprop_cli.dataclass import dataclass
 from backprop_cli.problem.fields import list_of, number_or_name
 from backprop_cli.problem.forms import Value
 from backprop_cli.problem.layer_place import LayerPlace, NamedCell
-from backprop_cli.problem.samples import counted
-from backprop_cli.problem.values import decimal_comma, items, number
+from backprop_cli.problem.values import counted, decimal_comma, items, number
 from backprop_cli.problem.yaml_tree import Items, Node, Scalar
 
 MOST_UNITS = 2_000
