@@ -63,10 +63,10 @@ def read_index(top: Fields, report: Report) -> Index | None:
     node = top.get("index")
     if node is None:
         return None
-    seems = node.text.strip() if isinstance(node, Scalar) else ""
+    like, seems = "{t: 1..3}", node.text.strip() if isinstance(node, Scalar) else ""
     found = entries(node, report, "`index`", "one name and its range")
     if len(found) > 1:
-        report.error("too-large", "`index` has one name: that of time", node, "{t: 1..3}")
+        report.error("too-large", "`index` has one name: that of time", node, like)
     if not found:
         return Index(seems if re.fullmatch("[A-Za-z]", seems) else "t", 1, 1)
     key, value = found[0]
@@ -77,20 +77,13 @@ def read_index(top: Fields, report: Report) -> Index | None:
     match = _RANGE.match(text.strip()) if text else None
     if match is None:
         if text:
-            report.error(
-                "out-of-range",
-                f"the range of {quote(name)} must be like `1..3`",
-                value,
-                "{t: 1..3}",
-            )
+            message = f"the range of {quote(name)} must be like `1..3`"
+            report.error("out-of-range", message, value, like)
         return Index(name, 1, 1)
     low, high = int(match[1]), int(match[2])
-    if not low <= high < low + MOST_TIMES or low < 1:
-        report.error(
-            "out-of-range",
-            f"{quote(name)} must run from 1 or more upwards, over {MOST_TIMES} steps at most",
-            value,
-        )
+    if not 1 <= low <= high < low + MOST_TIMES:
+        limits = f"from 1 or more upwards, over {MOST_TIMES} steps at most"
+        report.error("out-of-range", f"{quote(name)} must run {limits}", value)
         return Index(name, max(low, 1), max(low, 1))
     return Index(name, low, high)
 
@@ -290,18 +283,17 @@ class ArrayEquations:
         """The equations between numbers, without those that are `unsound` and what needs them; None
         after what is wrong has been reported."""
         start = len(self.report.problems)
-        used = _used(each.formula for each in self.equations.values())
+        used_as_places, used = _used(each.formula for each in self.equations.values())
         taken = {*self.leaves, *self.equations, *self.families}
         shop = Workshop(set(taken))
         expansion = Expansion(shop)
         values: dict[str, Value] = {}
-        places: dict[str, list[str]] = {}
         structural: set[str] = set()
         for name, leaf in self.leaves.items():
             names = entry_names(name, leaf.shape)
             as_places = (
-                name in used.places
-                and name not in used.values
+                name in used_as_places
+                and name not in used
                 and None not in leaf.values
                 and name not in self.varying
             )
@@ -316,7 +308,6 @@ class ArrayEquations:
                     values[entry] = value
             if as_places:
                 structural.add(name)
-            places[name] = [each.name for each in entries_ if isinstance(each, Name)]
             expansion.known[name] = Array(leaf.shape, tuple(entries_))
             numbers = [value for value in leaf.values if value is not None]
             if len(numbers) == len(leaf.values) and name not in self.varying:
@@ -372,10 +363,9 @@ class ArrayEquations:
                     tuple(own),
                 )
             )
-            places[stem] = [each.name for each in entries_ if isinstance(each, Name)]
+        places: dict[str, list[str]] = {}
         for view in views:
-            if view.name not in places:
-                places[view.name] = [e.name for e in view.entries if isinstance(e, Name)]
+            places.setdefault(view.name, [e.name for e in view.entries if isinstance(e, Name)])
         shapes = {name: array.shape for name, array in expansion.known.items()}
         return WrittenOut(shop.equations, values, tuple(views), places, shapes, structural)
 
@@ -417,13 +407,7 @@ class WrittenOut:
     structural: Collection[str]
 
 
-@dataclass(frozen=True)
-class _Used:
-    places: frozenset[str]
-    values: frozenset[str]
-
-
-def _used(formulas: Iterable[Formula]) -> _Used:
+def _used(formulas: Iterable[Formula]) -> tuple[set[str], set[str]]:
     """Which names stand as places in an array, and which as anything else."""
     places: set[str] = set()
     values: set[str] = set()
@@ -438,4 +422,4 @@ def _used(formulas: Iterable[Formula]) -> _Used:
                 waiting.extend((part, True) for part in parts[1:])
             case _:
                 waiting.extend((part, inside) for part in children(node))
-    return _Used(frozenset(places), frozenset(values))
+    return places, values

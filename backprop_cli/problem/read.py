@@ -38,9 +38,9 @@ from backprop_cli.problem.source_file import load
 from backprop_cli.problem.symbols import check_symbols, differentiated_by
 from backprop_cli.problem.training import LEARNING_RATE, TRAINING, ReadTraining, read_training
 from backprop_cli.problem.upstream import GRADIENTS
-from backprop_cli.problem.values import Report
+from backprop_cli.problem.values import Report, sort_of
 from backprop_cli.problem.variants import VARIANTS, read_variants
-from backprop_cli.problem.yaml_tree import Entries, Items, Node, compose
+from backprop_cli.problem.yaml_tree import Entries, Node, Scalar, compose
 
 TITLE = Field("title", TEXT, "Untitled", "The heading of the sheet.")
 DESCRIPTION = Field("description", TEXT, "", "A sentence below it.")
@@ -86,16 +86,13 @@ def read(path: str | Path, text: str | None = None) -> tuple[Problem, list[Diagn
 
 def _problem(source: Source, root: Node | None, report: Report) -> Problem | None:
     start = Span(source, 0, 1)
-    if root is None or not isinstance(root, Entries):
-        shape = "a list" if isinstance(root, Items) else "a single value"
-        if root is None or (not isinstance(root, Items) and root.null):
-            report.error("empty-file", "the file is empty", start, "a problem begins with `title:`")
-        else:
-            report.error(
-                "not-a-mapping",
-                f"a problem file is a mapping of keys like `title:` and `layers:`, not {shape}",
-                root,
-            )
+    if root is None or (isinstance(root, Scalar) and root.null):
+        report.error("empty-file", "the file is empty", start, "a problem begins with `title:`")
+        return None
+    if not isinstance(root, Entries):
+        like = "a mapping of keys like `title:` and `layers:`"
+        message = f"a problem file is {like}, not {sort_of(root)}"
+        report.error("not-a-mapping", message, root)
         return None
     present = {key.text for key, _ in root.entries}
     offered = PROBLEM.names
@@ -148,7 +145,6 @@ def _problem(source: Source, root: Node | None, report: Report) -> Problem | Non
     if model is not None:
         asked, parameters, given = differentiated_by(model, notation.notation)
         second = read_second(top, training, asked, parameters, given, report)
-    if model is not None:
         check_symbols(notation, model, training.training, report)
     variants = read_variants(top, model, notation.notation)
     if model is None or report.failed:

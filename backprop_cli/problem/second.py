@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 
 from backprop_cli.problem.fields import TRUTH, Field, Fields
 from backprop_cli.problem.training import ReadTraining
-from backprop_cli.problem.values import Report, counted
+from backprop_cli.problem.values import Report
 
 MOST_NAMES = 4
 MOST_MOVED = 3
@@ -31,36 +31,24 @@ def read_second(
     differentiated by, `given` what may be."""
     wanted, node = top[SECOND], top.get(SECOND.key)
     if training.training.newton and training.section is not None:
+        section = training.section
         if len(parameters) > MOST_MOVED:
-            report.error(
-                "too-large",
-                f"a Newton step moves {MOST_MOVED} parameters at most, and here are"
-                f" {len(parameters)}",
-                training.section.key("optimizer"),
-            )
+            most = f"a Newton step moves {MOST_MOVED} parameters at most"
+            message = f"{most}, and here are {len(parameters)}"
+            report.error("too-large", message, section.key("optimizer"))
         for key in ("clip", "l1", "l2", "direction"):
-            if training.section.get(key) is not None:
-                report.error(
-                    "unknown-option",
-                    f"a Newton step is made of the loss as it is, and there is `{key}`",
-                    training.section.key(key),
-                    "write a penalty into the loss" if key in ("l1", "l2") else "leave it out",
-                )
+            if section.get(key) is not None:
+                message = f"a Newton step is made of the loss as it is, and there is `{key}`"
+                help = "write a penalty into the loss" if key in ("l1", "l2") else "leave it out"
+                report.error("unknown-option", message, section.key(key), help)
         return True
     if not wanted or node is None:
         return False
     if len(asked) > MOST_NAMES:
-        report.error(
-            "too-large",
-            f"second derivatives are by {MOST_NAMES} quantities at most, and these are"
-            f" {counted(len(asked), 'quantity').replace('ys', 'ies')}",
-            node,
-            "`with_respect_to: [w1, w2]` says by which",
-        )
+        most = f"second derivatives are by {MOST_NAMES} quantities at most"
+        help = "`with_respect_to: [w1, w2]` says by which"
+        report.error("too-large", f"{most}, and these are {len(asked)} quantities", node, help)
     elif calculated := [name for name in asked if name not in given]:
-        report.error(
-            "unknown-name",
-            f"second derivatives are by what is given, and `{calculated[0]}` is calculated",
-            node,
-        )
+        message = f"second derivatives are by what is given, and `{calculated[0]}` is calculated"
+        report.error("unknown-name", message, node)
     return True

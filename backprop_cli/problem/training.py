@@ -7,6 +7,7 @@ from typing import Literal
 
 from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import quote
+from backprop_cli.formula.build import names_in
 from backprop_cli.formula.nodes import Number
 from backprop_cli.problem.fields import (
     TRUTH,
@@ -169,7 +170,9 @@ def read_training(top: Fields, report: Report, samples: int | None) -> ReadTrain
     if "learning_rate" not in top.values and section is not None:
         if training.correction is not None or training.newton:
             rate = Number("1")
-        elif training.optimizer is None or _uses_rate(training):
+        elif training.optimizer is None or any(
+            "eta" in names_in(right) for right in training.optimizer.equations.values()
+        ):
             report.error(
                 "missing-key",
                 "`training` needs a learning rate",
@@ -188,13 +191,6 @@ def read_training(top: Fields, report: Report, samples: int | None) -> ReadTrain
     )
 
 
-def _uses_rate(training: Training) -> bool:
-    from backprop_cli.formula.build import names_in
-
-    assert training.optimizer is not None
-    return any("eta" in names_in(right) for right in training.optimizer.equations.values())
-
-
 def _training(own: Fields, samples: int | None) -> tuple[Training, tuple[Scalar, ...]]:
     """The section, and the parameters that an optimizer's first values are given for."""
     found = own[OPTIMIZER]
@@ -210,12 +206,8 @@ def _training(own: Fields, samples: int | None) -> tuple[Training, tuple[Scalar,
         correction=own[RULE],
     )
     if training.direction == "ascent" and training.correction is not None:
-        own.report.error(
-            "unknown-option",
-            "the perceptron rule has no direction: it moves towards the target",
-            own.key("direction"),
-            "leave `direction` out",
-        )
+        message = "the perceptron rule has no direction: it moves towards the target"
+        own.report.error("unknown-option", message, own.key("direction"), "leave `direction` out")
     return training, found.named
 
 
@@ -223,12 +215,8 @@ def _batch(node: Node, report: Report) -> int | Literal["all"] | None:
     if isinstance(node, Scalar) and node.text == "all":
         return "all"
     if isinstance(node, Scalar) and node.plain and not any(map(str.isdigit, node.text)):
-        report.error(
-            "unknown-choice",
-            f"`batch` cannot be {quote(node.text)}",
-            node,
-            "it is `all`, or how many samples an update uses",
-        )
+        help = "it is `all`, or how many samples an update uses"
+        report.error("unknown-choice", f"`batch` cannot be {quote(node.text)}", node, help)
         return None
     return integer(node, report, "`batch`", 1, MOST_STEPS, "it is `all` or a number of samples")
 
@@ -241,29 +229,22 @@ def _batch_of(own: Fields, samples: int | None) -> int | None:
     node = own.node
     named = isinstance(node, Entries) and any(key.text == "batch" for key, _ in node.entries)
     if samples is not None and size > samples and named:  # of a misspelt key that is said
-        verb = "is" if samples == 1 else "are"
-        own.report.error(
-            "out-of-range",
-            f"a batch of {size} samples is larger than the data: there {verb} "
-            f"{counted(samples, 'sample')}",
-            own.values["batch"],
-            "`batch: all` uses every sample for each update",
-        )
+        there = f"there {'is' if samples == 1 else 'are'} {counted(samples, 'sample')}"
+        message = f"a batch of {size} samples is larger than the data: {there}"
+        help = "`batch: all` uses every sample for each update"
+        own.report.error("out-of-range", message, own.values["batch"], help)
         return None
     return size
 
 
 def _clip(own: Fields) -> Clip | None:
     given = [row.key for row in (NORM, LARGEST) if own.get(row.key) is not None]
-    if len(given) != 1:
-        if isinstance(own.node, Entries):
-            own.report.error(
-                "both-forms" if given else "missing-key",
-                "`clip` has both `norm` and `value`" if given else "`clip` needs `norm` or `value`",
-                own.node,
-                "{norm: 1.0} scales the whole gradient, {value: 0.5} cuts each of its numbers",
-            )
+    help = "{norm: 1.0} scales the whole gradient, {value: 0.5} cuts each of its numbers"
+    if len(given) == 2:
+        own.report.error("both-forms", "`clip` has both `norm` and `value`", own.node, help)
         return None
+    if not given and isinstance(own.node, Entries):
+        own.report.error("missing-key", "`clip` needs `norm` or `value`", own.node, help)
     norm, value = own[NORM], own[LARGEST]
     if norm is not None:
         return Clip("norm", norm)
@@ -277,10 +258,6 @@ def _correction(name: str, update: str) -> Correction | None:
 def _rule(own: Fields) -> Correction | None:
     name, update = own[RULE_NAME], own[RULE_UPDATE]
     if name == "gradient" and "update" in own.values and own.get("name") is not None:
-        own.report.error(
-            "unknown-option",
-            "`update` belongs to the perceptron rule",
-            own.key("update"),
-            PERCEPTRON,
-        )
+        message = "`update` belongs to the perceptron rule"
+        own.report.error("unknown-option", message, own.key("update"), PERCEPTRON)
     return _correction(name, update)

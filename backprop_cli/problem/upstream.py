@@ -101,12 +101,8 @@ def read_upstream(
     for key, value in entries(node, report, "`upstream`", "names and gradients"):
         name, letter = key.text.strip(), f"g_{key.text.strip()}"
         if name not in shapes:
-            report.error(
-                "unknown-name",
-                f"`upstream` names {quote(name)}, and there is no such equation",
-                key,
-                report.nearest(name, list(shapes)),
-            )
+            message = f"`upstream` names {quote(name)}, and there is no such equation"
+            report.error("unknown-name", message, key, report.nearest(name, list(shapes)))
             continue
         for called in (letter, LOSS):
             if called in taken:
@@ -134,10 +130,7 @@ def stands_alone(top: Fields, report: Report, *others: str) -> Node | None:
     node = top.get("upstream")
     for name in others if node is not None else ():
         if top.get(name) is not None:
-            report.error(
-                "both-forms",
-                f"`upstream` gives the gradient of the outputs, and there is `{name}`",
-                top.key("upstream"),
-                f"leave `{name}` out, or `upstream`",
-            )
+            message = f"`upstream` gives the gradient of the outputs, and there is `{name}`"
+            help = f"leave `{name}` out, or `upstream`"
+            report.error("both-forms", message, top.key("upstream"), help)
     return node

@@ -8,7 +8,6 @@ has been checked. Anchors, aliases and tags are refused, so a tree is as large a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any, TypeAlias
 
 from backprop_cli.dataclass import dataclass
@@ -156,7 +155,7 @@ class _Builder:
         import yaml
 
         documents = 0
-        for event in self._events():
+        for event in yaml.parse(self.source.text[self.shift :], Loader=self.loader):
             match event:
                 case yaml.ScalarEvent():
                     if event.anchor is not None or event.tag is not None:
@@ -196,11 +195,6 @@ class _Builder:
                     self._close(event)
                 case _:
                     pass
-
-    def _events(self) -> Iterator[Any]:
-        import yaml
-
-        yield from yaml.parse(self.source.text[self.shift :], Loader=self.loader)
 
     def _span(self, event: Any) -> Span:
         start, end = event.start_mark.index + self.shift, event.end_mark.index + self.shift
@@ -252,9 +246,8 @@ class _Builder:
 
     def _last_end(self, opened: _Open, event: Any) -> int:
         """Where a block ends: the end event stands where the next thing begins."""
-        last = opened.entries[-1][1] if opened.entries else None
-        if opened.items:
-            last = opened.items[-1]
+        held = opened.items or [value for _, value in opened.entries[-1:]]
+        last = held[-1] if held else None
         if last is None or last.span.end is None:
             return int(event.start_mark.index)
         return last.span.end - self.shift
@@ -284,22 +277,15 @@ class _Builder:
 
     def _key_allowed(self, parent: _Open, key: Node) -> bool:
         if not isinstance(key, Scalar):
-            problem = Diagnostic(
-                "bad-key",
-                "a key must be a word, not a list or a mapping",
-                key.span,
-                help="text in brackets or braces needs quotes",
-            )
-        elif not key.text.strip():
-            problem = Diagnostic("bad-key", "a key is missing before the colon", key.span)
-        elif (first := parent.keys.get(key.text)) is not None:
-            problem = Diagnostic(
-                "duplicate-key",
-                f"{quote(key.text)} is given twice; first on line {first.span.line}",
-                key.span,
-                help="keep one of them",
-            )
-        else:
-            return True
-        self._add(problem)
-        return False
+            message = "a key must be a word, not a list or a mapping"
+            help = "text in brackets or braces needs quotes"
+            self._add(Diagnostic("bad-key", message, key.span, help=help))
+            return False
+        if not key.text.strip():
+            self._add(Diagnostic("bad-key", "a key is missing before the colon", key.span))
+            return False
+        if (first := parent.keys.get(key.text)) is not None:
+            message = f"{quote(key.text)} is given twice; first on line {first.span.line}"
+            self._add(Diagnostic("duplicate-key", message, key.span, help="keep one of them"))
+            return False
+        return True
