@@ -145,11 +145,8 @@ class ArrayEquations:
             return {}
         what = f"{quote(name)} of sample {sample}"
         if first is not None and read.shape != first.shape:
-            self.report.error(
-                "shape",
-                f"{what} is {shape_text(read.shape)}, and that of sample 1 {shape_text(first.shape)}",
-                value,
-            )
+            usual = f"that of sample 1 {shape_text(first.shape)}"
+            self.report.error("shape", f"{what} is {shape_text(read.shape)}, and {usual}", value)
             return {}
         if read.masked:
             self.report.error(
@@ -334,12 +331,9 @@ class ArrayEquations:
                 failed.add(name)
                 self._report(error, equation)
         for name in self.unwritten:
-            self.report.error(
-                "unknown-name",
-                f"`shapes` names {quote(name)}, and there is no such quantity",
-                self.shapes[name][1],
-                "list it under `given` or `parameters` too: `parameters: [W]`",
-            )
+            message = f"`shapes` names {quote(name)}, and there is no such quantity"
+            help = "list it under `given` or `parameters` too: `parameters: [W]`"
+            self.report.error("unknown-name", message, self.shapes[name][1], help)
         self._refuse_rows(expansion.known)
         if failed or any(each.severity == "error" for each in self.report.problems[start:]):
             return None

@@ -90,12 +90,8 @@ def read_shape(node: Node, report: Report, what: str) -> Shape | None:
 
 
 def _too_large(node: Node, report: Report, size: int) -> None:
-    report.error(
-        "too-large",
-        f"the array has {size:,} entries; {MOST_VALUES:,} are allowed",
-        node,
-        "a worksheet shows every step: take a smaller example",
-    )
+    message = f"the array has {size:,} entries; {MOST_VALUES:,} are allowed"
+    report.error("too-large", message, node, "a worksheet shows every step: take a smaller example")
 
 
 def read_levels(
@@ -277,13 +273,11 @@ class ArrayReader:
             )  # fmt: skip
             return False
         if len(node.items) != shape[0]:
-            self.report.error(
-                "shape",
+            message = (
                 f"{what} has {len(node.items)} entr{'y' if len(node.items) == 1 else 'ies'}{where}, "
-                f"and {shape[0]} in its first row",
-                node,
-                "all rows of a matrix are equally long",
+                f"and {shape[0]} in its first row"
             )
+            self.report.error("shape", message, node, "all rows of a matrix are equally long")
             return False
         fits = [
             self._walk(item, shape[1:], what, f"{where or ' in row'} {at}", cells)

@@ -107,12 +107,8 @@ def _each(node: Items, at: LayerPlace, units: int | None, of: str) -> Biases | N
 def _bias(cell: Node, unit: int, at: LayerPlace, what: str) -> Value:
     if isinstance(cell, Scalar):
         if cell.null:
-            at.report.error(
-                "missing-value",
-                f"{what} is empty",
-                cell,
-                "write 0; a bias without a number is written as its name",
-            )
+            help = "write 0; a bias without a number is written as its name"
+            at.report.error("missing-value", f"{what} is empty", cell, help)
             return None
         if _BIAS_NAME.match(cell.text):
             at.named.append(NamedCell(cell, at.index, unit, None))

@@ -83,13 +83,11 @@ def _unusual_output(last: AnyLayer, loss: LossRule, node: Node, report: Report) 
             continue
         rule = ACTIVATIONS[use.name]
         if loss.targets == "signs" and rule.low is not None and rule.low.value >= 0:
-            report.warning(
-                "unusual-output",
+            message = (
                 f"{quote(loss.name)} compares the sign of the output with a target of -1 or 1, and "
-                f"{quote(use.name)} is never negative",
-                node,
-                "use `identity` in the last layer",
+                f"{quote(use.name)} is never negative"
             )
+            report.warning("unusual-output", message, node, "use `identity` in the last layer")
             return
         below = loss.low is not None and (rule.low is None or rule.low.value < loss.low)
         above = loss.high is not None and (rule.high is None or rule.high.value > loss.high)

@@ -79,14 +79,12 @@ class _Names:
         if name in self.places:
             other, first = self.places[name]
             same = other == section
-            report.error(
-                "defined-twice",
+            message = (
                 f"{quote(name)} is {'twice in' if same else 'in'} `{section}`"
                 + ("" if same else f" and in `{other}`")
-                + f"; first on line {first.span.line}",
-                place,
-                _both_help(section, other),
+                + f"; first on line {first.span.line}"
             )
+            report.error("defined-twice", message, place, _both_help(section, other))
             return False
         self.places[name] = (section, place)
         return True
@@ -207,22 +205,14 @@ def _finished(
         wrt = names_of(asked, report, "`with_respect_to`", known, groups)
         for each in asked.items if isinstance(asked, Items) else ():
             if isinstance(each, Scalar) and each.text.strip() in out.structural:
-                report.error(
-                    "unknown-name",
-                    f"{quote(each.text)} only says which rows are meant: it has no derivative",
-                    each,
-                    "ask for the array whose rows they are",
-                )
+                message = f"{quote(each.text)} only says which rows are meant: it has no derivative"
+                report.error("unknown-name", message, each, "ask for the array whose rows they are")
         if output in wrt:
             message = f"`with_respect_to` names the output {quote(output or '')} itself"
             report.error("unknown-name", message, asked)
     elif not wrt and written and not unsound:
-        report.error(
-            "missing-key",
-            "nothing is given, so there is nothing to differentiate with respect to",
-            top.key("equations"),
-            _undeclared_help(top),
-        )
+        message = "nothing is given, so there is nothing to differentiate with respect to"
+        report.error("missing-key", message, top.key("equations"), _undeclared_help(top))
     arrays = {
         name: own for name, own in out.entries.items() if parameters.keys() >= set(own) and own
     }
@@ -325,12 +315,9 @@ def _samples(
             elif name not in first:
                 name = defined_name(key, report, "a given quantity") or name
                 if name not in first:
-                    report.error(
-                        "unknown-name",
-                        f"sample {index} has {quote(name)}, which sample 1 has not",
-                        key,
-                        report.nearest(name, first) or "every sample has the same names",
-                    )
+                    message = f"sample {index} has {quote(name)}, which sample 1 has not"
+                    help = report.nearest(name, first) or "every sample has the same names"
+                    report.error("unknown-name", message, key, help)
                     continue
             seen[name] = None
             if arrays is not None:
@@ -357,12 +344,8 @@ def _written(
         listed = isinstance(node, Items)
         advice = " without the dash" if listed else ", each equation on a line of its own"
         what = "a list" if listed else "a single text"
-        report.error(
-            "not-a-mapping",
-            f"`equations` must be a mapping of names and formulas, not {what}",
-            node,
-            _with_colon(node) + advice,
-        )
+        message = f"`equations` must be a mapping of names and formulas, not {what}"
+        report.error("not-a-mapping", message, node, _with_colon(node) + advice)
         return found
     pairs = tuple(uncut(node.entries, report))
     if len(pairs) > MOST_EQUATIONS:
@@ -444,12 +427,9 @@ def _cycle(names: list[str], written: Written, report: Report) -> None:
     names = [*names[at:], *names[:at]]
     node = written[earliest][1]
     if len(names) == 1:
-        report.error(
-            "cycle",
-            f"the equation of {quote(earliest)} needs {quote(earliest)} itself",
-            node,
-            f"call the value before it something else, such as {quote(earliest + '_before')}",
-        )
+        message = f"the equation of {quote(earliest)} needs {quote(earliest)} itself"
+        help = f"call the value before it something else, such as {quote(earliest + '_before')}"
+        report.error("cycle", message, node, help)
         return
     shown = [*names[:6], *(["…"] if len(names) > 6 else []), names[0]]
     report.error(
@@ -469,13 +449,11 @@ def _output(top: Fields, written: Written, report: Report) -> str | None:
         return None
     name = plain_name(node.text.strip())
     if name not in written:
-        report.error(
-            "unknown-name",
-            f"`output` names {quote(name)}, and there is no such equation",
-            node,
-            report.nearest(name, written)
-            or (there_are(list(written)) if len(written) < 100 else None),
+        message = f"`output` names {quote(name)}, and there is no such equation"
+        help = report.nearest(name, written) or (
+            there_are(list(written)) if len(written) < 100 else None
         )
+        report.error("unknown-name", message, node, help)
         return None
     return name
 
@@ -496,19 +474,13 @@ def _unused(names: _Names, written: Written, outputs: Sequence[str], report: Rep
         if name in reached:
             continue
         if section == "equations":
-            report.warning(
-                "unused",
-                f"the output {quote(output)} does not depend on the equation {quote(name)}",
-                place,
-                f"`output: {name}` would make it the output" if name.isidentifier() else None,
-            )
+            message = f"the output {quote(output)} does not depend on the equation {quote(name)}"
+            help = f"`output: {name}` would make it the output" if name.isidentifier() else None
+            report.warning("unused", message, place, help)
         else:
             kind = {"parameters": "parameter", "given": "given quantity"}.get(section, "quantity")
-            report.warning(
-                "unused",
-                f"the output {quote(output)} does not depend on the {kind} {quote(name)}",
-                place,
-            )
+            message = f"the output {quote(output)} does not depend on the {kind} {quote(name)}"
+            report.warning("unused", message, place)
 
 
 def check_updates(read: ReadEquations, training: ReadTraining, top: Fields, report: Report) -> None:
@@ -517,12 +489,8 @@ def check_updates(read: ReadEquations, training: ReadTraining, top: Fields, repo
         return
     key = top.key("learning_rate" if top.get("learning_rate") is not None else "training")
     if not read.parameters:
-        report.error(
-            "missing-key",
-            "there are no `parameters` to update",
-            key,
-            "put what is learned under `parameters` instead of `given`",
-        )
+        help = "put what is learned under `parameters` instead of `given`"
+        report.error("missing-key", "there are no `parameters` to update", key, help)
     reserved = {updated(name): name for name in read.parameters}
     for name, place in read.places.items():
         if name in reserved:

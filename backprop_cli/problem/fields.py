@@ -404,12 +404,9 @@ def fields(
         for meant in () if report.crowded else _meant_key(key.text, meant_by, offered):
             if meant not in values:
                 values[meant], keys[meant] = value, key
-        report.error(
-            "unknown-option" if options else "unknown-key",
-            f"{quote(key.text)} is not a key of {what}",
-            key,
-            None if report.crowded else _key_help(node, key, value, meant_by, offered, options),
-        )
+        message = f"{quote(key.text)} is not a key of {what}"
+        help = None if report.crowded else _key_help(node, key, value, meant_by, offered, options)
+        report.error("unknown-option" if options else "unknown-key", message, key, help)
     return replace(own, values=values, keys=keys)
 
 

@@ -86,20 +86,12 @@ def defined_name(key: Scalar, report: Report, what: str) -> str | None:
     """A name that an author gives to a quantity; `σ1` and `ŷ` are read as sigma1 and yhat."""
     text = plain_name(key.text.strip())
     if not IDENTIFIER.match(text) or len(text) > LONGEST_NAME:
-        report.error(
-            "bad-name",
-            f"{quote(text)} cannot be the name of {what}",
-            key,
-            _name_help(text, what),
-        )
+        message = f"{quote(text)} cannot be the name of {what}"
+        report.error("bad-name", message, key, _name_help(text, what))
         return None
     if is_function(text):
-        report.error(
-            "bad-name",
-            f"{quote(key.text)} is a function, so {what} cannot have this name",
-            key,
-            f"call it {quote(text + '1')}, for instance",
-        )
+        message = f"{quote(key.text)} is a function, so {what} cannot have this name"
+        report.error("bad-name", message, key, f"call it {quote(text + '1')}, for instance")
         return None
     return text
 

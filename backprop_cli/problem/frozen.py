@@ -38,12 +38,9 @@ def refuse_both(
 ) -> None:
     both = [name for name in trainable or () if name in frozen]
     if both:
-        report.error(
-            "both-forms",
-            f"{listed(both, 5)} {'is' if len(both) == 1 else 'are'} both frozen and trainable",
-            top.key("trainable"),
-            "name a parameter in one of the lists",
-        )
+        message = f"{listed(both, 5)} {'is' if len(both) == 1 else 'are'} both frozen and trainable"
+        help = "name a parameter in one of the lists"
+        report.error("both-forms", message, top.key("trainable"), help)
 
 
 def frozen_and_trainable(

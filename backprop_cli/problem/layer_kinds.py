@@ -141,13 +141,11 @@ def _convolution(levels: int) -> Callable[[Making, Mapping[str, Any]], str]:
             )
         stride, padding, window = settings["stride"], settings["padding"], shape[-levels:]
         if any(wide > size + 2 * padding for wide, size in zip(window, sizes, strict=True)):
-            made.refuse(
-                "shape",
+            message = (
                 f"the window of {made.at} is {_sizes(window)}, larger than {_sizes(sizes)}"
-                + (f" with {padding} around it" if padding else ""),
-                node,
-                "give a smaller kernel or more `padding`",
+                + (f" with {padding} around it" if padding else "")
             )
+            made.refuse("shape", message, node, "give a smaller kernel or more `padding`")
         kernels = shape[0]
         use = _one_activation(made, settings)
         made.places += _places(made, "channel", kernels)
@@ -212,11 +210,8 @@ def _pooling(name: str) -> Callable[[Making, Mapping[str, Any]], str]:
         size = settings["size"]
         stride = settings["stride"] or size
         if any(size > each for each in sizes):
-            made.refuse(
-                "shape",
-                f"the window of {made.at} is {_sizes((size,) * levels)}, larger than {_sizes(sizes)}",
-                made.own.key("size"),
-            )
+            window = f"the window of {made.at} is {_sizes((size,) * levels)}"
+            made.refuse("shape", f"{window}, larger than {_sizes(sizes)}", made.own.key("size"))
         made.places += _places(made, "channel", channels)
         made.split, made.axes = channels > 1, levels
         options = f", {size}" + (f", stride={stride}" if stride != size else "")

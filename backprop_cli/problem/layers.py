@@ -197,12 +197,9 @@ def _flat(at: LayerPlace, below: Handed | None, samples: Samples) -> int | None:
     if len(below.shape) > 1:
         given = samples.samples[0].inputs_node if at.index == 1 else None
         one_row = given is not None and below.shape[0] == 1
-        at.report.error(
-            "shape",
-            f"{at} is dense and takes a list of numbers, and {below.words}",
-            given or at.node,
-            "leave the inner brackets out" if one_row else "put `{kind: flatten}` before it",
-        )
+        message = f"{at} is dense and takes a list of numbers, and {below.words}"
+        help = "leave the inner brackets out" if one_row else "put `{kind: flatten}` before it"
+        at.report.error("shape", message, given or at.node, help)
     return len(below.entries)
 
 
@@ -363,12 +360,10 @@ class _LayerReader:
         if count is None or (below is None and layer > 0):
             return None
         if count != units:
-            self.report.error(
-                "shape",
-                f"`add` of {self.at}: {counted(units, 'unit')} cannot add {counted(count, 'value')}",
-                node,
-                "what is added has one value for each unit",
+            message = (
+                f"`add` of {self.at}: {counted(units, 'unit')} cannot add {counted(count, 'value')}"
             )
+            self.report.error("shape", message, node, "what is added has one value for each unit")
             return None
         return layer
 
@@ -414,12 +409,9 @@ class _LayerReader:
     def _unconnected(self, grid: Grid, biases: Biases, node: Node | None) -> None:
         for unit, row in enumerate(grid.connected, 1):
             if not any(row) and biases.kind == "none" and isinstance(node, Items):
-                self.report.error(
-                    "no-connection",
-                    f"unit {unit} of {self.at} has no connection and no bias",
-                    node.items[unit - 1],
-                    "`null` means that there is no connection; a weight can be 0",
-                )
+                message = f"unit {unit} of {self.at} has no connection and no bias"
+                help = "`null` means that there is no connection; a weight can be 0"
+                self.report.error("no-connection", message, node.items[unit - 1], help)
 
 
 def _skip(node: Node, at: LayerPlace) -> int | None:

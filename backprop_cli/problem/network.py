@@ -72,12 +72,8 @@ class NetworkReader:
             advice = f"add `inputs: [{numbers}]`, or `inputs: [{shown}{more}]` without numbers"
             self.report.error("missing-key", "there are weights and no `inputs`", at, advice)
         elif self.layers.fan_in is None and self.layers.units is not None:
-            self.report.error(
-                "missing-key",
-                "nothing says how many inputs there are",
-                at,
-                "name them: `inputs: [x1, x2]`",
-            )
+            message = "nothing says how many inputs there are"
+            self.report.error("missing-key", message, at, "name them: `inputs: [x1, x2]`")
 
     @property
     def count(self) -> int | None:
@@ -90,12 +86,9 @@ class NetworkReader:
         if (upstream := stands_alone(self.top, self.report, "loss", "targets")) is not None:
             given, chosen = self._upstream(upstream)
             if perceptron:
-                self.report.error(
-                    "missing-targets",
-                    "the perceptron rule needs targets, not the gradient of the outputs",
-                    upstream,
-                    "leave `upstream` out and add `targets: […]`",
-                )
+                message = "the perceptron rule needs targets, not the gradient of the outputs"
+                help = "leave `upstream` out and add `targets: […]`"
+                self.report.error("missing-targets", message, upstream, help)
         else:
             self._target_count()
             given, chosen = None, self._loss(perceptron)
@@ -152,12 +145,8 @@ class NetworkReader:
     def _upstream(self, node: Node) -> tuple[Gradient | None, Loss | None]:
         """`upstream: {yhat: [0.1, -0.2]}`: ∂L/∂ŷ, and the sum over g·ŷ in place of a loss."""
         if self.samples.listed and self.samples.have_targets:
-            self.report.error(
-                "both-forms",
-                "`upstream` gives the gradient of the outputs, and samples have `targets`",
-                node,
-                "leave the targets out, or `upstream`",
-            )
+            message = "`upstream` gives the gradient of the outputs, and samples have `targets`"
+            self.report.error("both-forms", message, node, "leave the targets out, or `upstream`")
         samples = len(self.samples.samples) if self.samples.listed else None
         shape = self.layers.shape or (1,)
         outputs, gradients = value_names("yhat", shape), value_names("g", shape)
@@ -220,14 +209,12 @@ class NetworkReader:
             needed = f"targets must be {counted(units, 'number')}"
             if listed:
                 needed = f"sample {index} must have {counted(units, 'target')}"
-            self.report.error(
-                "shape",
-                f"{gives}, so {needed}, not {found}",
-                node,
+            help = (
                 "a class is written as one 1 among zeros: [0, 1, 0]"
                 if found == 1 and self._softmax_output()
-                else decimal_comma(node, found, units),
+                else decimal_comma(node, found, units)
             )
+            self.report.error("shape", f"{gives}, so {needed}, not {found}", node, help)
             if listed:
                 return  # all of them are like this one: say it once
 
@@ -252,12 +239,8 @@ class NetworkReader:
                 renamed = {"yhat": every, "y": every}
         chosen = loss(node, self.report, names, advice, renamed)
         if perceptron and chosen is not None:
-            self.report.warning(
-                "unused",
-                "the perceptron rule looks at mistakes and uses no loss",
-                self.top.key("loss"),
-                "leave `loss` out",
-            )
+            message = "the perceptron rule looks at mistakes and uses no loss"
+            self.report.warning("unused", message, self.top.key("loss"), "leave `loss` out")
             return None
         return chosen
 

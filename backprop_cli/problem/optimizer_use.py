@@ -195,12 +195,9 @@ def _own_optimizer(own: Fields, first: _FirstValues) -> Optimizer | None:
         if target is None:
             continue
         if target in ("g", "eta", "t") or target in options:
-            report.error(
-                "bad-name",
-                f"{quote(target)} is given to an optimizer, so it has no equation",
-                key,
-                "an equation is for `w`, a state, or a name of your own",
-            )
+            message = f"{quote(target)} is given to an optimizer, so it has no equation"
+            help = "an equation is for `w`, a state, or a name of your own"
+            report.error("bad-name", message, key, help)
         if read is not None:
             advice = (
                 "an optimizer's equations are in `w`, `g`, `eta`, `t`, its states and its options"
@@ -209,29 +206,24 @@ def _own_optimizer(own: Fields, first: _FirstValues) -> Optimizer | None:
             equations[target] = read
         known[target] = None
     if "w" not in {key.text for key, _ in written}:
-        report.error(
-            "missing-key",
-            "the optimizer has no equation for `w`, the parameter",
-            equations_key,
-            'add one, such as `w: "w - eta*g"`',
-        )
+        message = "the optimizer has no equation for `w`, the parameter"
+        report.error("missing-key", message, equations_key, 'add one, such as `w: "w - eta*g"`')
     for unchanged in [one for one in state if one not in equations]:
-        report.warning(
-            "unchanged-state",
-            f"the state {quote(unchanged)} has no equation, so it keeps its first value",
-            equations_key,
-        )
+        message = f"the state {quote(unchanged)} has no equation, so it keeps its first value"
+        report.warning("unchanged-state", message, equations_key)
     failed = any(problem.severity == "error" for problem in report.problems[start:])
     return None if failed else Optimizer(name, state, equations, options, first.starts, point)
 
 
 def _own_name(key: Scalar, what: str, report: Report) -> bool:
     if key.text in optimizers.RESERVED:
+        message = f"{quote(key.text)} already has a meaning in an optimizer"
+        help = "`w` is the parameter, `g` its gradient, `eta` the learning rate"
         report.error(
             "bad-name",
-            f"{quote(key.text)} already has a meaning in an optimizer, so {what} cannot be called so",
+            f"{message}, so {what} cannot be called so",
             key,
-            "`w` is the parameter, `g` its gradient, `eta` the learning rate, `t` the update's number",
+            f"{help}, `t` the update's number",
         )
         return False
     return defined_name(key, report, what) is not None

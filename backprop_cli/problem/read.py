@@ -104,20 +104,12 @@ def _problem(source: Source, root: Node | None, report: Report) -> Problem | Non
     if layered and equational:  # a misspelt key counts only where no other decides
         layered, equational = "layers" in present, "equations" in present
     if layered and equational:
-        report.error(
-            "both-forms",
-            "a problem has `layers` or `equations`, not both",
-            top.key("equations"),
-            "put them into two files",
-        )
+        message = "a problem has `layers` or `equations`, not both"
+        report.error("both-forms", message, top.key("equations"), "put them into two files")
         return None
     if not layered and not equational:
-        report.error(
-            "missing-key",
-            "the file has neither `layers` nor `equations`",
-            start,
-            "a network is described by `layers`, any other calculation by `equations`",
-        )
+        help = "a network is described by `layers`, any other calculation by `equations`"
+        report.error("missing-key", "the file has neither `layers` nor `equations`", start, help)
         return None
     _wrong_form(top, layered, report)
     title, description = top[TITLE], top[DESCRIPTION]
@@ -181,19 +173,12 @@ def _wrong_form(top: Fields, layered: bool, report: Report) -> None:
     }
     for name in others:
         if name in top.values and (place := top.keys[name]).text == name:
-            report.error(
-                "wrong-form",
-                f"`{name}` belongs to problems with `{there}`, and this one has `{here}`",
-                place,
-                advice.get(name),
-            )
+            message = f"`{name}` belongs to problems with `{there}`, and this one has `{here}`"
+            report.error("wrong-form", message, place, advice.get(name))
 
 
 def _gradient_rule_only(training: ReadTraining, report: Report) -> None:
     if training.training.correction is not None and training.section is not None:
-        report.error(
-            "wrong-form",
-            "the perceptron rule is for problems with `layers`",
-            training.section.key("rule"),
-            "write the update as equations, or the network as layers",
-        )
+        message = "the perceptron rule is for problems with `layers`"
+        help = "write the update as equations, or the network as layers"
+        report.error("wrong-form", message, training.section.key("rule"), help)

@@ -298,12 +298,9 @@ class _ByGate:
         return nothing | self._numbers(key, prefix, (units,), letters)
 
     def _refuse_list(self, key: str, node: Node) -> None:
-        self.made.refuse(
-            "not-a-mapping",
-            f"`{key}` of {self.made.at} are by gate: {listed(self.letters)}",
-            node,
-            f"write `{key}: {{{', '.join(f'{g}: …' for g in self.letters)}}}`",
-        )
+        message = f"`{key}` of {self.made.at} are by gate: {listed(self.letters)}"
+        help = f"write `{key}: {{{', '.join(f'{g}: …' for g in self.letters)}}}`"
+        self.made.refuse("not-a-mapping", message, node, help)
 
 
 def recurrent_fields(cell: Cell) -> tuple[Field[Any], ...]:

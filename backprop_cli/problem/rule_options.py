@@ -68,14 +68,12 @@ class Choices(Generic[R]):
             return None
         rule = self.table.find(name)
         if rule is None:
-            report.error(
-                self.unknown,
-                f"{quote(name)} is not {self.one}",
-                named,
+            help = (
                 self._as_mapping(name)
                 or report.nearest(name, self.table)
-                or f"there are {listed(list(self.table.rows), 20)}{self.offered}",
+                or f"there are {listed(list(self.table.rows), 20)}{self.offered}"
             )
+            report.error(self.unknown, f"{quote(name)} is not {self.one}", named, help)
             return None
         variants: Mapping[str, str] = getattr(rule, "variants", {})
         for key in own.values.keys() & variants:
@@ -111,13 +109,11 @@ def _options(rule: Rule, own: Fields, keys: Iterable[str]) -> dict[str, Number]:
         name = known.get(text)
         if name is None:
             allowed = sorted(rule.options)
-            report.error(
-                "unknown-option",
-                f"{quote(rule.name)} has no option {quote(text)}",
-                key,
-                report.nearest(text, known)
-                or (f"its options are {listed(allowed)}" if allowed else "it has no options"),
+            message = f"{quote(rule.name)} has no option {quote(text)}"
+            help = report.nearest(text, known) or (
+                f"its options are {listed(allowed)}" if allowed else "it has no options"
             )
+            report.error("unknown-option", message, key, help)
             continue
         what = f"{quote(text)} of {quote(rule.name)}"
         limits = rule.ranges.get(name)

@@ -121,12 +121,9 @@ def read_samples(top: Fields, report: Report) -> Samples:
         return Samples((_sample(top, report, ""),), listed=False)
     for name in ("inputs", "targets"):
         if top.get(name) is not None:
-            report.error(
-                "both-forms",
-                f"{quote(name)} stands beside `samples`",
-                top.key(name),
-                "each sample has its own: `samples: [{inputs: …, targets: …}]`",
-            )
+            message = f"{quote(name)} stands beside `samples`"
+            help = "each sample has its own: `samples: [{inputs: …, targets: …}]`"
+            report.error("both-forms", message, top.key(name), help)
     like = "{inputs: …, targets: …}"
     found: list[ReadSample] = []
     listed_rows = rows(node, report, "`samples`", f"mappings {like}", "sample", MOST_SAMPLES)
@@ -159,11 +156,8 @@ def _same_counts(samples: Samples, report: Report) -> None:
                     message = f"sample {index} has no `targets`, and other samples have"
                     report.error("missing-key", message, at)
             elif row is not None and usual is not None and len(row) != usual:
-                report.error(
-                    "shape",
-                    f"sample {index} has {counted(len(row), what[:-1])}, and the others have {usual}",
-                    node,
-                )
+                message = f"sample {index} has {counted(len(row), what[:-1])}"
+                report.error("shape", f"{message}, and the others have {usual}", node)
     shape = samples.inputs_shape
     for index, sample in enumerate(samples.samples, 1):
         node = sample.inputs_node

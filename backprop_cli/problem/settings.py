@@ -122,12 +122,9 @@ def _kinks(node: Node, report: Report, called: str) -> Kinks:
         name = rule.name if rule is not None else key.text
         what = f"the slope of {quote(key.text)} at its kink"
         if name not in choosable():
-            report.error(
-                "unknown-choice",
-                f"{quote(key.text)} has no kink whose slope could be chosen",
-                key,
-                report.nearest(key.text, choosable()) or f"there are {listed(choosable(), 20)}",
-            )
+            message = f"{quote(key.text)} has no kink whose slope could be chosen"
+            help = report.nearest(key.text, choosable()) or f"there are {listed(choosable(), 20)}"
+            report.error("unknown-choice", message, key, help)
         elif name in EXTREMES:
             tie = choice(value, report, f"a tie in {quote(name)}", TIES)
             if tie is not None:
@@ -290,14 +287,12 @@ def names_of(
                     dict.fromkeys(each for name in matching for each in groups.get(name, (name,)))
                 )
                 continue
-        report.error(
-            "unknown-name",
+        message = (
             f"{what} names {quote(text)}, and there is no such quantity"
             if not is_pattern(text)
-            else f"no quantity fits {quote(text)} in {what}",
-            cell,
-            report.nearest(text, known) or _among(known),
+            else f"no quantity fits {quote(text)} in {what}"
         )
+        report.error("unknown-name", message, cell, report.nearest(text, known) or _among(known))
     return tuple(found)
 
 
@@ -310,12 +305,9 @@ def check_parameters(named: Iterable[Scalar], parameters: Collection[str], repor
     known = frozenset(parameters)
     for cell in named:
         if plain_name(cell.text) not in known:
-            report.error(
-                "unknown-name",
-                f"there is no parameter {quote(cell.text)} to begin with a value",
-                cell,
-                report.nearest(cell.text, parameters) or _among(parameters),
-            )
+            message = f"there is no parameter {quote(cell.text)} to begin with a value"
+            help = report.nearest(cell.text, parameters) or _among(parameters)
+            report.error("unknown-name", message, cell, help)
 
 
 def check_asked(patterns: Collection[Scalar], known: Collection[str], report: Report) -> None:
@@ -332,12 +324,8 @@ def check_asked(patterns: Collection[Scalar], known: Collection[str], report: Re
             continue  # the problem could not be read far enough to know its names
         if text in SECTIONS or is_pattern(text) or _derived(text, names):
             continue
-        report.error(
-            "unknown-name",
-            f"`marking` names {quote(text)}, and there is no such quantity",
-            cell,
-            _asked_help(text, all_names, report),
-        )
+        message = f"`marking` names {quote(text)}, and there is no such quantity"
+        report.error("unknown-name", message, cell, _asked_help(text, all_names, report))
 
 
 def _derived(text: str, names: Collection[str]) -> bool:

@@ -62,24 +62,18 @@ def check_symbols(
     if read.node is None or not (places or numbered):
         return
     if numbered and (isinstance(model, Equations) or read.notation.names == "sequential"):
-        report.error(
-            "wrong-form",
-            "`output_units: numbered` is for layers with indexed names",
-            read.node,
-            "sequential names number every unit, and equations have names of their own",
-        )
+        message = "`output_units: numbered` is for layers with indexed names"
+        advice = "sequential names number every unit, and equations have names of their own"
+        report.error("wrong-form", message, read.node, advice)
         return
     lettering, given, calculated = _quantities(read.notation, model, training)
     names = [*given, *calculated]
     letters = {found[1] for name in names if (found := re.match(r"([A-Za-z]+)\d", name))}
     for name, key in places.items():
         if name not in names and name not in letters and name not in ALWAYS:
-            report.error(
-                "unknown-name",
-                f"`symbols` names {quote(name)}, and there is no such quantity",
-                key,
-                report.nearest(name, [*names, *sorted(letters)]),
-            )
+            message = f"`symbols` names {quote(name)}, and there is no such quantity"
+            help = report.nearest(name, [*names, *sorted(letters)])
+            report.error("unknown-name", message, key, help)
     taken = set(calculated)
     shown: dict[object, str] = {}
     for name in names:

@@ -173,12 +173,9 @@ def read_training(top: Fields, report: Report, samples: int | None) -> ReadTrain
         elif training.optimizer is None or any(
             "eta" in names_in(right) for right in training.optimizer.equations.values()
         ):
-            report.error(
-                "missing-key",
-                "`training` needs a learning rate",
-                top.key("training"),
-                "add `learning_rate: 0.1`, or `learning_rate: eta` for updates without numbers",
-            )
+            message = "`training` needs a learning rate"
+            help = "add `learning_rate: 0.1`, or `learning_rate: eta` for updates without numbers"
+            report.error("missing-key", message, top.key("training"), help)
     if top.get("upstream") is not None and (section is None or not section.get("reduction")):
         # What is given is the gradient of the whole batch's loss, row by row.
         training = replace(training, reduction="sum")

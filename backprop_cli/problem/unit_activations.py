@@ -37,12 +37,9 @@ def listed_activations(own: Fields, at: LayerPlace) -> tuple[Activation, ...]:
     """The activations as the file has them, a single one for all units."""
     node = own.get("activation")
     if node is None:
-        at.report.warning(
-            "no-activation",
-            f"{at} has no activation, so its units give z itself",
-            own.keys.get("activation", at.node),
-            "`activation: identity` says that this is meant",
-        )
+        message = f"{at} has no activation, so its units give z itself"
+        advice = "`activation: identity` says that this is meant"
+        at.report.warning("no-activation", message, own.keys.get("activation", at.node), advice)
         return (RuleUse("identity"),)
     if not isinstance(node, Items):
         return (activation(node, at.report) or UNREAD,)
@@ -50,12 +47,9 @@ def listed_activations(own: Fields, at: LayerPlace) -> tuple[Activation, ...]:
     shared = [cell for cell, use in zip(node.items, found, strict=True) if is_layerwise(use)]
     others = [use for use in found if use is not UNREAD and not is_layerwise(use)]
     if shared and others:
-        at.report.error(
-            "mixed-softmax",
-            "softmax stands beside another activation in one layer",
-            shared[0],
-            "softmax turns all values of a layer into shares of 1, so the whole layer has it",
-        )
+        message = "softmax stands beside another activation in one layer"
+        help = "softmax turns all values of a layer into shares of 1, so the whole layer has it"
+        at.report.error("mixed-softmax", message, shared[0], help)
     return found
 
 
@@ -66,20 +60,15 @@ def per_unit(
     node = own.get("activation")
     if not isinstance(node, Items):
         if is_layerwise(found[0]) and units == 1:
-            at.report.warning(
-                "softmax-of-one",
-                f"softmax over the one unit of {at} is always 1",
-                node or at.node,
-                "with one output use `sigmoid`",
-            )
+            message = f"softmax over the one unit of {at} is always 1"
+            help = "with one output use `sigmoid`"
+            at.report.warning("softmax-of-one", message, node or at.node, help)
         return found * units
     if len(found) == units:
         return found
-    at.report.error(
-        "shape",
+    message = (
         f"{at} has {counted(units, 'unit')}, so a list of activations must have "
-        f"{counted(units, 'name')}, not {len(found)}",
-        node,
-        "a name without brackets is for every unit",
+        f"{counted(units, 'name')}, not {len(found)}"
     )
+    at.report.error("shape", message, node, "a name without brackets is for every unit")
     return (UNREAD,) * units

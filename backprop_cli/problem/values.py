@@ -123,12 +123,8 @@ def number(node: Node, report: Report, what: str) -> Number | None:
     digits, _, exponent = text.lower().partition("e")
     if _LEADING_ZERO.match(text):
         shorter = _LEADING_ZERO.sub(r"\1", text)
-        report.error(
-            "not-a-number",
-            f"{what} begins with a 0, which some YAML readers take for base 8",
-            node,
-            f"write {quote(shorter)}",
-        )
+        message = f"{what} begins with a 0, which some YAML readers take for base 8"
+        report.error("not-a-number", message, node, f"write {quote(shorter)}")
         return None
     count = sum(map(str.isdigit, digits))
     if count > MOST_DIGITS:
@@ -137,12 +133,9 @@ def number(node: Node, report: Report, what: str) -> Number | None:
         )
         return None
     if len(exponent.lstrip("+-0")) > 4 or abs(Decimal(text).adjusted()) > MOST_EXPONENT:
-        report.error(
-            "number-too-large",
-            f"{what} is beyond the range of the numbers this tool calculates with",
-            node,
-            f"numbers go up to 1e{MOST_EXPONENT} and down to 1e-{MOST_EXPONENT}",
-        )
+        message = f"{what} is beyond the range of the numbers this tool calculates with"
+        help = f"numbers go up to 1e{MOST_EXPONENT} and down to 1e-{MOST_EXPONENT}"
+        report.error("number-too-large", message, node, help)
         return None
     return Number(text.removeprefix("+"))
 
@@ -283,12 +276,8 @@ def choice(node: Node, report: Report, what: str, names: Sequence[str]) -> str |
     text = word(node, report, what)
     if text is None or text in names:
         return text
-    report.error(
-        "unknown-choice",
-        f"{what} cannot be {quote(text)}",
-        node,
-        report.nearest(text, names) or f"it can be {listed(list(names), last='or')}",
-    )
+    help = report.nearest(text, names) or f"it can be {listed(list(names), last='or')}"
+    report.error("unknown-choice", f"{what} cannot be {quote(text)}", node, help)
     return None
 
 

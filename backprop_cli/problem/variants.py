@@ -197,12 +197,9 @@ def _steps(own: Fields) -> Choice | None:
     what, report = own.what, own.report
     missing = [row.key for row in (FROM, TO, STEP) if own.get(row.key) is None]
     if missing:
-        report.error(
-            "missing-key",
-            f"{what} has no {listed([quote(name) for name in missing])}",
-            own.node,
-            "{from: -1, to: 1, step: 0.1}, or {choice: [0, 1]}",
-        )
+        message = f"{what} has no {listed([quote(name) for name in missing])}"
+        help = "{from: -1, to: 1, step: 0.1}, or {choice: [0, 1]}"
+        report.error("missing-key", message, own.node, help)
         return None
     low, high, step, without = own[FROM], own[TO], own[STEP], own[NOT]
     if low is None or high is None or step is None:
@@ -212,11 +209,8 @@ def _steps(own: Fields) -> Choice | None:
         return None
     count = (high.value - low.value) // step.value + 1
     if count > MOST_NUMBERS:
-        report.error(
-            "too-large",
-            f"{what} is one of {count:,} numbers; {MOST_NUMBERS:,} are allowed",
-            own.key("step"),
-        )
+        message = f"{what} is one of {count:,} numbers; {MOST_NUMBERS:,} are allowed"
+        report.error("too-large", message, own.key("step"))
         return None
     left_out = {one.value for one in without}
     values = [low.value + place * step.value for place in range(int(count))]
@@ -259,11 +253,8 @@ def _assigned(
             if before is None or before[0] <= rank:
                 found[cell.name] = (rank, row.draw)
     if len(found) > MOST_DRAWN:
-        report.error(
-            "too-large",
-            f"{len(found):,} numbers are drawn; {MOST_DRAWN:,} are allowed",
-            rows[0].key,
-        )
+        message = f"{len(found):,} numbers are drawn; {MOST_DRAWN:,} are allowed"
+        report.error("too-large", message, rows[0].key)
     return tuple((cell, found[cell.name][1]) for cell in cells if cell.name in found)
 
 
@@ -294,12 +285,9 @@ def _refuse_initialised(rows: Sequence[_Row], network: Network, report: Report) 
     drawn = [str(index) for index, layer in enumerate(network.layers, 1) if layer.initialised]
     for row in rows:
         if drawn and row.key.text.strip() in ("weights", "parameters"):
-            report.error(
-                "wrong-form",
-                f"the weights of layer {listed(drawn)} are drawn by `init` already",
-                row.key,
-                "write them as numbers, so that they can be drawn for each student",
-            )
+            message = f"the weights of layer {listed(drawn)} are drawn by `init` already"
+            help = "write them as numbers, so that they can be drawn for each student"
+            report.error("wrong-form", message, row.key, help)
 
 
 # --- the numbers of a file --------------------------------------------------------------------

@@ -65,22 +65,17 @@ class WrittenWeights:
 
     def _wrong_shape(self, node: Node, help: str) -> None:
         units = self.units or 0
-        self.report.error(
-            "shape",
+        message = (
             f"{self.at} has {counted(units, 'unit')} and {self._giver}, so weights must be "
-            f"{counted(units, 'row')} of {counted(self.fan_in or 0, 'number')}",
-            node,
-            help,
+            f"{counted(units, 'row')} of {counted(self.fan_in or 0, 'number')}"
         )
+        self.report.error("shape", message, node, help)
 
     def _read(self, node: Node) -> Grid | None:
         if not isinstance(node, Items):
-            self.report.error(
-                "not-a-list",
-                f"weights of {self.at} must be rows in brackets, a row per unit",
-                node,
-                "[[…], […]], or {init: uniform, low: -0.1, high: 0.1, seed: 7}",
-            )
+            message = f"weights of {self.at} must be rows in brackets, a row per unit"
+            help = "[[…], […]], or {init: uniform, low: -0.1, high: 0.1, seed: 7}"
+            self.report.error("not-a-list", message, node, help)
             return None
         rows = node.items
         if not rows:
@@ -122,12 +117,8 @@ class WrittenWeights:
         shown = [row.text if isinstance(row, Scalar) else "…" for row in node.items[:4]]
         advice = (", " if one_unit else "], [").join(shown)
         more = ", …" if len(node.items) > 4 else ""
-        self.report.error(
-            "not-a-list",
-            f"weights of {self.at} must be a list of rows, a row per unit",
-            node,
-            f"write [[{advice}{more}]]",
-        )
+        message = f"weights of {self.at} must be a list of rows, a row per unit"
+        self.report.error("not-a-list", message, node, f"write [[{advice}{more}]]")
         if self.said is None and self.fan_in is not None:
             self.units = 1 if one_unit else len(node.items)
 

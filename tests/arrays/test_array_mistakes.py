@@ -56,6 +56,11 @@ def test_each_mistake_is_told_at_its_place(formula, marked, words):
     assert words in f"{found.message} {found.help}"
 
 
+def test_only_an_array_of_parameters_can_be_frozen():
+    found = told("X @ W", "learning_rate: 0.1\nfrozen: [W, X]\n")
+    assert found.message == "`frozen` names `X`, and there is no such quantity"
+
+
 def test_a_quantity_t_makes_a_transpose_doubtful():
     leaves = LEAVES + "learning_rate: 0.1\n"
     found = told("X^T @ v + T", leaves=leaves.replace("  s: 2", "  s: 2\n  T: 3"))

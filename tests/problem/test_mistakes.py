@@ -401,6 +401,11 @@ TABLE = [
         circuit(equations="{f: w*q}", given="", parameters=""),
         "unknown-name", "w", "say what is given",
     ),
+    # of names that are as near the first of the file is meant, on every run
+    (
+        circuit(equations="{f: k1*k2*k3*k4*x*k}", given="{x: 1, k1: 1, k2: 1, k3: 1, k4: 1}"),
+        "unknown-name", "k", "did you mean `k1`?",
+    ),
     (circuit(equations="{f: w*x*}"), "bad-formula", "*", "missing at the end"),
     (circuit(equations="{f: f + x}"), "cycle", "f + x", "needs `f` itself"),
     (circuit(equations="{x: 3*w}"), "defined-twice", "x", "either given or calculated"),
