@@ -277,11 +277,13 @@ def _filled(lines: Iterable[tuple[int, str]], plain: bool) -> Iterator[Row]:
             found = _KEY.search(whole, max(0, len(whole) - LONGEST_KEY))
             left, _, value = whole[: found.start() if found else None].partition("=")
             named = found and (found["name"] or found["typeset"])
-            if not named and not begun:
+            begun = begun or bool(named)
+            if not named and not (begun and is_name(left)):
                 continue
             written = named or (found and found["aside"]) or left.strip()
             written = re.sub(r"\\(?:allowbreak\{\}|(?=[_\[\]]))", "", written)
-            name, shape = written.partition(" ")[0], typed_rows.shape_of(written)
+            name = written.partition(" ")[0] if named or "\\" not in written else written
+            name, shape = name.strip(" $"), typed_rows.shape_of(written)
             value = _RULE.sub("", value).replace(r"\_", "_").strip(" \t_*`$")
             if shape is None:
                 yield number, [str(update), name, value]
