@@ -12,7 +12,6 @@ import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
-from math import prod
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
@@ -85,29 +84,23 @@ def read_submission(path: str | Path) -> Submission:
             with open(file, "rb", buffering=0) as stream:
                 data = stream.read(MOST_BYTES + 1) or b""
     except (OSError, ValueError) as error:
-        reasons: dict[type[Exception], str] = {
-            FileNotFoundError: "there is no such file",
-            IsADirectoryError: "it is a directory",
-        }
-        reason = reasons.get(type(error)) or getattr(error, "strerror", None) or "cannot be opened"
+        reason = getattr(error, "strerror", None) or "cannot be opened"
+        reason = "there is no such file" if isinstance(error, FileNotFoundError) else reason
+        reason = "it is a directory" if isinstance(error, IsADirectoryError) else reason
         return _spoilt(file, f"cannot read the file: {reason}")
     return parse_submission(file, data)
 
 
 def parse_submission(file: str, data: bytes | str) -> Submission:
     """The answers in `data`; the ending of `file` tells the format, YAML by default."""
-    if isinstance(data, bytes):
-        if len(data) > MOST_BYTES:
-            return _spoilt(file, "the file is larger than 1 MiB")
-        try:
-            text = data.decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            line = data.count(b"\n", 0, error.start) + 1
-            return _spoilt(file, f"line {line}: the file is not UTF-8 text")
-    else:
-        text = data.removeprefix("\ufeff")
-        if len(text) > MOST_BYTES:
-            return _spoilt(file, "the file is larger than 1 MiB")
+    if len(data) > MOST_BYTES:
+        return _spoilt(file, "the file is larger than 1 MiB")
+    try:
+        text = data if isinstance(data, str) else data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        return _spoilt(file, f"line {line}: the file is not UTF-8 text")
+    text = text.removeprefix("\ufeff")
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
         return _spoilt(file, f"line {line}: the file is not text")
@@ -133,7 +126,9 @@ def _in_form(file: str, text: str) -> Submission:
     """The answers of a file that is CSV, JSON or YAML from end to end."""
     kind = _kind(file, text)
     if kind == "csv":
-        return _parse_csv(file, text)
+        return (
+            _of_rows(file, _csv_rows(text)) if text.strip() else _spoilt(file, "the file is empty")
+        )
     if kind == "yaml" and (quick := _quick_yaml(file, text)) is not None:
         return quick
     return _parse_tree(file, _with_backslashes(text), kind)
@@ -378,14 +373,9 @@ def _turned(table: Sequence[Row]) -> int | None:
 
 def _paired(cells: Sequence[str]) -> bool:
     """Whether a row is name, number, name, number."""
-    return (
-        len(cells) > 3
-        and len(cells) % 2 == 0
-        and all(
-            bool(_IN_NUMBERS.match(cell) if at % 2 else _QUANTITY.fullmatch(cell))
-            for at, cell in enumerate(cells)
-        )
-    )
+    names, values = cells[::2], cells[1::2]
+    fits = all(map(_QUANTITY.fullmatch, names)) and all(map(_IN_NUMBERS.match, values))
+    return fits and len(names) == len(values) > 1
 
 
 def _with_backslashes(text: str) -> str:
@@ -596,9 +586,8 @@ def _by_lines(file: str, lines: Iterable[tuple[int, str]], reason: str) -> Submi
 
 def _listed(value: str) -> list[str]:
     """`[0.5, 2*x]` is a number and an expression."""
-    if value[:1] != "[" or value[-1:] != "]":
-        return [value]
-    return [part for each in value[1:-1].split(", ") if (part := each.strip("\"' "))]
+    inside = value[1:-1].split(", ") if value[:1] == "[" and value[-1:] == "]" else []
+    return [part for each in inside if (part := each.strip("\"' "))] or [value]
 
 
 def _kind(file: str, text: str) -> str:
@@ -858,7 +847,7 @@ class _TreeReader:
                 return Answer(
                     name, (), line, column, "it is a mapping, not a number or an expression"
                 )
-        cells = _cells(name, value) if isinstance(value, Items) else None
+        cells = _array(_cells(name, value))
         texts = []
         for part in parts:
             if not isinstance(part, Scalar):
@@ -876,26 +865,34 @@ class _TreeReader:
         return Answer(name, tuple(texts), line, column)
 
 
-def _cells(name: str, value: Items) -> Cells | None:
-    """The entries of a list, or of lists in a list; None where there are too many."""
+Nested: TypeAlias = "Answer | list[Nested] | None"
+
+
+def _cells(name: str, value: Node) -> Nested:
+    """A list of a tree, or lists in a list, with answers in it."""
+    if isinstance(value, Items):
+        return [_cells(name, item) for item in value.items]
+    if not isinstance(value, Scalar) or value.null or not value.text.strip():
+        return None if isinstance(value, Scalar) else Answer(name, (), 0, 0)
+    text = value.text.strip()[: MOST_CHARACTERS + 1]
+    return Answer(name, (text,), value.span.line, value.span.column)
+
+
+def _array(nested: Nested) -> Cells | None:
+    """Lists in lists row by row; None where there are too many, or what is no list in them."""
     shape: list[int] = []
-    level: list[Node] = [value]
-    even = True
-    while any(isinstance(node, Items) for node in level):
-        rows = [node.items if isinstance(node, Items) else (node,) for node in level]
+    level, even = [nested], True
+    while any(isinstance(each, list) for each in level):
+        rows = [each if isinstance(each, list) else [each] for each in level]
         even = even and len({len(row) for row in rows}) == 1
         shape.append(len(rows[0]))
         level = [item for row in rows for item in row]
         if len(level) > MOST_ANSWERS or len(shape) > MOST_LEVELS:
             return None
-    found: list[Answer | None] = []
-    for node in level:
-        if not isinstance(node, Scalar):
-            return None
-        text = node.text.strip()[: MOST_CHARACTERS + 1]
-        place = (node.span.line, node.span.column)
-        found.append(None if node.null or not text else Answer(name, (text,), *place))
-    return Cells(tuple(shape) if even else None, tuple(found))
+    found = tuple(each for each in level if not isinstance(each, list))
+    if not shape or any(each is not None and not each.texts for each in found):
+        return None
+    return Cells(tuple(shape) if even else None, found)
 
 
 _HALVES = re.compile(r"[-+−]?\d{1,40},\d{1,40}(?:[eE][-+]?\d{1,4})?")
@@ -924,12 +921,6 @@ def _is_header(words: Sequence[str], begun: bool) -> bool:
     named = words[0] in _NAMED
     valued = len(words) > 1 and words[1].rpartition(" ")[2] in _VALUED
     return (named and valued) or (not begun and (valued or words[0] == "name"))
-
-
-def _parse_csv(file: str, text: str) -> Submission:
-    if not text.strip():
-        return _spoilt(file, "the file is empty")
-    return _of_rows(file, _csv_rows(text))
 
 
 def _of_rows(file: str, rows: Iterable[Row], numbered: bool = False) -> Submission:
@@ -1003,43 +994,26 @@ def _as_list(name: str, text: str, line: int, column: int) -> Cells | None:
         text = f"[{text[1:-1]}]"
     if not text.startswith("[") or len(text) > MOST_BYTES // 8:
         return None
-    shape, values = _list(text)
-    return None if not values else Cells(shape, _entries_of(name, values, line, column))
+    if "," not in text:  # as other programs write them: [[1. 2.] [3. 4.]], [1 2; 3 4]
+        rows = _GAP.sub(",", text).split(";")
+        text = rows[0] if len(rows) == 1 else f"[{'],['.join(rows)}]"
+    open_: list[list[Nested]] = [[]]
+    for found in _LISTED.finditer(text):
+        if found[1] and len(open_) <= MOST_LEVELS:
+            inner: list[Nested] = []
+            open_[-1].append(inner)
+            open_.append(inner)
+        elif found[1] or (len(open_) == 1 and found[0].strip(" ,")):
+            return None
+        elif found[2]:
+            open_.pop()
+        elif found[3] and found[3].strip():
+            open_[-1] += _entries_of(name, [found[3].strip()], line, column)
+    return _array(open_[0][0]) if len(open_) == 1 and len(open_[0]) == 1 else None
 
 
 _GAP = re.compile(r"(?<=[\d.\]])\s+(?=[-+\d.\[])")
 _LISTED = re.compile(r"\s*(?:(\[)|(\])|,|([^\[\],]+))")
-
-
-def _list(text: str) -> tuple[tuple[int, ...] | None, list[str]]:
-    """The shape of nested brackets, and what stands in them; no values where they do not close."""
-    if "," not in text:  # as other programs write them: [[1. 2.] [3. 4.]], [1 2; 3 4]
-        rows = _GAP.sub(",", text).split(";")
-        text = rows[0] if len(rows) == 1 else f"[{'],['.join(rows)}]"
-    values: list[str] = []
-    counts: list[int] = []
-    sizes: dict[int, set[int]] = {}
-    for found in _LISTED.finditer(text):
-        if found[1]:
-            if counts:
-                counts[-1] += 1
-            counts.append(0)
-            if len(counts) > MOST_LEVELS:
-                return None, []
-        elif found[2]:
-            if not counts:
-                return None, []
-            sizes.setdefault(len(counts), set()).add(counts.pop())
-        elif found[3] and found[3].strip():
-            if not counts:
-                return None, []
-            counts[-1] += 1
-            values.append(found[3].strip())
-    if counts or len(values) > MOST_ANSWERS:
-        return None, []
-    shape = tuple(next(iter(sizes[level])) for level in sorted(sizes))
-    even = all(len(each) == 1 for each in sizes.values()) and prod(shape) == len(values)
-    return (shape if even else None), values
 
 
 def _rejoined(answers: list[Answer]) -> list[Answer]:

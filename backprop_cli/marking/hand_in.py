@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from backprop_cli.dataclass import dataclass
 from backprop_cli.marking.answers import (
@@ -29,18 +30,8 @@ from backprop_cli.marking.names import AnswerNames
 
 ENDINGS = frozenset({".yaml", ".yml", ".json", ".csv"})
 """Of files that hold answers and nothing else; a page counts where there are some on it."""
-GENERAL = frozenset(
-    {
-        "answers",
-        "answer",
-        "homework",
-        "solution",
-        "solutions",
-        "submission",
-        "template",
-        "worksheet",
-    }
-)
+GENERAL = frozenset({"answers", "answer", "homework", "solution", "solutions", "submission",
+                     "template", "worksheet"})  # fmt: skip
 """Names of files that say nothing about whose they are; the folder does."""
 MOST_KNOWN = 500
 """So many pages that were looked into are kept until they are marked; more are read again."""
@@ -231,14 +222,12 @@ def _refused(member: zipfile.ZipInfo, name: PurePosixPath) -> str | None:
     return None
 
 
-def _too_large(size: int, stream: object) -> str | None:
+def _too_large(size: int, stream: BinaryIO) -> str | None:
     """Why an archive is not even opened: its table of contents would fill the memory."""
-    assert hasattr(stream, "seek")
-    assert hasattr(stream, "read")
     if size > MOST_ARCHIVE:
         return "the archive is larger than 1 GiB"
     stream.seek(max(0, size - 65_600))
-    tail: bytes = stream.read(65_600)
+    tail = stream.read(65_600)
     at = tail.rfind(b"PK\x05\x06")
     if at < 0 or len(tail) < at + 22:
         return "cannot read the archive: it is no zip archive that can be read"

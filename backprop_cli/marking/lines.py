@@ -29,13 +29,7 @@ class Statement(NamedTuple):
     name: str = ""
     sign: str = ""
     written: str = ""
-
-    @property
-    def value(self) -> str:
-        text = unwrapped(self.written.removesuffix("\\")).rstrip("*_`$ ")
-        if text[-1:] in (",", ";", ".") and text[-2:] != "..":
-            text = unwrapped(text[:-1]).rstrip("*_`$ ")
-        return text
+    value: str = ""  # what is written, without what stands round it
 
     @property
     def column(self) -> int:
@@ -74,8 +68,8 @@ _SIGN = re.compile(
     r"|\\(?:approx|simeq|cong|sim|to|rightarrow)(?![A-Za-z])|(?P<colon>:)(?=[\s$`*]|\Z))"
 )
 _PART = re.compile(
-    r"\s*(?:;|\$\s*\$|&|,(?!\d)|⇒|=>|\\(?:qquad|quad|implies|Rightarrow)(?![A-Za-z])|\band\b|(?<=[a-z])\.\s|(?<=[\w$)])\.\s+(?=[A-Z$\\])"
-    r"|\s\s)\s*"
+    r"\s*(?:;|\$\s*\$|&|,(?!\d)|⇒|=>|\\(?:qquad|quad|implies|Rightarrow)(?![A-Za-z])|\band\b"
+    r"|(?<=[a-z])\.\s|(?<=[\w$)])\.\s+(?=[A-Z$\\])|\s\s)\s*"
 )
 _WORKED = re.compile(
     r"[+·×⋅∙](?=.)|\\(?:cdot|times)|[^\s*]\s*[-−–*]\s+\S|\d\s*[*/]|(?<=[\w)}])\*(?=\w)|\A[\d.−–-]"
@@ -122,6 +116,13 @@ def unwrapped(text: str) -> str:
     if text[:1] and text[0] in '*_`$"':
         text = text.lstrip(text[0] + " ")
     return text.rstrip('$" ')
+
+
+def _value(written: str) -> str:
+    text = unwrapped(written.removesuffix("\\")).rstrip("*_`$ ")
+    if text[-1:] in (",", ";", ".") and text[-2:] != "..":
+        text = unwrapped(text[:-1]).rstrip("*_`$ ")
+    return text
 
 
 def bare_name(text: str) -> str:
@@ -190,7 +191,7 @@ def _stated(number: int, text: str, line: str) -> Iterator[Statement]:
         return
     if not signs:
         beside = _BESIDE.fullmatch(text) if len(text) < LONGEST_NAME else None
-        yield Statement(number, line, *((beside[1], "", beside[2]) if beside else ()))
+        yield Statement(number, line, *((beside[1], "", beside[2], beside[2]) if beside else ()))
         return
     begun: list[tuple[int, int, re.Match[str]]] = []  # where a value ends, the next name, its sign
     for sign in signs:
@@ -216,7 +217,8 @@ def _stated(number: int, text: str, line: str) -> Iterator[Statement]:
         if text.count("$", 0, sign.start()) % 2:
             inside, _, after = value.partition("$")
             value = inside if inside.strip() and _AFTER.match(after) else value
-        yield Statement(number, line, name, sign[0], _SAID.split(value, maxsplit=1)[0].strip())
+        value = _SAID.split(value, maxsplit=1)[0].strip()
+        yield Statement(number, line, name, sign[0], value, _value(value))
 
 
 def _begin(text: str, start: int, end: int) -> tuple[int, int] | None:

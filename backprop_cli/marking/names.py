@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 from backprop_cli.arrays.array import View, places
@@ -84,9 +84,8 @@ class AnswerNames:
                 # Where only the numbers are others (y1 is shown as y₂), a file's y2 stays y2.
                 if shown not in self.known or _letters(shown) != _letters(name):
                     self.known[shown] = name
-        self._cache: dict[str, str | None] = {}
-        self._taken_apart: dict[str, Found] = {}
-        self._shown: Mapping[str, str] | None = None
+        self._searched = lru_cache(CACHE_SIZE)(self._search)
+        self._looked_at = lru_cache(CACHE_SIZE)(self._look)
 
     def find(self, written: str) -> str | None:
         """The sheet's name for what is written, or None where none or several fit."""
@@ -122,24 +121,15 @@ class AnswerNames:
         found = self.known.get(written)
         if found is not None:
             return found
-        if len(written) > LONGEST_NAME:
-            return None
-        if written not in self._cache:
-            if len(self._cache) >= CACHE_SIZE:
-                self._cache.clear()
-            self._cache[written] = self._search(written)
-        return self._cache[written]
+        return None if len(written) > LONGEST_NAME else self._searched(written)
 
     def look(self, written: str) -> Found:
         """What a name fits that is none of the sheet's own spellings."""
-        if len(written) > LONGEST_NAME:
-            return NOTHING
-        if written not in self._taken_apart:
-            if len(self._taken_apart) >= CACHE_SIZE:
-                self._taken_apart.clear()
-            found = self._apart.look(written)
-            self._taken_apart[written] = found if found.names else self._among_words(written)
-        return self._taken_apart[written]
+        return NOTHING if len(written) > LONGEST_NAME else self._looked_at(written)
+
+    def _look(self, written: str) -> Found:
+        found = self._apart.look(written)
+        return found if found.names else self._among_words(written)
 
     def _among_words(self, written: str) -> Found:
         """`We get z1_1` is z1_1 and `the loss` L, where the words say nothing else."""
@@ -247,21 +237,21 @@ class AnswerNames:
         """Names copied from the sheet as it shows them: ∂L/∂w₁₃⁽²⁾."""
         if written.isascii() and "," not in written:  # a shown name with no other sign is plain
             return None
-        if self._shown is None:
-            self._shown = {}
-            from backprop_cli.formula import unicode
+        return self._shown.get(_composed(written))
 
-            def spelling(name: str) -> Glyph:
-                return spell(name, self.graph.lettering)
+    @cached_property
+    def _shown(self) -> Mapping[str, str]:
+        from backprop_cli.formula import unicode
 
-            shown: dict[str, str] = {}
-            themselves = {name: name for name in self.known.values()}
-            for other, name in (*themselves.items(), *self.known.items()):
-                for each in {name, other}:
-                    text = unicode.write(Name(each), spelling)
-                    shown.setdefault("".join(unicodedata.normalize("NFC", text).split()), name)
-            self._shown = shown
-        return self._shown.get("".join(unicodedata.normalize("NFC", written).split()))
+        def spelling(name: str) -> Glyph:
+            return spell(name, self.graph.lettering)
+
+        shown: dict[str, str] = {}
+        themselves = {name: name for name in self.known.values()}
+        for other, name in (*themselves.items(), *self.known.items()):
+            for each in {name, other}:
+                shown.setdefault(_composed(unicode.write(Name(each), spelling)), name)
+        return shown
 
 
 class _Written(NamedTuple):
@@ -277,16 +267,9 @@ class _Written(NamedTuple):
 _LOSSES = frozenset({"l", "e", "j", "c", "loss", "cost", "error"})
 _TOTAL = re.compile(r"_?[({]?tot(?:al)?[)}]?\Z")
 _RATES = frozenset({"alpha", "lr", "eta", "rate", "learning_rate", "learningrate", "epsilon"})
-_WORDS = {
-    "h": "a",
-    "hidden": "a",
-    "act": "a",
-    "net": "z",
-    "in": "z",
-    "s": "z",
-    "out": "a",
-    "o": "a",
-}
+_WORDS = dict.fromkeys(("h", "hidden", "act", "out", "o"), "a") | dict.fromkeys(
+    ("net", "in", "s"), "z"
+)
 """Letters of other books: h and out for what a unit hands on, net for its sum."""
 _OTHER_WORDS = re.compile(rf"({'|'.join(_WORDS)})(?=_?[\d({{])", re.I)
 _LETTERS = re.compile(r"(?:hat[_({ ]*(?=[A-Za-z]))?([A-Za-z]+)")
@@ -574,9 +557,13 @@ def _derivative_aliases(name: str, others: Mapping[str, Iterable[str]]) -> Itera
         yield derivative_name(above, alias + mark(below))
 
 
+def _composed(text: str) -> str:
+    return "".join(unicodedata.normalize("NFC", text).split())
+
+
 def normalised(written: str) -> str:
     """`∂L / ∂w2_1_1` as `dL/dw2_1_1`, `w2_1_1'` as `w2_1_1_new`, `η` as `eta`."""
-    text = "".join(unicodedata.normalize("NFC", written).split())
+    text = _composed(written)
     if not text.isascii():
         text = text.replace("∂", "d").replace("ŷ", "yhat").replace("y\u0302", "yhat")
         text = "".join(LATIN.get(character, character) for character in text)

@@ -138,9 +138,7 @@ def read_loosely(text: str, commas: Commas, known: Callable[[str], bool]) -> Tex
     number = read_number(written)
     if number is None:
         return None
-    shown = f"{number.value:.17g}" if power == -2 and exponent is None else written
-    if power == -2 and exponent is None:
-        shown = _moved_point(sign, plain)
+    shown = _moved_point(sign, plain) if power == -2 and exponent is None else written
     return Text(number=number, read_as=shown if told else "")
 
 

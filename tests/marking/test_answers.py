@@ -187,6 +187,21 @@ def test_any_text_is_read_or_refused(text: str) -> None:
         assert found.error is None or found.error.isprintable()
 
 
+MARKS = ["z1_1", "w'", " = ", ": ", "0.5", "0,5", "| ", "|", "\n", "\n\n", "---|---", "**", "`", "$", "$$", "- ", "> ",
+         "1. ", "# ", "Update 2", "&", "\\\\", "\\begin{align}", "\\end{align}", "\\boxed{", "\\frac{1}{2}", "{", "}", "[",
+         "]", "(", ")", ", ", "; ", "```", "```yaml\n", "answers:\n", "  ", "new ", "gradient ", "←", "→", "≈", "<sub>",
+         "</sub>", "&minus;", "\\begin{pmatrix}", "\\end{pmatrix}", "name", "value", "\u200b"]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(MARKS), max_size=30).map("".join))
+def test_any_page_is_read_or_refused(text: str) -> None:
+    for file in ("x.md", "x.txt", "x.tex", "x.yaml", "x.csv"):
+        found = parse_submission(file, text)
+        assert found.error is None or found.error.isprintable()
+        assert all(0 < a.line <= text.count("\n") + 1 for group in found.iterations for a in group)
+        assert all(a.texts or a.problem for group in found.iterations for a in group)
+
+
 @given(
     st.recursive(
         st.none() | st.booleans() | st.floats() | st.text(max_size=5),

@@ -312,3 +312,9 @@ def test_no_page_takes_long(part: str) -> None:
     start = time.process_time()
     parse_submission("a.md", (part * 100_000)[:100_000])
     assert time.process_time() - start < 3
+
+
+def test_an_answer_whose_name_was_rubbed_out_on_a_blank_sheet() -> None:
+    page = "## Forward\n\n$w = 3$\n\n$z_1^{(1)} =$ __5.02__ (`z1_1`)\n\n$z_2^{(1)} =$ 4.52\n\n"
+    page += r"$\frac{\partial L}{\partial b_1^{(3)}} = -0.0518$"
+    assert marks(page) == dict.fromkeys(("z1_1", "z1_2", "dL/db3_1"), "correct")
