@@ -36,6 +36,60 @@ def test_nothing_printed_is_taken_apart_again() -> None:
     assert with_patterns == READERS
 
 
+TAKEN_APART = {"partition", "rpartition", "split", "rsplit", "startswith", "endswith", "find", "rfind",
+               "removeprefix", "removesuffix", "replace", "count", "lstrip", "rstrip", "strip"}  # fmt: skip
+"""Methods that look into a text; blanks at its ends, and lines and words in it, may be looked for."""
+LOOK_INTO = {
+    "layout.whole": "a number is digits with a point",
+    "notation": "so is that of a formula, and a quantity's index is `1,13` or `t-1`",
+    "latex._index": "an index may be a number",
+    "typst.word": "an index may be a number",
+    "mathml._number": "a power of ten has a sign",
+    "mathml._function": "a function's own name has its prime",
+    "mathml._strut": "which of two halves is taller",
+    "reading.raised": "a power of ten has a sign",
+    "plot.numeral": "a float's own spelling, for an axis",
+    "escape": "words into ASCII, and what a build log would take for a command",
+    "breaking._cut": "what a build log would take for a command",
+    "markdown.escape": "words that would begin a list",
+    "markdown._is_shortcode": "words that would be a picture",
+    "latex.escape": "what a build log would take for a command",
+    "latex._inline": "long names may be broken at their signs",
+    "latex._kept": "blanks of a listing",
+    "latex.render": "the size of the paper",
+    "typst.render": "the size of the paper",
+    "typst.string": "escapes",
+    "typst.quoted": "escapes",
+    "typst._raw": "escapes",
+    "rst._text": "marks do not go round what has signs of their own",
+    "markdown._block": "the end of a picture's lines",
+    "terminal.theme_name": "what a terminal says of its colours",
+}
+"""Where that is done in what writes formulas and pages, and why it is no formula taken apart."""
+
+
+def test_what_is_looked_into_is_no_formula() -> None:
+    formula = ("layout", "notation", "unicode", "plain", "latex", "mathml", "typst")
+    written = [
+        *(ROOT / "backprop_cli" / "render").glob("*.py"),
+        *(ROOT / "backprop_cli" / "formula" / f"{name}.py" for name in formula),
+    ]
+    found = set()
+    for path in written:
+        for function in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(function, ast.FunctionDef) and any(map(_looks_into, ast.walk(function))):
+                place = f"{path.stem}.{function.name}"
+                found.add(path.stem if path.stem in LOOK_INTO else place)
+    assert found == set(LOOK_INTO)
+
+
+def _looks_into(node: ast.AST) -> bool:
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+        return False
+    blanks = node.func.attr.endswith(("strip", "split")) and not node.args
+    return node.func.attr in TAKEN_APART and not blanks
+
+
 def _name(path: Path) -> str:
     parts = path.relative_to(ROOT).with_suffix("").parts
     return ".".join(parts).removesuffix(".__init__")

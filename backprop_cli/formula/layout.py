@@ -29,6 +29,11 @@ class Digits(NamedTuple):
     mantissa: str
     exponent: str = ""
 
+    @property
+    def whole(self) -> str:
+        """What stands before the point."""
+        return self.mantissa.partition(".")[0]
+
 
 class Word(NamedTuple):
     """Letters or digits in one piece. A `letter` is a quantity's, an `index` belongs to one, a

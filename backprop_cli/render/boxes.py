@@ -211,8 +211,8 @@ class Boxes:
                 return None if inner is None else inner + 1
             case tree.Row((tree.Digits() as above, tree.Operator("/"), tree.Digits())):
                 return len(above.mantissa)
-            case tree.Digits(mantissa):
-                return len(mantissa.partition(".")[0])
+            case tree.Digits():
+                return len(entry.whole)
             case _:
                 return None
 

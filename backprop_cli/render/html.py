@@ -18,6 +18,7 @@ from backprop_cli.render.reading import (
     aligned,
     at_point,
     is_display,
+    raised,
     titled_blocks,
     written_out,
 )
@@ -139,10 +140,9 @@ def _block(block: doc.Block, spelling: Spelling, key: str) -> str:
         case doc.Curve() | doc.Diagram() | doc.HeatMap():
             words = inline(block.description, spelling)
             caption = f"<figcaption>{words}</figcaption>" if words else ""
-            picture = svg.draw(block, spelling, key=key)
             # As wide as the page at most, but never so small that its words cannot be read.
-            begin = f'<svg style="min-width:{round(0.6 * picture.size[0])}px"'
-            return f"<figure>\n{begin}{picture.removeprefix('<svg')}{caption}</figure>\n"
+            picture = svg.draw(block, spelling, key=key, least=0.6)
+            return f"<figure>\n{picture}{caption}</figure>\n"
         case doc.Answers(spaces):
             return _answers(spaces, spelling)
         case _:
@@ -246,7 +246,7 @@ def _kind(column: doc.Column) -> str:
 def _cells(lines: Sequence[doc.Line], column: doc.Column, spelling: Spelling) -> list[str]:
     """The cells of a column; the numerals of a decimal one are set round their points."""
     numerals = [aligned(line) if column.align == "decimal" else None for line in lines]
-    before = max((_ch(at_point(each)[0]) for each in numerals if each), default=0.0)
+    before = max((len(at_point(each)[0]) + 0.2 for each in numerals if each), default=0.0)
     after = max((_after(each) for each in numerals if each), default=0.0)
     written = []
     for line, each in zip(lines, numerals, strict=True):
@@ -254,8 +254,7 @@ def _cells(lines: Sequence[doc.Line], column: doc.Column, spelling: Spelling) ->
             written.append(inline(narrow_cell(line, spelling), spelling))
             continue
         begin, end = map(escape, at_point(each))
-        power = each.exponent.replace("-", "−")
-        end += f"×10<sup>{power}</sup>" if power else ""
+        end += f"×10<sup>{raised(each)}</sup>" if each.exponent else ""
         written.append(
             f'<span class="bp-num"><span class="bp-int" style="min-width:{before:g}ch">'
             f'{begin}</span><span style="min-width:{after:g}ch">{end}</span></span>'
@@ -263,14 +262,11 @@ def _cells(lines: Sequence[doc.Line], column: doc.Column, spelling: Spelling) ->
     return written
 
 
-def _ch(digits: str) -> float:
-    """How wide part of a numeral is, in widths of a digit; the same for all it is used with."""
-    return round(len(digits) - 0.5 * digits.count(".") + 0.2, 2)
-
-
 def _after(numeral: doc.Numeral) -> float:
+    """How wide a numeral is from its point on, in widths of a digit."""
     power = 3 + 0.65 * len(numeral.exponent) if numeral.exponent else 0
-    return round(_ch(at_point(numeral)[1]) + power, 2)
+    point = 0.5 if numeral.decimals and not numeral.over else 0.0
+    return round(len(at_point(numeral)[1]) - point + 0.2 + power, 2)
 
 
 def _answers(spaces: Sequence[doc.AnswerSpace], spelling: Spelling) -> str:

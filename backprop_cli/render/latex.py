@@ -157,9 +157,7 @@ def _block(block: doc.Block, spelling: Spelling) -> str:
             command = {1: "section*", 2: "subsection*", 3: "subsubsection*"}[level]
             return f"\\{command}{{{inline(text, spelling)}}}\n"
         case doc.Paragraph(text):
-            written = inline(text, spelling)
-            if is_display(text):
-                written = "$\\displaystyle " + written.removeprefix("$")
+            written = inline(text, spelling, DISPLAY if is_display(text) else "")
             return f"{written}\\par\n"
         case doc.Bullets(items):
             rows = "".join(f"\\item {{}}{inline(item, spelling)}\n" for item in items)
@@ -191,11 +189,15 @@ def _block(block: doc.Block, spelling: Spelling) -> str:
 SIGNS = {"=": "=", "≈": r"\approx", "→": r"\to", "<": "<", ">": ">", "≥": r"\ge", "≤": r"\le", "+": "+", "−": "-", "←": r"\leftarrow"}  # fmt: skip
 
 
-def inline(line: doc.Line, spelling: Spelling) -> str:
-    return "".join(_inline(line, spelling))
+DISPLAY = r"\displaystyle "
 
 
-def _inline(line: doc.Line, spelling: Spelling) -> Iterator[str]:
+def inline(line: doc.Line, spelling: Spelling, style: str = "") -> str:
+    """A line of words and formulas; in a `style` the first of it if it is a formula."""
+    return "".join(_inline(line, spelling, style))
+
+
+def _inline(line: doc.Line, spelling: Spelling, style: str) -> Iterator[str]:
     for part in written_out(line):
         match part:
             case doc.Text(text, style):
@@ -207,11 +209,13 @@ def _inline(line: doc.Line, spelling: Spelling) -> Iterator[str]:
                         written = written.replace(sign, sign + r"\allowbreak{}")
                 yield f"\\{command[style]}{{{written}}}" if command[style] else written
             case doc.Math(formula):
-                yield f"${formula_tex(formula, spelling, IN_CELL)}$"
+                yield f"${style}{formula_tex(formula, spelling, IN_CELL)}$"
             case doc.Relation(left, sign, right):
-                yield f"${formula_tex(left, spelling)} {SIGNS[sign]} {formula_tex(right, spelling)}$"
+                pair = formula_tex(left, spelling), formula_tex(right, spelling)
+                yield f"${style}{pair[0]} {SIGNS[sign]} {pair[1]}$"
             case _:
                 assert_never(part)
+        style = ""
 
 
 def formula_tex(formula: Formula, spelling: Spelling, most: int = IN_LINE) -> str:
@@ -381,10 +385,9 @@ def _records(table: doc.Table, rows: Sequence[Sequence[doc.Line]], spelling: Spe
 
 def _cell(line: doc.Line, decimal: bool, spelling: Spelling) -> str:
     if not decimal:
-        written = inline(line, spelling)
         if _is_tall(line, spelling):
-            return r"\bptall $\displaystyle " + written.removeprefix("$")
-        return written
+            return rf"\bptall {inline(line, spelling, DISPLAY)}"
+        return inline(line, spelling)
     numeral = aligned(line)
     if numeral is None:
         return f"\\multicolumn{{2}}{{r}}{{{inline(line, spelling)}}}"

@@ -39,6 +39,11 @@ def at_point(numeral: doc.Numeral) -> tuple[str, str]:
     return before, f"/{numeral.over}" if numeral.over else numeral.decimals
 
 
+def raised(numeral: doc.Numeral) -> str:
+    """The power of ten, if there is one."""
+    return numeral.exponent.replace("-", "−")
+
+
 def written_out(line: doc.Line) -> Iterator[doc.Text | doc.Math | doc.Relation]:
     """The line with numerals as formulas, ≈ before those that are rounded."""
     for part in line:

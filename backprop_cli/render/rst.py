@@ -126,9 +126,12 @@ def tex(formula: Formula, spelling: Spelling) -> str:
     return _spell(stacked(spelling).node(formula))
 
 
+DIALECT = latex.Dialect(escapes={**latex.ESCAPES, "`": "'"})
+"""A backquote would end the role that a formula stands in."""
+
+
 def _spell(node: Node) -> str:
-    """LaTeX; a backquote would end the role that it stands in."""
-    return latex.spell(node).strip().replace("`", "'")
+    return latex.spell(node, DIALECT).strip()
 
 
 def _derivation(lines: Sequence[doc.DerivationLine], spelling: Spelling) -> Iterator[str]:

@@ -191,9 +191,14 @@ class Picture(str):
 
 
 def draw(
-    picture: Curve | Diagram | HeatMap, spelling: Spelling = spell, *, key: str = ""
+    picture: Curve | Diagram | HeatMap,
+    spelling: Spelling = spell,
+    *,
+    key: str = "",
+    least: float = 0.0,
 ) -> Picture:
-    """The whole file. `key` tells the ids of several pictures on one page apart."""
+    """The whole file. `key` tells the ids of several pictures on one page apart, which may make
+    them smaller, but not below the share `least`."""
     match picture:
         case Curve():
             parts, size = curve(picture)
@@ -211,8 +216,9 @@ def draw(
             :8
         ]
     )
+    smallest = f' style="min-width:{round(least * width)}px"' if least else ""
     drawn = Picture(
-        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" class="bp-picture" width="{width}" height="{height}" '
+        f'<svg{smallest} xmlns="http://www.w3.org/2000/svg" role="img" class="bp-picture" width="{width}" height="{height}" '
         f'viewBox="0 0 {width} {height}" font-family="{FONT}" '
         f'aria-labelledby="t-{mark} d-{mark}">'
         f'<title id="t-{mark}">{_words(title)}</title>'
@@ -497,8 +503,7 @@ def _edge(way: tuple[Point, Point, Point], end: Placed) -> str:
 
 def _node(node: DiagramNode, runs: Sequence[Run], placed: Placed) -> Iterator[str]:
     x, y = placed.centre
-    fill = FILL[node.kind]
-    paint = f'class="bp-node" fill="{fill}" stroke="{INK}" stroke-width="1.3"'
+    paint = f'class="bp-node" fill="{FILL[node.kind]}" stroke="{INK}" stroke-width="1.3"'
     half = placed.radius
     match node.kind:
         case "input" | "parameter" | "loss" | "array":
@@ -510,7 +515,7 @@ def _node(node: DiagramNode, runs: Sequence[Run], placed: Placed) -> Iterator[st
         case "hidden" | "output":
             yield f'<ellipse {paint} cx="{_n(x)}" cy="{_n(y)}" rx="{_n(half)}" ry="25"/>'
             if node.kind == "output":
-                inner = paint.replace(f'fill="{fill}"', 'fill="none"')
+                inner = f'class="bp-node" fill="none" stroke="{INK}" stroke-width="1.3"'
                 yield f'<ellipse {inner} cx="{_n(x)}" cy="{_n(y)}" rx="{_n(half - 3)}" ry="22"/>'
         case _:
             assert_never(node.kind)

@@ -17,7 +17,7 @@ from backprop_cli.render.reading import (
     KEPT_TOGETHER,
     aligned,
     at_point,
-    is_display,
+    raised,
     spoken,
     titled_blocks,
     written_out,
@@ -86,10 +86,10 @@ def _block(block: doc.Block, spelling: Spelling) -> str:
         case doc.Heading(level, text):
             return f"#heading(level: {level})[{inline(text, spelling)}]\n"
         case doc.Paragraph(text):
-            written = inline(text, spelling)
-            if is_display(text) and len(text) == 1:
-                return f"#tall[$display({written.strip('$')})$]\n"
-            return f"#{_wide(text, spelling) or 'par'}[{written}]\n"
+            match text:
+                case (doc.Math() | doc.Relation() as part,):
+                    return f"#{_tall(part, spelling)}\n"
+            return f"#{_wide(text, spelling) or 'par'}[{inline(text, spelling)}]\n"
         case doc.Bullets(items):
             rows = "".join(f"{_wide(item, spelling)}[{inline(item, spelling)}], " for item in items)
             return f"#list({rows})\n" if items else ""
@@ -132,12 +132,25 @@ def _inline(line: doc.Line, spelling: Spelling) -> Iterator[str]:
                     yield f"#raw({string(text)});"
                 else:
                     yield f"#{call}({string(text)});"
-            case doc.Math(formula):
-                yield f"${_tex(formula, spelling)}$"
-            case doc.Relation(left, sign, right):
-                yield f"${_tex(left, spelling)} {SIGNS.get(sign, sign)} {_tex(right, spelling)}$"
+            case doc.Math() | doc.Relation():
+                yield f"${_math(part, spelling)}$"
             case _:
                 assert_never(part)
+
+
+def _math(part: doc.Math | doc.Relation, spelling: Spelling) -> str:
+    match part:
+        case doc.Math(formula):
+            return _tex(formula, spelling)
+        case doc.Relation(left, sign, right):
+            return f"{_tex(left, spelling)} {SIGNS.get(sign, sign)} {_tex(right, spelling)}"
+        case _:
+            assert_never(part)
+
+
+def _tall(part: doc.Math | doc.Relation, spelling: Spelling) -> str:
+    """A formula by itself, its fractions at full size."""
+    return f"tall[$display({_math(part, spelling)})$]"
 
 
 def _wide(line: doc.Line, spelling: Spelling) -> str:
@@ -274,23 +287,21 @@ def _cells(
             own = f"{_content(at_point(each)[0])}, {_content(*_after(each))}"
             written.append(f"[#dec({own}, {ends})]")
             continue
-        text = inline(line, spelling)
+        wide = _wide(line, spelling)
         match line:
-            case (doc.Math(formula),) if _is_tall(formula, spelling):
-                text = f"#tall[$display({_tex(formula, spelling)})$]"
-            case (doc.Relation(left, _, right),) if _is_tall(left, spelling) or _is_tall(
-                right, spelling
-            ):
-                text = f"#tall[$display({text.strip('$')})$]"
+            case (doc.Math() | doc.Relation() as part,) if wide:
+                text, wide = f"#{_tall(part, spelling)}", ""
+            case _:
+                text = inline(line, spelling)
         # A short formula stays whole; a long one has to give way on a narrow page.
         whole = not column.wrap and line_width(line, spelling) <= LINE // 2
-        written.append(f"[#box[{text}]]" if whole else f"{_wide(line, spelling)}[{text}]")
+        written.append(f"[#box[{text}]]" if whole else f"{wide}[{text}]")
     return widths, written
 
 
 def _after(numeral: doc.Numeral) -> tuple[str, str]:
     """What stands behind the point of a numeral, and its power of ten."""
-    return at_point(numeral)[1], numeral.exponent.replace("-", "−")
+    return at_point(numeral)[1], raised(numeral)
 
 
 def _content(digits: str, power: str = "") -> str:
