@@ -32,7 +32,7 @@ from backprop_cli.marking.feedback import (
 from backprop_cli.marking.judge import Judgement, NumberJudge
 from backprop_cli.marking.mistakes import Idea, Slips
 from backprop_cli.marking.model import GOOD, AnswerResult, Head, Mistake, SubmissionReport, Verdict
-from backprop_cli.marking.numbers import Written, read_number, written_the_same
+from backprop_cli.marking.numbers import Written, quantum, read_number, written_the_same
 from backprop_cli.marking.readings import (
     MOST_PAIRS,
     MOST_READINGS,
@@ -327,6 +327,7 @@ class _Sheet:
         self.strangers: list[Answer] = []
         self._sort(answers)
         self.habit = self._habit()
+        self.fewest = self._fewest()
         self.everywhere = self._everywhere()
         self.order = sorted(self.key.asked.keys() | self.given.keys())
 
@@ -534,6 +535,19 @@ class _Sheet:
         decimals = len(numbers) >= FEWEST_DIFFERENT and times > max(other, 0.75 * len(numbers))
         return Habit(digits, unit if decimals else 0.0)
 
+    def _fewest(self) -> Habit:
+        """The fewest digits that a gradient has, zeros at its end left out, and the largest unit: so
+        coarse may the roundings on the way have been."""
+        nodes = self.key.structure.nodes
+        digits, unit = 17, 0.0
+        for slot, written in self.numbers.items():
+            node = nodes[slot]
+            if written.digits and node is not None and node.step.section == "gradient":
+                mantissa = f"{abs(written.value):.{min(written.digits, 17) - 1}e}".partition("e")[0]
+                shown = len(mantissa.replace(".", "").rstrip("0")) or 1
+                digits, unit = min(digits, shown), max(unit, quantum(written.value, shown))
+        return Habit(digits, unit)
+
     def _everywhere(self) -> frozenset[float]:
         """The numbers that stand at most places of a section, though others belong there."""
         truth = self.key.truth
@@ -662,6 +676,7 @@ class _Update:
             sheet.everywhere,
             self.read,
             searched,
+            sheet.fewest,
         )
         self.expressions: ExpressionJudge | None = None
         self.place = place

@@ -144,6 +144,7 @@ class NumberJudge:
         everywhere: Set[float] = frozenset(),
         read: ReadWork | None = None,
         searched: bool = True,
+        fewest: Habit | None = None,
     ) -> None:
         self.key = key
         self.finder = finder
@@ -151,6 +152,7 @@ class NumberJudge:
         self.charged = charged
         self.budget = budget
         self.searched = searched  # whether slips are looked for in single numbers
+        self.fewest = fewest or habit  # digits of a gradient, and the largest unit
         self.read = read  # own work under other readings of the sheet
         self.accepted = accepted  # ideas that the sheet as a whole shows
         self.everywhere = everywhere  # numbers written at most places, whatever belongs there
@@ -699,7 +701,8 @@ class NumberJudge:
         if self.key.short[node.slot] or given.digits >= FULL_PRECISION:
             return False
         work = self._works(node)[-1]
-        habits = (Habit(max(2, given.digits)), Habit(2, given.unit))
+        digits, unit = min(given.digits, self.fewest.digits), max(given.unit, self.fewest.unit)
+        habits = (Habit(max(2, digits)), Habit(2, unit))
         spread = max(work.widened(node, habit) for habit in habits)
         return abs(given.value - self.key.truth[node.slot]) <= MOST_ROUNDED * spread
 

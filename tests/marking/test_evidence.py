@@ -75,8 +75,17 @@ def test_a_mistyped_digit_costs_one_mark_and_accuses_nobody(seed: int) -> None:
     assert slip in ("", "mistyped"), story
 
 
-@pytest.mark.parametrize("seed", [f"test-{n}" for n in range(20)] + ["only-166", "only-341"])
-def test_gradients_alone_accuse_nobody(seed: str) -> None:
-    report, off = single_numbers.gradients_only(Random(seed))
-    assert [answer for answer in report.answers if answer.mistake] == []
-    assert [far for far, verdict in off if far <= 0.1 and verdict == "wrong"] == []
+@pytest.mark.parametrize("rounding", single_numbers.ROUNDINGS)
+@pytest.mark.parametrize("end", [None, single_numbers.significant(4)])
+@pytest.mark.parametrize("sizes", [(2, 2, 1), (3, 2, 2, 1)])
+def test_gradients_alone_accuse_nobody(
+    sizes: tuple[int, ...],
+    end: single_numbers.Rounding | None,
+    rounding: single_numbers.Rounding,
+) -> None:
+    for number in range(6):
+        random = Random(f"alone-{number}")
+        problem = single_numbers.network(random, sizes)
+        accused, off = single_numbers.gradients_only(random, problem, rounding, end)
+        assert accused == []
+        assert [far for far, verdict in off if far <= 0.1 and verdict == "wrong"] == []
