@@ -314,13 +314,16 @@ def _gradient_flow(sheet: Sheet) -> Iterator[Block]:
         size = cell_of(shown(means[number], FLOW_DIGITS))
         rows.append((_stage_name(found[number]), size, ratio))
     layered = found[numbers[0]].label is not None
+    timed = any(view.rows for view in sheet.graph.arrays)
     slope = Name(derivative_name(sheet.graph.output, "z"))
     columns = (
         Column((Text("Layer" if layered else "z"),), wrap=True),
         Column((Text("Mean size of "), Math(slope)), align="decimal"),
-        Column((Text("Share of the layer above"),), align="decimal"),
+        Column((Text(f"Share of the {'row' if timed else 'layer'} above"),), align="decimal"),
     )
-    yield Heading(3, (Text("Gradient layer by layer"),))
+    yield Heading(
+        3, (Text(f"Gradient {'one time after the other' if timed else 'layer by layer'}"),)
+    )
     if not layered:
         yield Paragraph((Text("What an activation is applied to is a z here."),))
     yield Table(columns, tuple(rows))

@@ -150,9 +150,10 @@ class Sheet:
 
     @cached_property
     def symbolic(self) -> bool:
-        """Whether the sheet has no numbers at all."""
-        values = self.iteration.values
-        return all(values[step.name] is None for step in self.graph.steps)
+        """Whether the sheet has no numbers but those that are so whatever is given, as ∂L/∂L₁ = 1."""
+        steps, values = self.graph.steps, self.iteration.values
+        calculated = [step for step in steps if names_in(step.formula)] or steps
+        return all(values[step.name] is None for step in calculated)
 
     @cached_property
     def derivations(self) -> Derivations:

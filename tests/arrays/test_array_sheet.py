@@ -318,3 +318,20 @@ def test_a_picture_keeps_a_size_at_which_it_can_be_read(tmp_path):
     assert int(least) == round(0.6 * int(width))
     assert "An image through convolution, ReLU, pooling and a dense layer</text>" in page
     assert ">ReLU</text>" in page  # as the sheet writes it
+
+
+def test_without_numbers_nothing_is_said_of_rounding(tmp_path):
+    path = tmp_path / "t.yaml"
+    path.write_text(
+        "title: t\nindex: {t: 1..2}\nequations:\n  h_t: tanh(W @ x_t)\n  L_t: ½ sum(h_t²)\n"
+        "  L: sum(L_t)\nshapes: {x: [2, 2], W: [2, 2]}\ngiven: [x]\nparameters: [W]\n"
+    )
+    text = backprop("solve", str(path)).text
+    assert "Full precision" not in text
+    assert "h: a row for each t." in backprop("worksheet", str(path)).text
+
+
+def test_times_are_no_layers():
+    text = backprop("solve", "problems/rnn-three-steps.yaml").text
+    assert "Share of the row above" in text
+    assert "layer" not in text
