@@ -207,9 +207,11 @@ class ArraySlips:
             yield THROUGHOUT
         yield FORWARD
         if change.operands and change.edit.back is not None:
-            yield BACK
-            if len(change.operands) > 1 and change.edit.part:
-                yield from (ITSELF, OTHERS)
+            itself = change.edit.part in change.operands
+            if not itself or len(change.operands) > 1:
+                yield BACK
+            if itself:
+                yield from (ITSELF, OTHERS)[: len(change.operands)]
             elif len(change.operands) > 1:
                 yield from (f"{BACK} to {operand}" for operand in change.operands)
 
@@ -250,12 +252,12 @@ class ArraySlips:
                     inner = self.graph.step.get(x)
                     if inner is None or x in self.gradients:
                         continue
-                    slope = (linear_coefficients(formula) or {}).get(x)
+                    slope = derivatives(formula, (x,))[x]
                     for parent, own in self._derivatives(inner.formula).items():
-                        for step in self.gradients[parent] if slope is not None else ():
+                        for step in self.gradients[parent]:
                             upstream = self._upstream(child, step.over)
                             if upstream is not None:
-                                more = product(upstream, slope or ONE, own)
+                                more = product(upstream, slope, own)
                                 found[step.name] = total(found.get(step.name, step.formula), more)
 
     @cached_property

@@ -214,7 +214,7 @@ class Checker:
             seen = self._read(sheets, judged(()), judged)
             if seen.readings:
                 found = self._with_ideas(sheets, seen.readings)
-                if found.lost <= len(seen.readings):
+                if found.settled:
                     return found
         judged = partial(self._with_ideas, sheets)
         plain = judged(())
@@ -240,12 +240,14 @@ class Checker:
                 break
             better = None
             for reading in Survey(pages, best.readings, told).best()[:MOST_TRIED]:
+                if better is not None and better.settled:
+                    break
                 attempt = judged((*best.readings, reading))
                 if attempt.merit > (better or best).merit:
                     better = attempt
-            if better is None:
+            best = better or best
+            if better is None or best.settled:
                 break
-            best = better
         return best
 
     def _with_ideas(self, sheets: Sequence[_Sheet], readings: tuple[Reading, ...]) -> _Attempt:
@@ -613,6 +615,11 @@ class _Attempt:
         self.lost = sum(each.max_points - each.points for each in self.results)
         unnamed = sum(each.verdict == "wrong" and each.mistake is None for each in self.results)
         self.merit = (-self.lost, -wrong, 0 if searched else -unnamed)  # some answers earn nothing
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing is lost but a mark for each slip that was read."""
+        return self.lost <= sum(reading.mistake is not None for reading in self.readings)
 
     def explains(self, pairs: Sequence[Reading]) -> bool:
         """Whether a slip that is no accident of operands is found in what these exchange."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from functools import cached_property
 
 from backprop_cli.graph.step import Section
 from backprop_cli.marking.feedback import (
@@ -293,6 +294,10 @@ class Evidence:
         if written is None:
             return False
         size = abs(written.value)
+        return size in (0.0, 1.0) or self._sizes[size] > 1
+
+    @cached_property
+    def _sizes(self) -> Counter[float]:
+        """How often each number is given or written, whatever its sign."""
         given = self.key.truth[: self.key.structure.leaves]
-        others = (other.value for at, other in self.numbers.items() if at != slot)
-        return size in (0.0, 1.0) or any(abs(value) == size for value in (*given, *others))
+        return Counter(map(abs, (*given, *(each.value for each in self.numbers.values()))))

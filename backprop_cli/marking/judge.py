@@ -151,7 +151,7 @@ class NumberJudge:
         self.work = work
         self.charged = charged
         self.budget = budget
-        self.searched = searched  # whether slips are looked for in single numbers
+        self.searched = searched  # whether each number is looked into that does not follow
         self.fewest = fewest or habit  # digits of a gradient, and the largest unit
         self.read = read  # own work under other readings of the sheet
         self.accepted = accepted  # ideas that the sheet as a whole shows
@@ -393,7 +393,9 @@ class NumberJudge:
     def _before_rounding(self, node: Node, given: Written, work: Work) -> Judgement | None:
         """What follows from own numbers as they were before they were written down: a student
         goes on with what the calculator shows."""
-        if not given.digits or any(work.tainted[slot] for slot in node.parents):
+        if not self.searched or not given.digits:
+            return None
+        if any(work.tainted[slot] for slot in node.parents):
             return None
         if self._copies(node, given) or self.key.short[node.slot]:
             return None

@@ -39,6 +39,8 @@ APART = 6
 """Units that a number is off at least where another stands in its place: roundings do not."""
 MOST_PAIRS = 6
 """Where more are exchanged, that is no accident, or is one."""
+MOST_BEHIND = 500
+"""From more unwritten steps no slip of whole arrays is read."""
 FIRST = 3
 """A slip of whole arrays explains one of so many answers, the first that nothing explains."""
 SHARE = 0.5
@@ -425,6 +427,8 @@ class Survey:
             first = self._first(place)
             for slot in first if len(first) >= FEWEST else ():
                 behind = self._behind(page, slot)
+                if len(behind) > MOST_BEHIND:
+                    continue
                 for reading, slots in page.rewritings.arrays:
                     if reading in found or reading in self.taken or behind.isdisjoint(slots):
                         continue
@@ -444,53 +448,44 @@ class Survey:
         )
         return list(islice(unexplained, FIRST))
 
-    def _node(self, page: Page, slot: int, readings: Sequence[Reading]) -> Node | None:
-        for reading in reversed(readings):
-            if (node := page.rewritings.of(reading.kind).nodes.get(slot)) is not None:
-                return node
-        return page.key.structure.nodes[slot]
-
     def _behind(self, page: Page, slot: int) -> set[int]:
         """A step and the unwritten ones that it is calculated from."""
+        nodes = self._nodes(page, self.taken)
         found, waiting = {slot}, [slot]
-        while waiting:
-            node = self._node(page, waiting.pop(), self.taken)
-            for parent in () if node is None else node.needs:
-                if parent not in found and parent not in page.numbers:
-                    found.add(parent)
-                    waiting.append(parent)
+        for at in waiting:
+            node = nodes.get(at) or page.key.structure.nodes[at]
+            needs = () if node is None else node.needs
+            waiting += [need for need in needs if need not in found and need not in page.numbers]
+            found.update(needs)
         return found
+
+    @staticmethod
+    def _nodes(page: Page, readings: Iterable[Reading]) -> dict[int, Node]:
+        return {
+            slot: node
+            for reading in readings
+            for slot, node in page.rewritings.of(reading.kind).nodes.items()
+        }
 
     def _reached(self, place: int, slot: int, reading: Reading) -> float:
         """What a step comes to under one more reading, from the numbers written before it."""
         page, v = self.pages[place], list(self.own[place])
-        readings = (*self.taken, reading)
-        known: set[int] = set()
-        waiting = [slot]
-        while waiting:
-            at = waiting[-1]
-            node = self._node(page, at, readings)
-            ahead = (
-                ()
-                if node is None
-                else [
-                    need
-                    for need in node.needs
-                    if need not in known
-                    and need not in page.numbers
-                    and need >= page.key.structure.leaves
-                ]
-            )
-            if ahead and at not in known:
-                known_loop = len(waiting) > len(v)
-                if known_loop:
-                    return math.nan
-                waiting += ahead
-                continue
-            waiting.pop()
-            if node is not None and at not in known:
+        nodes, others = self._nodes(page, (*self.taken, reading)), page.key.structure.nodes
+        fresh = page.rewritings.of(reading.kind).nodes
+        moved: dict[int, bool] = {}
+
+        def settle(at: int) -> bool:
+            """Whether a step comes out otherwise."""
+            moved[at] = at in fresh
+            node = nodes.get(at) or others[at]
+            for need in () if node is None else node.needs:
+                if need not in page.numbers:
+                    moved[at] |= moved[need] if need in moved else settle(need)
+            if moved[at] and node is not None:
                 v[at] = node.function(v)
-                known.add(at)
+            return moved[at]
+
+        settle(slot)
         return v[slot]
 
     def _changes(self, reading: Reading) -> bool:
