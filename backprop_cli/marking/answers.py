@@ -438,7 +438,8 @@ def joined(first: Answer, again: Answer) -> Answer | None:
 
 # Pages: statements among words, and tables.
 
-_MATHS = re.compile(r"[-+−–≈~]?\s*[\d.,(\\]|[^=^*/·+×(]{0,60}[=^*/·+×(]")
+_MATHS = re.compile(r"[-+−–≈~]?\s*[\d.,(\\]|[^=^*/·+×(]{0,60}[=^*/·+×(]|\S{1,60} [-−–] \S")
+_BLANK_VALUE = re.compile(r"[._ ?–—…-]*")
 _EQUATED = re.compile(r"[^=]{1,80}=|\Z")
 _HEADING = re.compile(
     r"(?:[\s#*_>-]|\d+[.)]|\(?[a-z]\))*(?:(?:the |all |my )?(new|updated?)\b|(?:the |all |my )?(grad|deriv)|\w)"
@@ -464,6 +465,7 @@ def _of_lines(file: str, lines: Sequence[tuple[int, str]]) -> Submission | None:
                 inside = [(line, cell) for line, cells in table for cell in cells]
                 _take(found, update, statements(inside))
                 continue
+            found.found.setdefault(update, [])
             for number, (line, cells) in _rows_of(table, update, ruled):
                 found.row(number, line, cells)
         elif kind == "update":
@@ -497,6 +499,9 @@ def _take(found: _Updates, update: int, said: Iterable[Statement]) -> str:
             form = "{} new" if heading[1] else "grad {}" if heading[2] else "{}"
         elif name.lower() == "student":
             student = " ".join(each.value.split())[:STUDENT_LENGTH]
+        elif is_name(name) and _BLANK_VALUE.fullmatch(each.value):
+            if each.value or each.sign != ":":  # a blank, and no heading
+                found.found.setdefault(update, [])
         elif _is_said(each):
             name = form.format(name) if _PARAMETER.fullmatch(name) else name
             place = each.number, each.column
@@ -523,9 +528,10 @@ def _is_said(said: Statement) -> bool:
     """Whether something on a page looks like an answer."""
     if not is_name(said.name) or said.name.lower() in _ABOUT:
         return False
-    if not said.value.strip("._ ") or _PROSE.fullmatch(said.value):
-        return False
-    return said.sign != ":" or _MATHS.match(said.value) is not None
+    if said.sign != ":":
+        return _PROSE.fullmatch(said.value) is None
+    digits = not said.in_words and any(map(str.isdigit, said.value))
+    return digits or _MATHS.match(said.value) is not None
 
 
 # Line by line: what is left of a file that is no YAML. One bad line costs nothing but itself.

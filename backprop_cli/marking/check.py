@@ -368,7 +368,8 @@ class _Sheet:
             if found or texts:
                 moved.append((old, new))
                 worked = any(re.search(r"\S\s*[-+−–]", text) for text in texts)
-                same = found and written_the_same(found.value, found.unit, truth[new])
+                same = found and found.unit <= abs(truth[new] - truth[old])
+                same = same and found and written_the_same(found.value, found.unit, truth[new])
                 fitting += bool(worked or same)
         for old, new in moved if 2 * fitting >= len(moved) else ():
             answer = self.given.pop(old)
