@@ -52,6 +52,7 @@ def forward(sheet: Sheet) -> Iterator[Block]:
     yield Heading(2, (Text("Forward pass"),))
     if sheet.first and any(_entrywise(view) for view in graph.arrays):
         yield Paragraph((Text(ENTRYWISE),))
+        yield from map(Paragraph, _cells(graph))
     general, said = _at_every_time(sheet), set[str]()
     for view in graph.arrays:
         if view.equation is not None and not view.rows:
@@ -71,6 +72,7 @@ def rules(sheet: Sheet) -> Iterator[Line]:
     graph = sheet.graph
     sample = f"[{graph.batch[0]}]"
     general, said = _at_every_time(sheet), set[str]()
+    yield from _cells(graph)
     for view in graph.arrays:
         if view.equation is None or view.rows:
             continue
@@ -81,6 +83,26 @@ def rules(sheet: Sheet) -> Iterator[Line]:
         yield from _words(sheet.notation.letters(view.equation), said)
     if families := [(Math(view.letter),) for view in graph.arrays if view.rows]:
         yield (*listed(families), Text(f": a row for each {_index(graph)}."))
+
+
+CELLS = {
+    "ifogc": "an LSTM: i, f and o are the input, forget and output gates, g is what may be stored, c"
+    " the state and a the output",
+    "rzn": "a GRU: r and z are the reset and update gates, n is what the output a moves to",
+}
+"""What the letters of a recurrent layer stand for, by those of its arrays."""
+WEIGHING = "; w weighs what comes in, u the output of the time before."
+
+
+_DEPTH = re.compile(r"\d+\Z")
+
+
+def _cells(graph: Graph) -> Iterator[Line]:
+    arrays = graph.lettering.arrays
+    for depth in sorted({int(found[0]) for name in arrays if (found := _DEPTH.search(name))}):
+        for letters, said in CELLS.items():
+            if {f"{each}{depth}" for each in (*letters, f"u{letters[0]}")} <= arrays:
+                yield (Text(f"Layer {depth} is {said}{WEIGHING}"),)
 
 
 ENTRYWISE = (

@@ -335,3 +335,12 @@ def test_times_are_no_layers():
     text = backprop("solve", "problems/rnn-three-steps.yaml").text
     assert "Share of the row above" in text
     assert "layer" not in text
+
+
+def test_the_letters_of_a_cell_are_said():
+    for command in ("solve", "worksheet"):
+        text = " ".join(backprop(command, "problems/lstm-two-steps.yaml").text.split())
+        assert "Layer 1 is an LSTM: i, f and o are the input, forget and output gates" in text
+        text = " ".join(backprop(command, "problems/gru-two-steps.yaml").text.split())
+        assert "Layer 1 is a GRU: r and z are the reset and update gates" in text
+    assert "Layer 1 is a" not in backprop("solve", "problems/conv-relu-pool-dense.yaml").text
