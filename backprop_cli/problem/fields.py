@@ -52,8 +52,6 @@ class Kind(Generic[T_co]):
     words: str
 
     def then(self, make: Callable[[T_co], T]) -> Kind[T]:
-        """The same, made into something."""
-
         def read(node: Node, report: Report, what: str) -> T | None:
             found = self.read(node, report, what)
             return None if found is None else make(found)
@@ -235,7 +233,6 @@ NUMBER_OR_NULL: Schema = {**NUMBER.schema, "type": ["number", "string", "null"]}
 
 
 def number_of(allowed: Range, help: str | None = None) -> Kind[Number]:
-    """A number in a range."""
     return Kind(
         lambda node, report, what: number_in(node, report, what, allowed, help),
         {**NUMBER.schema, **allowed.limits},
@@ -267,7 +264,6 @@ def apart(key: str, schema: Schema, words: str, about: str) -> Field[Node | None
 
 
 def whole(low: int, high: int, help: str | None = None) -> Kind[int]:
-    """A whole number from `low` to `high`."""
     return Kind(
         lambda node, report, what: integer(node, report, what, low, high, help),
         {"type": "integer", "minimum": low, "maximum": high},
@@ -276,7 +272,6 @@ def whole(low: int, high: int, help: str | None = None) -> Kind[int]:
 
 
 def one_of(*names: L) -> Kind[L]:
-    """One of a few words."""
 
     def read(node: Node, report: Report, what: str) -> L | None:
         found = choice(node, report, what, names)

@@ -112,12 +112,9 @@ def uncut(pairs: Iterable[tuple[Scalar, Node]], report: Report) -> Iterator[tupl
             begin, end = value.span.start or 0, after.span.end or 0
             value = Scalar(Span(value.span.source, begin, end), value.span.source.text[begin:end])
         if len(parts) > 1 and isinstance(value, Scalar):
-            report.error(
-                "bad-formula",
-                "a comma inside `{…}` ends an entry, and so cuts this formula",
-                value,
-                f"write it in quotes: {quote(chr(34) + value.text + chr(34))}",
-            )
+            message = "a comma inside `{…}` ends an entry, and so cuts this formula"
+            help = f"write it in quotes: {quote(chr(34) + value.text + chr(34))}"
+            report.error("bad-formula", message, value, help)
         yield key, value
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import field
-from typing import Literal
+from typing import Literal, TypeGuard
 
 from backprop_cli.arrays.array import ArrayError, Shape, TooLarge, count
 from backprop_cli.dataclass import dataclass
@@ -95,7 +95,6 @@ class ReadLayers:
 
     @property
     def units(self) -> int | None:
-        """How many numbers the last layer hands on."""
         return None if self.shape is None else count(self.shape)
 
 
@@ -257,13 +256,12 @@ class _LayerReader:
         own = LAYER.of(node, self.report, str(self.at), of=self.at)
         activations = listed_activations(own, self.at)
         _note(own, self.at.index, self.all)
-        weights = own.get("weights")
-        tied = self._tied(weights) if _is_tied(weights) else None
-        grid = None
-        if tied is not None:
-            grid = self._shared(own, tied, weights or self.at.node)
-        elif not _is_tied(weights):
-            grid = self._weights(own, weights, len(activations))
+        weights = own[WEIGHTS]
+        tied, grid = None, None
+        if not _is_tied(weights):
+            grid = self._weights(own, weights)
+        elif (tied := self._tied(weights)) is not None:
+            grid = self._shared(own, tied, weights)
         self._check_size(room)
         if self.too_large:
             return None
@@ -276,16 +274,13 @@ class _LayerReader:
         if self.units is None or self.fan_in is None:
             return None
         unit_activations = per_unit(activations, own, self.at, self.units)
-        batch_norm = None
-        if (found := own.get("batch_norm")) is not None:
-            batch_norm = read_batch_norm(found, self.at, self.units)
-            if batch_norm is not None:
-                self.all.batch_norms.append(found)
-        added = None if (found := own.get("add")) is None else self._added(found, self.units)
+        norm, add, dropped = own[NORMALISED], own[ADD], own[DROPPED]
+        batch_norm = None if norm is None else read_batch_norm(norm, self.at, self.units)
+        if norm is not None and batch_norm is not None:
+            self.all.batch_norms.append(norm)
+        added = None if add is None else self._added(add, self.units)
         after = _after(own, self.at)
-        dropout = None
-        if (found := own.get("dropout")) is not None:
-            dropout = read_dropout(found, self.at, self.units)
+        dropout = None if dropped is None else read_dropout(dropped, self.at, self.units)
         if drawn is not None:
             grid = full(drawn.values(self.units, self.fan_in, self.fan_in, self.units))
         grid = grid or full(((None,) * self.fan_in,) * self.units)
@@ -310,9 +305,8 @@ class _LayerReader:
             initialised="; ".join(sentences) or None,
         )
 
-    def _tied(self, node: Node | None) -> Tied | None:
+    def _tied(self, node: Entries) -> Tied | None:
         """`{same_as: 1, transposed: true}`"""
-        assert isinstance(node, Entries)
         what, last = f"`weights` of {self.at}", self.at.index - 1
         own = TIED.of(node, self.report, what)
         if (place := own[SAME_AS]) is None:
@@ -367,32 +361,23 @@ class _LayerReader:
             return None
         return layer
 
-    def _weights(self, own: Fields, weights: Node | None, activations: int) -> Grid | None:
+    def _weights(self, own: Fields, weights: Node | None) -> Grid | None:
         """The weights where they are written out; in any case how many units there are."""
         node, self.units = own.get("units"), own[UNITS]
         if weights is not None and not isinstance(weights, Entries):
-            hint = None
-            if isinstance(own.get("activation"), Items):
-                hint = activations
-            biases = own.get("biases")
-            if isinstance(biases, Items) and biases.items:
-                hint = len(biases.items)
+            lists = [node for row in (BIASES, UNIT_ACTIVATIONS) if (node := own[row]) is not None]
+            hint = next((len(each.items) for each in lists if isinstance(each, Items)), None)
             read = WrittenWeights(weights, self.at, self.fan_in, self.units, hint)
             self.units, self.fan_in = read.units, read.fan_in
             self.too_large = read.too_large
             return read.grid
         if node is None:
-            missing = (
-                f"{self.at} has neither `weights` nor `units`"
-                if weights is None
-                else f"{self.at} draws its weights, so it must say how many units it has"
-            )
-            advice = (
-                "add `weights: [[…], …]`, a row per unit; or `units:` for a symbolic layer"
-                if weights is None
-                else "add `units:`"
-            )
-            self.report.error("missing-key", missing, weights or self.at.node, advice)
+            message = f"{self.at} draws its weights, so it must say how many units it has"
+            help = "add `units:`"
+            if weights is None:
+                message = f"{self.at} has neither `weights` nor `units`"
+                help = "add `weights: [[…], …]`, a row per unit; or `units:` for a symbolic layer"
+            self.report.error("missing-key", message, weights or self.at.node, help)
         return None
 
     def _check_size(self, room: int) -> None:
@@ -447,5 +432,5 @@ def _note(own: Fields, index: int, read: ReadLayers) -> None:
         read.activation_nodes[index] = node
 
 
-def _is_tied(node: Node | None) -> bool:
+def _is_tied(node: Node | None) -> TypeGuard[Entries]:
     return isinstance(node, Entries) and any(key.text == "same_as" for key, _ in node.entries)

@@ -77,7 +77,6 @@ class NetworkReader:
 
     @property
     def count(self) -> int | None:
-        """How many samples there are."""
         return len(self.samples.samples) or None
 
     def finish(self, training: ReadTraining, notation: Notation) -> ReadNetwork:

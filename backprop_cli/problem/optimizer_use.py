@@ -219,11 +219,7 @@ def _own_name(key: Scalar, what: str, report: Report) -> bool:
     if key.text in optimizers.RESERVED:
         message = f"{quote(key.text)} already has a meaning in an optimizer"
         help = "`w` is the parameter, `g` its gradient, `eta` the learning rate"
-        report.error(
-            "bad-name",
-            f"{message}, so {what} cannot be called so",
-            key,
-            f"{help}, `t` the update's number",
-        )
+        message = f"{message}, so {what} cannot be called so"
+        report.error("bad-name", message, key, f"{help}, `t` the update's number")
         return False
     return defined_name(key, report, what) is not None

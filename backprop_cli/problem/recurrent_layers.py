@@ -276,7 +276,6 @@ class _ByGate:
     def arrays(
         self, key: str, prefix: str, units: int, columns: int
     ) -> Mapping[str, tuple[Value, ...]]:
-        """The numbers of every gate, row by row."""
         nothing = dict.fromkeys(self.letters, (None,) * (units * columns))
         return nothing | self._numbers(key, prefix, (units, columns), self.letters, needed=True)
 

@@ -90,7 +90,6 @@ def counted(count: int, noun: str) -> str:
 
 
 def sort_of(node: Node) -> str:
-    """What a node is, in words."""
     match node:
         case Items():
             return "a list"
@@ -224,7 +223,6 @@ def number_or_null(node: Node, report: Report, what: str) -> Number | None:
 def integer(
     node: Node, report: Report, what: str, low: int, high: int, help: str | None = None
 ) -> int | None:
-    """A whole number from `low` to `high`."""
     value = number(node, report, what)
     if value is None:
         return None
@@ -272,7 +270,6 @@ def truth(node: Node, report: Report, what: str) -> bool | None:
 
 
 def choice(node: Node, report: Report, what: str, names: Sequence[str]) -> str | None:
-    """One of a few words."""
     text = word(node, report, what)
     if text is None or text in names:
         return text
@@ -288,7 +285,6 @@ def misnamed(cell: Scalar, report: Report, what: str, name: str) -> None:
 
 
 def items(node: Node, report: Report, what: str, of: str) -> tuple[Node, ...] | None:
-    """The items of a list."""
     if isinstance(node, Items):
         return node.items
     help = None
@@ -314,7 +310,6 @@ def rows(node: Node, report: Report, what: str, of: str, one: str, most: int) ->
 def is_mapping(
     node: Node, report: Report, what: str, like: str, help: str | None = None
 ) -> TypeGuard[Entries]:
-    """Whether a node is a mapping, which it must be."""
     if not isinstance(node, Entries):
         message = f"{what} must be a mapping like {like}, not {sort_of(node)}"
         report.error("not-a-mapping", message, node, help)

@@ -356,7 +356,6 @@ def _layered(top: Fields, names: NetworkNames) -> Iterator[Cell]:
 
 
 def _held(node: Node) -> dict[str, Node]:
-    """The values of a mapping by their keys."""
     entries = node.entries if isinstance(node, Entries) else ()
     return {key.text: value for key, value in entries}
 
