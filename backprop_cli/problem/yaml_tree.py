@@ -165,30 +165,21 @@ class _Builder:
                 case yaml.DocumentStartEvent():
                     documents += 1
                     if documents > 1:
-                        self._problem(
-                            event,
-                            "several-documents",
-                            "a file holds one document, and here a second one begins",
-                            "delete the `---`, or use one file for each",
-                        )
+                        message = "a file holds one document, and here a second one begins"
+                        help = "delete the `---`, or use one file for each"
+                        self._problem(event, "several-documents", message, help)
                         raise _Stop
                 case yaml.AliasEvent():
                     name = f"*{event.anchor}"
-                    self._problem(
-                        event,
-                        "alias",
-                        f"aliases like {quote(name)} are not allowed",
-                        "write the value out; text that begins with `*` needs quotes",
-                    )
+                    message = f"aliases like {quote(name)} are not allowed"
+                    help = "write the value out; text that begins with `*` needs quotes"
+                    self._problem(event, "alias", message, help)
                     self._place(Scalar(self._span(event), "", plain=True))
                 case yaml.SequenceStartEvent() | yaml.MappingStartEvent():
                     self._marks(event)
                     if len(self.stack) >= MOST_DEPTH:
-                        self._problem(
-                            event,
-                            "too-deep",
-                            f"lists and mappings may be nested {MOST_DEPTH} deep, not deeper",
-                        )
+                        message = f"lists and mappings may be nested {MOST_DEPTH} deep, not deeper"
+                        self._problem(event, "too-deep", message)
                         raise _Stop
                     self.stack.append(_Open(event, isinstance(event, yaml.MappingStartEvent)))
                 case yaml.SequenceEndEvent() | yaml.MappingEndEvent():
@@ -220,19 +211,12 @@ class _Builder:
 
     def _marks(self, event: Any) -> None:
         if event.anchor is not None:
-            self._problem(
-                event,
-                "anchor",
-                f"anchors like {quote('&' + event.anchor)} are not allowed",
-                "write the value where it is used; text that begins with `&` needs quotes",
-            )
+            message = f"anchors like {quote('&' + event.anchor)} are not allowed"
+            help = "write the value where it is used; text that begins with `&` needs quotes"
+            self._problem(event, "anchor", message, help)
         if event.tag is not None:
-            self._problem(
-                event,
-                "tag",
-                f"tags like {quote(event.tag)} are not allowed",
-                "delete it; text that begins with `!` needs quotes",
-            )
+            help = "delete it; text that begins with `!` needs quotes"
+            self._problem(event, "tag", f"tags like {quote(event.tag)} are not allowed", help)
 
     def _close(self, event: Any) -> None:
         opened = self.stack.pop()
