@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import count as counted
 from operator import ge
 from typing import NamedTuple, TypeAlias
@@ -24,7 +24,6 @@ from backprop_cli.arrays.array import (
     MINUS_INFINITY,
     Array,
     ArrayError,
-    Shape,
     View,
     argument,
     arguments_of,
@@ -88,9 +87,10 @@ class Edit(NamedTuple):
     """Another equation for an array.
 
     `kind` says what was done and where in the equation, `sort` to what, as far as that is done
-    elsewhere too. Going back it has another name (`back`), and another for the gradient of the very
-    `part` that was changed. It is made there going back to what stands `inside`, where that is not
-    all of the equation. One that is not `alone` is seen in a single number by other means.
+    elsewhere too. Going back it may have another name (`back`), and another for the gradient of the
+    very `part` that was changed, or not be made (`onward`). It is made there going back to what
+    stands `inside`, where that is not all of the equation. One that is not `alone` is seen in a
+    single number by other means.
     """
 
     kind: str
@@ -102,6 +102,7 @@ class Edit(NamedTuple):
     of_part: str = ""
     sort: str = ""
     alone: bool = True
+    onward: bool = False
     inside: Collection[str] | None = None
 
     def named(self, mode: str) -> tuple[Code, str]:
@@ -206,7 +207,7 @@ class ArraySlips:
         if change.operands:
             yield THROUGHOUT
         yield FORWARD
-        if change.operands and change.edit.back is not None:
+        if change.operands and not change.edit.onward:
             itself = change.edit.part in change.operands
             if not itself or len(change.operands) > 1:
                 yield BACK
@@ -281,19 +282,13 @@ class ArraySlips:
         inside = change.operands if change.edit.inside is None else change.edit.inside
         for operand in change.operands:
             itself = operand == change.edit.part
-            match mode:
-                case "throughout":
-                    reached = True
-                case "forward":
-                    reached = operand not in inside
-                case "back":
-                    reached = operand in inside
-                case "back to itself":
-                    reached = itself
-                case "back to the others":
-                    reached = operand in inside and not itself
-                case _:
-                    reached = mode == f"{BACK} to {operand}" and operand in inside
+            reached = {
+                THROUGHOUT: True,
+                FORWARD: operand not in inside,
+                BACK: operand in inside,
+                ITSELF: itself,
+                OTHERS: operand in inside and not itself,
+            }.get(mode, mode == f"{BACK} to {operand}" and operand in inside)
             if reached:
                 yield from self._entries(operand)
 
@@ -355,7 +350,7 @@ class ArraySlips:
             own = {link.child: self.array_of.get(link.child) for link in step.links}
             for view in {each.name: each for each in own.values() if each is not None}.values():
                 for change in self.changes(view):
-                    if change.edit.alone and change.edit.back is not None:
+                    if change.edit.alone and not change.edit.onward:
                         itself = step.of in self._entries(change.edit.part)
                         code, message = change.edit.named(ITSELF if itself else BACK)
                         formula = self._summed(step, self._slopes(change))
@@ -442,19 +437,15 @@ class ArraySlips:
             message = f"rows and columns of {name} are exchanged: this is the transpose"
             turned = f"rows and columns of the gradient of {name} are exchanged"
             yield Edit("turned", _turned(equation), "transposed", message, ("transposed", turned))
-        lines = self._other_lines(equation, shape)
+        lines = self._other_lines(equation)
         if lines != equation:
-            message = f"{name} was worked out down the columns where the rows belong, or along the rows where the columns do"
-            yield Edit("lines", lines, "transposed", message, ("transposed", message))
+            down = any(map(self._down, (part for part, _ in _inside(equation))))
+            ways = ("along the rows", "down the columns")
+            message = f"{name} was worked out {ways[not down]}; it goes {ways[down]}"
+            yield Edit("lines", lines, "transposed", message)
         seen: dict[str, int] = defaultdict(int)
         for part, put in _inside(equation):
-            word = (
-                part.form
-                if isinstance(part, Shown)
-                else part.function
-                if isinstance(part, Call)
-                else ""
-            )
+            word = getattr(part, "form", getattr(part, "function", ""))
             at, seen[word] = seen[word], seen[word] + 1  # the first product, the second
             for edit in self._of_part(part, put, at, part is equation):
                 yield edit._replace(inside=names_in(part))
@@ -470,12 +461,10 @@ class ArraySlips:
             case Call("mean", arguments):
                 message = "the sum was taken; the mean divides it by the number of entries"
                 to = put(Call("sum", arguments))
-                yield Edit("mean", to, "missing-scale", message, ("missing-scale", message))
+                yield Edit("mean", to, "missing-scale", message)
             case Quotient(above, below) if not names_in(below):
                 message = f"the division by {plain.write(below)} was left out"
-                yield Edit(
-                    "scale", put(above), "missing-scale", message, ("missing-scale", message)
-                )
+                yield Edit("scale", put(above), "missing-scale", message)
             case Product(factors) | Shown("hadamard", factors):
                 for place, factor in enumerate(factors if names_in(part) else ()):
                     if names_in(factor):
@@ -484,7 +473,7 @@ class ArraySlips:
                         message = f"the factor {plain.write(factor)} was left out"
                         yield Edit(
                             f"factor {plain.write(factor)}", put(left), "missing-factor", message,
-                            ("missing-factor", message), plain.write(factor), alone=False,
+                            part=plain.write(factor), alone=False,
                         )  # fmt: skip
             case Sum(terms) if whole:
                 for place, term in enumerate(terms):
@@ -492,7 +481,8 @@ class ArraySlips:
                     bias = isinstance(term, Name) and term.name in self.gradients
                     yield Edit(
                         f"term {place}", put(total(*terms[:place], *terms[place + 1 :])),
-                        "missing-bias" if bias else "missing-path", message, alone=False,
+                        "missing-bias" if bias else "missing-path", message,
+                        alone=False, onward=True,
                     )  # fmt: skip
 
     def _of_product(self, at: int, one: Formula, other: Formula, put: Put) -> Iterator[Edit]:
@@ -509,10 +499,7 @@ class ArraySlips:
             )  # fmt: skip
         first, second = map(plain.write, (one, other))
         message = f"the factors {first} and {second} were multiplied in the other order"
-        yield Edit(
-            f"order {at}", put(Shown("matmul", (other, one))), "matrix-order", message,
-            ("matrix-order", message),
-        )  # fmt: skip
+        yield Edit(f"order {at}", put(Shown("matmul", (other, one))), "matrix-order", message)
 
     def _of_windows(self, at: int, call: Call, put: Put) -> Iterator[Edit]:
         """The kernel turned round; windows that start elsewhere."""
@@ -531,13 +518,11 @@ class ArraySlips:
                 ("kernel-flipped", f"the kernel {kernel} was not flipped; going back it is turned round"),
                 kernel, f"the gradient of the kernel {kernel} is flipped: it lies as the kernel does",
             )  # fmt: skip
-        message = f"the window over {image.name} starts elsewhere"
-        wrong: tuple[Code, str] = "wrong-window", message
         stride = argument(call, "stride", 2)
         if stride != ONE and not (stride is None and convolves):
             one = _with(call, ONE, argument(call, "padding", 3) if convolves else None)
             said = f"the window over {image.name} moves on by 1 only"
-            yield Edit(f"stride {at}", put(one), "wrong-window", said, ("wrong-window", said))
+            yield Edit(f"stride {at}", put(one), "wrong-window", said)
         fill = MINUS_INFINITY if call.function == "max_pool" else ZERO
         padding = argument(call, "padding", 3) if convolves else None
         room = int(padding.value) if isinstance(padding, Number) else 0
@@ -545,10 +530,13 @@ class ArraySlips:
             step = [(p + 2) % 3 - 1 for p in move]  # one further, one back, not at all
             if any(step):
                 word = f"moved {' '.join(map(str, step))}"
+                way = {1: "one place too far", -1: "one place too early"}
+                said = way[max(step, key=abs)] if min(step) * max(step) >= 0 else "elsewhere"
+                message = f"the window over {image.name} starts {said}"
                 by = [each - room for each in step]
                 to = self._moved(image.name, levels, word, lambda size, p, m: p + m, by, fill, room)
                 moved = _with(_with(call, stride, ZERO if room else padding), at=0, operand=to)
-                yield Edit(f"{word} {at}", put(moved), *wrong, wrong)
+                yield Edit(f"{word} {at}", put(moved), "wrong-window", message)
 
     def _moved(
         self,
@@ -575,7 +563,7 @@ class ArraySlips:
         self.known[made.name] = Array(shape, tuple(entries))
         return made
 
-    def _other_lines(self, formula: Formula, shape: Shape) -> Formula:
+    def _other_lines(self, formula: Formula) -> Formula:
         """The same with everything that is taken along rows taken down columns, and the other way."""
         match formula:
             case Call(function, (operand, *rest)) if function in LINES:
@@ -585,25 +573,24 @@ class ArraySlips:
                 down = axis == ZERO
                 others = [each for each in rest if not _is_axis(each)]
                 along = Call(f"axis{KEYWORD}", (number(1 if down else 0),))
-                return Call(function, (self._other_lines(operand, shape), *others, along))
+                return Call(function, (self._other_lines(operand), *others, along))
             case Call(function, (Name() as line, _, size)) if function == AS and size == ONE:
                 return line
-            case Name(name) if self._goes_down(name):
+            case Name(name) if self._down(formula):
                 return Call(AS, (formula, number(self.known[name].shape[0]), ONE))
             case _:
-                return rebuild(formula, lambda part: self._other_lines(part, shape))
+                return rebuild(formula, self._other_lines)
 
-    def _goes_down(self, name: str) -> bool:
-        """Whether this is a number for each column of a matrix."""
-        view = self.views.get(name)
-        equation = None if view is None else view.equation
-        return (
-            view is not None
-            and len(view.shape) == 1
-            and isinstance(equation, Call)
-            and equation.function in LINES
-            and argument(equation, "axis") == ZERO
-        )
+    def _down(self, part: Formula) -> bool:
+        """Whether this is taken down the columns of a matrix, or is a number for each of them."""
+        match part:
+            case Call(function) as call if function in LINES:
+                return argument(call, "axis") == ZERO
+            case Name(name) if name in self.views and len(self.views[name].shape) == 1:
+                found = self.views[name].equation
+                return isinstance(found, Call) and self._down(found)
+            case _:
+                return False
 
     # --- paths left out ---
 
@@ -627,7 +614,7 @@ class ArraySlips:
                     first.code,
                     first.message,
                     frozenset(made),
-                    lambda made=made: self._without(made),  # type: ignore[misc]
+                    partial(self._without, made),
                 )
         return found
 
@@ -644,14 +631,14 @@ class ArraySlips:
                 vias[array.name] = array
         few = own is None or len(own.shape) < 2
         yield from self._rows(step, few, list(vias.values()))
-        if any(self._joint(link) for link in step.links) and len(step.links) > 1:
+        if any(self._shared(step, link) for link in step.links):
             message = (
                 "of a softmax only the slope of each share by its own score was taken; every share "
                 "depends on every score of its line"
             )
             yield _Path(
                 "diagonal", "softmax-diagonal", message,
-                _kept(lambda link: not self._joint(link) or self._own_score(step, link)), True,
+                _kept(lambda link: not self._shared(step, link)), True,
             )  # fmt: skip
         later = [via for via in vias if self._later(via, name)]
         through = [via for via in later if self.times[via][0] != self.times[name][0]]
@@ -688,13 +675,11 @@ class ArraySlips:
         one, other = self.times.get(name), self.times.get(via)
         return one is not None and other is not None and other[1] > one[1]
 
-    def _joint(self, link: Link) -> bool:
+    def _shared(self, step: Step, link: Link) -> bool:
+        """Whether a path goes by another score of a softmax than that of the share itself."""
         applied = self.graph.step[link.child].applied
-        return applied is not None and len(applied.arguments) > 1 and not applied.targets
-
-    def _own_score(self, step: Step, link: Link) -> bool:
-        applied = self.graph.step[link.child].applied
-        return applied is not None and applied.argument == Name(step.of or "")
+        joint = applied is not None and len(applied.arguments) > 1 and not applied.targets
+        return joint and applied is not None and applied.argument != Name(step.of or "")
 
     def _rows(self, step: Step, alone: bool, vias: Sequence[View]) -> Iterator[_Path]:
         """Of the rows that have to be added up, only one."""
@@ -795,7 +780,10 @@ def _of_function(function: str, argument_: Formula, put: Put) -> Iterator[Edit]:
         if other != function:
             message = f"{ACTIVATIONS[other].title} was applied where {title} belongs"
             to = put(Call(other, (argument_,)))
-            yield Edit(f"{other} for", to, "wrong-activation", message, sort=function, alone=False)
+            yield Edit(
+                f"{other} for", to, "wrong-activation", message,
+                sort=function, alone=False, onward=True,
+            )  # fmt: skip
 
 
 def _with(
