@@ -20,7 +20,7 @@ from backprop_cli.diagnostics import Diagnostic, Source, escape, quote
 from backprop_cli.marking import typed_rows
 from backprop_cli.marking.json_tree import parse_json
 from backprop_cli.marking.lines import Statement, is_name, statements, unwrapped, without_markup
-from backprop_cli.marking.numbers import read_number
+from backprop_cli.marking.numbers import is_rounded, read_number
 from backprop_cli.problem.source_file import standard_input
 from backprop_cli.problem.yaml_tree import Entries, Items, Node, Scalar, compose
 
@@ -312,11 +312,13 @@ _COLUMNS = (
     (re.compile(r"grad(?:ient)?|derivative"), "grad {name}"),
 )
 """What stands below a head that says so: the same in another update, or something else of it."""
+_UNITS = frozenset({"", "i", "j", "k", "unit", "neuron", "node", "class"})
+_OF_UNIT = re.compile(r"(?:unit |neuron )?([\d_,]{1,9})", re.I)
 _BESIDE = frozenset({"#", "no", "no.", "nr", "nr.", "remark", "remarks", "comment", "comments",
                      "note", "notes", "points", "given", "old", "update", "iteration"})  # fmt: skip
 """Columns of a table beside names and answers."""
 _IN_NUMBERS = re.compile(r"\s*[-+−–$]*\s*[\d.]|\s*\Z")
-_QUANTITY = re.compile(r"(?=.*[\d_^\\∂])[^\s\\]+|\\.*|\w{1,2}")
+_QUANTITY = re.compile(r"(?=.*[\d_^\\∂])[^\s\\]+|\\.*|\w{1,2}|\w?hat")
 _WORDS = re.compile(r"[A-Za-z .'/-]*")
 _RULED = re.compile(r"[\s|:-]*--[\s|:-]*\|[\s|:-]*\Z")
 
@@ -335,8 +337,10 @@ def _rows_of(table: Sequence[Row], update: int, ruled: bool) -> Iterator[tuple[i
     start = None if columns or names else _turned(table)
     if start is not None:
         for number, (line, cells) in enumerate(table[1:], update):
+            unit = f"_{found[1]}" if start and (found := _OF_UNIT.fullmatch(cells[0])) else ""
             pairs = zip(table[0][1][start:], cells[start:], strict=False)
-            yield from ((number, (line, [name, value])) for name, value in pairs)
+            for name, value in pairs:
+                yield update if unit else number, (line, [name + unit, value])
         return
     headed = bool(columns) or _is_header(head, False)
     headed = headed or bool(names and any(word.rpartition(" ")[2] in _VALUED for word in head))
@@ -363,10 +367,11 @@ def _rows_of(table: Sequence[Row], update: int, ruled: bool) -> Iterator[tuple[i
 def _turned(table: Sequence[Row]) -> int | None:
     """The first column of numbers below a row of names, where a table is one."""
     head, rows = table[0][1], [cells for _, cells in table[1:]]
-    for start in (0, 1):
+    for start in (1, 0) if head[0].lower() in _UNITS else (0, 1):
         named = len(head) > 1 + start and all(map(_QUANTITY.fullmatch, head[start:]))
         values = [cell for cells in rows for cell in cells[start:]]
-        if named and values and all(map(_IN_NUMBERS.match, values)):
+        alone = not start or len(rows) == 1 or all(_OF_UNIT.fullmatch(cells[0]) for cells in rows)
+        if named and values and alone and all(map(_IN_NUMBERS.match, values)):
             return start
     return None
 
@@ -428,17 +433,22 @@ class _Updates:
 
 
 def joined(first: Answer, again: Answer) -> Answer | None:
-    """A formula and its number that stand in two places as one answer; None for two numbers."""
-    texts = tuple(dict.fromkeys((*first.texts, *again.texts)))
-    numbers = sum(read_number(text) is not None for text in texts)
-    if first.problem or again.problem or len(texts) > 4 or numbers > 1:
+    """A formula and its number that stand in two places as one answer; None for two numbers,
+    unless one is the other rounded."""
+    read = {text: read_number(text) for text in (*first.texts, *again.texts)}
+    numbers = [number for number in read.values() if number is not None]
+    finest = min(numbers, key=lambda number: number.unit, default=None)
+    if first.problem or again.problem or len(read) - max(0, len(numbers) - 1) > 4:
         return None
-    return first._replace(texts=texts)
+    if finest and not all(is_rounded(number, finest) for number in numbers):
+        return None
+    return first._replace(texts=tuple(text for text in read if read[text] in (None, finest)))
 
 
 # Pages: statements among words, and tables.
 
 _MATHS = re.compile(r"[-+−–≈~]?\s*[\d.,(\\]|[^=^*/·+×(]{0,60}[=^*/·+×(]|\S{1,60} [-−–] \S")
+_RESULT = re.compile(r"[=≈]\s*[-+−–]?[\d.]|\A[-+−–]?[\d.,]+\s*(?:\Z|[^-+*/^\s\d])")
 _BLANK_VALUE = re.compile(r"[._ ?–—…-]*")
 _EQUATED = re.compile(r"[^=]{1,80}=|\Z")
 _HEADING = re.compile(
@@ -477,12 +487,17 @@ def _of_lines(file: str, lines: Sequence[tuple[int, str]]) -> Submission | None:
     return Submission(file, student or student_of(file), found.iterations())
 
 
+_CELL = re.compile(r"<t[dh][^<>]{0,60}>([^<>]{0,400})</t[dh]>", re.I)
+
+
 def _tabular(lines: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str]]:
-    """The rows of a table in LaTeX as those of any other."""
+    """The rows of a table in LaTeX or HTML as those of any other."""
     inside = False
     for number, line in lines:
         inside = (inside or r"\begin{tabular" in line) and r"\end{tabular" not in line
-        if inside and "&" in line:
+        if cells := _CELL.findall(line) if "<t" in line else ():
+            yield number, f"|{'|'.join(cells)}|"
+        elif inside and "&" in line:
             yield number, f"|{line.replace('&', '|').replace(chr(92) * 2, '')}|"
         elif not (inside and "hline" in line):
             yield number, line
@@ -507,7 +522,9 @@ def _take(found: _Updates, update: int, said: Iterable[Statement]) -> str:
             place = each.number, each.column
             array = _as_list(name, each.value, *place)
             texts = tuple(text[: MOST_CHARACTERS + 1] for text in _listed(each.value)[:4])
-            answer = Answer(name, texts, *place, None, array, None, each.in_words)
+            general = not any(map(str.isdigit, name)) and read_number(each.value) is None
+            aside = each.in_words or (general and not _RESULT.search(each.value))
+            answer = Answer(name, texts, *place, None, array, None, aside)
             found.add(update, answer, (each.value,))
     return student
 

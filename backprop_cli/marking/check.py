@@ -32,7 +32,13 @@ from backprop_cli.marking.feedback import (
 from backprop_cli.marking.judge import Judgement, NumberJudge
 from backprop_cli.marking.mistakes import Idea, Slips
 from backprop_cli.marking.model import GOOD, AnswerResult, Head, Mistake, SubmissionReport, Verdict
-from backprop_cli.marking.numbers import Written, quantum, read_number, written_the_same
+from backprop_cli.marking.numbers import (
+    Written,
+    is_rounded,
+    quantum,
+    read_number,
+    written_the_same,
+)
 from backprop_cli.marking.readings import (
     MOST_PAIRS,
     MOST_READINGS,
@@ -350,7 +356,7 @@ class _Sheet:
                 self._enter(found.one, answer, answer.name)
             elif not found.names and (derivative := names.between(answer.name)) is not None:
                 self.extras.append((answer, *derivative))
-            elif found.names or not answer.in_words:
+            elif not answer.in_words or (found.names and any(map(str.isdigit, answer.name))):
                 self.strangers.append(answer)
         if changes:
             self._sort_changes(changes)
@@ -504,7 +510,9 @@ class _Sheet:
                 read_as += [found.read_as] if found.read_as else []
             if written is None:
                 expressions.append(text)
-            elif slot in numbers and numbers[slot].value != written.value:
+            elif slot in numbers and is_rounded(numbers[slot], written):
+                numbers[slot] = written
+            elif slot in numbers and not is_rounded(written, numbers[slot]):
                 self.given[slot] = answer._replace(problem="it holds two numbers")
             else:
                 numbers.setdefault(slot, written)

@@ -68,7 +68,7 @@ _SIGN = re.compile(
     r"|\\(?:approx|simeq|cong|sim|to|rightarrow)(?![A-Za-z])|(?P<colon>:)(?=[\s$`*]|\Z))"
 )
 _PART = re.compile(
-    r"\s*(?:;|\$\s*\$|&|,(?!\d)|⇒|=>|\\(?:qquad|quad|implies|Rightarrow)(?![A-Za-z])|\band\b"
+    r"\s*(?:;|\$\s*\$|&|,(?!\d)|⇒|=>|\\(?:qquad|quad|implies|Rightarrow)(?![A-Za-z])|\band\b|\s\|\s"
     r"|(?<=[a-z])\.\s|(?<=[\w$)])\.\s+(?=[A-Z$\\])|\s\s)\s*"
 )
 _WORKED = re.compile(
@@ -81,7 +81,7 @@ _ALIKE = re.compile(r"\s*[-+−–]?[\d.,]+\s+(([A-Za-z]+)[\d_^({\[]\S*)\s*\Z")
 """`-0.7 z1_2` before a sign, where z1_1 was said to be the number."""
 _AFTER = re.compile(r"[.,;:)]*(?:\s+[A-Za-z(]|\s*\Z)")
 _SAID = re.compile(
-    r"\s*[✓✔☑✅]|\s+(?://|#)\s|,?\s+\(?(?:which|since|because|as|where|with|using|by|for|see|from|so"
+    r"\s*[✓✔☑✅]|(?<=\d)\s*[<>]\s*0(?=\s*(?:[,;]|\Z))|\s+(?://|#)\s|\s+\(\s*[=≈]|,?\s+[(\[]?(?:which|since|because|as|where|with|using|by|for|see|from|so"
     r"|hence|thus|therefore|then|but|when)\s(?![^=]{0,40}=)"
 )
 """Words behind a value."""

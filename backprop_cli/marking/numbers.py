@@ -138,6 +138,12 @@ def quantum(value: float, digits: int) -> float:
     return 10.0 ** (math.floor(math.log10(abs(value))) - digits + 1)
 
 
+def is_rounded(number: Written, finer: Written) -> bool:
+    """Whether a number is another one with fewer digits, or the same."""
+    same = written_the_same(number.value, number.unit, finer.value)
+    return number.unit >= finer.unit and same
+
+
 def written_the_same(value: float, unit: float, other: float) -> bool:
     """Whether `other`, rounded or cut off to the unit of `value`, would be written as `value`."""
     distance = abs(value - other)

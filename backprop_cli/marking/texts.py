@@ -300,7 +300,9 @@ def _closing(text: str, start: int) -> int | None:
 
 # --- answers --------------------------------------------------------------------------------------
 
-_EQUALS = re.compile(r"(?<![<>=!:-])=(?![=>])|:=|[≈≅≃≐→~]|[-=]>(?!=)")
+_EQUALS = re.compile(
+    r"(?<![<>=!:-])=(?![=>])|:=|[≈≅≃≐→~]|[-=]>(?!=)|\\(?:approx|simeq|cong)(?![A-Za-z])"
+)
 MOST_PARTS = 4
 """What has more parts than this between signs of equality is no answer."""
 

@@ -289,6 +289,7 @@ def test_what_is_not_read_on_a_page_is_said() -> None:
     )
     assert marks("z1_1 = 5.02\n\nz1_9 = 3\n") == {"z1_1": "correct", "z1_9": "unknown"}
     assert marks("z1_1 = 5.02\n\nz1_1 = 5.03\n") == {"z1_1": "unreadable"}
+    assert marks("a2_1 = 0.9015\n\na2_1 = 0.90\n") == {"a2_1": "correct"}  # the same, rounded
 
 
 def test_updates_on_a_page() -> None:
