@@ -335,7 +335,7 @@ class ArrayEquations:
             help = "list it under `given` or `parameters` too: `parameters: [W]`"
             self.report.error("unknown-name", message, self.shapes[name][1], help)
         self._refuse_rows(expansion.known)
-        if failed or any(each.severity == "error" for each in self.report.problems[start:]):
+        if failed or self.report.failed_since(start):
             return None
         views = [
             view if view.equation is None else replace(view, equation=tidy(view.equation))

@@ -242,7 +242,7 @@ class ArrayReader:
                 values.append(None)
             else:
                 values.append(number_or_null(cell, self.report, f"an entry of {what}"))
-        if any(each.severity == "error" for each in self.report.problems[start:]):
+        if self.report.failed_since(start):
             return None
         empty = [value is None for at, value in enumerate(values) if at not in masked]
         if any(empty) and not all(empty):

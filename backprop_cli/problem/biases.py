@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Literal, TypeAlias
 
 from backprop_cli.dataclass import dataclass
@@ -18,8 +17,8 @@ from backprop_cli.problem.fields import (
 )
 from backprop_cli.problem.forms import Value
 from backprop_cli.problem.initializer_use import initializer
-from backprop_cli.problem.layer_place import LayerPlace, NamedCell
-from backprop_cli.problem.values import decimal_comma, number
+from backprop_cli.problem.layer_place import LayerPlace
+from backprop_cli.problem.values import decimal_comma
 from backprop_cli.problem.weights import MOST_UNITS
 from backprop_cli.problem.yaml_tree import Entries, Items, Node, Scalar
 from backprop_cli.rules.written import NOT_ZERO
@@ -48,7 +47,6 @@ BIAS_INPUT = Field[Number | None](
     None,
     "What biases are multiplied by, 1 unless given; -1 makes them thresholds.",
 )
-_BIAS_NAME = re.compile(r"b[0-9_]{0,20}\Z")
 
 
 @dataclass(frozen=True)
@@ -105,12 +103,8 @@ def _each(node: Items, at: LayerPlace, units: int | None, of: str) -> Biases | N
 
 
 def _bias(cell: Node, unit: int, at: LayerPlace, what: str) -> Value:
-    if isinstance(cell, Scalar):
-        if cell.null:
-            help = "write 0; a bias without a number is written as its name"
-            at.report.error("missing-value", f"{what} is empty", cell, help)
-            return None
-        if _BIAS_NAME.match(cell.text):
-            at.named.append(NamedCell(cell, at.index, unit, None))
-            return None
-    return number(cell, at.report, what)
+    if isinstance(cell, Scalar) and cell.null:
+        help = "write 0; a bias without a number is written as its name"
+        at.report.error("missing-value", f"{what} is empty", cell, help)
+        return None
+    return at.number(cell, "b", what, unit, None)

@@ -134,7 +134,10 @@ def read_equations(top: Fields, report: Report) -> ReadEquations:
     upstream = stands_alone(top, report, "output")
     output = LOSS if upstream is not None else _output(top, written, report)
     if order is not None and output is not None and not report.failed:
-        _unused(names, written, _ends(upstream, output), report)
+        ends = [output]
+        if isinstance(upstream, Entries):  # what the equations lead to has these gradients
+            ends = [key.text.strip() for key, _ in upstream.entries]
+        _unused(names, written, ends, report)
     if arrays is None:
         out = _in_numbers(order or (), written, names, {**given, **parameters})
     elif report.failed:
@@ -221,13 +224,6 @@ def _finished(
     model = Equations(out.equations, given, parameters, output, wrt, tuple(samples), out.views)
     model = model if ends is None else _going_on(model, ends)
     return ReadEquations(model, places, tuple(parameters), count, arrays)
-
-
-def _ends(upstream: Node | None, output: str) -> list[str]:
-    """What the equations lead to: the output, or what the upstream gradient is of."""
-    if not isinstance(upstream, Entries):
-        return [output]
-    return [key.text.strip() for key, _ in upstream.entries]
 
 
 def _going_on(model: Equations, upstream: Upstream) -> Equations:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 from backprop_cli.dataclass import dataclass
-from backprop_cli.problem.values import Report, counted
+from backprop_cli.problem.forms import Value
+from backprop_cli.problem.values import Report, counted, number
 from backprop_cli.problem.yaml_tree import Items, Node, Scalar
 
 
@@ -28,6 +31,13 @@ class LayerPlace:
 
     def __str__(self) -> str:
         return f"layer {self.index}"
+
+    def number(self, cell: Node, name: str, what: str, unit: int, source: int | None) -> Value:
+        """A number, or in its place a name that is looked at when all layers have been read."""
+        if isinstance(cell, Scalar) and re.fullmatch(f"{name}[0-9_]{{0,20}}", cell.text):
+            self.named.append(NamedCell(cell, self.index, unit, source))
+            return None
+        return number(cell, self.report, what)
 
     def one_each(
         self, node: Items, units: int, what: str, help: str | None = None, of: str = "unit"

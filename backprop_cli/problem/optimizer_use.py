@@ -211,8 +211,9 @@ def _own_optimizer(own: Fields, first: _FirstValues) -> Optimizer | None:
     for unchanged in [one for one in state if one not in equations]:
         message = f"the state {quote(unchanged)} has no equation, so it keeps its first value"
         report.warning("unchanged-state", message, equations_key)
-    failed = any(problem.severity == "error" for problem in report.problems[start:])
-    return None if failed else Optimizer(name, state, equations, options, first.starts, point)
+    if report.failed_since(start):
+        return None
+    return Optimizer(name, state, equations, options, first.starts, point)
 
 
 def _own_name(key: Scalar, what: str, report: Report) -> bool:

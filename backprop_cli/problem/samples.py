@@ -216,8 +216,7 @@ class _Values:
             self._value(cell, name, f"{self.kind}{place}{self.of}")
             for name, (cell, place) in zip(names, cells, strict=True)
         )
-        failed = any(problem.severity == "error" for problem in self.report.problems[start:])
-        return None if failed and not values else values
+        return None if not values and self.report.failed_since(start) else values
 
     def _value(self, cell: Node, name: str, what: str) -> Value:
         if isinstance(cell, Scalar):

@@ -48,11 +48,15 @@ class Report:
         self.failed = self.failed or severity == "error"
         self.problems.append(Diagnostic(code, message, span, severity, help))
 
+    def failed_since(self, start: int) -> bool:
+        """Whether there is an error behind the first so many messages."""
+        return any(problem.severity == "error" for problem in self.problems[start:])
+
     def too_many(self, count: int, of: str, most: int, at: Node | Span) -> None:
         self.error("too-large", f"there are {count:,} {of}; {most:,} are allowed", at)
 
     def __post_init__(self) -> None:
-        self.failed = any(problem.severity == "error" for problem in self.problems)
+        self.failed = self.failed_since(0)
 
     def nearest(self, name: str, known: Iterable[str]) -> str | None:
         """A suggestion, as long as there are few enough messages for anybody to read it."""

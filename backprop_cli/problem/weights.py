@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 
 from backprop_cli.dataclass import dataclass
 from backprop_cli.problem.fields import list_of, number_or_name
 from backprop_cli.problem.forms import Value
-from backprop_cli.problem.layer_place import LayerPlace, NamedCell
-from backprop_cli.problem.values import counted, decimal_comma, items, number
+from backprop_cli.problem.layer_place import LayerPlace
+from backprop_cli.problem.values import counted, decimal_comma, items
 from backprop_cli.problem.yaml_tree import Items, Node, Scalar
 
 MOST_UNITS = 2_000
 MOST_PARAMETERS = 200_000
 
 WEIGHTS_SCHEMA = list_of(list_of(number_or_name("w[0-9_]*", {"type": "null"})), MOST_UNITS)
-_WEIGHT_NAME = re.compile(r"w[0-9_]{0,20}\Z")
 
 
 @dataclass(frozen=True)
@@ -123,13 +121,10 @@ class WrittenWeights:
             self.units = 1 if one_unit else len(node.items)
 
     def _weight(self, cell: Node, unit: int, source: int) -> Value:
-        if isinstance(cell, Scalar):
-            if cell.null:
-                return None
-            if _WEIGHT_NAME.match(cell.text):
-                self.at.named.append(NamedCell(cell, self.at.index, unit, source))
-                return None
-        return number(cell, self.report, f"weight {source} of unit {unit} in {self.at}")
+        if isinstance(cell, Scalar) and cell.null:
+            return None
+        what = f"weight {source} of unit {unit} in {self.at}"
+        return self.at.number(cell, "w", what, unit, source)
 
     def _alike(self, node: Items, lengths: Sequence[int]) -> bool:
         """Whether all rows are as long as most are, where nothing else says how long."""
