@@ -67,10 +67,6 @@ def evaluate(formula: Formula, lookup: Lookup, again: Again | None = None) -> Va
     return _RULES[type(formula)](formula, lookup, again)
 
 
-def _evaluate_number(formula: Number, lookup: Lookup, again: Again | None) -> Value:
-    return number(formula.text)
-
-
 def _evaluate_name(formula: Name, lookup: Lookup, again: Again | None) -> Value:
     value = lookup(formula.name)
     if type(value) is float:
@@ -149,10 +145,6 @@ def _evaluate_quotient(formula: Quotient, lookup: Lookup, again: Again | None) -
     return quotient(above, evaluate(formula.denominator, lookup, again))
 
 
-def _evaluate_negative(formula: Negative, lookup: Lookup, again: Again | None) -> Value:
-    return -evaluate(formula.operand, lookup, again)
-
-
 def _evaluate_power(formula: Power, lookup: Lookup, again: Again | None) -> Value:
     base = evaluate(formula.base, lookup, again)
     return power(base, evaluate(formula.exponent, lookup, again))
@@ -180,10 +172,6 @@ def exactly(function: str, *values: Value) -> Fraction | None:
     assert formula is not None, function
     found = evaluate(formula, dict(zip(variables(len(values)), values, strict=True)).__getitem__)
     return found if isinstance(found, Fraction) else None
-
-
-def _evaluate_comparison(formula: Comparison, lookup: Lookup, again: Again | None) -> Value:
-    return _ONE if holds(formula, lookup, again) else _ZERO
 
 
 def _evaluate_conditional(formula: Conditional, lookup: Lookup, again: Again | None) -> Value:
@@ -230,15 +218,15 @@ def _only_shown(formula: Matrix | Shown, lookup: Lookup, again: Again | None) ->
 
 # One dispatch by type: this runs for every step of every sheet.
 _RULES: dict[type, Callable[..., Value]] = {
-    Number: _evaluate_number,
+    Number: lambda formula, lookup, again: number(formula.text),
     Name: _evaluate_name,
     Sum: _evaluate_sum,
     Product: _evaluate_product,
     Quotient: _evaluate_quotient,
-    Negative: _evaluate_negative,
+    Negative: lambda formula, lookup, again: -evaluate(formula.operand, lookup, again),
     Power: _evaluate_power,
     Call: _evaluate_call,
-    Comparison: _evaluate_comparison,
+    Comparison: lambda formula, lookup, again: _ONE if holds(formula, lookup, again) else _ZERO,
     Conditional: _evaluate_conditional,
     Matrix: _only_shown,
     Shown: _only_shown,

@@ -24,6 +24,7 @@ from backprop_cli.formula.nodes import (
     Name,
     Negative,
     Number,
+    Sum,
 )
 from backprop_cli.graph.batches import Builder
 from backprop_cli.run.evaluation import clock_value, evaluate_steps, is_clock, stop_if_not_finite
@@ -119,7 +120,7 @@ def compile_updates(work: Program, *, single: bool = False) -> Loop:
     """The loop over updates as a Python function; `single`: there is one batch."""
     source = update_source(work, single=single)
     code = compile(source, "<update>", "exec")  # generated from the checked tree only
-    scope = {**python.scope(code), "f_all_finite": _all_finite}
+    scope = {**python.scope(code), "f_all_finite": lambda some: all(map(math.isfinite, some))}
     exec(code, scope)
     return cast(Loop, scope["updates"])
 
@@ -213,21 +214,13 @@ def _left_if_not_finite(watched: Sequence[str], result: str) -> list[str]:
     Their sum is finite only if they all are, and is quick to look at; a sum that overflows by
     itself is looked at again one by one.
     """
-    lines = []
-    for start in range(0, len(watched), python.LONGEST_CHAIN):
-        part = " + ".join(watched[start : start + python.LONGEST_CHAIN])
-        lines.append(f"        f_check = {part}" if start == 0 else f"        f_check += {part}")
     return [
-        *lines,
+        f"        f_check = {python.write(Sum(tuple(map(Name, watched))), str)}",
         "        if f_check - f_check != 0.0 and not f_all_finite(",
         f"            {_tuple(watched)}",
         "        ):",
         f"            return {result}",
     ]
-
-
-def _all_finite(values: Sequence[float]) -> bool:
-    return all(map(math.isfinite, values))
 
 
 def _tuple(names: Iterable[str]) -> str:

@@ -235,7 +235,11 @@ class _Expression:
         covered = {p + t * width for p, (count, width) in runs.items() for t in range(count)}
         alone = [place for place in range(len(columns)) if place not in covered]
         terms = {p: columns[p : p + count * width : width] for p, (count, width) in runs.items()}
-        even = [place for place, rows in terms.items() if _even(rows)]
+        even = [
+            p
+            for p, rows in terms.items()
+            if (np.diff(rows, axis=0) == rows[1, 0] - rows[0, 0]).all()
+        ]
         axes = _axes(columns[[*alone, *even]])
         self.shape = axes or (columns.shape[1],)
         self.known: dict[str, Array] = {}
@@ -246,15 +250,10 @@ class _Expression:
         for place, rows in terms.items():
             self._read(f"p{place}", rows, axes is not None and place in even)
         self.target = values[own].reshape(self.shape)
-        self.lines = [
-            (
-                name,
-                _part(formula),
-                size_of(formula) if name in deciding or (not name and group.decides) else None,
-            )
-            for name, formula in lines
-        ]
-        self.sizes = [None if size is None else _part(size) for _, _, size in self.lines]
+        self.lines: list[tuple[str, Part, Part | None]] = []
+        for name, formula in lines:
+            size = size_of(formula) if name in deciding or (group.decides and not name) else None
+            self.lines.append((name, _part(formula), None if size is None else _part(size)))
 
     def _read(self, name: str, places: Array, regular: bool) -> None:
         """A name as a view of all values, or as what is picked from them at each update."""
@@ -288,23 +287,12 @@ class _Expression:
             own[...] = view
         for name, places in self.picked.items():
             known[name] = self.values[places]
-        for (name, part, decides), size in zip(self.lines, self.sizes, strict=True):
-            found = part(known)
-            if name:
-                found = known[name] = np.array(np.broadcast_to(found, self.shape))
-            else:
-                self.target[...] = found
-                found = self.target
-            if decides is not None and (near := np.abs(found) < NEAR).any():
-                assert size is not None
+        for name, part, size in self.lines:
+            found = known[name] = np.empty(self.shape) if name else self.target
+            found[...] = part(known)
+            if size is not None and (near := np.abs(found) < NEAR).any():
                 near &= np.abs(found) <= ROUNDING * size(known)
                 found[near] = 0.0
-
-
-def _even(rows: Array) -> bool:
-    """Whether all names move by the same step from term to term."""
-    steps = np.diff(rows, axis=0)
-    return bool((steps == steps[0, 0]).all())
 
 
 def _axes(columns: Array) -> tuple[int, ...] | None:
