@@ -60,8 +60,8 @@ def total(*terms: Formula) -> Formula:
     """The sum in writing order, nested sums flattened; no terms at all make 0."""
     flat: list[Formula] = []
     for term in terms:
-        flat.extend(term.terms if isinstance(term, Sum) else (term,))
-    flat = [term for term in flat if not is_number(term, 0)]
+        parts = term.terms if isinstance(term, Sum) else (term,)
+        flat += [each for each in parts if not is_number(each, 0)]
     if not flat:
         return ZERO
     return flat[0] if len(flat) == 1 else Sum(tuple(flat))
@@ -74,10 +74,11 @@ def product(*factors: Formula) -> Formula:
     for factor in factors:
         if isinstance(factor, Negative):
             minus, factor = not minus, factor.operand
-        flat.extend(factor.factors if isinstance(factor, Product) else (factor,))
-    if any(is_number(factor, 0) for factor in flat):
-        return ZERO
-    flat = [factor for factor in flat if not is_number(factor, 1)]
+        for each in factor.factors if isinstance(factor, Product) else (factor,):
+            if is_number(each, 0):
+                return ZERO
+            if not is_number(each, 1):
+                flat.append(each)
     result: Formula = ONE if not flat else flat[0] if len(flat) == 1 else Product(tuple(flat))
     return negative(result) if minus else result
 

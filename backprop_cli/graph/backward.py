@@ -30,7 +30,7 @@ from backprop_cli.graph.parts import reduce_batch
 from backprop_cli.graph.penalty import slope_in_loss
 from backprop_cli.graph.second import with_second_derivatives
 from backprop_cli.graph.slopes import Local, is_trivial, local_derivatives
-from backprop_cli.graph.step import Graph, Kind, Link, Section, Step, Unit
+from backprop_cli.graph.step import Graph, Kind, Link, Step, Unit
 from backprop_cli.problem.model import Problem
 
 
@@ -253,7 +253,9 @@ class _Backward:
         assert over is not None
         return over
 
-    def _gradient(self, of: str, links: Sequence[Link], section: Section, kind: Kind) -> Step:
+    def _gradient(
+        self, of: str, links: Sequence[Link], unit: Unit | None, kind: Kind = "gradient"
+    ) -> Step:
         """∂L/∂of as the sum over the links: of one sample's loss if they all come from it."""
         output, losses = self.graph.output, {self._over(link): None for link in links}
         over = output if len(losses) > 1 else next(iter(losses))
@@ -271,10 +273,12 @@ class _Backward:
         return Step(
             name=name,
             formula=total(*map(link_product, links)),
-            section=section,
+            section="gradient" if kind == "gradient" else "backward",
             kind=kind,
             sample=self.marked.get(of, mark),
+            unit=unit,
             links=tuple(links),
+            numeric=self._numeric(links) if of in self.graph.step else None,
             of=of,
             over=over,
             alias=alias,
@@ -285,17 +289,7 @@ class _Backward:
         if not links:
             return
         wanted = bare(name) in self.graph.wrt
-        gradient = replace(
-            self._gradient(
-                name,
-                links,
-                "gradient" if wanted else "backward",
-                "gradient" if wanted else "upstream",
-            ),
-            sample=step.sample,
-            unit=step.unit,
-            numeric=self._numeric(links),
-        )
+        gradient = self._gradient(name, links, step.unit, "gradient" if wanted else "upstream")
         self.adjoint[name] = gradient
         self._append(self._combined(gradient, step))
 
@@ -331,7 +325,7 @@ class _Backward:
             if penalty == ZERO:
                 self._append_gradient(name, together)
             else:
-                whole = self._gradient(name, together, "gradient", "gradient").formula
+                whole = self._gradient(name, together, None).formula
                 self._append_whole(name, total(whole, penalty))
             return
         parts = [self._append_gradient(name, links) for links in own.values()]
@@ -358,8 +352,8 @@ class _Backward:
         self.gradients[gradient.name] = gradient
 
     def _append_gradient(self, name: str, links: Sequence[Link]) -> str:
-        gradient = self._gradient(name, links, "gradient", "gradient")
-        self._append(replace(gradient, unit=self._unit_of(name)))
+        gradient = self._gradient(name, links, self._unit_of(name))
+        self._append(gradient)
         return gradient.name
 
     def _unit_of(self, name: str) -> Unit | None:
