@@ -123,7 +123,8 @@ def _numbered(text: str) -> list[tuple[int, str]]:
 
 
 def _in_form(file: str, text: str) -> Submission:
-    """The answers of a file that is CSV, JSON or YAML from end to end."""
+    """The answers of a file that is CSV, JSON or YAML from end to end; raises `_Unusable` for CSV
+    that is none."""
     kind = _kind(file, text)
     if kind == "csv":
         return (
@@ -715,11 +716,9 @@ def _quick_yaml(file: str, text: str) -> Submission | None:
         count += 1
         seen[name] = len(current)
         current.append(Answer(name, (value,), number, found.start(4) + 1))
-    if not sections & {"answers", "iterations"} or len(sections & {"answers", "iterations"}) > 1:
+    if len(sections - {"student"}) != 1 or not groups or len(groups) > MOST_ITERATIONS:
         return None
-    if count > MOST_ANSWERS or len(student) > STUDENT_LENGTH or len(groups) > MOST_ITERATIONS:
-        return None
-    if "iterations" in sections and not groups:
+    if count > MOST_ANSWERS or len(student) > STUDENT_LENGTH:
         return None
     return Submission(file, student or student_of(file), tuple(map(tuple, groups)))
 
@@ -947,11 +946,8 @@ def _is_header(words: Sequence[str], begun: bool) -> bool:
 
 
 def _of_rows(file: str, rows: Iterable[Row], numbered: bool = False) -> Submission:
-    """Rows `name,value`; a further column may hold an expression beside the number.
-
-    A header row is skipped. With a first column `iteration`, or `numbered`, there are several
-    updates.
-    """
+    """Rows `name,value`; a further column may hold an expression beside the number. A header is
+    skipped; with a first column `iteration`, or `numbered`, there are several updates."""
     student = student_of(file)
     found = _Updates()
     try:
@@ -981,9 +977,7 @@ def _of_rows(file: str, rows: Iterable[Row], numbered: bool = False) -> Submissi
                 continue
             found.row(update, line, cells)
     except csv.Error as error:
-        return _spoilt(file, f"this is not CSV: {escape(str(error))}")
-    except _Unusable as error:
-        return _spoilt(file, str(error))
+        raise _Unusable(f"this is not CSV: {escape(str(error))}") from error
     for group in found.found.values():
         group[:] = _rejoined(group)
     return Submission(file, student, found.iterations())
