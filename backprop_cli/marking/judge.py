@@ -59,7 +59,7 @@ CLOSE_SHARE = 0.03
 """A number this near is taken for the right method, rounded too early."""
 CLOSE_ALONE = 0.1
 """The same for a gradient handed in without anything that comes before it."""
-MOST_ROUNDED = 4.0
+MOST_ROUNDED = 5.0
 """Roundings add up to more than they do to first order, but for so much."""
 KEPT = 3
 """So many steps are carried on in a calculator, though they are written down too."""
