@@ -123,8 +123,7 @@ def _numbered(text: str) -> list[tuple[int, str]]:
 
 
 def _in_form(file: str, text: str) -> Submission:
-    """The answers of a file that is CSV, JSON or YAML from end to end; raises `_Unusable` for CSV
-    that is none."""
+    """The answers of a file that is CSV, JSON or YAML from end to end."""
     kind = _kind(file, text)
     if kind == "csv":
         return (
@@ -976,8 +975,9 @@ def _of_rows(file: str, rows: Iterable[Row], numbered: bool = False) -> Submissi
                 student = " ".join(cells[1].split())[:STUDENT_LENGTH] or student
                 continue
             found.row(update, line, cells)
-    except csv.Error as error:
-        raise _Unusable(f"this is not CSV: {escape(str(error))}") from error
+    except (csv.Error, _Unusable) as error:
+        unfit = f"this is not CSV: {escape(str(error))}"
+        return _spoilt(file, str(error) if isinstance(error, _Unusable) else unfit)
     for group in found.found.values():
         group[:] = _rejoined(group)
     return Submission(file, student, found.iterations())
