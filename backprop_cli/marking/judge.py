@@ -59,7 +59,7 @@ CLOSE_SHARE = 0.03
 """A number this near is taken for the right method, rounded too early."""
 CLOSE_ALONE = 0.1
 """The same for a gradient handed in without anything that comes before it."""
-MOST_ROUNDED = 5.0
+MOST_ROUNDED = 4.0
 """Roundings add up to more than they do to first order, but for so much."""
 KEPT = 3
 """So many steps are carried on in a calculator, though they are written down too."""
@@ -705,7 +705,8 @@ class NumberJudge:
         work = self._works(node)[-1]
         digits, unit = min(given.digits, self.fewest.digits), max(given.unit, self.fewest.unit)
         habits = (Habit(max(2, digits)), Habit(2, unit))
-        spread = max(work.widened(node, habit) for habit in habits)
+        coarser = digits < given.digits  # and so everything on the way was rounded
+        spread = max(work.widened(node, habit, coarser) for habit in habits)
         return abs(given.value - self.key.truth[node.slot]) <= MOST_ROUNDED * spread
 
     def _near(self, node: Node, value: float, own: float | None) -> bool:

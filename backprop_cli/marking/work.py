@@ -65,7 +65,7 @@ class Work:
         self.right = bytearray(b"\1" * count)
         self.written = bytearray(count)
         self._levels: dict[int, list[tuple[int, int]]] = {}
-        self._widened: dict[Habit, tuple[list[float], set[int]]] = {}
+        self._widened: dict[tuple[Habit, bool], tuple[list[float], set[int]]] = {}
         self._ranked: tuple[list[float], list[int]] | None = None
         self._kinds: dict[tuple[str, int | None], list[float]] = {}
         self.begun = False  # whether anything before the gradients was written
@@ -285,16 +285,17 @@ class Work:
                 spread += above if above >= below else below
         return value, (spread if spread == spread else math.inf)
 
-    def widened(self, node: Node, habit: Habit) -> float:
-        """Σ|∂f/∂pᵢ|·uᵢ where steps that are not asked for were rounded on the way."""
-        units, done = self._widened.setdefault(habit, (list(self.unit), set()))
+    def widened(self, node: Node, habit: Habit, asked: bool = False) -> float:
+        """Σ|∂f/∂pᵢ|·uᵢ where steps that are not `asked` for, or all, were rounded on the way."""
+        units, done = self._widened.setdefault((habit, asked), (list(self.unit), set()))
         for slot in sorted(self.hidden(node)):
             at = self.nodes[slot]
             if slot in done or at is None:
                 continue
             done.add(slot)
             # What is asked for and not written was not written down and rounded either.
-            unit = 0.0 if slot in self.key.asked else habit.rounds(self.v[slot])
+            rounded = asked or slot not in self.key.asked
+            unit = habit.rounds(self.v[slot]) if rounded else 0.0
             unit += self.evaluate(at.function, at.parents, units)[1]
             units[slot] = max(units[slot], unit)
         return self.evaluate(node.function, node.parents, units)[1]
