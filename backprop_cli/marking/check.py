@@ -648,10 +648,8 @@ class _Attempt:
                     for slot, judgement in update.judgements.items()
                     if slot in update.sheet.numbers and judgement.verdict != "correct"
                 ],
-                sum(
-                    judgement.verdict == "wrong" or bool(judgement.same_as)
-                    for judgement in update.judgements.values()
-                ),
+                [slot for slot, each in update.judgements.items() if each.verdict == "wrong"],
+                [slot for slot, each in update.judgements.items() if each.same_as],
                 update.work,
             )
             for place, update in enumerate(self.updates)

@@ -142,7 +142,10 @@ class Rewritings:
             case "names" | "exchanged":
                 return self._relabelled(self._exchanged(with_weights=kind == EXCHANGED))
             case "turned":
-                return self._changed(self._turned)
+                turned = self._changed(self._turned)
+                # Gradients are turned round for the sake of updates, and wrong without any.
+                updates = any(node.step.section == "update" for node in turned.nodes.values())
+                return turned if updates else Rewriting({}, {})
             case "faster":
                 return self._changed(lambda step: self._velocity(step, downhill=False))
             case "downhill":
@@ -310,8 +313,13 @@ class Page:
     rewritings: Rewritings
     numbers: Mapping[int, Written]
     wrong: Sequence[int]  # what is not right in itself, in the order of the sheet
-    lost: int  # how many answers cost something
+    charged: Sequence[int]  # what costs something
+    repeated: Sequence[int]  # what would, if it were not the slip of another answer again
     work: Work  # the student's own values
+
+    @property
+    def lost(self) -> int:
+        return len(self.charged) + len(self.repeated)
 
     def agrees(self, slot: int, value: float, of: int | None = None) -> bool:
         """Whether what is written at `slot` can be this value `of` another quantity, or of that one."""
@@ -598,7 +606,8 @@ class Survey:
         found: dict[tuple[str, float], None] = {}
         tried = 0
         for place, page in enumerate(self.pages):
-            for slot in page.wrong:
+            # Where other slips repeat themselves, the ones without a reason tell more.
+            for slot in (*page.charged, *page.repeated):
                 node, written = page.key.structure.nodes[slot], page.numbers.get(slot)
                 if node is None or written is None or written.digits < FEWEST:
                     continue
@@ -681,7 +690,7 @@ class ReadWork:
 
 def misread(name: str, value: float) -> Reading:
     """A given quantity taken for another number, throughout."""
-    message = f"{name} seems to have been taken for another number than the one that is given"
+    message = f"another number than the given one seems to stand for {name} here"
     return Reading("given", "", Mistake("misread-given", message), ((name, value),))
 
 

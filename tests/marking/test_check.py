@@ -477,3 +477,21 @@ def test_new_values_under_the_old_names_are_asked_of_the_new_ones() -> None:
         assert "w1_1_1" not in found
         assert found["w1_1_1_new"].read_as == "the new value"
     assert by_name(checker().mark(submission(w1_1_1="0.7", w1_1_1_new="")))["w1_1_1"].given == "0.7"
+
+
+def test_gradients_turned_round_are_a_slip_where_no_update_adds_them() -> None:
+    """With the error as target − output the step is added; without any update nothing makes up
+    for the sign."""
+    made = Checker(
+        read_problem(
+            "p.yaml",
+            "{equations: {u: a*b, v: u - c, f: v^2}, given: {a: 3, b: -2, c: 4}}",
+        )
+    )
+    right = {"u": "-6", "v": "-10", "f": "100", "df/da": "40", "df/db": "-60", "df/dc": "20"}
+    for turned in (("df/da", "df/db", "df/dc"), ("df/da", "df/db"), ("df/dc",)):
+        texts = {**right, **{name: str(-int(right[name])) for name in turned}}
+        rows = tuple(Answer(name, (text,), 0, 0) for name, text in texts.items())
+        report = made.mark(Submission("s.yaml", "s", (rows,)))
+        assert report.score == report.max_score - 1
+        assert not report.remarks

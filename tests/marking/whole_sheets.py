@@ -383,6 +383,10 @@ PAIRS = (
     ["misread input", "added"],
     ["tanh for sigmoid", "no rate"],
     ["turned error", "no bias"],
+    ["other rate", "no slope"],
+    ["other rate", "no bias"],
+    ["other rate", "misread input"],
+    ["other rate", "sums for means"],
 )
 
 
