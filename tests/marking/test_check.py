@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from backprop_cli.marking.answers import Submission, parse_submission
+from backprop_cli.marking.answers import Answer, Submission, parse_submission
 from backprop_cli.marking.asked import matches
 from backprop_cli.marking.check import Checker, check
 from backprop_cli.marking.model import AnswerResult, SubmissionReport
