@@ -34,7 +34,9 @@ def with_penalties(problem: Problem, graph: Graph) -> Graph:
     cost = Step(name, total(*terms), "loss", "regularisation")
     place = next(n for n, step in enumerate(graph.steps) if step.name == graph.output)
     added = negative(Name(name)) if training.direction == "ascent" else Name(name)
-    whole = _with_added(graph.steps[place], added)
+    loss = graph.steps[place]
+    numeric = None if loss.numeric is None else total(loss.numeric, added)
+    whole = replace(loss, formula=total(loss.formula, added), numeric=numeric, added=added)
     steps = (*graph.steps[:place], cost, whole, *graph.steps[place + 1 :])
     return replace(graph, steps=steps)
 
@@ -48,11 +50,6 @@ def _with_penalty(
     penalised = Penalised(norm, strength, names, penalty.half, penalty.in_loss)
     leaves = (*graph.leaves, leaf(strength, "constant", penalty.value))
     return replace(graph, leaves=leaves, penalties=(*graph.penalties, penalised))
-
-
-def _with_added(loss: Step, added: Formula) -> Step:
-    numeric = None if loss.numeric is None else total(loss.numeric, added)
-    return replace(loss, formula=total(loss.formula, added), numeric=numeric, added=added)
 
 
 def biases(graph: Graph) -> set[str]:

@@ -124,13 +124,11 @@ class _Update:
         return Name(fresh)
 
     def _step(self, name: str, formula: Formula, parameter: str | None, kind: Kind) -> str:
-        gradient = self._gradient_step(parameter) if parameter is not None else None
+        slope = derivative_name(self.graph.output, parameter or "")
+        gradient = self.graph.step.get(slope)
         unit = gradient.unit if gradient is not None else None
         self.steps.append(Step(name, formula, "update", kind, unit=unit, of=parameter))
         return name
-
-    def _gradient_step(self, parameter: str) -> Step | None:
-        return self.graph.step.get(derivative_name(self.graph.output, parameter))
 
     # Remedies
 

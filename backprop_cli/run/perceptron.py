@@ -36,7 +36,7 @@ def solve_perceptron(builder: Builder, steps: int | None, show: int | None) -> R
         number += 1
         graph = builder.update(number)
         values = evaluate_steps(graph, carried)
-        if any(_is_mistake(step.name, values) for step in graph.section("loss")):
+        if any(as_float(values[step.name] or 0) != 0 for step in graph.section("loss")):
             mistakes += 1
         carried.update({old: values[new] for old, new in graph.carried.items()})
         if number <= MOST_PRESENTED:
@@ -61,11 +61,6 @@ def solve_perceptron(builder: Builder, steps: int | None, show: int | None) -> R
 
 def _state(carried: dict[str, Value | None]) -> tuple[Value | None, ...]:
     return tuple(carried.values())
-
-
-def _is_mistake(name: str, values: dict[str, Value | None]) -> bool:
-    value = values[name]
-    return value is not None and as_float(value) != 0
 
 
 def _end_of_epoch(
