@@ -560,7 +560,9 @@ class NumberJudge:
             explanation = None
         loose = explanation is None or (explanation.rank >= LOOSE and explanation.fit > FITS)
         if near and (loose or self._alone(node)):
-            return Judgement("imprecise", ROUNDED_EARLY, own=own, chance=CLOSE_SHARE)
+            # Of gradients alone none shows how the others were come by.
+            chance = 0.0 if self._alone(node) else CLOSE_SHARE
+            return Judgement("imprecise", ROUNDED_EARLY, own=own, chance=chance)
         return self._explained(node, given, explanation, own)._replace(
             candidates=_candidates(found), tried=tried
         )
