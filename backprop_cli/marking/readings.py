@@ -37,6 +37,8 @@ MOST_PAIRED = 40
 """Where more answers of a kind are wrong no two of them are looked at for being exchanged."""
 APART = 6
 """Units that a number is off at least where another stands in its place: roundings do not."""
+APART_ALONE = 0.3
+"""The same for gradients handed in alone, in parts of the number."""
 MOST_PAIRS = 6
 """Where more are exchanged, that is no accident, or is one."""
 MOST_BEHIND = 500
@@ -382,7 +384,9 @@ class Page:
             return math.inf
         own, its = map(self._values, (one, other))
         near = [value for value in its if self.agrees(one.slot, value, other.slot)]
-        rounded = min(abs(value - written.value) for value in own) <= APART * written.unit
+        alone = 0.0 if self.work.begun else APART_ALONE * abs(written.value)
+        room = max(APART * written.unit, alone)
+        rounded = min(abs(value - written.value) for value in own) <= room
         if not near or rounded or any(self.agrees(one.slot, value) for value in own):
             return math.inf
         distance = min(abs(value - written.value) for value in near)
