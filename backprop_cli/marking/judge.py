@@ -515,7 +515,8 @@ class NumberJudge:
             # What was rounded to nothing on the way has still to be shown.
             truth = self.key.truth
             if own == 0 and truth[node.slot] != 0:
-                return judgement._replace(doubt="rounded", blank=True)
+                rounded = not self._is_nothing_as_read(node)
+                return judgement._replace(doubt="rounded", blank=True) if rounded else judgement
             if node.base >= 0 and own == work.v[node.base] and truth[node.slot] != truth[node.base]:
                 return judgement._replace(doubt="unchanged")
             return judgement
@@ -524,6 +525,14 @@ class NumberJudge:
         if judgement.verdict == "correct":
             return judgement._replace(verdict="follow_through", feedback=FOLLOWS, right=False)
         return judgement._replace(right=False)
+
+    def _is_nothing_as_read(self, node: Node) -> bool:
+        """Whether a quantity is 0 under another reading, and nothing was rounded to make it so."""
+        if self.read is None:
+            return False
+        at, work = self.read.node(node), self.read.work
+        work.settle(at.needs)
+        return work.evaluate(at.function, at.parents, work.unit) == (0, 0)
 
     def _confirm(self) -> set[int]:
         """The unwritten steps that an earlier right answer shows to have been done right."""

@@ -46,6 +46,7 @@ from backprop_cli.marking.compiled import Functions, compile_all
 from backprop_cli.marking.model import Code, Mistake
 from backprop_cli.marking.sheet import Node, Structure
 from backprop_cli.rules.activations import ACTIVATIONS
+from backprop_cli.rules.kinks import EXTREMES
 
 if TYPE_CHECKING:
     from backprop_cli.marking.array_slips import ArraySlips
@@ -493,7 +494,8 @@ class Slips:
         if self.arrays is not None and not names_in(part):
             message = f"the factor {text} was left out"
             return _variant("missing-scale", message, edit.formula)
-        message = f"the factor {text} was left out"
+        gate = isinstance(part, Name) and self._slope_of(part) is not None
+        message = f"{text} was taken for 1" if gate else f"the factor {text} was left out"
         weight = isinstance(part, Name) and self._is_parameter(part.name)
         role = f"{_side(step)} {'weight' if weight else _place(edit.whole, part)}"
         return _variant("missing-factor", message, edit.formula, role=role)
@@ -541,13 +543,16 @@ class Slips:
             return part.function.endswith("'")
         if not isinstance(part, Name):
             return False
-        step = self.structure.graph.step.get(part.name)
-        if step is None or step.kind != "slope":
-            return False
-        child = self.structure.graph.step.get(step.of or "")
-        return child is not None and (
-            child.rule is not None or child.kind in ("activation", "equation")
-        )
+        child = self._slope_of(part)
+        if child is None or (isinstance(at := child.formula, Call) and at.function in EXTREMES):
+            return False  # max passes all of the gradient on, or none
+        return child.rule is not None or child.kind in ("activation", "equation")
+
+    def _slope_of(self, name: Name) -> Step | None:
+        """What a local derivative is one of."""
+        steps = self.structure.graph.step
+        step = steps.get(name.name)
+        return steps.get(step.of or "") if step is not None and step.kind == "slope" else None
 
     def _of_operands(self, step: Step) -> Iterator[Variant]:
         """Whole rows exchanged: the transposed weights, or another unit's weights."""

@@ -15,6 +15,7 @@ from functools import cached_property
 from itertools import islice, pairwise, zip_longest
 from typing import NamedTuple
 
+from backprop_cli.algebra.derivative import differentiate
 from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.build import names_in, negative, product, rename, substitute, total
 from backprop_cli.formula.nodes import Formula, Name, Negative, Number, Product, Quotient, Sum
@@ -25,6 +26,7 @@ from backprop_cli.marking.numbers import Written, written_the_same
 from backprop_cli.marking.sheet import AnswerKey, Node, Structure
 from backprop_cli.marking.slips import CHANCE, WINDOW, inverse
 from backprop_cli.marking.work import Work
+from backprop_cli.rules.kinks import EXTREMES, to_differentiate
 
 FEWEST = 2
 """A reading that explains fewer answers than this explains nothing else than a slip would."""
@@ -93,6 +95,9 @@ WRITTEN: tuple[Reading, ...] = (
     Reading(FASTER, "Read with the learning rate in the velocity."),
     Reading(DOWNHILL, "Read with a velocity that points downhill, and is added."),
     Reading(OF_BATCH, "Read with each derivative in a sample as that of the mean loss."),
+    Reading("first", "Read with the gradient at a tie given to the first of the equal values."),
+    Reading("last", "Read with the gradient at a tie given to the last of the equal values."),
+    Reading("share", "Read with the gradient at a tie shared by the equal values."),
     Reading(EXCHANGED, "", _EXCHANGED),
     Reading("stale", "", STALE, stale=True),
     *(
@@ -154,6 +159,8 @@ class Rewritings:
                 return self._changed(lambda step: self._velocity(step, downhill=True))
             case "of the batch":
                 return self._changed(self._of_batch)
+            case "first" | "last" | "share":
+                return Rewriting(self._nodes(self._at_ties(kind)), {})
             case "gradient +1" | "gradient -1" | "update +1" | "update -1":
                 section, _, shift = kind.partition(" ")
                 return self._relabelled(self._moved(section, int(shift)))
@@ -254,6 +261,32 @@ class Rewritings:
         if self._begins(step) and step.over in graph.own_losses and self._averages:
             return Quotient(step.formula, share)
         return None
+
+    def _at_ties(self, tie: str) -> dict[str, Formula | None]:
+        """The slopes of max and min with another choice where values are equal: any is a
+        subgradient."""
+        found: dict[str, Formula | None] = {}
+        bent = {
+            name: to_differentiate(formula, dict.fromkeys(EXTREMES, tie))
+            for name, formula in self._with_ties.items()
+        }
+        for step in self.structure.graph.steps if bent else ():
+            for link in step.links:
+                whole = link.upstream is None and link.local == step.formula
+                name = step.name if whole else link.slope
+                if name is not None and link.child in bent and name not in found:
+                    found[name] = differentiate(bent[link.child], link.parent)
+        return found
+
+    @cached_property
+    def _with_ties(self) -> dict[str, Formula]:
+        """The equations with a max or min, those of taught rules aside."""
+        return {
+            step.name: step.formula
+            for step in self.structure.graph.steps
+            if step.applied is None
+            and to_differentiate(step.formula, dict.fromkeys(EXTREMES, "first")) != step.formula
+        }
 
     @cached_property
     def _averages(self) -> bool:
@@ -558,22 +591,29 @@ class Survey:
 
     def _explained(self, predicted: Sequence[Sequence[float]], fewest: int) -> tuple[int, int]:
         """How many wrong answers come out as written, and how many come out otherwise at all. With
-        fewer digits an answer says nothing; a convention has the parameters to show for it too."""
-        hits = changed = 0
+        fewer digits an answer says nothing, but for a 0 that comes out as just that beside others;
+        a convention has the parameters to show for it too."""
+        hits = changed = nothing = 0
         for page, plain, values in zip(self.pages, self.plain, predicted, strict=True):
             for slot in page.wrong:
                 written = page.numbers.get(slot)
-                if written is None or written.digits < fewest:
+                if written is None:
                     continue
                 value = values[slot]
-                if value == plain[slot] or page.agrees(slot, plain[slot]):
+                bare = written.digits < fewest
+                if bare and (fewest > 1 or value or written.value):
+                    continue
+                # Where nothing was rounded, the next whole number is another one.
+                whole = (bare or page.key.short[slot]) and math.isclose(value, written.value)
+                if value == plain[slot] or (not whole and page.agrees(slot, plain[slot])):
                     continue
                 if page.agrees(slot, value):
                     hits += 1
                     changed += 1
+                    nothing += bare
                 else:
                     changed += abs(value - plain[slot]) > TOLERANCE * abs(value)
-        return hits, changed
+        return hits if hits > nothing else 0, changed
 
     def _contradicted(self, reading: Reading, predicted: Sequence[Sequence[float]]) -> int:
         """How many answers where the slip would be made are right as they are."""
