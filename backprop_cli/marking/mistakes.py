@@ -494,8 +494,10 @@ class Slips:
         if self.arrays is not None and not names_in(part):
             message = f"the factor {text} was left out"
             return _variant("missing-scale", message, edit.formula)
-        gate = isinstance(part, Name) and self._slope_of(part) is not None
-        message = f"{text} was taken for 1" if gate else f"the factor {text} was left out"
+        if isinstance(part, Name) and _is_gate(self._slope_of(part)):
+            message = f"{text} was taken for 1"  # as simple as to leave out an activation's slope
+            return _variant("missing-factor", message, edit.formula, -1, "slope")
+        message = f"the factor {text} was left out"
         weight = isinstance(part, Name) and self._is_parameter(part.name)
         role = f"{_side(step)} {'weight' if weight else _place(edit.whole, part)}"
         return _variant("missing-factor", message, edit.formula, role=role)
@@ -544,8 +546,8 @@ class Slips:
         if not isinstance(part, Name):
             return False
         child = self._slope_of(part)
-        if child is None or (isinstance(at := child.formula, Call) and at.function in EXTREMES):
-            return False  # max passes all of the gradient on, or none
+        if child is None or _is_gate(child):
+            return False
         return child.rule is not None or child.kind in ("activation", "equation")
 
     def _slope_of(self, name: Name) -> Step | None:
@@ -660,6 +662,11 @@ def _variant(
     code: Code, message: str, formula: Formula, later: float = 0.0, role: str = ""
 ) -> Variant:
     return Variant(Mistake(code, message), RANK[code] + later, formula, Idea(code, role))
+
+
+def _is_gate(step: Step | None) -> bool:
+    """Whether this is a max or min, which passes all of the gradient on, or none."""
+    return step is not None and isinstance(step.formula, Call) and step.formula.function in EXTREMES
 
 
 _SIDES: dict[Kind, str] = {

@@ -69,6 +69,23 @@ def test_no_choice_gives_these(z: int, w: int, least: int) -> None:
     assert all("activation" not in answer.feedback for answer in report.answers)
 
 
+def test_giving_all_to_each_is_one_idea_at_two_ties() -> None:
+    problem = """\
+title: Two ties
+equations: {m: "max(x, y)", n: "max(u, v)", f: 5*m + 3*n}
+given: {x: 2, y: 2, u: 1, v: 1}
+"""
+    forward = {"m": 2, "n": 1, "f": 13}
+    for x, y, u, v, least, most in (
+        (5, 0, 3, 0, 0, 0),
+        (5, 5, 3, 3, 1, 1),
+        (5, 0, 0, 3, 1, 3),
+        (0, 0, 0, 0, 4, 4),
+    ):
+        report = marked(problem, {**forward, "df/dx": x, "df/dy": y, "df/du": u, "df/dv": v})
+        assert least <= lost(report) <= most
+
+
 def test_without_a_tie_there_is_no_choice() -> None:
     problem = TIE.replace("w: 2", "w: 1")
     assert lost(at_the_gate(2, 0, problem)) == 0
