@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from itertools import count as counted
 from operator import ge
 from typing import NamedTuple, TypeAlias
@@ -246,20 +246,60 @@ class ArraySlips:
 
     def _add_hidden(self, changes: Sequence[_Change], found: dict[str, Formula]) -> None:
         """What comes back through quantities that have no gradient on the sheet, as they reach the
-        loss only by the slip: a score that is masked otherwise."""
+        loss only by the slip: a score that is masked, and what it alone is made of."""
+        entries: dict[str, Formula] = {}
+        slopes: dict[str, Mapping[str, Formula]] = {}
         for change in changes:
-            for child, formula in change.entries.items():
-                for x in names_in(formula):
-                    inner = self.graph.step.get(x)
-                    if inner is None or x in self.gradients:
-                        continue
-                    slope = derivatives(formula, (x,))[x]
-                    for parent, own in self._derivatives(inner.formula).items():
-                        for step in self.gradients[parent]:
-                            upstream = self._upstream(child, step.over)
-                            if upstream is not None:
-                                more = product(upstream, slope, own)
-                                found[step.name] = total(found.get(step.name, step.formula), more)
+            entries |= change.entries
+            slopes |= self._slopes(change)
+
+        def formula(name: str) -> Formula:
+            return entries[name] if name in entries else self.graph.step[name].formula
+
+        def slope(child: str, of: str) -> Formula:
+            own = slopes.get(child, {}).get(of)
+            return derivatives(formula(child), (of,))[of] if own is None else own
+
+        @cache
+        def upstream(name: str, over: str | None) -> Formula | None:
+            if name == over or name in self.gradients:
+                return self._upstream(name, over)
+            users = {*self._users.get(name, ()), *met.get(name, ())}
+            pairs = (
+                (upstream(child, over), child)
+                for child in sorted(users, key=self.graph.place.__getitem__)
+                if name in names_in(formula(child))
+            )
+            terms = [product(up, slope(child, name)) for up, child in pairs if up is not None]
+            return total(*terms) if terms else None
+
+        met: dict[str, list[str]] = defaultdict(list)
+        for child, own in entries.items():
+            for name in names_in(own):
+                met[name].append(child)
+        inner = [name for name in dict.fromkeys((*entries, *met)) if self._is_hidden(name)]
+        for name in inner:  # which grows
+            for parent in names_in(formula(name)):
+                if self._is_hidden(parent) and parent not in inner:
+                    inner.append(parent)
+                for step in self.gradients.get(parent, ()):
+                    up = upstream(name, step.over)
+                    if up is not None and all(link.child != name for link in step.links):
+                        more = product(up, slope(name, parent))
+                        found[step.name] = total(found.get(step.name, step.formula), more)
+
+    def _is_hidden(self, name: str) -> bool:
+        """Whether this is worked out and has no gradient on the sheet."""
+        return name in self.graph.step and name not in self.gradients
+
+    @cached_property
+    def _users(self) -> dict[str, list[str]]:
+        """What each quantity is put into."""
+        found: dict[str, list[str]] = defaultdict(list)
+        for step in self.graph.section("forward", "loss"):
+            for name in names_in(step.formula):
+                found[name].append(step.name)
+        return found
 
     @cached_property
     def _combined(self) -> frozenset[str]:
@@ -475,8 +515,19 @@ class ArraySlips:
                             f"factor {plain.write(factor)}", put(left), "missing-factor", message,
                             part=plain.write(factor), alone=False,
                         )  # fmt: skip
-            case Sum(terms) if whole:
-                for place, term in enumerate(terms):
+            case Call("where", (_, *branches)):
+                for place, branch in enumerate(branches):
+                    message = f"the mask was left out: {plain.write(branch)} was taken everywhere"
+                    yield Edit(f"mask {place}", put(branch), "missing-factor", message)
+            case Call("dropout", (value, _, keep)):
+                message = f"the mask was left out: all of {plain.write(value)} was kept"
+                yield Edit("mask", put(value), "missing-factor", message)
+                yield Edit("mask alone", put(Quotient(value, keep)), "missing-factor", message)
+            case Sum(terms):
+                if kept := [term for term in terms if not self._masks(term)]:
+                    message = "the mask was left out: what is masked counts here as well"
+                    yield Edit("mask", put(total(*kept)), "missing-factor", message)
+                for place, term in enumerate(terms if whole else ()):
                     message = f"{plain.write(term)} was left out of the sum"
                     bias = isinstance(term, Name) and term.name in self.gradients
                     yield Edit(
@@ -484,6 +535,16 @@ class ArraySlips:
                         "missing-bias" if bias else "missing-path", message,
                         alone=False, onward=True,
                     )  # fmt: skip
+
+    def _masks(self, term: Formula) -> bool:
+        """Whether this adds minus infinity."""
+        match term:
+            case Name(name):
+                return MINUS_INFINITY in self.known[name].entries
+            case Call(function):
+                return function == "causal_mask"
+            case _:
+                return False
 
     def _of_product(self, at: int, one: Formula, other: Formula, put: Put) -> Iterator[Edit]:
         for place, factor in enumerate((one, other)):

@@ -697,6 +697,7 @@ IDEAS: Mapping[str, Idea] = {
     "gamma left out going back": Idea(("missing-factor",), ("layer norm",), {"gain": RIGHT["gain"].going_back(lambda g, c, a, b: [gather(g * b, np.shape(a)), g])}),
     "repeated token once": Idea(("missing-path", "missing-sum"), ("embedding",), {"rows": RIGHT["rows"].going_back(lambda g, c, e, rows: [_picked(g, e, rows, True), None])}),
     "no 1/n going back": Idea(("missing-scale", "missing-factor", "sum-not-mean"), ("embedding",), {"mean rows": RIGHT["mean rows"].going_back(lambda g, c, a: [np.tile(g, (len(a), 1))])}),
+    "mask left out": Idea(("missing-factor",), ("causal",), {"mask": Op(lambda s: s, lambda g, c, s: [g])}),
     "none": Idea((), tuple(SHEETS)),
 }  # fmt: skip
 
