@@ -302,7 +302,8 @@ class NumberJudge:
         self, node: Node, given: Written, reference: Reference, v: Sequence[float]
     ) -> Judgement | None:
         """Whether a number is the reference as written, or within what rounding can do."""
-        value, unit, other = given.value, given.unit, reference.value
+        value, other = given.value, reference.value
+        unit = given.last if self.key.short[node.slot] else given.unit
         if not math.isfinite(other):
             return None  # every distance from infinity would be within a share of it
         distance = abs(value - other)

@@ -301,6 +301,7 @@ class Slips:
             yield from self._of_slope(step)
         yield from self._of_updated_weights(step)
         yield from self._of_softmax(step)
+        yield from self._of_squares(step)
         yield from self._of_logarithms(step)
         if step.kind == "state":
             yield from self._of_rule(step)
@@ -337,6 +338,14 @@ class Slips:
                 message = f"only the path through {link.child} was taken; every output depends on {step.of}"
                 own = product(Name(link.upstream), Name(link.slope))
                 yield _variant("softmax-diagonal", message, own)
+
+    def _of_squares(self, step: Step) -> Iterator[Variant]:
+        """The 2 of a square left out of its slope, as of a penalty: 0.05·w for 0.1·w."""
+        if step.kind != "slope" or not isinstance(step.formula, Product):
+            return
+        if any(isinstance(factor, Number) for factor in step.formula.factors):
+            message = f"a factor 2 was left out of {_text(step.formula)}"
+            yield _variant("missing-factor", message, Quotient(step.formula, TWO), role="square")
 
     def _of_logarithms(self, step: Step) -> Iterator[Variant]:
         if step.section not in ("forward", "loss"):

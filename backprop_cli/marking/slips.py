@@ -205,6 +205,8 @@ class SlipFinder:
         They are not looked for in steps that are `confirmed` to have been done right. Steps that
         were not written may have been rounded by the student's `habit`.
         """
+        if key.short[node.slot]:
+            given = given._replace(unit=given.last)  # the zeros of a whole number are digits
         found: list[Explanation] = []
         tried: set[Idea] = set()
         for place, work in enumerate(works):
@@ -349,7 +351,8 @@ class _Search:
         rounded = any(slot not in self.key.asked for slot, _ in levels)
         if rounded and self.habit.digits < 17 and right and math.isfinite(right):
             slack = self.work.widened(node, self.habit) / abs(right)
-            self.slack = min(max(slack, 2 * 10.0 ** (1 - self.habit.digits)), MOST_LOOSE)
+            if slack or not self.whole:
+                self.slack = min(max(slack, 2 * 10.0 ** (1 - self.habit.digits)), MOST_LOOSE)
         self.at(node, value, unit, 0.0)
         if any(each.rank <= HIDDEN + 1 for each in self.rated_surely()):
             return

@@ -495,3 +495,52 @@ def test_gradients_turned_round_are_a_slip_where_no_update_adds_them() -> None:
         report = made.mark(Submission("s.yaml", "s", (rows,)))
         assert report.score == report.max_score - 1
         assert not report.remarks
+
+
+CIRCUIT = """
+equations: {p: a*b, q: c + d, m: "max(p, q)", r: m^2, f: r - a*q}
+given: {a: 3, b: -2, c: 4, d: 1}
+"""
+
+
+@pytest.mark.parametrize(
+    ("answers", "score", "codes"),
+    [
+        (("10", "10"), 8, ["missing-path"]),  # the path through −a·q left out: 2m
+        (("13", "13"), 8, ["sign-flipped"]),  # its sign turned round
+        (("13", "10"), 7, ["sign-flipped", "missing-path"]),  # 10 is not 13, in one digit or two
+        (("12", "12"), 8, []),
+    ],
+)
+def test_a_slip_gives_whole_numbers_exactly(
+    answers: tuple[str, str], score: float, codes: list[str]
+) -> None:
+    right = {"p": "-6", "q": "5", "m": "5", "r": "25", "f": "10", "df/da": "-5", "df/db": "0"}
+    texts = {**right, "df/dc": answers[0], "df/dd": answers[1]}
+    rows = tuple(Answer(name, (text,), 0, 0) for name, text in texts.items())
+    report = Checker(read_problem("p.yaml", CIRCUIT)).mark(Submission("s.yaml", "s", (rows,)))
+    wrong = [each for each in report.answers if each.verdict == "wrong"]
+    assert [each.mistake.code for each in wrong if each.mistake] == codes
+    assert report.score <= score
+    assert report.score >= score - (not codes)  # what nothing explains may be charged again
+
+
+def test_the_two_of_a_square_left_out_everywhere_is_one_idea() -> None:
+    made = Checker(
+        read_problem(
+            "p.yaml",
+            "{equations: {z: w1*x1 + w2*x2, R: '0.05*(w1^2 + w2^2)', L: (z - y)^2/2 + R},"
+            " given: {x1: 1.3, x2: -0.6, y: 1}, parameters: {w1: 0.45, w2: -0.95}}",
+        )
+    )
+    z = 0.45 * 1.3 + 0.95 * 0.6
+    texts = {
+        "z": z,
+        "R": 0.05 * (0.45**2 + 0.95**2),
+        "L": (z - 1) ** 2 / 2 + 0.05 * (0.45**2 + 0.95**2),
+        "dL/dw1": (z - 1) * 1.3 + 0.05 * 0.45,
+        "dL/dw2": (z - 1) * -0.6 + 0.05 * -0.95,
+    }
+    rows = tuple(Answer(name, (f"{value:.6g}",), 0, 0) for name, value in texts.items())
+    report = made.mark(Submission("s.yaml", "s", (rows,)))
+    assert report.score == report.max_score - 1
