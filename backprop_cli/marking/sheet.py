@@ -261,7 +261,11 @@ class AnswerKey:
 
     def room(self, slot: int, written: Written) -> float:
         """How far the number carried on may be from the one written: nothing is rounded off where
-        the right number has no more digits than the one written."""
+        the right number has no more digits than the one written, but off what stands for a
+        constant: that was calculated otherwise."""
+        node = self.structure.nodes[slot]
+        if node is not None and not node.parents and written.value != self.truth[slot]:
+            return written.unit
         if not written.value and not self.truth[slot]:
             return 0.0
         if self.short[slot] and divides(written.last, self.truth[slot]):
