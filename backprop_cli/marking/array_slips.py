@@ -277,11 +277,19 @@ class ArraySlips:
         for child, own in entries.items():
             for name in names_in(own):
                 met[name].append(child)
-        inner = [name for name in dict.fromkeys((*entries, *met)) if self._is_hidden(name)]
+        own_paths = {
+            (child, x)
+            for change in changes
+            for x in self._reached(change, THROUGHOUT)
+            for child in change.entries
+        }
+        inner = list(entries) + [name for name in met if self._is_hidden(name)]
         for name in inner:  # which grows
             for parent in names_in(formula(name)):
                 if self._is_hidden(parent) and parent not in inner:
                     inner.append(parent)
+                if (name, parent) in own_paths and not self._is_hidden(name):
+                    continue  # by its slope already
                 for step in self.gradients.get(parent, ()):
                     up = upstream(name, step.over)
                     if up is not None and all(link.child != name for link in step.links):
@@ -446,26 +454,33 @@ class ArraySlips:
         self, view: View, equation: Formula, larger: bool = False
     ) -> dict[str, Formula] | None:
         """What each entry comes to; of a larger result those that have a place."""
-        shop, shape = Workshop(set()), view.shape
-        try:
-            value = Expansion(shop, self.known, self.numbers).value(equation)
-        except (ArrayError, KeyError):
+        value, shape = self._expanded(equation), view.shape
+        if value is None:
             return None
         if value.shape != shape and not (
             larger and len(value.shape) == len(shape) and all(map(ge, value.shape, shape))
         ):
             return None
-        named: dict[str, Formula] = {}
-        for name, formula in shop.equations.items():
-            named[name] = substitute(formula, named)
         found = {}
         for entry, place in zip(view.entries, places(shape), strict=True):
             formula = value.at(place)
             if isinstance(entry, Name) and entry.name in self.graph.step:
                 if formula == MINUS_INFINITY:
                     return None
-                found[entry.name] = substitute(formula, named) if named else formula
+                found[entry.name] = formula
         return found
+
+    def _expanded(self, equation: Formula) -> Array | None:
+        shop = Workshop(set())
+        try:
+            value = Expansion(shop, self.known, self.numbers).value(equation)
+        except (ArrayError, KeyError):
+            return None
+        named: dict[str, Formula] = {}
+        for name, formula in shop.equations.items():
+            named[name] = substitute(formula, named)
+        entries = (substitute(each, named) if named else each for each in value.entries)
+        return Array(value.shape, tuple(entries))
 
     def _is(self, name: str, formula: Formula) -> bool:
         value, own = self.values[name], as_float(evaluate(formula, self.values.__getitem__))
@@ -515,6 +530,9 @@ class ArraySlips:
                             f"factor {plain.write(factor)}", put(left), "missing-factor", message,
                             part=plain.write(factor), alone=False,
                         )  # fmt: skip
+            case Name(name) if self._masks(part) and name in self.views:
+                for edit in self._unmasked(name):
+                    yield edit._replace(equation=put(edit.equation))
             case Call("where", (_, *branches)):
                 for place, branch in enumerate(branches):
                     message = f"the mask was left out: {plain.write(branch)} was taken everywhere"
@@ -535,6 +553,20 @@ class ArraySlips:
                         "missing-bias" if bias else "missing-path", message,
                         alone=False, onward=True,
                     )  # fmt: skip
+
+    def _unmasked(self, name: str) -> Iterator[Edit]:
+        """A masked array that has a name, with what would stand where it is masked."""
+        equation = self.views[name].equation
+        for part, put in () if equation is None else _inside(equation):
+            edits = self._of_part(part, put, 0, False) if isinstance(part, Sum) else ()
+            for edit in edits:
+                value, masked = self._expanded(edit.equation), self.known[name]
+                if value is not None and value.shape == masked.shape:
+                    pairs = zip(masked.entries, value.entries, strict=True)
+                    entries = (own if each == MINUS_INFINITY else each for each, own in pairs)
+                    made = Name(f"{name} unmasked")
+                    self.known[made.name] = Array(value.shape, tuple(entries))
+                    yield edit._replace(equation=made)
 
     def _masks(self, term: Formula) -> bool:
         """Whether this adds minus infinity."""

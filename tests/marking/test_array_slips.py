@@ -18,7 +18,8 @@ from pages import PROBLEMS, problem
 
 from backprop_cli.marking.answers import parse_submission
 from backprop_cli.marking.check import Checker
-from backprop_cli.marking.model import SubmissionReport
+from backprop_cli.marking.model import GOOD, SubmissionReport
+from backprop_cli.problem.read import read_problem
 
 
 @lru_cache(maxsize=len(SHEETS))
@@ -57,6 +58,67 @@ def test_one_idea_costs_one_mark(kind: str, name: str) -> None:
         assert first.mistake is not None
         assert first.mistake.code in idea.codes
         assert 0 < lost <= 2
+
+
+MASKED = """
+equations: {{{equations}, L: ½ sum((P - Y)²)}}
+given:
+  X: [[1, 2], [3, -1]]
+  Y: [[1, 0, 0], [0, 1, 0]]
+  M: [[0, 0, -inf], [-inf, 0, 0]]
+parameters: {{W: [[0.3, -0.2, 0.5], [0.4, 0.7, -0.1]]}}
+"""
+
+
+@pytest.mark.parametrize(
+    "equations",
+    [
+        "S: X @ W, P: softmax(S + M)",
+        "S: X @ W + M, P: softmax(S)",
+        "P: softmax(X @ W + M)",
+        "S: X @ W, T: S + M, P: softmax(T)",
+    ],
+)
+def test_a_mask_left_out_wherever_it_is_added(equations: str) -> None:
+    x, y = np.array([[1.0, 2.0], [3.0, -1.0]]), np.array([[1.0, 0, 0], [0, 1, 0]])
+    w = np.array([[0.3, -0.2, 0.5], [0.4, 0.7, -0.1]])
+    e = np.exp(x @ w)
+    p = e / e.sum(axis=1, keepdims=True)
+    g = p - y
+    slope = x.T @ (p * (g - (g * p).sum(axis=1, keepdims=True)))
+    answers = {"P": p, "L": 0.5 * np.sum(g * g), "dL/dW": slope}
+    _assert_mask_named(MASKED.format(equations=equations), answers)
+
+
+@pytest.mark.parametrize(("masked", "dropped"), [(False, True), (True, False)])
+def test_a_choice_or_a_dropout_left_out(masked: bool, dropped: bool) -> None:
+    text = """
+equations: {H: X @ W, A: "where(M, H, B)", D: "dropout(A, R, 0.5)", L: ½ sum(D²)}
+given:
+  X: [[1, 2], [3, -1]]
+  M: [[1, 0], [0, 1]]
+  B: [[0.5, 0.25], [0.1, 0.2]]
+  R: [[1, 1], [1, 0]]
+parameters: {W: [[0.3, -0.2], [0.4, 0.7]]}
+"""
+    x, w = np.array([[1.0, 2.0], [3.0, -1.0]]), np.array([[0.3, -0.2], [0.4, 0.7]])
+    mask = np.eye(2) if masked else np.ones((2, 2))
+    r = np.array([[2.0, 2.0], [2.0, 0.0]]) if dropped else np.ones((2, 2))
+    h = x @ w
+    a = np.where(mask > 0, h, np.array([[0.5, 0.25], [0.1, 0.2]]))
+    d = a * r
+    answers = {"H": h, "A": a, "D": d, "L": 0.5 * np.sum(d * d), "dL/dW": x.T @ (d * r * mask)}
+    _assert_mask_named(text, answers)
+
+
+def _assert_mask_named(text: str, answers: dict[str, object]) -> None:
+    listed = {key: array_ideas.listed(np.round(value, 6)) for key, value in answers.items()}
+    submission = parse_submission("student.json", json.dumps({"answers": listed}))
+    report = Checker(read_problem("sheet.yaml", "title: Masked" + text)).mark(submission)
+    (wrong,) = (answer for answer in report.answers if answer.verdict not in (*GOOD, "missing"))
+    assert wrong.mistake is not None
+    assert wrong.mistake.code == "missing-factor"
+    assert wrong.mistake.message.startswith("the mask was left out")
 
 
 def test_a_matrix_for_a_vector_is_asked_about() -> None:
