@@ -388,6 +388,11 @@ class Slips:
                     f"the sum over the {count} samples was taken; the mean divides it by {count}"
                 )
                 yield _variant("sum-not-mean", message, product(number, formula))
+                if count > 2:
+                    less = Quotient(number, Number(str(count - 1)))
+                    message = f"the sum over the {count} samples was divided by {count - 1}"
+                    unlike = product(less, formula)
+                    yield _variant("sum-not-mean", message, unlike, role="one less")
             else:
                 message = f"the mean over the {count} samples was taken, not their sum"
                 yield _variant("mean-not-sum", message, Quotient(formula, number))

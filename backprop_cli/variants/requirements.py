@@ -8,6 +8,7 @@ floats are too near to it to tell, the draw is worked out again in many digits.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field
 from fractions import Fraction
@@ -122,11 +123,12 @@ def _off(update: Update) -> list[str]:
 
 def alive(view: View) -> Iterator[str]:
     """As many units are off as with the file's own numbers."""
-    off, before = _off(view.update), _off(view.own)
-    if len(off) > len(before):
-        yield next(name for name in off if name not in before)
-    elif len(off) < len(before):
-        yield next(name for name in before if name not in off)
+    # A unit counts as often as it is off, as a row of an embedding that is picked twice.
+    off, before = Counter(_off(view.update)), Counter(_off(view.own))
+    if off.total() > before.total():
+        yield next(iter(off - before))
+    elif off.total() < before.total():
+        yield next(iter(before - off))
 
 
 def unsaturated(view: View) -> Iterator[str]:

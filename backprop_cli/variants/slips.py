@@ -41,6 +41,9 @@ STRUCTURAL: frozenset[Code] = frozenset(
 """What is left out, turned round or taken at another place. A code that marking learns later is
 for a later version of the requirements: a sheet handed out must not change."""
 
+LATER = frozenset({"one less", "square"})
+"""Roles of slips under these codes that marking learnt later: likewise."""
+
 
 class _Row(NamedTuple):
     """The slips of one step: their codes, and one function with all their values."""
@@ -98,7 +101,12 @@ class SlipTable:
         if name not in self._rows:
             node = self.structure.nodes[self.structure.slots[name]]
             assert node is not None
-            kept = [each for each in self._slips.variants(node) if each.mistake.code in STRUCTURAL]
+            kept = [
+                each
+                for each in self._slips.variants(node)
+                if each.mistake.code in STRUCTURAL
+                and (each.idea is None or each.idea.role not in LATER)
+            ]
             functions = compile_all([each.formula for each in kept], self.structure.slots)
             inside = isinstance(node.step.formula, Sum)
             codes = [

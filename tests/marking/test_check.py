@@ -544,3 +544,28 @@ def test_the_two_of_a_square_left_out_everywhere_is_one_idea() -> None:
     rows = tuple(Answer(name, (f"{value:.6g}",), 0, 0) for name, value in texts.items())
     report = made.mark(Submission("s.yaml", "s", (rows,)))
     assert report.score == report.max_score - 1
+
+
+def test_divided_by_one_less_than_the_samples_is_one_idea() -> None:
+    made = Checker(
+        read_problem(
+            "p.yaml",
+            "{layers: [{weights: [[0.5]], activation: identity}], loss: half_squared_error,"
+            " samples: [{inputs: [1.1], targets: [0.3]}, {inputs: [0.7], targets: [0.9]},"
+            " {inputs: [-0.4], targets: [0.2]}], learning_rate: 0.1,"
+            " training: {batch: all, reduction: mean}}",
+        )
+    )
+    rows = [(1.1, 0.3), (0.7, 0.9), (-0.4, 0.2)]
+    errors = [0.5 * x - y for x, y in rows]
+    texts = {}
+    for n, ((x, _), error) in enumerate(zip(rows, errors, strict=True), 1):
+        texts |= {f"z1_1[{n}]": 0.5 * x, f"yhat[{n}]": 0.5 * x, f"L[{n}]": error**2 / 2}
+        texts |= {f"dL[{n}]/dw1_1_1": error * x}
+    gradient = sum(error * x for (x, _), error in zip(rows, errors, strict=True)) / 2
+    texts |= {"L": sum(error**2 / 2 for error in errors) / 2}
+    texts |= {"dL/dw1_1_1": gradient, "w1_1_1_new": 0.5 - 0.1 * gradient}
+    answers = tuple(Answer(name, (f"{value:.6g}",), 0, 0) for name, value in texts.items())
+    report = made.mark(Submission("s.yaml", "s", (answers,)))
+    assert report.score == report.max_score - 1
+    assert [a.name for a in report.answers if a.verdict == "wrong"] == ["L"]

@@ -22,6 +22,7 @@ from backprop_cli import load
 from backprop_cli.diagnostics import ProblemError
 from backprop_cli.formula.evaluate import as_float
 from backprop_cli.marking.asked import asked
+from backprop_cli.problem.read import read_problem
 from backprop_cli.run import solve
 from backprop_cli.variants.draw import Draws
 from backprop_cli.variants.variant import Drawer, Variant
@@ -341,3 +342,15 @@ def test_two_alike_are_rare() -> None:
     rows = [list(variant.numbers.values()) for variant in variants_of(DENSE)]
     worst = max(sum(map(str.__eq__, one, two)) for one, two in itertools.combinations(rows, 2))
     assert worst < len(rows[0])
+
+
+def test_a_row_that_is_picked_twice_counts_twice_among_the_units_that_are_off() -> None:
+    """The file's own ReLU is off for one word of three, a draw for the two that are the same."""
+    text = (
+        "{equations: {A: 'E[tokens]', H: relu(A), L: sum(H)}, given: {tokens: [1, 2, 1]},"
+        " parameters: {E: [[0.5], [-0.4]]}, learning_rate: 0.1,"
+        " variants: {require: [alive], draw: {E: {from: -1, to: 1, step: 0.1, not: [0]}}}}"
+    )
+    drawn = Drawer(read_problem("e.yaml", text)).variant("ada")
+    first, second = (float(drawn.numbers[name]) for name in ("E_1_1", "E_2_1"))
+    assert first > 0 > second
