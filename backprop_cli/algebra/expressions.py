@@ -40,12 +40,25 @@ def public(expression: Any, names: Mapping[Any, str]) -> Any:
     """An expression of a Composition in the same terms."""
     import sympy
 
-    for taught in (False, True):
-        for function, found in function_classes(taught=taught).items():
-            if not found.__module__.startswith("sympy."):
-                expression = expression.replace(found, public_functions()[function])
-    named = {symbol: sympy.Symbol(name) for symbol, name in names.items()}
-    return piecewise(expression).xreplace(named)
+    own = {
+        found: public_functions()[function]
+        for taught in (False, True)
+        for function, found in function_classes(taught=taught).items()
+        if not found.__module__.startswith("sympy.")
+    }
+    known: dict[Any, Any] = {symbol: sympy.Symbol(name) for symbol, name in names.items()}
+
+    def translated(node: Any) -> Any:
+        if node not in known:
+            arguments = tuple(map(translated, node.args))
+            meaning = own.get(node.func, node.func)
+            # Max and Min would compare all they hold again, which names change nothing of.
+            settled = {"evaluate": False} if meaning in (sympy.Max, sympy.Min) else {}
+            same = meaning is node.func and arguments == node.args
+            known[node] = node if same else meaning(*arguments, **settled)
+        return known[node]
+
+    return piecewise(translated(expression))
 
 
 @derived
