@@ -83,7 +83,7 @@ def test_small_is_not_on_the_kink_in_compiled_code() -> None:
 
 
 @pytest.mark.usefixtures("takes_over")
-@examples(6, 100)
+@examples(3, 100)
 @given(strategies.networks())
 def test_the_same_run_whatever_is_shown(problem: Problem) -> None:
     training = {**problem, "training": {**problem.get("training", {}), "steps": 7}}

@@ -376,10 +376,10 @@ def test_compiled_updates_of_random_networks(problem: Problem) -> None:
 
 
 def test_steps_may_be_given_from_outside() -> None:
-    found = ours.run(small(optimizer="adam"), steps=300, show=1)
-    assert_same(found, oracle.solve(small(optimizer="adam"), steps=300))
-    assert found.updates == 300
-    assert len(found.losses) == 301
+    found = ours.run(small(optimizer="adam"), steps=100, show=1)
+    assert_same(found, oracle.solve(small(optimizer="adam"), steps=100))
+    assert found.updates == 100
+    assert len(found.losses) == 101
 
 
 def test_memory_does_not_grow_with_the_number_of_updates() -> None:
@@ -394,7 +394,7 @@ def test_memory_does_not_grow_with_the_number_of_updates() -> None:
         return found
 
     peak(10)  # what is made once and kept
-    assert peak(20_000) - peak(1_000) < 20 * 20_000
+    assert peak(6_000) - peak(1_000) < 20 * 6_000
 
 
 # The perceptron rule

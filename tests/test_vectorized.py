@@ -84,13 +84,13 @@ def trained(draw: Any) -> Problem:
     return {**problem, "learning_rate": 0.05, "training": training}
 
 
-@examples(60, 1500)
+@examples(30, 1500)
 @given(problem=trained())
 def test_random_problems_come_to_the_same_bits(problem: Problem) -> None:
     assert_same(problem)
 
 
-def network(activation: Any, samples: int = 40, **more: Any) -> Problem:
+def network(activation: Any, samples: int = 24, **more: Any) -> Problem:
     """A 3-5-2 network with numbers that nobody chose, and a few that meet kinks."""
 
     def number(n: int) -> float:
