@@ -101,7 +101,6 @@ NO_EXAMPLE = {
     "control-character",
     "empty-file",
     "file-too-large",
-    "json-syntax",
     "no-formula",
     "not-utf8",
     "number-too-long",

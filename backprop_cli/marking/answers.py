@@ -18,7 +18,6 @@ from typing import NamedTuple, TypeAlias
 from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import Diagnostic, Source, escape, quote
 from backprop_cli.marking import typed_rows
-from backprop_cli.marking.json_tree import parse_json
 from backprop_cli.marking.lines import Statement, is_name, statements, unwrapped, without_markup
 from backprop_cli.marking.numbers import is_rounded, read_number
 from backprop_cli.problem.source_file import standard_input
@@ -124,16 +123,14 @@ def _numbered(text: str) -> list[tuple[int, str]]:
 
 def _in_form(file: str, text: str) -> Submission:
     """The answers of a file that is CSV, JSON or YAML from end to end."""
-    kind = _kind(file, text)
-    if kind == "csv":
-        return (
-            _of_rows(file, _csv_rows(text)) if text.strip() else _spoilt(file, "the file is empty")
-        )
-    if kind == "yaml" and (quick := _quick_yaml(file, text)) is not None:
-        return quick
-    return _parse_tree(file, _with_backslashes(text), kind)
+    if not text.strip():
+        return _spoilt(file, "the file is empty")
+    if _is_csv(file, text):
+        return _of_rows(file, _csv_rows(text))
+    return _quick_yaml(file, text) or _parse_tree(file, _as_yaml(text))
 
 
+_PAIR = re.compile(r"(?:\\u[dD][89a-fA-F][0-9a-fA-F]{2}){1,2}")
 _QUOTED = re.compile(r'"(?:[^"\\\n]|\\.){0,4000}"')
 _MEANT = re.compile(
     r'\\(?!["\\/]|u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}(?![0-9A-Za-z])|[nt0](?![A-Za-z]))|\\\\(?=[A-Za-z])'
@@ -190,7 +187,8 @@ def _of_page(file: str, text: str) -> Submission | None:
     if ending not in _MARKUP:
         stated = any(said.sign not in ("", ":") for said in statements(lines))
         stated = stated or any(_update(line) for _, line in lines)
-        plain = stated and not headed and _kind(file, text) == "yaml"
+        plain = stated and not headed and not text.lstrip().startswith("{")
+        plain = plain and not _is_csv(file, text)
         return _of_lines(file, lines) if plain else None
     found: list[Submission] = []
     remarks: list[str] = []
@@ -383,13 +381,17 @@ def _paired(cells: Sequence[str]) -> bool:
     return fits and len(names) == len(values) > 1
 
 
-def _with_backslashes(text: str) -> str:
-    """A backslash in quotes begins a word of LaTeX: `"\\times"` is no tab before `imes`."""
-    if "\\" not in text or '"' not in text:
-        return text
-    return _QUOTED.sub(
-        lambda found: _MEANT.sub(lambda _: "\\\\", found[0]) if "\\" in found[0] else found[0], text
-    )
+def _as_yaml(text: str) -> str:
+    """A backslash in quotes begins a word of LaTeX: `"\\times"` is no tab before `imes`. JSON is
+    YAML but for tabs between values and characters that are written in two halves."""
+    if text.lstrip().startswith("{"):
+        text = _PAIR.sub(_of_halves, text.replace("\t", " "))
+    return _QUOTED.sub(lambda found: _MEANT.sub(lambda _: "\\\\", found[0]), text)
+
+
+def _of_halves(found: re.Match[str]) -> str:
+    units = bytes.fromhex(found[0].replace("\\u", ""))
+    return units.decode("utf-16-be", "replace")
 
 
 class _Updates:
@@ -613,17 +615,11 @@ def _listed(value: str) -> list[str]:
     return [part for each in inside if (part := each.strip("\"' "))] or [value]
 
 
-def _kind(file: str, text: str) -> str:
+def _is_csv(file: str, text: str) -> bool:
     ending = file.rpartition(".")[2].lower()
-    if ending in ("json", "csv"):
-        return ending
-    start = text.lstrip()[:200]
-    if ending not in ("yaml", "yml"):
-        if start.startswith("{"):
-            return "json"
-        if re.match(r"[^\n:{=]*,[^\n:]*(\n|\Z)", start):
-            return "csv"
-    return "yaml"
+    if ending in _WRITTEN_IN:
+        return _WRITTEN_IN[ending] == "csv"
+    return re.match(r"[^\n:{=]*,[^\n:]*(\n|\Z)", text.lstrip()[:200]) is not None
 
 
 def student_of(file: str) -> str:
@@ -731,9 +727,8 @@ def _twice(first: Answer, line: int) -> Answer:
     )
 
 
-def _parse_tree(file: str, text: str, kind: str) -> Submission:
-    source = Source(file, text)
-    root, problems = parse_json(source) if kind == "json" else compose(source)
+def _parse_tree(file: str, text: str) -> Submission:
+    root, problems = compose(Source(file, text))
     twice = [problem for problem in problems if problem.code == "duplicate-key"]
     fatal = [problem for problem in problems if problem.code != "duplicate-key"]
     if fatal:

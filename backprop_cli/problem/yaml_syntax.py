@@ -69,6 +69,11 @@ _SYNTAX_HELP = (
         "in double quotes a backslash is written `\\\\`; single quotes take it as it is",
     ),
     (
+        "expected <document start>",
+        "something stands here behind the end of what the file holds",
+        "a bracket or brace may stand once too often",
+    ),
+    (
         "block sequence entries are not allowed",
         "a list cannot begin here",
         "begin it on a new line",

@@ -133,10 +133,25 @@ def test_a_bad_file_has_a_reason(text: bytes, reason: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["{", "[" * 100_000, '{"a": }', '{"answers": {"a": 1}} x', "{'a': 1}", '{"a" 1}', "nul{"],
+    ["{", "[" * 100_000, '{"answers": {"a": 1}}}', '{"answers": {"a": 1}} x', '{"a" 1}', "nul{"],
 )
 def test_bad_json_has_a_reason(text: str) -> None:
     assert "line 1" in (parse_submission("x.json", text).error or "")
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("{'a': 1}", "a"),
+        ('{"a": 1,\n}', "a"),
+        ('{\n\t"answers":\t{\n\t\t"a":1\n\t}\n}', "a"),
+        (r'{"\ud835\udc67": 1}', "\U0001d467"),
+    ],
+)
+def test_json_of_other_programs(text: str, name: str) -> None:
+    found = parse_submission("x.json", text)
+    assert found.error is None
+    assert [(a.name, a.texts) for a in found.iterations[0]] == [(name, ("1",))]
 
 
 def test_an_alias_bomb_is_refused_at_once() -> None:
@@ -176,7 +191,7 @@ def test_the_quick_reader_agrees_with_the_yaml_parser(
     text = head + "".join(lines)
     quick = answers._quick_yaml("x.yaml", text)
     if quick is not None:
-        assert quick == answers._parse_tree("x.yaml", text, "yaml")
+        assert quick == answers._parse_tree("x.yaml", text)
 
 
 @given(st.text(max_size=60))
