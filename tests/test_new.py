@@ -143,10 +143,10 @@ def test_units_that_decide_get_a_truth_table(activation: str, no: int) -> None:
     assert keys["training"]["rule"] == "perceptron"
     assert "loss" not in keys
     learnt = worked_out(perceptron).to_text()
-    assert "4 of 4 samples are answered rightly" in learnt
+    assert "4 of 4 samples are answered correctly" in learnt
     given = network_file("3-2-2", activation)  # only a last layer has targets to learn from
     assert not {"learning_rate", "training", "loss"} & set(yaml.safe_load(given))
-    assert "of 8 samples are answered rightly" in worked_out(given).to_text()
+    assert "of 8 samples are answered correctly" in worked_out(given).to_text()
     many = yaml.safe_load(network_file("4-1", activation))
     assert len(many["inputs"]) == 4
 

@@ -719,8 +719,8 @@ RULES: Mapping[str, Rule] = {
     "logsumexp": Rule(_logsumexp, "The slope of logsumexp is the softmax of {0}."),
     "softmax": Rule(
         _softmax,
-        "Every share depends on every score of its line: what comes back, less its mean weighed "
-        "with the shares, times the share.",
+        "Every share depends on every score of its line: what comes back, less its mean weighted "
+        "by the shares, times the share.",
     ),
     "log_softmax": Rule(
         _log_softmax, "ln of a softmax has the slope 1 by its own score, less the share by each."
@@ -741,15 +741,15 @@ RULES: Mapping[str, Rule] = {
         _convolved(1), "",
         {0: "Each input lay under several entries of {1}: the kernel turned round collects from all "
             "of them.",
-         1: "Each entry of the kernel met the inputs of every window: the inputs, weighed with what "
-            "comes back to each window."},
+         1: "Each entry of the kernel met the inputs of every window: its gradient adds up "
+            "the inputs, each weighted by what comes back to its window."},
     ),
     "conv2d": Rule(
         _convolved(2), "",
         {0: "Each pixel lay under several entries of {1}: the kernel turned round (flipped both "
             "ways) collects from all of them.",
-         1: "Each entry of the kernel met a pixel of every window: the windows, weighed with what "
-            "comes back to each."},
+         1: "Each entry of the kernel met a pixel of every window: its gradient adds up the "
+            "pixels, each weighted by what comes back to its window."},
     ),
     "conv_transpose2d": Rule(
         _conv_transpose, "A transposed convolution goes back as a convolution: with the same kernel "

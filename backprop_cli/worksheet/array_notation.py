@@ -15,7 +15,7 @@ from backprop_cli.arrays.array import (
 )
 from backprop_cli.arrays.evaluate import EVENLY, FULL, PLACED, SPREAD, UNPOOLED, WINDOWED
 from backprop_cli.dataclass import dataclass
-from backprop_cli.formula.build import ONE, ZERO, children, number, product, total
+from backprop_cli.formula.build import ONE, ZERO, children, negative, number, product, total
 from backprop_cli.formula.nodes import (
     Call,
     Comparison,
@@ -34,6 +34,7 @@ from backprop_cli.formula.nodes import (
 from backprop_cli.graph.array_rules import NOTHING_LEFT, ArrayRules, parts_of
 from backprop_cli.rules.activations import ACTIVATIONS
 from backprop_cli.worksheet.arrays import MOST_COLUMNS, MOST_ROWS, matmul, shape, transpose
+from backprop_cli.worksheet.numbers import without_minus_zero
 
 CORNER = 3
 """So many rows and columns of a large matrix are written."""
@@ -124,7 +125,7 @@ class Notation:
             if fits(grid.shape) and len(grid.shape) < 3:
                 worked[id(part)] = list(map(write, self.cleaned(part))), grid.shape
         found = _Numbers(self.rules, worked, rows).write(formula, letter)
-        return found if complete and across <= MOST_ACROSS else None
+        return without_minus_zero(found) if complete and across <= MOST_ACROSS else None
 
     def cleaned(self, formula: Formula) -> Sequence[float]:
         """What a formula comes to, 0 where only a rounding error is left."""
@@ -176,7 +177,7 @@ class Notation:
             case Sum((one, Negative(Comparison() as condition))) if one == ONE:
                 return Conditional(self._compared(condition, letter, lying), ZERO, ONE)
             case Sum(terms):
-                return total(*self._entrywise(formula, terms, letter, lying))
+                return Sum(tuple(self._entrywise(formula, terms, letter, lying)))
             case Product(factors) | Shown("hadamard", factors):
                 written = self._entrywise(formula, factors, letter, lying)
                 scalars = [
@@ -189,7 +190,7 @@ class Notation:
                 ]
                 if len(arrays) > 1:
                     arrays = [Shown("hadamard", tuple(arrays))]
-                return product(*scalars, *arrays)
+                return _factors(*scalars, *arrays)
             case Quotient(above, below):
                 one, other = self._entrywise(formula, (above, below), letter, lying)
                 if isinstance(one, Quotient):  # one fraction, not one above another
@@ -342,6 +343,18 @@ class Notation:
         return Shown("entries", (self.write(base, letter), *map(place, specs)))
 
 
+def _factors(*factors: Formula) -> Formula:
+    """A product with its minus in front; 0 and 1 stay, for they are numbers put in."""
+    flat: list[Formula] = []
+    minus = False
+    for factor in factors:
+        if isinstance(factor, Negative):
+            minus, factor = not minus, factor.operand
+        flat += factor.factors if isinstance(factor, Product) else (factor,)
+    result = flat[0] if len(flat) == 1 else Product(tuple(flat))
+    return negative(result) if minus else result
+
+
 def _rimmed(function: str, inside: Formula, padding: int) -> Formula:
     return Call(function, (inside, number(padding))) if padding else inside
 
@@ -379,6 +392,8 @@ def _unscaled(formula: Formula) -> Formula:
     """Without signs and numbers before it or below it."""
     match formula:
         case Negative(operand) | Quotient(operand, Number()):
+            return _unscaled(operand)
+        case Call(name, (operand, *_)) if name == AS:
             return _unscaled(operand)
         case Product((*scalars, last)) if all(isinstance(each, Number) for each in scalars):
             return _unscaled(last)

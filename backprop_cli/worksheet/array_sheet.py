@@ -117,7 +117,7 @@ WORDS = {
     "_rows": "Σ rows, mean of rows and the like go down the columns and leave a number for each.",
     "correlation": "∗ is the convolution of the way forward, with what comes back as the kernel.",
     "full": "∗full lays the kernel over every place where it overlaps at all; flip turns it round.",
-    "pad": "pad puts the rim of zeros back round it that the convolution had put there.",
+    "pad": "pad puts back the rim of zeros that the convolution had put round it.",
     "unpad": "unpad takes the rim off: what comes back to its zeros goes nowhere.",
     "dilate": "dilate puts zeros between the entries, and behind them, where the stride left places "
     "out or no window came.",

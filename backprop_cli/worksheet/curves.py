@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
@@ -15,16 +15,16 @@ from backprop_cli.graph.batches import batch_size
 from backprop_cli.graph.step import Graph, Section
 from backprop_cli.run import Run, evaluate_steps, leaf_values
 from backprop_cli.worksheet.document import Curve, Inline, Line, Math, Series, Text, named
-from backprop_cli.worksheet.numbers import in_a_sentence
-from backprop_cli.worksheet.sheet import spelling_of
+from backprop_cli.worksheet.numbers import in_a_sentence, shown
+from backprop_cli.worksheet.sheet import DEFAULT, Choices, spelling_of
 
 CURVE_POINTS = 121
 LOSS_POINTS = 400
-OWN_SAMPLES = " Each point is the loss of that update's own samples."
+OWN_SAMPLES = "Each point is the loss of that update's own samples."
 
 
-def loss_curve(run: Run) -> Curve | None:
-    """The loss before each update and after the last."""
+def loss_curve(run: Run, choices: Choices = DEFAULT) -> Curve | None:
+    """The loss, or what else is minimised, before each update and after the last."""
     end = len(run.losses) - 1
     step = max(1, -(-end // LOSS_POINTS))
     points = []
@@ -34,19 +34,42 @@ def loss_curve(run: Run) -> Curve | None:
             points.append((float(index), as_float(value)))
     if len(points) < 3:
         return None
-    first, last = points[0][1], points[-1][1]
-    change = (Text(" from "), *in_a_sentence(first), Text(" to "), *in_a_sentence(last))
-    trend = "falls" if last < first else "rises" if last > first else "stays"
+    graph = run.iterations[0].graph
+    called = "loss" if graph.is_loss else unicode.write(Name(graph.output), spelling_of(graph))
+    description: Line = (Text(OWN_SAMPLES),)
+    if batch_size(run.problem) == run.problem.sample_count:
+        what = Text("The loss") if graph.is_loss else Math(Name(graph.output))
+        description = (what, *_trend(run, choices, points))
     return Curve(
-        series=(Series("loss", tuple(points)),),
+        series=(Series(called, tuple(points)),),
         x_label="updates done",
-        y_label="loss",
-        title="Loss over the run",
-        description=(
-            *(Text(f"The loss {trend}"), *change, Text(f" in {run.updates} updates.")),
-            Text(OWN_SAMPLES if batch_size(run.problem) < run.problem.sample_count else ""),
-        ),
+        y_label=called,
+        title=f"{'Loss' if graph.is_loss else called} over the run",
+        description=description,
     )
+
+
+def _trend(run: Run, choices: Choices, points: Sequence[tuple[float, float]]) -> Iterator[Inline]:
+    """From what to what a loss goes, and where it was lowest if that is on the way."""
+    digits = choices.digits or run.problem.rounding.digits
+
+    def written(value: float) -> Math:
+        return Math(shown(value, digits).formula)
+
+    first, last = points[0][1], points[-1][1]
+    if first == last:
+        yield from (
+            Text(" is "),
+            written(first),
+            Text(" before the first update and after the last"),
+        )
+    else:
+        yield from (Text(" falls from " if last < first else " rises from "), written(first))
+        yield from (Text(" to "), written(last), Text(f" in {run.updates} updates"))
+    done, lowest = min(points, key=lambda point: point[1])
+    if lowest < min(first, last) and len(points) > run.updates:
+        yield from (Text(f"; at its lowest, after update {done:.0f}, it is "), written(lowest))
+    yield Text(".")
 
 
 MOST_SERIES = 6

@@ -18,6 +18,7 @@ from backprop_cli.worksheet.document import (
     Table,
     Text,
 )
+from backprop_cli.worksheet.passes import answered
 from backprop_cli.worksheet.sheet import Choices, Sheet
 
 
@@ -65,7 +66,7 @@ def truth_table(run: Run, choices: Choices) -> Iterator[Block]:
         rows.append((*(sheet.cell(name) for name in shown), mark))
     columns = [Column((Math(Name(name)),), align="decimal") for name in shown]
     yield Table((*columns, Column((Text("Answer"),))), tuple(rows))
-    yield Paragraph((Text(f"{count - wrong} of {count} samples are answered rightly."),))
+    yield answered(count - wrong, count)
 
 
 def _shown(graph: Graph) -> list[str]:

@@ -325,11 +325,11 @@ def _gradient_flow(sheet: Sheet) -> Iterator[Block]:
         3, (Text(f"Gradient {'one time after the other' if timed else 'layer by layer'}"),)
     )
     if not layered:
-        yield Paragraph((Text("What an activation is applied to is a z here."),))
+        yield Paragraph((Text("Here z stands for what an activation is applied to."),))
     yield Table(columns, tuple(rows))
-    yield from _trend(
-        found.values(), as_float(means[numbers[0]]), as_float(means[numbers[-1]]), len(numbers)
-    )
+    ends = as_float(means[numbers[0]]), as_float(means[numbers[-1]])
+    clips = sheet.run.problem.training.clip is not None
+    yield from _trend(found.values(), *ends, len(numbers), clips)
 
 
 def _stage_name(stage: Stage) -> Line:
@@ -371,7 +371,9 @@ def flow_over_run(run: Run) -> Iterator[Block]:
     )
 
 
-def _trend(found: Collection[Stage], last: float, first: float, layers: int) -> Iterator[Callout]:
+def _trend(
+    found: Collection[Stage], last: float, first: float, layers: int, clips: bool
+) -> Iterator[Callout]:
     """Vanishing or exploding, judged by the mean factor from one layer to the one before it."""
     if layers < 3 or not (0 < last < math.inf and 0 < first < math.inf):
         return
@@ -384,10 +386,16 @@ def _trend(found: Collection[Stage], last: float, first: float, layers: int) -> 
         )
     elif factor > EXPLODES:
         text = (
-            "The gradient explodes: on its way back each layer multiplies it by weights that are"
-            " large together, and the first layers are thrown far away. Clipping the gradient or"
-            " smaller weights help."
+            "The gradient explodes: on its way back each layer multiplies it by weights that"
+            " together are large. "
         )
+        if clips:
+            text += "It is clipped here, which keeps the step short; smaller weights help too."
+        else:
+            text += (
+                "The weights of the first layers are thrown far off. Clipping the gradient or"
+                " smaller weights help."
+            )
     else:
         return
     yield Callout("warning", (Text(text),))

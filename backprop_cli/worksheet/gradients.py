@@ -44,11 +44,11 @@ def _in_place(sheet: Sheet) -> Iterator[Paragraph]:
         )
         yield Paragraph(
             (
-                Text("Left out is what is only a number or a single quantity, such as "),
+                Text("A slope that is only a number or a single quantity, such as "),
                 Relation(Name(name), "=", left_out[name]),
-                Text(", and is written where it is used, and the slope of "),
+                Text(", is written where it is used; the slope of "),
                 Math(Name(sheet.graph.output)),
-                Text(" itself, which stands among the gradients."),
+                Text(" itself stands among the gradients."),
             )
         )
 

@@ -65,8 +65,12 @@ def outputs(sheet: Sheet) -> Iterator[Block]:
     yield Heading(2, (Text("Truth table" if compared else "Inputs and outputs"),))
     yield Table(tuple(columns), tuple(rows))
     if compared and None not in verdicts and len(batch) > 1:
-        text = f"{sum(map(bool, verdicts))} of {len(batch)} samples are answered rightly."
-        yield Paragraph((Text(text),))
+        yield answered(sum(map(bool, verdicts)), len(batch))
+
+
+def answered(right: int, count: int) -> Paragraph:
+    """How many samples the outputs are right for."""
+    return Paragraph((Text(f"{right} of {count} samples are answered correctly."),))
 
 
 def _truth_row(graph: Graph, mark: int | None, compared: bool) -> list[str]:

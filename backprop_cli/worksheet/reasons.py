@@ -225,8 +225,9 @@ class Reasons:
         """r = 0: what dropout leaves out passes no gradient."""
         for name in names_in(link.local):
             if self.sheet.value(name) == 0 and name not in self.said:
-                self.said.add(name)
-                yield (Relation(Name(name), "=", ZERO), Text(DROPPED))
+                rest = "" if "dropped" in self.said else DROPPED
+                self.said |= {name, "dropped"}
+                yield (Relation(Name(name), "=", ZERO), Text(f"{OFF}{rest}"))
 
     def _plain(self, name: str) -> str:
         """The name without a sample: what is said holds of each of them."""
@@ -261,11 +262,9 @@ def given_upstream(loss: Step) -> bool:
     return loss.called == "upstream gradient"
 
 
-DROPPED = (
-    ": dropout leaves this unit out, so it hands on 0 and no gradient passes it. What stays is"
-    " divided by the share that stays, so that the sum is as large on average."
-)
-WOVEN = " What is of the whole batch is shared by every sample."
+OFF = ": dropout leaves this unit out, so it hands on 0 and no gradient passes it."
+DROPPED = " What stays is divided by the share that stays, so that the sum is as large on average."
+WOVEN = " What belongs to the whole batch is shared by all its samples."
 UNNORMALISED = (
     "Summed over the outputs, the slopes of cross-entropy and softmax cancel but for the sum of"
     " the targets, which is not 1 here."

@@ -140,7 +140,7 @@ def _ending(run: Run, choices: Choices) -> Iterator[Block]:
     if run.losses and (run.updates > len(run.iterations) or len(run.losses) > 3):
         yield Heading(2, (Text("All updates"),))
         yield from updates.loss_table(run, choices)
-        if (curve := loss_curve(run)) is not None:
+        if (curve := loss_curve(run, choices)) is not None:
             yield curve
         yield from findings.flow_over_run(run)
     if run.updates > len(run.iterations):

@@ -58,6 +58,10 @@ def updates(sheet: Sheet) -> Iterator[Block]:
     yield from not_updated(sheet)
 
 
+CLIPPED = {
+    "norm": "a norm above the threshold is scaled down to it",
+    "value": "each of its values is held between −threshold and threshold",
+}
 MORE_DIGITS = (
     "A gradient with more digits here than above has them so that η · gradient comes out as it is"
     " written."
@@ -87,8 +91,7 @@ def rule(sheet: Sheet, plain: bool) -> Line:
         )
     sentences = []
     if problem.training.clip is not None:
-        how = "its norm" if problem.training.clip.kind == "norm" else "each of its values"
-        sentences.append(f"The gradient is clipped first: {how} is held below the threshold.")
+        sentences.append(f"The gradient is clipped first: {CLIPPED[problem.training.clip.kind]}.")
     if any(not each.in_loss for each in sheet.graph.penalties):
         how = "is taken off" if sheet.graph.ascends else "is added to"
         sentences.append(f"The slope of the penalty on large weights {how} the gradient.")

@@ -85,7 +85,7 @@ def test_pooling_says_where_each_value_came_from():
     text = backprop("solve", "problems/conv-pool-dense.yaml").text
     assert "M₁,₁ = A₂,₂, M₁,₂ = A₂,₄, M₂,₁ = A₄,₂, M₂,₂ = A₃,₃." in text
     assert "∂L/∂K = pad⎛ X , 1⎞ ∗ ∂L/∂C" in text
-    assert "pad puts the rim of zeros back round it" in text
+    assert "pad puts back the rim of zeros" in text
 
 
 def test_a_rule_that_does_not_hold_is_not_said(tmp_path):
@@ -163,7 +163,7 @@ def test_the_rule_of_a_convolution_holds_as_it_is_written(tmp_path, stride, padd
         f"parameters: {{X: {image.tolist()}, K: {kernel.tolist()}}}\n"
     )
     text = backprop("solve", str(path), "--ascii").text
-    assert ("pad puts the rim" in text) == (padding > 0)
+    assert ("pad puts back the rim" in text) == (padding > 0)
     assert ("dilate puts zeros" in text) == (stride > 1)
     values = json.loads(backprop("solve", str(path), "--format", "json").text)
     numbers = {step["name"]: step["value"] for step in values["steps"]}
@@ -344,3 +344,22 @@ def test_the_letters_of_a_cell_are_said():
         text = " ".join(backprop(command, "problems/gru-two-steps.yaml").text.split())
         assert "Layer 1 is a GRU: r and z are the reset and update gates" in text
     assert "Layer 1 is a" not in backprop("solve", "problems/conv-relu-pool-dense.yaml").text
+
+
+def test_noughts_and_ones_that_are_put_in_stay(tmp_path):
+    problem = tmp_path / "p.yaml"
+    problem.write_text(
+        "equations: {z: 'dot(w, x)', yhat: sigmoid(z + b),"
+        " L: -(y*ln(yhat) + (1 - y)*ln(1 - yhat))}\n"
+        "given: {x: [1, 2], y: 0}\nparameters: {w: [0.5, -0.25], b: 0}\n"
+    )
+    shown = backprop("solve", problem).text
+    assert "= σ(0 + 0)" in shown
+    assert "= −(0·ln(0.5) + (1 − 0)·ln(1 − 0.5))" in shown
+    assert "= 0/0.5 + (1 − 0)/(1 − 0.5)" in shown  # nobody writes −0
+
+
+def test_a_sum_that_is_the_whole_gradient_is_worked_out_in_its_place():
+    shown = backprop("solve", "problems/batch-norm-as-arrays.yaml").text
+    assert shown.count("sum(∂L/∂ŷ ⊙ ŷₕₐₜ)") == 1
+    assert "−2·0/3" in shown

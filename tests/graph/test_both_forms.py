@@ -22,7 +22,7 @@ ONLY_LAYERS = (
     "Without a nonlinear activation",  # layers collapse; equations are no layers
     ": dropout leaves this unit out",  # an equation does not say why it multiplies by 0
 )
-ONLY_EQUATIONS = "What an activation is applied to is a z here."
+ONLY_EQUATIONS = "Here z stands for what an activation is applied to."
 SAME = {  # the mean of one square is the sum, the mean of two is half of it: the same formula
     "The mean over the m outputs puts 2/m in front of ŷ − y.": "squares",
     "The ½ is there to cancel the 2 of the square, which leaves ŷ − y.": "squares",

@@ -195,10 +195,8 @@ def test_units_drawn_at_random_say_so() -> None:
 
 
 def test_batch_normalisation_says_why_there_are_three_ways() -> None:
-    said = (
-        "through μ₁⁽¹⁾, var₁⁽¹⁾ and ẑ₁⁽¹⁾: what comes back from each of them is added up. What is"
-    )
-    said += " of the whole batch is shared by every sample."
+    said = "through μ₁⁽¹⁾, var₁⁽¹⁾ and ẑ₁⁽¹⁾: what comes back from each of them is added up. What"
+    said += " belongs to the whole batch is shared by all its samples."
     assert said in notes("batch-norm-by-hand")
 
 

@@ -54,9 +54,8 @@ def test_a_whole_sheet() -> None:
         ──────────┼──────────┼────────────────────┼─────────
         ∂ŷ/∂z₁⁽¹⁾ │ ŷ(1 − ŷ) │ 0.5987(1 − 0.5987) │ ≈ 0.2403
 
-        Left out is what is only a number or a single quantity, such as
-        ∂z₁⁽¹⁾/∂w₁₁⁽¹⁾ = x₁, and is written where it is used, and the slope of L itself,
-        which stands among the gradients.
+        A slope that is only a number or a single quantity, such as ∂z₁⁽¹⁾/∂w₁₁⁽¹⁾ = x₁,
+        is written where it is used; the slope of L itself stands among the gradients.
 
         The slope of σ can be read off its own output: a(1 − a), at most 1/4.
 
@@ -375,7 +374,7 @@ def test_a_step_unit_is_compared_with_a_truth_table(name: str, bias: int, table:
         [str(k + 1), str(a), str(b), str(a + b + bias), y, y, "right"]
         for k, ((a, b), y) in enumerate(zip([(0, 0), (0, 1), (1, 0), (1, 1)], table, strict=True))
     ]
-    assert "4 of 4 samples are answered rightly." in shown
+    assert "4 of 4 samples are answered correctly." in shown
     # Row by row with the numbers put in, and no gradient.
     sign = "− 1" if bias else "+ 0"
     assert f"1·1 + 1·0 {sign}" in shown
@@ -398,7 +397,7 @@ def test_what_is_answered_wrongly_is_said() -> None:
     text = (PROBLEMS / "truth-table-and.yaml").read_text(encoding="utf-8")
     shown = page(text.replace("{name: step, at_threshold: 0}", "step"))
     assert [row[-1] for row in truth(shown)[1:]] == ["right", "wrong", "wrong", "right"]
-    assert "2 of 4 samples are answered rightly." in shown
+    assert "2 of 4 samples are answered correctly." in shown
     one = page("""
         inputs: [1, 0]
         targets: [1, -1]

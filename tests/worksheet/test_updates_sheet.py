@@ -10,7 +10,7 @@ from pages import NEURON, PROBLEMS, page, rows, run, section
 
 from backprop_cli.formula.spelling import spell
 from backprop_cli.render.reading import spoken
-from backprop_cli.worksheet.curves import function_curve, loss_curve
+from backprop_cli.worksheet.curves import OWN_SAMPLES, function_curve, loss_curve
 
 PARABOLA = """
     equations: {{f: "x^2"}}
@@ -210,9 +210,24 @@ def test_the_curve_of_the_loss() -> None:
     (series,) = curve.series
     assert [x for x, _ in series.points] == list(range(101))
     assert (
-        spoken(curve.description, spell) == "The loss falls from 0.6931 to 0.0208 in 100 updates."
+        spoken(curve.description, spell) == "The loss falls from 0.6931 to 0.02080 in 100 updates."
     )
     assert loss_curve(run(NEURON)) is None
+
+
+def test_the_curve_of_a_function_that_is_no_loss_is_called_by_its_name() -> None:
+    curve = loss_curve(run("momentum-by-hand"))
+    assert curve is not None
+    assert (curve.title, curve.y_label) == ("f over the run", "f")
+    # 36, 12.96, 0, 10.4976, 23.6196: it does not only fall.
+    said = "f falls from 36 to 23.6196 in 4 updates; at its lowest, after update 2, it is 0."
+    assert spoken(curve.description, spell) == said
+
+
+def test_the_losses_of_different_samples_are_not_said_to_fall() -> None:
+    curve = loss_curve(run("line-fit-mini-batches"))
+    assert curve is not None
+    assert spoken(curve.description, spell) == OWN_SAMPLES
 
 
 def test_an_output_as_a_function_of_an_input() -> None:
@@ -267,7 +282,7 @@ def test_a_perceptron_run_presentation_by_presentation() -> None:
     assert [cell.strip() for cell in lines[4].split("│")] == [
         "1", "4", "1", "1", "1", "−1", "0", "1", "1", "1", "0",
     ]  # fmt: skip
-    assert "4 of 4 samples are answered rightly." in shown
+    assert "4 of 4 samples are answered correctly." in shown
     assert "No mistake in epoch 6: the perceptron has learnt all samples and stops." in shown
 
 
