@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
 from heapq import heappop, heappush
+from itertools import groupby
 
 from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.build import (
@@ -28,6 +29,7 @@ from backprop_cli.formula.quantity import bare, derivative_name, sampled, slope_
 from backprop_cli.graph.combined import combined_slope
 from backprop_cli.graph.parts import reduce_batch
 from backprop_cli.graph.penalty import slope_in_loss
+from backprop_cli.graph.repeated import in_all, repeated
 from backprop_cli.graph.second import with_second_derivatives
 from backprop_cli.graph.slopes import Local, is_trivial, local_derivatives
 from backprop_cli.graph.step import Graph, Kind, Link, Step, Unit
@@ -113,15 +115,23 @@ class _Backward:
     slopes: dict[str, Step] = field(default_factory=dict)
     gradients: dict[str, Step] = field(default_factory=dict)
     trivial: dict[str, Formula] = field(default_factory=dict)
+    parent: dict[str, str] = field(default_factory=dict)  # of slopes
 
     def __post_init__(self) -> None:
         wrt = set(self.graph.wrt)
+        several = len(self.graph.batch) > 1
+        marks: tuple[int | None, ...] = self.graph.batch if several else (None,)
+        # Where samples are alike, all go back the same way as the first.
+        self.marks, self.repeated = (marks[:1], marks) if self.graph.alike else (marks, marks[:1])
+        self.steps = [
+            step
+            for step in self.graph.steps
+            if step.kind != "batch_loss" and step.sample in (None, *self.marks)
+        ]
         self.active = {leaf.name for leaf in self.graph.leaves if bare(leaf.name) in wrt}
         self.consumers: dict[str, list[Step]] = defaultdict(list)
         self.in_sample: dict[tuple[str, int | None], list[Step]] = defaultdict(list)
-        for step in self.graph.steps:
-            if step.kind == "batch_loss":
-                continue
+        for step in self.steps:
             parents = names_in(step.formula)
             if any(parent in self.active for parent in parents) or bare(step.name) in wrt:
                 self.active.add(step.name)
@@ -131,19 +141,10 @@ class _Backward:
         self.locals: dict[str, Mapping[str, Local]] = {}
         self.adjoint: dict[str, Step] = {}
         self.seeds = set(self.graph.losses)
-        several = len(self.graph.losses) > 1
-        self.mark = {name: self.graph.step[name].sample for name in self.graph.losses if several}
-        self.marked = {
-            name: mark
-            for known in (self.graph.leaf, self.graph.step)
-            for name, each in known.items()
-            if (mark := each.sample) is not None
-        }
 
     def graph_with_gradients(self) -> Graph:
-        steps = [step for step in self.graph.steps if step.kind != "batch_loss"]
-        reached = self._reaching_loss(steps)
-        order = backward_order(steps)
+        reached = self._reaching_loss()
+        order = backward_order(self.steps)
         rank = {step.name: index for index, step in enumerate(order)}
         parameters_of = self._parameters_by_last_use(rank, reached)
         for step in order:
@@ -153,15 +154,40 @@ class _Backward:
                 for name in parameters_of.get(step.name, ()):
                     self._accumulate_wanted(name)
         self._add_zeros()
+        slopes, gradients = map(self._in_all_samples, (self.slopes, self.gradients))
+        aliases = {step.alias: step.name for step in gradients if step.alias}
         return replace(
             self.graph,
-            steps=(*self.graph.steps, *self.slopes.values(), *self.gradients.values()),
-            aliases={
-                **self.graph.aliases,
-                **{step.alias: step.name for step in self.gradients.values() if step.alias},
-            },
-            trivial_slopes=self.trivial,
+            steps=(*self.graph.steps, *slopes, *gradients),
+            aliases={**self.graph.aliases, **aliases},
+            trivial_slopes=dict(in_all(tuple(self.trivial.items()), self.repeated)),
         )
+
+    def _in_all_samples(self, steps: Mapping[str, Step]) -> Sequence[Step]:
+        """Of the steps of the first sample those of all: each sample is gone back through by
+        itself, and what a leaf gets from them stands together, behind the last of its uses."""
+        own = [step for step in steps.values() if step.sample is not None]
+        if len(self.repeated) == 1 or not own:
+            return list(steps.values())
+        place = {step.name: place for place, step in enumerate(own)}
+        of_sample = repeated(own, self.graph.batch[0])
+        samples = {mark: of_sample(mark) for mark in self.graph.batch}
+        *before, last = sorted(samples)
+        way = [place[step.name] for step in own if self._leaf_of(step) is None]
+        found = [samples[mark][at] for mark in before for at in way]
+        for leaf, group in groupby(steps.values(), self._leaf_of):
+            together = list(group)
+            for mark in (last,) if leaf is None else samples:
+                here = samples[mark]
+                found += [here[place[step.name]] for step in together if step.name in place]
+            found += [step for step in together if step.name not in place]
+        return found
+
+    def _leaf_of(self, step: Step) -> str | None:
+        """What is given and has this gradient, or this slope on its way; None where that is
+        calculated."""
+        name = self.parent.get(step.name, step.of or "")
+        return None if name in self.graph.step else bare(name)
 
     def _add_zeros(self) -> None:
         """What the loss does not depend on has the gradient 0; the sheet says so."""
@@ -173,9 +199,9 @@ class _Backward:
                 zero = Step(gradient, ZERO, "gradient", "gradient", of=name, over=output)
                 self._append(replace(zero, unit=self._unit_of(name)))
 
-    def _reaching_loss(self, order: Sequence[Step]) -> set[str]:
+    def _reaching_loss(self) -> set[str]:
         reached = set(self.seeds)
-        for step in reversed(order):
+        for step in reversed(self.steps):
             if step.name in reached:
                 reached.update(names_in(step.formula))
         return reached
@@ -198,9 +224,7 @@ class _Backward:
         return tuple(name for name in self.graph.wrt if name not in self.graph.step)
 
     def _samples_of(self, name: str) -> list[str]:
-        if len(self.graph.batch) == 1:
-            return []
-        return [sampled(name, mark) for mark in self.graph.batch]
+        return [sampled(name, mark) for mark in self.marks if mark is not None]
 
     # Local derivatives
 
@@ -223,6 +247,7 @@ class _Backward:
             self.trivial[slope] = local.formula
             return Link(child.name, parent, local.formula, None, upstream.name)
         if slope not in self.slopes:
+            self.parent[slope] = parent
             self.slopes[slope] = Step(
                 name=slope,
                 formula=local.formula,
@@ -266,16 +291,17 @@ class _Backward:
                 for link in links
             ]
         name = derivative_name(over, of)
-        mark = self.mark.get(over)
+        mark = self.graph.step[over].sample
+        own = (self.graph.step.get(of) or self.graph.leaf[of]).sample
         alias = None
         if mark is not None:
-            alias = derivative_name(output, of if of in self.marked else sampled(of, mark))
+            alias = derivative_name(output, of if own is not None else sampled(of, mark))
         return Step(
             name=name,
             formula=total(*map(link_product, links)),
             section="gradient" if kind == "gradient" else "backward",
             kind=kind,
-            sample=self.marked.get(of, mark),
+            sample=mark if own is None else own,
             unit=unit,
             links=tuple(links),
             numeric=self._numeric(links) if of in self.graph.step else None,
@@ -309,18 +335,18 @@ class _Backward:
     def _accumulate_wanted(self, name: str) -> None:
         """The gradient of a parameter, or of a given quantity that the file asks for."""
         leaf = self.graph.leaf.get(name)
-        marks = self.graph.batch if len(self.graph.batch) > 1 else (None,)
         if leaf is None:  # it differs from sample to sample: ∂L/∂x[1], ∂L/∂x[2]
-            for mark in marks:
+            for mark in self.marks:
                 if links := self._links(sampled(name, mark)):
                     self._append_gradient(sampled(name, mark), links)
             return
-        own = {mark: links for mark in marks if (links := self._links(name, mark))}
+        own = {mark: links for mark in self.marks if (links := self._links(name, mark))}
         losses = {self._over(link) for links in own.values() for link in links}
         penalty = slope_in_loss(self.graph, name)
         if self.problem.training.direction == "ascent":
             penalty = negative(penalty)
-        if len(marks) > 1 and self.graph.output in losses:  # the samples have come together before
+        several = len(self.graph.batch) > 1
+        if several and self.graph.output in losses:  # the samples have come together before
             together = [link for links in own.values() for link in links]
             if penalty == ZERO:
                 self._append_gradient(name, together)
@@ -329,9 +355,9 @@ class _Backward:
                 self._append_whole(name, total(whole, penalty))
             return
         parts = [self._append_gradient(name, links) for links in own.values()]
-        if len(marks) > 1 and (parts or penalty != ZERO):
-            count = len(self.graph.losses)
-            whole = reduce_batch(self.problem, [Name(part) for part in parts], count)
+        if several and (parts or penalty != ZERO):
+            names = map(Name, in_all(parts, self.repeated))
+            whole = reduce_batch(self.problem, list(names), len(self.graph.losses))
             self._append_whole(name, total(whole, penalty))
 
     def _append_whole(self, name: str, formula: Formula) -> None:

@@ -12,6 +12,7 @@ from backprop_cli.formula.spelling import Lettering, spell
 from backprop_cli.graph.gates import gates
 from backprop_cli.graph.parts import batch_loss, leaf, of_samples, parameter_leaf, stable_loss
 from backprop_cli.graph.recognised import in_equations, renamed
+from backprop_cli.graph.repeated import in_all
 from backprop_cli.graph.step import Applied, Graph, Leaf, Role, Step
 from backprop_cli.problem.forms import Equations, Value
 from backprop_cli.problem.model import Problem
@@ -54,26 +55,25 @@ def expand_equations(problem: Problem, model: Equations, batch: tuple[int, ...])
         if loss.targets:
             applied[name] = replace(loss, sum_to_one=_sum_to_one(model, loss))
     steps: list[Step] = []
-    sample_outputs: list[str] = []
-    for mark in marks:
-        own = _renaming(varies, mark)
-        here = {own(name): renamed(each, own) for name, each in applied.items()}
-        for name, formula in model.equations.items():
-            last = is_loss and name == model.output
-            rule = here.get(own(name))
-            steps.append(
-                Step(
-                    name=own(name),
-                    formula=rename(formula, own),
-                    section="loss" if last else "forward",
-                    kind="loss" if last else "equation",
-                    sample=mark,
-                    applied=rule,
-                    called=UPSTREAM if last and model.upstream else "",
-                    numeric=None if rule is None else _stable(rule, here),
-                )
+    own = _renaming(varies, marks[0])
+    here = {own(name): renamed(each, own) for name, each in applied.items()}
+    for name, formula in model.equations.items():
+        last = is_loss and name == model.output
+        rule = here.get(own(name))
+        steps.append(
+            Step(
+                name=own(name),
+                formula=rename(formula, own),
+                section="loss" if last else "forward",
+                kind="loss" if last else "equation",
+                sample=marks[0],
+                applied=rule,
+                called=UPSTREAM if last and model.upstream else "",
+                numeric=None if rule is None else _stable(rule, here),
             )
-        sample_outputs.append(own(model.output))
+        )
+    steps = in_all(steps, marks)
+    sample_outputs = [sampled(model.output, mark) for mark in marks]
     if len(sample_outputs) > 1:
         steps.append(batch_loss(problem, model.output, sample_outputs))
     return Graph(
@@ -86,6 +86,7 @@ def expand_equations(problem: Problem, model: Equations, batch: tuple[int, ...])
         wrt=tuple(model.with_respect_to),
         lettering=Lettering(symbols=problem.notation.symbols),
         is_loss=measures,
+        alike=True,
         arrays=of_samples(model.arrays, varies.__contains__, marks),
     )
 

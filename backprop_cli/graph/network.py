@@ -29,6 +29,7 @@ from backprop_cli.graph.parts import (
     parameter_leaf,
     stable_loss,
 )
+from backprop_cli.graph.repeated import in_all
 from backprop_cli.graph.step import Applied, Graph, Leaf, Step, Unit
 from backprop_cli.problem.array_layers import applied_to, in_pairs
 from backprop_cli.problem.forms import (
@@ -86,16 +87,21 @@ class _Expansion:
         given = [each.name for layer in self.network.layers if isinstance(layer, ArrayLayer)
                  for each in layer.given]  # fmt: skip
         self.common = frozenset((*self.names.parameters(), *given))
+        self.woven = any(
+            isinstance(each, Layer) and each.batch_norm for each in self.network.layers
+        )
+        self.alike = not self.woven and all(
+            isinstance(each, Layer) or len(each.lines) == 1 for each in self.network.layers
+        )
+        self.written = self.marks[:1] if self.alike else self.marks
+        self.repeated = self.marks if self.alike else self.marks[:1]
 
     def graph(self) -> Graph:
         self._given()
-        if any(isinstance(each, Layer) and each.batch_norm for each in self.network.layers):
+        for marks in [self.written] if self.woven else [(mark,) for mark in self.written]:
             for depth in range(1, len(self.network.layers) + 1):
-                self._layer(depth, self.marks)
-        else:
-            for mark in self.marks:
-                for depth in range(1, len(self.network.layers) + 1):
-                    self._layer(depth, (mark,))
+                self._layer(depth, marks)
+        self.steps = in_all(self.steps, self.repeated)
         output, sample_losses = self._loss()
         parameters, lettering = self.names.parameters(), self.names.lettering
         if self.problem.training.optimizer is not None:  # β₁ and β₂ are its options
@@ -109,8 +115,9 @@ class _Expansion:
             parameters=parameters,
             wrt=self._wanted(parameters) if sample_losses else (),
             lettering=lettering,
-            aliases=self.aliases,
+            aliases=dict(in_all(tuple(self.aliases.items()), self.repeated)),
             is_loss=not self.network.upstream,
+            alike=self.alike,
             arrays=self._arrays(),
             no_arrays=self._unsaid if self._kinds else "",
         )
@@ -515,17 +522,18 @@ class _Expansion:
     def _loss(self) -> tuple[str, tuple[str, ...]]:
         """The loss of each sample and of the batch; the perceptron rule has errors instead."""
         units = range(1, self.network.layers[-1].units + 1)
+        start = len(self.steps)
         if self.problem.training.correction is not None:
             self._errors(units)
+        elif self.network.loss is not None:
+            for mark in self.written:
+                outputs = [sampled(self.names.output(unit), mark) for unit in units]
+                targets = [sampled(self.names.target(unit), mark) for unit in units]
+                self.steps.append(self._sample_loss(sampled("L", mark), outputs, targets, mark))
+        self.steps[start:] = in_all(self.steps[start:], self.repeated)
+        if self.problem.training.correction is not None or self.network.loss is None:
             return self.steps[-1].name, ()
-        if self.network.loss is None:
-            return self.steps[-1].name, ()
-        sample_losses = []
-        for mark in self.marks:
-            outputs = [sampled(self.names.output(unit), mark) for unit in units]
-            targets = [sampled(self.names.target(unit), mark) for unit in units]
-            sample_losses.append(sampled("L", mark))
-            self.steps.append(self._sample_loss(sample_losses[-1], outputs, targets, mark))
+        sample_losses = [sampled("L", mark) for mark in self.marks]
         if len(sample_losses) > 1:
             self.steps.append(batch_loss(self.problem, "L", sample_losses))
         return "L", tuple(sample_losses)
@@ -553,7 +561,7 @@ class _Expansion:
                 raise AssertionError("a network without a loss has no loss step")
 
     def _errors(self, units: range) -> None:
-        for mark in self.marks:
+        for mark in self.written:
             for unit in units:
                 name = "e" if len(units) == 1 else f"e{unit}"
                 target = Name(sampled(self.names.target(unit), mark))

@@ -188,6 +188,7 @@ class Graph:
     penalties: tuple[Penalised, ...] = ()
     ascends: bool = False
     is_loss: bool = True  # by its name; an author's equations may be about any function
+    alike: bool = False  # every sample has the same equations, under its own mark
     # Other accepted names: a3_1 → yhat, dL/dz2_1[2] → dL[2]/dz2_1[2].
     aliases: Mapping[str, str] = field(default_factory=dict)
     arrays: tuple[View, ...] = ()  # what is shown and answered as vectors and matrices

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from random import Random
+
+import nets
 import pytest
+import strategies
 import sympy
 from hypothesis import given
 from hypothesis import strategies as st
 from pages import NEURON, problem
 
 from backprop_cli.algebra.derivative import differentiate
+from backprop_cli.diagnostics import ProblemError
 from backprop_cli.formula import plain
 from backprop_cli.formula.build import names_in
 from backprop_cli.formula.nodes import Formula
 from backprop_cli.formula.parse import parse
+from backprop_cli.formula.quantity import without_marks
 from backprop_cli.graph.batches import build
 from backprop_cli.graph.slopes import linear_coefficients
-from backprop_cli.graph.step import Graph
+from backprop_cli.graph.step import Graph, Step
+from backprop_cli.problem.read import read_problem
 from backprop_cli.verify import verification
 
 
@@ -161,6 +169,40 @@ def test_samples_are_gone_through_one_after_the_other() -> None:
     alone = ["yhat", "z2_1", "a1_1", "z1_1"]
     expected = [f"{name}[{sample}]" for sample in (1, 2) for name in alone]
     assert passed(TWO_SAMPLES.replace("NORM", "")) == expected
+
+
+@pytest.mark.parametrize("seed", nets.SEEDS)
+def test_each_sample_of_a_batch_has_the_equations_that_it_has_alone(seed: int) -> None:
+    file = nets.net(Random(seed))
+    sample = file.get("samples", [file])[0]
+    file["samples"] = [{key: sample[key] for key in ("inputs", "targets")}] * 3
+    file = {key: value for key, value in file.items() if key not in ("inputs", "targets")}
+    try:
+        layers = read_problem("layers.yaml", strategies.as_yaml(file))
+    except ProblemError:
+        return  # values that this loss cannot have
+    for whole in (layers, read_problem("equations.yaml", nets.in_equations(layers, file))):
+        batch = build(whole, (3, 1, 2))
+        for number in batch.batch:
+            own = [step for step in batch.steps if step.sample == number]
+            alone = build(whole, (number,)).steps
+            known = {step.name: _written(step) for step in alone if step.section != "update"}
+            assert {without_marks(step.name): _written(step) for step in own} == known
+
+
+def _written(step: Step) -> str:
+    """What a step says, whatever the sample."""
+    return without_marks(repr(replace(step, sample=None, alias=None, over=None, kind="equation")))
+
+
+def test_a_rule_of_ones_own_keeps_its_name_in_every_sample() -> None:
+    source = """
+        layers: [{activation: {name: "soft[1]", formula: z/2}, weights: [[1]]}]
+        loss: half_squared_error
+        samples: [{inputs: [1], targets: [1]}, {inputs: [2], targets: [1]}]
+    """
+    steps = build(problem(source), (1, 2)).steps
+    assert {step.called for step in steps if step.kind == "activation"} == {"soft[1]"}
 
 
 def test_a_layer_is_gone_through_unit_by_unit_and_one_of_shares_all_together() -> None:
