@@ -121,7 +121,7 @@ def children(formula: Formula) -> tuple[Formula, ...]:
 
 
 def rebuild(formula: Formula, change: Callable[[Formula], Formula]) -> Formula:
-    """The same node with `change` applied to each of its parts."""
+    """The same node with `change` applied to each of its parts, in writing order."""
     match formula:
         case Number() | Name():
             return formula
@@ -140,9 +140,9 @@ def rebuild(formula: Formula, change: Callable[[Formula], Formula]) -> Formula:
         case Comparison(left, relation, right):
             return Comparison(change(left), relation, change(right))
         case Conditional(condition, then, otherwise):
-            changed = change(condition)
+            then, changed = change(then), change(condition)
             assert isinstance(changed, Comparison)
-            return Conditional(changed, change(then), change(otherwise))
+            return Conditional(changed, then, change(otherwise))
         case Matrix(rows):
             return Matrix(tuple(tuple(map(change, row)) for row in rows))
         case Shown(form, operands):

@@ -13,7 +13,6 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import cache, cached_property, partial
-from itertools import count as counted
 from operator import ge
 from typing import NamedTuple, TypeAlias
 
@@ -36,7 +35,6 @@ from backprop_cli.formula import plain
 from backprop_cli.formula.build import (
     ONE,
     ZERO,
-    children,
     names_in,
     negative,
     number,
@@ -48,7 +46,6 @@ from backprop_cli.formula.build import (
 from backprop_cli.formula.evaluate import as_float, evaluate
 from backprop_cli.formula.nodes import (
     Call,
-    Conditional,
     Formula,
     Name,
     Number,
@@ -60,6 +57,7 @@ from backprop_cli.formula.nodes import (
 from backprop_cli.graph.backward import link_product
 from backprop_cli.graph.slopes import linear_coefficients
 from backprop_cli.graph.step import Graph, Link, Step
+from backprop_cli.marking.mistakes import Put, inside, without
 from backprop_cli.marking.model import Code
 from backprop_cli.rules.activations import ACTIVATIONS
 
@@ -494,12 +492,12 @@ class ArraySlips:
             yield Edit("turned", _turned(equation), "transposed", message, ("transposed", turned))
         lines = self._other_lines(equation)
         if lines != equation:
-            down = any(map(self._down, (part for part, _ in _inside(equation))))
+            down = any(map(self._down, (part for part, _ in inside(equation))))
             ways = ("along the rows", "down the columns")
             message = f"{name} was worked out {ways[not down]}; it goes {ways[down]}"
             yield Edit("lines", lines, "transposed", message)
         seen: dict[str, int] = defaultdict(int)
-        for part, put in _inside(equation):
+        for part, put in inside(equation):
             word = getattr(part, "form", getattr(part, "function", ""))
             at, seen[word] = seen[word], seen[word] + 1  # the first product, the second
             for edit in self._of_part(part, put, at, part is equation):
@@ -523,7 +521,7 @@ class ArraySlips:
             case Product(factors) | Shown("hadamard", factors):
                 for place, factor in enumerate(factors if names_in(part) else ()):
                     if names_in(factor):
-                        rest = (*factors[:place], *factors[place + 1 :])
+                        rest = without(factors, place)
                         left = Shown("hadamard", rest) if len(rest) > 1 else rest[0]
                         message = f"the factor {plain.write(factor)} was left out"
                         yield Edit(
@@ -549,7 +547,7 @@ class ArraySlips:
                     message = f"{plain.write(term)} was left out of the sum"
                     bias = isinstance(term, Name) and term.name in self.gradients
                     yield Edit(
-                        f"term {place}", put(total(*terms[:place], *terms[place + 1 :])),
+                        f"term {place}", put(total(*without(terms, place))),
                         "missing-bias" if bias else "missing-path", message,
                         alone=False, onward=True,
                     )  # fmt: skip
@@ -557,7 +555,7 @@ class ArraySlips:
     def _unmasked(self, name: str) -> Iterator[Edit]:
         """A masked array that has a name, with what would stand where it is masked."""
         equation = self.views[name].equation
-        for part, put in () if equation is None else _inside(equation):
+        for part, put in () if equation is None else inside(equation):
             edits = self._of_part(part, put, 0, False) if isinstance(part, Sum) else ()
             for edit in edits:
                 value, masked = self._expanded(edit.equation), self.known[name]
@@ -804,8 +802,6 @@ class _Path(NamedTuple):
     alone: bool = False
 
 
-Put: TypeAlias = Callable[[Formula], Formula]
-
 LINES = frozenset(
     {"softmax", "log_softmax", "sum", "mean", "var", "std", "max", "min", "norm", "logsumexp"}
 )
@@ -896,17 +892,3 @@ def _with(
         settings["size"] = argument(call, "size", 1)
     named = (Call(key + KEYWORD, (value,)) for key, value in settings.items() if value is not None)
     return Call(call.function, (*arguments_of(call)[0][: 1 if pools else 2], *named))
-
-
-def _inside(formula: Formula, put: Put = lambda new: new) -> Iterator[tuple[Formula, Put]]:
-    """Every part of a formula, and what puts another in its place."""
-    yield formula, put
-    if isinstance(formula, Conditional):
-        return
-    for at, child in enumerate(children(formula)):
-        yield from _inside(child, lambda new, at=at: put(_with_child(formula, at, new)))  # type: ignore[misc]
-
-
-def _with_child(formula: Formula, at: int, new: Formula) -> Formula:
-    place = counted()
-    return rebuild(formula, lambda part: new if next(place) == at else part)

@@ -30,7 +30,7 @@ from backprop_cli.marking.feedback import (
     same_slip,
     sentence,
 )
-from backprop_cli.marking.mistakes import RANK, Idea
+from backprop_cli.marking.mistakes import Idea
 from backprop_cli.marking.model import GOOD, Mistake, Verdict
 from backprop_cli.marking.numbers import (
     Written,
@@ -40,12 +40,12 @@ from backprop_cli.marking.numbers import (
     quantum,
     written_the_same,
 )
+from backprop_cli.marking.ranks import LATER, RANK
 from backprop_cli.marking.readings import ReadWork
 from backprop_cli.marking.sheet import AnswerKey, Node
 from backprop_cli.marking.slips import (
     CHANCE,
     EMPTY,
-    LOOSE,
     Budget,
     Explanation,
     SlipFinder,
@@ -568,7 +568,9 @@ class NumberJudge:
         explanation = self._mistyped(node, given, self._chosen(found), own, near)
         if self._alone(node) and self._may_be_rounded(node, given):
             explanation = None
-        loose = explanation is None or (explanation.rank >= LOOSE and explanation.fit > FITS)
+        loose = explanation is None or (
+            explanation.rank >= LATER["loose"] and explanation.fit > FITS
+        )
         if near and (loose or self._alone(node)):
             # Of gradients alone none shows how the others were come by.
             chance = 0.0 if self._alone(node) else CLOSE_SHARE

@@ -11,8 +11,9 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
+from itertools import count
 from random import Random
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from backprop_cli.dataclass import dataclass
 from backprop_cli.formula import plain
@@ -21,7 +22,6 @@ from backprop_cli.formula.build import (
     names_in,
     negative,
     product,
-    quotient,
     rebuild,
     rename,
     size,
@@ -30,7 +30,7 @@ from backprop_cli.formula.build import (
 )
 from backprop_cli.formula.nodes import (
     Call,
-    Conditional,
+    Comparison,
     Formula,
     Name,
     Negative,
@@ -44,6 +44,7 @@ from backprop_cli.formula.quantity import fraction
 from backprop_cli.graph.step import Graph, Kind, Step
 from backprop_cli.marking.compiled import Functions, compile_all
 from backprop_cli.marking.model import Code, Mistake
+from backprop_cli.marking.ranks import LATER, RANK
 from backprop_cli.marking.sheet import Node, Structure
 from backprop_cli.rules.activations import ACTIVATIONS
 from backprop_cli.rules.kinks import EXTREMES
@@ -55,44 +56,9 @@ LARGEST_FORMULA = 400  # nodes; longer ones are searched only for slips of the w
 MOST_VARIANTS = 400
 TWO = Number("2")
 TRANSPOSED = "transposed"
+OF_BATCH: tuple[Kind, ...] = ("batch_loss", "batch_gradient")
 NATURAL = ("ln", "log")
 LAYERWISE = frozenset(row.name for row in ACTIVATIONS.values() if row.layerwise)
-
-RANK: dict[Code, float] = {
-    "sign-flipped": 1,
-    "ascent": 1,
-    "missing-bias": 1,
-    "missing-activation": 1,
-    "missing-activation-derivative": 2,
-    "missing-learning-rate": 2,
-    "loss-constant": 2,
-    "sum-not-mean": 1,
-    "mean-not-sum": 1,
-    "decimal-slip": 3.5,
-    "softmax-diagonal": 1.5,
-    "transposed": 1.5,
-    "matrix-order": 2,
-    "missing-sum": 2,
-    "missing-scale": 2,
-    "kernel-flipped": 2,
-    "wrong-window": 3,
-    "shape": 0,
-    "other-rule": 2,
-    "log-base": 2,
-    "misread-given": 3,
-    "stale-parameters": 3,
-    "row-shift": 3,
-    "values-exchanged": 3,
-    "formula-right": 0,
-    "missing-path": 3,
-    "missing-factor": 3,
-    "mistyped": 3.6,  # one of dozens of numbers: a point moved or a term left out is one of few
-    "derivative-at-wrong-point": 4,
-    "used-updated-weights": 4,
-    "wrong-activation": 5,
-    "extra-factor": 6,
-    "wrong-operand": 7,
-}
 
 
 class Idea(NamedTuple):
@@ -120,81 +86,25 @@ class Made(NamedTuple):
     needs: tuple[int, ...]
 
 
-EditKind: TypeAlias = Literal[
-    "term", "flip", "factor", "denominator", "power", "function", "sign", "branch"
-]
+Put: TypeAlias = Callable[[Formula], Formula]
 
 
-class Edit(NamedTuple):
-    """One thing left out or turned round: which part of what it was, and the formula without it."""
-
-    kind: EditKind
-    part: Formula
-    formula: Formula
-    whole: Formula
-
-
-def edits(formula: Formula) -> Iterator[Edit]:
-    """Everything that can be left out of a formula or turned round in it, one at a time."""
-    match formula:
-        case Sum(terms):
-            for index, term in enumerate(terms):
-                rest = (*terms[:index], *terms[index + 1 :])
-                yield Edit("term", term, total(*rest), formula)
-                turned = (*terms[:index], negative(term), *terms[index + 1 :])
-                yield Edit("flip", term, Sum(turned), formula)
-        case Product(factors):
-            for index, factor in enumerate(factors):
-                yield Edit(
-                    "factor", factor, product(*factors[:index], *factors[index + 1 :]), formula
-                )
-        case Quotient(numerator, denominator):
-            yield Edit("denominator", denominator, numerator, formula)
-        case Power(base, _):
-            yield Edit("power", formula, base, formula)
-            if isinstance(base, Sum):
-                yield Edit("power", formula, negative(base), formula)
-        case Call(_, (argument,)):
-            yield Edit("function", formula, argument, formula)
-        case Negative(operand):
-            yield Edit("sign", operand, operand, formula)
-        case Conditional(_, then, otherwise):
-            yield Edit("branch", then, otherwise, formula)
-            yield Edit("branch", otherwise, then, formula)
-        case _:
-            pass
-    for index, child in enumerate(_parts(formula)):
-        for edit in edits(child):
-            yield edit._replace(formula=_with_part(formula, index, edit.formula))
+def inside(formula: Formula, put: Put = lambda new: new) -> Iterator[tuple[Formula, Put]]:
+    """Every part of a formula but the condition of a case, and what puts another in its place."""
+    yield formula, put
+    for at, part in enumerate(children(formula)):
+        if not isinstance(part, Comparison):
+            yield from inside(part, lambda new, at=at: put(_with_part(formula, at, new)))  # type: ignore[misc]
 
 
-def _parts(formula: Formula) -> Sequence[Formula]:
-    """The parts that are worth looking into: not the condition of a case."""
-    if isinstance(formula, Conditional):
-        return (formula.then, formula.otherwise)
-    return children(formula)
+def _with_part(formula: Formula, at: int, new: Formula) -> Formula:
+    place = count()
+    return rebuild(formula, lambda part: new if next(place) == at else part)
 
 
-def _with_part(formula: Formula, place: int, part: Formula) -> Formula:
-    match formula:
-        case Sum(terms):
-            return total(*terms[:place], part, *terms[place + 1 :])
-        case Product(factors):
-            return product(*factors[:place], part, *factors[place + 1 :])
-        case Quotient(numerator, denominator):
-            return quotient(part, denominator) if place == 0 else quotient(numerator, part)
-        case Negative():
-            return negative(part)
-        case Power(base, exponent):
-            return Power(part, exponent) if place == 0 else Power(base, part)
-        case Call(function, arguments):
-            return Call(function, (*arguments[:place], part, *arguments[place + 1 :]))
-        case Conditional(condition, then, otherwise):
-            return Conditional(
-                condition, part if place == 0 else then, part if place else otherwise
-            )
-        case _:
-            return formula
+def without(parts: Sequence[Formula], at: int) -> tuple[Formula, ...]:
+    """All of them but one."""
+    return (*parts[:at], *parts[at + 1 :])
 
 
 @dataclass(frozen=True)
@@ -289,10 +199,7 @@ class Slips:
         for formula in node.formulas:
             yield from self._of_the_whole(step, formula)
             if size(formula) <= LARGEST_FORMULA:
-                for edit in edits(formula):
-                    variant = self._of_edit(step, edit)
-                    if variant is not None:
-                        yield variant
+                yield from self._of_parts(step, formula)
         yield from self._in_every_term(step)
         yield from self._of_operands(step)
         if step.section == "forward":
@@ -307,7 +214,7 @@ class Slips:
             yield from self._of_rule(step)
         if self.arrays is not None:
             for slip in self.arrays.of(step):
-                yield _variant(slip.code, slip.message, slip.formula, role=slip.role)
+                yield _variant(slip.code, slip.message, slip.formula, slip.role)
 
     @cached_property
     def arrays(self) -> ArraySlips | None:
@@ -345,19 +252,18 @@ class Slips:
             return
         if any(isinstance(factor, Number) for factor in step.formula.factors):
             message = f"a factor 2 was left out of {_text(step.formula)}"
-            yield _variant("missing-factor", message, Quotient(step.formula, TWO), role="square")
+            yield _variant("missing-factor", message, Quotient(step.formula, TWO), "square")
 
     def _of_logarithms(self, step: Step) -> Iterator[Variant]:
         if step.section not in ("forward", "loss"):
             return
-        if not any(
-            isinstance(part, Call) and part.function in NATURAL for part in _walk(step.formula)
-        ):
+        parts = (part for part, _ in inside(step.formula))
+        if not any(isinstance(part, Call) and part.function in NATURAL for part in parts):
             return
         for base in ("10", "2"):
             message = f"the logarithm to base {base} was taken; this sheet's is the natural one"
             other = _with_base(step.formula, Number(base))
-            yield _variant("log-base", message, other, role=base)
+            yield _variant("log-base", message, other, base)
 
     def _of_rule(self, step: Step) -> Iterator[Variant]:
         """v = μv + (1 − μ)g where the rule is v = μv + g."""
@@ -373,15 +279,13 @@ class Slips:
                     yield _variant("other-rule", message, total(term, weighted))
 
     def _of_the_whole(self, step: Step, formula: Formula) -> Iterator[Variant]:
-        # From 0 a step the wrong way is also the new value with the wrong sign: name the step.
-        later = 0.25 if step.kind == "update" else 0.0
-        yield _variant(
-            "sign-flipped", "the sign is the wrong way round", negative(formula), later, _side(step)
-        )
+        later = "whole update" if step.kind == "update" else ""
+        message = "the sign is the wrong way round"
+        yield _variant("sign-flipped", message, negative(formula), _side(step), later)
         if self._concerns_loss(step):
             yield from self._loss_constants(step, formula)
         count = len(self.structure.graph.batch)
-        if step.kind in ("batch_loss", "batch_gradient") and count > 1:
+        if step.kind in OF_BATCH and count > 1:
             number = Number(str(count))
             if isinstance(step.formula, Quotient):
                 message = (
@@ -392,7 +296,7 @@ class Slips:
                     less = Quotient(number, Number(str(count - 1)))
                     message = f"the sum over the {count} samples was divided by {count - 1}"
                     unlike = product(less, formula)
-                    yield _variant("sum-not-mean", message, unlike, role="one less")
+                    yield _variant("sum-not-mean", message, unlike, "one less")
             else:
                 message = f"the mean over the {count} samples was taken, not their sum"
                 yield _variant("mean-not-sum", message, Quotient(formula, number))
@@ -412,7 +316,7 @@ class Slips:
             at = graph.step.get(name)
             if at is None or (name != step.name and at.sample != step.sample):
                 continue
-            for part in _walk(at.formula):
+            for part, _ in inside(at.formula):
                 if isinstance(part, Power):
                     squared = True
                 if (
@@ -426,148 +330,143 @@ class Slips:
         constants.setdefault("2", TWO)
         for text, constant in constants.items():
             message = f"a factor {text} or 1/{text} of the loss was dropped or doubled"
-            yield _variant("loss-constant", message, product(constant, formula), role="more")
-            yield _variant("loss-constant", message, Quotient(formula, constant), role="less")
+            yield _variant("loss-constant", message, product(constant, formula), "more")
+            yield _variant("loss-constant", message, Quotient(formula, constant), "less")
 
-    def _of_edit(self, step: Step, edit: Edit) -> Variant | None:
-        match edit.kind:
-            case "term":
-                return self._left_out_term(step, edit)
-            case "flip":
-                return self._turned_term(step, edit)
-            case "factor":
-                return self._left_out_factor(step, edit)
-            case "denominator":
-                return self._left_out_denominator(step, edit)
-            case "power":
-                message = f"{_text(edit.part)} was taken without its exponent"
-                return _variant(
-                    "missing-factor", message, edit.formula, role=f"{_side(step)} power"
-                )
-            case "function":
-                return self._left_out_function(step, edit)
-            case "sign":
-                message = f"the minus sign in front of {_text(edit.part)} was left out"
-                role = f"{_side(step)} {_place(step.formula, edit.part)}"
-                return _variant("sign-flipped", message, edit.formula, 0.5, role)
-            case "branch":
-                return None
+    def _of_parts(self, step: Step, formula: Formula) -> Iterator[Variant]:
+        """Everything in a definition left out or turned round, one thing at a time."""
+        for whole, put in inside(formula):
+            match whole:
+                case Sum(terms):
+                    for at, term in enumerate(terms):
+                        yield self._left_out_term(step, at, term, put(total(*without(terms, at))))
+                        turned = (*terms[:at], negative(term), *terms[at + 1 :])
+                        yield self._turned_term(step, at, term, put(Sum(turned)))
+                case Product(factors):
+                    for at, factor in enumerate(factors):
+                        rest = product(*without(factors, at))
+                        yield self._left_out_factor(step, at, factor, put(rest))
+                case Quotient(above, below):
+                    yield self._left_out_denominator(step, below, put(above))
+                case Power(base, _):
+                    message = f"{_text(whole)} was taken without its exponent"
+                    for other in (base, negative(base)) if isinstance(base, Sum) else (base,):
+                        role = f"{_side(step)} power"
+                        yield _variant("missing-factor", message, put(other), role)
+                case Call(function, (argument,)) if not function.endswith("'"):
+                    yield self._left_out_function(step, function, put(argument))
+                case Negative(operand):
+                    message = f"the minus sign in front of {_text(operand)} was left out"
+                    role = f"{_side(step)} {0 if whole == step.formula else 'within'}"
+                    yield _variant("sign-flipped", message, put(operand), role, "one term")
+                case _:
+                    pass
 
-    def _left_out_term(self, step: Step, edit: Edit) -> Variant:
-        text = _text(edit.part)
-        if step.kind == "update":
-            if names_in(edit.part) == (step.of,):
-                message = f"only the change was given; it is added to the old value {step.of}"
-                return _variant("missing-path", message, edit.formula, role="change")
-            message = f"{text} was left out, so nothing changed"
-            return _variant("missing-path", message, edit.formula)._replace(idea=None)
-        if step.section == "forward" and self._is_bias(edit.part):
-            return _variant("missing-bias", f"the bias {text} was left out", edit.formula)
-        if step.links:
-            for link in step.links:
-                if link.upstream is not None and link.upstream in names_in(edit.part):
-                    message = f"the path through {link.child} was left out of the sum"
-                    role = f"path {_place(edit.whole, edit.part)}"
-                    return _variant("missing-path", message, edit.formula, role=role)
-        message = f"the term {text} was left out of the sum"
-        role = f"{_side(step)} {_place(edit.whole, edit.part)}"
-        return _variant("missing-path", message, edit.formula, role=role)
+    def _left_out_term(self, step: Step, at: int, term: Formula, formula: Formula) -> Variant:
+        text, names, updates = _text(term), names_in(term), step.kind == "update"
+        unchanged = _variant("missing-path", f"{text} was left out, so nothing changed", formula)
+        bias = step.section == "forward" and len(names) == 1 and self._is_parameter(names[0])
+        change = f"only the change was given; it is added to the old value {step.of}"
+        through = [link.child for link in step.links if link.upstream in names]
+        path = f"the path through {', '.join(through)} was left out of the sum"
+        said = f"the term {text} was left out of the sum"
+        return _first(
+            (updates and names != (step.of,), unchanged._replace(idea=None)),
+            (updates, _variant("missing-path", change, formula, "change")),
+            (bias, _variant("missing-bias", f"the bias {text} was left out", formula)),
+            (through, _variant("missing-path", path, formula, f"path {at}")),
+            (True, _variant("missing-path", said, formula, f"{_side(step)} {at}")),
+        )
 
-    def _is_bias(self, term: Formula) -> bool:
-        names = names_in(term)
-        return len(names) == 1 and self._is_parameter(names[0])
+    def _turned_term(self, step: Step, at: int, term: Formula, formula: Formula) -> Variant:
+        changes = step.kind == "update" and names_in(term) != (step.of,)
+        up, minus = self.structure.graph.ascends, isinstance(term, Negative)
+        ascent = "the gradient was added; descent subtracts it"
+        descent = "the gradient was subtracted; ascent adds it"
+        said, role = f"the sign of {_text(term)} is the wrong way round", f"{_side(step)} {at}"
+        return _first(
+            (changes and minus and not up, _variant("ascent", ascent, formula)),
+            (changes and up and not minus, _variant("sign-flipped", descent, formula)),
+            (True, _variant("sign-flipped", said, formula, role, "one term")),
+        )
 
-    def _turned_term(self, step: Step, edit: Edit) -> Variant:
-        if step.kind == "update" and names_in(edit.part) != (step.of,):
-            if not self.structure.graph.ascends and isinstance(edit.part, Negative):
-                message = "the gradient was added; descent subtracts it"
-                return _variant("ascent", message, edit.formula)
-            if self.structure.graph.ascends and not isinstance(edit.part, Negative):
-                message = "the gradient was subtracted; ascent adds it"
-                return _variant("sign-flipped", message, edit.formula)
-        message = f"the sign of {_text(edit.part)} is the wrong way round"
-        role = f"{_side(step)} {_place(edit.whole, edit.part)}"
-        return _variant("sign-flipped", message, edit.formula, 0.5, role)
-
-    def _left_out_factor(self, step: Step, edit: Edit) -> Variant:
-        text, part = _text(edit.part), edit.part
-        if self._is_activation_slope(part):
-            message = f"the slope of the activation, {text}, was left out"
-            return _variant("missing-activation-derivative", message, edit.formula)
-        if step.section == "update" and isinstance(part, Name) and part.name.rstrip("_") == "eta":
-            message = "the learning rate eta was left out"
-            return _variant("missing-learning-rate", message, edit.formula)
-        if isinstance(part, Number | Quotient) and not names_in(part):
-            if step.kind in ("batch_loss", "batch_gradient"):
-                return _variant(
-                    "sum-not-mean", f"the factor {text} of the mean was left out", edit.formula
-                )
-            if self._concerns_loss(step):
-                message = f"the factor {text} of the loss was left out"
-                return _variant("loss-constant", message, edit.formula, role=_change(part))
-        if self.arrays is not None and not names_in(part):
-            message = f"the factor {text} was left out"
-            return _variant("missing-scale", message, edit.formula)
-        if isinstance(part, Name) and _is_gate(self._slope_of(part)):
-            message = f"{text} was taken for 1"  # as simple as to leave out an activation's slope
-            return _variant("missing-factor", message, edit.formula, -1, "slope")
-        message = f"the factor {text} was left out"
-        weight = isinstance(part, Name) and self._is_parameter(part.name)
-        role = f"{_side(step)} {'weight' if weight else _place(edit.whole, part)}"
-        return _variant("missing-factor", message, edit.formula, role=role)
+    def _left_out_factor(self, step: Step, at: int, part: Formula, formula: Formula) -> Variant:
+        text, constant = _text(part), not names_in(part)
+        number = constant and isinstance(part, Number | Quotient)
+        name = part.name if isinstance(part, Name) else ""
+        small = isinstance(part, Quotient) or (isinstance(part, Number) and part.value < 1)
+        rate = step.section == "update" and name.rstrip("_") == "eta"
+        gate, slope = _is_gate(self._slope_of(part)), f"the slope of the activation, {text}"
+        said = f"the factor {text} was left out"
+        of_mean, of_loss = (
+            f"the factor {text} of the {it} was left out" for it in ("mean", "loss")
+        )
+        role = f"{_side(step)} {'weight' if self._is_parameter(name) else at}"
+        size = "more" if small else "less"  # what leaving it out makes of a loss
+        return _first(
+            (
+                self._is_activation_slope(part),
+                _variant("missing-activation-derivative", f"{slope}, was left out", formula),
+            ),
+            (
+                rate,
+                _variant("missing-learning-rate", "the learning rate eta was left out", formula),
+            ),
+            (number and step.kind in OF_BATCH, _variant("sum-not-mean", of_mean, formula)),
+            (
+                number and self._concerns_loss(step),
+                _variant("loss-constant", of_loss, formula, size),
+            ),
+            (constant and self.arrays, _variant("missing-scale", said, formula)),
+            (gate, _variant("missing-factor", f"{text} was taken for 1", formula, "slope", "gate")),
+            (True, _variant("missing-factor", said, formula, role)),
+        )
 
     def _in_every_term(self, step: Step) -> Iterator[Variant]:
         """The same factor left out of every path."""
-        wholes = [term for term in terms_of(step.formula) if isinstance(term, Product)]
-        terms = [term.factors for term in wholes]
+        terms = [term.factors for term in terms_of(step.formula) if isinstance(term, Product)]
         if len(step.links) < 2 or len(terms) < len(step.links) or len({*map(len, terms)}) > 1:
             return
-        for place, parts in enumerate(zip(*terms, strict=True)):
-            rest = total(*(product(*each[:place], *each[place + 1 :]) for each in terms))
-            made = self._left_out_factor(step, Edit("factor", parts[0], rest, wholes[0]))
+        for at, parts in enumerate(zip(*terms, strict=True)):
+            rest = total(*(product(*without(each, at)) for each in terms))
+            made = self._left_out_factor(step, at, parts[0], rest)
             texts = ", ".join(dict.fromkeys(map(_text, parts)))
             mistake = Mistake(made.mistake.code, f"of every path a factor was left out: {texts}")
-            yield made._replace(mistake=mistake, rank=made.rank - 0.25)
+            yield made._replace(mistake=mistake, rank=made.rank + LATER["every path"])
 
-    def _left_out_denominator(self, step: Step, edit: Edit) -> Variant:
-        text = _text(edit.part)
-        if isinstance(edit.part, Number):
-            if step.kind in ("batch_loss", "batch_gradient"):
-                message = f"the sum over the samples was taken; the mean divides it by {text}"
-                return _variant("sum-not-mean", message, edit.formula)
-            if self._concerns_loss(step):
-                message = f"the factor 1/{text} of the loss was left out"
-                return _variant("loss-constant", message, edit.formula, role="more")
-        message = f"the division by {text} was left out"
-        if self.arrays is not None and not names_in(edit.part):
-            return _variant("missing-scale", message, edit.formula)
-        return _variant("missing-factor", message, edit.formula, role=f"{_side(step)} below")
+    def _left_out_denominator(self, step: Step, below: Formula, formula: Formula) -> Variant:
+        text, number = _text(below), isinstance(below, Number)
+        mean = f"the sum over the samples was taken; the mean divides it by {text}"
+        loss = f"the factor 1/{text} of the loss was left out"
+        said, role = f"the division by {text} was left out", f"{_side(step)} below"
+        return _first(
+            (number and step.kind in OF_BATCH, _variant("sum-not-mean", mean, formula)),
+            (
+                number and self._concerns_loss(step),
+                _variant("loss-constant", loss, formula, "more"),
+            ),
+            (not names_in(below) and self.arrays, _variant("missing-scale", said, formula)),
+            (True, _variant("missing-factor", said, formula, role)),
+        )
 
-    def _left_out_function(self, step: Step, edit: Edit) -> Variant | None:
-        assert isinstance(edit.part, Call)
-        function = edit.part.function
+    def _left_out_function(self, step: Step, function: str, formula: Formula) -> Variant:
         if function in ACTIVATIONS and step.section == "forward":
-            title = ACTIVATIONS[function].title
-            message = f"the activation {title} was not applied"
-            return _variant("missing-activation", message, edit.formula)
-        if function.endswith("'"):
-            return None
-        return _variant("missing-factor", f"{function} was left out", edit.formula, role=function)
+            message = f"the activation {ACTIVATIONS[function].title} was not applied"
+            return _variant("missing-activation", message, formula)
+        return _variant("missing-factor", f"{function} was left out", formula, function)
 
     def _is_activation_slope(self, part: Formula) -> bool:
         if isinstance(part, Call):
             return part.function.endswith("'")
-        if not isinstance(part, Name):
-            return False
         child = self._slope_of(part)
         if child is None or _is_gate(child):
             return False
         return child.rule is not None or child.kind in ("activation", "equation")
 
-    def _slope_of(self, name: Name) -> Step | None:
+    def _slope_of(self, part: Formula) -> Step | None:
         """What a local derivative is one of."""
         steps = self.structure.graph.step
-        step = steps.get(name.name)
+        step = steps.get(part.name) if isinstance(part, Name) else None
         return steps.get(step.of or "") if step is not None and step.kind == "slope" else None
 
     def _of_operands(self, step: Step) -> Iterator[Variant]:
@@ -577,7 +476,7 @@ class Slips:
         if mirrored:
             message = "the weights were taken with their two indices exchanged"
             renamed = rename(step.formula, lambda name: mirrored.get(name, name))
-            yield _variant("wrong-operand", message, renamed, -0.5, TRANSPOSED)
+            yield _variant("wrong-operand", message, renamed, TRANSPOSED, "transposed")
         own = self._pairs(step)
         for row in self.rows.get(self.layer.get(step.name, -1), ()):
             if len(own) < 2 or len(row) != len(own) or row == own:
@@ -587,7 +486,8 @@ class Slips:
                 f"the weights of another unit were used: {row[0][0]} and so on, for {own[0][0]}"
             )
             renamed = rename(step.formula, lambda name, e=exchanged: e.get(name, name))  # type: ignore[misc]
-            yield _variant("wrong-operand", message, renamed, -0.25, f"{own[0][0]}>{row[0][0]}")
+            role = f"{own[0][0]}>{row[0][0]}"
+            yield _variant("wrong-operand", message, renamed, role, "other row")
 
     def _of_activation(self, step: Step) -> Iterator[Variant]:
         argument = self._argument(step)
@@ -600,8 +500,8 @@ class Slips:
             if row.layerwise or row.name in (step.rule, "identity"):
                 continue
             message = f"another activation was applied ({row.title})"
-            later = 0 if row.learns else 0.5
-            made = _variant("wrong-activation", message, row.call(argument), later, row.name)
+            later = "" if row.learns else "not taught"
+            made = _variant("wrong-activation", message, row.call(argument), row.name, later)
             ends = tuple(float(end.value) for end in (row.low, row.high) if end is not None)
             yield made._replace(flat=ends)
 
@@ -627,30 +527,30 @@ class Slips:
         swapped = substitute(step.formula, {argument.name: a, a.name: argument})
         if swapped != step.formula:
             message = f"the slope was taken at {argument.name} where {a.name} belongs, or the other way round"
-            yield _variant(wrong, message, swapped, role="swapped")
+            yield _variant(wrong, message, swapped, "swapped")
         at_z = substitute(step.formula, {a.name: argument})
         message = f"{argument.name} was put in where {a.name} belongs"
-        yield _variant(wrong, message, at_z, role="z")
+        yield _variant(wrong, message, at_z, "z")
         at_a = substitute(step.formula, {argument.name: a})
         message = f"{a.name} was put in where {argument.name} belongs"
-        yield _variant(wrong, message, at_a, role="a")
+        yield _variant(wrong, message, at_a, "a")
         message = f"the value {a.name} was used as its slope"
-        yield _variant(wrong, message, a, -1.5, "value")
+        yield _variant(wrong, message, a, "value", "value for slope")
         for inner in names_in(argument):
             message = f"{inner} was used as the slope of {a.name}"
-            yield _variant(wrong, message, Name(inner), 0.5, "argument")
+            yield _variant(wrong, message, Name(inner), "argument", "input for slope")
         rule = ACTIVATIONS.get(child.rule or "")
         if rule is not None and not rule.layerwise:
             message = f"{a.name} was taken for {argument.name}, so that its slope is 1"
-            yield _variant("missing-activation", message, Number("1"), 1.5)
+            yield _variant("missing-activation", message, Number("1"), later="slope 1")
             message = f"the slope was taken at {a.name} where {argument.name} belongs"
-            yield _variant(wrong, message, rule.slope_call(a), 0.25, "at the value")
+            yield _variant(wrong, message, rule.slope_call(a), "at the value", "slope at the value")
             for row in ACTIVATIONS.values():
                 if row.layerwise or row is rule or not row.learns or row.name == "identity":
                     continue
                 message = f"the slope of another activation ({row.title}) was used"
                 slope = row.slope_of(argument, a)
-                yield _variant("wrong-activation", message, slope, 0.5, row.name)
+                yield _variant("wrong-activation", message, slope, row.name, "other slope")
 
     def _of_updated_weights(self, step: Step) -> Iterator[Variant]:
         graph = self.structure.graph
@@ -669,13 +569,23 @@ class Slips:
             for weight in weights:
                 new = {weight: Name(graph.carried[weight])}
                 message = f"{graph.carried[weight]} was used; the way back goes through {weight}"
-                yield _variant("used-updated-weights", message, substitute(step.formula, new), 0.5)
+                yield _variant(
+                    "used-updated-weights",
+                    message,
+                    substitute(step.formula, new),
+                    later="one weight",
+                )
 
 
 def _variant(
-    code: Code, message: str, formula: Formula, later: float = 0.0, role: str = ""
+    code: Code, message: str, formula: Formula, role: str = "", later: str = ""
 ) -> Variant:
-    return Variant(Mistake(code, message), RANK[code] + later, formula, Idea(code, role))
+    return Variant(Mistake(code, message), RANK[code] + LATER[later], formula, Idea(code, role))
+
+
+def _first(*rows: tuple[object, Variant]) -> Variant:
+    """The first of these that applies."""
+    return next(variant for applies, variant in rows if applies)
 
 
 def _is_gate(step: Step | None) -> bool:
@@ -696,18 +606,6 @@ def _side(step: Step) -> str:
     return _SIDES.get(step.kind, step.kind)
 
 
-def _place(formula: Formula, part: Formula) -> str:
-    """Which term or factor a part is: the same one elsewhere is the same idea."""
-    parts = children(formula)
-    return str(parts.index(part)) if part in parts else "within"
-
-
-def _change(factor: Formula) -> str:
-    """Whether leaving a constant factor out makes a loss larger or smaller."""
-    small = isinstance(factor, Quotient) or (isinstance(factor, Number) and factor.value < 1)
-    return "more" if small else "less"
-
-
 def _with_base(formula: Formula, base: Number) -> Formula:
     inner = rebuild(formula, lambda part: _with_base(part, base))
     if isinstance(inner, Call) and inner.function in NATURAL:
@@ -723,12 +621,6 @@ def _text(formula: Formula) -> str:
 def terms_of(formula: Formula) -> tuple[Formula, ...]:
     """The terms of a sum; anything else is one term."""
     return formula.terms if isinstance(formula, Sum) else (formula,)
-
-
-def _walk(formula: Formula) -> Iterator[Formula]:
-    yield formula
-    for part in children(formula):
-        yield from _walk(part)
 
 
 def related(structure: Structure) -> Callable[[Node], tuple[int, ...]]:

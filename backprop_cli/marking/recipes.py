@@ -15,8 +15,9 @@ from typing import NamedTuple, TypeAlias
 from backprop_cli.formula.evaluate import as_float, evaluate
 from backprop_cli.marking.mistakes import Idea, Variant
 from backprop_cli.marking.model import Code, Mistake
+from backprop_cli.marking.ranks import LATER
 from backprop_cli.marking.sheet import AnswerKey, Node
-from backprop_cli.marking.slips import DEEPER, EXACT, HIDDEN, Explanation, SlipFinder
+from backprop_cli.marking.slips import EXACT, Explanation, SlipFinder
 from backprop_cli.marking.work import Work
 
 MOST_PLACES = 24
@@ -27,8 +28,6 @@ LEFT_OUT: frozenset[Code] = frozenset({"missing-activation-derivative", "missing
 MOST_ALIKE = 100
 """So many that are the same at one point are compared at the others."""
 MOST_KEPT = 100
-TWICE = 1.0
-"""Added to the rank of two slips at once."""
 
 Recipe: TypeAlias = tuple[tuple[Node, Variant], ...]
 """The steps that are done otherwise."""
@@ -92,7 +91,7 @@ class Recipes:
         behind = {at.slot: self._between(node, (at,))[1:] for at in places}
         ideas: dict[Idea, dict[int, tuple[Node, Variant]]] = {}
         for place, at in enumerate(places):
-            later = HIDDEN + DEEPER * place if place else 0.0
+            later = LATER["hidden"] + LATER["deeper"] * place if place else 0.0
             made = of(at)
             for one, value in zip(made.variants, made.functions(point), strict=True):
                 v = _carried(point, at, value, behind[at.slot])
@@ -111,7 +110,7 @@ class Recipes:
             for recipe in {tuple(whole.values()), tuple(back)}:
                 if len(recipe) > 1:
                     last, one = max(recipe, key=lambda each: each[0].slot)
-                    value, rank = self._after(node, recipe, point), one.rank + HIDDEN
+                    value, rank = self._after(node, recipe, point), one.rank + LATER["hidden"]
                     yield Row(value, rank, last, one.mistake, one.idea, recipe)
 
     def _twice(
@@ -131,7 +130,7 @@ class Recipes:
                     other.mistake if one.idea == other.idea else Mistake(one.mistake.code, message)
                 )
                 value = _carried(v, at, value, behind)[node.slot]
-                rank = one.rank + other.rank + HIDDEN + TWICE
+                rank = one.rank + other.rank + LATER["hidden"] + LATER["twice"]
                 yield Row(value, rank, node, mistake, one.idea, (first, (at, other)))
 
     def _after(self, node: Node, recipe: Recipe, point: Sequence[float]) -> float:

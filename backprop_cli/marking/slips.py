@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterator, Sequence, Set
 from typing import NamedTuple
 
 from backprop_cli.formula.nodes import Name
-from backprop_cli.marking.mistakes import RANK, Idea, Slips, related
+from backprop_cli.marking.mistakes import Idea, Slips, related
 from backprop_cli.marking.model import Mistake
 from backprop_cli.marking.numbers import Written, written_the_same
+from backprop_cli.marking.ranks import LATER, RANK, SIMPLE
 from backprop_cli.marking.sheet import AnswerKey, Node
 from backprop_cli.marking.work import Habit, Work
 
@@ -32,26 +33,18 @@ EMPTY = 0.3
 """A 0 fits a slip that gives 0 this often by accident, where other gradients are right."""
 MOST_SEARCHES = 50
 """Steps that are searched for one submission besides those with a number of their own."""
-SIMPLE = 4.0
-"""Slips of this rank are seen at a glance where numbers are short."""
 NEIGHBOUR = 0.5
-OTHER_KIND = 1.0
-"""Added to the rank where what was taken for an operand is of another kind."""
+"""So near are quantities that are tried one by one where nothing can be calculated back."""
 POINTS = 2
 """A slip that gives an expression's value at so many random points gives the expression."""
 EXACT = 1e-8
 FAR = 2  # a slip so many steps away
 NEAR_RIGHT = 0.03  # is no evidence this near to the right value
 SURE = 6  # unless it gives so many digits
-LOOSE = 10.0  # added to the rank of a match that needs the allowance of own roundings
 MOST_LOOSE = 0.05
-HIDDEN = 1.0  # added where the slip sits in a step before the answer
-DEEPER = 0.1  # added for each step further away
-NOT_WRITTEN = 5.5  # added where that step is asked for: it would have been written
 GRADIENTS = ("upstream", "gradient", "batch_gradient", "penalty")
 NO_PRODUCT = ("preactivation", "activation", "normalisation", "slope")
 """Where nobody multiplies by one thing too many."""
-TRUE_PARENTS = 0.1  # added where only the true values explain it, not the student's own
 
 
 class Explanation(NamedTuple):
@@ -187,7 +180,7 @@ class SlipFinder:
             return None
         if node is not None and node.step.section in ("update", "gradient"):
             return None
-        return OTHER_KIND
+        return LATER["other kind"]
 
     def explain(
         self,
@@ -212,7 +205,7 @@ class SlipFinder:
         for place, work in enumerate(works):
             if place and not budget.left:
                 break
-            search = _Search(self, key, work, place * TRUE_PARENTS, habit, budget)
+            search = _Search(self, key, work, place * LATER["true parents"], habit, budget)
             search.everywhere(node, given, confirmed)
             found += search.rated()
             tried |= search.tried
@@ -354,7 +347,7 @@ class _Search:
             if slack or not self.whole:
                 self.slack = min(max(slack, 2 * 10.0 ** (1 - self.habit.digits)), MOST_LOOSE)
         self.at(node, value, unit, 0.0)
-        if any(each.rank <= HIDDEN + 1 for each in self.rated_surely()):
+        if any(each.rank <= LATER["hidden"] + 1 for each in self.rated_surely()):
             return
         for place, (slot, level) in enumerate(levels):
             if slot in confirmed:
@@ -368,9 +361,9 @@ class _Search:
                 continue
             between = self.finder.structure.nodes[slot]
             assert between is not None
-            later = HIDDEN + DEEPER * place
+            later = LATER["hidden"] + LATER["deeper"] * place
             if slot in self.key.asked and not isinstance(node.step.formula, Name):
-                later += NOT_WRITTEN
+                later += LATER["not written"]
             needed = inverse(self.work, node, slot, value, unit)
             if needed is not None:
                 self.at(between, *needed, later)
@@ -466,7 +459,7 @@ class _Search:
         if distance <= CLOSE * abs(value) or written_the_same(value, unit, result):
             rank, near = simple, WINDOW * unit / abs(value)
         elif target.slack:
-            rank, near = simple + LOOSE, distance / abs(value)
+            rank, near = simple + LATER["loose"], distance / abs(value)
         else:
             return
         fit = distance / abs(value - right)
@@ -518,7 +511,7 @@ class _Search:
             likely = bisect_right(values, needed + about) - bisect_left(values, needed - about)
             likely -= abs(self.work.v[parent] - needed) <= about
             yield simple, likely / 2
-        yield simple + OTHER_KIND, (last - first - likely) / 2
+        yield simple + LATER["other kind"], (last - first - likely) / 2
 
     def _operands(self, node: Node, target: _Target, later: float) -> None:
         v = self.work.v
@@ -547,7 +540,7 @@ class _Search:
             leaf = parent < self.finder.structure.leaves
             paper = leaf or self.paper or bool(self.work.written[parent])
             self.lookups.append(_Lookup(node, parent, needed, about, simple, paper))
-            simple += 0.0 if paper else OTHER_KIND
+            simple += 0.0 if paper else LATER["other kind"]
             width = (target.unit + target.slack * abs(target.value)) / abs(slope)
             width = min(width, about) + CLOSE * max(abs(needed), abs(old))
             first, last = self._between(needed - width, needed + width)
