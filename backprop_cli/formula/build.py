@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
-from typing import assert_never
+from itertools import count
+from typing import TypeAlias, assert_never
 
 from backprop_cli.formula.nodes import (
     Call,
@@ -25,6 +26,8 @@ from backprop_cli.formula.nodes import (
 
 ZERO = Number("0")
 ONE = Number("1")
+
+Put: TypeAlias = Callable[[Formula], Formula]
 
 
 def number(value: Fraction | float | int) -> Formula:
@@ -149,6 +152,24 @@ def rebuild(formula: Formula, change: Callable[[Formula], Formula]) -> Formula:
             return Shown(form, tuple(map(change, operands)))
         case _:
             assert_never(formula)
+
+
+def inside(formula: Formula, put: Put = lambda new: new) -> Iterator[tuple[Formula, Put]]:
+    """Every part of a formula but the condition of a case, and what puts another in its place."""
+    yield formula, put
+    for at, part in enumerate(children(formula)):
+        if not isinstance(part, Comparison):
+            yield from inside(part, lambda new, at=at: put(_with_part(formula, at, new)))  # type: ignore[misc]
+
+
+def _with_part(formula: Formula, at: int, new: Formula) -> Formula:
+    place = count()
+    return rebuild(formula, lambda part: new if next(place) == at else part)
+
+
+def without(parts: Sequence[Formula], at: int) -> tuple[Formula, ...]:
+    """All of them but one."""
+    return (*parts[:at], *parts[at + 1 :])
 
 
 def names_in(formula: Formula) -> tuple[str, ...]:

@@ -35,6 +35,8 @@ from backprop_cli.formula import plain
 from backprop_cli.formula.build import (
     ONE,
     ZERO,
+    Put,
+    inside,
     names_in,
     negative,
     number,
@@ -42,6 +44,7 @@ from backprop_cli.formula.build import (
     rebuild,
     substitute,
     total,
+    without,
 )
 from backprop_cli.formula.evaluate import as_float, evaluate
 from backprop_cli.formula.nodes import (
@@ -57,7 +60,6 @@ from backprop_cli.formula.nodes import (
 from backprop_cli.graph.backward import link_product
 from backprop_cli.graph.slopes import linear_coefficients
 from backprop_cli.graph.step import Graph, Link, Step
-from backprop_cli.marking.mistakes import Put, inside, without
 from backprop_cli.marking.model import Code
 from backprop_cli.rules.activations import ACTIVATIONS
 

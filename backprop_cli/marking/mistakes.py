@@ -11,14 +11,13 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
-from itertools import count
 from random import Random
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple
 
 from backprop_cli.dataclass import dataclass
 from backprop_cli.formula import plain
 from backprop_cli.formula.build import (
-    children,
+    inside,
     names_in,
     negative,
     product,
@@ -27,10 +26,10 @@ from backprop_cli.formula.build import (
     size,
     substitute,
     total,
+    without,
 )
 from backprop_cli.formula.nodes import (
     Call,
-    Comparison,
     Formula,
     Name,
     Negative,
@@ -84,27 +83,6 @@ class Made(NamedTuple):
     variants: Sequence[Variant]
     functions: Functions
     needs: tuple[int, ...]
-
-
-Put: TypeAlias = Callable[[Formula], Formula]
-
-
-def inside(formula: Formula, put: Put = lambda new: new) -> Iterator[tuple[Formula, Put]]:
-    """Every part of a formula but the condition of a case, and what puts another in its place."""
-    yield formula, put
-    for at, part in enumerate(children(formula)):
-        if not isinstance(part, Comparison):
-            yield from inside(part, lambda new, at=at: put(_with_part(formula, at, new)))  # type: ignore[misc]
-
-
-def _with_part(formula: Formula, at: int, new: Formula) -> Formula:
-    place = count()
-    return rebuild(formula, lambda part: new if next(place) == at else part)
-
-
-def without(parts: Sequence[Formula], at: int) -> tuple[Formula, ...]:
-    """All of them but one."""
-    return (*parts[:at], *parts[at + 1 :])
 
 
 @dataclass(frozen=True)
