@@ -73,7 +73,7 @@ def read_index(top: Fields, report: Report) -> Index | None:
     name = key.text.strip()
     if not re.match(r"[A-Za-z]\Z", name):
         report.error("bad-name", f"an index is a single letter, not {quote(name)}", key)
-    text = word(value, report, f"the range of {quote(name)}")
+    text = report.tried(word, value, f"the range of {quote(name)}")
     match = _RANGE.match(text.strip()) if text else None
     if match is None:
         if text:
@@ -206,8 +206,8 @@ class ArrayEquations:
         """The tree of an equation, rows put in by their own names; see `read_formula`."""
         what = f"the equation of {quote(key.text)}"
         index = None if self.index is None else self.index.name
-        written = parsed(
-            value, self.report, what, lambda text: read_formula(text, names, stems, index)
+        written = self.report.tried(
+            parsed, value, what, lambda text: read_formula(text, names, stems, index)
         )
         if written is None or not isinstance(value, Scalar):
             return None

@@ -44,15 +44,11 @@ from backprop_cli.problem.forms import (
 )
 from backprop_cli.problem.layer_place import LayerPlace
 from backprop_cli.problem.samples import Samples
-from backprop_cli.problem.values import Report
+from backprop_cli.problem.values import Refused, Report
 from backprop_cli.problem.yaml_tree import Node
 from backprop_cli.rules.activations import ACTIVATIONS
 
 LineKind: TypeAlias = Literal["preactivation", "handed_on", "equation"]
-
-
-class Refused(Exception):
-    """A layer cannot be written; why has been reported."""
 
 
 @dataclass(frozen=True)
@@ -145,8 +141,7 @@ class Making:
         self, code: str, message: str, node: Node | None, help: str | None = None
     ) -> NoReturn:
         """Report a mistake and give the layer up."""
-        self.report.error(code, message, node or self.at.node, help)
-        raise Refused
+        self.report.refuse(code, message, node or self.at.node, help)
 
     def refuse_shape(self, takes: str, help: str | None = None) -> NoReturn:
         """Give the layer up, because what comes in is not what such a layer takes."""
@@ -167,8 +162,6 @@ class Making:
         """The numbers of a key, of the shape `known` where that follows from the rest."""
         seed = self.at.index + 1000 * len(self.drawn)  # another for each array of the layer
         found = read_levels(node, self.report, f"{what} of {self.at}", seed, known)
-        if found is None:
-            raise Refused
         if found.drawn:
             self.drawn.append(found.drawn)
         if known is not None and found.shape != known:
@@ -203,10 +196,8 @@ class Making:
         self._keep(name, Array(shape, tuple(map(Name, entries))))
         return name
 
-    def biases(self, read: Biases | None, place: int | None = None) -> str | None:
+    def biases(self, read: Biases, place: int | None = None) -> str | None:
         """One for each unit or channel, or one parameter `b2` that all share."""
-        if read is None:
-            raise Refused
         if read.kind == "none":
             return None
         if read.drawn:

@@ -11,15 +11,15 @@ from backprop_cli.diagnostics import quote
 from backprop_cli.problem.fields import Fields, any_of, apart, by_name, list_of, whole
 from backprop_cli.problem.forms import Value
 from backprop_cli.problem.initializer_use import initializer
-from backprop_cli.problem.values import Report, entries, integer, items, number_or_null
+from backprop_cli.problem.values import Refused, Report, entries, items, number, number_or_null
 from backprop_cli.problem.yaml_tree import Entries, Items, Node, Scalar
 
 MOST_VALUES = 10_000  # numbers in all arrays of a file
 
-_SIZE = whole(1, MOST_VALUES).schema
+SIZE = whole(1, MOST_VALUES)
 SHAPE = apart(
     "shape",
-    any_of(_SIZE, list_of(_SIZE, MOST_LEVELS, minItems=1)),
+    any_of(SIZE.schema, list_of(SIZE.schema, MOST_LEVELS, minItems=1)),
     "a size, or several",
     "How many numbers there are in each direction.",
 )
@@ -67,36 +67,36 @@ def read_shapes(top: Fields, report: Report) -> dict[str, tuple[Shape, Node]]:
     found: dict[str, tuple[Shape, Node]] = {}
     node = top.get("shapes")
     for key, value in entries(node, report, "`shapes`", "names and shapes") if node else ():
-        if (shape := read_shape(value, report, f"the shape of {quote(key.text)}")) is not None:
+        if shape := report.tried(read_shape, value, f"the shape of {quote(key.text)}"):
             found[key.text.strip()] = (shape, key)
     return found
 
 
-def read_shape(node: Node, report: Report, what: str) -> Shape | None:
+def read_shape(node: Node, report: Report, what: str) -> Shape:
     cells = (node,) if isinstance(node, Scalar) else items(node, report, what, "sizes")
-    if cells is None:
-        return None
     if not 1 <= len(cells) <= MOST_LEVELS:
-        report.error("shape", f"{what} must have 1 to {MOST_LEVELS} sizes, not {len(cells)}", node)
-        return None
-    sizes = [integer(cell, report, f"a size in {what}", 1, MOST_VALUES) for cell in cells]
-    if None in sizes:
-        return None
+        report.refuse("shape", f"{what} must have 1 to {MOST_LEVELS} sizes, not {len(cells)}", node)
+    sizes = [report.tried(SIZE.read, cell, f"a size in {what}") for cell in cells]
     shape = tuple(size for size in sizes if size is not None)
-    if count(shape) > MOST_VALUES:
-        _too_large(node, report, count(shape))
-        return None
+    if len(shape) < len(sizes):
+        raise Refused
+    return _not_too_large(shape, node, report)
+
+
+def _not_too_large(shape: Shape, node: Node, report: Report, most: int = MOST_VALUES) -> Shape:
+    if (size := count(shape)) > most:
+        message = (
+            f"the array has {size + MOST_VALUES - most:,} entries; {MOST_VALUES:,} are allowed"
+        )
+        report.refuse(
+            "too-large", message, node, "a worksheet shows every step: take a smaller example"
+        )
     return shape
-
-
-def _too_large(node: Node, report: Report, size: int) -> None:
-    message = f"the array has {size:,} entries; {MOST_VALUES:,} are allowed"
-    report.error("too-large", message, node, "a worksheet shows every step: take a smaller example")
 
 
 def read_levels(
     node: Node, report: Report, what: str, seed: int = 0, known: Shape | None = None
-) -> ReadArray | None:
+) -> ReadArray:
     """Numbers in lists of lists; drawn, `{init: …, shape: […]}`; or a shape alone, for none.
 
     `known` is the shape where it follows from the rest of the file.
@@ -107,11 +107,9 @@ def read_levels(
         case Entries():
             found = _filled(node, report, what, seed, known, _of_kernels)
         case Scalar():
-            report.error("not-a-list", f"{what} must be lists of numbers", node)
-            return None
-    if found is not None and found.masked:
-        report.error("not-a-number", f"{what} has −∞, which is for masks of equations", node)
-        return None
+            report.refuse("not-a-list", f"{what} must be lists of numbers", node)
+    if found.masked:
+        report.refuse("not-a-number", f"{what} has −∞, which is for masks of equations", node)
     return found
 
 
@@ -122,29 +120,22 @@ def _filled(
     seed: int,
     known: Shape | None,
     fans: Callable[[Shape], tuple[int, int]],
-) -> ReadArray | None:
+) -> ReadArray:
     """`{init: …}` or `{shape: […]}`; `fans` is what initializers take for inputs and outputs."""
     given = {key.text: value for key, value in node.entries}
     shape = known
     if (said := given.get("shape")) is not None:
         shape = read_shape(said, report, f"the shape of {what}")
-        if shape is None:
-            return None
     if given.keys() == {"shape"} and shape is not None:
         return ReadArray(shape, (None,) * count(shape))
     rest = tuple(pair for pair in node.entries if pair[0].text != "shape")
     rule = initializer(replace(node, entries=rest), report, what, seed)
-    if rule is not None and shape is None:
-        report.error(
+    if shape is None:
+        report.refuse(
             "missing-key", f"{what} as a mapping needs `shape:`", node,
             "{init: uniform, shape: [2, 3], seed: 7}",
         )  # fmt: skip
-    if rule is None or shape is None:
-        return None
-    if count(shape) > MOST_VALUES:
-        _too_large(node, report, count(shape))
-        return None
-    columns, fan_out = fans(shape)
+    columns, fan_out = fans(_not_too_large(shape, node, report))
     drawn = rule.values(count(shape) // columns, columns, columns, fan_out)
     values = tuple(value for row in drawn for value in row)
     return ReadArray(shape, values, drawn=rule.sentence)
@@ -169,7 +160,13 @@ class ArrayReader:
         self.left = MOST_VALUES
 
     def read(self, node: Node | None, name: str, seed: int = 0) -> ReadArray | None:
-        """A value of any kind; None where it is wrong."""
+        """A value of any kind; None where it is wrong, which is reported."""
+        try:
+            return self._read(node, name, seed)
+        except Refused:
+            return None
+
+    def _read(self, node: Node | None, name: str, seed: int) -> ReadArray:
         what = quote(name)
         declared = self.shapes.get(name)
         if node is None or (isinstance(node, Scalar) and node.null):
@@ -177,62 +174,57 @@ class ArrayReader:
             return self._within(node or (declared[1] if declared else None), shape)
         match node:
             case Scalar():
-                value = number_or_null(node, self.report, what)
-                found = None if value is None else ReadArray((), (value,))
+                found = ReadArray((), (number(node, self.report, what),))
             case Entries():
                 found = self._drawn(node, what, seed)
             case Items():
                 found = self.nested(node, what)
-        if found is not None and declared is not None and declared[0] != found.shape:
-            self.report.error(
+        if declared is not None and declared[0] != found.shape:
+            self.report.refuse(
                 "shape",
                 f"`shapes` says that {what} is {shape_text(declared[0])}, and it is "
                 f"{shape_text(found.shape)}",
                 node,
                 "`shapes` may be left out where there are numbers",
             )
-            return None
         return found
 
-    def _within(self, node: Node | None, shape: Shape) -> ReadArray | None:
-        self.left -= count(shape)
-        if self.left < 0:
-            if node is not None:
-                _too_large(node, self.report, MOST_VALUES - self.left)
-            return None
+    def _within(self, node: Node | None, shape: Shape) -> ReadArray:
+        left, self.left = self.left, self.left - count(shape)
+        if self.left < 0 and node is None:
+            raise Refused
+        if node is not None:
+            _not_too_large(shape, node, self.report, left)
         return ReadArray(shape, (None,) * count(shape))
 
-    def _drawn(self, node: Entries, what: str, seed: int) -> ReadArray | None:
+    def _drawn(self, node: Entries, what: str, seed: int) -> ReadArray:
         if not any(key.text == "init" for key, _ in node.entries):
-            self.report.error(
+            self.report.refuse(
                 "not-a-number",
                 f"{what} must be a number, a list, or `{{init: …, shape: […]}}`, not a mapping",
                 node,
                 "{init: uniform, shape: [2, 3], low: -1, high: 1, seed: 7}",
             )
-            return None
         found = _filled(node, self.report, what, seed, None, _of_rows)
-        return found if found is not None and self._within(node, found.shape) else None
+        self._within(node, found.shape)
+        return found
 
-    def nested(self, node: Items, what: str) -> ReadArray | None:
+    def nested(self, node: Items, what: str) -> ReadArray:
         shape: list[int] = []
         first: Node = node
         while isinstance(first, Items):
             if len(shape) == MOST_LEVELS:
-                self.report.error(
+                self.report.refuse(
                     "shape", f"{what} has more than {MOST_LEVELS} levels of lists", node
                 )
-                return None
             if not first.items:
-                self.report.error("missing-value", f"{what} is an empty list", first)
-                return None
+                self.report.refuse("missing-value", f"{what} is an empty list", first)
             shape.append(len(first.items))
             first = first.items[0]
         cells: list[Scalar] = []
         if not self._walk(node, shape, what, "", cells):
-            return None
-        if self._within(node, tuple(shape)) is None:
-            return None
+            raise Refused
+        self._within(node, tuple(shape))
         start = len(self.report.problems)
         values: list[Value] = []
         masked: set[int] = set()
@@ -241,17 +233,16 @@ class ArrayReader:
                 masked.add(at)
                 values.append(None)
             else:
-                values.append(number_or_null(cell, self.report, f"an entry of {what}"))
+                values.append(self.report.tried(number_or_null, cell, f"an entry of {what}"))
         if self.report.failed_since(start):
-            return None
+            raise Refused
         empty = [value is None for at, value in enumerate(values) if at not in masked]
         if any(empty) and not all(empty):
             cell = next(c for c, v in zip(cells, values, strict=True) if v is None)
-            self.report.error(
+            self.report.refuse(
                 "not-a-number", f"{what} has numbers, and here is none", cell,
                 "give all entries or none",
             )  # fmt: skip
-            return None
         return ReadArray(tuple(shape), tuple(values), frozenset(masked))
 
     def _walk(

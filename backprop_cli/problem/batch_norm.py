@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from backprop_cli.diagnostics import quote
 from backprop_cli.formula.nodes import Number
 from backprop_cli.problem.fields import (
@@ -17,6 +19,7 @@ from backprop_cli.problem.fields import (
 )
 from backprop_cli.problem.forms import BatchNorm
 from backprop_cli.problem.layer_place import LayerPlace
+from backprop_cli.problem.values import Refused, Report
 from backprop_cli.problem.weights import MOST_UNITS
 from backprop_cli.problem.yaml_tree import Items, Node, Scalar
 from backprop_cli.rules.written import NOT_NEGATIVE
@@ -34,14 +37,14 @@ NORMALISED = apart(
 )
 
 
-def read_batch_norm(node: Node, at: LayerPlace, units: int) -> BatchNorm | None:
+def read_batch_norm(node: Node, report: Report, at: LayerPlace, units: int) -> BatchNorm:
     """`true`, or `{epsilon: …, gamma: …, beta: …}`."""
     what = f"`batch_norm` of {at}"
     if isinstance(node, Scalar):
-        if not TRUTH.read(node, at.report, f"{what}, where it is no mapping,"):
-            return None
+        if not TRUTH.read(node, report, f"{what}, where it is no mapping,"):
+            raise Refused
         return BatchNorm(EPSILON.default, GAMMA.default * units, BETA.default * units)
-    own = BATCH_NORM.of(node, at.report, what)
+    own = BATCH_NORM.of(node, report, what)
     return BatchNorm(own[EPSILON], _numbers(own, GAMMA, at, units), _numbers(own, BETA, at, units))
 
 
@@ -50,6 +53,7 @@ def _numbers(
 ) -> tuple[Number, ...]:
     """A number for each unit: a list, or one number for all."""
     node, found = own.get(row.key), own[row]
-    if isinstance(node, Items):
-        at.one_each(node, units, quote(row.key))
+    with suppress(Refused):
+        if isinstance(node, Items):
+            at.one_each(node, units, quote(row.key))
     return found if len(found) == units else (found or row.default)[:1] * units

@@ -18,7 +18,7 @@ from backprop_cli.problem.fields import (
 from backprop_cli.problem.forms import Value
 from backprop_cli.problem.initializer_use import initializer
 from backprop_cli.problem.layer_place import LayerPlace
-from backprop_cli.problem.values import decimal_comma
+from backprop_cli.problem.values import Refused, decimal_comma
 from backprop_cli.problem.weights import MOST_UNITS
 from backprop_cli.problem.yaml_tree import Entries, Items, Node, Scalar
 from backprop_cli.rules.written import NOT_ZERO
@@ -65,8 +65,8 @@ def read_biases(
     fan_in: int | None,
     symbolic: bool,
     unit: str = "unit",
-) -> Biases | None:
-    """None if there is a mistake. `symbolic` says that the layer has no weights; `unit` is what a
+) -> Biases:
+    """Raises Refused after a mistake. `symbolic` says that the layer has no weights; `unit` is what a
     bias belongs to."""
     count = units or 0
     match node:
@@ -83,23 +83,23 @@ def read_biases(
             return Biases("shared", (_bias(node, 1, at, f"the shared bias of {at}"),))
         case Entries():
             drawn = initializer(node, at.report, "biases", 100 + at.index)
-            if drawn is None or units is None:
-                return None
+            if units is None:
+                raise Refused
             values = drawn.values(1, count, fan_in or 1, count)
             return Biases("each", values[0], drawn.sentence)
         case Items():
             return _each(node, at, units, unit)
 
 
-def _each(node: Items, at: LayerPlace, units: int | None, of: str) -> Biases | None:
+def _each(node: Items, at: LayerPlace, units: int | None, of: str) -> Biases:
     values = tuple(
         _bias(cell, unit, at, f"bias {unit} of {at}") for unit, cell in enumerate(node.items, 1)
     )
     alone = "a number without brackets is one bias shared by the layer"
     help = alone if len(values) == 1 else decimal_comma(node, len(values), units or 0)
-    if units is None or at.one_each(node, units, "biases", help, of):
-        return Biases("each", values)
-    return None
+    if units is not None:
+        at.one_each(node, units, "biases", help, of)
+    return Biases("each", values)
 
 
 def _bias(cell: Node, unit: int, at: LayerPlace, what: str) -> Value:

@@ -7,6 +7,7 @@ from backprop_cli.problem.fields import Field, Keys, apart, number_of, several
 from backprop_cli.problem.forms import Dropout
 from backprop_cli.problem.layer_fields import LEVELS
 from backprop_cli.problem.layer_place import LayerPlace
+from backprop_cli.problem.values import Refused, Report
 from backprop_cli.problem.weights import MOST_UNITS
 from backprop_cli.problem.yaml_tree import Items, Node
 from backprop_cli.rules.written import Range
@@ -37,10 +38,12 @@ MASKED = apart("dropout", OF_ARRAYS.schema, OF_ARRAYS.words, OF_ARRAYS.about)
 """Of a layer between arrays: a mask of their shape."""
 
 
-def read_dropout(node: Node, at: LayerPlace, units: int) -> Dropout | None:
+def read_dropout(node: Node, report: Report, at: LayerPlace, units: int) -> Dropout:
     """`{mask: [1, 0, 1], keep: 0.5}`: which units stay, and the share of units that stays."""
-    own = DROPOUT.of(node, at.report, f"`dropout` of {at}")
+    own = DROPOUT.of(node, report, f"`dropout` of {at}")
     mask, found = own.get("mask"), own[MASK]
     if isinstance(mask, Items):
         at.one_each(mask, units, "`mask`")
-    return None if len(found) != units else Dropout(found, own[KEEP])
+    if len(found) != units:
+        raise Refused
+    return Dropout(found, own[KEEP])

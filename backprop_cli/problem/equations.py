@@ -280,7 +280,7 @@ def _leaves(
             if name is not None:
                 arrays.leaf(key, value, name)
         elif value is not None:
-            read = number_or_null(value, report, quote(key.text))
+            read = report.tried(number_or_null, value, quote(key.text))
         if name is not None and names.define(name, section, key, report):
             found[name] = read
     return found
@@ -319,7 +319,8 @@ def _samples(
             if arrays is not None:
                 sample.update(arrays.of_sample(name, value, index))
             else:
-                sample[name] = number_or_null(value, report, f"{quote(name)} of sample {index}")
+                what = f"{quote(name)} of sample {index}"
+                sample[name] = report.tried(number_or_null, value, what)
         if first is None:
             first = seen
         elif missing := [name for name in first if name not in seen]:
@@ -364,7 +365,7 @@ def _written(
     named = [(defined_name(key, report, "an equation"), key, value) for key, value in pairs]
     chosen = {*names.places, *(name for name, _, _ in named if name is not None)}
     for name, key, value in named:
-        right = formula(value, report, f"the equation of {quote(key.text)}", chosen)
+        right = report.tried(formula, value, f"the equation of {quote(key.text)}", chosen)
         if name is not None and names.define(name, "equations", key, report):
             found[name] = (right, value)
     return found

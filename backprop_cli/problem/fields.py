@@ -43,20 +43,18 @@ SCALAR = ["string", "number", "boolean", "null"]
 class Kind(Generic[T_co]):
     """What a value may be.
 
-    `read` takes the node and what messages call it, and returns None after it has reported what
+    `read` takes the node and what messages call it, and raises Refused after it has reported what
     is wrong; `schema` is the same in JSON Schema, `words` in words.
     """
 
-    read: Callable[[Node, Report, str], T_co | None]
+    read: Callable[[Node, Report, str], T_co]
     schema: Schema
     words: str
 
     def then(self, make: Callable[[T_co], T]) -> Kind[T]:
-        def read(node: Node, report: Report, what: str) -> T | None:
-            found = self.read(node, report, what)
-            return None if found is None else make(found)
-
-        return Kind(read, self.schema, self.words)
+        return Kind(
+            lambda node, report, what: make(self.read(node, report, what)), self.schema, self.words
+        )
 
 
 @dataclass(frozen=True)
@@ -148,15 +146,13 @@ class Keys:
                 report.error("missing-key", message, node, self.example)
         return own
 
-    def read(self, make: Callable[[Fields], T | None]) -> Kind[T]:
+    def read(self, make: Callable[[Fields], T]) -> Kind[T]:
         """A mapping with these keys, made into something."""
+        return Kind(
+            lambda node, report, what: make(self.of(node, report, what)), self.schema, self.words
+        )
 
-        def read(node: Node, report: Report, what: str) -> T | None:
-            return make(self.of(node, report, what))
-
-        return Kind(read, self.schema, self.words)
-
-    def row(self, key: str, make: Callable[[Fields], T | None], default: T) -> Field[T]:
+    def row(self, key: str, make: Callable[[Fields], T], default: T) -> Field[T]:
         """A key of another mapping that has this one as its value."""
         return Field(key, self.read(make), default, self.about)
 
@@ -272,13 +268,10 @@ def whole(low: int, high: int, help: str | None = None) -> Kind[int]:
 
 
 def one_of(*names: L) -> Kind[L]:
-
-    def read(node: Node, report: Report, what: str) -> L | None:
-        found = choice(node, report, what, names)
-        return next((name for name in names if name == found), None)
-
     words = listed(list(names), len(names), last="or")
-    return Kind(read, {"enum": list(names)}, words)
+    return Kind(
+        lambda node, report, what: choice(node, report, what, names), {"enum": list(names)}, words
+    )
 
 
 def selected(key: str, about: str, *names: L) -> Field[L]:
@@ -289,17 +282,13 @@ def selected(key: str, about: str, *names: L) -> Field[L]:
 def several(kind: Kind[T], of: str, most: int, least: int = 0) -> Kind[tuple[T, ...]]:
     """A list of values; those that are wrong are reported and left out."""
 
-    def read(node: Node, report: Report, what: str) -> tuple[T, ...] | None:
+    def read(node: Node, report: Report, what: str) -> tuple[T, ...]:
         cells = items(node, report, what, of)
-        if cells is None:
-            return None
         if len(cells) > most:
-            report.error("too-large", f"{what} may list {most:,} {of}", node)
-            return None
+            report.refuse("too-large", f"{what} may list {most:,} {of}", node)
         if len(cells) < least:
-            report.error("missing-value", f"{what} is empty", node)
-            return None
-        read = (kind.read(cell, report, f"an entry of {what}") for cell in cells)
+            report.refuse("missing-value", f"{what} is empty", node)
+        read = (report.tried(kind.read, cell, f"an entry of {what}") for cell in cells)
         return tuple(value for value in read if value is not None)
 
     least_of = {"minItems": least} if least else {}
@@ -310,24 +299,22 @@ def one_or_several(kind: Kind[T], of: str, most: int) -> Kind[tuple[T, ...]]:
     """A list of values, or one without brackets."""
     listing = several(kind, of, most)
 
-    def read(node: Node, report: Report, what: str) -> tuple[T, ...] | None:
+    def read(node: Node, report: Report, what: str) -> tuple[T, ...]:
         if not isinstance(node, Scalar):
             return listing.read(node, report, what)
-        found = kind.read(node, report, what)
-        return None if found is None else (found,)
+        return (kind.read(node, report, what),)
 
     return Kind(read, any_of(kind.schema, listing.schema), f"{kind.words}, or {listing.words}")
 
 
-def alone_or(alone: Kind[T], keys: Keys, read: Callable[[Fields], T | None]) -> Kind[T]:
+def alone_or(alone: Kind[T], keys: Keys, read: Callable[[Fields], T]) -> Kind[T]:
     """A single value, or a mapping where there is more to say."""
-
     more = keys.read(read)
-
-    def either(node: Node, report: Report, what: str) -> T | None:
-        return (alone if isinstance(node, Scalar) else more).read(node, report, what)
-
-    return Kind(either, any_of(alone.schema, more.schema), f"{alone.words}, or {more.words}")
+    return Kind(
+        lambda node, *at: (alone if isinstance(node, Scalar) else more).read(node, *at),
+        any_of(alone.schema, more.schema),
+        f"{alone.words}, or {more.words}",
+    )
 
 
 # --- a mapping that has been read -------------------------------------------------------------
@@ -359,10 +346,9 @@ class Fields:
 
     def __getitem__(self, row: Field[T]) -> T:
         """The value under a key of the table, its default where there is none or it is wrong."""
-        node = self.get(row.key)
-        if node is None:
+        if (node := self.get(row.key)) is None:
             return row.default
-        value = row.kind.read(node, self.report, quote(row.key) + self.whose)
+        value = self.report.tried(row.kind.read, node, quote(row.key) + self.whose)
         return row.default if value is None else value
 
 

@@ -29,7 +29,7 @@ IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 LONGEST_NAME = 64
 
 
-def formula(node: Node, report: Report, what: str, names: Set[str] | None = None) -> Formula | None:
+def formula(node: Node, report: Report, what: str, names: Set[str] | None = None) -> Formula:
     """The formula a text holds. A number is one too.
 
     `names` are those which an author chose: `e` among them is a quantity, not Euler's number.
@@ -37,33 +37,29 @@ def formula(node: Node, report: Report, what: str, names: Set[str] | None = None
     from backprop_cli.formula.parse import parse
 
     read = parsed(node, report, what, lambda text: parse(text, names=names))
-    if read is not None and used_as_number(read):
+    if used_as_number(read):
         advice = "say both numbers: `1 if a > b else 0`"
-        report.error("bad-formula", f"{what} uses a comparison as a number", node, advice)
-        return None
+        report.refuse("bad-formula", f"{what} uses a comparison as a number", node, advice)
     return read
 
 
-def parsed(node: Node, report: Report, what: str, parse: Callable[[str], T]) -> T | None:
+def parsed(node: Node, report: Report, what: str, parse: Callable[[str], T]) -> T:
     """What a parser of formulas makes of a text."""
     from backprop_cli.formula.words import FormulaError
 
     if not isinstance(node, Scalar):
         advice = "text that begins with `[` or `{`, or holds a comma inside `{…}`, needs quotes"
-        report.error(
+        report.refuse(
             "not-a-formula", f"{what} must be a formula, not {sort_of(node)}", node, advice
         )
-        return None
     if node.null or not node.text.strip():
-        report.error("missing-value", f"{what} is empty", node, "write a formula")
-        return None
+        report.refuse("missing-value", f"{what} is empty", node, "write a formula")
     try:
         return parse(node.text)
     except FormulaError as error:
         column = min(max(error.column, 0), max(len(node.text) - 1, 0))
         length = max(1, min(error.length, len(node.text) - column))
-        report.error("bad-formula", error.message, node.within(column, length), error.help)
-        return None
+        report.refuse("bad-formula", error.message, node.within(column, length), error.help)
 
 
 def used_as_number(formula: Formula) -> bool:

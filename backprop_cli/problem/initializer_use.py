@@ -9,8 +9,8 @@ from backprop_cli.diagnostics import quote
 from backprop_cli.formula.nodes import Number
 from backprop_cli.problem.fields import Field, fields, found_in, whole
 from backprop_cli.problem.rule_options import Choices
-from backprop_cli.problem.values import Report
-from backprop_cli.problem.yaml_tree import Entries
+from backprop_cli.problem.values import Refused, Report
+from backprop_cli.problem.yaml_tree import Node
 from backprop_cli.rules import initializers
 
 
@@ -61,28 +61,25 @@ INITIALIZERS = Choices(
 )
 
 
-def initializer(node: Entries, report: Report, what: str, default_seed: int) -> Initializer | None:
+def initializer(node: Node, report: Report, what: str, default_seed: int) -> Initializer:
     """`{init: uniform, low: -0.1, high: 0.1, seed: 7}`."""
-    if "init" not in {key.text for key, _ in node.entries}:
+    own = found_in(node, report, what, "`init` and options")
+    if "init" not in own.values:
         known = {option for rule in initializers.INITIALIZERS.values() for option in rule.options}
         fields(node, report, what, ("init", SEED.key, DIGITS.key, *sorted(known)))
-        report.error("missing-key", f"{what} as a mapping need `init:`", node, "{init: uniform}")
-        return None
-    own = found_in(node, report, what, "`init` and options")
+        report.refuse("missing-key", f"{what} as a mapping need `init:`", node, "{init: uniform}")
     seed, decimals = own[SEED], own[DIGITS]
     chosen = INITIALIZERS.read(node, report)
-    if chosen is None:
-        return None
     rule, options = chosen.rule, chosen.options
     for option, default in rule.options.items():
         if option in options:
             continue
         if default is None:
-            if option not in own.values:
-                message, example = f"{quote(rule.name)} needs `{option}:`", f"{option}: 0.1"
-                example = f"{{init: {rule.name}, {example}}}"
-                report.error("missing-key", message, own.values["init"], example)
-            return None
+            if option in own.values:
+                raise Refused
+            message, example = f"{quote(rule.name)} needs `{option}:`", f"{option}: 0.1"
+            example = f"{{init: {rule.name}, {example}}}"
+            report.refuse("missing-key", message, own.values["init"], example)
         options[option] = default
     ordered = {option: options[option] for option in rule.options}
     low, high = ordered.get("low"), ordered.get("high")

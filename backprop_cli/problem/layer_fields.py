@@ -59,13 +59,12 @@ LETTERS: Mapping[str, str] = {
 """How the names of the parameters begin whose numbers a key holds; the letter of a gate follows."""
 
 
-def _activation(node: Node, report: Report, what: str) -> Activation | None:
+def _activation(node: Node, report: Report, what: str) -> Activation:
     if isinstance(node, Items):
-        report.error(
+        report.refuse(
             "not-text", f"{what} is one, for all that the layer calculates", node,
             "write its name without brackets",
         )  # fmt: skip
-        return None
     return activation(node, report)
 
 

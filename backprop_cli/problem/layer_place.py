@@ -33,20 +33,19 @@ class LayerPlace:
         return f"layer {self.index}"
 
     def number(self, cell: Node, name: str, what: str, unit: int, source: int | None) -> Value:
-        """A number, or in its place a name that is looked at when all layers have been read."""
+        """A number, or in its place a name that is looked at when all layers have been read; None
+        after a mistake too."""
         if isinstance(cell, Scalar) and re.fullmatch(f"{name}[0-9_]{{0,20}}", cell.text):
             self.named.append(NamedCell(cell, self.index, unit, source))
             return None
-        return number(cell, self.report, what)
+        return self.report.tried(number, cell, what)
 
     def one_each(
         self, node: Items, units: int, what: str, help: str | None = None, of: str = "unit"
-    ) -> bool:
-        """Whether a list has a number for each unit, which it must."""
-        found = len(node.items)
-        if found != units:
+    ) -> None:
+        """Refuse a list that has not a number for each unit."""
+        if (found := len(node.items)) != units:
             needed = (
                 f"{self} has {counted(units, of)}, so {what} must be {counted(units, 'number')}"
             )
-            self.report.error("shape", f"{needed}, not {found}", node, help)
-        return found == units
+            self.report.refuse("shape", f"{needed}, not {found}", node, help)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import field
 from typing import Literal, TypeGuard
 
@@ -9,7 +10,7 @@ from backprop_cli.arrays.array import ArrayError, Shape, TooLarge, count
 from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import quote
 from backprop_cli.formula.nodes import Number
-from backprop_cli.problem.array_layers import Handed, Making, Refused, Writer, as_output
+from backprop_cli.problem.array_layers import Handed, Making, Writer, as_output
 from backprop_cli.problem.batch_norm import NORMALISED, read_batch_norm
 from backprop_cli.problem.biases import BIAS_INPUT, BIASES, Biases, read_biases
 from backprop_cli.problem.dropout import DROPPED, read_dropout
@@ -32,7 +33,16 @@ from backprop_cli.problem.layer_place import LayerPlace, NamedCell
 from backprop_cli.problem.names import value_names
 from backprop_cli.problem.samples import Samples
 from backprop_cli.problem.unit_activations import UNIT_ACTIVATIONS, listed_activations, per_unit
-from backprop_cli.problem.values import Report, counted, integer, is_mapping, is_number, rows, word
+from backprop_cli.problem.values import (
+    Refused,
+    Report,
+    counted,
+    integer,
+    is_mapping,
+    is_number,
+    rows,
+    word,
+)
 from backprop_cli.problem.weights import (
     MOST_PARAMETERS,
     MOST_UNITS,
@@ -175,7 +185,7 @@ def _kind(at: LayerPlace, below: Handed | None) -> LayerKind | Literal["unknown"
     node = next((value for key, value in pairs if key.text == "kind"), None)
     name = DENSE
     if node is not None and not (isinstance(node, Scalar) and node.null):
-        name = word(node, at.report, f"`kind` of {at}") or DENSE
+        name = at.report.tried(word, node, f"`kind` of {at}") or DENSE
     if name not in KINDS:
         assert node is not None
         at.report.error(
@@ -221,7 +231,7 @@ def _array_layer(
         return None
     writer.know(below)
     made = Making(at, own, below, writer, samples, axes=kind.axes, after=_after(own, at))
-    if (node := own.get("add")) is not None and (layer := _skip(node, at)) is not None:
+    if (layer := at.report.tried(_skip, own[ADD], at)) is not None:
         made.added = read.handed[layer]
         if made.added is not None:
             writer.know(made.added)
@@ -265,26 +275,25 @@ class _LayerReader:
         self._check_size(room)
         if self.too_large:
             return None
-        biases = read_biases(
-            own.get("biases"), self.at, self.units, self.fan_in, symbolic=weights is None
-        )
+        biases = Biases("each", (None,) * (self.units or 0))
+        with suppress(Refused):
+            biases = read_biases(own[BIASES], self.at, self.units, self.fan_in, weights is None)
         drawn = None
         if isinstance(weights, Entries) and not _is_tied(weights):
-            drawn = initializer(weights, self.report, "weights", self.at.index)
+            drawn = self.report.tried(initializer, weights, "weights", self.at.index)
         if self.units is None or self.fan_in is None:
             return None
         unit_activations = per_unit(activations, own, self.at, self.units)
-        norm, add, dropped = own[NORMALISED], own[ADD], own[DROPPED]
-        batch_norm = None if norm is None else read_batch_norm(norm, self.at, self.units)
+        norm, tried = own[NORMALISED], self.report.tried
+        batch_norm = tried(read_batch_norm, norm, self.at, self.units)
         if norm is not None and batch_norm is not None:
             self.all.batch_norms.append(norm)
-        added = None if add is None else self._added(add, self.units)
+        added = tried(self._added, own[ADD], self.units)
         after = _after(own, self.at)
-        dropout = None if dropped is None else read_dropout(dropped, self.at, self.units)
+        dropout = tried(read_dropout, own[DROPPED], self.at, self.units)
         if drawn is not None:
             grid = full(drawn.values(self.units, self.fan_in, self.fan_in, self.units))
         grid = grid or full(((None,) * self.fan_in,) * self.units)
-        biases = biases or Biases("each", (None,) * self.units)
         self._unconnected(grid, biases, weights)
         sentences = [drawn.sentence] if drawn is not None else []
         sentences += [f"biases {biases.drawn}"] if biases.drawn else []
@@ -314,7 +323,7 @@ class _LayerReader:
         if not last:
             self.report.error("missing-value", f"{what} are those of a layer below, of none", node)
             return None
-        layer = integer(place, self.report, f"`same_as` of {self.at}", 1, last)
+        layer = self.report.tried(integer, place, f"`same_as` of {self.at}", 1, last)
         transposed = own[TRANSPOSED]
         return Tied(layer, transposed) if layer is not None and self.all.structured else None
 
@@ -328,8 +337,8 @@ class _LayerReader:
             return None
         shape = (other.units, other.fan_in)
         self.units, needed = shape[::-1] if tied.transposed else shape
-        if (said := own.get("units")) is not None:
-            integer(said, self.report, f"`units` of {self.at}", self.units, self.units)
+        what = f"`units` of {self.at}"
+        self.report.tried(integer, own.get("units"), what, self.units, self.units)
         if needed != self.fan_in:
             self.report.error(
                 "shape",
@@ -344,21 +353,18 @@ class _LayerReader:
             return Grid(tuple(zip(*values, strict=True)), tuple(zip(*other.connected, strict=True)))
         return Grid(values, other.connected)
 
-    def _added(self, node: Node, units: int) -> int | None:
+    def _added(self, node: Node, report: Report, units: int) -> int:
         """The layer that `add` names, 0 for the inputs: one below with as many values."""
-        layer = _skip(node, self.at)
-        if layer is None:
-            return None
+        layer = _skip(node, self.report, self.at)
         below = self.all.handed[layer]
         count = (self.all.fan_in or self.fan_in) if below is None else len(below.entries)
         if count is None or (below is None and layer > 0):
-            return None
+            raise Refused
         if count != units:
             message = (
                 f"`add` of {self.at}: {counted(units, 'unit')} cannot add {counted(count, 'value')}"
             )
-            self.report.error("shape", message, node, "what is added has one value for each unit")
-            return None
+            report.refuse("shape", message, node, "what is added has one value for each unit")
         return layer
 
     def _weights(self, own: Fields, weights: Node | None) -> Grid | None:
@@ -399,16 +405,15 @@ class _LayerReader:
                 self.report.error("no-connection", message, node.items[unit - 1], help)
 
 
-def _skip(node: Node, at: LayerPlace) -> int | None:
+def _skip(node: Node, report: Report, at: LayerPlace) -> int:
     """The layer below that `add` names, 0 for the inputs."""
     what, last = f"`add` of {at}", at.index - 1
     if isinstance(node, Scalar) and node.text.strip() == "inputs":
         return 0
     help = "`inputs` adds the inputs" if last else "the first layer can add `inputs`"
-    layer = integer(node, at.report, what, 1, max(1, last), help)
-    if layer is not None and layer > last:
-        at.report.error("out-of-range", f"{what}: there is no layer below it", node, help)
-        return None
+    layer = integer(node, report, what, 1, max(1, last), help)
+    if layer > last:
+        report.refuse("out-of-range", f"{what}: there is no layer below it", node, help)
     return layer
 
 

@@ -151,7 +151,7 @@ class NetworkReader:
         outputs, gradients = value_names("yhat", shape), value_names("g", shape)
         own = fields(node, self.report, "`upstream`", tuple(dict.fromkeys(("yhat", *outputs))))
         if (whole := own.get("yhat")) is not None:
-            found = read_gradient(whole, self.report, "yhat", shape, samples)
+            found = self.report.tried(read_gradient, whole, "yhat", shape, samples)
         else:
             each = [self._of_output(own, name, samples) for name in outputs]
             known = [gradient for gradient in each if gradient is not None]
@@ -161,13 +161,12 @@ class NetworkReader:
         return found, Custom(UPSTREAM, slopes_sum(gradients, outputs))
 
     def _of_output(self, own: Fields, name: str, samples: int | None) -> Gradient | None:
-        node = own.get(name)
-        if node is None:
+        if (node := own.get(name)) is None:
             count = counted(self.layers.units or 1, "number")
             text = f"`upstream` must be {count}, one for each output"
             self.report.error("shape", text, own.node)
             return None
-        return read_gradient(node, self.report, name, (), samples)
+        return self.report.tried(read_gradient, node, name, (), samples)
 
     def _asked(self, names: NetworkNames) -> tuple[str, ...]:
         """What `with_respect_to` lists: `inputs`, or any names before the loss."""
@@ -222,8 +221,7 @@ class NetworkReader:
         return bool(layers) and any(map(is_layerwise, layers[-1].activations))
 
     def _loss(self, perceptron: bool) -> Loss | None:
-        node = self.top.get("loss")
-        if node is None:
+        if (node := self.top.get("loss")) is None:
             return None
         shape = self.layers.shape
         names: tuple[str, ...] | None = None
@@ -236,7 +234,7 @@ class NetworkReader:
             if len(outputs) > 1:
                 every = f"with {len(outputs)} outputs they are called {listed(names)}"
                 renamed = {"yhat": every, "y": every}
-        chosen = loss(node, self.report, names, advice, renamed)
+        chosen = self.report.tried(loss, node, names, advice, renamed)
         if perceptron and chosen is not None:
             message = "the perceptron rule looks at mistakes and uses no loss"
             self.report.warning("unused", message, self.top.key("loss"), "leave `loss` out")

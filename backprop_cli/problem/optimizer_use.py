@@ -95,8 +95,6 @@ def optimizer(node: Node, report: Report) -> ReadOptimizer:
         first = _FirstValues(report)
         return ReadOptimizer(_own_optimizer(own, first), tuple(first.named))
     chosen = OPTIMIZERS.read(node, report)
-    if chosen is None:
-        return ReadOptimizer()
     rule = chosen.rule
     first = _FirstValues(report, dict(rule.state))
     for key, initial in _states(own):
@@ -135,12 +133,12 @@ class _FirstValues:
         """A number, or a mapping from parameters to numbers (the others begin at 0)."""
         what = f"the first value of {quote(state)}"
         if not isinstance(node, Entries):
-            self.common[state] = number(node, self.report, what) or Number("0")
+            self.common[state] = self.report.tried(number, node, what) or Number("0")
             return
         own: dict[str, Number] = {}
         for key, value in node.entries:
             self.named.append(key)
-            if (initial := number(value, self.report, what)) is not None:
+            if (initial := self.report.tried(number, value, what)) is not None:
                 own[plain_name(key.text)] = initial
         self.common.setdefault(state, Number("0"))
         self.starts[state] = own
@@ -176,13 +174,14 @@ def _own_optimizer(own: Fields, first: _FirstValues) -> Optimizer | None:
     options: dict[str, Number] = {}
     for text, value in own.values.items():
         if text not in OWN.names and _own_name(own.keys[text], "an option", report):
-            options[text] = number(value, report, f"the option {quote(text)}") or Number("0")
+            what = f"the option {quote(text)}"
+            options[text] = report.tried(number, value, what) or Number("0")
     state = first.common
     known = dict.fromkeys((*optimizers.RESERVED, *state, *options))
     authored = {*known, *(key.text for key, _ in written)}
     point: Formula | None = None
     if (point_node := own.values.get(LOOK_AHEAD.key)) is not None:
-        point = formula(point_node, report, "`look_ahead`", authored)
+        point = report.tried(formula, point_node, "`look_ahead`", authored)
         if point is not None:
             advice = "it is in `w`, `eta`, `t`, the states and the options"
             report_undefined(
@@ -191,7 +190,7 @@ def _own_optimizer(own: Fields, first: _FirstValues) -> Optimizer | None:
     equations: dict[str, Formula] = {}
     for key, value in written:
         target = key.text if key.text == "w" else defined_name(key, report, "a quantity")
-        read = formula(value, report, f"the equation of {quote(key.text)}", authored)
+        read = report.tried(formula, value, f"the equation of {quote(key.text)}", authored)
         if target is None:
             continue
         if target in ("g", "eta", "t") or target in options:

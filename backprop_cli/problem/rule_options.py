@@ -10,7 +10,7 @@ from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import escape, listed, quote
 from backprop_cli.formula.nodes import Number
 from backprop_cli.problem.fields import Fields, found_in
-from backprop_cli.problem.values import Report, number, number_in, truth, word
+from backprop_cli.problem.values import Refused, Report, number, number_in, truth, word
 from backprop_cli.problem.yaml_tree import Entries, Node, Scalar
 from backprop_cli.rules.written import ByAnyName, Range
 
@@ -54,8 +54,8 @@ class Choices(Generic[R]):
     offered: str = ""
     beside: tuple[str, ...] = ()
 
-    def read(self, node: Node, report: Report) -> Chosen[R] | None:
-        """The row of a name, or of a mapping with options; None after it has been reported."""
+    def read(self, node: Node, report: Report) -> Chosen[R]:
+        """The row of a name, or of a mapping with options."""
         own = found_in(node, report, self.one, "a name and options", alone=True)
         named = node if isinstance(node, Scalar) else own.values.get(self.key)
         if named is None:
@@ -63,9 +63,8 @@ class Choices(Generic[R]):
                 advice = f"add `{self.key}:`" + (f" or `{self.instead}:`" if self.instead else "")
                 message = f"this {self.one.split()[-1]} has no `{self.key}`"
                 report.error("missing-key", message, node, advice)
-            return None
-        if (name := word(named, report, self.one)) is None:
-            return None
+            raise Refused
+        name = word(named, report, self.one)
         rule = self.table.find(name)
         if rule is None:
             help = (
@@ -73,11 +72,10 @@ class Choices(Generic[R]):
                 or report.nearest(name, self.table)
                 or f"there are {listed(list(self.table.rows), 20)}{self.offered}"
             )
-            report.error(self.unknown, f"{quote(name)} is not {self.one}", named, help)
-            return None
+            report.refuse(self.unknown, f"{quote(name)} is not {self.one}", named, help)
         variants: Mapping[str, str] = getattr(rule, "variants", {})
         for key in own.values.keys() & variants:
-            if truth(own.values[key], report, quote(key)):
+            if report.tried(truth, own.values[key], quote(key)):
                 rule = self.table.rows[variants[key]]
         apart = {self.key, *self.beside, *variants}
         return Chosen(rule, _options(rule, own, own.values.keys() - apart), own)
@@ -120,7 +118,9 @@ def _options(rule: Rule, own: Fields, keys: Iterable[str]) -> dict[str, Number]:
         if name in options:
             report.error("duplicate-key", f"{what} is given twice", key, "keep one of them")
         elif value := (
-            number_in(node, report, what, limits) if limits else number(node, report, what)
+            report.tried(number_in, node, what, limits)
+            if limits
+            else report.tried(number, node, what)
         ):
             options[name] = value
     return options

@@ -10,7 +10,7 @@ from backprop_cli.problem.fields import TEXT, Field, Keys, apart, reference
 from backprop_cli.problem.forms import Activation, Custom, RuleUse
 from backprop_cli.problem.formulas import FORMULA, formula, report_undefined
 from backprop_cli.problem.rule_options import Choices
-from backprop_cli.problem.values import Report
+from backprop_cli.problem.values import Refused, Report
 from backprop_cli.problem.yaml_tree import Entries, Node
 from backprop_cli.rules import activations, losses
 
@@ -59,17 +59,17 @@ def _of_ones_own(node: Node) -> bool:
     return isinstance(node, Entries) and any(key.text == "formula" for key, _ in node.entries)
 
 
-def activation(node: Node, report: Report) -> Activation | None:
+def activation(node: Node, report: Report) -> Activation:
     """The activation of a unit: a name, a name with options, or an own formula in `z`."""
     if not _of_ones_own(node):
         chosen = ACTIVATIONS.read(node, report)
-        return None if chosen is None else RuleUse(chosen.rule.name, chosen.options)
+        return RuleUse(chosen.rule.name, chosen.options)
     own = OWN_ACTIVATION.of(node, report, "an activation with its own formula", of="an activation")
     read, advice = own[OWN_FORMULA], "the formula of an activation is in `z` alone; write other"
     if read is None or report_undefined(
         read, own.values["formula"], ("z",), report, f"{advice} numbers out"
     ):
-        return None
+        raise Refused
     slope = own[SLOPE]
     return Custom(
         own[ACTIVATION_NAME], read, None if slope is None else _own_slope(slope, read, report)
@@ -82,7 +82,7 @@ _APART, _AGREES = 1e-5, 1e-4
 
 def _own_slope(node: Node, activation: Formula, report: Report) -> Formula | None:
     """An author's own slope in `z` and `a`, with a warning where it is no derivative."""
-    slope = formula(node, report, "the slope of an activation", {"z", "a"})
+    slope = report.tried(formula, node, "the slope of an activation", {"z", "a"})
     advice = "the slope of an activation is in `z` and its output `a`"
     if slope is None or report_undefined(slope, node, ("z", "a"), report, advice):
         return None
@@ -112,18 +112,18 @@ def loss(
     names: Sequence[str] | None,
     help: str = "",
     renamed: Mapping[str, str] | None = None,
-) -> RuleUse | Custom | None:
+) -> RuleUse | Custom:
     """A loss: a name, a name with options, or an own formula.
 
     `names` are the outputs and targets that a formula may use, None if they are not known.
     """
     if not _of_ones_own(node):
         chosen = LOSSES.read(node, report)
-        return None if chosen is None else RuleUse(chosen.rule.name, chosen.options)
+        return RuleUse(chosen.rule.name, chosen.options)
     own = OWN_LOSS.of(node, report, "a loss with its own formula", of="a loss")
     read, place = own[LOSS_FORMULA], own.values["formula"]
     if read is None or (
         names is not None and report_undefined(read, place, names, report, help, renamed)
     ):
-        return None
+        raise Refused
     return Custom(own[LOSS_NAME], read)

@@ -186,7 +186,7 @@ class _Values:
             return None, ()
         if not _in_levels(node):
             return self._one_list(node), ()
-        read = read_levels(node, self.report, f"`{self.kind}s`{self.of}")
+        read = self.report.tried(read_levels, node, f"`{self.kind}s`{self.of}")
         if read is None or self._too_many(len(read.values), node):
             return None, ()
         return read.values, read.shape if len(read.shape) > 1 else ()
@@ -227,7 +227,7 @@ class _Values:
                 if cell.text not in (name, f"{self.letter}1" if name == self.letter else name):
                     misnamed(cell, self.report, what, name)
                 return None
-        return number(cell, self.report, what)
+        return self.report.tried(number, cell, what)
 
     def _by_name(self, node: Entries) -> list[tuple[Node, str]]:
         """The values of `{x1: 6, x2: 2}` in the order of their numbers."""

@@ -126,11 +126,9 @@ def _kinks(node: Node, report: Report, called: str) -> Kinks:
             help = report.nearest(key.text, choosable()) or f"there are {listed(choosable(), 20)}"
             report.error("unknown-choice", message, key, help)
         elif name in EXTREMES:
-            tie = choice(value, report, f"a tie in {quote(name)}", TIES)
-            if tie is not None:
-                found[name] = tie
-        elif (slope := number(value, report, what)) is not None:
-            found[name] = slope
+            found[name] = report.tried(choice, value, f"a tie in {quote(name)}", TIES) or TIES[0]
+        else:
+            found[name] = report.tried(number, value, what) or Number("0")
     return found
 
 
@@ -215,19 +213,19 @@ MARKING = MARKING_KEYS.row("marking", _marking, ReadMarking(Marking(), ()))
 
 
 def _asked(node: Node, report: Report) -> tuple[Scalar, ...]:
-    cells = (node,) if isinstance(node, Scalar) else items(node, report, "`ask`", "names") or ()
+    cells = (node,) if isinstance(node, Scalar) else items(node, report, "`ask`", "names")
     if len(cells) > MOST_PATTERNS:
         report.error("too-large", f"`ask` may list {MOST_PATTERNS:,} names", node)
     return tuple(
         cell
         for cell in cells[:MOST_PATTERNS]
-        if word(cell, report, "a name that is asked for") is not None and isinstance(cell, Scalar)
+        if report.tried(word, cell, "a name that is asked for") and isinstance(cell, Scalar)
     )
 
 
 def _points(node: Node, report: Report) -> tuple[tuple[Scalar, Fraction | None], ...]:
     return tuple(
-        (key, POINT.read(value, report, f"the points of {quote(key.text)}"))
+        (key, report.tried(POINT.read, value, f"the points of {quote(key.text)}"))
         for key, value in entries(node, report, "`points`", "names and points")[:MOST_PATTERNS]
     )
 
@@ -262,14 +260,14 @@ def names_of(
 ) -> tuple[str, ...]:
     """The known names that a list of names and globs stands for, in the order of the list; the
     name of a group stands for all of its names."""
-    cells = (node,) if isinstance(node, Scalar) else items(node, report, what, "names") or ()
+    cells = (node,) if isinstance(node, Scalar) else report.tried(items, node, what, "names") or ()
     if len(cells) > MOST_PATTERNS:
         report.error("too-large", f"{what} may list {MOST_PATTERNS:,} names", node)
         return ()
     found: dict[str, None] = {}
     work = 0
     for cell in cells:
-        text = word(cell, report, f"a name in {what}")
+        text = report.tried(word, cell, f"a name in {what}")
         if text is None:
             continue
         text = text.strip()

@@ -40,7 +40,7 @@ def read_symbols(node: Node, report: Report) -> Symbols:
     places: dict[str, Scalar] = {}
     for key, value in entries(node, report, "`symbols`", "names and what they are shown as"):
         what = f"the symbol of {quote(key.text)}"
-        if word(value, report, what) is None or not isinstance(value, Scalar):
+        if not (report.tried(word, value, what) and isinstance(value, Scalar)):
             continue
         shown = defined_name(value, report, "a quantity")
         if shown is not None:

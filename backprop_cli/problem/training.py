@@ -83,10 +83,9 @@ def _penalty(key: str, about: str, *more: Field[bool]) -> Field[Penalty]:
     alone = number_of(NOT_NEGATIVE)
     strength = Field[Number | None]("value", alone, None, "λ, the strength of the penalty.")
 
-    def with_options(own: Fields) -> Penalty | None:
-        value, half = own[strength], own[HALF] if HALF in more else HALF.default
-        biases, in_loss = own[BIASES], own[IN_LOSS]
-        return None if value is None else Penalty(value, biases, half, in_loss)
+    def with_options(own: Fields) -> Penalty:
+        half = own[HALF] if HALF in more else HALF.default
+        return Penalty(own[strength] or Penalty.value, own[BIASES], half, own[IN_LOSS])
 
     rows = (strength, BIASES, IN_LOSS, *more)
     example = "{value: 0.1, biases: true}"
@@ -131,7 +130,7 @@ TRAINING = TRAINING_KEYS.row("training", lambda own: own, None)
 ETA = ("eta", "η")
 
 
-def _rate(node: Node, report: Report, what: str) -> Number | Literal["eta"] | None:
+def _rate(node: Node, report: Report, what: str) -> Number | Literal["eta"]:
     if isinstance(node, Scalar) and node.text in ETA:
         return "eta"
     help = (
@@ -208,13 +207,12 @@ def _training(own: Fields, samples: int | None) -> tuple[Training, tuple[Scalar,
     return training, found.named
 
 
-def _batch(node: Node, report: Report) -> int | Literal["all"] | None:
+def _batch(node: Node, report: Report) -> int | Literal["all"]:
     if isinstance(node, Scalar) and node.text == "all":
         return "all"
     if isinstance(node, Scalar) and node.plain and not any(map(str.isdigit, node.text)):
         help = "it is `all`, or how many samples an update uses"
-        report.error("unknown-choice", f"`batch` cannot be {quote(node.text)}", node, help)
-        return None
+        report.refuse("unknown-choice", f"`batch` cannot be {quote(node.text)}", node, help)
     return integer(node, report, "`batch`", 1, MOST_STEPS, "it is `all` or a number of samples")
 
 
@@ -230,7 +228,6 @@ def _batch_of(own: Fields, samples: int | None) -> int | None:
         message = f"a batch of {size} samples is larger than the data: {there}"
         help = "`batch: all` uses every sample for each update"
         own.report.error("out-of-range", message, own.values["batch"], help)
-        return None
     return size
 
 
@@ -238,8 +235,7 @@ def _clip(own: Fields) -> Clip | None:
     given = [row.key for row in (NORM, LARGEST) if own.get(row.key) is not None]
     help = "{norm: 1.0} scales the whole gradient, {value: 0.5} cuts each of its numbers"
     if len(given) == 2:
-        own.report.error("both-forms", "`clip` has both `norm` and `value`", own.node, help)
-        return None
+        own.report.refuse("both-forms", "`clip` has both `norm` and `value`", own.node, help)
     if not given and isinstance(own.node, Entries):
         own.report.error("missing-key", "`clip` needs `norm` or `value`", own.node, help)
     norm, value = own[NORM], own[LARGEST]

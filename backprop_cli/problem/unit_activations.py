@@ -42,8 +42,8 @@ def listed_activations(own: Fields, at: LayerPlace) -> tuple[Activation, ...]:
         at.report.warning("no-activation", message, own.keys.get("activation", at.node), advice)
         return (RuleUse("identity"),)
     if not isinstance(node, Items):
-        return (activation(node, at.report) or UNREAD,)
-    found = tuple(activation(one, at.report) or UNREAD for one in node.items)
+        return (at.report.tried(activation, node) or UNREAD,)
+    found = tuple(at.report.tried(activation, one) or UNREAD for one in node.items)
     shared = [cell for cell, use in zip(node.items, found, strict=True) if is_layerwise(use)]
     others = [use for use in found if use is not UNREAD and not is_layerwise(use)]
     if shared and others:

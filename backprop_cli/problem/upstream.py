@@ -15,7 +15,7 @@ from backprop_cli.formula.nodes import Call, Formula, Name, Shown
 from backprop_cli.problem.array_values import read_levels
 from backprop_cli.problem.fields import Fields, apart, by_name, reference
 from backprop_cli.problem.forms import Value
-from backprop_cli.problem.values import Report, counted, entries, items, number_or_null
+from backprop_cli.problem.values import Refused, Report, counted, entries, items, number_or_null
 from backprop_cli.problem.yaml_tree import Node, Scalar
 
 UPSTREAM = "upstream gradient"
@@ -42,37 +42,33 @@ def slopes_sum(gradients: Sequence[str], quantities: Sequence[str]) -> Formula:
 
 def read_gradient(
     node: Node, report: Report, name: str, shape: Shape, samples: int | None
-) -> Gradient | None:
+) -> Gradient:
     """∂L/∂ a quantity of that shape; a list of them where samples are listed."""
     what = f"the gradient of {quote(name)}"
     rows: Sequence[Node] = (node,)
     if samples is not None:
-        rows = items(node, report, what, "gradients, one for each sample") or ()
+        rows = report.tried(items, node, what, "gradients, one for each sample") or ()
         if len(rows) != samples:
             wanted = f"{counted(samples, 'sample')}, so {what} must have as many entries"
-            report.error("shape", f"there are {wanted}, not {len(rows)}", node)
-            return None
-    found = [_one(row, report, name, what, shape) for row in rows]
+            report.refuse("shape", f"there are {wanted}, not {len(rows)}", node)
+    found = [report.tried(_one, row, name, what, shape) for row in rows]
     read = tuple(each for each in found if each is not None)
-    return read if len(read) == len(found) else None
+    if len(read) < len(found):
+        raise Refused
+    return read
 
 
-def _one(
-    node: Node, report: Report, name: str, what: str, shape: Shape
-) -> tuple[Value, ...] | None:
+def _one(node: Node, report: Report, name: str, what: str, shape: Shape) -> tuple[Value, ...]:
     values: tuple[Value, ...]
     seen: Shape
     if isinstance(node, Scalar):
         values, seen = (number_or_null(node, report, what),), ()
     else:
         read = read_levels(node, report, what)
-        if read is None:
-            return None
         values, seen = read.values, read.shape
     if seen != shape and not (count(shape) == count(seen) == 1):
         said = f"{quote(name)} is {shape_text(shape)}, so {what} must be that too"
-        report.error("shape", f"{said}, not {shape_text(seen)}", node)
-        return None
+        report.refuse("shape", f"{said}, not {shape_text(seen)}", node)
     return values
 
 
@@ -109,7 +105,7 @@ def read_upstream(
                 why = f"{quote(called)} is what the sheet calls "
                 why += "the loss" if called == LOSS else f"the gradient of {quote(name)}"
                 report.error("bad-name", f"with `upstream` {why}", key, "rename yours")
-        gradient = read_gradient(value, report, name, shapes[name], samples)
+        gradient = report.tried(read_gradient, value, name, shapes[name], samples)
         if gradient is None:
             continue
         names = entry_names(letter, shapes[name])

@@ -1,15 +1,16 @@
 """Values out of YAML nodes: numbers, words, choices, lists, and what to say when they are not.
 
-Every reader takes a node and returns the value, or None after it has reported what is wrong.
+Every reader takes a node and returns the value, or raises Refused after it has reported what is
+wrong. Whoever can go on without the value asks with `Report.tried`, so that the rest is read too.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import field
 from decimal import Decimal
-from typing import TypeGuard, TypeVar
+from typing import Concatenate, NoReturn, ParamSpec, TypeGuard, TypeVar
 
 from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import Diagnostic, Severity, Span, listed, nearest, quote
@@ -18,10 +19,16 @@ from backprop_cli.problem.yaml_tree import Entries, Items, Node, Scalar
 from backprop_cli.rules.written import Range
 
 T = TypeVar("T")
+P = ParamSpec("P")
+L = TypeVar("L", bound=str)
 
 MOST_DIGITS = 40
 MOST_EXPONENT = 300
 MOST_PROBLEMS = 100
+
+
+class Refused(Exception):
+    """A value cannot be read; why has been reported."""
 
 
 @dataclass
@@ -34,6 +41,24 @@ class Report:
 
     def error(self, code: str, message: str, at: Node | Span, help: str | None = None) -> None:
         self._add("error", code, message, at, help)
+
+    def refuse(self, code: str, message: str, at: Node | Span, help: str | None = None) -> NoReturn:
+        """Report a mistake and give the value up."""
+        self.error(code, message, at, help)
+        raise Refused
+
+    def tried(
+        self,
+        read: Callable[Concatenate[Node, Report, P], T],
+        node: Node | None,
+        *args: P.args,
+        **named: P.kwargs,
+    ) -> T | None:
+        """What a reader makes of a node; None where there is none, or it refuses."""
+        try:
+            return None if node is None else read(node, self, *args, **named)
+        except Refused:
+            return None
 
     def warning(self, code: str, message: str, at: Node | Span, help: str | None = None) -> None:
         self._add("warning", code, message, at, help)
@@ -112,34 +137,29 @@ def is_number(node: Node) -> bool:
     return isinstance(node, Scalar) and node.plain and bool(_NUMBER.match(node.text))
 
 
-def number(node: Node, report: Report, what: str) -> Number | None:
+def number(node: Node, report: Report, what: str) -> Number:
     """A number with its digits as written."""
     if not isinstance(node, Scalar):
         advice = "leave the inner brackets out" if isinstance(node, Items) else None
-        report.error("not-a-number", f"{what} must be a number, not {sort_of(node)}", node, advice)
-        return None
+        report.refuse("not-a-number", f"{what} must be a number, not {sort_of(node)}", node, advice)
     text = node.text
     if not is_number(node):
         reason, advice = _why_no_number(node)
-        report.error("not-a-number", f"{what} must be a number, {reason}", node, advice)
-        return None
+        report.refuse("not-a-number", f"{what} must be a number, {reason}", node, advice)
     digits, _, exponent = text.lower().partition("e")
     if _LEADING_ZERO.match(text):
         shorter = _LEADING_ZERO.sub(r"\1", text)
         message = f"{what} begins with a 0, which some YAML readers take for base 8"
-        report.error("not-a-number", message, node, f"write {quote(shorter)}")
-        return None
+        report.refuse("not-a-number", message, node, f"write {quote(shorter)}")
     count = sum(map(str.isdigit, digits))
     if count > MOST_DIGITS:
-        report.error(
+        report.refuse(
             "number-too-long", f"{what} has {count} digits; {MOST_DIGITS} are allowed", node
         )
-        return None
     if len(exponent.lstrip("+-0")) > 4 or abs(Decimal(text).adjusted()) > MOST_EXPONENT:
         message = f"{what} is beyond the range of the numbers this tool calculates with"
         help = f"numbers go up to 1e{MOST_EXPONENT} and down to 1e-{MOST_EXPONENT}"
-        report.error("number-too-large", message, node, help)
-        return None
+        report.refuse("number-too-large", message, node, help)
     return Number(text.removeprefix("+"))
 
 
@@ -226,60 +246,53 @@ def number_or_null(node: Node, report: Report, what: str) -> Number | None:
 
 def integer(
     node: Node, report: Report, what: str, low: int, high: int, help: str | None = None
-) -> int | None:
+) -> int:
     value = number(node, report, what)
-    if value is None:
-        return None
     if value.value.denominator != 1:
-        report.error("not-whole", f"{what} must be a whole number, not {value.text}", node, help)
-        return None
+        report.refuse("not-whole", f"{what} must be a whole number, not {value.text}", node, help)
     if not low <= value.value <= high:
-        report.error(
+        report.refuse(
             "out-of-range", f"{what} must be from {low} to {high:,}, not {value.text}", node, help
         )
-        return None
     return int(value.value)
 
 
 def number_in(
     node: Node, report: Report, what: str, allowed: Range, help: str | None = None
-) -> Number | None:
+) -> Number:
     value = number(node, report, what)
-    if value is not None and not allowed.holds(value.value):
-        report.error(
+    if not allowed.holds(value.value):
+        report.refuse(
             "out-of-range", f"{what} must be {allowed.words}, not {value.text}", node, help
         )
-        return None
     return value
 
 
-def word(node: Node, report: Report, what: str) -> str | None:
+def word(node: Node, report: Report, what: str) -> str:
     """A text of at least one character."""
     if not isinstance(node, Scalar):
-        report.error("not-text", f"{what} must be text, not {sort_of(node)}", node)
-        return None
+        report.refuse("not-text", f"{what} must be text, not {sort_of(node)}", node)
     if node.null or not node.text.strip():
-        report.error("missing-value", f"{what} is empty", node)
-        return None
+        report.refuse("missing-value", f"{what} is empty", node)
     return node.text
 
 
-def truth(node: Node, report: Report, what: str) -> bool | None:
+def truth(node: Node, report: Report, what: str) -> bool:
     """`true` or `false`, and nothing else that YAML readers of other years take for it."""
-    if isinstance(node, Scalar) and node.plain and node.text.lower() in ("true", "false"):
-        return node.text.lower() == "true"
-    shown = f", not {quote(node.text)}" if isinstance(node, Scalar) else ""
-    report.error("not-true-or-false", f"{what} must be true or false{shown}", node)
-    return None
+    said = node.text.lower() if isinstance(node, Scalar) and node.plain else ""
+    if said not in ("true", "false"):
+        shown = f", not {quote(node.text)}" if isinstance(node, Scalar) else ""
+        report.refuse("not-true-or-false", f"{what} must be true or false{shown}", node)
+    return said == "true"
 
 
-def choice(node: Node, report: Report, what: str, names: Sequence[str]) -> str | None:
+def choice(node: Node, report: Report, what: str, names: Sequence[L]) -> L:
     text = word(node, report, what)
-    if text is None or text in names:
-        return text
-    help = report.nearest(text, names) or f"it can be {listed(list(names), last='or')}"
-    report.error("unknown-choice", f"{what} cannot be {quote(text)}", node, help)
-    return None
+    found = [name for name in names if name == text]
+    if not found:
+        help = report.nearest(text, names) or f"it can be {listed(list(names), last='or')}"
+        report.refuse("unknown-choice", f"{what} cannot be {quote(text)}", node, help)
+    return found[0]
 
 
 def misnamed(cell: Scalar, report: Report, what: str, name: str) -> None:
@@ -288,21 +301,21 @@ def misnamed(cell: Scalar, report: Report, what: str, name: str) -> None:
     report.error("bad-name", message, cell, f"write {quote(name)}, or its number")
 
 
-def items(node: Node, report: Report, what: str, of: str) -> tuple[Node, ...] | None:
-    if isinstance(node, Items):
-        return node.items
+def items(node: Node, report: Report, what: str, of: str) -> tuple[Node, ...]:
     help = None
     if isinstance(node, Entries) and node.entries and of.startswith(("layers", "mappings")):
         first = quote(f"{node.entries[0][0].text}:")
         braces = "put [ ] round it" if node.flow else f"put `- ` before {first}"
         help = f"{braces}, for a list of one item"
-    report.error("not-a-list", f"{what} must be a list of {of}, not {sort_of(node)}", node, help)
-    return None
+    if not isinstance(node, Items):
+        message = f"{what} must be a list of {of}, not {sort_of(node)}"
+        report.refuse("not-a-list", message, node, help)
+    return node.items
 
 
 def rows(node: Node, report: Report, what: str, of: str, one: str, most: int) -> tuple[Node, ...]:
     """The items of a list that holds one at least; none after a mistake."""
-    found = items(node, report, what, of) or ()
+    found = report.tried(items, node, what, of) or ()
     if isinstance(node, Items) and not found:
         report.error("missing-value", f"{what} is an empty list", node, f"give one {one} at least")
     if len(found) > most:

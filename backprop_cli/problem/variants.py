@@ -110,7 +110,7 @@ VARIANTS_KEYS = Keys(
     required=[DRAW],
     example="add `draw: {inputs: {from: -2, to: 2, step: 0.5}}`",
 )
-VARIANTS = VARIANTS_KEYS.row("variants", lambda own: own, None)
+VARIANTS: Field[Fields | None] = VARIANTS_KEYS.row("variants", lambda own: own, None)
 
 
 def read_variants(

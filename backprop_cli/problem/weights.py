@@ -89,8 +89,8 @@ class WrittenWeights:
         values: list[tuple[Value, ...]] = []
         connected: list[tuple[bool, ...]] = []
         for unit, row in enumerate(rows, 1):
-            cells = items(row, self.report, f"row {unit} of the weights of {self.at}", "numbers")
-            cells = cells or ()
+            what = f"row {unit} of the weights of {self.at}"
+            cells = self.report.tried(items, row, what, "numbers") or ()
             values.append(
                 tuple(self._weight(cell, unit, source) for source, cell in enumerate(cells, 1))
             )
