@@ -47,7 +47,7 @@ from backprop_cli.problem.layer_fields import (
 )
 from backprop_cli.problem.recurrent_layers import GRU, LSTM, RNN, recurrent, recurrent_fields
 from backprop_cli.problem.unit_activations import is_layerwise, listed_activations
-from backprop_cli.problem.values import counted, number_or_null
+from backprop_cli.problem.values import Refused, counted, number_or_null
 from backprop_cli.problem.yaml_tree import Items, Node, Scalar
 from backprop_cli.rules.written import NOT_NEGATIVE
 
@@ -87,11 +87,12 @@ class LayerKind:
         required = [*([] if self.name == DENSE else [kind]), *self.fields[: bool(self.example)]]
         return Keys(about, kind, *self.fields, *every, required=required, example=self.example)
 
-    def settings(self, own: Fields) -> Mapping[str, Any] | None:
-        """What a layer says under each key; None where one is missing that it needs."""
-        needed = {row.key for row in self.fields[:1] if self.example}
+    def settings(self, own: Fields) -> Mapping[str, Any]:
+        """What a layer says under each key. Raises Refused where one is missing that it needs."""
         found = {row.key: own[row] for row in self.fields}
-        return None if any(found[key] is None for key in needed) else found
+        if any(found[row.key] is None for row in self.fields[:1] if self.example):
+            raise Refused
+        return found
 
 
 # --- windows over signals and images --------------------------------------------------------------------

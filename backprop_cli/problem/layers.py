@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import field
-from typing import Literal, TypeGuard
+from typing import TypeGuard
 
 from backprop_cli.arrays.array import ArrayError, Shape, TooLarge, count
 from backprop_cli.dataclass import dataclass
@@ -125,29 +125,26 @@ def read_layers(
     room = MOST_PARAMETERS
     for index, row in enumerate(found, 1):
         place = LayerPlace(index, row, report, read.named)
-        kind = _kind(place, below)
-        layer: AnyLayer | None
-        if kind == UNKNOWN:
-            layer = None
-        elif isinstance(kind, LayerKind):
-            layer = _array_layer(place, kind, below, writer, samples, read)
-            if layer is not None and index == len(found):
-                layer = as_output(layer, value_names("yhat", layer.shape), "yhat")
-        else:
-            reader = _LayerReader(place, _flat(place, below, samples), default_bias_input, read)
-            layer = reader.read(room)
-            if index == 1:
-                read.fan_in = reader.fan_in
-            if reader.too_large:
-                return read
-        if layer is None:
-            read.structured = False
-            below = _units(index, reader.units) if kind is None else None
-        else:
+        reader: _LayerReader | None = None
+        try:
+            if (kind := _kind(place, below)) is None:
+                reader = _LayerReader(place, _flat(place, below, samples), default_bias_input, read)
+                layer: AnyLayer = reader.read(room)
+            else:
+                layer = _array_layer(place, kind, below, writer, samples, read)
+                if index == len(found):
+                    layer = as_output(layer, value_names("yhat", layer.shape), "yhat")
             read.layers.append(layer)
             below = _handed(index, layer)
             if isinstance(layer, Layer):
                 room -= sum(map(sum, layer.connected)) + len(layer.biases)
+        except Refused:
+            read.structured = False
+            below = None if reader is None else _units(index, reader.units)
+        if reader is not None:
+            read.fan_in = reader.fan_in if index == 1 else read.fan_in
+            if reader.too_large:
+                return read
         read.handed.append(below)
     read.shape = None if below is None else below.shape
     return read
@@ -175,12 +172,8 @@ def _handed(index: int, layer: AnyLayer) -> Handed | None:
     return Handed(layer.handed, layer.shape, layer.outputs, giver, layer.axes)
 
 
-UNKNOWN: Literal["unknown"] = "unknown"
-
-
-def _kind(at: LayerPlace, below: Handed | None) -> LayerKind | Literal["unknown"] | None:
-    """The row of the table for a layer that is not dense, or dense on each row of a sequence;
-    UNKNOWN, which is reported, where there is none."""
+def _kind(at: LayerPlace, below: Handed | None) -> LayerKind | None:
+    """The row of the table for a layer that is not dense, or dense on each row of a sequence."""
     pairs = at.node.entries if isinstance(at.node, Entries) else ()
     node = next((value for key, value in pairs if key.text == "kind"), None)
     name = DENSE
@@ -188,11 +181,10 @@ def _kind(at: LayerPlace, below: Handed | None) -> LayerKind | Literal["unknown"
         name = at.report.tried(word, node, f"`kind` of {at}") or DENSE
     if name not in KINDS:
         assert node is not None
-        at.report.error(
+        at.report.refuse(
             "unknown-choice", f"{quote(name)} is not a kind of layer", node,
             at.report.nearest(name, KINDS) or "`backprop list layers` shows the kinds",
         )  # fmt: skip
-        return UNKNOWN
     if name != DENSE:
         return KINDS[name]
     sequence = below is not None and len(below.shape) == 2 and (below.axes == 0 or node is not None)
@@ -215,20 +207,18 @@ def _flat(at: LayerPlace, below: Handed | None, samples: Samples) -> int | None:
 def _array_layer(
     at: LayerPlace, kind: LayerKind, below: Handed | None, writer: Writer, samples: Samples,
     read: ReadLayers,
-) -> ArrayLayer | None:  # fmt: skip
-    """A layer of the table; None where it is wrong."""
+) -> ArrayLayer:  # fmt: skip
+    """A layer of the table."""
     own = kind.keys.of(at.node, at.report, f"{at} ({kind.name})", of=at)
-    settings = kind.settings(own)
     _note(own, at.index, read)
-    if settings is None:
-        return None
+    settings = kind.settings(own)
     if below is None:
         if at.index == 1 and not samples.have_inputs:
             at.report.error(
                 "missing-key", f"nothing says what {at} gets", at.node,
                 "give `inputs: [[1, 0], [0, 1]]`, or `inputs: {shape: [4, 4]}` without numbers",
             )  # fmt: skip
-        return None
+        raise Refused
     writer.know(below)
     made = Making(at, own, below, writer, samples, axes=kind.axes, after=_after(own, at))
     if (layer := at.report.tried(_skip, own[ADD], at)) is not None:
@@ -237,12 +227,9 @@ def _array_layer(
             writer.know(made.added)
     try:
         out = made.behind(kind.write(made, settings))
-    except Refused:
-        return None
     except ArrayError as error:
         code = "too-large" if isinstance(error, TooLarge) else "shape"
-        at.report.error(code, f"{at}: {error.message}", at.node, error.help)
-        return None
+        at.report.refuse(code, f"{at}: {error.message}", at.node, error.help)
     return made.layer(kind.name, out)
 
 
@@ -255,26 +242,26 @@ class _LayerReader:
         self.units: int | None = None
         self.too_large = False
 
-    def read(self, room: int) -> Layer | None:
-        """The layer, or None where its size is not known or too large."""
+    def read(self, room: int) -> Layer:
+        """The layer. Raises Refused where its size is not known or too large."""
         node = self.at.node
         help = None
         if isinstance(node, Scalar) and is_number(node):  # `layers: [2, 1]` counts units
             help = f"write {{activation: sigmoid, units: {node.text}}}"
         if not is_mapping(node, self.report, str(self.at), "{activation: relu, weights: …}", help):
-            return None
+            raise Refused
         own = LAYER.of(node, self.report, str(self.at), of=self.at)
         activations = listed_activations(own, self.at)
         _note(own, self.at.index, self.all)
         weights = own[WEIGHTS]
         tied, grid = None, None
-        if not _is_tied(weights):
-            grid = self._weights(own, weights)
-        elif (tied := self._tied(weights)) is not None:
-            grid = self._shared(own, tied, weights)
+        with suppress(Refused):
+            if _is_tied(weights):
+                tied = self._tied(weights)
+                grid = self._shared(own, tied, weights)
+            else:
+                grid = self._weights(own, weights)
         self._check_size(room)
-        if self.too_large:
-            return None
         biases = Biases("each", (None,) * (self.units or 0))
         with suppress(Refused):
             biases = read_biases(own[BIASES], self.at, self.units, self.fan_in, weights is None)
@@ -282,7 +269,7 @@ class _LayerReader:
         if isinstance(weights, Entries) and not _is_tied(weights):
             drawn = self.report.tried(initializer, weights, "weights", self.at.index)
         if self.units is None or self.fan_in is None:
-            return None
+            raise Refused
         unit_activations = per_unit(activations, own, self.at, self.units)
         norm, tried = own[NORMALISED], self.report.tried
         batch_norm = tried(read_batch_norm, norm, self.at, self.units)
@@ -314,40 +301,37 @@ class _LayerReader:
             initialised="; ".join(sentences) or None,
         )
 
-    def _tied(self, node: Entries) -> Tied | None:
+    def _tied(self, node: Entries) -> Tied:
         """`{same_as: 1, transposed: true}`"""
         what, last = f"`weights` of {self.at}", self.at.index - 1
         own = TIED.of(node, self.report, what)
-        if (place := own[SAME_AS]) is None:
-            return None
-        if not last:
-            self.report.error("missing-value", f"{what} are those of a layer below, of none", node)
-            return None
+        place, transposed = own[SAME_AS], own[TRANSPOSED]
+        if not last and place is not None:
+            self.report.refuse("missing-value", f"{what} are those of a layer below, of none", node)
         layer = self.report.tried(integer, place, f"`same_as` of {self.at}", 1, last)
-        transposed = own[TRANSPOSED]
-        return Tied(layer, transposed) if layer is not None and self.all.structured else None
+        if layer is None or not self.all.structured:
+            raise Refused
+        return Tied(layer, transposed)
 
-    def _shared(self, own: Fields, tied: Tied, node: Node) -> Grid | None:
+    def _shared(self, own: Fields, tied: Tied, node: Node) -> Grid:
         """The weights of the layer that this one shares them with, if their shape fits."""
         other = self.all.layers[tied.layer - 1]
         if isinstance(other, ArrayLayer):
-            self.report.error(
+            self.report.refuse(
                 "shape", f"layer {tied.layer} is no dense layer, so it has no such weights", node
             )
-            return None
         shape = (other.units, other.fan_in)
         self.units, needed = shape[::-1] if tied.transposed else shape
         what = f"`units` of {self.at}"
         self.report.tried(integer, own.get("units"), what, self.units, self.units)
         if needed != self.fan_in:
-            self.report.error(
+            self.report.refuse(
                 "shape",
                 f"{self.at} gets {counted(self.fan_in or 0, 'value')}, and these weights are for"
                 f" {counted(needed, 'value')}",
                 node,
                 None if tied.transposed else "`transposed: true` exchanges rows and columns",
             )
-            return None
         values = other.weights or ((None,) * other.fan_in,) * other.units
         if tied.transposed:
             return Grid(tuple(zip(*values, strict=True)), tuple(zip(*other.connected, strict=True)))
@@ -390,7 +374,7 @@ class _LayerReader:
         if self.units is not None and self.units * ((self.fan_in or 0) + 1) > room:
             self.too_large = True
         if self.too_large:
-            self.report.error(
+            self.report.refuse(
                 "too-large",
                 f"a layer may have {MOST_UNITS:,} units and a network {MOST_PARAMETERS:,} "
                 f"parameters, and {self.at} goes beyond that",

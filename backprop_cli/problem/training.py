@@ -238,10 +238,9 @@ def _clip(own: Fields) -> Clip | None:
         own.report.refuse("both-forms", "`clip` has both `norm` and `value`", own.node, help)
     if not given and isinstance(own.node, Entries):
         own.report.error("missing-key", "`clip` needs `norm` or `value`", own.node, help)
-    norm, value = own[NORM], own[LARGEST]
-    if norm is not None:
+    if (norm := own[NORM]) is not None:
         return Clip("norm", norm)
-    return None if value is None else Clip("value", value)
+    return None if (value := own[LARGEST]) is None else Clip("value", value)
 
 
 def _correction(name: str, update: str) -> Correction | None:

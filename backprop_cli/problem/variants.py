@@ -39,7 +39,7 @@ from backprop_cli.problem.layer_fields import LETTERS, drawn
 from backprop_cli.problem.model import Cell, Choice, Draw, Notation, OneHot, Requirement, Variants
 from backprop_cli.problem.names import NetworkNames
 from backprop_cli.problem.settings import is_pattern, matcher
-from backprop_cli.problem.values import Report, counted, entries, is_number
+from backprop_cli.problem.values import Refused, Report, counted, entries, is_number
 from backprop_cli.problem.yaml_tree import Entries, Items, Node, Scalar
 from backprop_cli.rules.written import POSITIVE
 
@@ -168,13 +168,13 @@ def _place_of_section(start: int, end: int, text: str) -> tuple[int, int]:
 
 def _draws(node: Node, report: Report) -> tuple[_Row, ...]:
     return tuple(
-        _Row(key, _draw(key, value, report))
+        _Row(key, report.tried(_draw, value, key.text))
         for key, value in entries(node, report, "`draw`", "names and ranges")
     )
 
 
-def _draw(key: Scalar, node: Node, report: Report) -> Draw | None:
-    what = f"the draw of {quote(key.text)}"
+def _draw(node: Node, report: Report, key: str) -> Draw:
+    what = f"the draw of {quote(key)}"
     if isinstance(node, Items):
         node = Entries(node.span, ((Scalar(node.span, CHOICE.key), node),))
     own = replace(DRAWN.of(node, report, what), whose=f" of {what}")
@@ -193,31 +193,27 @@ def _draw(key: Scalar, node: Node, report: Report) -> Draw | None:
     return _steps(own)
 
 
-def _steps(own: Fields) -> Choice | None:
+def _steps(own: Fields) -> Choice:
     what, report = own.what, own.report
     missing = [row.key for row in (FROM, TO, STEP) if own.get(row.key) is None]
     if missing:
         message = f"{what} has no {listed([quote(name) for name in missing])}"
         help = "{from: -1, to: 1, step: 0.1}, or {choice: [0, 1]}"
-        report.error("missing-key", message, own.node, help)
-        return None
+        report.refuse("missing-key", message, own.node, help)
     low, high, step, without = own[FROM], own[TO], own[STEP], own[NOT]
     if low is None or high is None or step is None:
-        return None
+        raise Refused
     if high.value < low.value:
-        report.error("out-of-range", f"`to` of {what} is less than `from`", own.key("to"))
-        return None
+        report.refuse("out-of-range", f"`to` of {what} is less than `from`", own.key("to"))
     count = (high.value - low.value) // step.value + 1
     if count > MOST_NUMBERS:
         message = f"{what} is one of {count:,} numbers; {MOST_NUMBERS:,} are allowed"
-        report.error("too-large", message, own.key("step"))
-        return None
+        report.refuse("too-large", message, own.key("step"))
     left_out = {one.value for one in without}
     values = [low.value + place * step.value for place in range(int(count))]
     texts = tuple(decimal(value) for value in values if value not in left_out)
     if not texts:
-        report.error("out-of-range", f"{what} leaves no number", own.key("not"))
-        return None
+        report.refuse("out-of-range", f"{what} leaves no number", own.key("not"))
     return Choice(texts)
 
 

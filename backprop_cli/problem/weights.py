@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
+from typing import NoReturn
 
 from backprop_cli.dataclass import dataclass
 from backprop_cli.problem.fields import list_of, number_or_name
 from backprop_cli.problem.forms import Value
 from backprop_cli.problem.layer_place import LayerPlace
-from backprop_cli.problem.values import counted, decimal_comma, items
+from backprop_cli.problem.values import Refused, counted, decimal_comma, items
 from backprop_cli.problem.yaml_tree import Items, Node, Scalar
 
 MOST_UNITS = 2_000
@@ -51,7 +53,9 @@ class WrittenWeights:
         self.fan_in, self.units = fan_in, said
         self.said, self.hint = said, said or hint
         self.too_large = False
-        self.grid = self._read(node)
+        self.grid: Grid | None = None
+        with suppress(Refused):
+            self.grid = self._read(node)
 
     @property
     def _giver(self) -> str:
@@ -73,19 +77,16 @@ class WrittenWeights:
         if not isinstance(node, Items):
             message = f"weights of {self.at} must be rows in brackets, a row per unit"
             help = "[[…], […]], or {init: uniform, low: -0.1, high: 0.1, seed: 7}"
-            self.report.error("not-a-list", message, node, help)
-            return None
+            self.report.refuse("not-a-list", message, node, help)
         rows = node.items
         if not rows:
-            self.report.error("missing-value", f"weights of {self.at} are empty", node)
-            return None
+            self.report.refuse("missing-value", f"weights of {self.at} are empty", node)
         if not any(isinstance(row, Items) for row in rows):
             self._one_row(node)
-            return None
         size = sum(len(row.items) for row in rows if isinstance(row, Items))
         if len(rows) > MOST_UNITS or size > MOST_PARAMETERS:
             self.too_large = True
-            return None
+            raise Refused
         values: list[tuple[Value, ...]] = []
         connected: list[tuple[bool, ...]] = []
         for unit, row in enumerate(rows, 1):
@@ -99,26 +100,25 @@ class WrittenWeights:
         lengths = [len(row) for row in values]
         fits = self._fits(node, lengths) if self.fan_in is not None else self._alike(node, lengths)
         if fits and self.said is not None and self.said != len(rows):
-            self.report.error(
+            self.report.refuse(
                 "shape",
                 f"`units` says that {self.at} has {counted(self.said, 'unit')}, and its weights "
                 f"have {counted(len(rows), 'row')}",
                 node,
                 "weights have a row per unit; `units` may be left out",
             )
-            return None
         return Grid(tuple(values), tuple(connected)) if fits else None
 
-    def _one_row(self, node: Items) -> None:
+    def _one_row(self, node: Items) -> NoReturn:
         """A row without its outer brackets, or one number for each unit."""
         one_unit = self.fan_in is None or self.fan_in == len(node.items)
         shown = [row.text if isinstance(row, Scalar) else "…" for row in node.items[:4]]
         advice = (", " if one_unit else "], [").join(shown)
         more = ", …" if len(node.items) > 4 else ""
         message = f"weights of {self.at} must be a list of rows, a row per unit"
-        self.report.error("not-a-list", message, node, f"write [[{advice}{more}]]")
         if self.said is None and self.fan_in is not None:
             self.units = 1 if one_unit else len(node.items)
+        self.report.refuse("not-a-list", message, node, f"write [[{advice}{more}]]")
 
     def _weight(self, cell: Node, unit: int, source: int) -> Value:
         if isinstance(cell, Scalar) and cell.null:
