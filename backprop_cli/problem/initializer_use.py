@@ -81,7 +81,8 @@ def initializer(node: Node, report: Report, what: str, default_seed: int) -> Ini
             example = f"{{init: {rule.name}, {example}}}"
             report.refuse("missing-key", message, own.values["init"], example)
         options[option] = default
-    ordered = {option: options[option] for option in rule.options}
+    # What is drawn with them has no place in the file, even where it is the same number.
+    ordered = {option: Number(options[option].text) for option in rule.options}
     low, high = ordered.get("low"), ordered.get("high")
     if low is not None and high is not None and low.value > high.value:
         report.error(

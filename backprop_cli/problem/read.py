@@ -138,7 +138,7 @@ def _problem(source: Source, root: Node | None, report: Report) -> Problem | Non
         asked, parameters, given = differentiated_by(model, notation.notation)
         second = read_second(top, training, asked, parameters, given, report)
         check_symbols(notation, model, training.training, report)
-    variants = read_variants(top, model, notation.notation)
+    variants = read_variants(top, model, notation.notation, training.learning_rate)
     if model is None or report.failed:
         return None
     return Problem(

@@ -38,6 +38,8 @@ class Report:
     problems: list[Diagnostic] = field(default_factory=list)
     dropped: int = 0  # beyond any number a person would read
     failed: bool = False  # there is an error among them
+    numbers: dict[int, tuple[Number, Span]] = field(default_factory=dict)
+    """The numbers that were read, by identity, and where each stands."""
 
     def error(self, code: str, message: str, at: Node | Span, help: str | None = None) -> None:
         self._add("error", code, message, at, help)
@@ -76,6 +78,11 @@ class Report:
     def failed_since(self, start: int) -> bool:
         """Whether there is an error behind the first so many messages."""
         return any(problem.severity == "error" for problem in self.problems[start:])
+
+    def place_of(self, value: Number | None) -> Span | None:
+        """Where a number of the file stands; None for one that is drawn, or the usual one."""
+        _, place = self.numbers.get(id(value), (None, None))
+        return place
 
     def too_many(self, count: int, of: str, most: int, at: Node | Span) -> None:
         self.error("too-large", f"there are {count:,} {of}; {most:,} are allowed", at)
@@ -160,7 +167,9 @@ def number(node: Node, report: Report, what: str) -> Number:
         message = f"{what} is beyond the range of the numbers this tool calculates with"
         help = f"numbers go up to 1e{MOST_EXPONENT} and down to 1e-{MOST_EXPONENT}"
         report.refuse("number-too-large", message, node, help)
-    return Number(text.removeprefix("+"))
+    value = Number(text.removeprefix("+"))
+    report.numbers[id(value)] = (value, node.span)
+    return value
 
 
 # What looks like a number to somebody: pattern, reason, help.

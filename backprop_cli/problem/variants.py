@@ -7,12 +7,13 @@ text with other numbers in it, read like any other file.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
-from typing import get_args
+from typing import TypeAlias, get_args
 
+from backprop_cli.arrays.array import entry_names
 from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import listed, quote
 from backprop_cli.formula.nodes import Number
@@ -33,13 +34,12 @@ from backprop_cli.problem.fields import (
     several,
     whole,
 )
-from backprop_cli.problem.forms import ArrayLayer, Equations, Layer, Network
+from backprop_cli.problem.forms import Equations, Network, Value
 from backprop_cli.problem.formulas import plain_name
-from backprop_cli.problem.layer_fields import LETTERS, drawn
 from backprop_cli.problem.model import Cell, Choice, Draw, Notation, OneHot, Requirement, Variants
 from backprop_cli.problem.names import NetworkNames
 from backprop_cli.problem.settings import is_pattern, matcher
-from backprop_cli.problem.values import Refused, Report, counted, entries, is_number
+from backprop_cli.problem.values import Refused, Report, counted, entries
 from backprop_cli.problem.yaml_tree import Entries, Items, Node, Scalar
 from backprop_cli.rules.written import POSITIVE
 
@@ -114,7 +114,7 @@ VARIANTS: Field[Fields | None] = VARIANTS_KEYS.row("variants", lambda own: own, 
 
 
 def read_variants(
-    top: Fields, model: Network | Equations | None, notation: Notation
+    top: Fields, model: Network | Equations | None, notation: Notation, rate: Value
 ) -> Variants | None:
     """The section of a file whose model has been read; None where there is none or it is wrong."""
     own, report = top[VARIANTS], top.report
@@ -124,7 +124,7 @@ def read_variants(
     rows = own[DRAW]
     if model is None or report.failed:
         return None
-    cells = list(_cells(top, model, notation))
+    cells = list(_cells(report, model, notation, rate))
     if isinstance(model, Network):
         _refuse_initialised(rows, model, report)
     found = _assigned(rows, cells, report)
@@ -289,107 +289,55 @@ def _refuse_initialised(rows: Sequence[_Row], network: Network, report: Report) 
 # --- the numbers of a file --------------------------------------------------------------------
 
 
-def _cells(top: Fields, model: Network | Equations, notation: Notation) -> Iterator[Cell]:
-    """Every number that can be drawn, in the order of the sheet."""
-    if isinstance(model, Network):
-        yield from _layered(top, NetworkNames(model, notation))
-    else:
-        for section, kind in (("given", "inputs"), ("parameters", "parameters")):
-            yield from _named(top.get(section), kind, None)
-        for mark, row in _samples(top):
-            yield from _named(row, "inputs", mark)
-    yield from _cell("learning_rate", "learning_rate", top.get("learning_rate"))
+SECTION_OF: Mapping[str, str] = {"weight": "weights", "bias": "biases", "shared bias": "biases"}
+"""The section of a layer's parameters by their role; first values of γ and β are not drawn."""
 
 
-def _cell(name: str, section: str, node: Node | None, sample: int | None = None) -> Iterator[Cell]:
-    if node is not None and is_number(node) and node.span.start is not None:
+def _cells(
+    report: Report, model: Network | Equations, notation: Notation, rate: Value
+) -> Iterator[Cell]:
+    """Every number that can be drawn, in the order of the sheet: what the model has of the file."""
+    values = _layered(model, notation) if isinstance(model, Network) else _named(model)
+    seen: set[str] = set()
+    for name, section, value, sample in [*values, ("learning_rate", "learning_rate", rate, None)]:
         marked = name if sample is None else f"{name}[{sample}]"
-        yield Cell(marked, section, node.span.start, node.span.end or node.span.start, sample)
+        span = report.place_of(value)
+        if span is not None and marked not in seen:
+            seen.add(marked)
+            start = span.start or 0
+            yield Cell(marked, section, start, span.end or start, sample)
 
 
-def _named(node: Node | None, section: str, sample: int | None) -> Iterator[Cell]:
-    if isinstance(node, Entries):
-        for key, value in node.entries:
-            yield from _entries_of(plain_name(key.text.strip()), section, value, sample)
+_Valued: TypeAlias = Iterator[tuple[str, str, Value, int | None]]
+"""A name, its section, its value and its sample, where there are several."""
 
 
-def _entries_of(name: str, section: str, node: Node, sample: int | None) -> Iterator[Cell]:
-    """A number, or the entries of an array: `W_1_2`."""
-    if isinstance(node, Items):
-        for index, item in enumerate(node.items, 1):
-            yield from _entries_of(f"{name}_{index}", section, item, sample)
-    else:
-        yield from _cell(name, section, node, sample)
+def _layered(network: Network, notation: Notation) -> _Valued:
+    names, several = NetworkNames(network, notation), len(network.samples) > 1
+    targets = () if network.upstream else names.target_names
+    for index, sample in enumerate(network.samples, 1):
+        mark = index if several else None
+        for name, value in zip(names.input_names, sample.inputs, strict=False):
+            yield name, "inputs", value, mark
+        for name, value in zip(targets, sample.targets, strict=False):
+            yield name, "targets", value, mark
+    for depth in range(1, len(network.layers) + 1):
+        own = [each for each in names.parameters_of(depth) if each.role in SECTION_OF]
+        for each in sorted(own, key=lambda each: each.role != "weight"):
+            yield each.name, SECTION_OF[each.role], each.value, None
 
 
-def _samples(top: Fields) -> Iterator[tuple[int | None, Node]]:
-    """The samples with their numbers; a single one has none, as on the sheet."""
-    rows = top.get("samples")
-    if isinstance(rows, Items):
-        single = len(rows.items) == 1
-        for mark, row in enumerate(rows.items, 1):
-            yield (None if single else mark), row
-
-
-def _layered(top: Fields, names: NetworkNames) -> Iterator[Cell]:
-    rows = list(_samples(top)) if top.get("samples") is not None else [(None, top.node)]
-    for mark, row in rows:
-        held = _held(row)
-        for section, known in (("inputs", names.input_names), ("targets", names.target_names)):
-            node = held.get(section)
-            if isinstance(node, Entries):
-                yield from _named(node, section, mark)
-            elif node is not None:
-                for name, cell in zip(known, _row_by_row(node), strict=False):
-                    yield from _cell(name, section, cell, mark)
-    layers = top.get("layers")
-    for depth, node in enumerate(layers.items if isinstance(layers, Items) else (), 1):
-        layer = names.network.layers[depth - 1]
-        if isinstance(layer, ArrayLayer):
-            yield from _array_layer(_held(node), depth, names)
-        else:
-            yield from _layer(_held(node), depth, layer, names)
-
-
-def _held(node: Node) -> dict[str, Node]:
-    entries = node.entries if isinstance(node, Entries) else ()
-    return {key.text: value for key, value in entries}
-
-
-def _row_by_row(node: Node) -> Iterator[Node]:
-    """The single values in lists of lists, in order."""
-    if isinstance(node, Items):
-        for item in node.items:
-            yield from _row_by_row(item)
-    else:
-        yield node
-
-
-def _array_layer(held: dict[str, Node], depth: int, names: NetworkNames) -> Iterator[Cell]:
-    """The numbers of a layer between arrays; those of a gate stand under its letter."""
-    arrays = names.arrays()
-    for key, first in LETTERS.items():
-        node = held.get(key)
-        if node is None or drawn(node):
-            continue
-        section = "biases" if key.endswith("biases") else "weights"
-        parts = _held(node) if isinstance(node, Entries) else {first: node}
-        for letters, part in parts.items():
-            name = f"{letters}{depth}"  # one number that a layer shares has no array
-            own = arrays.get(f"{first}{name}") or arrays.get(name) or (name,)
-            for name, cell in zip(own, _row_by_row(part), strict=False):
-                yield from _cell(name, section, cell)
-
-
-def _layer(held: dict[str, Node], depth: int, layer: Layer, names: NetworkNames) -> Iterator[Cell]:
-    weights, biases = held.get("weights"), held.get("biases")
-    for unit, row in enumerate(weights.items if isinstance(weights, Items) else (), 1):
-        if isinstance(row, Items):
-            for source, cell in enumerate(row.items, 1):
-                if is_number(cell):  # where there is no connection there is no name
-                    yield from _cell(names.weight(depth, unit, source), "weights", cell)
-    if isinstance(biases, Items):
-        for unit, cell in enumerate(biases.items, 1):
-            yield from _cell(names.bias(depth, unit), "biases", cell)
-    elif layer.bias == "shared":
-        yield from _cell(names.bias(depth, 1), "biases", biases)
+def _named(model: Equations) -> _Valued:
+    given = {name: value for name, value in model.given.items() if name not in model.upstream}
+    for view in model.arrays:  # lists that only say which rows are meant are no quantities
+        for name, entry in zip(entry_names(view.name, view.shape), view.entries, strict=True):
+            if isinstance(entry, Number):
+                given[name] = entry
+    for section, values in (("inputs", given), ("parameters", model.parameters)):
+        for name, value in values.items():
+            yield name, section, value, None
+    several = len(model.samples) > 1
+    for index, sample in enumerate(model.samples, 1):
+        for name, value in sample.items():
+            if name not in model.upstream:
+                yield name, "inputs", value, index if several else None

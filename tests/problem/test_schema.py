@@ -472,7 +472,7 @@ def every_row() -> Iterator[tuple[str, Field[Any]]]:
     assert node is not None
     for keys, _, _ in PLACES:
         for row in keys.rows:
-            if row.kind.read(node, Report(), "it") is not node:
+            if Report().tried(row.kind.read, node, "it") is not node:
                 yield f"{keys.about[:20]}: {row.key}", row
 
 
@@ -491,7 +491,7 @@ def test_a_value_that_is_read_by_itself_is_refused_where_its_schema_refuses_it(
         node, _ = compose(Source("value.yaml", text))
         assert node is not None
         report = Report()
-        row.kind.read(node, report, "it")
+        report.tried(row.kind.read, node, "it")
         codes = {each.code for each in report.problems if each.severity == "error"}
         if fits.is_valid(data_of(text)):
             assert codes <= BEYOND_A_SCHEMA - {"out-of-range", "too-large"}, (codes, text)
