@@ -180,9 +180,10 @@ def check(
 
     Raises ProblemError for the problem; what is wrong with an answer file is in `Marks.error`.
     """
-    from backprop_cli.marking.answers import Answer as Written
-    from backprop_cli.marking.answers import Submission, read_submission
+    from backprop_cli.marking.answers import read_submission
     from backprop_cli.marking.check import Checker
+    from backprop_cli.marking.submission import Answer as Written
+    from backprop_cli.marking.submission import Submission
 
     if not isinstance(problem, Problem):
         problem = load(problem)

@@ -18,8 +18,9 @@ from commands import backprop
 from backprop_cli import api
 from backprop_cli.formula.functions import FUNCTIONS
 from backprop_cli.formula.plain import write
-from backprop_cli.marking.answers import Submission, parse_submission
+from backprop_cli.marking.answers import parse_submission
 from backprop_cli.marking.check import Checker
+from backprop_cli.marking.submission import Submission
 from backprop_cli.problem.read import read_problem
 from backprop_cli.problem.schema import problem_schema
 from backprop_cli.rules import activations, losses, optimizers

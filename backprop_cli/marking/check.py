@@ -14,7 +14,6 @@ from typing import Any
 from backprop_cli.arrays.array import places
 from backprop_cli.formula.nodes import Formula, Name, Negative, Sum
 from backprop_cli.graph.step import Graph
-from backprop_cli.marking.answers import MOST_CHARACTERS, Answer, Cells, Submission, joined
 from backprop_cli.marking.asked import updates_asked
 from backprop_cli.marking.evidence import Evidence, accidental, refuse_accidents, shown_ideas
 from backprop_cli.marking.expressions import ExpressionJudge, Expressions, came_to
@@ -53,6 +52,7 @@ from backprop_cli.marking.readings import (
 )
 from backprop_cli.marking.sheet import AnswerKey, Node, Structure
 from backprop_cli.marking.slips import Budget, SlipFinder
+from backprop_cli.marking.submission import MOST_CHARACTERS, Answer, Cells, Submission, joined
 from backprop_cli.marking.texts import Commas, commas_of, parts_of
 from backprop_cli.marking.work import Habit, Work
 from backprop_cli.problem.model import Problem

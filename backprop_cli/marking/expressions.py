@@ -15,7 +15,6 @@ from backprop_cli.formula.evaluate import as_float, evaluate
 from backprop_cli.formula.nodes import Formula, Name, Number
 from backprop_cli.formula.parse import parse
 from backprop_cli.formula.words import FormulaError
-from backprop_cli.marking.answers import MOST_CHARACTERS
 from backprop_cli.marking.feedback import FOLLOWS, ONLY_HERE, TRIVIAL, look_again
 from backprop_cli.marking.judge import CORRECT, Judgement, NumberJudge
 from backprop_cli.marking.numbers import Written, read_number, written_the_same
@@ -23,6 +22,7 @@ from backprop_cli.marking.points import points, same
 from backprop_cli.marking.recipes import Recipes
 from backprop_cli.marking.sheet import AnswerKey, Node
 from backprop_cli.marking.slips import SlipFinder
+from backprop_cli.marking.submission import MOST_CHARACTERS
 from backprop_cli.marking.texts import Commas, TextReader, parts_of
 from backprop_cli.marking.work import Work
 

@@ -18,15 +18,10 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from backprop_cli.dataclass import dataclass
-from backprop_cli.marking.answers import (
-    MOST_BYTES,
-    Submission,
-    is_page,
-    parse_submission,
-    read_submission,
-    student_of,
-)
+from backprop_cli.marking.answers import parse_submission, read_submission
 from backprop_cli.marking.names import AnswerNames
+from backprop_cli.marking.pages import is_page
+from backprop_cli.marking.submission import MOST_BYTES, Submission, student_of
 
 ENDINGS = frozenset({".yaml", ".yml", ".json", ".csv"})
 """Of files that hold answers and nothing else; a page counts where there are some on it."""

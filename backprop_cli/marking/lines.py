@@ -13,6 +13,8 @@ from itertools import islice
 from typing import NamedTuple
 
 from backprop_cli.marking.handwriting import cleaned
+from backprop_cli.marking.numbers import read_number
+from backprop_cli.marking.submission import STUDENT_LENGTH, Answer, as_list, bounded
 
 LONGEST_NAME = 118
 LONGEST_LINE = 5000
@@ -40,6 +42,44 @@ class Statement(NamedTuple):
         """Whether the name stands among words, so that it may be none."""
         words = self.name.split()
         return (len(words) > 1 or not self.sign) and any(map(is_word, words))
+
+    @property
+    def heading(self) -> str | None:
+        """What a parameter is called below a line that only says what follows."""
+        if self.value or not (found := _HEADED.match(self.line)):
+            return None
+        return "{} new" if found[1] else "grad {}" if found[2] else "{}"
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether a name stands here and no value, and it is no heading."""
+        empty = is_name(self.name) and _BLANK_VALUE.fullmatch(self.value) is not None
+        return empty and bool(self.value or self.sign != ":")
+
+    @property
+    def is_answer(self) -> bool:
+        """Whether something among other lines looks like an answer."""
+        if not is_name(self.name) or _BLANK_VALUE.fullmatch(self.value):
+            return False
+        if self.sign != ":":
+            return _PROSE.fullmatch(self.value) is None
+        digits = not self.in_words and any(map(str.isdigit, self.value))
+        return digits or _MATHS.match(self.value) is not None
+
+
+def answer_of(said: Statement, name: str) -> Answer:
+    """A statement as the answer under a name."""
+    place, text = (said.number, said.column), said.value
+    general = not any(map(str.isdigit, name)) and read_number(text) is None
+    inside = text[1:-1].split(", ") if text[:1] == "[" and text[-1:] == "]" else []
+    listed = [part for each in inside if (part := each.strip("\"' "))]  # `[0.5, 2*x]`
+    return Answer(
+        name[:STUDENT_LENGTH],
+        bounded(listed or [text]),
+        *place,
+        cells=as_list(name, text, *place),
+        in_words=said.in_words or (general and not _RESULT.search(text)),
+    )
 
 
 def is_word(text: str) -> bool:
@@ -91,7 +131,16 @@ _CALLED = re.compile(
     r"|hat|bar|minus|negative|plus|times|half|twice|squared|sum|[dD][A-Za-z]",
     re.I,
 )
-_HEADING = re.compile(r"[^\d_^\\/∂]{2,}|[A-Za-z]{3,} [^_^\\/∂]*")
+_TITLE = re.compile(r"[^\d_^\\/∂]{2,}|[A-Za-z]{3,} [^_^\\/∂]*")
+_MATHS = re.compile(r"[-+−–≈~]?\s*[\d.,(\\]|[^=^*/·+×(]{0,60}[=^*/·+×(]|\S{1,60} [-−–] \S")
+_RESULT = re.compile(r"[=≈]\s*[-+−–]?[\d.]|\A[-+−–]?[\d.,]+\s*(?:\Z|[^-+*/^\s\d])")
+_BLANK_VALUE = re.compile(r"[._ ?–—…-]*")
+_HEADED = re.compile(
+    r"(?:[\s#*_>-]|\d+[.)]|\(?[a-z]\))*(?:(?:the |all |my )?(new|updated?)\b|(?:the |all |my )?(grad|deriv)|\w)"
+    r"[^.=]{0,60}[:*_\s]*\Z",
+    re.I,
+)
+_PROSE = re.compile(r"[A-Za-z]{2,},? [A-Za-z]{2,}\b[^\d=^*/·+×(\\]*")
 
 
 def is_name(text: str) -> bool:
@@ -199,7 +248,7 @@ def _stated(number: int, text: str, line: str) -> Iterator[Statement]:
         found = _begin(text, start, sign.start())
         before = text[start : sign.start()]
         heading = text[begun[0][1] : begun[0][2].start()] if len(begun) == 1 else ""
-        if heading and begun[0][2]["colon"] and is_name(before) and _HEADING.fullmatch(heading):
+        if heading and begun[0][2]["colon"] and is_name(before) and _TITLE.fullmatch(heading):
             begun = [(0, start, sign)]  # `Hidden layer: z1_1 = 0.5`
             continue
         alike = _ALIKE.match(text, start, sign.start()) if begun and found is None else None

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import Diagnostic, ProblemError, Source, Span
-from backprop_cli.marking.answers import Answer, Cells, Submission, read_submission
+from backprop_cli.marking.answers import read_submission
+from backprop_cli.marking.submission import Answer, Cells, Submission
 from backprop_cli.problem.source_file import load
 from backprop_cli.problem.values import is_number
 from backprop_cli.problem.yaml_tree import Entries, Items, Node, Scalar, compose

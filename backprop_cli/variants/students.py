@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 from backprop_cli.diagnostics import ProblemError, quote
 from backprop_cli.interrupts import undisturbed
-from backprop_cli.marking.answers import Submission, student_of
 from backprop_cli.marking.check import Checker
 from backprop_cli.marking.hand_in import Place
 from backprop_cli.marking.model import Head, SubmissionReport
+from backprop_cli.marking.submission import Submission, student_of
 from backprop_cli.problem.model import Problem
 from backprop_cli.variants.draw import normalised
 

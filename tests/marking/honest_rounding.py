@@ -16,9 +16,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 import simulated
 from simulated import Hand
 
-from backprop_cli.marking.answers import Answer, Submission
 from backprop_cli.marking.check import Checker
 from backprop_cli.marking.model import SubmissionReport
+from backprop_cli.marking.submission import Answer, Submission
 
 HANDS = [Hand()] + [Hand(digits, cut) for digits in range(2, 7) for cut in (False, True)]
 

@@ -16,10 +16,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 import simulated
 import whole_sheets
 
-from backprop_cli.marking.answers import Answer, Submission
 from backprop_cli.marking.check import Checker
 from backprop_cli.marking.numbers import divides, read_number
 from backprop_cli.marking.sheet import AnswerKey
+from backprop_cli.marking.submission import Answer, Submission
 from backprop_cli.problem.model import Problem
 from backprop_cli.problem.read import read_problem
 

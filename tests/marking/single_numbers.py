@@ -25,9 +25,9 @@ import whole_sheets
 import yaml
 
 from backprop_cli.formula.evaluate import as_float, evaluate
-from backprop_cli.marking.answers import Answer, Submission
 from backprop_cli.marking.check import Checker
 from backprop_cli.marking.model import AnswerResult
+from backprop_cli.marking.submission import Answer, Submission
 from backprop_cli.problem.model import Problem
 from backprop_cli.problem.read import read_problem
 

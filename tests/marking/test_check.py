@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from backprop_cli.marking.answers import Answer, Submission, parse_submission
+from backprop_cli.marking.answers import parse_submission
 from backprop_cli.marking.asked import matches
 from backprop_cli.marking.check import Checker, check
 from backprop_cli.marking.model import AnswerResult, SubmissionReport
+from backprop_cli.marking.submission import Answer, Submission
 from backprop_cli.problem.read import read_problem
 
 PROBLEMS = Path(__file__).parents[2] / "problems"

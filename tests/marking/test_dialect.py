@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from backprop_cli.formula import latex, unicode
 from backprop_cli.formula.nodes import Name
 from backprop_cli.formula.spelling import Glyph, spell
-from backprop_cli.marking.answers import Answer, Submission, parse_submission
+from backprop_cli.marking.answers import parse_submission
 from backprop_cli.marking.check import Checker
 from backprop_cli.marking.reports.common import notices
+from backprop_cli.marking.submission import Answer, Submission
 from backprop_cli.marking.texts import commas_of
 from backprop_cli.problem.read import read_problem
 

@@ -14,8 +14,8 @@ import slip_table
 import whole_expressions
 
 from backprop_cli.formula.evaluate import as_float
-from backprop_cli.marking.answers import Answer, Submission
 from backprop_cli.marking.check import Checker
+from backprop_cli.marking.submission import Answer, Submission
 from backprop_cli.problem.read import read_problem
 from backprop_cli.run import solve
 

@@ -19,10 +19,11 @@ from typer.testing import CliRunner
 
 from backprop_cli.cli import app
 from backprop_cli.marking import hand_in
-from backprop_cli.marking.answers import Submission, parse_submission
+from backprop_cli.marking.answers import parse_submission
 from backprop_cli.marking.check import Checker
 from backprop_cli.marking.hand_in import Place, named, places
 from backprop_cli.marking.reports import REPORTS
+from backprop_cli.marking.submission import Submission
 from backprop_cli.problem.read import read_problem
 from backprop_cli.variants import students as students_module
 from backprop_cli.variants.students import Marker

@@ -20,9 +20,9 @@ from backprop_cli.formula import plain
 from backprop_cli.formula.build import names_in, negative, product, rename, substitute, total
 from backprop_cli.formula.nodes import Call, Formula, Name, Negative, Number, Power, Product, Sum
 from backprop_cli.graph.step import Graph, Step
-from backprop_cli.marking.answers import Answer, Submission
 from backprop_cli.marking.check import Checker
 from backprop_cli.marking.model import SubmissionReport
+from backprop_cli.marking.submission import Answer, Submission
 from backprop_cli.problem.model import Problem
 from backprop_cli.problem.read import read_problem
 

@@ -24,9 +24,9 @@ from backprop_cli.formula.build import names_in
 from backprop_cli.formula.evaluate import as_float, evaluate
 from backprop_cli.formula.nodes import Call, Name, Product, Sum
 from backprop_cli.graph.step import Graph, Step
-from backprop_cli.marking.answers import Answer, Submission
 from backprop_cli.marking.check import Checker
 from backprop_cli.marking.model import SubmissionReport
+from backprop_cli.marking.submission import Answer, Submission
 from backprop_cli.problem.model import Problem
 from backprop_cli.problem.read import read_problem
 from backprop_cli.run import Iteration, solve
