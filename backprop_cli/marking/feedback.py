@@ -74,6 +74,8 @@ def _hint(step: Step) -> str:
             return "the slope of the loss itself, at these numbers"
         if len(step.links) == 1:
             return "the gradient of what it leads to, times the local derivative on the way"
+    if step.kind == "loss" and step.applied is None:  # no loss of the tables, or a plain function
+        return _HINTS["equation"]
     return _HINTS[step.kind]
 
 

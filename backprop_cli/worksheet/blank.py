@@ -17,7 +17,7 @@ from backprop_cli.formula.build import (
     substitute,
     total,
 )
-from backprop_cli.formula.nodes import Formula, Name
+from backprop_cli.formula.nodes import Conditional, Formula, Name
 from backprop_cli.formula.quantity import derivative_name, updated
 from backprop_cli.graph.batches import batch_size
 from backprop_cli.graph.layered import Layer, Layers, layers_of
@@ -46,6 +46,7 @@ from backprop_cli.worksheet.document import (
 from backprop_cli.worksheet.matrices import layer_matrices
 from backprop_cli.worksheet.passes import loss_title, penalised
 from backprop_cli.worksheet.sheet import DEFAULT, Choices, Sheet, spelling_of
+from backprop_cli.worksheet.updates import remedies
 
 SECTION_TITLES = {
     "forward": "Forward pass",
@@ -228,11 +229,11 @@ def _update_rule(problem: Problem, graph: Graph) -> Iterator[Line]:
         left = Name(updated(name) if name == "w" or name in optimizer.state else name)
         yield (Relation(left, "=", put_together(formula, values)),)
         values[name] = left  # from here on its name means the new value
-    if problem.training.clip is not None:
-        yield (Text(f"The gradient is first clipped by {problem.training.clip.kind}."),)
-    if any(not each.in_loss for each in graph.penalties):
-        how = "is taken off" if graph.ascends else "is added to"
-        yield (Text(f"The slope of the penalty on large weights {how} the gradient."),)
+    for step in graph.section("update"):
+        if isinstance(step.formula, Conditional):  # by how much a gradient is shortened
+            yield (Relation(Name(step.name), "=", step.formula),)
+    for said in remedies(problem, graph):
+        yield (Text(said),)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from backprop_cli.formula.evaluate import as_float
 from backprop_cli.formula.nodes import Name, Number
 from backprop_cli.formula.quantity import bare
 from backprop_cli.graph.expand import all_samples
+from backprop_cli.graph.layered import Layers
 from backprop_cli.graph.step import Leaf
 from backprop_cli.worksheet.array_numbers import numbers, size_of
 from backprop_cli.worksheet.document import (
@@ -121,16 +122,16 @@ def carried(sheet: Sheet) -> str:
         )
     if sheet.choices.fractions:
         return "Exact fractions are carried and shown where they exist; other numbers are marked ≈."
-    if sheet.in_arrays:
-        return (
-            f"Full precision is carried. Results marked ≈ are rounded to {sheet.digits} significant"
-            " digits, and so are the numbers put into matrices."
-        )
-    large = ", large ones to a whole number" if _has_large(sheet) else ""
-    return (
-        f"Full precision is carried. Results marked ≈ are rounded to {sheet.digits} significant"
-        f" digits{large}; the numbers put in have as many as it takes to reproduce them."
-    )
+    layers = sheet.choices.form == "matrix" and isinstance(sheet.matrices, Layers)
+    large = ", large ones to a whole number" if _has_large(sheet) and not sheet.in_arrays else ""
+    text = "Full precision is carried. Results marked ≈ are rounded to "
+    text += f"{sheet.digits} significant digits{large}"
+    if layers or sheet.in_arrays:
+        text += ", and so are the numbers put into matrices"
+    if not sheet.in_arrays:
+        which = "put into tables" if layers else "put in"
+        text += f"; the numbers {which} have as many as it takes to reproduce them"
+    return f"{text}."
 
 
 def _has_large(sheet: Sheet) -> bool:

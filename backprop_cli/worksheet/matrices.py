@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import compress
 
 from backprop_cli.arrays.array import View
 from backprop_cli.formula import plain
@@ -29,6 +30,7 @@ from backprop_cli.worksheet.document import (
 from backprop_cli.worksheet.gradients import gradients, slopes
 from backprop_cli.worksheet.nested import nested
 from backprop_cli.worksheet.passes import forward, loss
+from backprop_cli.worksheet.reasons import Reasons, function_reasons
 from backprop_cli.worksheet.sheet import Sheet
 from backprop_cli.worksheet.updates import is_plain, moved
 
@@ -38,7 +40,7 @@ LONGEST_VECTOR = 20
 
 def matrices(sheet: Sheet) -> Iterator[Block]:
     """The whole pass in matrices, where the problem has layers that matrices can say."""
-    found = arrays_of(sheet)
+    found = sheet.matrices
     if isinstance(found, Layers):
         yield from _Matrices(sheet, found).blocks()
         return
@@ -50,20 +52,10 @@ def matrices(sheet: Sheet) -> Iterator[Block]:
     yield from gradients(sheet)
 
 
-def arrays_of(sheet: Sheet) -> Layers | str:
-    """The arrays in which the whole pass is written, or why it is not."""
-    found = sheet.arrays
-    if isinstance(found, Layers) and any(layer.normalised for layer in found.layers):
-        return "batch normalisation ties the samples together"
-    if isinstance(found, Layers) and found.scattered:
-        return "weights stand in several places"
-    return found
-
-
 def layer_matrices(sheet: Sheet) -> dict[str, tuple[Name, int, int]]:
     """The matrix that each quantity of a layer is an entry of, by its letter, and its shape; none
     where the problem has no matrix form."""
-    graph, arrays = sheet.graph, arrays_of(sheet)
+    graph, arrays = sheet.graph, sheet.matrices
     found: dict[str, tuple[Name, int, int]] = {}
     for layer in arrays.layers if isinstance(arrays, Layers) else ():
         written = [(view.letter, view.matrix) for view in (layer.z, layer.a, layer.out)]
@@ -101,6 +93,7 @@ class _Matrices:
                 yield self._equation(layer.a, shapes=False)
             if layer.out is not layer.a:
                 yield self._equation(layer.out, shapes=False)
+        yield from function_reasons(self.sheet)
         if self.sheet.first:
             yield from nested(self.sheet)
             yield from self._augmented()
@@ -113,6 +106,7 @@ class _Matrices:
                 yield Paragraph((Text(DELTA),))
                 if any(layer.connections for layer in self.layers):
                     yield Paragraph((Text(MISSING),))
+            reasons = Reasons(self.sheet)
             for layer in reversed(self.layers):
                 yield Heading(3, (Text(f"Layer {layer.depth}"),))
                 if layer.out is not layer.a and layer is not self.layers[-1]:
@@ -128,6 +122,9 @@ class _Matrices:
                         yield Paragraph((Math(layer.weights.letter), Text(said)))
                 if layer.biases is not None and self._asked(layer.biases):
                     yield self._bias_gradients(layer, layer.biases)
+                going_back = self.graph.section("backward", "gradient")
+                within = (step.unit and step.unit.layer == layer.depth for step in going_back)
+                yield from map(Paragraph, reasons.once(list(compress(going_back, within))))
             if self._asked(self.arrays.inputs):
                 yield Heading(3, (Text("Inputs"),))
                 yield self._input_gradients()
@@ -197,9 +194,10 @@ class _Matrices:
 
     def _equation(self, view: View, *, shapes: bool) -> Derivation:
         assert view.equation is not None
-        letters = self._shaped(view.equation) if shapes else view.equation
-        of_any = isinstance(view.equation, Call) and view.equation.function == "g"
-        entries = None if of_any else self._entries(view.equation)
+        equation = self.sheet.short(view.equation)
+        letters = self._shaped(equation) if shapes else equation
+        of_any = isinstance(equation, Call) and equation.function == "g"
+        entries = None if of_any else self._entries(equation)
         return self._derivation(view.letter, letters, entries, view.matrix)
 
     def _augmented(self) -> Iterator[Block]:

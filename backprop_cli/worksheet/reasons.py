@@ -117,10 +117,11 @@ class Reasons:
 
     def of(self, group: Sequence[Step]) -> Iterator[Paragraph]:
         """What there is to say of the gradients of one unit."""
-        lines = [*self._once(group), *self._off(group)]
+        lines = [*self.once(group), *self._off(group)]
         yield from map(Paragraph, lines)
 
-    def _once(self, group: Sequence[Step]) -> Iterator[Line]:
+    def once(self, group: Sequence[Step]) -> Iterator[Line]:
+        """What holds of all units, where it is seen first."""
         if not self.sheet.first:
             return
         for step in group:

@@ -177,6 +177,16 @@ class Sheet:
         return layers_of(self.graph)
 
     @cached_property
+    def matrices(self) -> Layers | str:
+        """The arrays in which the whole pass is written, or why it is not."""
+        found = self.arrays
+        if isinstance(found, Layers) and any(layer.normalised for layer in found.layers):
+            return "batch normalisation ties the samples together"
+        if isinstance(found, Layers) and found.scattered:
+            return "weights stand in several places"
+        return found
+
+    @cached_property
     def in_arrays(self) -> bool:
         """Whether the sheet is written in the arrays of its equations: so it is where there are
         any, unless another form is asked for."""

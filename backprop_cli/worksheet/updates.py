@@ -12,7 +12,7 @@ from backprop_cli.graph.batches import batch_of, batch_size
 from backprop_cli.graph.expand import expand
 from backprop_cli.graph.step import Graph, Step
 from backprop_cli.graph.update import optimizer_of
-from backprop_cli.problem.model import Optimizer
+from backprop_cli.problem.model import Optimizer, Problem
 from backprop_cli.rules.optimizers import OPTIMIZERS
 from backprop_cli.run import Run, Value, evaluate_steps, is_clock, round_to
 from backprop_cli.worksheet.document import (
@@ -89,12 +89,7 @@ def rule(sheet: Sheet, plain: bool) -> Line:
             Relation(Name("eta"), "=", sheet.number("eta")),
             Text("."),
         )
-    sentences = []
-    if problem.training.clip is not None:
-        sentences.append(f"The gradient is clipped first: {CLIPPED[problem.training.clip.kind]}.")
-    if any(not each.in_loss for each in sheet.graph.penalties):
-        how = "is taken off" if sheet.graph.ascends else "is added to"
-        sentences.append(f"The slope of the penalty on large weights {how} the gradient.")
+    sentences = remedies(problem, sheet.graph)
     row = OPTIMIZERS.get(optimizer_of(problem).name)
     up = problem.training.direction == "ascent"
     if up and problem.training.optimizer is None:
@@ -105,6 +100,17 @@ def rule(sheet: Sheet, plain: bool) -> Line:
         if up:
             sentences.append("To go up the slope the rule is given the gradient with a minus.")
     return (Text(" ".join(sentences)),)
+
+
+def remedies(problem: Problem, graph: Graph) -> list[str]:
+    """What is done to the gradient before the rule of the update is given it, in sentences."""
+    found = []
+    if problem.training.clip is not None:
+        found.append(f"The gradient is clipped first: {CLIPPED[problem.training.clip.kind]}.")
+    if any(not each.in_loss for each in graph.penalties):
+        how = "is taken off" if graph.ascends else "is added to"
+        found.append(f"The slope of the penalty on large weights {how} the gradient.")
+    return found
 
 
 def is_plain(graph: Graph) -> bool:

@@ -130,7 +130,8 @@ def test_a_blank_sheet_gives_no_result_away(source: str) -> None:
     [
         ("momentum-by-hand", "v new = momentum·v + g\n\nw new = w − η·v new"),
         ("perceptron-and", "Update: w new = w + η(y − ŷ)·x"),
-        ("gradient-clipping", "The gradient is first clipped by norm."),
+        ("gradient-clipping", "clip = threshold/norm if norm > threshold else 1"),
+        ("gradient-clipping", "a norm above the threshold is scaled down to it."),
         ("batch-norm-by-hand", "ẑ = (z\n− μ)/√(var + 1×10⁻⁵), u = γ·ẑ + β"),
         ("line-fit-full-batch", "The loss of a batch is the mean of its samples' losses."),
         ("line-fit-sum", "The loss of a batch is the sum of its samples' losses."),

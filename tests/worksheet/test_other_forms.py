@@ -68,7 +68,12 @@ def test_an_output_without_a_z_keeps_its_gradient_in_delta_form() -> None:
 
 
 def test_matrix_form_goes_from_letters_with_shapes_to_numbers() -> None:
-    shown = section(page("relu-regression-step", form="matrix"), "Backward pass in matrices")
+    whole = page("relu-regression-step", form="matrix")
+    assert "ReLU(z) = z if z > 0 else 0" in whole
+    assert "so are the numbers put into matrices" in " ".join(whole.split())
+    shown = section(whole, "Backward pass in matrices")
+    assert shown.count("A bias always has the input 1") == 1
+    assert shown.count("a₁ acts on the loss through z₃ and z₄") == 1
     assert (
         lines(
             """
@@ -119,6 +124,12 @@ def test_the_bias_as_a_column_of_the_weights() -> None:
 def test_cancelled_cross_entropy_in_matrices() -> None:
     shown = page("softmax-three-classes", form="matrix")
     assert "δ⁽¹⁾ = ŷ − y" in shown
+
+
+def test_options_that_are_the_same_in_every_unit_are_left_out_in_matrices_too() -> None:
+    shown = page("truth-table-and", form="matrix")
+    assert "ŷ = step(z⁽¹⁾)" in shown
+    assert "step(z) = 1 if z > 0 else 0" in shown
 
 
 def test_a_batch_is_a_matrix_with_a_column_for_each_sample() -> None:
