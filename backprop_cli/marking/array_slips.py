@@ -60,6 +60,7 @@ from backprop_cli.formula.nodes import (
 from backprop_cli.graph.backward import link_product
 from backprop_cli.graph.slopes import linear_coefficients
 from backprop_cli.graph.step import Graph, Link, Step
+from backprop_cli.marking.kept import kept
 from backprop_cli.marking.model import Code
 from backprop_cli.rules.activations import ACTIVATIONS
 
@@ -112,7 +113,8 @@ class Edit(NamedTuple):
         return code, self.of_part if mode == ITSELF and self.of_part else message
 
 
-class _Change(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class _Change:
     """An edit made: what the entries of an array come to."""
 
     view: View
@@ -188,7 +190,7 @@ class ArraySlips:
         found: dict[str, Throughout] = {}
         groups: dict[str, tuple[str, list[_Change]]] = {}
         for view in self.views.values():
-            for change in self.changes(view):
+            for change in self.changes(view.name):
                 edit = change.edit
                 places = (view.name, self.stem(view.name), f"every {edit.sort}", EVERYWHERE)
                 for mode in self._modes(change):
@@ -346,17 +348,11 @@ class ArraySlips:
             if isinstance(entry, Name) and entry.name in self.gradients:
                 yield entry.name
 
-    @cached_property
-    def _derived(self) -> dict[tuple[str, str], Slopes]:
-        return {}
-
+    @kept
     def _slopes(self, change: _Change) -> Slopes:
-        key = change.view.name, change.edit.kind
-        if key not in self._derived:
-            self._derived[key] = _of_shares(change.entries) or {
-                name: self._derivatives(formula) for name, formula in change.entries.items()
-            }
-        return self._derived[key]
+        return _of_shares(change.entries) or {
+            entry: self._derivatives(formula) for entry, formula in change.entries.items()
+        }
 
     def _derivatives(self, formula: Formula) -> Mapping[str, Formula]:
         names = [name for name in names_in(formula) if name in self.gradients]
@@ -390,14 +386,14 @@ class ArraySlips:
         """The slips of one entry."""
         if step.section == "forward" or step.section == "loss":
             view = self.array_of.get(step.name)
-            for change in () if view is None else self.changes(view):
+            for change in () if view is None else self.changes(view.name):
                 if change.edit.alone and step.name in change.entries:
                     edit = change.edit
                     yield ArraySlip(edit.code, edit.message, change.entries[step.name], edit.kind)
         elif step.of in self.gradients and step.links:
             own = {link.child: self.array_of.get(link.child) for link in step.links}
             for view in {each.name: each for each in own.values() if each is not None}.values():
-                for change in self.changes(view):
+                for change in self.changes(view.name):
                     if change.edit.alone and not change.edit.onward:
                         itself = step.of in self._entries(change.edit.part)
                         code, message = change.edit.named(ITSELF if itself else BACK)
@@ -424,23 +420,16 @@ class ArraySlips:
             for view in self.views.values()
         }
 
-    @cached_property
-    def _changes(self) -> dict[str, Sequence[_Change]]:
-        return {}
-
-    def changes(self, view: View) -> Sequence[_Change]:
+    @kept
+    def changes(self, name: str) -> Sequence[_Change]:
         """The edits of an array's equation that give an array of its shape."""
-        if view.name not in self._changes:
-            self._changes[view.name] = tuple(self._edited(view))
-        return self._changes[view.name]
-
-    def _edited(self, view: View) -> Iterator[_Change]:
+        view = self.views[name]
         if view.equation is None or len(view.entries) > MOST_ENTRIES:
-            return
+            return ()
         right = self._written(view, view.equation)
         if right is None or not all(self._is(name, formula) for name, formula in right.items()):
-            return
-        seen = [right]
+            return ()
+        seen, found = [right], []
         operands = [
             name for name in names_in(view.equation) if next(self._entries(name), None) is not None
         ]
@@ -448,7 +437,8 @@ class ArraySlips:
             entries = self._written(view, edit.equation, larger=edit.kind.startswith("stride"))
             if entries is not None and entries not in seen:
                 seen.append(entries)
-                yield _Change(view, edit, entries, operands)
+                found.append(_Change(view, edit, entries, operands))
+        return found
 
     def _written(
         self, view: View, equation: Formula, larger: bool = False

@@ -8,8 +8,7 @@ the simplest is named.
 from __future__ import annotations
 
 import math
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple
@@ -39,9 +38,9 @@ from backprop_cli.formula.nodes import (
     Quotient,
     Sum,
 )
-from backprop_cli.formula.quantity import fraction
-from backprop_cli.graph.step import Graph, Kind, Step
+from backprop_cli.graph.step import Kind, Step
 from backprop_cli.marking.compiled import Functions, compile_all
+from backprop_cli.marking.kept import kept
 from backprop_cli.marking.model import Code, Mistake
 from backprop_cli.marking.ranks import LATER, RANK
 from backprop_cli.marking.sheet import Node, Structure
@@ -91,20 +90,14 @@ class Slips:
 
     structure: Structure
 
-    def __post_init__(self) -> None:
-        self.__dict__["_made"] = {}
-
+    @kept
     def of(self, node: Node) -> Made:
         """The variants of a step, the simplest first, and one function with all their values."""
-        made: dict[int, Made] = self.__dict__["_made"]
-        if node.slot not in made:
-            slots = self.structure.slots
-            variants = tuple(self.variants(node))
-            functions = compile_all([each.formula for each in variants], slots)
-            needs = {slots[name] for each in variants for name in names_in(each.formula)}
-            earlier = tuple(sorted(slot for slot in needs if slot < node.slot))
-            made[node.slot] = Made(variants, functions, earlier)
-        return made[node.slot]
+        slots = self.structure.slots
+        variants = tuple(self.variants(node))
+        functions = compile_all([each.formula for each in variants], slots)
+        needs = {slots[name] for each in variants for name in names_in(each.formula)}
+        return Made(variants, functions, tuple(sorted(slot for slot in needs if slot < node.slot)))
 
     @cached_property
     def transposed(self) -> dict[str, str]:
@@ -599,45 +592,3 @@ def _text(formula: Formula) -> str:
 def terms_of(formula: Formula) -> tuple[Formula, ...]:
     """The terms of a sum; anything else is one term."""
     return formula.terms if isinstance(formula, Sum) else (formula,)
-
-
-def related(structure: Structure) -> Callable[[Node], tuple[int, ...]]:
-    """For a step, the quantities near it: those a stray factor is likely to be."""
-    graph: Graph = structure.graph
-    cache: dict[int, tuple[int, ...]] = {}
-    parents = {step.name: names_in(step.formula) for step in graph.steps}
-    samples = {step.sample: None for step in graph.steps}
-    constants = dict.fromkeys(leaf.name for leaf in graph.leaves if leaf.kind == "constant")
-    beside: dict[tuple[object, int | None], list[Step]] = defaultdict(list)
-    for each in graph.steps:  # by its unit, and by what it is calculated from
-        for shared in (each.unit, *parents[each.name]):
-            beside[shared, each.sample].append(each)
-
-    def near(node: Node) -> tuple[int, ...]:
-        if node.slot in cache:
-            return cache[node.slot]
-        step = node.step
-        found: dict[str, None] = {}
-        subject = step.of or (fraction(step.name) or ("", ""))[1]
-        marks = samples if step.sample is None else (step.sample, None)
-        others = {name: graph.step[name] for name in parents[step.name] if name in graph.step}
-        for mark in marks:
-            for shared in (subject, *([] if step.unit is None else [step.unit])):
-                others.update((other.name, other) for other in beside.get((shared, mark), ()))
-        for other in sorted(others.values(), key=lambda other: graph.place[other.name]):
-            if other.sample in marks:
-                found.update(dict.fromkeys(parents[other.name]))
-                found[other.name] = None
-        found.update(constants)
-        found.pop(step.name, None)
-        # What the update only works out later (the factor of a clip) cannot have strayed in.
-        known = {name for name in found if not _of_update(graph.step.get(name))}
-        places = tuple(structure.slots[n] for n in found if n in known and n in structure.slots)
-        cache[node.slot] = places
-        return places
-
-    return near
-
-
-def _of_update(step: Step | None) -> bool:
-    return step is not None and step.section == "update"

@@ -57,6 +57,7 @@ LATER: dict[str, float] = {
     "other slope": 0.5,
     "one weight": 0.5,
     "other kind": 1,  # an operand that is none of those nearby
+    "other sample": 0.4,  # the input of another sample
     # Where it was done
     "hidden": 1,  # in a step before the answer
     "deeper": 0.1,  # for each step further away

@@ -11,7 +11,7 @@ import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import islice, pairwise, zip_longest
 from typing import NamedTuple
 
@@ -23,7 +23,7 @@ from backprop_cli.graph.step import Step
 from backprop_cli.marking.mistakes import TRANSPOSED, Idea, Slips, terms_of
 from backprop_cli.marking.model import Mistake
 from backprop_cli.marking.numbers import Written, written_the_same
-from backprop_cli.marking.sheet import AnswerKey, Node, Structure
+from backprop_cli.marking.sheet import AnswerKey, Node, Structure, walk
 from backprop_cli.marking.slips import CHANCE, WINDOW, inverse
 from backprop_cli.marking.work import Work
 from backprop_cli.rules.kinks import EXTREMES, to_differentiate
@@ -116,35 +116,30 @@ class Rewritings:
     structure: Structure
     slips: Slips
 
-    def of(self, kind: str) -> Rewriting:
-        found = self._made.get(kind)
-        if found is None:
-            if len(self._made) >= MOST_ORDERS:
-                self._made.clear()
-            found = self._made[kind] = self._make(kind)
-        return found
-
-    def order(self, kinds: tuple[str, ...]) -> Sequence[Node]:
-        """All steps as these readings have them, each after what it needs."""
-        found = self._orders.get(kinds)
-        if found is None:
-            if len(self._orders) >= MOST_ORDERS:
-                self._orders.clear()
-            nodes: dict[int, Node] = {}
-            for kind in kinds:
-                nodes |= self.of(kind).nodes
-            found = self._orders[kinds] = order_of(self.structure, nodes)
-        return found
+    @cached_property
+    def of(self) -> Callable[[str], Rewriting]:
+        return lru_cache(MOST_ORDERS)(self._make)
 
     @cached_property
-    def _orders(self) -> dict[tuple[str, ...], Sequence[Node]]:
-        return {}
+    def order(self) -> Callable[[tuple[str, ...], frozenset[int] | None], Sequence[Node]]:
+        """The steps as these readings have them, each after what it needs: all of them, or those
+        that come out otherwise by the readings or by given quantities that have `moved`."""
+        return lru_cache(MOST_ORDERS)(self._order)
 
-    @cached_property
-    def _made(self) -> dict[str, Rewriting]:
-        return {}
+    def _order(self, kinds: tuple[str, ...], moved: frozenset[int] | None) -> Sequence[Node]:
+        structure = self.structure
+        fresh = {slot: node for kind in kinds for slot, node in self.of(kind).nodes.items()}
+        order = structure.steps
+        if fresh:
+            nodes = [fresh.get(slot, node) for slot, node in enumerate(structure.nodes)]
+            order = walk(nodes, range(structure.leaves, len(nodes)))
+        if moved is None:
+            return order
+        changed = frozenset[int]().union(*map(structure.later, (*fresh, *moved)))
+        return [node for node in order if node.slot in changed]
 
     def _make(self, kind: str) -> Rewriting:
+        section, _, shift = kind.partition(" ")
         match kind:
             case "names" | "exchanged":
                 return self._relabelled(self._exchanged(with_weights=kind == EXCHANGED))
@@ -153,19 +148,13 @@ class Rewritings:
                 # Gradients are turned round for the sake of updates, and wrong without any.
                 updates = any(node.step.section == "update" for node in turned.nodes.values())
                 return turned if updates else Rewriting({}, {})
-            case "faster":
-                return self._changed(lambda step: self._velocity(step, downhill=False))
-            case "downhill":
-                return self._changed(lambda step: self._velocity(step, downhill=True))
+            case "faster" | "downhill":
+                return self._changed(lambda step: self._velocity(step, kind == DOWNHILL))
             case "of the batch":
                 return self._changed(self._of_batch)
             case "first" | "last" | "share":
                 return Rewriting(self._nodes(self._at_ties(kind)), {})
-            case "gradient +1" | "gradient -1" | "update +1" | "update -1":
-                section, _, shift = kind.partition(" ")
-                return self._relabelled(self._moved(section, int(shift)))
-            case "forward +1" | "forward -1":
-                section, _, shift = kind.partition(" ")
+            case _ if shift in ("+1", "-1"):
                 return self._relabelled(self._moved(section, int(shift)))
             case _ if kind.startswith(PAIR):
                 one, other = kind.removeprefix(PAIR).split()
@@ -471,10 +460,9 @@ class Survey:
         for place, page in enumerate(self.pages):
             first = self._first(place)
             for slot in first if len(first) >= FEWEST else ():
-                behind = self._behind(page, slot)
-                if len(behind) > MOST_BEHIND:
-                    continue
-                for reading, slots in page.rewritings.arrays:
+                nodes = self._nodes(page, self.taken)
+                behind = {each.slot for each in walk(nodes, [slot], page.numbers.__contains__)}
+                for reading, slots in page.rewritings.arrays if len(behind) <= MOST_BEHIND else ():
                     if reading in found or reading in self.taken or behind.isdisjoint(slots):
                         continue
                     value = self._reached(place, slot, reading)
@@ -493,44 +481,24 @@ class Survey:
         )
         return list(islice(unexplained, FIRST))
 
-    def _behind(self, page: Page, slot: int) -> set[int]:
-        """A step and the unwritten ones that it is calculated from."""
-        nodes = self._nodes(page, self.taken)
-        found, waiting = {slot}, [slot]
-        for at in waiting:
-            node = nodes.get(at) or page.key.structure.nodes[at]
-            needs = () if node is None else node.needs
-            waiting += [need for need in needs if need not in found and need not in page.numbers]
-            found.update(needs)
-        return found
-
     @staticmethod
-    def _nodes(page: Page, readings: Iterable[Reading]) -> dict[int, Node]:
-        return {
-            slot: node
-            for reading in readings
-            for slot, node in page.rewritings.of(reading.kind).nodes.items()
-        }
+    def _nodes(page: Page, readings: Iterable[Reading]) -> Sequence[Node | None]:
+        """The steps as these readings have them."""
+        nodes = list(page.key.structure.nodes)
+        for reading in readings:
+            for slot, node in page.rewritings.of(reading.kind).nodes.items():
+                nodes[slot] = node
+        return nodes
 
     def _reached(self, place: int, slot: int, reading: Reading) -> float:
         """What a step comes to under one more reading, from the numbers written before it."""
         page, v = self.pages[place], list(self.own[place])
-        nodes, others = self._nodes(page, (*self.taken, reading)), page.key.structure.nodes
-        fresh = page.rewritings.of(reading.kind).nodes
-        moved: dict[int, bool] = {}
-
-        def settle(at: int) -> bool:
-            """Whether a step comes out otherwise."""
-            moved[at] = at in fresh
-            node = nodes.get(at) or others[at]
-            for need in () if node is None else node.needs:
-                if need not in page.numbers:
-                    moved[at] |= moved[need] if need in moved else settle(need)
-            if moved[at] and node is not None:
-                v[at] = node.function(v)
-            return moved[at]
-
-        settle(slot)
+        moved, fresh = set[int](), page.rewritings.of(reading.kind).nodes
+        nodes = self._nodes(page, (*self.taken, reading))
+        for node in walk(nodes, [slot], page.numbers.__contains__):
+            if node.slot in fresh or not moved.isdisjoint(node.needs):
+                moved.add(node.slot)
+                v[node.slot] = node.function(v)
         return v[slot]
 
     def _changes(self, reading: Reading) -> bool:
@@ -546,22 +514,20 @@ class Survey:
         the numbers that are gone on with. Only what they change is calculated again."""
         found: list[list[float]] = []
         owned: list[list[float]] = []
-        again = bool(self.own)
         kinds = tuple(reading.kind for reading in readings)
         for place, page in enumerate(self.pages):
             v = self._beginning(place, owned[-1] if place else (), readings)
-            predicted = list(self.plain[place] if again else v)
-            moved: set[int] = set()
-            rewritten: set[int] = set()
-            if again:
-                before = self.own[place]
-                leaves = page.key.structure.leaves
+            predicted, moved, fresh = list(v), set[int](), set[int]()
+            if self.own:
+                before, leaves = self.own[place], page.key.structure.leaves
+                predicted = list(self.plain[place])
                 moved = {slot for slot in range(leaves) if v[slot] != before[slot]}
                 v[leaves:] = before[leaves:]
-                rewritten.update(*(page.rewritings.of(kind).nodes for kind in kinds))
-            for node in page.rewritings.order(kinds):
+                fresh.update(*(page.rewritings.of(kind).nodes for kind in kinds))
+            affected = frozenset(moved) if self.own else None
+            for node in page.rewritings.order(kinds, affected):
                 slot = node.slot
-                if again and slot not in rewritten and moved.isdisjoint(node.needs):
+                if self.own and slot not in fresh and moved.isdisjoint(node.needs):
                     continue
                 value = predicted[slot] = node.function(v)
                 written = page.numbers.get(slot)
@@ -600,12 +566,14 @@ class Survey:
                 if written is None:
                     continue
                 value = values[slot]
+                if value == plain[slot]:
+                    continue
                 bare = written.digits < fewest
                 if bare and (fewest > 1 or value or written.value):
                     continue
                 # Where nothing was rounded, the next whole number is another one.
                 whole = (bare or page.key.short[slot]) and math.isclose(value, written.value)
-                if value == plain[slot] or (not whole and page.agrees(slot, plain[slot])):
+                if not whole and page.agrees(slot, plain[slot]):
                     continue
                 if page.agrees(slot, value):
                     hits += 1
@@ -720,16 +688,12 @@ class ReadWork:
 
     def behind(self, node: Node) -> list[Reading]:
         """The readings that this step and the unwritten ones before it rest on."""
-        found: dict[Reading, None] = {}
-        waiting = [node.slot]
-        for slot in waiting:
-            owner = self.owners.get(slot)
-            if owner is not None and (slot == node.slot or not owner.role):
-                found[owner] = None
-            at = self.work.nodes[slot]
-            if at is not None and (slot == node.slot or not self.work.written[slot]):
-                waiting += [parent for parent in at.parents if parent not in waiting]
-        return list(found)
+        behind = walk(self.work.nodes, [node.slot], self.work.written.__getitem__)
+        slots = (node.slot, *(slot for at in reversed(behind) for slot in at.parents))
+        owners = ((self.owners.get(slot), slot == node.slot) for slot in slots)
+        return list(
+            dict.fromkeys(owner for owner, own in owners if owner and (own or not owner.role))
+        )
 
 
 def misread(name: str, value: float) -> Reading:
@@ -786,29 +750,3 @@ def given_under(
             leaf = key.structure.graph.leaf.get(name)
             if leaf is not None and not (later and leaf.kind == "parameter"):
                 yield name, value
-
-
-def order_of(structure: Structure, nodes: Mapping[int, Node]) -> Sequence[Node]:
-    """All steps so that each comes after what it needs."""
-    if not nodes:
-        return structure.steps
-    at = [nodes.get(slot, node) for slot, node in enumerate(structure.nodes)]
-    done = bytearray(len(at))
-    order: list[Node] = []
-    for start in structure.steps:
-        waiting = [start.slot]
-        while waiting:
-            slot = waiting[-1]
-            node = at[slot]
-            if node is None or done[slot] == 2:
-                waiting.pop()
-                continue
-            ahead = [] if done[slot] else [need for need in node.needs if done[need] == 0]
-            done[slot] = max(done[slot], 1)
-            if ahead:
-                waiting += ahead
-            else:
-                waiting.pop()
-                done[slot] = 2
-                order.append(node)
-    return order

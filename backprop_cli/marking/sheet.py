@@ -6,7 +6,7 @@ Everything that does not depend on a student is computed here, once.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,7 @@ from backprop_cli.formula.nodes import (
 from backprop_cli.graph.step import Graph, Step
 from backprop_cli.marking.asked import asked, points_of
 from backprop_cli.marking.compiled import Function, compile_formula
+from backprop_cli.marking.kept import kept
 from backprop_cli.marking.numbers import Written, divides, is_short
 from backprop_cli.problem.model import Problem
 from backprop_cli.rules.activations import ACTIVATIONS
@@ -188,7 +189,6 @@ class Structure:
         self.leaves = len(graph.leaves)
         self.nodes: list[Node | None] = [None] * self.leaves
         self.nodes += [Node(step, self.slots) for step in graph.steps]
-        self._later: dict[int, frozenset[int]] = {}
 
     @cached_property
     def steps(self) -> list[Node]:
@@ -203,17 +203,39 @@ class Structure:
                 found.setdefault(parent, []).append(node.slot)
         return found
 
+    @kept
     def later(self, slot: int) -> frozenset[int]:
         """The quantity and all that is calculated from it."""
-        if slot not in self._later:
-            found = {slot}
-            waiting = [slot]
-            while waiting:
-                fresh = [user for user in self.users.get(waiting.pop(), ()) if user not in found]
-                found.update(fresh)
-                waiting += fresh
-            self._later[slot] = frozenset(found)
-        return self._later[slot]
+        found, waiting = {slot}, [slot]
+        for each in waiting:
+            fresh = [user for user in self.users.get(each, ()) if user not in found]
+            found.update(fresh)
+            waiting += fresh
+        return frozenset(found)
+
+
+def walk(
+    nodes: Sequence[Node | None],
+    starts: Iterable[int],
+    known: Callable[[int], object] = lambda slot: False,
+) -> list[Node]:
+    """These steps and those that they rest on, each after what it needs. What stands behind a
+    number that is `known` is left out, and so is that, but for where the walk starts."""
+    order: list[Node] = []
+    seen: set[int] = set()
+    waiting = [(slot, False) for slot in starts][::-1]
+    while waiting:
+        slot, ready = waiting.pop()
+        node = nodes[slot]
+        if ready and node is not None:
+            order.append(node)
+        elif node is not None and slot not in seen:
+            seen.add(slot)
+            waiting.append((slot, True))
+            waiting += [
+                (need, False) for need in node.needs if need not in seen and not known(need)
+            ]
+    return order
 
 
 class AnswerKey:

@@ -9,11 +9,17 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator, Sequence, Set
-from typing import NamedTuple
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from functools import cached_property
+from typing import NamedTuple, TypeAlias
 
+from backprop_cli.formula.build import names_in
 from backprop_cli.formula.nodes import Name
-from backprop_cli.marking.mistakes import Idea, Slips, related
+from backprop_cli.formula.quantity import fraction
+from backprop_cli.graph.step import Kind, LeafKind, Section, Step
+from backprop_cli.marking.kept import kept
+from backprop_cli.marking.mistakes import Idea, Slips
 from backprop_cli.marking.model import Mistake
 from backprop_cli.marking.numbers import Written, written_the_same
 from backprop_cli.marking.ranks import LATER, RANK, SIMPLE
@@ -45,6 +51,9 @@ MOST_LOOSE = 0.05
 GRADIENTS = ("upstream", "gradient", "batch_gradient", "penalty")
 NO_PRODUCT = ("preactivation", "activation", "normalisation", "slope")
 """Where nobody multiplies by one thing too many."""
+
+
+Slip: TypeAlias = tuple[Mistake, Idea | None]
 
 
 class Explanation(NamedTuple):
@@ -83,104 +92,94 @@ class Budget:
         return False
 
 
+class Place(NamedTuple):
+    """What a quantity is, given or worked out."""
+
+    kind: LeafKind | Kind
+    section: Section
+    sample: int | None
+
+
 class SlipFinder:
     """Looks for slips on one sheet; what does not depend on a student is kept."""
 
     def __init__(self, slips: Slips) -> None:
         self.slips = slips
         self.structure = slips.structure
-        self.related = related(self.structure)
-        self._strays: dict[int, tuple[tuple[int, Mistake, Idea | None], ...]] = {}
-        self._neighbours: dict[tuple[int, int], tuple[tuple[int, float], ...]] = {}
-        self._kinds: dict[tuple[str, int | None], tuple[int, ...]] = {}
+        graph = self.structure.graph
+        given = (Place(leaf.kind, "given", leaf.sample) for leaf in graph.leaves)
+        steps = (Place(step.kind, step.section, step.sample) for step in graph.steps)
+        self.places: Sequence[Place] = (*given, *steps)
 
-    def strays(self, node: Node) -> tuple[tuple[int, Mistake, Idea | None], ...]:
+    @kept
+    def strays(self, node: Node) -> Sequence[tuple[int, Slip]]:
         """The quantities that may stand as a factor too many in a step."""
-        found = self._strays.get(node.slot)
-        if found is None:
-            structure = self.structure
-            rows = []
-            for other in self.related(node):
-                at = structure.nodes[other]
-                kind = structure.graph.leaves[other].kind if at is None else at.step.kind
-                message = f"the factor {structure.names[other]} does not belong here"
-                # To multiply by any gradient of many is no idea.
-                known = kind not in GRADIENTS
-                idea = Idea("extra-factor", f"{node.step.kind} {kind}") if known else None
-                rows.append((other, Mistake("extra-factor", message), idea))
-            found = self._strays[node.slot] = tuple(rows)
+        rows = []
+        for other in self._near(node):
+            kind = self.places[other].kind
+            message = f"the factor {self.structure.names[other]} does not belong here"
+            # To multiply by any gradient of many is no idea.
+            known = kind not in GRADIENTS
+            idea = Idea("extra-factor", f"{node.step.kind} {kind}") if known else None
+            rows.append((other, (Mistake("extra-factor", message), idea)))
+        return rows
+
+    def _near(self, node: Node) -> Sequence[int]:
+        """The quantities near a step: those a stray factor is likely to be."""
+        graph, step = self.structure.graph, node.step
+        found: dict[str, None] = {}
+        subject = step.of or (fraction(step.name) or ("", ""))[1]
+        marks = {each.sample for each in graph.steps} if step.sample is None else {step.sample}
+        others = {name: graph.step[name] for name in names_in(step.formula) if name in graph.step}
+        for mark in {*marks, None}:
+            for shared in (subject, *([] if step.unit is None else [step.unit])):
+                others.update((other.name, other) for other in self._beside.get((shared, mark), ()))
+        for other in sorted(others.values(), key=lambda other: graph.place[other.name]):
+            if other.sample is None or other.sample in marks:
+                found.update(dict.fromkeys((*names_in(other.formula), other.name)))
+        found.update((leaf.name, None) for leaf in graph.leaves if leaf.kind == "constant")
+        found.pop(step.name, None)
+        slots = (self.structure.slots[name] for name in found if name in self.structure.slots)
+        # What the update only works out later (the factor of a clip) cannot have strayed in.
+        return [slot for slot in slots if self.places[slot].section != "update"]
+
+    @cached_property
+    def _beside(self) -> Mapping[tuple[object, int | None], Sequence[Step]]:
+        """The steps by their unit and by what each is calculated from, and by their sample."""
+        found: dict[tuple[object, int | None], list[Step]] = defaultdict(list)
+        for step in self.structure.graph.steps:
+            for shared in (step.unit, *names_in(step.formula)):
+                found[shared, step.sample].append(step)
         return found
 
-    def neighbours(self, node: Node, parent: int) -> tuple[tuple[int, float], ...]:
+    @kept
+    def neighbours(self, node: Node, parent: int) -> Sequence[tuple[int, float]]:
         """The quantities that are easily taken for a parent of a step."""
-        place = (node.slot, parent)
-        found = self._neighbours.get(place)
-        if found is None:
-            rows = (
-                (other, affinity)
-                for other in range(len(self.structure.names))
-                if (affinity := self.affinity(node, parent, other)) is not None
-                and affinity <= NEIGHBOUR
-            )
-            found = self._neighbours[place] = tuple(rows)
-        return found
+        others = ((other, self.affinity(node, parent, other)) for other in range(len(self.places)))
+        return [(other, far) for other, far in others if far is not None and far <= NEIGHBOUR]
 
-    def kind(self, node: Node, parent: int) -> tuple[str, int | None]:
-        """What a parent of a step is, and in which sample: others of the kind are its neighbours."""
-        at = self.structure.nodes[parent]
-        if at is None:
-            return self.structure.graph.leaves[parent].kind, None
-        return at.step.kind, node.step.sample
-
-    def of_kind(self, kind: tuple[str, int | None]) -> tuple[int, ...]:
-        """The quantities of a kind."""
-        if kind not in self._kinds:
-            name, sample = kind
-            leaves = self.structure.graph.leaves
-            self._kinds[kind] = tuple(
-                slot
-                for slot, at in enumerate(self.structure.nodes)
-                if (leaves[slot].kind if at is None else at.step.kind) == name
-                and (at is None or sample is None or at.step.sample in (None, sample))
-            )
-        return self._kinds[kind]
+    @kept
+    def of_kind(self, kind: str, sample: int | None) -> Sequence[int]:
+        """The quantities of a kind, in a sample."""
+        return [
+            slot
+            for slot, place in enumerate(self.places)
+            if place.kind == kind and (sample is None or place.sample in (None, sample))
+        ]
 
     def affinity(self, node: Node, parent: int, other: int) -> float | None:
         """How likely one quantity is taken for another: 0 a neighbour of the same kind, 1 any
         other; None for what cannot be."""
-        structure = self.structure
-        if other in (parent, node.slot):
-            return None
-        sample = node.step.sample
-        first, second = structure.nodes[parent], structure.nodes[other]
-        if first is not None and first.step.section == "update":
-            # Nothing of the network is taken for the factor of a clip or an optimizer's state.
-            same = second is not None and first.step.kind == second.step.kind
-            return 0.0 if same else None
-        if (first is None) != (second is None):
-            return self._other_kind(other, sample)
-        if first is not None and second is not None:
-            if sample is not None and second.step.sample not in (None, sample):
-                return None
-            same = first.step.kind == second.step.kind
-            return 0.0 if same else self._other_kind(other, sample)
-        mine = structure.graph.leaves[parent]
-        its = structure.graph.leaves[other]
-        if mine.kind == its.kind:
-            if mine.kind == "input" and sample is not None and its.sample not in (None, sample):
-                return 0.4
+        mine, its, sample = self.places[parent], self.places[other], node.step.sample
+        leaves = self.structure.leaves
+        same = mine.kind == its.kind and (parent < leaves) == (other < leaves)
+        if other in (parent, node.slot) or (mine.section == "update" and not same):
+            return None  # nothing of the network is taken for an optimizer's state
+        if sample is not None and its.sample not in (None, sample):
+            return LATER["other sample"] if same and its.section == "given" else None
+        if same:
             return 0.0
-        return self._other_kind(other, sample)
-
-    def _other_kind(self, other: int, sample: int | None) -> float | None:
-        structure = self.structure
-        node = structure.nodes[other]
-        its = node.step.sample if node is not None else structure.graph.leaves[other].sample
-        if its is not None and sample is not None and its != sample:
-            return None
-        if node is not None and node.step.section in ("update", "gradient"):
-            return None
-        return LATER["other kind"]
+        return None if its.section in ("update", "gradient") else LATER["other kind"]
 
     def explain(
         self,
@@ -421,21 +420,14 @@ class _Search:
         carried on to the answer instead."""
         self.work.settle(node.needs)
         right = self.work.value(node)[0]
-        if not math.isfinite(right):
-            return
-        through = _through(self.work, node, between.slot)
-        made = self.finder.slips.of(between)
-        self.work.settle(made.needs)
-        target = _Target(value, unit, right, max(unit, self.key.tolerance * abs(right)))
-        for variant, other in zip(made.variants, made.functions(self.work.v), strict=True):
-            result = through(other)
-            slip = (variant.mistake, variant.idea)
-            rank = variant.rank + later + self.later
-            self._offer(slip, (between.slot, other), target, result, rank)
+        if math.isfinite(right):
+            target = _Target(value, unit, right, max(unit, self.key.tolerance * abs(right)))
+            through = _through(self.work, node, between.slot)
+            self._variants(between, target, later + self.later, through)
 
     def _offer(
         self,
-        slip: tuple[Mistake, Idea | None],
+        slip: Slip,
         at: tuple[int, float],
         target: _Target,
         result: float,
@@ -465,15 +457,21 @@ class _Search:
         fit = distance / abs(value - right)
         self.found.append(Explanation(rank, distance, slip[0], *at, slip[1], simple, near, fit))
 
-    def _variants(self, node: Node, target: _Target, later: float) -> None:
+    def _variants(
+        self,
+        node: Node,
+        target: _Target,
+        later: float,
+        through: Callable[[float], float] = lambda value: value,
+    ) -> None:
         made = self.finder.slips.of(node)
         self.work.settle(made.needs)
-        slot, (low, high) = node.slot, target.about
+        low, high = target.about
         for variant, other in zip(made.variants, made.functions(self.work.v), strict=True):
             # Where an activation is flat it gives the same for many numbers.
-            if low <= other <= high and other not in variant.flat:
+            if low <= (value := through(other)) <= high and other not in variant.flat:
                 slip = (variant.mistake, variant.idea)
-                self._offer(slip, (slot, other), target, other, variant.rank + later)
+                self._offer(slip, (node.slot, other), target, value, variant.rank + later)
 
     def _decimal(self, node: Node, target: _Target, later: float) -> None:
         right, value = target.right, target.value
@@ -506,8 +504,9 @@ class _Search:
         first, last = self._between(needed - about, needed + about)
         likely = 0
         if paper:
-            kind = self.finder.kind(node, parent)
-            values = self.work.among(kind, self.finder.of_kind(kind))
+            place = self.finder.places[parent]
+            kind = place.kind, None if place.section == "given" else node.step.sample
+            values = self.work.among(kind, self.finder.of_kind(*kind))
             likely = bisect_right(values, needed + about) - bisect_left(values, needed - about)
             likely -= abs(self.work.v[parent] - needed) <= about
             yield simple, likely / 2
@@ -586,10 +585,10 @@ class _Search:
         v, known = self.work.v, self.work.known
         rank = RANK["extra-factor"] + later
         low, high = target.about
-        for other, mistake, idea in self.finder.strays(node):
+        for other, slip in self.finder.strays(node):
             result = right * v[other]
             if known[other] and low <= result <= high:
-                self._offer((mistake, idea), (node.slot, result), target, result, rank)
+                self._offer(slip, (node.slot, result), target, result, rank)
 
 
 class _Lookup(NamedTuple):
