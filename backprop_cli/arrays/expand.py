@@ -152,7 +152,7 @@ class Expansion:
         left, right = self.value(one), self.value(other)
         if left.shape and right.shape and not _expression_of(one, other):
             raise ArrayError(
-                "two arrays side by side could be multiplied as matrices or entry by entry",
+                "this product of two arrays could be one of matrices or entry by entry",
                 f"write {_both(one, '@', other)} for the matrix product, {_both(one, '*', other)} "
                 "for entry by entry",
             )
@@ -163,6 +163,12 @@ class Expansion:
             finite(one, other)
             return one if is_number(other, 1) else Power(one, other)
 
+        if exponent == Negative(Number("1")) and len(self.value(base).shape) == 2:
+            raise ArrayError(
+                "`^-1` of a matrix could be its inverse, which is not worked out here, or entry by "
+                "entry",
+                "write a quotient, as in `1 / A`, for entry by entry",
+            )
         return self._together((base, exponent), entry)
 
     def _operation(self, call: Call) -> Array:

@@ -22,6 +22,8 @@ from backprop_cli.formula.quantity import arrays_of
 from backprop_cli.formula.words import BRACKETS, DEFAULT, FormulaError, Reader, Token
 
 WHOLE = Call(SLICE, ())
+EITHER = "×·⋅∙•"
+"""Signs that books write for products of both kinds: between two arrays they say as little as none."""
 
 _OPERATOR = re.compile(r"\*\*|<=|>=|==|!=|[-+*/^(){}\[\],|<>@:=⊙∘ᵀ⊤]")
 _SUBSCRIPT = re.compile(
@@ -130,6 +132,11 @@ class ArrayReader(Reader):
             )  # fmt: skip
         return Token("name", f"{stem}_{{{of}-1}}", *place)
 
+    def advice(self, word: str) -> str | None:
+        if word in ("∑", "Sigma", "Sum", "summation"):
+            return "`sum(A)` is the sum of all entries, `sum(A, axis=0)` that down the rows"
+        return super().advice(word)
+
     def function_word(self, run: re.Match[str]) -> Token:
         if run[0] in OPERATIONS:
             return Token("function", OPERATIONS[run[0]].name, run.start(), run.end())
@@ -185,8 +192,10 @@ class ArrayParser(Parser):
         divisor: Token | None = None
         while True:
             if self.sees("*"):
-                self.advance()
-                found, divisor = Product((found, self.signed_power())), None
+                sign, right = self.advance(), self.signed_power()
+                between = self.characters.original[self.characters.starts[sign.start]] in EITHER
+                found = Call(BESIDE, (found, right)) if between else Product((found, right))
+                divisor = None
             elif self.sees("⊙", "∘"):
                 self.advance()
                 found, divisor = Shown("hadamard", (found, self.signed_power())), None

@@ -206,7 +206,7 @@ class Reader:
         column = self.characters.starts[index]
         original = self.characters.original[column : column + 1] or char
         shown = escape(original) if not original.isspace() else original
-        help = _UNEXPECTED_HELP.get(char)
+        help = self.advice(char)
         return self.error(
             f"unexpected character `{shown}` (U+{ord(original):04X})", index, index + 1, help
         )
@@ -245,7 +245,7 @@ class Reader:
             written = word if known is not None and known.constant else word + "(…)"
             help = f"write {quote(written)} alone"
         else:
-            help = _ADVICE.get(word, help)
+            help = self.advice(word) or help
         return self.error(
             f"{quote(dotted[0])} is a programming language's, not a formula's",
             dotted.start(),
@@ -373,6 +373,10 @@ class Reader:
         """`sigmod(z)` is a misspelt function, `a3(1 - a3)` a product, where names are not known."""
         return word.isalpha() and len(word) > 3 and bool(closest(word, FUNCTIONS, 1))
 
+    def advice(self, word: str) -> str | None:
+        """What to write instead of a word or sign that is no part of formulas."""
+        return advice_for(word)
+
     def unknown_function(self, run: re.Match[str]) -> FormulaError:
         word, end = self._primed(run)
         known = [row.name for row in functions()]
@@ -383,7 +387,7 @@ class Reader:
         message = f"{quote(word)} is not a function"
         if self.names is not None:
             message += ", nor a quantity of the file that the bracket would multiply"
-        help = advice_for(run[0]) or _did_you_mean(word, known) or _FUNCTIONS_HELP
+        help = self.advice(run[0]) or _did_you_mean(word, known) or _FUNCTIONS_HELP
         return self.error(message, run.start(), end, help)
 
     def unknown_name(self, start: int, end: int) -> FormulaError:
@@ -440,7 +444,7 @@ _SUM_HELP = "write the sum out, as in `x1 + x2 + x3` or `sum(x1, x2, x3)`"
 _PRODUCT_HELP = "write the product out, as in `w1*x1 + w2*x2`"
 _EXPRESSION_HELP = "write what is calculated, as in `x^2 + 1`"
 
-# What to write instead of words that are no functions here.
+# What to write instead of words and signs that are no part of formulas here.
 _ADVICE: Mapping[str, str] = {
     **dict.fromkeys(("Sigma", "Sum", "summation"), _SUM_HELP),
     **dict.fromkeys(("dot", "matmul", "inner", "mm"), _PRODUCT_HELP),
@@ -457,13 +461,6 @@ _ADVICE: Mapping[str, str] = {
     "in": "write the two comparisons, as in `1 if 0 < x < 1 else 0`",
     **dict.fromkeys(("True", "true"), "write 1"),
     **dict.fromkeys(("False", "false", "None"), "write 0"),
-}
-
-_FUNCTIONS_HELP = (
-    "there are exp, ln, sqrt, abs, max, min, sin, cos, tan and all activations, among others"
-)
-
-_UNEXPECTED_HELP = {
     "∑": _SUM_HELP,
     "∏": _PRODUCT_HELP,
     "@": _PRODUCT_HELP,
@@ -480,6 +477,10 @@ _UNEXPECTED_HELP = {
     "\\": "write the formula in plain text, not in LaTeX",
     "$": "write the formula in plain text, not in LaTeX",
 }
+
+_FUNCTIONS_HELP = (
+    "there are exp, ln, sqrt, abs, max, min, sin, cos, tan and all activations, among others"
+)
 
 
 def _only_first_part(word: str, names: Set[str]) -> str | None:
@@ -504,8 +505,11 @@ def _did_you_mean(word: str, known: Iterable[str]) -> str | None:
     return f"did you mean {' or '.join(map(quote, found))}?"
 
 
-def advice_for(word: str) -> str | None:
-    """What to write instead of a word that is no quantity here, where that is known."""
+def advice_for(word: str, behind: str = "") -> str | None:
+    """What to write instead of a word that is no quantity here, where that is known; `behind` is the
+    word that follows."""
+    if behind and is_function(word):
+        return f"{quote(word)} is a function: write {quote(f'{word}({behind})')}"
     if word.partition("_")[0] in ("sum", "Sum", "Sigma"):
         return _SUM_HELP
     if is_function(word):

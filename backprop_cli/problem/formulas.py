@@ -172,7 +172,10 @@ def report_undefined(
         if name in known:
             continue
         found = True
-        advice = advice_for(name) or report.nearest(name, known) or help
+        text = node.text if isinstance(node, Scalar) else ""
+        behind = re.search(rf"(?<!\w){re.escape(name)} +([A-Za-z]\w*)", text)
+        meant = advice_for(name, behind[1] if behind else "")
+        advice = meant or report.nearest(name, known) or help
         if renamed and name in renamed:
             advice = renamed[name]
         span = _place(name, node) if isinstance(node, Scalar) else node.span
