@@ -229,7 +229,7 @@ def closest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
         return []
     matcher = SequenceMatcher(autojunk=False)
     matcher.set_seq2(name.lower())
-    scored: list[tuple[float, int, str]] = []
+    scored: list[tuple[float, bool, int, str]] = []
     for index, candidate in enumerate(_candidates(name, known)):
         matcher.set_seq1(candidate.lower())
         # A word of two or three letters is near every other one: ask for more of it.
@@ -239,14 +239,15 @@ def closest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
             and matcher.quick_ratio() >= enough
             and (ratio := matcher.ratio()) >= enough
         ):
-            scored.append((-ratio, index, candidate))
-    return [candidate for _, _, candidate in sorted(scored)[:count]]
+            scored.append((-ratio, not candidate.startswith(f"{name}_"), index, candidate))
+    return [candidate for *_, candidate in sorted(scored)[:count]]
 
 
 def _candidates(name: str, known: Iterable[str]) -> list[str]:
     """The known names worth comparing: all of a few, else those that begin alike."""
     few = islice(known, MOST_LOOKED_AT)
     candidates = [one for one in few if abs(len(one) - len(name)) <= max(len(name), 4)]
+    candidates = [one for one in candidates if len(one) > 1 or len(name) < 3]
     if len(candidates) <= MOST_COMPARED:
         return candidates
     first = name[0].lower()

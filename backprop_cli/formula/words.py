@@ -454,6 +454,8 @@ _ADVICE: Mapping[str, str] = {
     **dict.fromkeys(("minimum", "fmin", "amin"), "write `min(x, y)`"),
     **dict.fromkeys(("where", "piecewise"), "write the cases, as in `x if x > 0 else 0`"),
     **dict.fromkeys(("average", "avg"), "write `mean(x1, x2)`"),
+    **dict.fromkeys(("mse", "MSE", "mse_loss"), "write the loss out, as in `mean((y - yhat)^2)`"),
+    **dict.fromkeys(("inv", "inverse", "det"), "matrices are not inverted here"),
     "T": _PRODUCT_HELP,
     "absolute": "write `abs(x)`",
     "expit": "write `sigmoid(z)`",

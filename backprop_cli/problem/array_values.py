@@ -176,7 +176,7 @@ class ArrayReader:
             case Scalar():
                 found = ReadArray((), (number(node, self.report, what),))
             case Entries():
-                found = self._drawn(node, what, seed)
+                found = self._drawn(node, name, seed)
             case Items():
                 found = self.nested(node, what)
         if declared is not None and declared[0] != found.shape:
@@ -197,13 +197,16 @@ class ArrayReader:
             _not_too_large(shape, node, self.report, left)
         return ReadArray(shape, (None,) * count(shape))
 
-    def _drawn(self, node: Entries, what: str, seed: int) -> ReadArray:
+    def _drawn(self, node: Entries, name: str, seed: int) -> ReadArray:
+        what = quote(name)
         if not any(key.text == "init" for key, _ in node.entries):
             self.report.refuse(
                 "not-a-number",
                 f"{what} must be a number, a list, or `{{init: …, shape: […]}}`, not a mapping",
                 node,
-                "{init: uniform, shape: [2, 3], low: -1, high: 1, seed: 7}",
+                f"an array without numbers: `shapes: {{{name}: [2, 3]}}`"
+                if any(key.text == "shape" for key, _ in node.entries)
+                else "{init: uniform, shape: [2, 3], low: -1, high: 1, seed: 7}",
             )
         found = _filled(node, self.report, what, seed, None, _of_rows)
         self._within(node, found.shape)

@@ -136,8 +136,9 @@ def read_equations(top: Fields, report: Report) -> ReadEquations:
     if order is not None and output is not None and not report.failed:
         ends = [output]
         if isinstance(upstream, Entries):  # what the equations lead to has these gradients
-            ends = [key.text.strip() for key, _ in upstream.entries]
-        _unused(names, written, ends, report)
+            ends = [name for key, _ in upstream.entries if (name := key.text.strip()) in written]
+        if ends:
+            _unused(names, written, ends, report)
     if arrays is None:
         out = _in_numbers(order or (), written, names, {**given, **parameters})
     elif report.failed:
@@ -459,7 +460,7 @@ def _unused(names: _Names, written: Written, outputs: Sequence[str], report: Rep
     """Warn of what the outputs do not depend on: most often a slip of the pen."""
     reached: set[str] = set()
     waiting = list(outputs)
-    output = outputs[0] if outputs else LOSS
+    output = outputs[0]
     while waiting:
         name = waiting.pop()
         if name in reached:

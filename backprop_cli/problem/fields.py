@@ -117,7 +117,7 @@ class Keys:
         options: str | None = None,
         **more: Any,
     ) -> None:
-        """`example` is what messages show where a required key is missing, `of` says that they call
+        """`example` is what messages show where a required key is missing or no mapping stands, `of` says that they call
         a key by its mapping too; `options` is the help where a key that is none of the rows was
         hardly meant for one of them but for an option, and `more` is for the schema alone."""
         self.about, self.rows, self.required = about, rows, required
@@ -139,7 +139,8 @@ class Keys:
         messages add to the name of a key."""
         of = of or (what if self.by_mapping else "")
         whose = f" of {of}" if of else ""
-        own = fields(node, report, what, self.names, offered, whose, self.options)
+        like = self.example or f"write {self.words}"
+        own = fields(node, report, what, self.names, offered, whose, self.options, like)
         for row in self.required if isinstance(node, Entries) else ():
             if own.get(row.key) is None:
                 message = f"{what} has no {quote(row.key)}"
@@ -352,10 +353,12 @@ class Fields:
         return row.default if value is None else value
 
 
-def found_in(node: Node, report: Report, what: str, of: str, alone: bool = False) -> Fields:
+def found_in(
+    node: Node, report: Report, what: str, of: str, alone: bool = False, help: str | None = None
+) -> Fields:
     """The entries of a mapping, whatever their keys; `alone` says that a single value may stand in
     its place, which has none."""
-    found = () if alone and isinstance(node, Scalar) else entries(node, report, what, of)
+    found = () if alone and isinstance(node, Scalar) else entries(node, report, what, of, help)
     values = {key.text: value for key, value in found}
     return Fields(node, values, {key.text: key for key, _ in found}, report, what)
 
@@ -368,15 +371,16 @@ def fields(
     offered: Collection[str] | None = None,
     whose: str = "",
     options: str | None = None,
+    like: str | None = None,
 ) -> Fields:
     """The entries of a mapping by key. Whatever is no mapping counts as an empty one.
 
     `offered` are the known keys to speak of where that is not all of them; `options` is the help
-    for others that were meant for options.
+    for others that were meant for options, `like` that where there is no mapping.
     """
     offered = known if offered is None else offered
     meant_by = {name: target for name, target in _MEANT.items() if target in offered}
-    own = replace(found_in(node, report, what, "keys and values"), whose=whose)
+    own = replace(found_in(node, report, what, "keys and values", help=like), whose=whose)
     values, keys = dict(own.values), dict(own.keys)
     for text, value in own.values.items():
         key = own.keys[text]
@@ -399,7 +403,7 @@ _MEANT: Mapping[str, str] = {
     **dict.fromkeys(("w", "kernel"), "weights"),
     "b": "biases",
     **dict.fromkeys(("act", "function", "g"), "activation"),
-    **dict.fromkeys(("neurons", "size", "nodes"), "units"),
+    **dict.fromkeys(("neurons", "size", "nodes", "hidden_size"), "units"),
     **dict.fromkeys(("cost", "criterion", "objective"), "loss"),
     **dict.fromkeys(("formulas", "functions", "graph"), "equations"),
     **dict.fromkeys(("name", "heading"), "title"),
@@ -421,6 +425,10 @@ _ELSEWHERE: Mapping[str, tuple[str, str]] = {
     **dict.fromkeys(
         ("hidden", "network", "model"),
         ("layers", "write a layer for each: `layers: [{activation: sigmoid, units: 2}, …]`"),
+    ),
+    **dict.fromkeys(
+        ("kernel_size", "filters", "in_channels", "out_channels", "channels"),
+        ("kernels", "the kernels say it: `kernels: [[[1, 0], [0, -1]]]` is one of 2×2"),
     ),
     "digits": ("rounding", "write `rounding: {digits: 4}`"),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Set
 from typing import TypeVar
 
@@ -79,12 +80,16 @@ def used_as_number(formula: Formula) -> bool:
 
 
 def defined_name(key: Scalar, report: Report, what: str) -> str | None:
-    """A name that an author gives to a quantity; `σ1` and `ŷ` are read as sigma1 and yhat."""
+    """A name that an author gives to a quantity; `σ1` and `ŷ` are read as sigma1 and yhat. After a
+    mistake it is the name that was meant, if that can be seen."""
+    from backprop_cli.formula.words import is_function as is_operation
+
     text = plain_name(key.text.strip())
     if not IDENTIFIER.match(text) or len(text) > LONGEST_NAME:
         message = f"{quote(text)} cannot be the name of {what}"
         report.error("bad-name", message, key, _name_help(text, what))
-        return None
+        meant = _ASSIGNED.match(text) or _OF_ARGUMENTS.match(text)
+        return meant[1] if meant and not is_operation(meant[1]) else None
     if is_function(text):
         message = f"{quote(key.text)} is a function, so {what} cannot have this name"
         report.error("bad-name", message, key, f"call it {quote(text + '1')}, for instance")
@@ -129,6 +134,10 @@ def _name_help(text: str, what: str) -> str:
         return f"write {quote(written if 'equation' in what else '{' + written + '}')}"
     if found := _OF_ARGUMENTS.match(text):
         return f"write {quote(found[1])} alone: what it depends on is seen from its formula"
+    foreign = (char for char in text if char.isalpha() and not char.isascii())
+    if odd := next((char for char in foreign if plain_name(char) == char), None):
+        called = unicodedata.name(odd, "no letter of the keyboard").lower()
+        return f"{quote(odd)} is {called}: a name is made of the letters A to Z, digits and _"
     if "," in text and "=" in text:
         return "write a colon behind each name: `{x: 1, y: 0}`"
     return "a name is made of letters, digits and underscores and does not begin with a digit"

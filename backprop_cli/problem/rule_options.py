@@ -81,7 +81,12 @@ class Choices(Generic[R]):
         return Chosen(rule, _options(rule, own, own.values.keys() - apart), own)
 
     def _as_mapping(self, text: str) -> str | None:
-        """What to write instead of `leaky_relu(0.1)` or a formula in the place of a name."""
+        """What to write instead of `leaky_relu(0.1)`, `nn.Sigmoid()`, σ or a formula in the place of a
+        name."""
+        bare = text[:80].removesuffix("()").rpartition(".")[2]
+        spelled = (row for row in self.table.rows.values() if bare in getattr(row, "calls", ()))
+        if meant := self.table.find(bare) or next(spelled, None):
+            return f"write {quote(meant.name)}"
         called = _CALLED.match(text[:80])
         rule = self.table.find(called[1]) if called else None
         if called and rule is not None and rule.options:

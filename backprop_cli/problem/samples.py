@@ -216,14 +216,16 @@ class _Values:
             self._value(cell, name, f"{self.kind}{place}{self.of}")
             for name, (cell, place) in zip(names, cells, strict=True)
         )
-        return None if not values and self.report.failed_since(start) else values
+        sure = isinstance(node, Items) and values  # how many there are, whatever is wrong with them
+        return values if sure or not self.report.failed_since(start) else None
 
     def _value(self, cell: Node, name: str, what: str) -> Value:
         if isinstance(cell, Scalar):
             if cell.null:
                 return None
             own = re.match(rf"{self.letter}_?[0-9]*\Z", cell.text[:20])
-            if own or (cell.plain and _OTHER_NAME.match(cell.text[:20])):
+            other = cell.plain and cell.text[:1].isalpha() and _OTHER_NAME.match(cell.text[:20])
+            if own or other:
                 if cell.text not in (name, f"{self.letter}1" if name == self.letter else name):
                     misnamed(cell, self.report, what, name)
                 return None

@@ -67,6 +67,7 @@ CLIP_KEYS = Keys(
     "Limit the gradient: its norm, or each of its numbers.",
     *(NORM, LARGEST),
     of=True,
+    example="{norm: 1.0} scales the whole gradient, {value: 0.5} cuts each of its numbers",
     oneOf=[{"required": ["norm"]}, {"required": ["value"]}],
 )
 CLIP = CLIP_KEYS.row("clip", lambda own: _clip(own), None)
@@ -233,7 +234,7 @@ def _batch_of(own: Fields, samples: int | None) -> int | None:
 
 def _clip(own: Fields) -> Clip | None:
     given = [row.key for row in (NORM, LARGEST) if own.get(row.key) is not None]
-    help = "{norm: 1.0} scales the whole gradient, {value: 0.5} cuts each of its numbers"
+    help = CLIP_KEYS.example
     if len(given) == 2:
         own.report.refuse("both-forms", "`clip` has both `norm` and `value`", own.node, help)
     if not given and isinstance(own.node, Entries):

@@ -7,6 +7,7 @@ wrong. Whoever can go on without the value asks with `Report.tried`, so that the
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import field
 from decimal import Decimal
@@ -202,6 +203,7 @@ _TRAPS: tuple[tuple[re.Pattern[str], str, str | None], ...] = (
     ),
     (re.compile("[\u2212\u2013\u2014][0-9.]"), "with the minus sign of the keyboard", None),
     (re.compile(r"[-+]?[0-9.]+ ?%\Z"), "not a percentage", "write it as a decimal"),
+    (re.compile("[-+]?[0-9]*[¼-¾⅐-⅞]\\Z"), "not a fraction", "write it as a decimal"),
 )
 
 
@@ -213,6 +215,11 @@ def _why_no_number(node: Scalar) -> tuple[str, str | None]:
         meant = text.startswith("[") or (len(text) < 400 and _NUMBER.match(text))
         advice = "remove the quotes" if meant else None
         return f"not the text {quote(text)}", advice
+    plain = unicodedata.normalize("NFKC", text[:80])
+    if "," in plain and "," not in text:
+        return f"and here is another comma than `,`: {quote(text)}", "write `,` and a space"
+    if _NUMBER.match(plain):
+        return f"in the digits of the keyboard: {quote(text)}", f"write {plain}"
     if len(text) < 80:
         for pattern, reason, advice in _TRAPS:
             if pattern.match(text):
@@ -342,11 +349,13 @@ def is_mapping(
     return isinstance(node, Entries)
 
 
-def entries(node: Node, report: Report, what: str, of: str) -> tuple[tuple[Scalar, Node], ...]:
+def entries(
+    node: Node, report: Report, what: str, of: str, help: str | None = None
+) -> tuple[tuple[Scalar, Node], ...]:
     """The entries of a mapping; nothing at all is an empty one."""
     if isinstance(node, Entries):
         return node.entries
     if not (isinstance(node, Scalar) and node.null):
         message = f"{what} must be a mapping of {of}, not {sort_of(node)}"
-        report.error("not-a-mapping", message, node)
+        report.error("not-a-mapping", message, node, help)
     return ()

@@ -227,6 +227,18 @@ def training(text: str, **parts: str) -> str:
 # file, code, what is marked, part of the message or of its help
 TABLE = [
     # numbers that are none
+    (network(inputs="[1，2]"), "not-a-number", "1，2", "write `,` and a space"),
+    (network(inputs="[１, 2]"), "not-a-number", "１", "write 1"),
+    (network(inputs="[½, 2]"), "not-a-number", "½", "write it as a decimal"),
+    (one_layer("activation: σ, weights: [[1, 2]]"), "unknown-activation", "σ", "write `sigmoid`"),
+    (one_layer("activation: torch.nn.Sigmoid(), weights: [[1, 2]]"), "unknown-activation", "torch.nn.Sigmoid()", "write `sigmoid`"),
+    (one_layer("activation: sigmoid, weights: [[1, 2]], dropout: 0.5"), "not-a-mapping", "0.5", "{mask: [1, 0, 1], keep: 0.5}"),
+    (training("{clip: 5}"), "not-a-mapping", "5", "{norm: 1.0}"),
+    (one_layer("kind: conv2d, filters: 4"), "unknown-key", "filters", "the kernels say it"),
+    (network(with_respect_to="[w1]"), "unknown-name", "w1", "did you mean `w1_1_1`?"),
+    (circuit(with_respect_to="all"), "unknown-name", "all", "there are `x`, `w` and `f`"),
+    (circuit(equations="{Ζ: w*x}"), "bad-name", "Ζ", "greek capital letter zeta"),
+    (circuit(upstream="{q: 1}"), "unknown-name", "q", "there is no such equation"),
     (network(inputs="[1, 0o17]"), "not-a-number", "0o17", "write 15"),
     (network(inputs="[1, 0x1F]"), "not-a-number", "0x1F", "write 31"),
     (network(inputs="[1, 1_000]"), "not-a-number", "1_000", "write 1000"),
@@ -623,3 +635,16 @@ def test_what_follows_from_a_mistake_is_not_reported() -> None:
     with pytest.raises(ProblemError) as raised:
         read("p.yaml", batches)
     assert [each.code for each in raised.value.diagnostics] == ["unknown-key"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        network(inputs='"1, 2"'),  # nobody can say how many inputs were meant
+        network(inputs="{x1: 1, x3: 2}"),
+        circuit(given="x=1"),  # x is meant, and is used
+        circuit(upstream="{q: 1}"),  # nothing leads there, for it is not there
+    ],
+)
+def test_one_mistake_is_one_message(text: str) -> None:
+    assert len(mistakes(text)) == 1, told(text)
