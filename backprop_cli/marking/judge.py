@@ -378,7 +378,7 @@ class NumberJudge:
         """Rule 2: what follows from the student's own numbers, to first order in their units."""
         work.settle(node.needs)
         first: float | None = None
-        for function, parents in [(node.function, node.parents), *node.others]:
+        for function, parents in node.definitions:
             work.settle(parents)
             own, spread = work.evaluate(function, parents, work.unit)
             first = own if first is None else first
@@ -418,7 +418,7 @@ class NumberJudge:
         spread = work.widened(node, habit)
         if not spread:
             return None
-        for function, parents in [(node.function, node.parents), *node.others]:
+        for function, parents in node.definitions:
             work.settle(parents)
             own = function(work.v)
             if given.digits == 0 and abs(own) > 0.5 * given.unit:
@@ -437,7 +437,7 @@ class NumberJudge:
         if self.read is None:
             return None
         at = self.read.node(node)
-        judgement, _ = self._from_work(at, given, self.read.work)
+        judgement, value = self._from_work(at, given, self.read.work)
         if judgement is None or judgement.verdict == "imprecise":
             judgement = self._before_rounding(at, given, self.read.work) or judgement
         if judgement is None and self.habit.digits < FULL_PRECISION:
@@ -452,24 +452,14 @@ class NumberJudge:
             return Judgement(
                 verdict, feedback, own=own, right=bool(behind), chance=judgement.chance
             )
-        charged = self.charged
-        for reading in slips:
-            idea, mistake = reading.idea, reading.mistake
-            if mistake is not None and idea is not None and (not charged or idea not in charged):
-                if charged is not None:
-                    charged[idea] = node.name
-                told = mistake.code in COPIED
-                feedback = sentence(mistake.message) if told else look_again(node.step, mistake)
-                explanation = Explanation(0.0, 0.0, mistake, node.slot, given.value, idea)
-                return Judgement(
-                    "wrong", feedback, mistake, explanation, own, chance=judgement.chance
-                )
-        idea = slips[0].idea
-        first = charged[idea] if charged and idea else ""
-        return Judgement(
-            "follow_through", same_slip(first), slips[0].mistake, own=own, same_as=first,
-            chance=judgement.chance,
-        )  # fmt: skip
+        owed = [reading for reading in slips if reading.idea not in (self.charged or ())]
+        reading = (owed or slips)[0]
+        assert reading.mistake is not None
+        assert value is not None
+        explanation = Explanation(
+            0.0, 0.0, reading.mistake, node.slot, value, reading.idea, chance=judgement.chance
+        )
+        return self.charge(node, explanation, own)
 
     def _without_what_is_wrong(self, node: Node, given: Written) -> Judgement | None:
         """The verdict where the number follows from own numbers and, for those that are wrong, the
@@ -539,22 +529,15 @@ class NumberJudge:
         """The unwritten steps that an earlier right answer shows to have been done right."""
         work = self.work
         for node in self._good:
-            if node.step.kind == "update" or self.key.truth[node.slot] == 0:
-                continue
-            waiting = [node]
-            while waiting:
-                at = waiting.pop()
-                if isinstance(at.step.formula, Sum) and at is not node:
-                    # One path of a sum may be too small to show.
-                    continue
-                for parent in at.parents:
+            shown = node.step.kind != "update" and self.key.truth[node.slot] != 0
+            waiting = [node] if shown else []
+            for at in waiting:
+                # One path of a sum may be too small to show.
+                for parent in () if isinstance(at.step.formula, Sum) else at.parents:
                     below = work.nodes[parent]
-                    if below is None or work.written[parent] or parent in self._confirmed:
-                        continue
-                    if isinstance(at.step.formula, Sum):
-                        continue
-                    self._confirmed.add(parent)
-                    waiting.append(below)
+                    if below and not work.written[parent] and parent not in self._confirmed:
+                        self._confirmed.add(parent)
+                        waiting.append(below)
         self._good.clear()
         return self._confirmed
 
@@ -692,7 +675,8 @@ class NumberJudge:
             )  # fmt: skip
         if idea is not None and charged is not None:
             charged[idea] = node.name
-        feedback = look_again(node.step, mistake)
+        told = mistake.code in COPIED
+        feedback = sentence(mistake.message) if told else look_again(node.step, mistake)
         return Judgement("wrong", feedback, mistake, explanation, own, chance=explanation.chance)
 
     def _works(self, node: Node) -> list[Work]:

@@ -495,26 +495,29 @@ class Slips:
         if not isinstance(argument, Name):
             return
         wrong: Code = "derivative-at-wrong-point"
-        swapped = substitute(step.formula, {argument.name: a, a.name: argument})
-        if swapped != step.formula:
-            message = f"the slope was taken at {argument.name} where {a.name} belongs, or the other way round"
-            yield _variant(wrong, message, swapped, "swapped")
-        at_z = substitute(step.formula, {a.name: argument})
-        message = f"{argument.name} was put in where {a.name} belongs"
-        yield _variant(wrong, message, at_z, "z")
-        at_a = substitute(step.formula, {argument.name: a})
-        message = f"{a.name} was put in where {argument.name} belongs"
-        yield _variant(wrong, message, at_a, "a")
-        message = f"the value {a.name} was used as its slope"
-        yield _variant(wrong, message, a, "value", "value for slope")
+        z, formula = argument.name, step.formula
+        rows = (
+            (
+                substitute(formula, {z: a, a.name: argument}), "swapped", "",
+                f"the slope was taken at {z} where {a.name} belongs, or the other way round",
+            ),
+            (
+                substitute(formula, {a.name: argument}), "z", "",
+                f"{z} was put in where {a.name} belongs",
+            ),
+            (substitute(formula, {z: a}), "a", "", f"{a.name} was put in where {z} belongs"),
+            (a, "value", "value for slope", f"the value {a.name} was used as its slope"),
+        )  # fmt: skip
+        for other, role, later, message in rows:
+            yield _variant(wrong, message, other, role, later)
         for inner in names_in(argument):
             message = f"{inner} was used as the slope of {a.name}"
             yield _variant(wrong, message, Name(inner), "argument", "input for slope")
         rule = ACTIVATIONS.get(child.rule or "")
         if rule is not None and not rule.layerwise:
-            message = f"{a.name} was taken for {argument.name}, so that its slope is 1"
+            message = f"{a.name} was taken for {z}, so that its slope is 1"
             yield _variant("missing-activation", message, Number("1"), later="slope 1")
-            message = f"the slope was taken at {a.name} where {argument.name} belongs"
+            message = f"the slope was taken at {a.name} where {z} belongs"
             yield _variant(wrong, message, rule.slope_call(a), "at the value", "slope at the value")
             for row in ACTIVATIONS.values():
                 if row.layerwise or row is rule or not row.learns or row.name == "identity":

@@ -47,21 +47,6 @@ WHOLE = frozenset({"relu", "leaky_relu", "identity", "max", "min", "abs", "sign"
 class Node:
     """A step as marking sees it: where it stands, what it needs, how it is calculated."""
 
-    __slots__ = (
-        "_function",
-        "_others",
-        "base",
-        "bounds",
-        "factors",
-        "formulas",
-        "needs",
-        "parents",
-        "polynomial",
-        "slot",
-        "slots",
-        "step",
-    )
-
     def __init__(self, step: Step, slots: dict[str, int]) -> None:
         self.step = step
         self.slots = slots
@@ -77,8 +62,6 @@ class Node:
         self.base = slots[step.of] if step.kind == "update" and step.of in slots else -1
         self.bounds = _bounds(step)
         self.polynomial = _is_polynomial(step.formula)
-        self._function: Function | None = None
-        self._others: tuple[tuple[Function, tuple[int, ...]], ...] | None = None
 
     @property
     def name(self) -> str:
@@ -89,29 +72,23 @@ class Node:
         """What any of the accepted definitions needs."""
         return (self.slots[name] for formula in self.formulas for name in names_in(formula))
 
-    @property
+    @cached_property
     def function(self) -> Function:
         """The definition as written; the form for extremes where that is not finite."""
-        if self._function is None:
-            written = compile_formula(self.step.formula, self.slots)
-            self._function = written
-            if self.step.numeric is not None:
-                numeric = compile_formula(self.step.numeric, self.slots)
-                self._function = _finite_of(written, numeric)
-        return self._function
+        written = compile_formula(self.step.formula, self.slots)
+        if self.step.numeric is None:
+            return written
+        return _finite_of(written, compile_formula(self.step.numeric, self.slots))
 
-    @property
-    def others(self) -> tuple[tuple[Function, tuple[int, ...]], ...]:
-        """Other accepted definitions, with the slots they need."""
-        if self._others is None:
-            self._others = tuple(
-                (
-                    compile_formula(formula, self.slots),
-                    tuple(map(self.slots.__getitem__, names_in(formula))),
-                )
-                for formula in self.formulas[1:]
-            )
-        return self._others
+    @cached_property
+    def definitions(self) -> Sequence[tuple[Function, Sequence[int]]]:
+        """All that is accepted as the definition, with the slots it needs."""
+        slots = self.slots
+        others = (
+            (compile_formula(formula, slots), [slots[name] for name in names_in(formula)])
+            for formula in self.formulas[1:]
+        )
+        return ((self.function, self.parents), *others)
 
 
 def _finite_of(written: Function, numeric: Function) -> Function:

@@ -231,16 +231,11 @@ class SlipFinder:
             search.paper = True
             search.everywhere(node, Written(value, EXACT * abs(value), 17, 17), frozenset())
             found = {(each.slot, each.mistake): each for each in search.found}
-            if agreed is None:
-                agreed = found
-            else:
-                agreed = {place: each for place, each in agreed.items() if place in found}
+            agreed = {place: each for place, each in (agreed or found).items() if place in found}
             looked += 1
             if looked == POINTS or not agreed:
                 break
-        if not agreed:
-            return None
-        return min(agreed.values(), key=lambda each: each.rank)
+        return min(agreed.values(), key=lambda each: each.rank) if agreed else None
 
     def structural(self, node: Node, v: Sequence[float]) -> list[float]:
         """What the slips of the step itself would give, operands and stray factors left aside."""
