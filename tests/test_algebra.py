@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from backprop_cli.algebra.bridge import from_sympy, to_sympy
-from backprop_cli.algebra.combine import combine, equal, meanings
+from backprop_cli.algebra.combine import combine, meanings
 from backprop_cli.algebra.compose import composed_gradient, composed_size
 from backprop_cli.algebra.derivative import NotDifferentiable, differentiate
 from backprop_cli.algebra.precise import finite_difference, precise_value
@@ -284,7 +284,6 @@ def test_hostile_sizes_are_answered_at_once():
     assert differentiate(parse("1e300*x*x"), "x") is not None
     huge = product(Power(Number("9"), Number("99999")), Name("x"), Name("y"))
     assert combine(huge) is None
-    assert not equal(huge, product(huge, Number("2")))
     wide = total(*(Power(Name(f"v{k}"), Number("2")) for k in range(2000)))
     assert write(differentiate(wide, "v1999")) == "2*v1999"
 
@@ -325,7 +324,7 @@ def test_activations_are_recognised_in_equations(formula, found):
 
 @pytest.mark.parametrize("name", ["sigmoid", "tanh", "relu", "softplus", "swish"])
 def test_rules_are_recognised_by_their_own_formulas(name):
-    assert recognise(ACTIVATIONS[name].formula_of("g")) == (name, Name("g"))
+    assert recognise(ACTIVATIONS[name].formula_with({"z": Name("g")})) == (name, Name("g"))
 
 
 @settings(max_examples=100, deadline=None)
@@ -337,7 +336,7 @@ def test_what_is_recognised_has_the_same_value(formula, point):
         assert float(named) == pytest.approx(float(precise_value(formula, point)), nan_ok=True)
 
 
-# --- combine and equal ----------------------------------------------------------------------------
+# --- combine --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -368,32 +367,6 @@ def test_combining_keeps_the_value(a, b, point):
     before = precise_value(formula, point, 40)
     assume(mpmath.isfinite(before) and abs(before) < 1e9)
     assert float(precise_value(combined, point, 40)) == pytest.approx(float(before), abs=1e-12)
-
-
-@pytest.mark.parametrize(
-    ("a", "b"),
-    [
-        ("x + y", "y + x"),
-        ("(x + y)^2", "x^2 + 2*x*y + y^2"),
-        ("exp(x)/(exp(x) + 1)", "sigmoid(x)"),
-        ("2*sigmoid(2*x) - 1", "tanh(x)"),
-        ("sigmoid'(x)", "sigmoid(x)*(1 - sigmoid(x))"),
-        ("tanh'(x)", "1 - tanh(x)^2"),
-        ("0.1*x", "x/10"),
-        ("sigmoid(-x)", "1 - sigmoid(x)"),
-        ("sqrt(x^2)", "abs(x)"),
-    ],
-)
-def test_equal_formulas_are_proved_equal(a, b):
-    assert equal(parse(a), parse(b))
-
-
-@pytest.mark.parametrize(
-    ("a", "b"),
-    [("x", "y"), ("x", "-x"), ("sigmoid(x)", "tanh(x)"), ("x^2", "x^2 + 1e-12"), ("a*b", "a*c")],
-)
-def test_different_formulas_are_not(a, b):
-    assert not equal(parse(a), parse(b))
 
 
 # --- the composed loss and finite differences -----------------------------------------------------

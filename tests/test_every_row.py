@@ -117,7 +117,7 @@ def test_every_activation_in_layers(name: str, tmp_path: Path) -> None:
 def test_every_activation_in_equations(name: str, tmp_path: Path) -> None:
     """By name and written out: the same numbers as layers have."""
     expected = api.solve(api.load(text=yaml.safe_dump(network(name)))).values()
-    written = write(ACTIVATIONS[name].formula_of("z"))
+    written = write(ACTIVATIONS[name].formula_with({}))
     for formula in (f"{name}(z)", written):
         problem = {
             "equations": {

@@ -1,16 +1,14 @@
-"""Cancelling and proving: (−y/a + (1 − y)/(1 − a))·a(1 − a) is a − y."""
+"""Cancelling: (−y/a + (1 − y)/(1 − a))·a(1 − a) is a − y."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from functools import lru_cache
-from random import Random
 from typing import Any
 
 from backprop_cli.algebra.bridge import Beyond, from_sympy, piecewise, to_sympy
 from backprop_cli.algebra.classes import SYMPYS, function_classes
-from backprop_cli.algebra.precise import precise_value
 from backprop_cli.formula.build import children, names_in, rebuild, rename, size
 from backprop_cli.formula.defined import defined, variables
 from backprop_cli.formula.functions import derived, functions
@@ -29,7 +27,6 @@ from backprop_cli.formula.nodes import (
 _LARGEST_COMBINED = 200  # nodes; what is larger is left as it is
 _MOST_PARTS = 12
 _HIGHEST_DEGREE = 8
-_LARGEST_PROVED = 400
 
 
 def combine(formula: Formula) -> Formula | None:
@@ -96,56 +93,6 @@ def _degree(formula: Formula) -> Fraction:
             return _degree(base) * max(Fraction(1), abs(exponent.value))
         case _:
             return sum(map(_degree, children(formula)), Fraction(0))
-
-
-def equal(a: Formula, b: Formula) -> bool:
-    """Whether two formulas are proved equal wherever both are defined, all names real.
-
-    False means different, or too hard: numbers refute first, so only equal ones take long.
-    """
-    if a == b:
-        return True
-    if size(a) + size(b) > _LARGEST_PROVED or _refuted(a, b):
-        return False
-    import sympy
-
-    symbols: dict[str, Any] = {}
-
-    def symbol(name: str) -> Any:
-        return symbols.setdefault(name, sympy.Symbol(f"v{len(symbols)}", real=True))
-
-    try:
-        difference = to_sympy(a, symbol, meanings()) - to_sympy(b, symbol, meanings())
-        difference = piecewise(difference)
-        return any(attempt == 0 for attempt in _attempts(difference))
-    except (ArithmeticError, NotImplementedError, RecursionError, TypeError, ValueError):
-        return False
-
-
-def _attempts(difference: Any) -> Iterator[Any]:
-    """Ever more costly ways to show that an expression is 0."""
-    import sympy
-
-    yield difference
-    yield sympy.expand(difference)
-    rational = sympy.together(sympy.expand(difference.rewrite(sympy.exp)))
-    yield sympy.expand(sympy.fraction(rational)[0])
-    yield sympy.simplify(difference)
-    yield sympy.simplify(difference.rewrite(sympy.exp))
-
-
-def _refuted(a: Formula, b: Formula) -> bool:
-    """Whether they differ at a random point."""
-    random = Random(20)
-    names = names_in(Call("max", (a, b)))
-    for low, high in ((-200, 200), (1, 200), (1, 99)):
-        values = {name: Fraction(random.randint(low, high), 100) for name in names}
-        left, right = precise_value(a, values, 40), precise_value(b, values, 40)
-        if left == left and right == right and abs(left) < 1e30 and abs(right) < 1e30:
-            scale = max(1, abs(left), abs(right))
-            if abs(left - right) > scale * 1e-25:
-                return True
-    return False
 
 
 @derived

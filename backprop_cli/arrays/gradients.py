@@ -49,8 +49,6 @@ from backprop_cli.formula.nodes import (
     Sum,
 )
 
-TWO = Number("2")
-
 Reason: TypeAlias = tuple[str | Formula, ...]
 """A sentence with formulas in it."""
 

@@ -121,7 +121,6 @@ class Lettering:
 
 
 PLAIN = Lettering()
-LAYERED = Lettering(layered=True)
 
 _LAYERED = re.compile(r"([A-Za-z]+?)(\d+)((?:_\d+)*)\Z")
 _STATE = re.compile(r"([A-Za-z]+)_([A-Za-z].*)\Z")

@@ -34,8 +34,8 @@ from backprop_cli.formula.quantity import derivative_name
 from backprop_cli.graph.penalty import slope as penalty_slope
 from backprop_cli.graph.step import Graph
 from backprop_cli.rules.activations import ACTIVATIONS
+from backprop_cli.rules.losses import COMBINED
 
-_SQUASHING = ("softmax", "sigmoid")
 TOLERANCE = 1e-9
 ROUNDING = 1e-12
 """What cancelling may cost, as a share of the numbers that come in."""
@@ -234,7 +234,8 @@ class ArrayRules:
         users = [] if outputs is None else self.users.get(outputs.name, [])
         if outputs is None or len(users) != 1 or outputs.equation is None:
             return None
-        if not isinstance(outputs.equation, Call) or outputs.equation.function not in _SQUASHING:
+        cancels = {activation for _, activation in COMBINED}
+        if not isinstance(outputs.equation, Call) or outputs.equation.function not in cancels:
             return None
         user = self.views[users[0]]
         assert user.equation is not None

@@ -19,11 +19,6 @@ _WRITTEN = (Step, Link, Applied, *get_args(Formula))
 """What names stand in."""
 
 
-def for_sample(name: str, old: int, new: int) -> str:
-    """`dL[3]/dz1_1[3]` for `dL[1]/dz1_1[1]`"""
-    return name.replace(sampled("", old), sampled("", new))
-
-
 def repeated(whole: Sequence[T], sample: int) -> Callable[[int], tuple[T, ...]]:
     """A function from another sample to steps, formulas and names as they read there. What does
     not tell samples apart is shared between them."""

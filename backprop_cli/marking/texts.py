@@ -24,7 +24,6 @@ Commas: TypeAlias = Literal["", "decimal", "groups"]
 
 MOST_TAILS = 5
 LONGEST_NUMBER = 400
-MOST_ARGUMENTS = 50
 
 
 class Text(NamedTuple):

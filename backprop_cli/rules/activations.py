@@ -69,7 +69,9 @@ class ActivationRule:
     high: Number | None = None
     range: str = "any number"
     saturates: bool = False  # its slope vanishes far from zero on both sides
+    steepest: str = ""  # its largest slope, where that is less than 1
     learns: bool = True  # False: the slope is 0 everywhere, so no gradient passes
+    instead: str = ""  # the row that is like it and passes a gradient where this one is flat
     joint: Joint | None = None  # of one that takes the z of a whole layer
     also_text: str = ""  # the same in other words, options at their defaults
     places: tuple[Place, ...] = ("hidden",)  # on a toolbox page
@@ -101,14 +103,6 @@ class ActivationRule:
     def slope(self) -> Formula:
         """∂a/∂z in `z`, `a` and the options, as taught."""
         return written(self.slope_text)
-
-    @property
-    def numeric_slope(self) -> Formula:
-        """∂a/∂z as the function `name'` of `z`: right at extremes, where a(1 − a) is 0.
-
-        Softmax is no function of one z; its slope is written in its outputs only.
-        """
-        return self.slope if self.layerwise else self.slope_call("z", {})
 
     @property
     def functions(self) -> tuple[Function, ...]:
@@ -152,12 +146,6 @@ class ActivationRule:
     def with_options(self, options: Mapping[str, Number]) -> dict[str, Number]:
         """Every option's value, the defaults filled in."""
         return {**self.options, **options}
-
-    def formula_of(
-        self, z: Formula | str, options: Mapping[str, Number] = MappingProxyType({})
-    ) -> Formula:
-        """The formula written out for a sheet's own z, options as numbers."""
-        return self.formula_with({**signed(self.with_options(options)), "z": named(z)})
 
     def formula_with(self, values: Mapping[str, Formula]) -> Formula:
         """The formula with anything for z and for options; the defaults fill in the rest."""
@@ -289,6 +277,7 @@ _ROWS = (
         high=Number("1"),
         range="0 < a < 1",
         saturates=True,
+        steepest="1/4",
         also_text="exp(z)/(exp(z) + 1)",
         places=("hidden", "two classes"),
         symbol="σ",
@@ -330,6 +319,7 @@ _ROWS = (
         kinks=(Kink("z", "0", "ReLU has no derivative at z = 0", "0 is used there"),),
         low=Number("0"),
         range="a >= 0",
+        instead="leaky_relu",
         also_text="max(0, z)",
         symbol="ReLU",
         calls=("ReLU", "Relu", "RELU"),
@@ -351,6 +341,7 @@ _ROWS = (
         low=Number("0"),
         high=Number("6"),
         range="0 <= a <= 6",
+        instead="leaky_relu",
         also_text="min(max(0, z), 6)",
         symbol="ReLU6",
         calls=("ReLU6", "Relu6"),
@@ -516,6 +507,8 @@ _ROWS = (
         low=Number("0"),
         high=Number("1"),
         range="0 <= a <= 1",
+        steepest="1/6",
+        instead="sigmoid",
         also_text="min(max(z/6 + 1/2, 0), 1)",
     ),
     ActivationRule(

@@ -118,10 +118,6 @@ BY_ANY_NAME = ByAnyName(_ROWS)
 INITIALIZERS: Mapping[str, InitializerRule] = MappingProxyType(BY_ANY_NAME.rows)
 
 
-find = BY_ANY_NAME.find
-"""The row of a name or alias, however it is spelled."""
-
-
 def draws(
     rule: InitializerRule,
     rows: int,

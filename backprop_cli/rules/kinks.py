@@ -8,9 +8,20 @@ relu(z)`, the first of two values that tie as `x if x >= y else y`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TypeAlias
+from functools import lru_cache
+from typing import Literal, TypeAlias
 
-from backprop_cli.formula.build import is_number, negative, product, rebuild, substitute, total
+from backprop_cli.formula.arithmetic import COMPARE, Value
+from backprop_cli.formula.build import (
+    is_number,
+    negative,
+    number,
+    product,
+    rebuild,
+    substitute,
+    total,
+)
+from backprop_cli.formula.evaluate import evaluate
 from backprop_cli.formula.nodes import (
     Call,
     Comparison,
@@ -25,6 +36,10 @@ from backprop_cli.rules.written import Kink, signed
 
 Kinks: TypeAlias = Mapping[str, Number | str]
 """What a file chooses: a slope, or for max and min `first`, `last` or `share`."""
+
+Beyond: TypeAlias = Literal["<", ">"]
+Side: TypeAlias = tuple[Beyond, Value]
+"""Where z lies: less than a number, or greater."""
 
 EXTREMES = ("max", "min")
 TIES = ("share", "first", "last")
@@ -73,6 +88,37 @@ def kinks_of(call: Call) -> Iterator[tuple[Kink, Mapping[str, Formula]]]:
     elif call.function in _FUNCTIONS:
         values = {f"u{place}": argument for place, argument in enumerate(call.arguments)}
         yield from ((kink, values) for kink in _FUNCTIONS[call.function])
+
+
+def flat_side(rule: str, options: Mapping[str, Number], z: Value | None) -> Side | None:
+    """On which side of which kink z lies where an activation is flat beyond it: below 0 where a
+    ReLU is off. None where a gradient passes."""
+    if z is None:
+        return None
+    for relation, bound in _flat_beyond(rule, tuple(options.items())).items():
+        if COMPARE[relation](z, bound):
+            return relation, bound
+    return None
+
+
+@lru_cache
+def _flat_beyond(rule: str, options: tuple[tuple[str, Number], ...]) -> Mapping[Beyond, Value]:
+    """Below which of its kinks an activation has the slope 0, and above which."""
+    row, nothing = ACTIVATIONS[rule], dict[str, Value]()
+    values = signed(row.with_options(dict(options)))
+    at = [evaluate(substitute(kink.at, values), nothing.__getitem__) for kink in row.kinks]
+    if not at or not row.learns:
+        return {}
+    ends: dict[Beyond, tuple[Value, int]] = {"<": (min(at), -1), ">": (max(at), 1)}
+
+    def is_flat(z: Value) -> bool:
+        return evaluate(row.slope_call(number(z), dict(options)), nothing.__getitem__) == 0
+
+    return {
+        relation: end
+        for relation, (end, step) in ends.items()
+        if is_flat(end + step) and is_flat(end + 2 * step)
+    }
 
 
 def chosen(kinks: Kinks, name: str) -> Number | None:

@@ -225,7 +225,3 @@ def takes_newton_steps(equations: Mapping[str, Formula]) -> bool:
 BY_ANY_NAME = ByAnyName(_ROWS)
 
 OPTIMIZERS: Mapping[str, OptimizerRule] = MappingProxyType(BY_ANY_NAME.rows)
-
-
-find = BY_ANY_NAME.find
-"""The row of a name or alias, however it is spelled."""

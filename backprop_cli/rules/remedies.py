@@ -7,7 +7,6 @@ parameter's gradient), `z` and the settings. Tests work each equation out beside
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 
 from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.build import negative, over, total
@@ -115,9 +114,3 @@ _ROWS = (
 )
 
 BY_ANY_NAME = ByAnyName(_ROWS)
-
-REMEDIES: Mapping[str, RemedyRule] = MappingProxyType(BY_ANY_NAME.rows)
-
-
-find = BY_ANY_NAME.find
-"""The row of a name or alias, however it is spelled."""

@@ -16,7 +16,7 @@ from backprop_cli.graph.slopes import linear_coefficients
 from backprop_cli.graph.stages import Stage, activation_of, stages
 from backprop_cli.graph.step import Graph, Step, Unit
 from backprop_cli.rules.activations import ACTIVATIONS
-from backprop_cli.rules.kinks import EXTREMES, chosen, kinks_of
+from backprop_cli.rules.kinks import EXTREMES, Side, chosen, flat_side, kinks_of
 from backprop_cli.rules.losses import LOSSES
 from backprop_cli.rules.written import Kink, signed
 from backprop_cli.run import Run, layer_sizes
@@ -36,7 +36,7 @@ from backprop_cli.worksheet.document import (
 )
 from backprop_cli.worksheet.given import ranges
 from backprop_cli.worksheet.numbers import shown
-from backprop_cli.worksheet.reasons import MOST_NAMED, calls_in
+from backprop_cli.worksheet.reasons import BEYOND, MOST_NAMED, calls_in
 from backprop_cli.worksheet.sheet import NO_VALUE, Sheet, cell_of
 from backprop_cli.worksheet.singular import logarithm_remarks, singular_remarks
 
@@ -156,7 +156,7 @@ def after(sheet: Sheet) -> Iterator[Block]:
     if sheet.symbolic or not sheet.graph.wrt:
         return
     found = [*logarithm_remarks(sheet), *singular_remarks(sheet)]
-    found += [*_kinks(sheet), *_ties(sheet), *_saturated(sheet), *_dead(sheet)]
+    found += [*_kinks(sheet), *_ties(sheet), *_saturated(sheet), *_flat(sheet)]
     flow = list(_gradient_flow(sheet))
     if found or flow:
         yield Heading(2, (Text("What the numbers show"),))
@@ -260,43 +260,62 @@ def _saturated(sheet: Sheet) -> Iterator[Callout]:
         )
 
 
-def _dead(sheet: Sheet) -> Iterator[Callout]:
-    """ReLU units that are off for every sample of the batch."""
-    on: dict[Unit | str, bool] = {}
-    relus = [step for step in sheet.graph.section("forward") if step.rule == "relu"]
-    many = Counter((step.unit, step.sample) for step in relus)  # of a channel, say
-    for step in relus:
-        if (applied := activation_of(step)) is not None:
-            z = sheet.value(applied[1])
-            single = step.unit is not None and many[step.unit, step.sample] == 1
-            unit = step.unit if step.unit and single else sheet.graph.unmarked(step.name)
-            on[unit] = on.get(unit, False) or z is None or z >= 0
-    off = [unit for unit, lives in on.items() if not lives]
-    if alone := [unit for unit in off if isinstance(unit, str)]:
-        which = "The ReLU " if len(alone) == 1 else "The ReLUs "
-        how = "is off (z < 0) and passes" if len(alone) == 1 else "are off (z < 0) and pass"
-        yield Callout("warning", (Text(which), *named(alone), Text(f" {how} no gradient.")))
-    layers = {unit.layer: None for unit in off if isinstance(unit, Unit)}
-    for depth in layers:
-        units = [unit.index for unit in off if isinstance(unit, Unit) and unit.layer == depth]
-        every = len(units) == sum(unit.layer == depth for unit in sheet.graph.units)
-        text = _whole_layer_off(depth) if every and len(units) > 1 else _units_off(depth, units)
-        yield Callout("warning", (Text(text),))
+def _flat(sheet: Sheet) -> Iterator[Callout]:
+    """Units that pass no gradient in any sample of the batch, as a ReLU that is off."""
+    sides: dict[tuple[str, Unit | str], set[Side | None]] = {}
+    steps = [
+        (step, known) for step in sheet.graph.section("forward") if (known := activation_of(step))
+    ]
+    many = Counter((step.rule, step.unit, step.sample) for step, _ in steps)  # of a channel, say
+    for step, (rule, z) in steps:
+        assert step.applied is not None
+        single = step.unit is not None and many[rule, step.unit, step.sample] == 1
+        unit = step.unit if step.unit and single else sheet.graph.unmarked(step.name)
+        side = flat_side(rule, step.applied.options, sheet.value(z))
+        sides.setdefault((rule, unit), set()).add(side)
+    groups: dict[tuple[int, str, tuple[Side, ...]], list[Unit | str]] = {}
+    for (rule, unit), found in sides.items():
+        flat = tuple(sorted(side for side in found if side is not None))
+        if len(flat) == len(found):
+            depth = unit.layer if isinstance(unit, Unit) else 0
+            groups.setdefault((depth, rule, flat), []).append(unit)
+    for (depth, rule, flat), units in sorted(groups.items(), key=lambda group: group[0][0]):
+        title = ACTIVATIONS[rule].title
+        many_of, is_off, pass_none = (
+            ("", "is", "passes") if len(units) == 1 else ("s", "are", "pass")
+        )
+        says = f"{is_off} {_how(flat)} and {pass_none} no gradient."
+        alone = [unit for unit in units if isinstance(unit, str)]
+        indices = [unit.index for unit in units if isinstance(unit, Unit)]
+        if alone:
+            line: Line = (Text(f"The {title}{many_of} "), *named(alone), Text(f" {says}"))
+        elif len(units) > 1 and len(units) == sum(u.layer == depth for u in sheet.graph.units):
+            line = (Text(_whole_layer_flat(depth, rule, flat)),)
+        else:
+            where = f"the {title}{many_of} of unit{many_of} {ranges(indices)}"
+            line = (Text(f"Layer {depth}: {where} {says}"),)
+        yield Callout("warning", line)
 
 
-def _whole_layer_off(depth: int) -> str:
+def _how(sides: Sequence[Side]) -> str:
+    """`off (z < 0)`"""
+    where = " or ".join(f"z {relation} {bound}".replace("-", "−") for relation, bound in sides)
+    return f"{' or '.join(BEYOND[relation] for relation, _ in sides)} ({where})"
+
+
+def _whole_layer_flat(depth: int, rule: str, sides: Sequence[Side]) -> str:
+    row = ACTIVATIONS[rule]
+    bias = "other biases"
+    if len(sides) == 1:
+        bias = "a positive bias" if sides[0][0] == "<" else "a negative bias"
+    helps = f" or {bias}"
+    if row.instead:
+        helps = f", {bias} or a {ACTIVATIONS[row.instead].title}"
     return (
-        f"Every ReLU of layer {depth} is off (z < 0): the layer passes no gradient, so nothing in"
-        " it or before it learns from this step. Other starting weights, a positive bias or a"
-        " leaky ReLU would help."
+        f"Every {row.title} of layer {depth} is {_how(sides)}: the layer passes no gradient, so"
+        f" nothing in it or before it learns from this step. Other starting weights{helps} would"
+        " help."
     )
-
-
-def _units_off(depth: int, off: Sequence[int]) -> str:
-    if len(off) == 1:
-        return f"Layer {depth}: the ReLU of unit {off[0]} is off (z < 0) and passes no gradient."
-    units = ranges(off)
-    return f"Layer {depth}: the ReLUs of units {units} are off (z < 0) and pass no gradient."
 
 
 def _gradient_flow(sheet: Sheet) -> Iterator[Block]:
@@ -379,7 +398,11 @@ def _trend(
         return
     factor = math.exp((math.log(first) - math.log(last)) / (layers - 1))
     if factor < VANISHES:
-        steepest = ", at most ¼ for σ" if any("sigmoid" in each.rules for each in found) else ""
+        rules = [
+            ACTIVATIONS[rule] for rule in sorted({rule for each in found for rule in each.rules})
+        ]
+        bounds = [f"{row.steepest} for {row.symbol or row.title}" for row in rules if row.steepest]
+        steepest = f", at most {' and '.join(bounds)}" if bounds else ""
         text = (
             "The gradient vanishes: on its way back each layer multiplies it by its weights and"
             f" by the slopes of its units{steepest}, and the first layers hardly learn."

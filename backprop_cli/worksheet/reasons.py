@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from backprop_cli.formula.build import ONE, ZERO, children, names_in, negative
+from backprop_cli.formula.build import ONE, ZERO, children, names_in, negative, number
 from backprop_cli.formula.nodes import Call, Formula, Name
 from backprop_cli.graph.stages import activation_of
 from backprop_cli.graph.step import Link, Step
 from backprop_cli.rules import losses
 from backprop_cli.rules.activations import ACTIVATIONS
+from backprop_cli.rules.kinks import flat_side
 from backprop_cli.worksheet.catalogue import curve
 from backprop_cli.worksheet.document import Block, Inline, Line, Math, Paragraph, Relation, Text
 from backprop_cli.worksheet.sheet import Sheet
+
+BEYOND = {"<": "off", ">": "fully on"}
+"""What a unit is where its activation is flat, below its kinks and above them."""
 
 MOST_NAMED = 3
 """More quantities than these are counted in a sentence, not named."""
@@ -237,25 +241,31 @@ class Reasons:
     def _off(self, group: Sequence[Step]) -> Iterator[Line]:
         """z < 0: this ReLU is off and passes no gradient."""
         batch = self.sheet.graph.batch
-        samples: dict[str, list[int]] = {}
+        samples: dict[tuple[Relation, str], dict[int, None]] = {}
         for step in group:
             owner = self.sheet.graph.step.get(step.of or "")
             if step.kind != "upstream" or owner is None:
                 continue
             z = self.sheet.value(owner.name)
-            users = [activation_of(self.sheet.graph.step[link.child]) for link in step.links]
-            if ("relu", owner.name) in users and z is not None and z < 0:
-                samples.setdefault(self._plain(owner.name), []).append(owner.sample or batch[0])
             for link in step.links:
-                if self.sheet.graph.step[link.child].kind == "handed_on":
+                user = self.sheet.graph.step[link.child]
+                if user.kind == "handed_on":
                     yield from self._dropped(link)
-        for name, those in samples.items():
-            relation = Relation(Name(name), "<", ZERO)
+                if user.applied is None or activation_of(user) != (user.rule, owner.name):
+                    continue
+                if (side := flat_side(user.applied.rule, user.applied.options, z)) is not None:
+                    relation = Relation(Name(self._plain(owner.name)), side[0], number(side[1]))
+                    says = f"this {ACTIVATIONS[user.applied.rule].title} is {BEYOND[side[0]]}"
+                    own = samples.setdefault((relation, says), {})
+                    own[owner.sample or batch[0]] = None
+        for (relation, says), those in samples.items():
             if len(batch) == 1:
-                yield (relation, Text(", so this ReLU is off and passes no gradient."))
+                yield (relation, Text(f", so {says} and passes no gradient."))
             else:
-                where = "every sample" if len(those) == len(batch) else f"sample {_counted(those)}"
-                yield (relation, Text(f" for {where}: there this ReLU is off and passes none."))
+                where = (
+                    "every sample" if len(those) == len(batch) else f"sample {_counted([*those])}"
+                )
+                yield (relation, Text(f" for {where}: there {says} and passes none."))
 
 
 def given_upstream(loss: Step) -> bool:

@@ -16,9 +16,9 @@ from backprop_cli.formula.layout import pieces
 from backprop_cli.formula.nodes import Call, Formula, Matrix, Name, Negative, Number, Product, Shown
 from backprop_cli.formula.notation import InLine, Stacked
 from backprop_cli.formula.parse import parse
-from backprop_cli.formula.spelling import LAYERED, spell
+from backprop_cli.formula.spelling import Lettering, spell
 
-layered = partial(spell, lettering=LAYERED)
+layered = partial(spell, lettering=Lettering(layered=True))
 
 SHEET = [
     "x1",

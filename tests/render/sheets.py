@@ -16,7 +16,7 @@ from backprop_cli.formula.nodes import (
     Shown,
     Sum,
 )
-from backprop_cli.formula.spelling import LAYERED, Glyph, spell
+from backprop_cli.formula.spelling import Glyph, Lettering, spell
 from backprop_cli.worksheet.document import (
     Answers,
     AnswerSpace,
@@ -48,7 +48,7 @@ HOSTILE = (
 
 
 def layered(name: str) -> Glyph:
-    return spell(name, LAYERED)
+    return spell(name, Lettering(layered=True))
 
 
 def name(text: str) -> Name:

@@ -12,7 +12,7 @@ from pieces import expression, is_zero
 from backprop_cli.formula.build import names_in, rename, total
 from backprop_cli.formula.evaluate import evaluate
 from backprop_cli.formula.functions import FUNCTIONS
-from backprop_cli.formula.nodes import Call, Name, Number, Quotient
+from backprop_cli.formula.nodes import Call, Name, Negative, Number, Quotient
 from backprop_cli.formula.plain import write
 from backprop_cli.rules.activations import (
     ACTIVATIONS,
@@ -23,6 +23,7 @@ from backprop_cli.rules.activations import (
     softmax_numeric,
     softmax_slope,
 )
+from backprop_cli.rules.kinks import flat_side
 
 UNITWISE = [row for row in ACTIVATIONS.values() if not row.layerwise]
 Z = sympy.Symbol("z", real=True)
@@ -45,7 +46,7 @@ def test_slope_as_taught_is_the_derivative_of_the_formula(row, side):
 @pytest.mark.parametrize("row", [row for row in UNITWISE if row.also is not None], ids=named)
 def test_what_is_written_otherwise_is_the_same(row, side):
     """Both are the same function on each side of a kink, and the same number on it."""
-    formula = row.formula_of("z")
+    formula = row.formula_with({})
     assert row.also != formula
     assert is_zero(expression(formula, {"z": side}) - expression(row.also, {"z": side}))
     assert evaluate(formula, {"z": Fraction(0)}.__getitem__) == evaluate(
@@ -116,19 +117,54 @@ def test_functions_and_their_slopes_are_right_at_extremes(row, z):
     assert float(evaluate(row.call(Number(str(z))), {}.__getitem__)) == pytest.approx(
         float(value), rel=1e-12, abs=1e-300
     )
-    assert float(evaluate(row.numeric_slope, {"z": z}.__getitem__)) == pytest.approx(
+    assert float(evaluate(row.slope_call("z"), {"z": z}.__getitem__)) == pytest.approx(
         float(slope), rel=1e-12, abs=1e-300
     )
+
+
+LEARNS = [row for row in UNITWISE if row.learns]
+
+
+def slope_in_mpmath(row, z):
+    with mpmath.workdps(700):
+        return mpmath.diff(IN_MPMATH[row.name], mpmath.mpf(z), h=mpmath.mpf(10) ** -200)
+
+
+@pytest.mark.parametrize("row", LEARNS, ids=named)
+def test_where_a_row_is_flat(row):
+    for z in (-20.0, -6.5, -3.5, -0.5, 0.5, 2.5, 3.5, 6.5, 20.0):
+        side = flat_side(row.name, {}, z)
+        assert (side is not None) == (slope_in_mpmath(row, z) == 0)
+        if side is not None:
+            relation, bound = side
+            assert z < bound if relation == "<" else z > bound
+            assert ACTIVATIONS[row.instead].learns
+
+
+@pytest.mark.parametrize("row", LEARNS, ids=named)
+def test_the_largest_slope_of_a_row(row):
+    largest = max(slope_in_mpmath(row, z / 2) for z in range(-100, 101))
+    if row.steepest:
+        assert float(largest) == pytest.approx(float(Fraction(row.steepest)), abs=1e-12)
+    else:
+        assert largest > 1 - 1e-12
+
+
+def test_options_say_where_a_row_is_flat():
+    assert flat_side("leaky_relu", {"slope": Number("0")}, -1.0) == ("<", 0)
+    assert flat_side("leaky_relu", {}, -1.0) is None
+    assert flat_side("relu", {}, 0) is None
+    assert flat_side("relu", {}, None) is None
 
 
 @pytest.mark.parametrize("z", [-3.0, -0.25, 0.5, 4.0])
 @pytest.mark.parametrize("row", UNITWISE, ids=named)
 def test_written_forms_have_the_value_of_the_function(row, z):
     point = {"z": z}
-    point["a"] = float(evaluate(row.formula_of("z"), point.__getitem__))
+    point["a"] = float(evaluate(row.formula_with({}), point.__getitem__))
     assert point["a"] == pytest.approx(float(evaluate(row.call("z"), point.__getitem__)))
     slope = float(evaluate(row.slope_of("z", "a"), point.__getitem__))
-    assert slope == pytest.approx(float(evaluate(row.numeric_slope, point.__getitem__)))
+    assert slope == pytest.approx(float(evaluate(row.slope_call("z"), point.__getitem__)))
 
 
 @pytest.mark.parametrize("row", UNITWISE, ids=named)
@@ -138,7 +174,7 @@ def test_kinks_use_the_slope_that_the_convention_says(row):
         point["z"] = evaluate(kink.at, point.__getitem__)
         point["a"] = evaluate(row.formula, point.__getitem__)
         taught = evaluate(row.slope, point.__getitem__)
-        assert taught == evaluate(row.numeric_slope, point.__getitem__)
+        assert taught == evaluate(row.slope_call("z"), point.__getitem__)
         assert kink.convention.endswith(".")
 
 
@@ -188,12 +224,15 @@ def test_slopes_read_as_they_are_taught():
 def test_options_are_written_as_numbers():
     leaky = ACTIVATIONS["leaky_relu"]
     options = {"slope": Number("0.20")}
-    assert write(leaky.formula_of("z1_1", options)) == "z1_1 if z1_1 > 0 else 0.20*z1_1"
+    assert (
+        write(leaky.formula_with({"z": Name("z1_1"), **options}))
+        == "z1_1 if z1_1 > 0 else 0.20*z1_1"
+    )
     assert write(leaky.slope_of("z1_1", "a1_1", options)) == "1 if z1_1 > 0 else 0.20"
     assert write(leaky.call("z", options)) == "leaky_relu(z, 0.20)"
     assert write(leaky.call("z")) == "leaky_relu(z)"
-    assert write(leaky.formula_of("z", {"slope": Number("-0.1")})) == "z if z > 0 else -0.1*z"
-    assert write(ACTIVATIONS["elu"].formula_of("z")) == "z if z > 0 else exp(z) - 1"
+    assert write(leaky.formula_with({"slope": Negative(Number("0.1"))})) == "z if z > 0 else -0.1*z"
+    assert write(ACTIVATIONS["elu"].formula_with({})) == "z if z > 0 else exp(z) - 1"
 
 
 @pytest.mark.parametrize(
@@ -206,7 +245,7 @@ def test_options_are_written_as_numbers():
     ],
 )
 def test_a_step_is_written_with_as_few_cases_as_it_has(options, written):
-    assert write(ACTIVATIONS["step"].formula_of("z", options)) == written
+    assert write(ACTIVATIONS["step"].formula_with(options)) == written
 
 
 def test_softmax_of_large_logits():

@@ -11,7 +11,7 @@ from backprop_cli import load, solve
 from backprop_cli.formula.build import rebuild
 from backprop_cli.formula.evaluate import as_float, evaluate
 from backprop_cli.formula.nodes import Call, Formula, Number
-from backprop_cli.rules.remedies import REMEDIES, Setting, find
+from backprop_cli.rules.remedies import BY_ANY_NAME, Setting
 
 LINE = """\
 inputs: [1.5, -2]
@@ -68,7 +68,9 @@ def moved(found: Mapping[str, float], name: str, old: float) -> float:
 
 @pytest.mark.parametrize("key", ["l2: 0.1", "l2: {value: 0.1, half: false}", "l1: 0.1"])
 def test_penalties_change_the_gradients_of_weights(key: str) -> None:
-    [setting] = [each for row in REMEDIES.values() for each in row.settings if each.key == key]
+    [setting] = [
+        each for row in BY_ANY_NAME.rows.values() for each in row.settings if each.key == key
+    ]
     found = sheet(LINE % key)
     for name, w, g in zip(("w1_1_1", "w1_1_2"), WEIGHTS, GRADIENTS, strict=False):
         expected = worked_out(setting, {"g": g, "w": w, "lambda": 0.1}, {})["g"]
@@ -81,14 +83,16 @@ def test_penalties_change_the_gradients_of_weights(key: str) -> None:
     "key", ["l2: {value: 0.1, in_loss: true}", "l1: {value: 0.1, in_loss: true}"]
 )
 def test_penalties_in_the_loss(key: str) -> None:
-    [setting] = [each for row in REMEDIES.values() for each in row.settings if each.key == key]
+    [setting] = [
+        each for row in BY_ANY_NAME.rows.values() for each in row.settings if each.key == key
+    ]
     expected = worked_out(setting, {"L": 2.0, "lambda": 0.1}, {"w_i": WEIGHTS})["L"]
     assert solve(load(text=LINE % key)).losses[0] == pytest.approx(expected, rel=1e-12)
     assert expected > 2
 
 
 def test_clipping_by_norm_and_by_value() -> None:
-    by_norm, by_value = REMEDIES["clip"].settings
+    by_norm, by_value = BY_ANY_NAME.rows["clip"].settings
     parameters = [("w1_1_1", 0.75), ("w1_1_2", -0.5), ("b1_1", 0.125)]
     for setting, threshold in ((by_norm, 1.0), (by_value, 0.5)):
         found = sheet(LINE % setting.key)
@@ -100,7 +104,7 @@ def test_clipping_by_norm_and_by_value() -> None:
 
 
 def test_batch_normalisation() -> None:
-    [setting] = REMEDIES["batch_norm"].settings
+    [setting] = BY_ANY_NAME.rows["batch_norm"].settings
     found = sheet(BATCH % setting.key)
     zs = tuple(found[f"z1_1[{sample}]"] for sample in (1, 2, 3))
     assert zs == pytest.approx((0.875, 1.625, 3.125), rel=1e-15)
@@ -112,10 +116,14 @@ def test_batch_normalisation() -> None:
 
 
 def test_every_setting_is_tried() -> None:
-    assert {row.name: len(row.settings) for row in REMEDIES.values()} == {
+    assert {row.name: len(row.settings) for row in BY_ANY_NAME.rows.values()} == {
         "l2": 3,
         "l1": 2,
         "clip": 2,
         "batch_norm": 1,
     }
-    assert find("batch-norm") is find("BatchNorm") is REMEDIES["batch_norm"]
+    assert (
+        BY_ANY_NAME.find("batch-norm")
+        is BY_ANY_NAME.find("BatchNorm")
+        is BY_ANY_NAME.rows["batch_norm"]
+    )

@@ -17,11 +17,11 @@ from backprop_cli.arrays.operations import OPERATIONS
 from backprop_cli.formula.functions import FUNCTIONS
 from backprop_cli.problem.layer_kinds import KINDS
 from backprop_cli.render import html, latex, markdown, text, typst
+from backprop_cli.rules import remedies
 from backprop_cli.rules.activations import ACTIVATIONS
 from backprop_cli.rules.initializers import INITIALIZERS
 from backprop_cli.rules.losses import LOSSES
 from backprop_cli.rules.optimizers import OPTIMIZERS
-from backprop_cli.rules.remedies import REMEDIES
 from backprop_cli.worksheet.catalogue import UnknownRule, catalogue, curve
 from backprop_cli.worksheet.catalogue_json import catalogue_json
 from backprop_cli.worksheet.document import Curve, Document
@@ -45,7 +45,14 @@ def curves(document: Document) -> list[Curve]:
 
 def test_the_whole_list_has_every_rule() -> None:
     found = listed()
-    for table in (ACTIVATIONS, LOSSES, OPTIMIZERS, INITIALIZERS, REMEDIES, FUNCTIONS_OF_FILES):
+    for table in (
+        ACTIVATIONS,
+        LOSSES,
+        OPTIMIZERS,
+        INITIALIZERS,
+        remedies.BY_ANY_NAME.rows,
+        FUNCTIONS_OF_FILES,
+    ):
         for name in table:
             assert name in found
 
@@ -107,7 +114,7 @@ def test_two_activations_share_a_picture() -> None:
 @pytest.mark.parametrize("form", [html, latex, markdown, typst], ids=lambda form: form.__name__)
 def test_the_list_in_every_format(form: Any) -> None:
     written = form.render(catalogue())
-    for name in (*ACTIVATIONS, *LOSSES, *OPTIMIZERS, *INITIALIZERS, *REMEDIES):
+    for name in (*ACTIVATIONS, *LOSSES, *OPTIMIZERS, *INITIALIZERS, *remedies.BY_ANY_NAME.rows):
         assert name.replace("_", "") in re.sub(r"\\?_|<wbr>|\\allowbreak\{\}", "", written)
 
 
@@ -119,7 +126,7 @@ def test_the_list_as_json() -> None:
         "losses": LOSSES,
         "optimizers": OPTIMIZERS,
         "initializers": INITIALIZERS,
-        "remedies": REMEDIES,
+        "remedies": remedies.BY_ANY_NAME.rows,
         "functions": FUNCTIONS_OF_FILES - set(ACTIVATIONS),
         "layers": KINDS,
         "operations": OPERATIONS,

@@ -48,6 +48,34 @@ def test_in_a_batch_a_unit_is_dead_only_if_no_sample_wakes_it() -> None:
     assert "z₃⁽¹⁾ < 0" not in shown
 
 
+def test_units_of_any_rule_are_off_where_it_is_flat() -> None:
+    shown = notes("""
+        samples: [{inputs: [1], targets: [0]}, {inputs: [-1], targets: [0]}]
+        layers:
+          - {activation: hard_sigmoid, weights: [[1], [-1], [4]], biases: [5, -5, 0]}
+          - {activation: relu6, weights: [[9, 9, 0], [9, 0, 0]]}
+          - {activation: identity, weights: [[1, 1]]}
+        loss: half_squared_error
+    """)
+    assert "z₁⁽¹⁾ > 3 for every sample: there this hard sigmoid is fully on and passes" in shown
+    assert "Layer 1: the hard sigmoid of unit 1 is fully on (z > 3) and passes no" in shown
+    assert "Layer 1: the hard sigmoid of unit 2 is off (z < −3) and passes no" in shown
+    assert "unit 3 is off or fully on (z < −3 or z > 3) and passes no gradient." in shown
+    assert "Every ReLU6 of layer 2 is fully on (z > 6): the layer passes no gradient" in shown
+    assert "Other starting weights, a negative bias or a leaky ReLU would help." in shown
+
+
+def test_a_step_is_flat_everywhere_and_not_called_off() -> None:
+    shown = notes("""
+        inputs: [-1]
+        targets: [1]
+        layers: [{activation: step, weights: [[1]]}]
+        loss: squared_error
+    """)
+    assert "The slope of step is 0 everywhere" in shown
+    assert "is off" not in shown
+
+
 def test_a_saturated_unit() -> None:
     shown = notes("two-hidden-layers")
     assert "Warning: Saturated: a₂⁽²⁾. The slope there is below 0.01" in shown
