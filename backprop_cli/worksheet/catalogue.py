@@ -7,8 +7,10 @@ there. SymPy is not needed for it: the slopes are those of the tables.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
+from itertools import zip_longest
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
@@ -25,7 +27,6 @@ from backprop_cli.formula.spelling import spell
 from backprop_cli.problem.layer_kinds import KINDS, LayerKind
 from backprop_cli.rules import activations, initializers, losses, optimizers, remedies
 from backprop_cli.rules.activations import ActivationRule
-from backprop_cli.rules.initializers import InitializerRule
 from backprop_cli.rules.losses import LossRule
 from backprop_cli.rules.optimizers import OptimizerRule
 from backprop_cli.rules.remedies import RemedyRule
@@ -66,15 +67,21 @@ class UnknownRule(Exception):
     """A name that is neither a group nor a rule; the message says so and what may be meant."""
 
 
+Facet: TypeAlias = tuple[str, Callable[[Row], Line | list[Line]]]
+"""A heading, and what a row has to say under it: a line, or several one below the other."""
+
+
 @dataclass(frozen=True)
 class Group:
-    """One rule table: how it is called, listed, and how one of its rows is described."""
+    """One rule table: how it is called and listed, and what describes one of its rows."""
 
     title: str
     words: tuple[str, ...]  # what it may be asked for by, its name first
     table: ByAnyName[Row]
-    overview: Callable[[Sequence[Row]], Iterator[Block]]
-    details: Callable[[Row], Iterator[Block]]
+    note: str  # above the list; names between dollars, code between backticks
+    columns: tuple[tuple[Facet, ...], ...]  # of each table of the list
+    properties: tuple[Facet, ...]
+    more: Callable[[Row], Iterable[Block]] = lambda row: ()  # below the properties
 
     @property
     def name(self) -> str:
@@ -83,6 +90,19 @@ class Group:
     @property
     def rows(self) -> Mapping[str, Row]:
         return self.table.rows
+
+    def overview(self) -> Iterator[Block]:
+        """What is said of the group, and its rows in tables."""
+        if self.note:
+            yield Paragraph(_words(self.note))
+        for facets in self.columns:
+            rows = [line for row in self.rows.values() for line in _below(facets, row)]
+            yield _table([heading for heading, _ in facets], rows)
+
+    def details(self, row: Row) -> Iterator[Block]:
+        """All there is to say of one row."""
+        yield _properties(self.properties, row)
+        yield from self.more(row)
 
 
 def catalogue(what: Sequence[str] = ()) -> Document:
@@ -97,7 +117,7 @@ def catalogue(what: Sequence[str] = ()) -> Document:
         for group in GROUPS:
             blocks += listed(group)
         blocks += _sketches(SKETCHED)
-        blocks.append(Paragraph(_HINT))
+        blocks.append(Paragraph(_words(_HINT)))
     compared: list[ActivationRule] = []
     for asked in dict.fromkeys(what):
         blocks += _asked(asked, compared)
@@ -105,11 +125,9 @@ def catalogue(what: Sequence[str] = ()) -> Document:
     return Document("Rules a problem file may name", tuple(blocks), spell)
 
 
-_HINT: Line = (
-    Text("backprop list activations", "code"),
-    Text(" draws every curve, "),
-    Text("backprop list adam", "code"),
-    Text(" describes one rule. Any of these can also be written by the author as a formula."),
+_HINT = (
+    "`backprop list activations` draws every curve, `backprop list adam` describes one rule. Any of"
+    " these can also be written by the author as a formula."
 )
 
 
@@ -153,7 +171,7 @@ def found(name: str) -> Group | list[tuple[Group, Row]] | None:
 
 def listed(group: Group) -> list[Block]:
     """A group as one list, without curves."""
-    return [Heading(2, (Text(group.title),)), *group.overview(tuple(group.rows.values()))]
+    return [Heading(2, (Text(group.title),)), *group.overview()]
 
 
 def _named(group: Group, row: Row) -> Heading:
@@ -208,13 +226,30 @@ def _names(names: Sequence[str]) -> Line:
 
 
 def _words(text: str) -> Line:
-    """Words of a table, in which code stands between backticks."""
-    parts = enumerate(text.split("`"))
-    return tuple(Text(part, "code" if place % 2 else "plain") for place, part in parts if part)
+    """A sentence, in which code stands between backticks and a name between dollars."""
+    return tuple(map(_word, filter(None, re.split(r"(`[^`]+`|\$[^$]+\$)", text))))
+
+
+def _word(part: str) -> Text | Math:
+    match part[0]:
+        case "`":
+            return Text(part[1:-1], "code")
+        case "$":
+            return Math(Name(part[1:-1]))
+        case _:
+            return Text(part)
 
 
 def _code(name: str) -> Line:
     return (Text(name, "code"),)
+
+
+def _plain(text: str) -> Line:
+    return (Text(text),)
+
+
+def _math(formula: Formula | None) -> Line:
+    return NOTHING if formula is None else (Math(formula),)
 
 
 def _spellings(row: Row) -> Line:
@@ -241,10 +276,6 @@ def _options(
     return _listed(settings) or NOTHING
 
 
-def _range(row: ActivationRule) -> Line:
-    return (Text(row.range.replace(">=", "≥").replace("<=", "≤").replace("-", "−")),)
-
-
 def _table(headings: Sequence[str], rows: Sequence[tuple[Line, ...]]) -> Table:
     columns = (
         Column((Text(headings[0]),)),
@@ -253,49 +284,38 @@ def _table(headings: Sequence[str], rows: Sequence[tuple[Line, ...]]) -> Table:
     return Table(columns, tuple(rows))
 
 
-def _properties(*pairs: tuple[str, Line]) -> Table:
-    rows = [((Text(label),), line) for label, line in pairs if line and line != NOTHING]
+def _lines(said: Line | list[Line]) -> list[Line]:
+    return said if isinstance(said, list) else [said]
+
+
+def _below(facets: Sequence[Facet], row: Row) -> Iterator[tuple[Line, ...]]:
+    """The lines of a row in a table, empty where a facet has no more of them."""
+    return zip_longest(*(_lines(read(row)) for _, read in facets), fillvalue=(Text(""),))
+
+
+def _properties(facets: Sequence[Facet], row: Row) -> Table:
+    rows = [
+        ((Text("then" if place else heading),), line)
+        for heading, read in facets
+        for place, line in enumerate(_lines(read(row)))
+        if line and line != NOTHING
+    ]
     return _table(("What", "How"), rows)
+
+
+def _remarks(row: ActivationRule | LossRule) -> list[Block]:
+    """Why the slope is what it is, and what holds at its kinks."""
+    return [
+        Paragraph(_words(row.reason)),
+        *(Paragraph((Text(kink.convention),)) for kink in row.kinks),
+    ]
 
 
 # Activations
 
 
-def _activations(rows: Sequence[ActivationRule]) -> Iterator[Block]:
-    yield Paragraph(
-        (
-            Text("The slope is written as it is taught, with "),
-            Math(Name("a")),
-            Text(" for the unit's own output."),
-        )
-    )
-    yield _table(
-        ("Name", "Formula", "Also", "Slope"),
-        [(_code(row.name), (Math(row.formula),), _also(row), (Math(row.slope),)) for row in rows],
-    )
-    yield _table(
-        ("Name", "Output", "Where it belongs", "Options"),
-        [(_code(row.name), _range(row), (Text(row.use),), _options(row.options)) for row in rows],
-    )
-
-
-def _also(row: ActivationRule) -> Line:
-    return NOTHING if row.also is None else (Math(row.also),)
-
-
-def _activation(row: ActivationRule) -> Iterator[Block]:
-    yield _properties(
-        ("In problem files", _spellings(row)),
-        ("Formula", (Relation(Name("a"), "=", row.formula),)),
-        ("Also written", _also(row)),
-        ("Slope", (Relation(Name("da/dz"), "=", row.slope),)),
-        ("Output", _range(row)),
-        ("Where it belongs", (Text(row.use),)),
-        ("Options", _options(row.options, row.variants)),
-    )
-    yield Paragraph(_words(row.reason))
-    for kink in row.kinks:
-        yield Paragraph((Text(kink.convention),))
+def _range(row: ActivationRule) -> Line:
+    return (Text(row.range.replace(">=", "≥").replace("<=", "≤").replace("-", "−")),)
 
 
 def _sketches(names: Sequence[str]) -> list[Block]:
@@ -402,170 +422,47 @@ def loss_of_one_output(row: LossRule) -> Formula:
     return negative(written) if row.minus else written
 
 
-def _losses(rows: Sequence[LossRule]) -> Iterator[Block]:
-    yield Paragraph(
-        (
-            Text("Each is written for one output and summed over all "),
-            Math(Name("m")),
-            Text(" of them; logarithms are natural."),
-        )
-    )
-    yield _table(
-        ("Name", "Loss of one output", "Slope ∂L/∂ŷ"),
-        [(_code(row.name), (Math(loss_of_one_output(row)),), (Math(row.slope),)) for row in rows],
-    )
-    yield _table(
-        ("Name", "For", "Options"),
-        [
-            (_code(row.name), (Text(f"{row.use}; {row.target_note}"),), _options(row.options))
-            for row in rows
-        ],
-    )
-
-
-def _loss(row: LossRule) -> Iterator[Block]:
-    yield _properties(
-        ("In problem files", _spellings(row)),
-        ("One output's share", (Math(loss_of_one_output(row)),)),
-        ("Slope", (Relation(Name("dL/dyhat"), "=", row.slope),)),
-        ("For", (Text(row.use),)),
-        ("Targets", (Text(row.target_note),)),
-        ("Options", _options(row.options)),
-    )
-    yield Paragraph(_words(row.reason))
-    for combination in losses.COMBINED.values():
-        if combination.loss == row.name:
-            yield Paragraph(
-                (
-                    Text(f"With {combination.activation} outputs: "),
-                    Relation(Name("dL/dz"), "=", combination.slope),
-                    Text("."),
-                )
+def _why(row: LossRule) -> list[Block]:
+    reason, *kinks = _remarks(row)
+    combined = [
+        Paragraph(
+            (
+                Text(f"With {combination.activation} outputs: "),
+                Relation(Name("dL/dz"), "=", combination.slope),
+                Text("."),
             )
-    for kink in row.kinks:
-        yield Paragraph((Text(kink.convention),))
+        )
+        for combination in losses.COMBINED.values()
+        if combination.loss == row.name
+    ]
+    return [reason, *combined, *kinks]
 
 
-# Optimizers
+# Optimizers and remedies
 
 
 def _equations(row: OptimizerRule) -> list[Line]:
-    lines: list[Line] = [
-        (Relation(Name(name), "=", formula),) for name, formula in row.equations.items()
+    point: list[Line] = [] if row.point is None else [(*_words("$g$ at "), Math(row.point))]
+    return [*point, *_written(row.equations)]
+
+
+def _written(equations: Mapping[str, Formula]) -> list[Line]:
+    return [(Relation(Name(name), "=", formula),) for name, formula in equations.items()]
+
+
+def _keys(row: RemedyRule) -> list[Line]:
+    """How a file asks for it, once for all equations that it stands for."""
+    return [
+        (Text(""),) if place else _code(setting.key)
+        for setting in row.settings
+        for place in range(len(setting.equations))
     ]
-    return (
-        lines if row.point is None else [(Math(Name("g")), Text(" at "), Math(row.point)), *lines]
-    )
 
 
-def _optimizers(rows: Sequence[OptimizerRule]) -> Iterator[Block]:
-    yield Paragraph(
-        (
-            Text("Carried out from top to bottom for each parameter "),
-            Math(Name("w")),
-            Text(" with its gradient "),
-            Math(Name("g")),
-            Text(", the learning rate "),
-            Math(Name("eta")),
-            Text(" and the number "),
-            Math(Name("t")),
-            Text(" of the update; what stands on the left is the new value."),
-        )
-    )
-    lines: list[tuple[Line, ...]] = []
-    for row in rows:
-        for index, equation in enumerate(_equations(row)):
-            first = index == 0
-            lines.append(
-                (
-                    _code(row.name) if first else (Text(""),),
-                    equation,
-                    _options(row.options) if first else (Text(""),),
-                )
-            )
-    yield _table(("Name", "Equations", "Options"), lines)
-
-
-def _optimizer(row: OptimizerRule) -> Iterator[Block]:
-    first, *rest = _equations(row)
-    yield _properties(
-        ("In problem files", _spellings(row)),
-        ("Equations", first),
-        *(("then", equation) for equation in rest),
-        ("State at the start", _options(row.state)),
-        ("Options", _options(row.options, row.variants)),
-        ("As in", (Text(row.reference),)),
-    )
-    yield Paragraph(_words(row.reason))
-
-
-# Initializers
-
-
-def _initializers(rows: Sequence[InitializerRule]) -> Iterator[Block]:
-    yield Paragraph(
-        (
-            Text("Drawn with a seed, so that the same file gives the same numbers, and rounded to"),
-            Text(f" {initializers.DECIMALS} decimals."),
-        )
-    )
-    yield _table(
-        ("Name", "Each value", "Options", "For"),
-        [
-            (_code(row.name), (Text(row.formula_text),), _options(row.options), (Text(row.use),))
-            for row in rows
-        ],
-    )
-
-
-def _initializer(row: InitializerRule) -> Iterator[Block]:
-    yield _properties(
-        ("In problem files", _spellings(row)),
-        ("Each value", (Text(row.formula_text),)),
-        ("For", (Text(row.use),)),
-        ("Options", _options(row.options)),
-    )
-
-
-# Remedies
-
-
-def _settings(row: RemedyRule) -> Iterator[tuple[Line, ...]]:
-    """How a file asks for it, and an equation on each line."""
-    for setting in row.settings:
-        key = _code(setting.key)
-        for name, formula in setting.equations.items():
-            yield key, (Relation(Name(name), "=", formula),)
-            key = (Text(""),)
-
-
-def _remedies(rows: Sequence[RemedyRule]) -> Iterator[Block]:
-    yield Paragraph(
-        (
-            Text("Penalties and clipping stand under "),
-            Text("training", "code"),
-            Text(" and change the gradient "),
-            Math(Name("g")),
-            Text(" of a parameter "),
-            Math(Name("w")),
-            Text(" before the optimizer sees it, or the loss "),
-            Math(Name("L")),
-            Text("; what stands on the left is the new value."),
-        )
-    )
-    lines: list[tuple[Line, ...]] = []
-    for row in rows:
-        name = _code(row.name)
-        for setting in _settings(row):
-            lines.append((name, *setting))
-            name = (Text(""),)
-    yield _table(("Name", "In problem files", "Equations"), lines)
-
-
-def _remedy(row: RemedyRule) -> Iterator[Block]:
-    yield _properties(("For", (Text(row.use),)), ("Also called", _names(row.aliases)))
-    yield _table(("Setting", "Equations"), list(_settings(row)))
-    yield Paragraph(_words(row.reason))
+_SETTINGS: Facet = (
+    "Equations",
+    lambda row: [line for setting in row.settings for line in _written(setting.equations)],
+)
 
 
 # Functions
@@ -578,33 +475,6 @@ _FUNCTIONS: ByAnyName[Function] = ByAnyName(
 )
 
 
-def _functions(rows: Sequence[Function]) -> Iterator[Block]:
-    yield Paragraph(
-        (
-            Text("These may be called in formulas, and so may every activation by its name: "),
-            Text("sigmoid(z)", "code"),
-            Text(", "),
-            Text("leaky_relu(z, 0.2)", "code"),
-            Text("."),
-        )
-    )
-    yield _table(
-        ("Name", "Shown as", "Also", "What it is"),
-        [
-            (_code(row.name), (Math(called(row)),), _names(row.aliases), _meaning(row))
-            for row in rows
-        ],
-    )
-
-
-def _function(row: Function) -> Iterator[Block]:
-    yield _properties(
-        ("In formulas", (Text(", ".join((row.name, *row.aliases)), "code"),)),
-        ("Shown as", (Math(called(row)),)),
-        ("What it is", _meaning(row)),
-    )
-
-
 def called(row: Function) -> Formula:
     """As it is written, with as many arguments as it needs; max and the like with two."""
     usual = ((), ("z",), ("x", "y"))
@@ -612,47 +482,14 @@ def called(row: Function) -> Formula:
     return Call(row.name, tuple(map(Name, arguments)))
 
 
-def _meaning(row: Function) -> Line:
+def _meaning(row: Function | Operation) -> Line:
     return _words(row.note) if row.note else NOTHING
-
-
-# Operations on arrays
-
-
-def _operations(rows: Sequence[Operation]) -> Iterator[Block]:
-    yield _table(
-        ("Called", "What it is", "Its gradient"),
-        [(_code(row.signature), _words(row.note), (Text(row.backward),)) for row in rows],
-    )
-
-
-def _operation(row: Operation) -> Iterator[Block]:
-    yield _properties(
-        ("In formulas", _code(row.signature)),
-        ("What it is", _words(row.note)),
-        ("Its gradient", (Text(row.backward),)),
-    )
 
 
 # Kinds of layers
 
 
-def _layers(rows: Sequence[LayerKind]) -> Iterator[Block]:
-    yield _table(
-        ("Kind", "Of", "What it does", "Keys"),
-        [
-            (_code(row.name), (Text(row.takes),), (Text(row.note),), _names(_keys_of(row)))
-            for row in rows
-        ],
-    )
-
-
-def _keys_of(row: LayerKind) -> Sequence[str]:
-    return [field.key for field in row.fields]
-
-
-def _layer(row: LayerKind) -> Iterator[Block]:
-    yield _properties(("Of", (Text(row.takes),)), ("What it does", (Text(row.note),)))
+def _keys_of(row: LayerKind) -> Iterator[Block]:
     if row.fields:
         yield _table(
             ("Key", "Takes", "Unless given", "What for"),
@@ -668,49 +505,146 @@ def _layer(row: LayerKind) -> Iterator[Block]:
         )
 
 
+# The groups
+
+_NAME: Facet = ("Name", lambda row: _code(row.name))
+_SPELLED: Facet = ("In problem files", _spellings)
+_FOR: Facet = ("For", lambda row: _plain(row.use))
+_BELONGS: Facet = ("Where it belongs", lambda row: _plain(row.use))
+_DEFAULTS: Facet = ("Options", lambda row: _options(row.options))
+_OR_OTHERS: Facet = ("Options", lambda row: _options(row.options, row.variants))
+_OUTPUT: Facet = ("Output", _range)
+_VALUE: Facet = ("Each value", lambda row: _plain(row.formula_text))
+_EQUATIONS: Facet = ("Equations", _equations)
+_SHOWN: Facet = ("Shown as", lambda row: _math(called(row)))
+_MEANING: Facet = ("What it is", _meaning)
+_BACKWARD: Facet = ("Its gradient", lambda row: _plain(row.backward))
+_OF: Facet = ("Of", lambda row: _plain(row.takes))
+_DOES: Facet = ("What it does", lambda row: _plain(row.note))
+
 GROUPS: tuple[Group, ...] = (
     Group(
         "Activations",
         ("activations", "activation"),
         activations.BY_ANY_NAME,
-        _activations,
-        _activation,
+        "The slope is written as it is taught, with $a$ for the unit's own output.",
+        (
+            (
+                _NAME,
+                ("Formula", lambda row: _math(row.formula)),
+                ("Also", lambda row: _math(row.also)),
+                ("Slope", lambda row: _math(row.slope)),
+            ),
+            (_NAME, _OUTPUT, _BELONGS, _DEFAULTS),
+        ),
+        (
+            _SPELLED,
+            ("Formula", lambda row: (Relation(Name("a"), "=", row.formula),)),
+            ("Also written", lambda row: _math(row.also)),
+            ("Slope", lambda row: (Relation(Name("da/dz"), "=", row.slope),)),
+            _OUTPUT,
+            _BELONGS,
+            _OR_OTHERS,
+        ),
+        _remarks,
     ),
-    Group("Losses", ("losses", "loss"), losses.BY_ANY_NAME, _losses, _loss),
+    Group(
+        "Losses",
+        ("losses", "loss"),
+        losses.BY_ANY_NAME,
+        "Each is written for one output and summed over all $m$ of them; logarithms are natural.",
+        (
+            (
+                _NAME,
+                ("Loss of one output", lambda row: _math(loss_of_one_output(row))),
+                ("Slope ∂L/∂ŷ", lambda row: _math(row.slope)),
+            ),
+            (_NAME, ("For", lambda row: _plain(f"{row.use}; {row.target_note}")), _DEFAULTS),
+        ),
+        (
+            _SPELLED,
+            ("One output's share", lambda row: _math(loss_of_one_output(row))),
+            ("Slope", lambda row: (Relation(Name("dL/dyhat"), "=", row.slope),)),
+            _FOR,
+            ("Targets", lambda row: _plain(row.target_note)),
+            _DEFAULTS,
+        ),
+        _why,
+    ),
     Group(
         "Optimizers",
         ("optimizers", "optimizer", "optimisers", "optimiser"),
         optimizers.BY_ANY_NAME,
-        _optimizers,
-        _optimizer,
+        "Carried out from top to bottom for each parameter $w$ with its gradient $g$, the learning"
+        " rate $eta$ and the number $t$ of the update; what stands on the left is the new value.",
+        ((_NAME, _EQUATIONS, _DEFAULTS),),
+        (
+            _SPELLED,
+            _EQUATIONS,
+            ("State at the start", lambda row: _options(row.state)),
+            _OR_OTHERS,
+            ("As in", lambda row: _plain(row.reference)),
+        ),
+        lambda row: [Paragraph(_words(row.reason))],
     ),
     Group(
         "Initializers",
         ("initializers", "initializer", "initialisers", "initialiser"),
         initializers.BY_ANY_NAME,
-        _initializers,
-        _initializer,
+        "Drawn with a seed, so that the same file gives the same numbers, and rounded to"
+        f" {initializers.DECIMALS} decimals.",
+        ((_NAME, _VALUE, _DEFAULTS, _FOR),),
+        (_SPELLED, _VALUE, _FOR, _DEFAULTS),
     ),
     Group(
         "Penalties, clipping, normalisation",
         ("remedies", "remedy", "penalties", "penalty"),
         remedies.BY_ANY_NAME,
-        _remedies,
-        _remedy,
+        "Penalties and clipping stand under `training` and change the gradient $g$ of a parameter"
+        " $w$ before the optimizer sees it, or the loss $L$; what stands on the left is the new"
+        " value.",
+        ((_NAME, ("In problem files", _keys), _SETTINGS),),
+        (_FOR, ("Also called", lambda row: _names(row.aliases))),
+        lambda row: [
+            _table(("Setting", "Equations"), list(_below((("Setting", _keys), _SETTINGS), row))),
+            Paragraph(_words(row.reason)),
+        ],
     ),
-    Group("Functions", ("functions", "function"), _FUNCTIONS, _functions, _function),
+    Group(
+        "Functions",
+        ("functions", "function"),
+        _FUNCTIONS,
+        "These may be called in formulas, and so may every activation by its name: `sigmoid(z)`,"
+        " `leaky_relu(z, 0.2)`.",
+        ((_NAME, _SHOWN, ("Also", lambda row: _names(row.aliases)), _MEANING),),
+        (
+            ("In formulas", lambda row: _code(", ".join((row.name, *row.aliases)))),
+            _SHOWN,
+            _MEANING,
+        ),
+    ),
     Group(
         "Kinds of layers",
         ("layers", "layer", "kinds", "kind"),
         ByAnyName(KINDS.values()),
-        _layers,
-        _layer,
+        "",
+        (
+            (
+                ("Kind", lambda row: _code(row.name)),
+                _OF,
+                _DOES,
+                ("Keys", lambda row: _names([field.key for field in row.fields])),
+            ),
+        ),
+        (_OF, _DOES),
+        _keys_of,
     ),
     Group(
         "Operations on arrays",
         ("operations", "operation"),
         ByAnyName(OPERATIONS.values()),
-        _operations,
-        _operation,
+        "",
+        ((("Called", lambda row: _code(row.signature)), _MEANING, _BACKWARD),),
+        (("In formulas", lambda row: _code(row.signature)), _MEANING, _BACKWARD),
     ),
 )
