@@ -23,7 +23,15 @@ from backprop_cli.formula.nodes import (
 from backprop_cli.graph.step import Graph, Step
 from backprop_cli.graph.views import names_of
 from backprop_cli.worksheet.array_sheet import sentence
-from backprop_cli.worksheet.document import Block, Inline, Line, Math, Paragraph, Relation, Text
+from backprop_cli.worksheet.document import (
+    Block,
+    Line,
+    Math,
+    Paragraph,
+    Relation,
+    Text,
+    together,
+)
 from backprop_cli.worksheet.reasons import Reasons
 from backprop_cli.worksheet.sheet import Sheet
 
@@ -95,11 +103,7 @@ def _array_rules(sheet: Sheet, array: str, known: Mapping[str, str]) -> dict[str
 def _where_to_look(left: Name, names: Sequence[str]) -> Line:
     if not names:
         return (Text("It depends on nothing on this sheet: look whether the loss uses it at all."),)
-    line: list[Inline] = [Math(left), Text(" depends on ")]
-    for place, name in enumerate(names):
-        between = "" if not place else " and " if place == len(names) - 1 else ", "
-        line += [Text(between), Math(Name(name))] if between else [Math(Name(name))]
-    return (*line, Text("."))
+    return (Math(left), Text(" depends on "), *together(names), Text("."))
 
 
 def _built(formula: Formula) -> Line:

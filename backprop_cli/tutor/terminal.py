@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from itertools import groupby
 from operator import attrgetter
@@ -33,6 +33,7 @@ from backprop_cli.worksheet.document import (
     Paragraph,
     Table,
     Text,
+    together,
 )
 from backprop_cli.worksheet.marked import WORDS, points, prose
 from backprop_cli.worksheet.sheet import DEFAULT, Sheet
@@ -279,20 +280,12 @@ class Terminal:
                 for (_, name), mistake in session.made.items()
             )
             yield Bullets(tuple(rows))
-        if session.slips:
-            yield Paragraph((Text("Not right yet: "), *_listed([s.name for s in session.slips])))
-        again = session.again(MOST_AGAIN)
-        if again:
-            yield Paragraph((Text("Worth doing once more: "), *_listed([q.name for q in again])))
-
-
-def _listed(names: Sequence[str]) -> Iterator[Inline]:
-    """The quantities of these names, as a sentence ends."""
-    for place, name in enumerate(names):
-        if place:
-            yield Text(" and " if place == len(names) - 1 else ", ")
-        yield Math(Name(name))
-    yield Text(".")
+        for before, things in (
+            ("Not right yet: ", session.slips),
+            ("Worth doing once more: ", session.again(MOST_AGAIN)),
+        ):
+            if names := [each.name for each in things]:
+                yield Paragraph((Text(before), *together(names), Text(".")))
 
 
 def visible_lines(written: str) -> str:

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Literal
 
 from backprop_cli.algebra.compose import DIGITS as POINT_DIGITS
 from backprop_cli.algebra.compose import POINTS
 from backprop_cli.formula.nodes import Formula, Name
-from backprop_cli.verify import BATCHES, DIGITS, Comparison, Findings, Verification, evenly
+from backprop_cli.verify import (
+    BATCHES,
+    DIGITS,
+    ArrayRule,
+    Comparison,
+    Findings,
+    Proved,
+    Verification,
+    evenly,
+)
 from backprop_cli.worksheet.array_notation import Notation
 from backprop_cli.worksheet.composed import SUM_TO_ONE
 from backprop_cli.worksheet.document import (
@@ -15,13 +25,14 @@ from backprop_cli.worksheet.document import (
     Callout,
     Column,
     Document,
-    Inline,
     Line,
     Math,
     Paragraph,
     Table,
     Text,
+    and_so_on,
     numeral,
+    table,
 )
 from backprop_cli.worksheet.numbers import shown
 from backprop_cli.worksheet.sheet import NO_VALUE, spelling_of
@@ -51,22 +62,13 @@ def _proved(findings: Findings) -> Iterator[Block]:
     )
     yield Paragraph((Text(text),))
     rows = evenly(findings.proved, ROWS)
-    several = any(each.place for each in rows)
-    columns = [Column((Text("Gradient"),)), Column((Text("Equal to SymPy's"),))]
-    if several:
-        columns.insert(1, Column((Text("At"),)))
-    cells = [
-        (
-            (Math(Name(each.name)),),
-            *(((Text(each.place),),) if several else ()),
-            (Text(HOW[each.proof]),),
-        )
-        for each in rows
-    ]
-    caption: Line = ()
-    if len(rows) < len(findings.proved):
-        caption = (Text(f"{len(rows)} of {len(findings.proved)} gradients compared"),)
-    yield Table(tuple(columns), tuple(cells), caption)
+    yield table(
+        rows,
+        (Column((Text("Gradient"),)), lambda each: (Math(Name(each.name)),)),
+        *_place_of(rows),
+        (Column((Text("Equal to SymPy's"),)), lambda each: (Text(HOW[each.proof]),)),
+        caption=_of_how_many(rows, findings.proved),
+    )
     if any(each.targets_sum_to_one for each in findings.proved):
         yield Callout("note", (Text(SUM_TO_ONE),))
     if not findings.comparisons:
@@ -93,6 +95,20 @@ def _all_equal(count: int, by_points: int) -> str:
     )
 
 
+def _place_of(
+    rows: Sequence[Comparison | Proved],
+) -> Iterator[tuple[Column, Callable[[Comparison | Proved], Line]]]:
+    """A column for the batch or the point of each, where there are several."""
+    if any(each.place for each in rows):
+        yield Column((Text("At"),)), lambda each: (Text(each.place),)
+
+
+def _of_how_many(rows: Sequence[object], every: Sequence[object]) -> Line:
+    if len(rows) == len(every):
+        return ()
+    return (Text(f"{len(rows)} of {len(every)} gradients compared"),)
+
+
 def _blocks(findings: Findings) -> Iterator[Block]:
     compared = [each for each in findings.comparisons if not each.on_kink]
     if findings.proved:
@@ -103,25 +119,11 @@ def _blocks(findings: Findings) -> Iterator[Block]:
         yield _table(findings)
     yield from _rules(findings)
     yield from _omissions(findings)
-    kinks = [each for each in findings.comparisons if each.on_kink]
-    if kinks:
-        yield Callout("note", (*_names([each.name for each in kinks]), Text(KINK)))
-    for at_an_edge, text in ((False, NO_DERIVATIVE), (True, EDGE)):
-        names = [each.name for each in findings.singular if each.at_an_edge == at_an_edge]
+    for names, text in _remarks(findings, compared):
         if names:
             yield Callout("note", (*_names(names), Text(text)))
-    if findings.bypassed:
-        line = _names(findings.bypassed)
-        yield Callout("note", (*line, Text(SATURATED)))
-    rounded = [each for each in compared if each.rounding]
-    if rounded:
-        yield Callout("note", (*_names([each.name for each in rounded]), Text(CANCELLED)))
-    wrong = [each for each in compared if not each.agrees]
-    if wrong:
-        yield Callout(
-            "warning",
-            (Text("These do not agree: "), *_names([each.name for each in wrong]), Text(".")),
-        )
+    if wrong := [each.name for each in compared if not each.agrees]:
+        yield Callout("warning", (Text("These do not agree: "), *_names(wrong), Text(".")))
     if compared:
         worst = max(compared, key=lambda each: each.error)
         verdict = f"All {len(compared)} gradients compared agree."
@@ -140,25 +142,38 @@ def _blocks(findings: Findings) -> Iterator[Block]:
         )
 
 
+def _remarks(findings: Findings, compared: Sequence[Comparison]) -> Iterator[tuple[list[str], str]]:
+    """What there is to say of some gradients, with their names."""
+    yield [each.name for each in findings.comparisons if each.on_kink], KINK
+    yield [each.name for each in findings.singular if not each.at_an_edge], NO_DERIVATIVE
+    yield [each.name for each in findings.singular if each.at_an_edge], EDGE
+    yield findings.bypassed, SATURATED
+    yield [each.name for each in compared if each.rounding], CANCELLED
+
+
 def _rules(findings: Findings) -> Iterator[Block]:
     """The rules between whole arrays, each evaluated as arrays."""
     if findings.array_rules is None or not findings.rules:
         return
     notation = Notation(findings.array_rules)
-    rows: list[tuple[Line, ...]] = []
-    for rule in findings.rules:
-        holds = f"here and at {rule.points} random points" if rule.points else "here"
-        if rule.failed:
-            holds = f"not at {rule.failed} of {rule.points} random points"
-        written = NO_VALUE if rule.formula is None else (Math(notation.letters(rule.formula)),)
-        said = (Text("no rule, entry by entry" if rule.formula is None else holds),)
-        rows.append(((Math(Name(rule.name)),), written, said))
-    columns = (
-        Column((Text("Array"),)),
-        Column((Text("Rule"),), wrap=True),
-        Column((Text("Holds"),)),
+
+    def written(rule: ArrayRule) -> Line:
+        return NO_VALUE if rule.formula is None else (Math(notation.letters(rule.formula)),)
+
+    yield table(
+        findings.rules,
+        (Column((Text("Array"),)), lambda rule: (Math(Name(rule.name)),)),
+        (Column((Text("Rule"),), wrap=True), written),
+        (Column((Text("Holds"),)), lambda rule: (Text(_holds(rule)),)),
     )
-    yield Table(columns, tuple(rows))
+
+
+def _holds(rule: ArrayRule) -> str:
+    if rule.formula is None:
+        return "no rule, entry by entry"
+    if rule.failed:
+        return f"not at {rule.failed} of {rule.points} random points"
+    return f"here and at {rule.points} random points" if rule.points else "here"
 
 
 KINK = (
@@ -202,38 +217,39 @@ def _method(findings: Findings) -> str:
 
 def _table(findings: Findings) -> Table:
     rows = findings.comparisons
-    caption: Line = ()
     if len(rows) > ROWS:
         shown_rows = {id(each) for each in evenly(rows, ROWS)}
         shown_rows |= {id(each) for each in [r for r in rows if not r.agrees][:ROWS]}
         rows = [each for each in rows if id(each) in shown_rows]
-        caption = (Text(f"{len(rows)} of {len(findings.comparisons)} gradients compared"),)
-    several = any(each.place for each in rows)
-    columns = [
-        Column((Text("Gradient"),)),
-        Column((Text("On the sheet"),), align="decimal"),
-        Column((Text("Difference"),), align="decimal"),
-        Column((Text("SymPy"),), align="decimal"),
-        Column((Text("Relative error"),), align="right"),
-    ]
-    if several:
-        columns.insert(1, Column((Text("At"),)))
-    return Table(tuple(columns), tuple(_row(each, several) for each in rows), caption)
-
-
-def _row(each: Comparison, several: bool) -> tuple[Line, ...]:
-    cells: list[Line] = [(Math(Name(each.name)),)]
-    if several:
-        cells.append((Text(each.place),))
-    cells.append(numeral(shown(each.ours, SHOWN_DIGITS).formula))
-    if each.on_kink:
-        return (*cells, (Text("on a kink"),), NO_VALUE, NO_VALUE)
-    cells.append(numeral(shown(each.difference, SHOWN_DIGITS).formula))
-    cells.append(
-        NO_VALUE if each.symbolic is None else numeral(shown(each.symbolic, SHOWN_DIGITS).formula)
+    return table(
+        rows,
+        (Column((Text("Gradient"),)), lambda each: (Math(Name(each.name)),)),
+        *_place_of(rows),
+        (Column((Text("On the sheet"),), align="decimal"), lambda each: _number(each.ours)),
+        (Column((Text("Difference"),), align="decimal"), _difference),
+        (
+            Column((Text("SymPy"),), align="decimal"),
+            lambda each: (
+                NO_VALUE if each.on_kink or each.symbolic is None else _number(each.symbolic)
+            ),
+        ),
+        (Column((Text("Relative error"),), align="right"), _how_far),
+        caption=_of_how_many(rows, findings.comparisons),
     )
-    cells.append((Text("rounding"),) if each.rounding else (Math(_error(each.error)),))
-    return tuple(cells)
+
+
+def _number(value: float) -> Line:
+    return numeral(shown(value, SHOWN_DIGITS).formula)
+
+
+def _difference(each: Comparison) -> Line:
+    return (Text("on a kink"),) if each.on_kink else _number(each.difference)
+
+
+def _how_far(each: Comparison) -> Line:
+    if each.on_kink:
+        return NO_VALUE
+    return (Text("rounding"),) if each.rounding else (Math(_error(each.error)),)
 
 
 def _error(error: float) -> Formula:
@@ -241,36 +257,29 @@ def _error(error: float) -> Formula:
 
 
 def _names(mentioned: Sequence[str]) -> Line:
-    line: list[Inline] = []
-    names = list(dict.fromkeys(mentioned))
-    for name in names[:NAMED]:
-        line += [Text(", ")] * bool(line) + [Math(Name(name))]
-    if len(names) > NAMED:
-        line.append(Text(f" and {len(names) - NAMED} more"))
-    return tuple(line)
+    return and_so_on(list(dict.fromkeys(mentioned)), NAMED)
 
 
-def _omissions(findings: Findings) -> Iterator[Block]:
-    if findings.left_out:
-        yield Callout(
+def _omissions(findings: Findings) -> Iterator[Callout]:
+    often = f"{findings.undefined} time{'s' if findings.undefined > 1 else ''}"
+    said: tuple[tuple[int, Literal["note", "warning"], str], ...] = (
+        (
+            findings.left_out,
             "note",
-            (
-                Text(
-                    f"{findings.left_out} more gradients were left out to keep the time bounded;"
-                    " the ones compared are spread evenly over the sheet."
-                ),
-            ),
-        )
-    if findings.batches_left_out:
-        text = f"The first {BATCHES} batches were compared, {findings.batches_left_out} left out."
-        yield Callout("note", (Text(text),))
-    if findings.undefined:
-        yield Callout(
+            f"{findings.left_out} more gradients were left out to keep the time bounded; the ones"
+            " compared are spread evenly over the sheet.",
+        ),
+        (
+            findings.batches_left_out,
+            "note",
+            f"The first {BATCHES} batches were compared, {findings.batches_left_out} left out.",
+        ),
+        (
+            findings.undefined,
             "warning",
-            (
-                Text(
-                    "Where the loss is not a finite number there is nothing to compare"
-                    f" ({findings.undefined} time{'s' if findings.undefined > 1 else ''})."
-                ),
-            ),
-        )
+            f"Where the loss is not a finite number there is nothing to compare ({often}).",
+        ),
+    )
+    for count, kind, text in said:
+        if count:
+            yield Callout(kind, (Text(text),))

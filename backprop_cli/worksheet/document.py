@@ -7,13 +7,15 @@ through the document's `spelling`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Literal, TypeAlias
+from collections.abc import Callable, Iterable, Sequence
+from typing import Literal, TypeAlias, TypeVar
 
 from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.layout import Digits
 from backprop_cli.formula.nodes import Formula, Name, Negative, Number, Quotient
 from backprop_cli.formula.spelling import Spelling
+
+Thing = TypeVar("Thing")
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,18 @@ def named(names: Iterable[str]) -> Line:
     return listed((Math(Name(name)),) for name in names)
 
 
+def and_so_on(names: Sequence[str], most: int) -> Line:
+    """Quantities parted by commas, and of many how many more there are."""
+    more = len(names) - most
+    return (*named(names[:most]), *((Text(f" and {more} more"),) if more > 0 else ()))
+
+
+def together(names: Sequence[str]) -> Line:
+    """Quantities in a sentence: `a, b and c`."""
+    *most, last = names
+    return (*named(most), *([Text(" and ")] if most else []), Math(Name(last)))
+
+
 def numeral(formula: Formula, *, rounded: bool = False) -> Line:
     """A number in a cell, ≈ in front where it is rounded; what is none (`inf`) as a formula."""
     match formula:
@@ -145,6 +159,14 @@ class Table:
     columns: tuple[Column, ...]
     rows: tuple[tuple[Line, ...], ...]
     caption: Line = ()
+
+
+def table(
+    things: Iterable[Thing], *columns: tuple[Column, Callable[[Thing], Line]], caption: Line = ()
+) -> Table:
+    """A row for each thing, with what each column reads of it."""
+    rows = (tuple(read(each) for _, read in columns) for each in things)
+    return Table(tuple(column for column, _ in columns), tuple(rows), caption)
 
 
 @dataclass(frozen=True)

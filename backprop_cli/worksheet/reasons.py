@@ -12,7 +12,15 @@ from backprop_cli.rules import losses
 from backprop_cli.rules.activations import ACTIVATIONS
 from backprop_cli.rules.kinks import flat_side
 from backprop_cli.worksheet.catalogue import curve
-from backprop_cli.worksheet.document import Block, Inline, Line, Math, Paragraph, Relation, Text
+from backprop_cli.worksheet.document import (
+    Block,
+    Line,
+    Math,
+    Paragraph,
+    Relation,
+    Text,
+    together,
+)
 from backprop_cli.worksheet.sheet import Sheet
 
 BEYOND = {"<": "off", ">": "fully on"}
@@ -172,12 +180,9 @@ class Reasons:
     def _paths(self, step: Step) -> Line:
         assert step.of is not None
         users = list(dict.fromkeys(self._plain(link.child) for link in step.links))
-        through: list[Inline] = [Text(f"{len(users)} quantities")]
+        through: Line = (Text(f"{len(users)} quantities"),)
         if len(users) <= MOST_NAMED:
-            through = []
-            for index, user in enumerate(users):
-                between = "" if not index else " and " if index == len(users) - 1 else ", "
-                through += [Text(between), Math(Name(user))]
+            through = together(users)
         return (
             Math(Name(self._plain(step.of))),
             Text(" acts on "),

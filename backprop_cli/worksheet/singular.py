@@ -9,7 +9,7 @@ from backprop_cli.formula.build import children
 from backprop_cli.formula.evaluate import Lookup, as_float, evaluate, is_logarithm
 from backprop_cli.formula.nodes import Formula, Name, Product
 from backprop_cli.run import Singular
-from backprop_cli.worksheet.document import Callout, Line, Math, Text, listed, named
+from backprop_cli.worksheet.document import Callout, Line, Math, Text, and_so_on, listed
 from backprop_cli.worksheet.sheet import Sheet
 
 NAMED = 4
@@ -30,9 +30,7 @@ def singular_remarks(sheet: Sheet, names: Collection[str] | None = None) -> Iter
 
 def _remark(group: list[Singular]) -> Line:
     first = group[0]
-    names = named(each.name for each in group[:NAMED])
-    if len(group) > NAMED:
-        names = (*names, Text(f" and {len(group) - NAMED} more"))
+    names = and_so_on([each.name for each in group], NAMED)
     alone = len(group) == 1
     output = Math(Name(first.output))
     function: Line = (output, Text(" as a function of "), Math(Name(first.variable)))
