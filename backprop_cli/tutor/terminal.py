@@ -31,8 +31,8 @@ from backprop_cli.worksheet.document import (
     Line,
     Math,
     Paragraph,
-    Table,
     Text,
+    table,
     together,
 )
 from backprop_cli.worksheet.marked import WORDS, points, prose
@@ -236,20 +236,24 @@ class Terminal:
         session = self.session
         given = [bool(session.given(question)) for question in session.questions]
         last = max((place for place, there in enumerate(given, 1) if there), default=0)
-        columns = tuple(Column((Text(head),)) for head in ("Quantity", "Your answer", "So far"))
         found: list[Block] = []
         for update, questions in groupby(session.questions[:last], key=attrgetter("iteration")):
             if len(session.run.iterations) > 1:
                 found.append(Heading(3, (Text(f"Update {update}"),)))
-            rows = tuple(
-                (
-                    (Math(Name(question.name)),),
-                    (Text(escape(session.given(question))),),
-                    (Text(WORDS[session.said(question).verdict]),),
+            found.append(
+                table(
+                    questions,
+                    (Column((Text("Quantity"),)), lambda each: (Math(Name(each.name)),)),
+                    (
+                        Column((Text("Your answer"),)),
+                        lambda each: (Text(escape(session.given(each))),),
+                    ),
+                    (
+                        Column((Text("So far"),)),
+                        lambda each: (Text(WORDS[session.said(each).verdict]),),
+                    ),
                 )
-                for question in questions
             )
-            found.append(Table(columns, rows))
         return [*found, Paragraph((Text(f"{len(session.questions) - last} to come."),))]
 
     def _ending(self) -> list[Block]:

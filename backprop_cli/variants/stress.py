@@ -27,6 +27,7 @@ from backprop_cli.worksheet.document import (
     Table,
     Text,
     numeral,
+    table,
 )
 from backprop_cli.worksheet.numbers import shown
 from backprop_cli.worksheet.sheet import cell_of, spelling_of
@@ -187,23 +188,26 @@ def _chance(share: float) -> str:
 
 
 def _spread_table(found: Stress, update: int) -> Table:
-    heads = ("Quantity", "Least", "Middle", "Greatest", "Nearest slip")
-    columns = [Column((Text(head),), align="decimal") for head in heads]
-    columns[0] = Column((Text(heads[0]),))
-    rows: list[tuple[Line, ...]] = []
-    for (number, name), spread in found.spreads.items():
-        if number == update:
-            values = [value for value in spread.values if math.isfinite(value)] or [math.nan]
-            figures = (min(values), median(values), max(values))
-            near = (
-                (Text("–"),)
-                if math.isinf(spread.nearest_slip)
-                else numeral(Number(f"{spread.nearest_slip:.2f}"))
-            )
-            rows.append(
-                ((Math(Name(name)),), *(cell_of(shown(value, DIGITS)) for value in figures), near)
-            )
-    return Table(tuple(columns), tuple(rows))
+    def figure(of: Callable[[Sequence[float]], float]) -> Callable[[tuple[str, Spread]], Line]:
+        return lambda row: cell_of(shown(of(_finite(row[1].values)), DIGITS))
+
+    return table(
+        [(name, spread) for (number, name), spread in found.spreads.items() if number == update],
+        (Column((Text("Quantity"),)), lambda row: (Math(Name(row[0])),)),
+        (Column((Text("Least"),), align="decimal"), figure(min)),
+        (Column((Text("Middle"),), align="decimal"), figure(median)),
+        (Column((Text("Greatest"),), align="decimal"), figure(max)),
+        (Column((Text("Nearest slip"),), align="decimal"), lambda row: _nearest(row[1])),
+    )
+
+
+def _finite(values: Sequence[float]) -> Sequence[float]:
+    return list(filter(math.isfinite, values)) or [math.nan]
+
+
+def _nearest(spread: Spread) -> Line:
+    near = spread.nearest_slip
+    return (Text("–"),) if math.isinf(near) else numeral(Number(f"{near:.2f}"))
 
 
 def _where(found: Stress, quantity: str) -> Line:

@@ -10,7 +10,7 @@ at random points.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from fractions import Fraction
 from random import Random
@@ -28,7 +28,7 @@ from backprop_cli.graph.batches import batch_of, batch_size
 from backprop_cli.graph.composed import Wholes
 from backprop_cli.graph.derivation import Derivations
 from backprop_cli.graph.expand import expand
-from backprop_cli.graph.step import Graph, Leaf
+from backprop_cli.graph.step import Graph
 from backprop_cli.graph.whole import (
     Asked,
     Definitions,
@@ -290,19 +290,18 @@ def _random_targets(graph: Graph, random: Random) -> dict[str, Fraction]:
         if step.applied is not None and row is not None and row.targets != "numbers":
             names = [each.name for each in step.applied.targets if isinstance(each, Name)]
             own = [graph.leaf[name] for name in names if graph.leaf[name].value is None]
-            found.update(_targets(row.targets, own, random))
+            drawn = [Fraction(random.randrange(1, 1000), 1000) for _ in own]
+            meant = _MEANT.get(row.targets, iter)(drawn)
+            found.update(zip((leaf.name for leaf in own), meant, strict=True))
     return found
 
 
-def _targets(kind: str, leaves: Sequence[Leaf], random: Random) -> dict[str, Fraction]:
-    drawn = [Fraction(random.randrange(1, 1000), 1000) for _ in leaves]
-    if kind == "distribution":
-        drawn = [value / sum(drawn) for value in drawn]
-    elif kind == "signs":
-        drawn = [Fraction(1 if value > Fraction(1, 2) else -1) for value in drawn]
-    elif kind == "counts":
-        drawn = [Fraction(int(4 * value)) for value in drawn]
-    return dict(zip((leaf.name for leaf in leaves), drawn, strict=True))
+_MEANT: Mapping[str, Callable[[Sequence[Fraction]], Iterable[Fraction]]] = {
+    "distribution": lambda drawn: (value / sum(drawn) for value in drawn),
+    "signs": lambda drawn: (Fraction(1 if value > Fraction(1, 2) else -1) for value in drawn),
+    "counts": lambda drawn: (Fraction(int(4 * value)) for value in drawn),
+}
+"""Targets of each kind from numbers between 0 and 1."""
 
 
 # The comparison

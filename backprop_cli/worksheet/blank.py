@@ -285,12 +285,9 @@ def _rooms(sheet: Sheet) -> list[Room]:
 
 def deltas(graph: Graph) -> list[Step]:
     """The gradients that δ stands for: those of the units' pre-activations."""
-    found = []
-    for step in graph.section("backward", "gradient"):
-        owner = graph.step.get(step.of or "")
-        if owner is not None and owner.kind == "preactivation" and step.links:
-            found.append(step)
-    return found
+    units = {step.name for step in graph.steps if step.kind == "preactivation"}
+    going_back = graph.section("backward", "gradient")
+    return [step for step in going_back if step.of in units and step.links]
 
 
 def _spaces(sheet: Sheet, rooms: Sequence[Room], level: Literal[2, 3]) -> Iterator[Block]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from fractions import Fraction
 
 from backprop_cli.formula.build import ZERO, names_in, substitute
@@ -20,6 +20,7 @@ from backprop_cli.rules.kinks import EXTREMES, Side, chosen, flat_side, kinks_of
 from backprop_cli.rules.losses import LOSSES
 from backprop_cli.rules.written import Kink, signed
 from backprop_cli.run import Run, layer_sizes
+from backprop_cli.run.model import Flow
 from backprop_cli.worksheet.document import (
     Block,
     Callout,
@@ -29,10 +30,10 @@ from backprop_cli.worksheet.document import (
     Math,
     Paragraph,
     Relation,
-    Table,
     Text,
     listed,
     named,
+    table,
 )
 from backprop_cli.worksheet.given import ranges
 from backprop_cli.worksheet.numbers import shown
@@ -325,27 +326,30 @@ def _gradient_flow(sheet: Sheet) -> Iterator[Block]:
     if len(numbers) < 2:
         return
     found = stages(sheet.graph)
-    rows: list[tuple[Line, ...]] = []
-    for above, number in zip([None, *numbers], numbers, strict=False):
-        ratio = NO_VALUE
-        if above is not None and means[above] > 0:
-            ratio = cell_of(shown(means[number] / means[above], FLOW_DIGITS))
-        size = cell_of(shown(means[number], FLOW_DIGITS))
-        rows.append((_stage_name(found[number]), size, ratio))
+    above = dict(zip(numbers[1:], numbers, strict=False))
+
+    def share(number: int) -> Line:
+        if number not in above or means[above[number]] <= 0:
+            return NO_VALUE
+        return cell_of(shown(means[number] / means[above[number]], FLOW_DIGITS))
+
     layered = found[numbers[0]].label is not None
     timed = any(view.rows for view in sheet.graph.arrays)
-    slope = Name(derivative_name(sheet.graph.output, "z"))
-    columns = (
-        Column((Text("Layer" if layered else "z"),), wrap=True),
-        Column((Text("Mean size of "), Math(slope)), align="decimal"),
-        Column((Text(f"Share of the {'row' if timed else 'layer'} above"),), align="decimal"),
-    )
+    size: Line = (Text("Mean size of "), Math(Name(derivative_name(sheet.graph.output, "z"))))
     yield Heading(
         3, (Text(f"Gradient {'one time after the other' if timed else 'layer by layer'}"),)
     )
     if not layered:
         yield Paragraph((Text("Here z stands for what an activation is applied to."),))
-    yield Table(columns, tuple(rows))
+    yield table(
+        numbers,
+        (Column((Text("Layer" if layered else "z"),), wrap=True), lambda n: _stage_name(found[n])),
+        (Column(size, align="decimal"), lambda n: cell_of(shown(means[n], FLOW_DIGITS))),
+        (
+            Column((Text(f"Share of the {'row' if timed else 'layer'} above"),), align="decimal"),
+            share,
+        ),
+    )
     ends = as_float(means[numbers[0]]), as_float(means[numbers[-1]])
     clips = sheet.run.problem.training.clip is not None
     yield from _trend(found.values(), *ends, len(numbers), clips)
@@ -367,26 +371,22 @@ def flow_over_run(run: Run) -> Iterator[Block]:
         return
     graph = run.iterations[0].graph
     found = stages(graph)
-    numbers = sorted(rows[0].sizes)
     slope = Name(derivative_name(graph.output, "z"))
     yield Heading(3, (Text("Gradient layer by layer"),))
     yield Paragraph((Text("The mean size of "), Math(slope), Text(" on the way:")))
-    columns = [Column((Text("Update"),), align="right")]
-    for number in numbers:
-        label = found[number].label
-        title: Line = _stage_name(found[number])
-        if label is not None:
-            title = (Text("Output" if label == "output" else f"Layer {label}"),)
-        columns.append(Column(title, align="decimal"))
-    yield Table(
-        tuple(columns),
-        tuple(
-            (
-                (Text(str(flow.update)),),
-                *(cell_of(shown(flow.sizes[number], FLOW_DIGITS)) for number in numbers),
-            )
-            for flow in rows
-        ),
+
+    def title(stage: Stage) -> Line:
+        if stage.label is None:
+            return _stage_name(stage)
+        return (Text("Output" if stage.label == "output" else f"Layer {stage.label}"),)
+
+    def size(number: int) -> Callable[[Flow], Line]:
+        return lambda flow: cell_of(shown(flow.sizes[number], FLOW_DIGITS))
+
+    yield table(
+        rows,
+        (Column((Text("Update"),), align="right"), lambda flow: (Text(str(flow.update)),)),
+        *((Column(title(found[n]), align="decimal"), size(n)) for n in sorted(rows[0].sizes)),
     )
 
 

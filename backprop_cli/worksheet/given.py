@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from backprop_cli.arrays.array import View
 from backprop_cli.formula.build import names_in
@@ -23,6 +23,7 @@ from backprop_cli.worksheet.document import (
     Table,
     Text,
     listed,
+    table,
 )
 from backprop_cli.worksheet.numbers import LARGEST_PLAIN, Shown, authored, shown
 from backprop_cli.worksheet.sheet import NO_VALUE, Sheet, cell_of, equal
@@ -148,13 +149,15 @@ def _has_large(sheet: Sheet) -> bool:
 def _sample_table(sheet: Sheet) -> Iterator[Block]:
     samples = all_samples(sheet.run.problem)
     names = list(dict.fromkeys(name for sample in samples for name in sample))
-    columns = [Column((Text("Sample"),))]
-    columns += [Column((Math(Name(name)),), align="decimal") for name in names]
-    rows = [
-        ((Text(str(number)),), *(_cell(sheet, sample.get(name)) for name in names))
-        for number, sample in enumerate(samples[:MOST_SAMPLES], 1)
-    ]
-    yield Table(tuple(columns), tuple(rows))
+
+    def given(name: str) -> Callable[[tuple[int, Mapping[str, Number | None]]], Line]:
+        return lambda sample: _cell(sheet, sample[1].get(name))
+
+    yield table(
+        list(enumerate(samples[:MOST_SAMPLES], 1)),
+        (Column((Text("Sample"),)), lambda sample: (Text(str(sample[0])),)),
+        *((Column((Math(Name(name)),), align="decimal"), given(name)) for name in names),
+    )
     if len(samples) > MOST_SAMPLES:
         yield Paragraph((Text(f"… and {len(samples) - MOST_SAMPLES} more samples."),))
     if len(sheet.graph.batch) > 1 and names:

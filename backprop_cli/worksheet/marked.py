@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import groupby
 
 from backprop_cli.arrays.array import View
@@ -27,6 +27,7 @@ from backprop_cli.worksheet.document import (
     Table,
     Text,
     numeral,
+    table,
 )
 from backprop_cli.worksheet.sheet import spelling_of
 
@@ -133,18 +134,17 @@ def prose(words: str, graph: Graph) -> Line:
 
 
 def _answers(head: Head, answers: list[AnswerResult], graph: Graph) -> Table:
-    columns = [
+    revealed = (Column((Text("Right"),), "right"), Column((Text("From yours"),), "right"))
+    columns = (
         Column((Text("Quantity"),)),
         Column((Text("Your answer"),), wrap=True),
+        *(revealed if head.reveal else ()),
         Column((Text("Verdict"),)),
         Column((Text("Points"),), "right"),
-    ]
-    if head.reveal:
-        columns.insert(2, Column((Text("Right"),), "right"))
-        columns.insert(3, Column((Text("From yours"),), "right"))
-    columns.append(Column((Text("Remark"),), wrap=True))
+        Column((Text("Remark"),), wrap=True),
+    )
     rows = (_row(head, alike, view, graph) for alike, view in _alike(head, answers, graph))
-    return Table(tuple(columns), tuple(rows))
+    return Table(columns, tuple(rows))
 
 
 def _alike(
@@ -200,17 +200,15 @@ def _row(
     elif len(alike) > 1:
         name = (*name, Text(" …"))
         said = (Text("… "), _name(last.name, graph), Text(". " if said else ""), *said)
-    cells: list[Line] = [
+    right = (answer.expected, answer.expected_from_own_work)
+    return (
         name,
         (Text(harmless(given)),),
+        *(((Text(_value(value)),) for value in right) if head.reveal else ()),
         (Text(WORDS[answer.verdict]),),
         (Text(worth if most else "–"),),
-    ]
-    if head.reveal:
-        cells.insert(2, (Text(_value(answer.expected)),))
-        cells.insert(3, (Text(_value(answer.expected_from_own_work)),))
-    cells.append(said)
-    return tuple(cells)
+        said,
+    )
 
 
 def _value(value: float | None) -> str:
@@ -316,17 +314,15 @@ def _count(report: SubmissionReport, verdict: Verdict) -> str:
 
 
 def _by_step(tally: Tally, graph: Graph) -> Table:
+    def how_often(verdict: Verdict) -> Callable[[tuple[int, str]], Line]:
+        return lambda step: (Text(str(tally.steps[step][verdict] or "")),)
+
     shown = [v for v in VERDICTS if any(counts[v] for counts in tally.steps.values())]
     several = len({update for update, _ in tally.steps}) > 1
-    columns = [Column((Text("Step"),))]
-    columns += [Column((Text(verdict.replace("_", " ")),), "right") for verdict in shown]
-    if several:
-        columns.insert(0, Column((Text("Update"),), "right"))
-    rows = []
-    for (update, name), counts in tally.steps.items():
-        cells: list[Line] = [(_name(name, graph),)]
-        cells += [(Text(str(counts[verdict]) if counts[verdict] else ""),) for verdict in shown]
-        if several:
-            cells.insert(0, (Text(str(update)),))
-        rows.append(tuple(cells))
-    return Table(tuple(columns), tuple(rows))
+    update = (Column((Text("Update"),), "right"), lambda step: (Text(str(step[0])),))
+    return table(
+        tally.steps,
+        *([update] if several else []),
+        (Column((Text("Step"),)), lambda step: (_name(step[1], graph),)),
+        *((Column((Text(v.replace("_", " ")),), "right"), how_often(v)) for v in shown),
+    )

@@ -8,7 +8,16 @@ from itertools import compress
 
 from backprop_cli.arrays.array import View
 from backprop_cli.formula import plain
-from backprop_cli.formula.build import names_in, negative, number, product, quotient, rebuild, total
+from backprop_cli.formula.build import (
+    names_in,
+    negative,
+    number,
+    product,
+    quotient,
+    rebuild,
+    substitute,
+    total,
+)
 from backprop_cli.formula.nodes import Call, Formula, Matrix, Name, Number, Shown
 from backprop_cli.formula.quantity import derivative_name, slope_name, updated
 from backprop_cli.graph.layered import Layer, Layers, turned
@@ -134,18 +143,9 @@ class _Matrices:
 
     def _numbers(self, formula: Formula) -> Formula | None:
         """The formula with numbers for names, or None where one is missing."""
-        missing = False
-
-        def put(part: Formula) -> Formula:
-            nonlocal missing
-            if not isinstance(part, Name):
-                return rebuild(part, put)
-            written = self.sheet.shown(part.name)
-            missing = missing or written is None
-            return part if written is None else written.formula
-
-        result = put(formula)
-        return None if missing else result
+        shown = {name: self.sheet.shown(name) for name in names_in(formula)}
+        known = {name: written.formula for name, written in shown.items() if written is not None}
+        return substitute(formula, known) if len(known) == len(shown) else None
 
     def _result(self, matrix: Matrix) -> DerivationLine | None:
         """The numbers of a matrix, ≈ in front where one of them is rounded."""
@@ -185,12 +185,8 @@ class _Matrices:
 
     def _entries(self, formula: Formula) -> Formula | None:
         """The formula entry by entry; None where an array is too large for that."""
-        large = any(not fits(self.view[Name(n)].matrix) for n in names_in(formula))
-
-        def put(part: Formula) -> Formula:
-            return self.view[part].matrix if isinstance(part, Name) else rebuild(part, put)
-
-        return None if large else put(formula)
+        matrices = {name: self.view[Name(name)].matrix for name in names_in(formula)}
+        return substitute(formula, matrices) if all(map(fits, matrices.values())) else None
 
     def _equation(self, view: View, *, shapes: bool) -> Derivation:
         assert view.equation is not None

@@ -28,6 +28,7 @@ from backprop_cli.worksheet.document import (
     Table,
     Text,
     named,
+    table,
 )
 from backprop_cli.worksheet.given import ranges
 from backprop_cli.worksheet.numbers import GUARD_DIGITS, Shown, reproducing, shown
@@ -282,21 +283,27 @@ def loss_table(run: Run, choices: Choices) -> Iterator[Block]:
     chosen = sorted({round(place * last / count) for place in range(count + 1)}) if count else [0]
     changing = batch_size(run.problem) < run.problem.sample_count
     output = run.iterations[0].graph.output
-    columns = [Column((Text("When"),))]
-    columns += [Column((Text("Samples"),))] * changing
-    columns.append(Column((Math(Name(output)),), align="decimal"))
-    rows: list[tuple[Line, ...]] = []
-    # By place, for a long run's losses are never all taken into memory at once.
-    for index in chosen:
-        value = run.losses[index]
-        assert value is not None
+    fractions = choices.fractions
+
+    def when(index: int) -> Line:
         done = index == run.updates
-        label = f"after update {index}" if done else f"before update {index + 1}"
-        batch = batch_of(run.problem, index if done else index + 1)
-        samples: list[Line] = [(Text(ranges(batch)),)] * changing
-        written = shown(value, digits, fractions=choices.fractions)
-        rows.append(((Text(label),), *samples, cell_of(written)))
-    yield Table(tuple(columns), tuple(rows))
+        return (Text(f"after update {index}" if done else f"before update {index + 1}"),)
+
+    def samples(index: int) -> Line:
+        batch = batch_of(run.problem, index if index == run.updates else index + 1)
+        return (Text(ranges(batch)),)
+
+    def loss(index: int) -> Line:
+        # By place, for a long run's losses are never all taken into memory at once.
+        value = run.losses[index]
+        return NO_VALUE if value is None else cell_of(shown(value, digits, fractions=fractions))
+
+    yield table(
+        chosen,
+        (Column((Text("When"),)), when),
+        *([(Column((Text("Samples"),)), samples)] if changing else []),
+        (Column((Math(Name(output)),), align="decimal"), loss),
+    )
     if changing:
         yield from _over_all_samples(run, digits)
 
