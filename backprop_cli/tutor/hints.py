@@ -49,15 +49,14 @@ def hint(
     decimals, empty where only a formula was written; what is given is known too. Where an `array`
     is asked for, the rule is that of the array, and `step` is the entry that is worked out."""
     whole = {} if array is None else _array_rules(sheet, array, known)
-    if array in whole and level < LAST:
-        if level <= 1:
-            yield Paragraph(_where_to_look(Name(array), names_in(whole[array])))
-            return
-        for name, rule in whole.items():
-            yield Paragraph((Relation(Name(name), "=", sheet.notation.letters(rule)),))
-        return
+    rule = whole.get(array or "") if level < LAST else None
     if level <= 1:
-        yield Paragraph(_where_to_look(Name(step.name), names_in(step.formula)))
+        left = step.name if array is None or rule is None else array
+        yield Paragraph(_where_to_look(Name(left), names_in(rule or step.formula)))
+        return
+    if rule is not None:
+        for name, own in whole.items():
+            yield Paragraph((Relation(Name(name), "=", sheet.notation.letters(own)),))
         return
     if sheet.value(step.name) is None:  # the rule would be the answer
         if level == 2:

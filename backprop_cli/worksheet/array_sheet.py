@@ -391,11 +391,7 @@ def _worked(
     found = list(lines)
     result = result_of(sheet, view)
     if result is not None:
-        inside = sheet.notation.numbers(
-            formula,
-            lambda name: number_of(sheet, name),
-            lambda value: rounded(sheet, value).formula,
-        )
+        inside = _put_in(sheet, formula)
         if inside is not None and inside not in (result.right, lines[-1].right):
             found.append(DerivationLine(None, "=", inside))
         if result.right != lines[-1].right:
@@ -407,14 +403,20 @@ def _worked(
         yield Paragraph(note(view))
 
 
+def _put_in(sheet: Sheet, formula: Formula) -> Formula | None:
+    return sheet.notation.numbers(
+        formula,
+        lambda name: number_of(sheet, name),
+        lambda value: rounded(sheet, value).formula,
+    )
+
+
 def _lines_first(sheet: Sheet, formula: Formula) -> Iterator[Block]:
     """The sums along lines that a formula has in it."""
     notation = sheet.notation
     for part in notation.inner(formula):
         grid = notation.rules.evaluator.value(part)
-        inside = notation.numbers(
-            part, lambda name: number_of(sheet, name), lambda value: rounded(sheet, value).formula
-        )
+        inside = _put_in(sheet, part)
         if not fits(grid.shape) or len(grid.shape) > 2:
             continue
         written = [rounded(sheet, value) for value in notation.cleaned(part)]

@@ -44,6 +44,7 @@ from backprop_cli.worksheet.document import (
     Series,
     Table,
     Text,
+    table,
 )
 from backprop_cli.worksheet.document import listed as _listed
 from backprop_cli.worksheet.numbers import in_a_sentence
@@ -200,11 +201,6 @@ _UPDATES = (
 
 def toolbox() -> list[Block]:
     """What is used where, on one page."""
-    rows: list[tuple[Line, ...]] = []
-    for place, words in _PLACES:
-        fitting = [row.name for row in activations.ACTIVATIONS.values() if place in row.places]
-        losses_there = [row.name for row in losses.LOSSES.values() if row.place == place]
-        rows.append(((Text(words),), _names(fitting), _names(losses_there)))
     own = Name("dL_i/dw")
     terms = {"total": over("i", own), "own": own}
     updates = [
@@ -213,7 +209,22 @@ def toolbox() -> list[Block]:
     ]
     return [
         Heading(2, (Text("What belongs where"),)),
-        _table(("Where", "Activations", "Losses"), rows),
+        table(
+            _PLACES,
+            (Column((Text("Where"),)), lambda place: (Text(place[1]),)),
+            (
+                Column((Text("Activations"),), wrap=True),
+                lambda place: _names(
+                    [row.name for row in activations.ACTIVATIONS.values() if place[0] in row.places]
+                ),
+            ),
+            (
+                Column((Text("Losses"),), wrap=True),
+                lambda place: _names(
+                    [row.name for row in losses.LOSSES.values() if row.place == place[0]]
+                ),
+            ),
+        ),
         _table(("An update looks at", "Each parameter"), updates),
     ]
 

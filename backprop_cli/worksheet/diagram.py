@@ -90,6 +90,12 @@ class _Picture:
         self.columns[column].append(key)
         self.nodes[key] = node
 
+    def quantity(
+        self, sheet: Sheet, name: str, column: int, kind: Kind, gradient: Formula | None = None
+    ) -> None:
+        value = _number(sheet, name)
+        self.add(name, column, DiagramNode(Name(name), 0, 0, kind, value, gradient))
+
     def finished(self, title: str, *description: Inline) -> Diagram:
         """Columns centred on one another; edges without labels where they would be too many."""
         tallest = max(len(keys) for keys in self.columns.values())
@@ -119,17 +125,13 @@ def _network(sheet: Sheet, arrays: Layers) -> Diagram:
     def row(view: View) -> list[str]:
         return [entries[0].name for entries in view.matrix.rows if isinstance(entries[0], Name)]
 
-    def node(name: str, column: int, kind: Kind, gradient: Formula | None = None) -> None:
-        value = _number(sheet, name)
-        picture.add(name, column, DiagramNode(Name(name), 0, 0, kind, value, gradient))
-
     for name in row(arrays.inputs):
-        node(name, 0, "input")
+        picture.quantity(sheet, name, 0, "input")
     for layer in arrays.layers:
         depth, units = layer.depth, row(layer.out)
         for name in units:
             kind: Kind = "output" if layer is arrays.layers[-1] else "hidden"
-            node(name, depth, kind, _gradient(sheet, name))
+            picture.quantity(sheet, name, depth, kind, _gradient(sheet, name))
         for name, weights in zip(units, layer.weights.matrix.rows, strict=True):
             for start, weight in zip(row(layer.below), weights, strict=True):
                 if isinstance(weight, Name):
@@ -145,10 +147,10 @@ def _network(sheet: Sheet, arrays: Layers) -> Diagram:
     if sheet.graph.losses:
         loss = sheet.graph.losses[0]
         last = arrays.layers[-1]
-        node(loss, last.depth + 1, "loss")
+        picture.quantity(sheet, loss, last.depth + 1, "loss")
         picture.edges += [(output, loss, None, None) for output in row(last.out)]
         for target in row(arrays.targets) if arrays.targets else ():
-            node(target, last.depth, "input")
+            picture.quantity(sheet, target, last.depth, "input")
             picture.edges.append((target, loss, None, None))
     sizes = [arrays.inputs.shape[0], *(layer.a.shape[0] for layer in arrays.layers)]
     return picture.finished(
@@ -184,19 +186,17 @@ def _equations(sheet: Sheet) -> Diagram:
     parents = {step.name: names_in(step.formula) for step in steps}
     column, picture = _columns(parents), _Picture()
 
-    def node(name: str, kind: Kind, gradient: Formula | None) -> None:
-        value = _number(sheet, name)
-        picture.add(name, column[name], DiagramNode(Name(name), 0, 0, kind, value, gradient))
-
     for leaf in graph.leaves:
         if leaf.name in column:
             kind: Kind = "parameter" if leaf.kind == "parameter" else "input"
-            node(leaf.name, kind, _gradient(sheet, leaf.name))
+            slope = _gradient(sheet, leaf.name)
+            picture.quantity(sheet, leaf.name, column[leaf.name], kind, slope)
     for step in steps:
         is_output = step.name in graph.own_losses or step.name == graph.output
         whole = ONE if is_output and graph.wrt and _filled(sheet) else None
         kind = "output" if is_output else "hidden"
-        node(step.name, kind, whole or _gradient(sheet, step.name))
+        slope = whole or _gradient(sheet, step.name)
+        picture.quantity(sheet, step.name, column[step.name], kind, slope)
         for parent in names_in(step.formula):
             picture.edges.append((parent, step.name, None, None))
     _untangle(picture)
@@ -275,32 +275,26 @@ def _columns(parents: Mapping[str, Sequence[str]]) -> dict[str, int]:
 
 
 _SIGNS = {"matmul": "@", "hadamard": "⊙", "transpose": "ᵀ"}
+_SIGN_OF: Mapping[type, str] = {Product: "·", Quotient: "/", Power: "^"}
+_UNSAID = (INDEX, AS, "stack")
 
 
 def _done_with(formula: Formula, name: str) -> list[str]:
     """The operations on an operand, from the inside out, in words or signs."""
-    match formula:
-        case Name(own):
-            return [] if own == name else ["…"]
-        case _:
-            part = next((each for each in children(formula) if name in names_in(each)), None)
-            inner = [] if part is None or isinstance(part, Name) else _done_with(part, name)
+    if isinstance(formula, Name):
+        return [] if formula.name == name else ["…"]
+    part = next((each for each in children(formula) if name in names_in(each)), None)
+    inner = [] if part is None or isinstance(part, Name) else _done_with(part, name)
     match formula:
         case Shown(form, _):
             sign = _SIGNS.get(form, "")
         case Call(function, _):
             word = spelled(function.rstrip("'")).unicode
-            sign = {INDEX: "", AS: "", "stack": ""}.get(function, word)
+            sign = "" if function in _UNSAID else word
         case Sum(terms):
             sign = "−" if any(isinstance(term, Negative) for term in terms) else "+"
-        case Product():
-            sign = "·"
-        case Quotient():
-            sign = "/"
-        case Power():
-            sign = "^"
         case _:
-            sign = ""
+            sign = _SIGN_OF.get(type(formula), "")
     return inner if not sign or sign in inner else [*inner, sign]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from backprop_cli.formula.nodes import Name
 from backprop_cli.graph.batches import Builder
@@ -17,6 +17,7 @@ from backprop_cli.worksheet.document import (
     Paragraph,
     Table,
     Text,
+    table,
 )
 from backprop_cli.worksheet.passes import answered
 from backprop_cli.worksheet.sheet import Choices, Sheet
@@ -29,20 +30,25 @@ def perceptron_table(run: Run, choices: Choices) -> Iterator[Block]:
         *(leaf.name for leaf in graph.leaves if leaf.kind in ("input", "target")),
         *(step.name for step in graph.section("forward", "loss")),
     ]
-    news = list(graph.carried.values())
     count = run.problem.sample_count
     yield Heading(2, (Text("All presentations"),))
     yield Paragraph((Text("The weights are those after the presentation."),))
-    columns = [Column((Text("Epoch"),)), Column((Text("Sample"),))]
-    columns += [Column((Math(Name(name)),), align="decimal") for name in (*names, *graph.carried)]
-    rows: list[tuple[Line, ...]] = []
-    for iteration in run.presented:
-        sheet = Sheet(run, iteration, choices)
-        epoch = (iteration.number - 1) // count + 1
-        place = (iteration.number - 1) % count + 1
-        cells = [sheet.cell(name) for name in (*names, *news)]
-        rows.append(((Text(str(epoch)),), (Text(str(place)),), *cells))
-    yield Table(tuple(columns), tuple(rows))
+
+    def shown(name: str) -> Callable[[Sheet], Line]:
+        return lambda sheet: sheet.cell(graph.carried.get(name, name))
+
+    def counted(number: int) -> Line:
+        return (Text(str(number + 1)),)
+
+    yield table(
+        [Sheet(run, iteration, choices) for iteration in run.presented],
+        (Column((Text("Epoch"),)), lambda sheet: counted((sheet.iteration.number - 1) // count)),
+        (Column((Text("Sample"),)), lambda sheet: counted((sheet.iteration.number - 1) % count)),
+        *(
+            (Column((Math(Name(name)),), align="decimal"), shown(name))
+            for name in (*names, *graph.carried)
+        ),
+    )
     yield from truth_table(run, choices)
 
 

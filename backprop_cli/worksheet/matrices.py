@@ -147,14 +147,12 @@ class _Matrices:
         known = {name: written.formula for name, written in shown.items() if written is not None}
         return substitute(formula, known) if len(known) == len(shown) else None
 
-    def _result(self, matrix: Matrix) -> DerivationLine | None:
+    def _result(self, matrix: Matrix) -> list[DerivationLine]:
         """The numbers of a matrix, ≈ in front where one of them is rounded."""
         numbers = self._numbers(matrix)
-        if numbers is None:
-            return None
         written = [self.sheet.shown(name) for name in names_in(matrix)]
         exact = all(each is not None and each.exact for each in written)
-        return DerivationLine(None, "=" if exact else "≈", numbers)
+        return [] if numbers is None else [DerivationLine(None, "=" if exact else "≈", numbers)]
 
     def _derivation(
         self, left: Formula, letters: Formula, entries: Formula | None, result: Matrix
@@ -167,9 +165,7 @@ class _Matrices:
             numbers = self._numbers(entries)
             if numbers is not None and numbers not in (entries, self._numbers(result)):
                 lines.append(DerivationLine(None, "=", numbers))
-        if fits(result) and (line := self._result(result)) is not None:
-            lines.append(line)
-        return Derivation(tuple(lines))
+        return Derivation((*lines, *(self._result(result) if fits(result) else ())))
 
     # Forward
 
@@ -222,9 +218,7 @@ class _Matrices:
         lines = [DerivationLine(left, "=", right)]
         if (numbers := self._numbers(matmul(wide, tall))) is not None:
             lines.append(DerivationLine(None, "=", numbers))
-        if (line := self._result(layer.z.matrix)) is not None:
-            lines.append(line)
-        yield Derivation(tuple(lines))
+        yield Derivation((*lines, *self._result(layer.z.matrix)))
 
     # Backward
 
@@ -416,10 +410,7 @@ class _Matrices:
             added = biases(graph)
             names.sort(key=lambda name: (name in added, self._number(name)))
         every = column([Name(derivative_name(graph.output, name)) for name in names])
-        lines = [DerivationLine(Name("∇L"), "=", every)]
-        if (line := self._result(every)) is not None:
-            lines.append(line)
-        yield Derivation(tuple(lines))
+        yield Derivation((DerivationLine(Name("∇L"), "=", every), *self._result(every)))
         if graph.carried and is_plain(graph):
             step = moved(graph, Name("w"), product(Name("eta"), Name("∇L")))
             yield Derivation((DerivationLine(Name(updated("w")), "=", step),))

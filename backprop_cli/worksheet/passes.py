@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from backprop_cli.formula.build import rename
 from backprop_cli.formula.nodes import Name
@@ -18,6 +18,7 @@ from backprop_cli.worksheet.document import (
     Table,
     Text,
     named,
+    table,
 )
 from backprop_cli.worksheet.reasons import function_reasons
 from backprop_cli.worksheet.sheet import NO_VALUE, Sheet
@@ -53,19 +54,29 @@ def outputs(sheet: Sheet) -> Iterator[Block]:
     names = [graph.unmarked(step) for step in by_row[0]]
     if not names:
         return
-    columns = [Column((Text("Sample"),))] if len(batch) > 1 else []
-    columns += [Column((Math(Name(name)),), align="decimal") for name in names]
-    columns += [Column((Text("Answer"),))] * compared
     verdicts = [_right(sheet, mark) for mark in marks]
-    rows: list[tuple[Line, ...]] = []
-    for mark, row, right in zip(marks, by_row, verdicts, strict=True):
-        label: list[Line] = [] if mark is None else [(Text(str(mark)),)]
-        answer: Line = NO_VALUE if right is None else (Text("right" if right else "wrong"),)
-        rows.append((*label, *map(sheet.cell, row), *([answer] if compared else [])))
+
+    def cell(place: int) -> Callable[[tuple[int | None, list[str], bool | None]], Line]:
+        return lambda row: sheet.cell(row[1][place])
+
     yield Heading(2, (Text("Truth table" if compared else "Inputs and outputs"),))
-    yield Table(tuple(columns), tuple(rows))
+    sample = (Column((Text("Sample"),)), lambda row: (Text(str(row[0])),))
+    answer = (Column((Text("Answer"),)), lambda row: ANSWERS[row[2]])
+    yield table(
+        list(zip(marks, by_row, verdicts, strict=True)),
+        *([sample] if len(batch) > 1 else []),
+        *((Column((Math(Name(n)),), align="decimal"), cell(at)) for at, n in enumerate(names)),
+        *([answer] if compared else []),
+    )
     if compared and None not in verdicts and len(batch) > 1:
         yield answered(sum(map(bool, verdicts)), len(batch))
+
+
+ANSWERS: Mapping[bool | None, Line] = {
+    True: (Text("right"),),
+    False: (Text("wrong"),),
+    None: NO_VALUE,
+}
 
 
 def answered(right: int, count: int) -> Paragraph:
@@ -173,17 +184,18 @@ def by_sample(sheet: Sheet, steps: Sequence[Step]) -> Iterator[Block]:
 
 def step_table(sheet: Sheet, steps: Sequence[Step]) -> Table:
     """Quantity, formula, numbers put in, value; without numbers just the formulas."""
-    if sheet.symbolic:
-        plain = (Column((Text("Quantity"),)), Column((Text("Formula"),), wrap=True))
-        rows = ((quantity(step), (Math(sheet.short(step.formula)),)) for step in steps)
-        return Table(plain, tuple(rows))
-    columns = (
-        Column((Text("Quantity"),)),
-        Column((Text("Formula"),), wrap=True),
-        Column((Text("Numbers put in"),), wrap=True),
-        Column((Text("Value"),), align="decimal"),
+    first = (
+        (Column((Text("Quantity"),)), quantity),
+        (Column((Text("Formula"),), wrap=True), lambda step: (Math(sheet.short(step.formula)),)),
     )
-    return Table(columns, tuple(_row(sheet, step) for step in steps))
+    if sheet.symbolic:
+        return table(steps, *first)
+    return table(
+        steps,
+        *first,
+        (Column((Text("Numbers put in"),), wrap=True), lambda step: _numbers(sheet, step)),
+        (Column((Text("Value"),), align="decimal"), lambda step: sheet.cell(step.name)),
+    )
 
 
 def whole_table(sheet: Sheet, steps: Sequence[Step]) -> Table:
@@ -194,27 +206,22 @@ def whole_table(sheet: Sheet, steps: Sequence[Step]) -> Table:
     word = "Mean" if sheet.run.problem.training.reduction == "mean" else "Sum"
     # Its penalty belongs to the whole batch.
     also = ", and the penalty" if sheet.graph.step[sheet.graph.output].added else ""
-    columns = [Column((Text("Quantity"),))]
-    rows: list[tuple[Line, ...]]
-    if samples <= LISTED_SAMPLES:
-        columns.append(Column((Text(f"{word} over the samples{also}"),), wrap=True))
-        columns.append(Column((Text("Value"),), align="decimal"))
-        rows = [(quantity(step), _numbers(sheet, step), sheet.cell(step.name)) for step in steps]
-    else:
-        heading = Text(f"{word} over the {samples} samples{also}")
-        columns.append(Column((heading,), align="decimal"))
-        rows = [(quantity(step), sheet.cell(step.name)) for step in steps]
-    return Table(tuple(columns), tuple(rows))
+    said = f"{word} over the{f' {samples}' if samples > LISTED_SAMPLES else ''} samples{also}"
+    first = (Column((Text("Quantity"),)), quantity)
+    if samples > LISTED_SAMPLES:
+        whole = Column((Text(said),), align="decimal")
+        return table(steps, first, (whole, lambda step: sheet.cell(step.name)))
+    return table(
+        steps,
+        first,
+        (Column((Text(said),), wrap=True), lambda step: _numbers(sheet, step)),
+        (Column((Text("Value"),), align="decimal"), lambda step: sheet.cell(step.name)),
+    )
 
 
 def quantity(step: Step) -> Line:
     """The name of a step in the first column."""
     return (Math(Name(step.name)),)
-
-
-def _row(sheet: Sheet, step: Step) -> tuple[Line, ...]:
-    formula = (Math(sheet.short(step.formula)),)
-    return (quantity(step), formula, _numbers(sheet, step), sheet.cell(step.name))
 
 
 def _numbers(sheet: Sheet, step: Step) -> Line:
