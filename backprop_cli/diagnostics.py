@@ -218,9 +218,12 @@ def _escaped(character: str) -> str:
 
 def quote(text: str) -> str:
     """A word from a file inside a message: in backquotes, escaped, cut when long."""
-    if len(text) > QUOTE_LENGTH:
-        text = text[:QUOTE_LENGTH] + "…"
-    return f"`{escape(text)}`"
+    return f"`{escape(cut(text))}`"
+
+
+def cut(text: str) -> str:
+    """The text as far as it is repeated in a message."""
+    return text if len(text) <= QUOTE_LENGTH else f"{text[:QUOTE_LENGTH]}…"
 
 
 def closest(name: str, known: Iterable[str], count: int = 3) -> list[str]:

@@ -70,12 +70,11 @@ class Expressions:
         return self._parsed[text]
 
     def constant(self, text: str) -> Written | None:
-        """What an expression without names comes to."""
+        """What an expression without names comes to, which may be no number; None for any other."""
         formula = self.parsed(text) if len(text) <= MOST_CHARACTERS else ""
         if isinstance(formula, str) or names_in(formula):
             return None
-        written = self.worked_out(formula)
-        return written if math.isfinite(written.value) else None
+        return self.worked_out(formula)
 
     def worked_out(self, formula: Formula) -> Written:
         return worked_out(formula, {abs(v) for v in self.key.truth[: self.key.structure.leaves]})
@@ -112,17 +111,14 @@ class Expressions:
     def agrees(self, texts: Sequence[str], right: Formula, commas: Commas) -> bool:
         """Whether every number and expression in an answer is a given formula."""
         for text in parts_of(texts):
-            number = read_number(text.strip())
-            if number is None:
-                found = self.reader.read(text, commas, self.key.symbolic, None)
-                number, text = found.number, found.expression or text
-            if number is not None:
+            found = self.reader.read(text, commas, self.key.symbolic, None)
+            if (number := found.number) is not None:
                 if not written_the_same(
                     number.value, number.unit, self.value(right, self.key.truth)
                 ):
                     return False
                 continue
-            formula = self.parsed(text)
+            formula = self.parsed(found.expression or text)
             if isinstance(formula, str):
                 return False
             points = self.points if names_in(formula) or self.key.symbolic else self.points[:1]

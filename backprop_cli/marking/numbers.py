@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 
@@ -28,8 +29,11 @@ class Written(NamedTuple):
 
 _NUMBER = re.compile(r"([+\-−–]?)(\d{1,400})?(?:\.(\d{0,400}))?(?:[eE]([+\-−]?\d{1,4}))?", re.A)
 _TENS = [10.0**-n for n in range(23)]
+CACHED_NUMBERS = 50_000
+"""The same texts come again and again in a class."""
 
 
+@lru_cache(CACHED_NUMBERS)
 def read_number(text: str) -> Written | None:
     """The number in `text`, or None if it is anything else."""
     found = _NUMBER.fullmatch(text)

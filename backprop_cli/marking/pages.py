@@ -6,6 +6,7 @@ program, or are said in lines of one's own.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
@@ -38,7 +39,8 @@ _PAGES = _MARKUP | {"txt", "text", "rst", "tex"}
 _FENCE, _NONE = re.compile(r"\s*(?:```|~~~)\s*([\w-]*)"), re.compile(r"(?!)")
 _LINES_IN = frozenset({"", "text", "txt", "plaintext", "math", "latex", "tex", "markdown", "md"})
 """The languages of blocks whose lines are as good as those outside."""
-_PROGRAM = re.compile(r"\s*([A-Za-z][\w\[\], ]{0,60}?)\s*[-+*/]?=(?!=)\s*[-\d(A-Za-z\[]")
+_ASSIGNED = re.compile(r"(\s*)([A-Za-z]\w{0,60})(?:\[[\w:, ]{0,40}\])?\s*[-+*/@]?=(?!=)\s*([^#]*)")
+_CONSTANT = re.compile(r"(?=.*\d)(?:[-+*/().,\[\]\s\d]|(?<=[\d.])[eE](?=[-+\d]))+")
 _HEAD = re.compile(r"(?:answers|iterations):\s*\Z")
 _UPDATE = re.compile(
     r"(?:[\s#*]*|.*\{)(?:(?:Update|Iteration|Epoch) (\d{1,4})\b|(1st|2nd|3rd|first|second|third) "
@@ -81,12 +83,17 @@ def of_page(file: str, text: str) -> Submission:
             if kind:
                 remarks.append(f"{inner.error[:1].upper()}{inner.error[1:]}.")
         if kind in _LINES_IN:
-            lines += [(first, "$$"), *enumerate(block, first + 1), (first, "$$")]
-        elif kind not in WRITTEN_IN and any(map(_PROGRAM.match, block)):
-            remarks.append(f"The block of {kind} from line {first} on was not read.")
+            after = first + len(block) + 1
+            lines += [(first, "$$"), *enumerate(block, first + 1), (after, "$$")]
+        elif kind not in WRITTEN_IN:
+            clear, others = _assigned(block, first + 1)
+            lines += clear
+            if others:
+                only = "only as far as numbers are given names" if clear else "not at all"
+                remarks.append(f"The block of {kind} from line {first} on was read {only}.")
     if not found and headed:
         return of_form(file, text)
-    if outside := _of_lines(file, lines):
+    if outside := _of_lines(file, sorted(lines)):
         found.append(outside)
     if not found:
         return spoilt(file, " ".join(remarks).removesuffix(".") or NO_ANSWERS)
@@ -137,6 +144,19 @@ def _fenced(
         else:
             others.append((number, line))
     return blocks, others
+
+
+def _assigned(block: Sequence[str], first: int) -> tuple[list[tuple[int, str]], bool]:
+    """The lines of a program that only give a number a name that keeps it, and whether there are
+    others that calculate something."""
+    found = [(at, each) for at, line in enumerate(block, first) if (each := _ASSIGNED.match(line))]
+    times = Counter(each[2] for _, each in found)
+    clear = [
+        (at, f"{each[2]} = {each[3].strip()}")
+        for at, each in found
+        if not each[1] and times[each[2]] == 1 and _CONSTANT.fullmatch(each[3].strip())
+    ]
+    return clear, len(clear) < len(found)
 
 
 def _update(text: str) -> int:

@@ -18,6 +18,7 @@ from backprop_cli.formula.words import is_function
 from backprop_cli.marking.handwriting import cleaned, from_latex
 from backprop_cli.marking.names import AnswerNames
 from backprop_cli.marking.numbers import Written, read_number
+from backprop_cli.marking.submission import MOST_CHARACTERS
 
 Commas: TypeAlias = Literal["", "decimal", "groups"]
 """What a comma between digits is in a file: not known, the decimal point, or between thousands."""
@@ -333,7 +334,11 @@ class TextReader:
         self._known = names.known.__contains__
 
     def read(self, text: str, commas: Commas, symbolic: bool, unit: int | None) -> Text:
-        """A text that `read_number` has refused."""
+        """What a text is: a number, unless the sheet is `symbolic`, or an expression."""
+        if not symbolic and (number := read_number(text.strip())) is not None:
+            return Text(number=number)
+        if len(text) > MOST_CHARACTERS:
+            return Text(text)
         loose = read_loosely(text.strip(), commas, self._known)
         if loose is not None and not (symbolic and loose.number):
             spaced = loose.number is not None and not loose.read_as

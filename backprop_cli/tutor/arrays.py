@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 
-from backprop_cli.marking.check import misfit
+from backprop_cli.marking.entered import misfit
 
 _BETWEEN = re.compile(r"[;\n]|\]\s*,?\s*\[")
 

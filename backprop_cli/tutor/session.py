@@ -20,7 +20,8 @@ from backprop_cli.formula.spelling import Spelling
 from backprop_cli.graph.step import Graph, Step
 from backprop_cli.graph.views import whole_arrays
 from backprop_cli.marking.asked import asked, matches, updates_asked
-from backprop_cli.marking.check import Checker, misfit
+from backprop_cli.marking.check import Checker
+from backprop_cli.marking.entered import misfit
 from backprop_cli.marking.model import GOOD, AnswerResult, Mistake, SubmissionReport, Verdict
 from backprop_cli.marking.numbers import read_number
 from backprop_cli.marking.texts import parts_of

@@ -281,11 +281,40 @@ def test_a_page_is_read_as_a_person_reads_it(page: str) -> None:
     assert bar != "|" or notices(report) == []
 
 
+def test_numbers_in_a_program_are_answers() -> None:
+    lines = ["z1_1 = 5.02  # worked out", "z1_2 = 0.1 + 4.42", "dw3_1_1 = 0"]
+    page = "```python\n" + "\n".join(lines) + "\n```\n"
+    right = {"z1_1": "correct", "z1_2": "correct"}
+    assert marks(page) == {**right, "dL/dw3_1_1": "wrong"}
+    assert parse_submission("a.md", page).remarks == ()
+    page = page.replace("= 0\n", "= 0\nfor d in ds:\n    dw3_1_1 += d\n")
+    assert marks(page) == right
+    assert "read only as far as" in parse_submission("a.md", page).remarks[0]
+
+
+def test_a_block_below_the_heading_of_an_update() -> None:
+    page = "\n".join(f"## Update {n}\n```\nz = {n}*2 = {2 * n}\n```\n" for n in (1, 2))
+    found = parse_submission("a.md", page).iterations
+    assert [[each.texts for each in update] for update in found] == [[("1*2 = 2",)], [("2*2 = 4",)]]
+
+
+@pytest.mark.parametrize(
+    ("line", "right"),
+    [
+        ("z1_1 = 5.02 a1_1 = 5.02 z2_1 = 2.2142", {"z1_1", "a1_1", "z2_1"}),
+        ("yhat = 0.73444 L = .03526", {"yhat", "L"}),
+        ("a1_1 = 1 z1_1 = 5.02", {"a1_1"}),  # a product: a is made of z
+    ],
+)
+def test_two_statements_without_a_sign_between_them(line: str, right: set[str]) -> None:
+    assert marks(f"{line}\n") == dict.fromkeys(right, "correct")
+
+
 def test_what_is_not_read_on_a_page_is_said() -> None:
-    page = "```python\nz1_1 = 5.02\n```\n\nz1_2 = 4.52\n"
+    page = "```python\nz1_1 = w @ x + b\n```\n\nz1_2 = 4.52\n"
     assert marks(page) == {"z1_2": "correct"}
     assert parse_submission("a.md", page).remarks == (
-        "The block of python from line 1 on was not read.",
+        "The block of python from line 1 on was read not at all.",
     )
     assert marks("z1_1 = 5.02\n\nz1_9 = 3\n") == {"z1_1": "correct", "z1_9": "unknown"}
     assert marks("z1_1 = 5.02\n\nz1_1 = 5.03\n") == {"z1_1": "unreadable"}

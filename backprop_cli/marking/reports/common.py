@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from backprop_cli.diagnostics import escape
+from backprop_cli.diagnostics import cut, escape
 from backprop_cli.marking.feedback import CHANGE
 from backprop_cli.marking.model import GOOD, AnswerResult, SubmissionReport
 
@@ -80,11 +80,11 @@ def _notice(alike: list[AnswerResult]) -> str:
 
 def _of_one(answer: AnswerResult) -> str:
     where = f"Line {answer.line}: " if answer.line else ""
-    name = answer.typed or answer.name
+    name, given = answer.typed or answer.name, cut(answer.given)
     if _unread(answer):
-        given = f" ({answer.given})" if answer.verdict == "unreadable" and answer.given else ""
+        given = f" ({given})" if answer.verdict == "unreadable" and given else ""
         return f"{where}{name}{given} is {answer.verdict}. {answer.feedback}"
-    return f"{where}{answer.given} under {name} is read as {answer.read_as}."
+    return f"{where}{given} under {name} is read as {answer.read_as}."
 
 
 def as_read(answer: AnswerResult) -> str:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, islice
 
+from backprop_cli.diagnostics import cut
 from backprop_cli.marking.model import Head, SubmissionReport
 from backprop_cli.marking.reports import markdown
 from backprop_cli.marking.reports.common import (
@@ -76,7 +77,7 @@ def _annotations(report: SubmissionReport, left: dict[str, int]) -> Iterator[str
         title = f"{label(answer, several)} is {answer.verdict}"
         message = answer.feedback
         if answer.given:
-            message = f"{answer.given}: {message}"
+            message = f"{cut(answer.given)}: {message}"
         yield command(level, report.file, answer.line or 1, answer.column or 1, title, message)
 
 
