@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence, Set
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 from backprop_cli.formula.nodes import Formula
 from backprop_cli.marking.entered import Entered, given_text
@@ -25,13 +24,11 @@ from backprop_cli.marking.judge import Judgement, NumberJudge
 from backprop_cli.marking.mistakes import Idea
 from backprop_cli.marking.model import GOOD, AnswerResult, Mistake, Verdict
 from backprop_cli.marking.readings import Page, Reading, ReadWork, carried, given_under
+from backprop_cli.marking.ready import Ready
 from backprop_cli.marking.sheet import Node
 from backprop_cli.marking.slips import Budget
 from backprop_cli.marking.submission import MOST_CHARACTERS, Answer
 from backprop_cli.marking.work import Work
-
-if TYPE_CHECKING:
-    from backprop_cli.marking.check import Checker
 
 MOST_SUGGESTIONS = 5
 MOST_UNKNOWN = 200
@@ -61,21 +58,21 @@ class Attempt:
 
     def __init__(
         self,
-        checker: Checker,
+        ready: Ready,
         sheets: Sequence[Entered],
         readings: tuple[Reading, ...],
         ideas: Set[Idea] = frozenset(),
         *,
         searched: bool = True,
     ) -> None:
-        self.checker = checker
+        self.ready = ready
         self.readings = readings
         self.updates: list[Update] = []
         budget = Budget()
         for place, sheet in enumerate(sheets):
             before = self.updates[-1] if self.updates else None
             self.updates.append(
-                Update(checker, place, sheet, before, readings, ideas, budget, searched)
+                Update(ready, place, sheet, before, readings, ideas, budget, searched)
             )
         evidence = [update.evidence for update in self.updates]
         refuse_accidents(evidence)
@@ -105,7 +102,7 @@ class Attempt:
         return [
             Page(
                 update.key,
-                self.checker.rewritings[place],
+                self.ready.rewritings[place],
                 update.sheet.numbers,
                 [
                     slot
@@ -125,7 +122,7 @@ class Update:
 
     def __init__(
         self,
-        checker: Checker,
+        ready: Ready,
         place: int,
         sheet: Entered,
         before: Update | None,
@@ -134,18 +131,18 @@ class Update:
         budget: Budget,
         searched: bool,
     ) -> None:
-        self.checker = checker
+        self.ready = ready
         self.sheet = sheet
         self.key = key = sheet.key
         self.given, self.numbers, self.texts = sheet.given, sheet.numbers, sheet.texts
         self.work: Work = self._begun(None if before is None else before.work, key.graph.carried)
         self.charged: dict[Idea, str] | None = None
-        if not checker.charges_each:
+        if not ready.charges_each:
             self.charged = {} if before is None else before.charged
         self.read: ReadWork | None = self._read_work(place, readings, before) if readings else None
         self.judge = NumberJudge(
             key,
-            checker.finders[place],
+            ready.finders[place],
             self.work,
             sheet.habit,
             self.charged,
@@ -180,11 +177,11 @@ class Update:
     def _read_work(
         self, place: int, readings: tuple[Reading, ...], before: Update | None
     ) -> ReadWork:
-        rewritings = self.checker.rewritings
+        rewritings = self.ready.rewritings
         earlier = None if before is None or before.read is None else before.read.work
         links = carried(rewritings[place - 1], readings) if place else {}
         work = self._begun(earlier, links)
-        given = given_under(readings, self.key, self.checker.keys[0])
+        given = given_under(readings, self.key, self.ready.keys[0])
         return ReadWork(work, rewritings[place], readings, list(given))
 
     # Results in the order of the sheet
@@ -227,7 +224,7 @@ class Update:
             judgement = self._both(node, self.beside[slot], judgement)
         judgement, share = self._settled(slot, node, judgement, points)
         own = judgement.own
-        if self.checker.reveal and own is None and node is not None and not key.symbolic:
+        if self.ready.reveal and own is None and node is not None and not key.symbolic:
             self.work.settle(node.needs)
             own = self.work.value(node)[0]
         return AnswerResult(
@@ -240,7 +237,7 @@ class Update:
             judgement.feedback,
             judgement.mistake,
             self._expected(slot),
-            own if self.checker.reveal else None,
+            own if self.ready.reveal else None,
             answer.line,
             answer.column,
             judgement.same_as,
@@ -255,7 +252,7 @@ class Update:
         answer with points that follows from it: otherwise showing one's work would be an excuse."""
         share = judgement.share
         if share is None:
-            share = self.checker.shares.get(judgement.verdict, 0.0)
+            share = self.ready.shares.get(judgement.verdict, 0.0)
         if node is None:
             return judgement, share
         if not points:
@@ -287,7 +284,7 @@ class Update:
         return found
 
     def _expected(self, slot: int) -> float | None:
-        if not self.checker.reveal:
+        if not self.ready.reveal:
             return None
         value = self.key.truth[slot]
         return None if self.key.symbolic and value != value else value
@@ -303,7 +300,7 @@ class Update:
         if any(len(text) > MOST_CHARACTERS for text in texts):
             return Judgement("unreadable", f"This is longer than {MOST_CHARACTERS} characters.")
         if self.expressions is None:
-            expressions = self.checker.expressions[self.place]
+            expressions = self.ready.expressions[self.place]
             self.expressions = ExpressionJudge(expressions, self.work, self.judge, self.texts)
         judgements = [self.expressions.judge(node, text, only=number is None) for text in texts]
         formula = max(judgements, key=lambda each: _ORDER[each.verdict])
@@ -314,7 +311,7 @@ class Update:
 
     def _both(self, node: Node, formula: Judgement, result: Judgement) -> Judgement:
         """A formula and the number it came to: where one of them is right, that earns a share."""
-        method = self.checker.method
+        method = self.ready.method
         if result.same_as == node.name:
             return formula  # the slip of the formula, in the number once more
         if formula.verdict in GOOD and result.verdict == "wrong":
