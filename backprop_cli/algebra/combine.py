@@ -9,6 +9,7 @@ from typing import Any
 
 from backprop_cli.algebra.bridge import Beyond, from_sympy, piecewise, to_sympy
 from backprop_cli.algebra.classes import SYMPYS, function_classes
+from backprop_cli.algebra.monomials import has_decimals
 from backprop_cli.formula.build import children, names_in, rebuild, rename, size
 from backprop_cli.formula.defined import defined, variables
 from backprop_cli.formula.functions import derived, functions
@@ -57,17 +58,11 @@ def _combine(formula: Formula) -> Formula | None:
     if expression.has(sympy.zoo, sympy.nan, sympy.oo):
         return None
     written = dict(zip(symbols.values(), parts, strict=True))
-    decimals = _has_decimals(formula)
+    decimals = has_decimals(formula)
     candidates = [expression, sympy.factor(expression)]
     candidates += [sympy.collect(expression, symbol) for symbol in symbols.values()]
     shortest = min((from_sympy(each, written, decimals) for each in candidates), key=size)
     return shortest if size(shortest) < size(formula) else None
-
-
-def _has_decimals(formula: Formula) -> bool:
-    if isinstance(formula, Number):
-        return not formula.text.isdigit()
-    return any(map(_has_decimals, children(formula)))
 
 
 def _hide(formula: Formula, parts: dict[Formula, str]) -> Formula:

@@ -13,7 +13,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import assert_never
 
-from backprop_cli.algebra.monomials import UNIT, Monomial, Ring, Writer, collect
+from backprop_cli.algebra.monomials import UNIT, Monomial, Ring, Writer, collect, has_decimals
 from backprop_cli.formula.build import (
     ONE,
     ZERO,
@@ -61,7 +61,7 @@ def differentiate(formula: Formula, name: str) -> Formula:
 def derivatives(formula: Formula, names: Sequence[str]) -> dict[str, Formula]:
     """∂formula/∂name for each of the names, of a long sum from the terms that have to do with it."""
     concerning = _concerning(formula)
-    decimals = _has_decimals(formula)
+    decimals = has_decimals(formula)
     return {name: _derivative(concerning.get(name, ZERO), name, decimals) for name in names}
 
 
@@ -127,12 +127,6 @@ def mentions(formula: Formula, name: str) -> bool:
     if isinstance(formula, Name):
         return formula.name == name
     return any(mentions(part, name) for part in children(formula))
-
-
-def _has_decimals(formula: Formula) -> bool:
-    if isinstance(formula, Number):
-        return not formula.text.isdigit()
-    return any(map(_has_decimals, children(formula)))
 
 
 @lru_cache(maxsize=4096)

@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import TypeAlias
 
 from backprop_cli.dataclass import dataclass
-from backprop_cli.formula.build import negative, product, quotient, total
+from backprop_cli.formula.build import negative, product, quotient, total, walk
 from backprop_cli.formula.build import number as decimal
 from backprop_cli.formula.nodes import (
     Call,
@@ -168,6 +168,10 @@ def collect(monomials: Iterable[Monomial]) -> list[Monomial]:
             else Monomial(earlier.coefficient + term.coefficient, earlier.powers)
         )
     return [term for term in found.values() if term.coefficient]
+
+
+def has_decimals(formula: Formula) -> bool:
+    return any(isinstance(part, Number) and not part.text.isdigit() for part in walk(formula))
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ kept in front. Nothing here is believed: `graph.array_rules` evaluates what come
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from fractions import Fraction
 from typing import TypeAlias, assert_never
 
@@ -132,9 +132,8 @@ class Back:
             case Shown("matmul", (one, other)):
                 for part, gradient in _matmul(self, one, other, upstream, formula):
                     self.pull(part, gradient, (*reasons, MATMUL))
-            case Shown("transpose", (operand,)):
-                for part, gradient in _turned(self, operand, upstream, formula):
-                    self.pull(part, gradient, reasons)
+            case Shown("transpose", operands):
+                self.pull(Call("transpose", operands), upstream, reasons, result)
             case Call(function, parts) if function in RULES:
                 rule = RULES[function]
                 for part, gradient in rule.apply(self, _Parts(self, formula), upstream, result):
@@ -159,7 +158,7 @@ class Back:
                 for term in terms:
                     yield term, up, ()
             case Negative(operand):
-                yield operand, self.scaled(up, minus=True), ()
+                yield operand, self.opposite(up), ()
             case Product(factors) | Shown("hadamard", factors):
                 for at, factor in enumerate(factors):
                     yield factor, self.times(up, *factors[:at], *factors[at + 1 :]), ()
@@ -169,14 +168,18 @@ class Back:
                     whole = result or formula
                     yield (
                         other,
-                        self.scaled(self.over(self.times(up, whole), other), minus=True),
+                        self.opposite(self.over(self.times(up, whole), other)),
                         (),
                     )
             case Power(base, exponent):
                 yield base, self.times(up, exponent, _lowered(base, exponent)), ()
                 if self.asks(exponent):
                     yield exponent, self.times(up, result or formula, Call("ln", (base,))), ()
-            case Conditional(condition, then, otherwise):
+            case Conditional(condition, then, otherwise) | Call(
+                "where", (condition, then, otherwise)
+            ):
+                if not isinstance(condition, Comparison):
+                    condition = Comparison(condition, "!=", ZERO)
                 yield then, self.times(up, condition), WHERE
                 yield otherwise, self.times(up, Sum((ONE, Negative(condition)))), WHERE
             case Call(_, parts):
@@ -232,41 +235,27 @@ class Back:
 
     # --- formulas ---
 
-    def scaled(self, formula: Formula, *, minus: bool = False) -> Formula:
+    def opposite(self, formula: Formula) -> Formula:
         parts = self.split(formula)
-        return self.join(_Scaled(parts.minus != minus, parts.above, parts.below, parts.body))
+        return self.join(replace(parts, minus=not parts.minus))
 
     def split(self, formula: Formula) -> _Scaled:
         """A formula as a number before an array."""
         match formula:
             case Negative(operand):
                 inner = self.split(operand)
-                return _Scaled(not inner.minus, inner.above, inner.below, inner.body)
+                return replace(inner, minus=not inner.minus)
             case Product(factors):
                 scalars = [each for each in factors if not self.shape(each)]
                 rest = [each for each in factors if self.shape(each)]
-                inner = (
-                    self.split(rest[0])
-                    if len(rest) == 1
-                    else _Scaled(body=Shown("hadamard", tuple(rest)) if rest else None)
-                )
-                found = inner
+                found = _Scaled(body=Shown("hadamard", tuple(rest)) if rest else None)
+                if len(rest) == 1:
+                    found = self.split(rest[0])
                 for scalar in reversed(scalars):
-                    own = self.split(scalar)
-                    found = _Scaled(
-                        own.minus != found.minus, own.above + found.above, own.below + found.below,
-                        found.body,
-                    )  # fmt: skip
+                    found = self.split(scalar).before(found, found.body)
                 return found
             case Quotient(one, other):
-                inner, divisor = self.split(one), self.split(other)
-                body = inner.body
-                if divisor.body is not None:
-                    body = Quotient(ONE if body is None else body, divisor.body)
-                return _Scaled(
-                    inner.minus != divisor.minus, inner.above + divisor.below,
-                    inner.below + divisor.above, body,
-                )  # fmt: skip
+                return self.split(one).over(self.split(other))
             case _ if not self.shape(formula):
                 return _Scaled(above=(formula,))
             case _:
@@ -310,11 +299,10 @@ class Back:
 
     def times(self, *factors: Formula) -> Formula:
         """The product entry by entry, numbers in front."""
-        minus, bodies = False, list[Formula]()
-        above, below = tuple[Formula, ...](), tuple[Formula, ...]()
+        found, bodies = _Scaled(), list[Formula]()
         for factor in factors:
             own = self.split(factor)
-            minus, above, below = minus != own.minus, above + own.above, below + own.below
+            found = found.before(own, None)
             if isinstance(own.body, Shown) and own.body.form == "hadamard":
                 bodies += own.body.operands
             elif own.body is not None:
@@ -324,22 +312,10 @@ class Back:
         body = (
             bodies[0] if len(bodies) == 1 else Shown("hadamard", tuple(bodies)) if bodies else None
         )
-        return self.join(_Scaled(minus, above, below, body))
+        return self.join(replace(found, body=body))
 
     def over(self, one: Formula, other: Formula) -> Formula:
-        parts, divisor = self.split(one), self.split(other)
-        body = parts.body
-        if divisor.body is not None:
-            ones = body is None or _is_ones(body)
-            body = Quotient(ONE if ones or body is None else body, divisor.body)
-        return self.join(
-            _Scaled(
-                parts.minus != divisor.minus,
-                parts.above + divisor.below,
-                parts.below + divisor.above,
-                body,
-            )
-        )
+        return self.join(self.split(one).over(self.split(other)))
 
     def matmul(self, one: Formula, other: Formula) -> Formula:
         left, right = self.split(one), self.split(other)
@@ -348,14 +324,7 @@ class Back:
         first: tuple[Formula, ...] = (left.body,)
         if isinstance(left.body, Shown) and left.body.form == "matmul":
             first = left.body.operands
-        return self.join(
-            _Scaled(
-                left.minus != right.minus,
-                left.above + right.above,
-                left.below + right.below,
-                Shown("matmul", (*first, right.body)),
-            )
-        )
+        return self.join(left.before(right, Shown("matmul", (*first, right.body))))
 
     def transposed(self, formula: Formula) -> Formula:
         parts = self.split(formula)
@@ -377,12 +346,7 @@ class Back:
         else:
             body = Shown("transpose", (body,))
         inner = self.split(body)
-        return self.join(
-            _Scaled(
-                parts.minus != inner.minus, parts.above + inner.above, parts.below + inner.below,
-                inner.body,
-            )
-        )  # fmt: skip
+        return self.join(parts.before(inner, inner.body))
 
     def summed(self, formula: Formula, axis: int | None = None, *, keep: bool = False) -> Formula:
         """Sums along an axis, numbers in front."""
@@ -393,8 +357,8 @@ class Back:
         kept = (_keyword("keepdims", 1),) if keep and axis is not None else ()
         found = Call("sum", (parts.body, *keywords, *kept))
         if not self.shape(found):
-            return self.join(_Scaled(parts.minus, (*parts.above, found), parts.below))
-        return self.join(_Scaled(parts.minus, parts.above, parts.below, found))
+            return self.join(replace(parts, above=(*parts.above, found), body=None))
+        return self.join(replace(parts, body=found))
 
     def reshaped(self, formula: Formula, shape: Shape) -> Formula:
         """The same entries in another shape; numbers stay in front."""
@@ -413,7 +377,7 @@ class Back:
             body = Call(SPREAD, (ONE, *map(number, shape)))
         elif self.shape(body) != shape:
             body = Call(AS, (body, *map(number, shape)))
-        return self.join(_Scaled(parts.minus, parts.above, parts.below, body))
+        return self.join(replace(parts, body=body))
 
     def fitted(self, formula: Formula, shape: Shape) -> Formula:
         """A gradient in the full shape of what it belongs to."""
@@ -425,7 +389,7 @@ class Back:
         parts = self.split(formula)
         sizes = tuple(map(number, shape))
         spread = Call(SPREAD, (parts.body or ONE, *sizes))
-        return self.join(_Scaled(parts.minus, parts.above, parts.below, spread))
+        return self.join(replace(parts, body=spread))
 
 
 @dataclass(frozen=True)
@@ -436,6 +400,17 @@ class _Scaled:
     above: tuple[Formula, ...] = ()
     below: tuple[Formula, ...] = ()
     body: Formula | None = None
+
+    def before(self, other: _Scaled, body: Formula | None) -> _Scaled:
+        """The numbers of both in front of an array."""
+        above, below = self.above + other.above, self.below + other.below
+        return _Scaled(self.minus != other.minus, above, below, body)
+
+    def over(self, divisor: _Scaled) -> _Scaled:
+        body = self.body
+        if divisor.body is not None:
+            body = Quotient(ONE if body is None or _is_ones(body) else body, divisor.body)
+        return self.before(_Scaled(divisor.minus, divisor.below, divisor.above), body)
 
 
 def _is_ones(formula: Formula) -> bool:
@@ -533,8 +508,8 @@ def _sum(back: Back, given: _Parts, up: Formula, result: Formula | None) -> Shar
 def _mean(back: Back, given: _Parts, up: Formula, result: Formula | None) -> Shares:
     several = len(given.operands)
     size = number(given.line if several == 1 else several)
-    for operand in given.operands:
-        yield operand, back.over(given.kept(up) if several == 1 else up, size)
+    for operand, whole in _sum(back, given, up, result):
+        yield operand, back.over(whole, size)
 
 
 def _extreme(relation: str) -> Apply:
@@ -571,11 +546,10 @@ def _softmax(back: Back, given: _Parts, up: Formula, result: Formula | None) -> 
     axis = given.axis(len(given.shape) - 1)
     shares = result or given.call
     parts = back.split(up)
-    inner = back.join(_Scaled(body=parts.body, above=() if parts.body else (ONE,)))
+    inner = parts.body or ONE
     weighed = back.summed(back.times(inner, shares), axis, keep=len(given.shape) > 1)
     left = Sum((inner, Negative(weighed)))
-    scaled = _Scaled(parts.minus, parts.above, parts.below, Shown("hadamard", (shares, left)))
-    yield operand, back.join(scaled)
+    yield operand, back.join(replace(parts, body=Shown("hadamard", (shares, left))))
 
 
 def _log_softmax(back: Back, given: _Parts, up: Formula, result: Formula | None) -> Shares:
@@ -641,26 +615,14 @@ def _entries(back: Back, given: _Parts, up: Formula, result: Formula | None) -> 
 
 
 def _transposed(back: Back, given: _Parts, up: Formula, result: Formula | None) -> Shares:
-    return _turned(back, given.operands[0], up, given.call)
-
-
-def _turned(back: Back, operand: Formula, up: Formula, whole: Formula) -> Shares:
-    yield operand, back.transposed(back.fitted(up, back.shape(whole))) if back.shape(up) else up
+    full = back.fitted(up, back.shape(given.call)) if back.shape(up) else up
+    yield given.operands[0], back.transposed(full)
 
 
 def _dropout(back: Back, given: _Parts, up: Formula, result: Formula | None) -> Shares:
     value, mask, keep = given.operands
     for operand, other in ((value, mask), (mask, value)):
         yield operand, back.gathered(back.over(back.times(up, other), keep), operand, given.call)
-
-
-def _where(back: Back, given: _Parts, up: Formula, result: Formula | None) -> Shares:
-    condition, then, otherwise = given.operands
-    if not isinstance(condition, Comparison):
-        condition = Comparison(condition, "!=", ZERO)
-    yield then, back.gathered(back.times(up, condition), then, given.call)
-    rest = Sum((ONE, Negative(condition)))
-    yield otherwise, back.gathered(back.times(up, rest), otherwise, given.call)
 
 
 def _convolved(levels: int) -> Apply:
@@ -732,7 +694,6 @@ RULES: Mapping[str, Rule] = {
     "flatten": Rule(_reshaped, "What was only written in another shape is written back in its own."),
     "transpose": Rule(_transposed),
     "dropout": Rule(_dropout, "What was dropped gets nothing; the rest is scaled as on the way forward."),
-    "where": Rule(_where, "The gradient goes back to the branch that was taken, entry by entry."),
     AS: Rule(_reshaped),
     INDEX: Rule(_entries, "What was picked gets its gradient; picked twice, it gets both."),
     "conv1d": Rule(

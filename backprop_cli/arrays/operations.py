@@ -577,32 +577,20 @@ def _concat(shop: Workshop, given: Arguments) -> Array:
     first = values[0].shape
     axis = _axis(given, first, 0) or 0
     for value in values[1:]:
-        same = len(value.shape) == len(first) and all(
-            size == other
-            for place, (size, other) in enumerate(zip(value.shape, first, strict=True))
-            if place != axis
-        )
-        if not same:
+        others = (*value.shape[:axis], *value.shape[axis + 1 :])
+        if len(value.shape) != len(first) or others != (*first[:axis], *first[axis + 1 :]):
             raise ArrayError(
                 f"{shape_text(first)} and {shape_text(value.shape)} cannot be joined along axis "
                 f"{axis}: everything else must be alike"
             )
-    if axis == 0:
-        entries = tuple(entry for value in values for entry in value.entries)
-        shape = (sum(value.shape[0] for value in values), *first[1:])
-        return Array(shape, entries, max(value.weight for value in values))
     length = sum(value.shape[axis] for value in values)
-    shape = (*first[:axis], length, *first[axis + 1 :])
-
-    def entry(place: tuple[int, ...]) -> Formula:
-        at = place[axis]
+    entries: list[Formula] = []
+    for row in range(count(first[:axis])):
         for value in values:
-            if at < value.shape[axis]:
-                return value.at((*place[:axis], at, *place[axis + 1 :]))
-            at -= value.shape[axis]
-        raise IndexError
-
-    return Array(shape, tuple(map(entry, places(shape))), max(value.weight for value in values))
+            size = count(value.shape[axis:])
+            entries += value.entries[row * size : (row + 1) * size]
+    weight = max(value.weight for value in values)
+    return Array((*first[:axis], length, *first[axis + 1 :]), tuple(entries), weight)
 
 
 def _stack(shop: Workshop, given: Arguments) -> Array:

@@ -185,6 +185,15 @@ def names_in(formula: Formula) -> tuple[str, ...]:
     return tuple(found)
 
 
+def walk(formula: Formula) -> Iterator[Formula]:
+    """The formula and everything in it in writing order, each before its parts."""
+    waiting = [formula]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        waiting.extend(reversed(children(node)))
+
+
 def substitute(formula: Formula, replacements: Mapping[str, Formula]) -> Formula:
     """The formula with names replaced; what is put in is not looked at again."""
     if isinstance(formula, Name):
@@ -221,7 +230,7 @@ def rename(formula: Formula, new_name: Callable[[str], str]) -> Formula:
 
 def size(formula: Formula) -> int:
     """How many nodes the tree has."""
-    return 1 + sum(map(size, children(formula)))
+    return sum(1 for _ in walk(formula))
 
 
 def over(index: str, term: Formula) -> Formula:

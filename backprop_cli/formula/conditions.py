@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeGuard
 
-from backprop_cli.formula.build import children
+from backprop_cli.formula.build import children, walk
 from backprop_cli.formula.nodes import Call, Comparison, Conditional, Formula, Number, Relation
 from backprop_cli.formula.words import JOINS
 
@@ -33,13 +33,7 @@ def _is_joined(formula: Formula) -> bool:
 
 def has_joined(formula: Formula) -> bool:
     """Whether conditions were joined where no `if` made cases of them."""
-    waiting = [formula]
-    while waiting:
-        node = waiting.pop()
-        if _is_joined(node):
-            return True
-        waiting.extend(children(node))
-    return False
+    return any(map(_is_joined, walk(formula)))
 
 
 def comparisons(condition: Formula) -> int:

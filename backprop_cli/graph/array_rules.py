@@ -19,13 +19,13 @@ from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.build import (
     ONE,
     ZERO,
-    children,
     names_in,
     negative,
     number,
     rebuild,
     substitute,
     total,
+    walk,
 )
 from backprop_cli.formula.defined import variables
 from backprop_cli.formula.functions import FUNCTIONS
@@ -239,7 +239,7 @@ class ArrayRules:
             return None
         user = self.views[users[0]]
         assert user.equation is not None
-        if Call("ln", (outputs.letter,)) not in parts_of(user.equation):
+        if Call("ln", (outputs.letter,)) not in walk(user.equation):
             return None
         upstream = self._sent(loss, user)
         for name in names_in(user.equation):
@@ -305,13 +305,6 @@ class ArrayRules:
             if found.formula is not None:
                 break
         yield found
-
-
-def parts_of(formula: Formula) -> Iterator[Formula]:
-    """A formula and everything in it."""
-    yield formula
-    for part in children(formula):
-        yield from parts_of(part)
 
 
 def slope(call: Call, at: int, result: Formula | None) -> tuple[Formula, Reason] | None:

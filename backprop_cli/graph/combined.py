@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from backprop_cli.formula.build import ONE, children, names_in, product, total
+from backprop_cli.formula.build import ONE, names_in, product, total, walk
 from backprop_cli.formula.nodes import Formula, Name, Quotient
 from backprop_cli.graph.slopes import is_trivial, layer_outputs
 from backprop_cli.graph.step import Applied, Graph, Step
@@ -79,9 +79,9 @@ def _as_number(name: str, known: Mapping[str, Step]) -> Formula | None:
 
 
 def _divides_by(formula: Formula, name: str) -> bool:
-    if isinstance(formula, Quotient) and name in names_in(formula.denominator):
-        return True
-    return any(_divides_by(part, name) for part in children(formula))
+    return any(
+        isinstance(part, Quotient) and name in names_in(part.denominator) for part in walk(formula)
+    )
 
 
 def _combined_by_table(graph: Graph, loss: Applied, gradient: Step, step: Step) -> Formula | None:

@@ -7,7 +7,15 @@ from dataclasses import replace
 from functools import cached_property
 
 from backprop_cli.dataclass import dataclass
-from backprop_cli.formula.build import ONE, children, names_in, product, put_together, size, total
+from backprop_cli.formula.build import (
+    ONE,
+    names_in,
+    product,
+    put_together,
+    size,
+    total,
+    walk,
+)
 from backprop_cli.formula.nodes import Conditional, Formula, Name, Negative, Product
 from backprop_cli.formula.quantity import derivative_name, slope_name
 from backprop_cli.graph.step import Graph, Link, Step
@@ -133,13 +141,10 @@ def reused_local(graph: Graph, step: Step) -> Formula:
 
 def shown_local(graph: Graph, link: Link) -> Formula:
     """A local derivative as a derivation writes it: a slope in cases by its name, ReLU′(z)."""
-    if link.slope is not None and _has_cases(link.local):
+    in_cases = any(isinstance(part, Conditional) for part in walk(link.local))
+    if link.slope is not None and in_cases:
         return graph.step[link.slope].numeric or link.local
     return link.local
-
-
-def _has_cases(formula: Formula) -> bool:
-    return isinstance(formula, Conditional) or any(map(_has_cases, children(formula)))
 
 
 def towards(graph: Graph, target: str) -> Graph:

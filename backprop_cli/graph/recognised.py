@@ -13,7 +13,7 @@ from functools import lru_cache
 from random import Random
 
 from backprop_cli.algebra.recognise import recognise
-from backprop_cli.formula.build import children, names_in, rename
+from backprop_cli.formula.build import names_in, rename, walk
 from backprop_cli.formula.evaluate import Value, as_float, evaluate
 from backprop_cli.formula.nodes import Call, Formula, Name, Negative, Number
 from backprop_cli.graph.step import Applied
@@ -100,13 +100,7 @@ def _as_joint(formula: Formula) -> Applied | None:
 
 
 def _has_logarithm(formula: Formula) -> bool:
-    waiting = [formula]
-    while waiting:
-        part = waiting.pop()
-        if isinstance(part, Call) and part.function == "ln":
-            return True
-        waiting += children(part)
-    return False
+    return any(isinstance(part, Call) and part.function == "ln" for part in walk(formula))
 
 
 def _loss_in(
@@ -145,15 +139,9 @@ def _as_loss(
 def _options(row: LossRule, formula: Formula) -> Iterator[dict[str, Number]]:
     """The defaults; each number of the formula where the row has an option."""
     yield {}
+    numbers = dict.fromkeys(part for part in walk(formula) if isinstance(part, Number))
     for option in row.options:
-        yield from ({option: number} for number in dict.fromkeys(_numbers_in(formula)))
-
-
-def _numbers_in(formula: Formula) -> Iterator[Number]:
-    if isinstance(formula, Number):
-        yield formula
-    for part in children(formula):
-        yield from _numbers_in(part)
+        yield from ({option: number} for number in numbers)
 
 
 def _same(formula: Formula, other: Formula, names: tuple[str, ...]) -> bool:

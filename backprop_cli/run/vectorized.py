@@ -23,7 +23,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from backprop_cli.dataclass import dataclass
 from backprop_cli.formula import python
-from backprop_cli.formula.build import children, names_in, rebuild
+from backprop_cli.formula.build import children, names_in, rebuild, walk
 from backprop_cli.formula.nodes import Call, Comparison, Conditional, Formula, Name, Sum
 from backprop_cli.graph.step import Graph
 from backprop_cli.run.evaluation import is_clock
@@ -439,7 +439,7 @@ def _divide(above: Array, below: Array) -> Array:
 
 
 def _has_call(*formulas: Formula) -> bool:
-    return any(isinstance(f, Call) or _has_call(*children(f)) for f in formulas)
+    return any(isinstance(part, Call) for formula in formulas for part in walk(formula))
 
 
 def _chosen(

@@ -15,7 +15,7 @@ from backprop_cli.arrays.array import (
 )
 from backprop_cli.arrays.evaluate import EVENLY, FULL, PLACED, SPREAD, UNPOOLED, WINDOWED
 from backprop_cli.dataclass import dataclass
-from backprop_cli.formula.build import ONE, ZERO, children, negative, number, product, total
+from backprop_cli.formula.build import ONE, ZERO, children, negative, number, product, total, walk
 from backprop_cli.formula.nodes import (
     Call,
     Comparison,
@@ -31,7 +31,7 @@ from backprop_cli.formula.nodes import (
     Shown,
     Sum,
 )
-from backprop_cli.graph.array_rules import NOTHING_LEFT, ArrayRules, parts_of
+from backprop_cli.graph.array_rules import NOTHING_LEFT, ArrayRules
 from backprop_cli.rules.activations import ACTIVATIONS
 from backprop_cli.worksheet.arrays import MOST_COLUMNS, MOST_ROWS, matmul, shape, transpose
 from backprop_cli.worksheet.numbers import without_minus_zero
@@ -59,7 +59,7 @@ class Notation:
 
     def letters(self, formula: Formula) -> Formula:
         """With the shape under each factor, where shapes meet at all."""
-        mixed = any(self._mixes(part) for part in parts_of(formula))
+        mixed = any(self._mixes(part) for part in walk(formula))
 
         def letter(view: View, lying: bool) -> Formula:
             if not view.shape or not mixed:
@@ -88,11 +88,11 @@ class Notation:
         outermost = _unscaled(formula)
         return [
             part
-            for part in parts_of(formula)
+            for part in walk(formula)
             if isinstance(part, Call)
             and part is not outermost
             and part.function in ("sum", "mean")
-            and any(isinstance(each, Shown) for each in parts_of(part))
+            and any(isinstance(each, Shown) for each in walk(part))
         ]
 
     def numbers(
@@ -132,7 +132,7 @@ class Notation:
         evaluator = self.rules.evaluator
         large = max(
             abs(each)
-            for part in parts_of(formula)
+            for part in walk(formula)
             if isinstance(part, Name)
             for each in evaluator.value(part).values
         )

@@ -12,10 +12,10 @@ from backprop_cli.arrays.evaluate import UNPOOLED
 from backprop_cli.arrays.gradients import Reason
 from backprop_cli.arrays.operations import OPERATIONS, pool_windows
 from backprop_cli.formula import unicode
-from backprop_cli.formula.build import names_in, product
+from backprop_cli.formula.build import names_in, product, walk
 from backprop_cli.formula.nodes import Call, Formula, Name, Shown
 from backprop_cli.formula.quantity import derivative_name
-from backprop_cli.graph.array_rules import ArrayGradient, parts_of
+from backprop_cli.graph.array_rules import ArrayGradient
 from backprop_cli.graph.step import Graph
 from backprop_cli.graph.views import NONE, all_views
 from backprop_cli.worksheet.array_notation import fits, in_rows
@@ -131,7 +131,7 @@ KNOWN = {"transpose", "sum", "mean", "max", "min"}
 
 
 def _words(written: Formula, said: set[str]) -> Iterator[Line]:
-    for part in parts_of(written):
+    for part in walk(written):
         match part:
             case Call(word, _) if word in OPERATIONS and word not in KNOWN | said:
                 said.add(word)
@@ -215,7 +215,7 @@ def _pictures(sheet: Sheet, view: View, equation: Formula) -> Iterator[HeatMap]:
     """Shares as squares; an image with the first window of a convolution, or with the largest
     entries of a pooling, framed."""
     letter = plain_text(sheet, view.name)
-    for part in parts_of(equation):
+    for part in walk(equation):
         match part:
             case Call("softmax", _):
                 said: Line = (Text("The darker the larger the share; one of 0 would be white."),)
@@ -434,9 +434,7 @@ def _winners(sheet: Sheet, gradient: ArrayGradient) -> Iterator[Block]:
         []
         if formula is None
         else [
-            part
-            for part in parts_of(formula)
-            if isinstance(part, Call) and part.function == UNPOOLED
+            part for part in walk(formula) if isinstance(part, Call) and part.function == UNPOOLED
         ]
     )
     for pool in pools:

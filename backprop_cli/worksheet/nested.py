@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from backprop_cli.formula.build import ONE, children, names_in, put_together, size, total
+from backprop_cli.formula.build import ONE, children, names_in, put_together, size, total, walk
 from backprop_cli.formula.nodes import Call, Formula, Name, Shown
 from backprop_cli.graph.step import Graph
 from backprop_cli.rules.activations import ACTIVATIONS
@@ -78,9 +78,7 @@ def _whole(graph: Graph, name: str, most: int) -> Formula | None:
 
 def _stops(formula: Formula) -> bool:
     """Whether a part passes no gradient: then the whole is no function to be differentiated."""
-    if isinstance(formula, Call) and formula.function == "stop":
-        return True
-    return any(map(_stops, children(formula)))
+    return any(isinstance(part, Call) and part.function == "stop" for part in walk(formula))
 
 
 def _reaches_leaves(graph: Graph, formula: Formula) -> bool:
@@ -91,8 +89,7 @@ def _reaches_leaves(graph: Graph, formula: Formula) -> bool:
 
 def _calls(formula: Formula) -> int:
     """How many functions of something stand in a formula."""
-    own = isinstance(formula, Call) and bool(formula.arguments)
-    return own + sum(map(_calls, children(formula)))
+    return sum(isinstance(part, Call) and bool(part.arguments) for part in walk(formula))
 
 
 # --- in layers ---

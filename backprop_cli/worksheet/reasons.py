@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from backprop_cli.formula.build import ONE, ZERO, children, names_in, negative, number
+from backprop_cli.formula.build import ONE, ZERO, names_in, negative, number, walk
 from backprop_cli.formula.nodes import Call, Formula, Name
 from backprop_cli.graph.stages import activation_of
 from backprop_cli.graph.step import Link, Step
@@ -58,10 +58,7 @@ def function_reasons(sheet: Sheet) -> Iterator[Block]:
 
 def calls_in(formula: Formula) -> Iterator[Call]:
     """Every function call in a formula, outermost first."""
-    if isinstance(formula, Call):
-        yield formula
-    for part in children(formula):
-        yield from calls_in(part)
+    return (part for part in walk(formula) if isinstance(part, Call))
 
 
 def slope_reasons(sheet: Sheet) -> Iterator[Paragraph]:

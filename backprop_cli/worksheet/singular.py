@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterator
 
-from backprop_cli.formula.build import children
+from backprop_cli.formula.build import walk
 from backprop_cli.formula.evaluate import Lookup, as_float, evaluate, is_logarithm
 from backprop_cli.formula.nodes import Formula, Name, Product
 from backprop_cli.run import Singular
@@ -80,9 +80,8 @@ def logarithm_remarks(sheet: Sheet) -> Iterator[Callout]:
 
 
 def _nothing_times_logarithms(formula: Formula, values: Lookup) -> Iterator[Formula]:
-    if isinstance(formula, Product) and any(map(is_logarithm, formula.factors)):
-        sizes = [as_float(evaluate(factor, values)) for factor in formula.factors]
-        if 0 in sizes and any(map(math.isinf, sizes)):
-            yield formula
-    for part in children(formula):
-        yield from _nothing_times_logarithms(part, values)
+    for part in walk(formula):
+        if isinstance(part, Product) and any(map(is_logarithm, part.factors)):
+            sizes = [as_float(evaluate(factor, values)) for factor in part.factors]
+            if 0 in sizes and any(map(math.isinf, sizes)):
+                yield part
