@@ -102,7 +102,12 @@ def take_plainly(param: Any, hint: Any) -> None:
         try:
             return _plain(kind, limits, value)
         except (TypeError, ValueError):
-            return by_typer(ctx, value)
+            if kind not in (int, float):
+                return by_typer(ctx, value)
+        what = "whole number" if kind is int else "number"
+        raise UsageProblem(
+            f"{param.opts[0]}: {quote(str(value))} is no {what} from {limits.min:,} to {limits.max:,}"
+        )
 
     param.process_value = process_value
 
