@@ -28,8 +28,6 @@ from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.build import rebuild, rename, substitute
 from backprop_cli.formula.nodes import Call, Formula, Name, Number, Product
 from backprop_cli.problem.array_values import read_levels
-from backprop_cli.problem.biases import Biases
-from backprop_cli.problem.dropout import KEEP, MASKS, OF_ARRAYS
 from backprop_cli.problem.fields import Fields
 from backprop_cli.problem.forms import (
     Activation,
@@ -42,7 +40,7 @@ from backprop_cli.problem.forms import (
     RuleUse,
     Value,
 )
-from backprop_cli.problem.layer_place import LayerPlace
+from backprop_cli.problem.layer_parts import KEEP, MASKS, OF_ARRAYS, Biases, LayerPlace
 from backprop_cli.problem.samples import Samples
 from backprop_cli.problem.values import Refused, Report
 from backprop_cli.problem.yaml_tree import Node

@@ -8,10 +8,10 @@ from fractions import Fraction
 from backprop_cli.diagnostics import listed, quote
 from backprop_cli.problem.fields import Fields
 from backprop_cli.problem.forms import AnyLayer, Network, RuleUse, Value
+from backprop_cli.problem.layer_parts import is_layerwise, is_rule
 from backprop_cli.problem.layers import ReadLayers
 from backprop_cli.problem.names import NetworkNames
 from backprop_cli.problem.samples import Samples
-from backprop_cli.problem.unit_activations import is_layerwise, is_rule
 from backprop_cli.problem.values import Report
 from backprop_cli.problem.yaml_tree import Node
 from backprop_cli.rules.activations import ACTIVATIONS

@@ -14,8 +14,6 @@ from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import quote
 from backprop_cli.formula.nodes import Name, Number
 from backprop_cli.problem.array_layers import Making
-from backprop_cli.problem.biases import read_biases
-from backprop_cli.problem.dropout import MASKED
 from backprop_cli.problem.fields import (
     NUMBER,
     Field,
@@ -29,24 +27,27 @@ from backprop_cli.problem.fields import (
     whole,
 )
 from backprop_cli.problem.forms import Activation, Line, RuleUse, Value
-from backprop_cli.problem.layer_fields import (
+from backprop_cli.problem.layer_parts import (
     ACTIVATION,
     ADD,
     AFTER,
-    BIASES,
+    CHANNEL_BIASES,
     FROZEN,
     LARGEST,
     LEVELS,
+    MASKED,
     ROW_PER_UNIT,
     STRIDE,
     TRAINABLE,
     UNITS,
     activation_field,
     by_gate,
+    is_layerwise,
+    listed_activations,
     or_none,
+    read_biases,
 )
 from backprop_cli.problem.recurrent_layers import GRU, LSTM, RNN, recurrent, recurrent_fields
-from backprop_cli.problem.unit_activations import is_layerwise, listed_activations
 from backprop_cli.problem.values import Refused, counted, number_or_null
 from backprop_cli.problem.yaml_tree import Items, Node, Scalar
 from backprop_cli.rules.written import NOT_NEGATIVE
@@ -363,7 +364,7 @@ _WINDOW = (
 def _kernels(window: str, around: str) -> tuple[Field[Any], ...]:
     shape = f"Output channels × input channels × {window}, a level less where one comes in."
     padding = Field("padding", whole(0, LARGEST), 0, f"How many zeros are put {around}.")
-    return Field("kernels", LEVELS, None, shape), BIASES, STRIDE, padding, ACTIVATION
+    return Field("kernels", LEVELS, None, shape), CHANNEL_BIASES, STRIDE, padding, ACTIVATION
 
 
 ROWS: tuple[LayerKind, ...] = (
@@ -391,7 +392,7 @@ ROWS: tuple[LayerKind, ...] = (
     LayerKind("lstm", _SEQUENCE, "gates i, f, g, o; c = f ⊙ c₋₁ + i ⊙ g, a = o ⊙ tanh(c)",
               recurrent_fields(LSTM), recurrent(LSTM), 0),
     LayerKind(DENSE, "a vector, or rows", "weighted sums, on each row with the same weights",
-              (UNITS, Field("weights", LEVELS, None, "A row for each unit."), BIASES, ACTIVATION), _rows, 0),
+              (UNITS, Field("weights", LEVELS, None, "A row for each unit."), CHANNEL_BIASES, ACTIVATION), _rows, 0),
 )  # fmt: skip
 
 KINDS: Mapping[str, LayerKind] = {row.name: row for row in ROWS}

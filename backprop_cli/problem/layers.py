@@ -11,9 +11,6 @@ from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import quote
 from backprop_cli.formula.nodes import Number
 from backprop_cli.problem.array_layers import Handed, Making, Writer, as_output
-from backprop_cli.problem.batch_norm import NORMALISED, read_batch_norm
-from backprop_cli.problem.biases import BIAS_INPUT, BIASES, Biases, read_biases
-from backprop_cli.problem.dropout import DROPPED, read_dropout
 from backprop_cli.problem.fields import (
     TRUTH,
     Field,
@@ -27,12 +24,30 @@ from backprop_cli.problem.fields import (
 )
 from backprop_cli.problem.forms import AnyLayer, ArrayLayer, Layer, Tied
 from backprop_cli.problem.initializer_use import initializer
-from backprop_cli.problem.layer_fields import ADD, AFTER, FROZEN, MOST_LAYERS, TRAINABLE
 from backprop_cli.problem.layer_kinds import DENSE, KINDS, LayerKind
-from backprop_cli.problem.layer_place import LayerPlace, NamedCell
+from backprop_cli.problem.layer_parts import (
+    ADD,
+    AFTER,
+    BIAS_INPUT,
+    BIASES,
+    DROPPED,
+    FROZEN,
+    MOST_LAYERS,
+    MOST_UNITS,
+    NORMALISED,
+    TRAINABLE,
+    UNIT_ACTIVATIONS,
+    Biases,
+    LayerPlace,
+    NamedCell,
+    listed_activations,
+    per_unit,
+    read_batch_norm,
+    read_biases,
+    read_dropout,
+)
 from backprop_cli.problem.names import value_names
 from backprop_cli.problem.samples import Samples
-from backprop_cli.problem.unit_activations import UNIT_ACTIVATIONS, listed_activations, per_unit
 from backprop_cli.problem.values import (
     Refused,
     Report,
@@ -45,7 +60,6 @@ from backprop_cli.problem.values import (
 )
 from backprop_cli.problem.weights import (
     MOST_PARAMETERS,
-    MOST_UNITS,
     WEIGHTS_SCHEMA,
     Grid,
     WrittenWeights,

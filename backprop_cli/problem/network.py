@@ -9,11 +9,11 @@ from backprop_cli.arrays.array import shape_text
 from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import listed, quote
 from backprop_cli.formula.nodes import Number
-from backprop_cli.problem.biases import BIAS_INPUT
 from backprop_cli.problem.cautions import warn
 from backprop_cli.problem.fields import Fields, fields
 from backprop_cli.problem.forms import ArrayLayer, Custom, Layer, Loss, Network
 from backprop_cli.problem.frozen import frozen_and_trainable
+from backprop_cli.problem.layer_parts import BIAS_INPUT, UNREAD, is_layerwise, is_rule
 from backprop_cli.problem.layers import ReadLayers, read_layers
 from backprop_cli.problem.model import Notation, Training
 from backprop_cli.problem.names import NetworkNames, value_names
@@ -21,7 +21,6 @@ from backprop_cli.problem.rule_use import loss
 from backprop_cli.problem.samples import Samples, read_samples
 from backprop_cli.problem.settings import check_parameters, names_of
 from backprop_cli.problem.training import ReadTraining
-from backprop_cli.problem.unit_activations import UNREAD, is_layerwise, is_rule
 from backprop_cli.problem.upstream import (
     UPSTREAM,
     Gradient,

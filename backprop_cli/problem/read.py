@@ -7,7 +7,6 @@ from pathlib import Path
 from backprop_cli.diagnostics import Diagnostic, ProblemError, Source, Span
 from backprop_cli.problem.array_equations import INDEX_ROW
 from backprop_cli.problem.array_values import SHAPES
-from backprop_cli.problem.biases import BIAS_INPUT
 from backprop_cli.problem.equations import (
     EQUATIONS,
     GIVEN,
@@ -19,6 +18,7 @@ from backprop_cli.problem.equations import (
 from backprop_cli.problem.fields import TEXT, Field, Fields, Keys
 from backprop_cli.problem.forms import Equations, Network
 from backprop_cli.problem.frozen import FROZEN, TRAINABLE, refuse_both, top_lists
+from backprop_cli.problem.layer_parts import BIAS_INPUT
 from backprop_cli.problem.layers import LAYERS
 from backprop_cli.problem.model import Problem
 from backprop_cli.problem.network import NetworkReader

@@ -11,7 +11,7 @@ from backprop_cli.diagnostics import listed, quote
 from backprop_cli.problem.array_layers import LineKind, Making
 from backprop_cli.problem.fields import Field, any_of, as_it_is, fields, selected
 from backprop_cli.problem.forms import Activation, RuleUse, Value
-from backprop_cli.problem.layer_fields import (
+from backprop_cli.problem.layer_parts import (
     LETTERS,
     LEVELS,
     ROW_PER_UNIT,

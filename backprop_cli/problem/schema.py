@@ -11,7 +11,6 @@ from typing import Any
 
 from backprop_cli.arrays.array import MOST_LEVELS
 from backprop_cli.problem.array_values import SHAPE
-from backprop_cli.problem.biases import BIASES_SCHEMA
 from backprop_cli.problem.fields import (
     NUMBER,
     NUMBER_OR_NULL,
@@ -28,6 +27,7 @@ from backprop_cli.problem.fields import (
 )
 from backprop_cli.problem.initializer_use import DIGITS, INITIALIZERS, SEED
 from backprop_cli.problem.layer_kinds import DENSE, KINDS
+from backprop_cli.problem.layer_parts import BIASES_SCHEMA
 from backprop_cli.problem.layers import LAYER
 from backprop_cli.problem.optimizer_use import INITIAL, OPTIMIZERS, OWN, STATE
 from backprop_cli.problem.read import EQUATION_FORM, LAYER_FORM, PROBLEM

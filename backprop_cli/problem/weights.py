@@ -10,11 +10,10 @@ from typing import NoReturn
 from backprop_cli.dataclass import dataclass
 from backprop_cli.problem.fields import list_of, number_or_name
 from backprop_cli.problem.forms import Value
-from backprop_cli.problem.layer_place import LayerPlace
+from backprop_cli.problem.layer_parts import MOST_UNITS, LayerPlace
 from backprop_cli.problem.values import Refused, counted, decimal_comma, items
 from backprop_cli.problem.yaml_tree import Items, Node, Scalar
 
-MOST_UNITS = 2_000
 MOST_PARAMETERS = 200_000
 
 WEIGHTS_SCHEMA = list_of(list_of(number_or_name("w[0-9_]*", {"type": "null"})), MOST_UNITS)
