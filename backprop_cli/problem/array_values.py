@@ -10,7 +10,7 @@ from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import quote
 from backprop_cli.problem.fields import Fields, any_of, apart, by_name, list_of, whole
 from backprop_cli.problem.forms import Value
-from backprop_cli.problem.initializer_use import initializer
+from backprop_cli.problem.rule_use import initializer
 from backprop_cli.problem.values import Refused, Report, entries, items, number, number_or_null
 from backprop_cli.problem.yaml_tree import Entries, Items, Node, Scalar
 

@@ -33,8 +33,7 @@ from backprop_cli.problem.fields import (
     whole,
 )
 from backprop_cli.problem.forms import Activation, BatchNorm, Custom, Dropout, RuleUse, Value
-from backprop_cli.problem.initializer_use import initializer
-from backprop_cli.problem.rule_use import activation
+from backprop_cli.problem.rule_use import activation, initializer
 from backprop_cli.problem.values import Refused, Report, counted, decimal_comma, number
 from backprop_cli.problem.yaml_tree import Entries, Items, Node, Scalar
 from backprop_cli.rules.activations import ACTIVATIONS

@@ -23,7 +23,6 @@ from backprop_cli.problem.fields import (
     whole,
 )
 from backprop_cli.problem.forms import AnyLayer, ArrayLayer, Layer, Tied
-from backprop_cli.problem.initializer_use import initializer
 from backprop_cli.problem.layer_kinds import DENSE, KINDS, LayerKind
 from backprop_cli.problem.layer_parts import (
     ADD,
@@ -47,6 +46,7 @@ from backprop_cli.problem.layer_parts import (
     read_dropout,
 )
 from backprop_cli.problem.names import value_names
+from backprop_cli.problem.rule_use import initializer
 from backprop_cli.problem.samples import Samples
 from backprop_cli.problem.values import (
     Refused,

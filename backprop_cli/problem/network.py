@@ -12,14 +12,19 @@ from backprop_cli.formula.nodes import Number
 from backprop_cli.problem.cautions import warn
 from backprop_cli.problem.fields import Fields, fields
 from backprop_cli.problem.forms import ArrayLayer, Custom, Layer, Loss, Network
-from backprop_cli.problem.frozen import frozen_and_trainable
 from backprop_cli.problem.layer_parts import BIAS_INPUT, UNREAD, is_layerwise, is_rule
 from backprop_cli.problem.layers import ReadLayers, read_layers
 from backprop_cli.problem.model import Notation, Training
 from backprop_cli.problem.names import NetworkNames, value_names
 from backprop_cli.problem.rule_use import loss
 from backprop_cli.problem.samples import Samples, read_samples
-from backprop_cli.problem.settings import check_parameters, names_of
+from backprop_cli.problem.settings import (
+    TRAINABLE,
+    check_parameters,
+    names_of,
+    refuse_both,
+    top_lists,
+)
 from backprop_cli.problem.training import ReadTraining
 from backprop_cli.problem.upstream import (
     UPSTREAM,
@@ -29,7 +34,7 @@ from backprop_cli.problem.upstream import (
     stands_alone,
 )
 from backprop_cli.problem.values import Report, counted, decimal_comma, misnamed
-from backprop_cli.problem.yaml_tree import Node
+from backprop_cli.problem.yaml_tree import Node, Scalar
 
 MOST_EXPANDED = 1_000_000  # parameters (and pairs of softmax outputs) × samples of a batch
 
@@ -390,3 +395,32 @@ def _all_names(names: NetworkNames) -> tuple[str, ...]:
                 found += [names.of_unit(letters, index, unit) for letters in _NORMALISED]
     found += ["L", "norm", "clip", *value_names("e", (network.layers[-1].units,))]
     return tuple(dict.fromkeys(found))
+
+
+def frozen_and_trainable(
+    top: Fields, layers: ReadLayers, names: NetworkNames, report: Report
+) -> tuple[tuple[str, ...], tuple[str, ...] | None]:
+    """The frozen parameters and the only trainable ones, layers' own lists put in."""
+    parameters = set(names.parameters())
+    arrays = {name: own for name, own in names.arrays().items() if parameters.issuperset(own)}
+    listed_frozen, trainable = top_lists(top, names.parameters(), report, arrays)
+    frozen = dict.fromkeys(listed_frozen)
+    for key, layer, node in layers.moved:
+        own = dict.fromkeys(each.name for each in names.parameters_of(layer))
+        said = _truth(node)
+        if said is None:
+            listing = names_of(node, report, quote(key), own, arrays)
+        else:
+            listing = tuple(own) if said else ()
+        if key == TRAINABLE.key:
+            listing = tuple(name for name in own if name not in set(listing))
+        frozen.update(dict.fromkeys(listing))
+    refuse_both(frozen, trainable, top, report)
+    return tuple(frozen), trainable
+
+
+def _truth(node: Node) -> bool | None:
+    """True or false where a list could stand, None where one does."""
+    if isinstance(node, Scalar) and node.plain and node.text.lower() in ("true", "false"):
+        return node.text.lower() == "true"
+    return None

@@ -27,7 +27,7 @@ from backprop_cli.problem.formulas import (
     report_undefined,
 )
 from backprop_cli.problem.model import Optimizer
-from backprop_cli.problem.rule_options import Choices
+from backprop_cli.problem.rule_use import Choices
 from backprop_cli.problem.values import Report, entries, number
 from backprop_cli.problem.yaml_tree import Entries, Node, Scalar
 from backprop_cli.rules import optimizers

@@ -17,26 +17,35 @@ from backprop_cli.problem.equations import (
 )
 from backprop_cli.problem.fields import TEXT, Field, Fields, Keys
 from backprop_cli.problem.forms import Equations, Network
-from backprop_cli.problem.frozen import FROZEN, TRAINABLE, refuse_both, top_lists
 from backprop_cli.problem.layer_parts import BIAS_INPUT
 from backprop_cli.problem.layers import LAYERS
 from backprop_cli.problem.model import Problem
 from backprop_cli.problem.network import NetworkReader
 from backprop_cli.problem.rule_use import LOSS
 from backprop_cli.problem.samples import INPUTS, SAMPLES, TARGETS
-from backprop_cli.problem.second import SECOND, read_second
 from backprop_cli.problem.settings import (
+    FROZEN,
     KINKS,
     MARKING,
     NOTATION,
     ROUNDING,
+    TRAINABLE,
     WITH_RESPECT_TO,
     check_asked,
     check_parameters,
+    refuse_both,
+    top_lists,
 )
 from backprop_cli.problem.source_file import load
 from backprop_cli.problem.symbols import check_symbols, differentiated_by
-from backprop_cli.problem.training import LEARNING_RATE, TRAINING, ReadTraining, read_training
+from backprop_cli.problem.training import (
+    LEARNING_RATE,
+    SECOND,
+    TRAINING,
+    ReadTraining,
+    read_second,
+    read_training,
+)
 from backprop_cli.problem.upstream import GRADIENTS
 from backprop_cli.problem.values import Report, sort_of
 from backprop_cli.problem.variants import VARIANTS, read_variants

@@ -25,14 +25,21 @@ from backprop_cli.problem.fields import (
     or_nothing,
     reference,
 )
-from backprop_cli.problem.initializer_use import DIGITS, INITIALIZERS, SEED
 from backprop_cli.problem.layer_kinds import DENSE, KINDS
 from backprop_cli.problem.layer_parts import BIASES_SCHEMA
 from backprop_cli.problem.layers import LAYER
 from backprop_cli.problem.optimizer_use import INITIAL, OPTIMIZERS, OWN, STATE
 from backprop_cli.problem.read import EQUATION_FORM, LAYER_FORM, PROBLEM
-from backprop_cli.problem.rule_options import Choices
-from backprop_cli.problem.rule_use import ACTIVATIONS, LOSSES, OWN_ACTIVATION, OWN_LOSS
+from backprop_cli.problem.rule_use import (
+    ACTIVATIONS,
+    DIGITS,
+    INITIALIZERS,
+    LOSSES,
+    OWN_ACTIVATION,
+    OWN_LOSS,
+    SEED,
+    Choices,
+)
 from backprop_cli.problem.samples import SAMPLE, SAMPLES
 from backprop_cli.rules import activations, losses
 from backprop_cli.rules.kinks import EXTREMES, TIES, choosable

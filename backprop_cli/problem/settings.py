@@ -14,6 +14,7 @@ from backprop_cli.diagnostics import closest, listed, quote, there_are
 from backprop_cli.formula.nodes import Number
 from backprop_cli.formula.quantity import before_update, derivative_name, fraction, without_marks
 from backprop_cli.problem.fields import (
+    NAMES,
     TEXT,
     TRUTH,
     Field,
@@ -49,7 +50,7 @@ MOST_COMPARISONS = 400_000  # of a glob with a name
 INDEX_ORDER: Field[Literal["to_from", "from_to"]] = selected(
     "index_order", "w2_1_3 is the weight to 1 from 3, or from 1 to 3.", "to_from", "from_to"
 )
-NAMES: Field[Literal["indexed", "sequential"]] = selected(
+NAMING: Field[Literal["indexed", "sequential"]] = selected(
     "names", "z2_1, w2_1_3; or z1, w1, b1 counted through the network.", "indexed", "sequential"
 )
 WEIGHT_ORDER: Field[Literal["by_unit", "by_input"]] = selected(
@@ -82,7 +83,7 @@ SYMBOLS = Field(
 )
 NOTATION_KEYS = Keys(
     "How quantities are called.",
-    *(INDEX_ORDER, NAMES, WEIGHT_ORDER, GRADIENT_ORDER, OUTPUT_UNITS, LAYER_MARK, SYMBOLS),
+    *(INDEX_ORDER, NAMING, WEIGHT_ORDER, GRADIENT_ORDER, OUTPUT_UNITS, LAYER_MARK, SYMBOLS),
 )
 
 
@@ -90,7 +91,7 @@ def _notation(own: Fields) -> ReadNotation:
     symbols = own[SYMBOLS]
     notation = Notation(
         own[INDEX_ORDER],
-        own[NAMES],
+        own[NAMING],
         own[WEIGHT_ORDER],
         own[GRADIENT_ORDER],
         own[OUTPUT_UNITS],
@@ -346,3 +347,35 @@ def _asked_help(text: str, known: list[str], report: Report) -> str | None:
             else meant
         )
     return report.nearest(text, known)
+
+
+# --- frozen and trainable ---
+
+FROZEN = Field("frozen", NAMES, None, "Parameters that stay as they are.")
+TRAINABLE = Field("trainable", NAMES, None, "The only parameters that are updated.")
+
+
+def top_lists(
+    top: Fields,
+    parameters: Iterable[str],
+    report: Report,
+    groups: Mapping[str, Sequence[str]] = MappingProxyType({}),
+) -> tuple[tuple[str, ...], tuple[str, ...] | None]:
+    """The two lists of the whole file; None where there is no `trainable`. `groups` are names that
+    stand for several parameters."""
+    known = dict.fromkeys(parameters)
+    frozen, trainable = top.get("frozen"), top.get("trainable")
+    return (
+        () if frozen is None else names_of(frozen, report, "`frozen`", known, groups),
+        None if trainable is None else names_of(trainable, report, "`trainable`", known, groups),
+    )
+
+
+def refuse_both(
+    frozen: Collection[str], trainable: Collection[str] | None, top: Fields, report: Report
+) -> None:
+    both = [name for name in trainable or () if name in frozen]
+    if both:
+        message = f"{listed(both, 5)} {'is' if len(both) == 1 else 'are'} both frozen and trainable"
+        help = "name a parameter in one of the lists"
+        report.error("both-forms", message, top.key("trainable"), help)
