@@ -16,8 +16,7 @@ from yaml_data import data_of
 
 from backprop_cli.diagnostics import ProblemError, Source
 from backprop_cli.problem import (
-    batch_norm,
-    dropout,
+    layer_parts,
     layers,
     optimizer_use,
     read,
@@ -378,13 +377,13 @@ PLACES: list[tuple[Keys, dict[str, Any], tuple[Any, ...]]] = [
     (layers.LAYER, DENSE, ("layers", 1)),
     (layers.TIED, with_layer(weights={"same_as": 1}), ("layers", 1, "weights")),
     (
-        batch_norm.BATCH_NORM,
+        layer_parts.BATCH_NORM,
         SAMPLED | {"layers": with_layer(batch_norm={"gamma": 1})["layers"]},
         ("layers", 1, "batch_norm"),
     ),
-    (dropout.DROPOUT, with_layer(dropout=MASK), ("layers", 1, "dropout")),
+    (layer_parts.DROPOUT, with_layer(dropout=MASK), ("layers", 1, "dropout")),
     (
-        dropout.OF_ARRAYS,
+        layer_parts.OF_ARRAYS,
         {"inputs": [1, 2], "layers": [{"kind": "layer_norm", "dropout": MASK}]},
         ("layers", 0, "dropout"),
     ),
@@ -441,7 +440,7 @@ def ends(schema: Any) -> Iterator[Any]:
 
 
 def test_every_table_of_keys_has_its_place_here() -> None:
-    modules = (read, samples, layers, batch_norm, dropout, rule_use, optimizer_use)
+    modules = (read, samples, layers, layer_parts, rule_use, optimizer_use)
     modules += (training, settings, variants)
     found = {each for module in modules for each in vars(module).values() if isinstance(each, Keys)}
     assert found == {keys for keys, _, path in PLACES if "kind" not in keys.names} | {layers.LAYER}
