@@ -23,6 +23,7 @@ from backprop_cli.marking.sheet import AnswerKey
 from backprop_cli.marking.submission import Answer, Cells, joined
 from backprop_cli.marking.texts import Commas, parts_of
 from backprop_cli.marking.work import Habit
+from backprop_cli.patterns import pattern
 
 GRADIENT, ADDED, TAKEN = "the gradient", "the change, new − old", "what is taken off, old − new"
 """What Δw may be."""
@@ -32,7 +33,7 @@ FEWEST_DIFFERENT = 4
 NOT_ANSWERED = frozenset({"?", "??", "???", "-", "\u2013", "\u2014", "\u2026", "...", "n/a", "N/A"})
 """What stands where nothing was worked out: the answer is missing, not unreadable."""
 
-_RUN_ON = re.compile(
+_RUN_ON = pattern(
     r"([-+−–]?[\d.,]+(?:[eE][-+−]?\d+)?)\s+([^\W\d][^\s=≈]*)\s*[=≈]\s*([-+−–]?[\d.]\S*(?:\s.*)?)"
 )
 """A number, and another name with its own."""

@@ -30,6 +30,7 @@ from backprop_cli.marking.submission import (
     twice,
 )
 from backprop_cli.marking.tables import Row, is_header
+from backprop_cli.patterns import pattern
 from backprop_cli.problem.yaml_tree import Entries, Items, Node, Scalar, compose
 
 HEADS = frozenset({"student", "answers", "iterations", "practice"})
@@ -74,11 +75,11 @@ def numbered(text: str) -> list[tuple[int, str]]:
 # The plain case, read line by line: about ten times as fast as a YAML parser. Whatever is not
 # plainly `name: value` on one line makes it give up, and the YAML parser decides.
 
-_ENTRY = re.compile(
+_ENTRY = pattern(
     r"( *)(- )?([A-Za-z∂ŷ][^\s:#{}\"`\\]*) *:"
     r"(?: +(?!- |\? )([-+.()A-Za-z0-9∂ŷσ−][^#:]*))? *(?:(?<= )#.*)?"
 )
-_BLANK = re.compile(r" *(?:#.*)?")
+_BLANK = pattern(r" *(?:#.*)?")
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 
 
@@ -131,9 +132,9 @@ def _quick(file: str, text: str) -> Submission | None:
 
 # YAML and JSON
 
-_PAIR = re.compile(r"(?:\\u[dD][89a-fA-F][0-9a-fA-F]{2}){1,2}")
-_QUOTED = re.compile(r'"(?:[^"\\\n]|\\.){0,4000}"')
-_MEANT = re.compile(
+_PAIR = pattern(r"(?:\\u[dD][89a-fA-F][0-9a-fA-F]{2}){1,2}")
+_QUOTED = pattern(r'"(?:[^"\\\n]|\\.){0,4000}"')
+_MEANT = pattern(
     r'\\(?!["\\/]|u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}(?![0-9A-Za-z])|[nt0](?![A-Za-z]))|\\\\(?=[A-Za-z])'
 )
 
@@ -329,7 +330,7 @@ def of_rows(file: str, rows: Iterable[Row], updates: bool = False) -> Submission
     return Submission(file, student, found.iterations())
 
 
-_HALVES = re.compile(r"[-+−]?\d{1,40},\d{1,40}(?:[eE][-+]?\d{1,4})?")
+_HALVES = pattern(r"[-+−]?\d{1,40},\d{1,40}(?:[eE][-+]?\d{1,4})?")
 
 
 def _rejoined(answers: list[Answer]) -> list[Answer]:

@@ -10,18 +10,20 @@ import os
 import re
 import stat
 import struct
-import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from backprop_cli.dataclass import dataclass
 from backprop_cli.marking.answers import parse_submission, read_submission
 from backprop_cli.marking.names import AnswerNames
 from backprop_cli.marking.pages import is_page
 from backprop_cli.marking.submission import MOST_BYTES, Submission, student_of
+
+if TYPE_CHECKING:
+    import zipfile
 
 ENDINGS = frozenset({".yaml", ".yml", ".json", ".csv"})
 """Of files that hold answers and nothing else; a page counts where there are some on it."""
@@ -35,6 +37,8 @@ MOST_SEEN = 100_000
 MOST_ARCHIVE = 1 << 30
 MOST_DIRECTORY = 4 << 20
 """The table of contents of an archive has no more bytes than this."""
+COMPRESSED = frozenset({0, 8})
+"""As they are, or deflated; other ways may unpack to anything."""
 OUTSIDE = frozenset({"", ".", "..", "/"})
 
 
@@ -180,6 +184,8 @@ def _same(path: str, other: str) -> bool:
 
 
 def _in_archive(path: str) -> Iterator[Place]:
+    import zipfile  # which few commands need
+
     try:
         with open(path, "rb") as stream:
             reason = _too_large(stream.seek(0, os.SEEK_END), stream)
@@ -210,7 +216,7 @@ def _refused(member: zipfile.ZipInfo, name: PurePosixPath) -> str | None:
         return "it is a link"
     if member.flag_bits & 1:
         return "it is encrypted"
-    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+    if member.compress_type not in COMPRESSED:
         return "it is compressed in a way that is not read here"
     if member.file_size > MOST_BYTES:
         return "the file is larger than 1 MiB"
@@ -233,6 +239,8 @@ def _too_large(size: int, stream: BinaryIO) -> str | None:
 
 
 def _read_member(path: str, member: str, file: str) -> Submission:
+    import zipfile
+
     try:
         with zipfile.ZipFile(path) as archive, archive.open(member) as stream:
             data = stream.read(MOST_BYTES + 1)

@@ -9,6 +9,7 @@ import re
 import unicodedata
 
 from backprop_cli.formula.spelling import GREEK
+from backprop_cli.patterns import pattern
 
 MOST_FRACTIONS = 40
 MOST_DEPTH = 20
@@ -30,14 +31,14 @@ def cleaned(text: str) -> str:
     )
 
 
-_NOTHING = re.compile(
+_NOTHING = pattern(
     r"\\(?:(?:left|right|[bB]igg?[lr]?|displaystyle|limits|quad|qquad)(?![A-Za-z])|[,;:!> ])"
 )
-_WRAPPED = re.compile(
+_WRAPPED = pattern(
     r"\\(?:text|textbf|boxed|mathrm|mathbf|mathit|operatorname|mathcal|boldsymbol)\s*\{([^{}]*)\}"
 )
-_HATTED = re.compile(r"\\(?:wide)?hat\s*(?:\{\s*([A-Za-z])\s*\}|([A-Za-z]))")
-_COMMAND = re.compile(r"\\([A-Za-z]+)\s*")
+_HATTED = pattern(r"\\(?:wide)?hat\s*(?:\{\s*([A-Za-z])\s*\}|([A-Za-z]))")
+_COMMAND = pattern(r"\\([A-Za-z]+)\s*")
 _WORDS = {
     "partial": "d", "nabla": "grad_", "cdot": "*", "times": "*", "ast": "*", "div": "/",
     "pm": "±", "approx": "≈", "simeq": "≈", "cong": "≈", "sim": "~", "to": "→",
@@ -46,9 +47,9 @@ _WORDS = {
 }  # fmt: skip
 _WORDS |= {word: word for word in GREEK}
 _WORDS |= {word: word for word in ("exp", "ln", "log", "max", "min", "sin", "cos", "tan", "tanh")}
-_FRACTION = re.compile(r"\\[dt]?frac\s*(?=\{)|\\[dt]?frac\s*(\d)\s*(\d)")
-_ROOT = re.compile(r"\\sqrt\s*(?=\{)")
-_DERIVED = re.compile(
+_FRACTION = pattern(r"\\[dt]?frac\s*(?=\{)|\\[dt]?frac\s*(\d)\s*(\d)")
+_ROOT = pattern(r"\\sqrt\s*(?=\{)")
+_DERIVED = pattern(
     r"\s*(?:(?:\\partial|∂|\\mathrm\{d\}|\\text\{d\})\s*|d\s*(?![a-z]{3}))(?=[\\A-Za-zŷ])"
 )
 

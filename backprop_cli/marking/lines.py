@@ -6,7 +6,6 @@ knows the names of a sheet.
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -15,6 +14,7 @@ from typing import NamedTuple
 from backprop_cli.marking.handwriting import cleaned
 from backprop_cli.marking.numbers import read_number
 from backprop_cli.marking.submission import STUDENT_LENGTH, Answer, as_list, bounded
+from backprop_cli.patterns import pattern
 
 LONGEST_NAME = 118
 LONGEST_LINE = 5000
@@ -87,60 +87,60 @@ def is_word(text: str) -> bool:
     return text.isalpha() and text.isascii() and not _CALLED.fullmatch(text) and len(text) > 1
 
 
-_ENTITY = re.compile(r"&(?:#\d{1,6}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z]{2,10});")
-_SCRIPT = re.compile(r"<(sub|sup)>([^<>]{0,60})</\1>", re.I)
-_TAG = re.compile(r"</?(?:b|i|u|em|strong|code|p|span|li|ul|ol|div)\b[^<>]{0,100}>|<!--", re.I)
-_MARKUP = re.compile(
+_ENTITY = pattern(r"&(?:#\d{1,6}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z]{2,10});")
+_SCRIPT = pattern(r"<(sub|sup)>([^<>]{0,60})</\1>", re.I)
+_TAG = pattern(r"</?(?:b|i|u|em|strong|code|p|span|li|ul|ol|div)\b[^<>]{0,100}>|<!--", re.I)
+_MARKUP = pattern(
     r"\\(?:begin|end|tag|label)\{[^{}]{0,40}\}(?:\{[^{}]{0,20}\})?|\\(?:nonumber|item)(?![A-Za-z])"
     r"|\\[\[\]]|\$\$|&(?=\s*(?:[=≈:]|\\approx|\\simeq))|(?<==)&"
 )
-_STRONG = re.compile(r"(?<![\w)*])(\*\*|__)(?=[^\s*_])(.{1,120}?)(?<=[^\s*_])\1(?![\w(*])")
-_BOXED = re.compile(r"\\boxed\s?\{((?:[^{}]|\{(?:[^{}]|\{[^{}]{0,40}\}){0,80}\}){0,200})\}")
-_BEFORE = re.compile(
+_STRONG = pattern(r"(?<![\w)*])(\*\*|__)(?=[^\s*_])(.{1,120}?)(?<=[^\s*_])\1(?![\w(*])")
+_BOXED = pattern(r"\\boxed\s?\{((?:[^{}]|\{(?:[^{}]|\{[^{}]{0,40}\}){0,80}\}){0,200})\}")
+_BEFORE = pattern(
     r"(?:\s|>|:\s|#{1,6}\s|[-*+•▪‣]\s|\[[ xX]\]\s|(?:\d{1,3}|[a-z]|[ivx]{2,4})[.)]\s"
     r"|\((?:\d{1,3}|[a-z]|[ivx]{1,4})\)\s)*"
 )
-_MATRIX = re.compile(r"\\begin\{[pbvB]?matrix\}(.{0,4000}?)\\end\{[pbvB]?matrix\}")
-_OPENS, _CLOSES = re.compile(r"\\\[|\\begin\{"), re.compile(r"\\\]|\\end\{")
-_BREAK = re.compile(r"\\\\(?![A-Za-z])|<br ?/?>", re.I)
-_SIGN = re.compile(
+_MATRIX = pattern(r"\\begin\{[pbvB]?matrix\}(.{0,4000}?)\\end\{[pbvB]?matrix\}")
+_OPENS, _CLOSES = pattern(r"\\\[|\\begin\{"), pattern(r"\\\]|\\end\{")
+_BREAK = pattern(r"\\\\(?![A-Za-z])|<br ?/?>", re.I)
+_SIGN = pattern(
     r"(?<![<>!=:])(?::=|=(?![=>])|[≈≅≃≐→~]|->|(?P<becomes>←|<-|\\(?:leftarrow|gets)(?![A-Za-z]))"
     r"|\\(?:approx|simeq|cong|sim|to|rightarrow)(?![A-Za-z])|(?P<colon>:)(?=[\s$`*]|\Z))"
 )
-_PART = re.compile(
+_PART = pattern(
     r"\s*(?:;|\$\s*\$|&|,(?!\d)|⇒|=>|\\(?:qquad|quad|implies|Rightarrow)(?![A-Za-z])|\band\b|\s\|\s"
     r"|(?<=[a-z])\.\s|(?<=[\w$)])\.\s+(?=[A-Z$\\])|\s\s)\s*"
 )
-_WORKED = re.compile(
+_WORKED = pattern(
     r"[+·×⋅∙](?=.)|\\(?:cdot|times)|[^\s*]\s*[-−–*]\s+\S|\d\s*[*/]|(?<=[\w)}])\*(?=\w)|\A[\d.−–-]"
 )
 """A calculation, so no name."""
-_BESIDE = re.compile(r"([^\s.…]+)[\s.…]*\s([-+−–]?\d*[.,]\d+(?:[eE][-+]?\d+)?)\.?")
+_BESIDE = pattern(r"([^\s.…]+)[\s.…]*\s([-+−–]?\d*[.,]\d+(?:[eE][-+]?\d+)?)\.?")
 """`z1_1 ... 0.855`"""
-_ALIKE = re.compile(r"\s*[-+−–]?[\d.,]+\s+(([A-Za-z]+)[\d_^({\[]\S*)\s*\Z")
+_ALIKE = pattern(r"\s*[-+−–]?[\d.,]+\s+(([A-Za-z]+)[\d_^({\[]\S*)\s*\Z")
 """`-0.7 z1_2` before a sign, where z1_1 was said to be the number."""
-_AFTER = re.compile(r"[.,;:)]*(?:\s+[A-Za-z(]|\s*\Z)")
-_SAID = re.compile(
+_AFTER = pattern(r"[.,;:)]*(?:\s+[A-Za-z(]|\s*\Z)")
+_SAID = pattern(
     r"\s*[✓✔☑✅]|(?<=\d)\s*[<>]\s*0(?=\s*(?:[,;]|\Z))|\s+(?://|#)\s|\s+\(\s*[=≈]|,?\s+[(\[]?(?:which|since|because|as|where|with|using|by|for|see|from|so"
     r"|hence|thus|therefore|then|but|when)\s(?![^=]{0,40}=)"
 )
 """Words behind a value."""
-_NAMES = re.compile(r"[^\W_]|[\\$`*∂∇({\[\"'_]")
-_CALLED = re.compile(
+_NAMES = pattern(r"[^\W_]|[\\$`*∂∇({\[\"'_]")
+_CALLED = pattern(
     r"new|neu|next|old|updated?|upd|after|before|grad(?:ient)?s?|derivatives?|partial|delta|change|slope"
     r"|hat|bar|minus|negative|plus|times|half|twice|squared|sum|[dD][A-Za-z]",
     re.I,
 )
-_TITLE = re.compile(r"[^\d_^\\/∂]{2,}|[A-Za-z]{3,} [^_^\\/∂]*")
-_MATHS = re.compile(r"[-+−–≈~]?\s*[\d.,(\\]|[^=^*/·+×(]{0,60}[=^*/·+×(]|\S{1,60} [-−–] \S")
-_RESULT = re.compile(r"[=≈]\s*[-+−–]?[\d.]|\A[-+−–]?[\d.,]+\s*(?:\Z|[^-+*/^\s\d])")
-_BLANK_VALUE = re.compile(r"[._ ?–—…-]*")
-_HEADED = re.compile(
+_TITLE = pattern(r"[^\d_^\\/∂]{2,}|[A-Za-z]{3,} [^_^\\/∂]*")
+_MATHS = pattern(r"[-+−–≈~]?\s*[\d.,(\\]|[^=^*/·+×(]{0,60}[=^*/·+×(]|\S{1,60} [-−–] \S")
+_RESULT = pattern(r"[=≈]\s*[-+−–]?[\d.]|\A[-+−–]?[\d.,]+\s*(?:\Z|[^-+*/^\s\d])")
+_BLANK_VALUE = pattern(r"[._ ?–—…-]*")
+_HEADED = pattern(
     r"(?:[\s#*_>-]|\d+[.)]|\(?[a-z]\))*(?:(?:the |all |my )?(new|updated?)\b|(?:the |all |my )?(grad|deriv)|\w)"
     r"[^.=]{0,60}[:*_\s]*\Z",
     re.I,
 )
-_PROSE = re.compile(r"[A-Za-z]{2,},? [A-Za-z]{2,}\b[^\d=^*/·+×(\\]*")
+_PROSE = pattern(r"[A-Za-z]{2,},? [A-Za-z]{2,}\b[^\d=^*/·+×(\\]*")
 
 
 def is_name(text: str) -> bool:
@@ -183,6 +183,8 @@ def bare_name(text: str) -> str:
 def without_markup(line: str) -> str:
     """Without what only says how a line is set."""
     if "&" in line:
+        import html  # with a table of all entities, which few pages need
+
         line = _ENTITY.sub(lambda found: html.unescape(found[0]), line)
     if "<" in line:
         line = _SCRIPT.sub(lambda each: f"{'^' if each[1][2] in 'pP' else '_'}{{{each[2]}}}", line)

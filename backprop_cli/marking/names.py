@@ -35,6 +35,7 @@ from backprop_cli.graph.step import Graph
 from backprop_cli.graph.views import all_views, layer_views
 from backprop_cli.marking.handwriting import cleaned, from_latex
 from backprop_cli.marking.lines import bare_name, is_word
+from backprop_cli.patterns import pattern
 
 LONGEST_NAME = 120
 LARGEST = 2000
@@ -42,9 +43,9 @@ LARGEST = 2000
 CACHE_SIZE = 4096
 MOST_FITTING = 6
 
-_SAMPLE = re.compile(r"(.+)\[(\d{1,6})\]")
-_PRIMES = re.compile("['’′´`]\\Z")
-_NEW = re.compile(r"[\^_]?[({]?new[)}]?(?=\Z|\[)", re.I)
+_SAMPLE = pattern(r"(.+)\[(\d{1,6})\]")
+_PRIMES = pattern("['’′´`]\\Z")
+_NEW = pattern(r"[\^_]?[({]?new[)}]?(?=\Z|\[)", re.I)
 
 
 class Found(NamedTuple):
@@ -265,37 +266,37 @@ class _Written(NamedTuple):
 
 
 _LOSSES = frozenset({"l", "e", "j", "c", "loss", "cost", "error"})
-_TOTAL = re.compile(r"_?[({]?tot(?:al)?[)}]?\Z")
+_TOTAL = pattern(r"_?[({]?tot(?:al)?[)}]?\Z")
 _RATES = frozenset({"alpha", "lr", "eta", "rate", "learning_rate", "learningrate", "epsilon"})
 _WORDS = dict.fromkeys(("h", "hidden", "act", "out", "o"), "a") | dict.fromkeys(
     ("net", "in", "s"), "z"
 )
 """Letters of other books: h and out for what a unit hands on, net for its sum."""
-_OTHER_WORDS = re.compile(rf"({'|'.join(_WORDS)})(?=_?[\d({{])", re.I)
-_LETTERS = re.compile(r"(?:hat[_({ ]*(?=[A-Za-z]))?([A-Za-z]+)")
-_SUPER = re.compile(r"\^([({\[]{0,2})(\d{1,6})([)}\]]{0,2})")
-_INDEX = re.compile(r"_?([({\[]{0,2})(\d{1,6}(?:[,_]\d{1,6}){0,3})([)}\]]{0,2})")
-_HAT = re.compile(r"_?hat|\^(?=\Z|_|\d)")
-_NEW_BEFORE = re.compile(r"(?:new|updated|neu)(?:[_ ]+|(?=[({\[]))", re.I)
+_OTHER_WORDS = pattern(rf"({'|'.join(_WORDS)})(?=_?[\d({{])", re.I)
+_LETTERS = pattern(r"(?:hat[_({ ]*(?=[A-Za-z]))?([A-Za-z]+)")
+_SUPER = pattern(r"\^([({\[]{0,2})(\d{1,6})([)}\]]{0,2})")
+_INDEX = pattern(r"_?([({\[]{0,2})(\d{1,6}(?:[,_]\d{1,6}){0,3})([)}\]]{0,2})")
+_HAT = pattern(r"_?hat|\^(?=\Z|_|\d)")
+_NEW_BEFORE = pattern(r"(?:new|updated|neu)(?:[_ ]+|(?=[({\[]))", re.I)
 _NEXT = r"(?:new|updated|upd|next|neu|after(?:_?update)?|t\+1|k\+1|n\+1|\+)"
-_NEW_AFTER = re.compile(
+_NEW_AFTER = pattern(
     rf"(?:[_^]?(?:\(\{{?{_NEXT}\}}?\)|\{{\(?{_NEXT}\)?\}}|\[{_NEXT}\])|(?<![({{\[])[_^]?{_NEXT}"
     r"|['’′´`*]|\^[({]?['’′][)}]?)\Z",
     re.I,
 )
-_NEW_INSIDE = re.compile(r"[_^,]?(?:\(new\)|\{\(?new\)?\}|new)(?=[_^\d}])", re.I)
-_LOSS_ABOVE = re.compile(
+_NEW_INSIDE = pattern(r"[_^,]?(?:\(new\)|\{\(?new\)?\}|new)(?=[_^\d}])", re.I)
+_LOSS_ABOVE = pattern(
     r"d_?(?P<above>L|E|J|C|loss|cost|error)(?:_?[({]?tot(?:al)?[)}]?)?(?:\[(?P<sample>\d{1,6})\])?(?:/d_?|_d_?|d|_by_d|/)",
     re.I,
 )
-_STATE = re.compile(r"([A-Za-z]{1,5})(?:_|(?=[\[({]))(?=[^\d])(.+)\Z")
-_GRADIENT = re.compile(
+_STATE = pattern(r"([A-Za-z]{1,5})(?:_|(?=[\[({]))(?=[^\d])(.+)\Z")
+_GRADIENT = pattern(
     r"(?:(?:grad(?:ient)?|(?:partial)?derivative)(?:_?of)?(?:L?w\.?r\.?t\.?)?|d|g)_{0,2}[({\[]?",
     re.I,
 )
-_CHANGE = re.compile(r"(?:Delta_?|delta_?(?=[a-z])|D_?(?=[a-z])|[cC]hange_?(?:in|of)?_?)")
-_PAIR = re.compile(r"(a|z)_\{?(\d)(\d)\}?", re.I)
-_QUOTIENT = re.compile(r"d_?([^/]+)/d_?([^/]+)\Z")
+_CHANGE = pattern(r"(?:Delta_?|delta_?(?=[a-z])|D_?(?=[a-z])|[cC]hange_?(?:in|of)?_?)")
+_PAIR = pattern(r"(a|z)_\{?(\d)(\d)\}?", re.I)
+_QUOTIENT = pattern(r"d_?([^/]+)/d_?([^/]+)\Z")
 _OPEN = {"(": ")", "{": "}", "[": "]"}
 
 
@@ -462,8 +463,8 @@ def _without_new(spaced: str) -> tuple[str, bool]:
     text = "".join(spaced[before.end() :].split()) if before else "".join(spaced.split())
     if before and text:
         return text, True
-    for pattern in (_NEW_AFTER, _NEW_INSIDE):
-        if (found := pattern.search(text)) and found.start() > 0:
+    for sign in (_NEW_AFTER, _NEW_INSIDE):
+        if (found := sign.search(text)) and found.start() > 0:
             return text[: found.start()] + text[found.end() :], True
     return text, False
 

@@ -7,6 +7,8 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
+from backprop_cli.patterns import pattern
+
 
 class Written(NamedTuple):
     """`-4.7e-3` is −0.0047 with a last unit of 0.0001 and 2 significant digits.
@@ -27,7 +29,7 @@ class Written(NamedTuple):
         return min(self.unit, quantum(self.value, self.digits)) if self.unit > 1 else self.unit
 
 
-_NUMBER = re.compile(r"([+\-−–]?)(\d{1,400})?(?:\.(\d{0,400}))?(?:[eE]([+\-−]?\d{1,4}))?", re.A)
+_NUMBER = pattern(r"([+\-−–]?)(\d{1,400})?(?:\.(\d{0,400}))?(?:[eE]([+\-−]?\d{1,4}))?", re.A)
 _TENS = [10.0**-n for n in range(23)]
 CACHED_NUMBERS = 50_000
 """The same texts come again and again in a class."""

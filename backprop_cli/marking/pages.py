@@ -31,18 +31,19 @@ from backprop_cli.marking.submission import (
     student_of,
 )
 from backprop_cli.marking.tables import Row, answers_of, in_pipes, table_of
+from backprop_cli.patterns import pattern
 
 MOST_BLOCKS = 100  # of code on a page
 NO_ANSWERS = "there are no answers on this page"
 _MARKUP = frozenset({"md", "markdown"})
 _PAGES = _MARKUP | {"txt", "text", "rst", "tex"}
-_FENCE, _NONE = re.compile(r"\s*(?:```|~~~)\s*([\w-]*)"), re.compile(r"(?!)")
+_FENCE, _NONE = pattern(r"\s*(?:```|~~~)\s*([\w-]*)"), pattern(r"(?!)")
 _LINES_IN = frozenset({"", "text", "txt", "plaintext", "math", "latex", "tex", "markdown", "md"})
 """The languages of blocks whose lines are as good as those outside."""
-_ASSIGNED = re.compile(r"(\s*)([A-Za-z]\w{0,60})(?:\[[\w:, ]{0,40}\])?\s*[-+*/@]?=(?!=)\s*([^#]*)")
-_CONSTANT = re.compile(r"(?=.*\d)(?:[-+*/().,\[\]\s\d]|(?<=[\d.])[eE](?=[-+\d]))+")
-_HEAD = re.compile(r"(?:answers|iterations):\s*\Z")
-_UPDATE = re.compile(
+_ASSIGNED = pattern(r"(\s*)([A-Za-z]\w{0,60})(?:\[[\w:, ]{0,40}\])?\s*[-+*/@]?=(?!=)\s*([^#]*)")
+_CONSTANT = pattern(r"(?=.*\d)(?:[-+*/().,\[\]\s\d]|(?<=[\d.])[eE](?=[-+\d]))+")
+_HEAD = pattern(r"(?:answers|iterations):\s*\Z")
+_UPDATE = pattern(
     r"(?:[\s#*]*|.*\{)(?:(?:Update|Iteration|Epoch) (\d{1,4})\b|(1st|2nd|3rd|first|second|third) "
     r"(?:update|iteration|epoch)\b)(?!.*[=|])",
     re.I,
@@ -170,13 +171,13 @@ def _update(text: str) -> int:
 LONGEST_KEY = 400
 MOST_ROWS = 200
 """So many lines are looked through for the rows of an array."""
-_KEY = re.compile(
+_KEY = pattern(
     r"\((?:\\ )?(?:`+|<code>|\*)(?P<name>[^`<*\n]+)(?:`+|</code>|\*)(?:\\ )?\)\Z"
     r"|\\hrulefill\\quad \{\\small \\texttt\{(?P<typeset>.+)\}\}\\par\}?\Z"
     r"|(?<=[\s_])\s{2}(?P<aside>[A-Za-z][^\s()]*(?: \([\d×]+\))?)\Z"
 )
 """What ends a line of a blank sheet: the name to answer under."""
-_RULE = re.compile(r"(?:(?:\\_)+|_{3,}|\.{4,}|&nbsp;)")
+_RULE = pattern(r"(?:(?:\\_)+|_{3,}|\.{4,}|&nbsp;)")
 
 
 def _filled(lines: Iterable[tuple[int, str]], plain: bool) -> Iterator[Row]:
@@ -226,8 +227,8 @@ def _closed(
 
 # Lines and tables of one's own
 
-_PARAMETER = re.compile(r"\$?[wWbB](?:[\d_^({\[][^'’′´`+*]*)?(?<!new)(?<!new[)}])")
-_EQUATED = re.compile(r"[^=]{1,80}=|\Z")
+_PARAMETER = pattern(r"\$?[wWbB](?:[\d_^({\[][^'’′´`+*]*)?(?<!new)(?<!new[)}])")
+_EQUATED = pattern(r"[^=]{1,80}=|\Z")
 
 
 def _of_lines(file: str, lines: Iterable[tuple[int, str]]) -> Submission | None:

@@ -5,13 +5,13 @@ Numbers are never turned into floats here: `0.90` stays `0.90`.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 from backprop_cli.dataclass import dataclass
 from backprop_cli.marking.numbers import is_rounded, read_number
+from backprop_cli.patterns import pattern
 
 MOST_BYTES = 1 << 20
 MOST_ANSWERS = 10_000
@@ -156,8 +156,8 @@ def joined(first: Answer, again: Answer) -> Answer | None:
 # Arrays
 
 Nested: TypeAlias = "Answer | list[Nested] | None"
-_GAP = re.compile(r"(?<=[\d.\]])\s+(?=[-+\d.\[])")
-_LISTED = re.compile(r"\s*(?:(\[)|(\])|,|([^\[\],]+))")
+_GAP = pattern(r"(?<=[\d.\]])\s+(?=[-+\d.\[])")
+_LISTED = pattern(r"\s*(?:(\[)|(\])|,|([^\[\],]+))")
 
 
 def as_array(nested: Nested) -> Cells | None:

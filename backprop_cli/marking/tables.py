@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeAlias
 
 from backprop_cli.marking.lines import unwrapped, without_markup
+from backprop_cli.patterns import pattern
 
 Row: TypeAlias = tuple[int, list[str]]
 """The number of a line, and the cells on it."""
@@ -14,23 +15,23 @@ Row: TypeAlias = tuple[int, list[str]]
 _NAMED = frozenset({"name", "quantity", "symbol", "variable", "term", "unit"})
 _VALUED = frozenset({"value", "values", "answer", "answers", "result", "results", "number"})
 _COLUMNS = (
-    (re.compile(r"(?:update|iteration|epoch) ?(\d{1,3})"), ""),
-    (re.compile(r"(?:sample|example) ?(\d{1,4})"), "{name}[{number}]"),
-    (re.compile(r"(?:unit|neuron) ?(\d{1,4})"), "{name}_{number}"),
-    (re.compile(r"(?:new|updated)(?: value)?"), "{name} new"),
-    (re.compile(r"grad(?:ient)?|derivative"), "grad {name}"),
+    (pattern(r"(?:update|iteration|epoch) ?(\d{1,3})"), ""),
+    (pattern(r"(?:sample|example) ?(\d{1,4})"), "{name}[{number}]"),
+    (pattern(r"(?:unit|neuron) ?(\d{1,4})"), "{name}_{number}"),
+    (pattern(r"(?:new|updated)(?: value)?"), "{name} new"),
+    (pattern(r"grad(?:ient)?|derivative"), "grad {name}"),
 )
 """What stands below a head that says so: the same in another update, or something else of it."""
 _UNITS = frozenset({"", "i", "j", "k", "unit", "neuron", "node", "class"})
-_OF_UNIT = re.compile(r"(?:unit |neuron )?([\d_,]{1,9})", re.I)
+_OF_UNIT = pattern(r"(?:unit |neuron )?([\d_,]{1,9})", re.I)
 _BESIDE = frozenset({"#", "no", "no.", "nr", "nr.", "remark", "remarks", "comment", "comments",
                      "note", "notes", "points", "given", "old", "update", "iteration"})  # fmt: skip
 """Columns of a table beside names and answers."""
-_IN_NUMBERS = re.compile(r"\s*[-+−–$]*\s*[\d.]|\s*\Z")
-_QUANTITY = re.compile(r"(?=.*[\d_^\\∂])[^\s\\]+|\\.*|\w{1,2}|\w?hat")
-_WORDS = re.compile(r"[A-Za-z .'/-]*")
-_RULED = re.compile(r"[\s|:-]*--[\s|:-]*\|[\s|:-]*\Z")
-_CELL = re.compile(r"<t[dh][^<>]{0,60}>([^<>]{0,400})</t[dh]>", re.I)
+_IN_NUMBERS = pattern(r"\s*[-+−–$]*\s*[\d.]|\s*\Z")
+_QUANTITY = pattern(r"(?=.*[\d_^\\∂])[^\s\\]+|\\.*|\w{1,2}|\w?hat")
+_WORDS = pattern(r"[A-Za-z .'/-]*")
+_RULED = pattern(r"[\s|:-]*--[\s|:-]*\|[\s|:-]*\Z")
+_CELL = pattern(r"<t[dh][^<>]{0,60}>([^<>]{0,400})</t[dh]>", re.I)
 
 
 def is_header(words: Sequence[str], begun: bool) -> bool:
@@ -82,8 +83,8 @@ def answers_of(table: Sequence[Row], ruled: bool, update: int) -> Iterator[tuple
     columns = [
         (at, form, found.groups())
         for at, word in enumerate(head)
-        for pattern, form in _COLUMNS
-        if at and (found := pattern.fullmatch(word))
+        for marked, form in _COLUMNS
+        if at and (found := marked.fullmatch(word))
     ]
     if not columns and not names and (start := _turned(table)) is not None:
         yield from _below(table, start, update)

@@ -19,6 +19,7 @@ from backprop_cli.marking.handwriting import cleaned, from_latex
 from backprop_cli.marking.names import AnswerNames
 from backprop_cli.marking.numbers import Written, read_number
 from backprop_cli.marking.submission import MOST_CHARACTERS
+from backprop_cli.patterns import pattern
 
 Commas: TypeAlias = Literal["", "decimal", "groups"]
 """What a comma between digits is in a file: not known, the decimal point, or between thousands."""
@@ -42,34 +43,34 @@ class Text(NamedTuple):
 
 # --- numbers --------------------------------------------------------------------------------------
 
-_BEFORE = re.compile(
+_BEFORE = pattern(
     r"(?:[=≈≅≃≐~→]|:=|->|about|approx(?:imately|\.)?|ca\.|circa|roughly|around)\s*", re.I
 )
-_CALL = re.compile(
+_CALL = pattern(
     r"(?:[A-Za-z]{1,8}\.)?(?:float(?:16|32|64)?|double|[Tt]ensor|array|Decimal)"
     r"\(\s*\[?\s*['\"]?([-+.\deE]{1,60})['\"]?\s*\]?\s*(?:,[^()]{0,60})?\)"
 )
-_SILENT = re.compile(
+_SILENT = pattern(
     r"\s*(?:\.\.\.|…|[.;,]|\((?:rounded|cut off|truncated|approx\.?|approximately|"
     r"(?:to )?\d{1,2} ?(?:d\.? ?p\.?|s\.? ?f\.?|digits|decimals|decimal places))\)"
     r"|\(?(?:rounded|approx\.?)\)?)\Z",
     re.I,
 )
-_SPREAD = re.compile(r"\s*(?:±|\+/-|\+-)\s*[\d.,]{1,30}(?:[eE][+-]?\d{1,3})?\Z")
-_UNIT = re.compile(r"\s*([A-Za-zµ°Ω]{1,12})(?:\^?-?\d)?\Z")
+_SPREAD = pattern(r"\s*(?:±|\+/-|\+-)\s*[\d.,]{1,30}(?:[eE][+-]?\d{1,3})?\Z")
+_UNIT = pattern(r"\s*([A-Za-zµ°Ω]{1,12})(?:\^?-?\d)?\Z")
 _SUPER = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻", "0123456789+-")
-_RAISED = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻]+")
-_TENS = re.compile(
+_RAISED = pattern("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻]+")
+_TENS = pattern(
     r"\s*(?:[*×·⋅∙•]|[xX](?=\s*10))\s*10\s*(?:\^|\*\*)\s*[({]?\s*([+-]?\s?\d{1,3})\s*[)}]?\Z"
     r"|\s*[xX]\s*10\s*([+-]\d{1,3})\Z"
 )
-_SPACED_E = re.compile(r"(?:\s+[eE]\s*|[eE]\s+)([+-]?\s?\d{1,3})\Z")
-_POINT = re.compile(r"\d{1,400}(?:\.\d{0,400})?|\.\d{1,400}")
-_GROUPED = re.compile(r"(\d{1,3}(?:([ '’_])\d{3})(?:\2\d{3}){0,20})((?:[.,]\d{0,60})?)")
-_COMMA_GROUPS = re.compile(r"\d{1,3}(?:,\d{3}){2,20}(?:\.\d{0,60})?|\d{1,3},\d{3}\.\d{0,60}")
-_COMMA_POINT = re.compile(r"\d{1,400},\d{0,400}|\d{1,3}(?:\.\d{3}){1,20},\d{0,60}")
-_EITHER = re.compile(r"[1-9]\d{0,2},\d{3}")
-_NUMBERS = re.compile(r"(?<![\w.,])[-+]?\d[\d.,]{0,60}")
+_SPACED_E = pattern(r"(?:\s+[eE]\s*|[eE]\s+)([+-]?\s?\d{1,3})\Z")
+_POINT = pattern(r"\d{1,400}(?:\.\d{0,400})?|\.\d{1,400}")
+_GROUPED = pattern(r"(\d{1,3}(?:([ '’_])\d{3})(?:\2\d{3}){0,20})((?:[.,]\d{0,60})?)")
+_COMMA_GROUPS = pattern(r"\d{1,3}(?:,\d{3}){2,20}(?:\.\d{0,60})?|\d{1,3},\d{3}\.\d{0,60}")
+_COMMA_POINT = pattern(r"\d{1,400},\d{0,400}|\d{1,3}(?:\.\d{3}){1,20},\d{0,60}")
+_EITHER = pattern(r"[1-9]\d{0,2},\d{3}")
+_NUMBERS = pattern(r"(?<![\w.,])[-+]?\d[\d.,]{0,60}")
 
 
 def commas_of(texts: Iterable[str]) -> Commas:
@@ -173,20 +174,20 @@ _MARKS = (
     r"|\[\d{1,4}(?:,\d{1,4}){0,3}\]|_?hat(?![a-z])){0,6}"
 )
 _SYMBOL = rf"[A-Za-z]{{1,12}}{_MARKS}"
-_NAME = re.compile(rf"(?<![A-Za-z0-9_])(?:d_?{_SYMBOL} ?/ ?d_?{_SYMBOL}|{_SYMBOL})'?")
-_LAST_MARK = re.compile(r"(?:\^?[({\[]{1,2}[\d,_]*[)}\]]{1,2}|_?\d+|'|_?hat)\Z")
-_MODULE = re.compile(r"\b(?:np|numpy|math|torch|jnp|tf|F|nn)\.(?=[A-Za-z])")
-_SLOPE = re.compile(r"(?<![A-Za-z0-9_])(?:d_?([A-Za-z]{2,12})|([A-Za-z]{2,12})_prime)(?= ?\()")
-_LOG_BASE = re.compile(r"\blog_?[({]?(2|10)[)}]?(?= ?\()")
-_RAISED_FUNCTION = re.compile(r"\b([A-Za-z]{2,12}) ?\^ ?(?:(\d)|[({](\d)[)}]) ?(?=\()")
-_CALLED = re.compile(r"(?<![A-Za-z0-9_])([A-Za-z]{2,12})('?)(?= ?\()")
-_BESIDE = re.compile(r"\)\s*(?=[\d.])")
-_CROSS = re.compile(
+_NAME = pattern(rf"(?<![A-Za-z0-9_])(?:d_?{_SYMBOL} ?/ ?d_?{_SYMBOL}|{_SYMBOL})'?")
+_LAST_MARK = pattern(r"(?:\^?[({\[]{1,2}[\d,_]*[)}\]]{1,2}|_?\d+|'|_?hat)\Z")
+_MODULE = pattern(r"\b(?:np|numpy|math|torch|jnp|tf|F|nn)\.(?=[A-Za-z])")
+_SLOPE = pattern(r"(?<![A-Za-z0-9_])(?:d_?([A-Za-z]{2,12})|([A-Za-z]{2,12})_prime)(?= ?\()")
+_LOG_BASE = pattern(r"\blog_?[({]?(2|10)[)}]?(?= ?\()")
+_RAISED_FUNCTION = pattern(r"\b([A-Za-z]{2,12}) ?\^ ?(?:(\d)|[({](\d)[)}]) ?(?=\()")
+_CALLED = pattern(r"(?<![A-Za-z0-9_])([A-Za-z]{2,12})('?)(?= ?\()")
+_BESIDE = pattern(r"\)\s*(?=[\d.])")
+_CROSS = pattern(
     r"(?<=[\w)\]])\s*(?<![A-Za-z])[xX](?![A-Za-z])\s*(?=10\b)|(?<=[\w)\]])\s+[xX]\s+(?=[\w(.-])"
 )
-_CROSS_TEN = re.compile(r"(?<=[\d)])\s*[xX]\s*(?=10\s*(?:\^|\*\*))")
-_DIGIT_COMMA = re.compile(r"(?<=\d),(?=\d)")
-_SOFTMAX = re.compile(r"\bsoftmax(?:_\{?(\d{1,3})\}?)? ?\(", re.I)
+_CROSS_TEN = pattern(r"(?<=[\d)])\s*[xX]\s*(?=10\s*(?:\^|\*\*))")
+_DIGIT_COMMA = pattern(r"(?<=\d),(?=\d)")
+_SOFTMAX = pattern(r"\bsoftmax(?:_\{?(\d{1,3})\}?)? ?\(", re.I)
 _SHORT_NAMES = {"RL": "relu", "rl": "relu", "sig": "sigmoid", "sigm": "sigmoid"}
 
 
@@ -300,7 +301,7 @@ def _closing(text: str, start: int) -> int | None:
 
 # --- answers --------------------------------------------------------------------------------------
 
-_EQUALS = re.compile(
+_EQUALS = pattern(
     r"(?<![<>=!:-])=(?![=>])|:=|[≈≅≃≐→~]|[-=]>(?!=)|\\(?:approx|simeq|cong)(?![A-Za-z])"
 )
 MOST_PARTS = 4

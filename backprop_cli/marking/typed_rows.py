@@ -9,14 +9,16 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-SHAPE = re.compile(r" \((\d{1,4})(?:×|\$\\times\$)(\d{1,4})\)\Z")
+from backprop_cli.patterns import pattern
+
+SHAPE = pattern(r" \((\d{1,4})(?:×|\$\\times\$)(\d{1,4})\)\Z")
 """What stands behind the name of an array on a blank sheet."""
 MOST_CELLS = 10_000
 _BETWEEN = (r"[;&]", r",(?!\d)|;", r"[,;]", r"\t| {2,}", r"(?<![-+*/^(])\s+(?![*/^)])")
 _AROUND = " \t,;|[]⎡⎢⎣⎤⎥⎦│$\\&"
-_TYPESET = re.compile(r"\\(?:begin|end)\{[a-z]{0,8}(?:matrix|array)\}(?:\{[lcr]{0,20}\})?")
-_LAYOUT = re.compile(r"\\(?:par|emph|end\{doc|set|sub|section|makebox|hspace|text|bp)")
-_IN_BRACKETS = re.compile(r"[({]([^(){}]*)[)}](?: ?\^ ?\{?T\}?|ᵀ|\.T)?\Z")
+_TYPESET = pattern(r"\\(?:begin|end)\{[a-z]{0,8}(?:matrix|array)\}(?:\{[lcr]{0,20}\})?")
+_LAYOUT = pattern(r"\\(?:par|emph|end\{doc|set|sub|section|makebox|hspace|text|bp)")
+_IN_BRACKETS = pattern(r"[({]([^(){}]*)[)}](?: ?\^ ?\{?T\}?|ᵀ|\.T)?\Z")
 
 
 def shape_of(key: str) -> tuple[int, int] | None:

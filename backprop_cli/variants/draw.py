@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping
-from hashlib import sha256
 
 from backprop_cli.problem.model import Cell, Choice, OneHot, Variants
 
@@ -31,6 +30,8 @@ class Draws:
     def __init__(self, variants: Variants, student: str) -> None:
         self.variants = variants
         parts = (str(variants.rules), variants.seed, normalised(student), "")
+        from hashlib import sha256  # which takes its time to load, and few problems draw
+
         self._start = sha256("\x1f".join(parts).encode("utf-8", "replace"))
 
     def __getitem__(self, attempt: int) -> dict[str, str]:
