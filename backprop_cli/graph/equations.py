@@ -34,14 +34,13 @@ def expand_equations(problem: Problem, model: Equations, batch: tuple[int, ...])
     title = dict.fromkeys(model.upstream, "Upstream gradient")
     for name, value in model.given.items():
         if name not in per_sample:
-            given = leaf(name, "input", value)
-            leaves.append(replace(given, title=title.get(name, "Quantities")))
+            leaves.append(leaf(name, "input", value, title=title.get(name, "Quantities")))
     if model.samples:
         for position, mark in zip(batch, marks, strict=True):
             for name, value in {**model.given, **model.samples[position - 1]}.items():
                 if name in per_sample:
-                    made = leaf(sampled(name, mark), "input", value, mark)
-                    leaves.append(replace(made, title=title.get(name, "Sample")))
+                    shown = title.get(name, "Sample")
+                    leaves.append(leaf(sampled(name, mark), "input", value, mark, shown))
     for name, value in model.parameters.items():
         leaves.append(replace(parameter_leaf(problem, name, value), title="Parameters"))
     # In a batch every equation is written out for every sample, also one that no sample changes:

@@ -21,12 +21,11 @@ from backprop_cli.formula.build import (
 from backprop_cli.formula.nodes import Call, Formula, Name, Number, Power, Shown
 from backprop_cli.formula.quantity import sampled
 from backprop_cli.graph.parts import (
-    activation_row,
     batch_loss,
     leaf,
-    loss_row,
     of_samples,
     parameter_leaf,
+    row_of,
     stable_loss,
 )
 from backprop_cli.graph.repeated import in_all
@@ -45,7 +44,7 @@ from backprop_cli.problem.forms import (
 )
 from backprop_cli.problem.model import Problem
 from backprop_cli.problem.names import NetworkNames
-from backprop_cli.rules import losses
+from backprop_cli.rules import activations, losses
 
 MOST_TIMES = 6
 """The loss of outputs at so many times is written as a sum over them."""
@@ -169,7 +168,9 @@ class _Expansion:
                 return Call("sum", (Shown("hadamard", (target, output)),))
             loss = self.network.loss
             assert isinstance(loss, RuleUse)
-            return losses.loss_of_arrays(loss_row(loss), output, target, loss.options)
+            return losses.loss_of_arrays(
+                row_of(losses.BY_ANY_NAME, loss), output, target, loss.options
+            )
 
         letter = self._handed_letter(len(self.network.layers))
         views = last.views if isinstance(last, ArrayLayer) else ()
@@ -187,7 +188,7 @@ class _Expansion:
             return in_pairs(substitute(loss.formula, one_by_one))
         if not rows:
             return whole(letter, target)
-        shared = isinstance(loss, RuleUse) and loss_row(loss).per_output
+        shared = isinstance(loss, RuleUse) and row_of(losses.BY_ANY_NAME, loss).per_output
         if shared or len(rows) > MOST_TIMES:
             return whole(Call("stack", tuple(map(Name, rows))), target)
         terms = [
@@ -282,17 +283,16 @@ class _Expansion:
             sample = self.network.samples[position - 1]
             for index, value in enumerate(sample.inputs, 1):
                 name = sampled(self.names.input(index), mark)
-                made = leaf(name, "input", value, mark)
-                self.leaves.append(replace(made, title=INPUTS.title, unit=INPUTS))
+                self.leaves.append(leaf(name, "input", value, mark, INPUTS.title, INPUTS))
             for index, value in enumerate(sample.targets, 1):
                 name = sampled(self.names.target(index), mark)
-                self.leaves.append(replace(leaf(name, "target", value, mark), title=title))
+                self.leaves.append(leaf(name, "target", value, mark, title))
         seen: set[str] = set()
         for depth, layer in enumerate(self.network.layers, 1):
             if isinstance(layer, ArrayLayer):
-                for own in layer.given:
-                    made = leaf(own.name, "constant", own.value)
-                    self.leaves.append(replace(made, title=own.title))
+                self.leaves += [
+                    leaf(own.name, "constant", own.value, title=own.title) for own in layer.given
+                ]
             for each in self.names.parameters_of(depth):
                 if each.name not in seen:
                     seen.add(each.name)
@@ -305,8 +305,8 @@ class _Expansion:
         unit = self._unit(depth, parameter.place)
         if parameter.role == "shared bias" and isinstance(layer, Layer):
             unit = Unit(depth, layer.units + 1, f"Layer {depth}, shared bias")
-        made = parameter_leaf(self.problem, parameter.name, parameter.value)
         drawn = layer.initialised if parameter.role == "weight" else None
+        made = parameter_leaf(self.problem, parameter.name, parameter.value)
         self.leaves.append(
             replace(made, role=parameter.role, unit=unit, title=unit.title, drawn=drawn)
         )
@@ -315,10 +315,10 @@ class _Expansion:
         """What dropout leaves in, by layer; it is given, and no input of the network."""
         for depth, layer in enumerate(self.network.layers, 1):
             if isinstance(layer, Layer) and layer.dropout is not None:
+                title = f"Dropout mask of layer {depth}"
                 for unit, value in enumerate(layer.dropout.mask, 1):
-                    made = leaf(self.names.mask(depth, unit), "constant", value)
-                    title = f"Dropout mask of layer {depth}"
-                    self.leaves.append(replace(made, title=title))
+                    name = self.names.mask(depth, unit)
+                    self.leaves.append(leaf(name, "constant", value, title=title))
 
     def _unit(self, depth: int, unit: int) -> Unit:
         """A unit or another group, and its heading: `Layer 1, unit 2`, `Output unit`."""
@@ -544,7 +544,7 @@ class _Expansion:
         loss = self.network.loss
         match loss:
             case RuleUse():
-                row = loss_row(loss)
+                row = row_of(losses.BY_ANY_NAME, loss)
                 formula = losses.loss_formula(row, outputs, targets, loss.options)
                 names = tuple(map(Name, outputs)), tuple(map(Name, targets))
                 sure = self.network.targets_sum_to_one
@@ -607,7 +607,7 @@ def _activation(
         case Custom(_, formula):
             return substitute(formula, {"z": zs[index]}), None, None
         case RuleUse():
-            row = activation_row(activation)
+            row = row_of(activations.BY_ANY_NAME, activation)
             formula = row.of_unit(index, zs, activation.options)
             if row.joint is not None:
                 applied = Applied(row.name, tuple(zs), own=index)

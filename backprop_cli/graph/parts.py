@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from backprop_cli.arrays.array import View
 from backprop_cli.formula.build import names_in, number, quotient, rename, total
 from backprop_cli.formula.nodes import Formula, Name
 from backprop_cli.formula.quantity import sampled
-from backprop_cli.graph.step import Applied, Graph, Leaf, LeafKind, Step
+from backprop_cli.graph.step import Applied, Graph, Leaf, LeafKind, Step, Unit
 from backprop_cli.problem.forms import RuleUse, Value
 from backprop_cli.problem.model import Problem
-from backprop_cli.rules import activations, losses
+from backprop_cli.rules import losses
+from backprop_cli.rules.written import ByAnyName, R
 
 
 def unused(name: str, graph: Graph) -> str:
@@ -21,22 +23,22 @@ def unused(name: str, graph: Graph) -> str:
     return name
 
 
-def leaf(name: str, kind: LeafKind, value: Value, sample: int | None = None) -> Leaf:
+def leaf(
+    name: str,
+    kind: LeafKind,
+    value: Value,
+    sample: int | None = None,
+    title: str = "",
+    unit: Unit | None = None,
+) -> Leaf:
     """A given quantity, with the digits that its author wrote."""
-    if value is None:
-        return Leaf(name, kind, None, sample)
-    return Leaf(name, kind, value.value, sample, text=value.text)
+    number, text = (None, None) if value is None else (value.value, value.text)
+    return Leaf(name, kind, number, sample, text=text, title=title, unit=unit)
 
 
 def parameter_leaf(problem: Problem, name: str, value: Value) -> Leaf:
     """A weight or a bias, or what an author calls a parameter."""
-    return Leaf(
-        name,
-        "parameter",
-        None if value is None else value.value,
-        trainable=is_trainable(problem, name),
-        text=None if value is None else value.text,
-    )
+    return replace(leaf(name, "parameter", value), trainable=is_trainable(problem, name))
 
 
 def is_trainable(problem: Problem, name: str) -> bool:
@@ -46,16 +48,9 @@ def is_trainable(problem: Problem, name: str) -> bool:
     return name not in problem.frozen
 
 
-def activation_row(use: RuleUse) -> activations.ActivationRule:
+def row_of(table: ByAnyName[R], use: RuleUse) -> R:
     """The table's row; the reader has checked that there is one."""
-    row = activations.find(use.name)
-    assert row is not None, use.name
-    return row
-
-
-def loss_row(use: RuleUse) -> losses.LossRule:
-    """The table's row; the reader has checked that there is one."""
-    row = losses.find(use.name)
+    row = table.find(use.name)
     assert row is not None, use.name
     return row
 

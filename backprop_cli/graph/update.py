@@ -120,7 +120,7 @@ class _Update:
         self, name: str, value: Number | None, kind: LeafKind = "constant", title: str = ""
     ) -> Name:
         fresh = self._fresh(name)
-        self.leaves.append(replace(leaf(fresh, kind, value), title=title))
+        self.leaves.append(leaf(fresh, kind, value, title=title))
         return Name(fresh)
 
     def _step(self, name: str, formula: Formula, parameter: str | None, kind: Kind) -> str:
