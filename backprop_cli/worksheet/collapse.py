@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from itertools import accumulate
+from operator import mul
 from typing import Literal, TypeAlias
 
 from backprop_cli.formula.build import product, total
@@ -65,9 +67,7 @@ class _Collapse:
         if self.sheet.symbolic:
             return
         weights = [self._values(self.layer[depth].weights.matrix) for depth in self._from_above(0)]
-        products = [weights[0]]  # of the last layer, of the last two, …
-        for below in weights[1:]:
-            products.append(_times(products[-1], below))
+        products = list(accumulate(weights, _times))  # of the last layer, of the last two, …
         offset: Numbers = [[Fraction(0)] for _ in weights[0]]
         for term in self._offsets(products):
             offset = [[x + y] for (x,), (y,) in zip(offset, term, strict=True)]
@@ -111,9 +111,8 @@ class _Collapse:
         return matmul(*letters, what) if letters else what
 
     def _offset_letters(self, depth: int) -> Formula:
-        return product(
-            self.layer[depth].bias_input, self._weighed(depth, self.biases[depth].letter)
-        )
+        own = self._weighed(depth, self.biases[depth].letter)
+        return product(self.layer[depth].bias_input, own)
 
     # Numbers
 
@@ -196,7 +195,4 @@ def _times(left: Numbers, right: Numbers) -> Numbers:
 
 
 def _dot(row: Sequence[Value], other: Sequence[Value]) -> Value:
-    result: Value = Fraction(0)
-    for left, right in zip(row, other, strict=True):
-        result = result + left * right
-    return result
+    return sum(map(mul, row, other), Fraction(0))

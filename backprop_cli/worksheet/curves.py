@@ -10,12 +10,12 @@ from fractions import Fraction
 from backprop_cli.formula import unicode
 from backprop_cli.formula.build import names_in
 from backprop_cli.formula.evaluate import as_float
-from backprop_cli.formula.nodes import Name
+from backprop_cli.formula.nodes import Formula, Name
 from backprop_cli.graph.batches import batch_size
 from backprop_cli.graph.step import Graph, Section
 from backprop_cli.run import Run, evaluate_steps, leaf_values
 from backprop_cli.worksheet.document import Curve, Inline, Line, Math, Series, Text, named
-from backprop_cli.worksheet.numbers import in_a_sentence, shown
+from backprop_cli.worksheet.numbers import in_a_sentence, shown, went
 from backprop_cli.worksheet.sheet import DEFAULT, Choices, spelling_of
 
 CURVE_POINTS = 121
@@ -53,22 +53,18 @@ def _trend(run: Run, choices: Choices, points: Sequence[tuple[float, float]]) ->
     """From what to what a loss goes, and where it was lowest if that is on the way."""
     digits = choices.digits or run.problem.rounding.digits
 
-    def written(value: float) -> Math:
-        return Math(shown(value, digits).formula)
+    def written(value: float) -> Formula:
+        return shown(value, digits).formula
 
     first, last = points[0][1], points[-1][1]
-    if first == last:
-        yield from (
-            Text(" is "),
-            written(first),
-            Text(" before the first update and after the last"),
-        )
-    else:
-        yield from (Text(" falls from " if last < first else " rises from "), written(first))
-        yield from (Text(" to "), written(last), Text(f" in {run.updates} updates"))
+    yield from went(first, last, written(first), written(last))
+    yield Text(f" in {run.updates} updates")
     done, lowest = min(points, key=lambda point: point[1])
     if lowest < min(first, last) and len(points) > run.updates:
-        yield from (Text(f"; at its lowest, after update {done:.0f}, it is "), written(lowest))
+        yield from (
+            Text(f"; at its lowest, after update {done:.0f}, it is "),
+            Math(written(lowest)),
+        )
     yield Text(".")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -19,18 +19,18 @@ from backprop_cli.graph.derivation import (
     shown_local,
 )
 from backprop_cli.graph.derivation import Derivation as GradientDerivation
-from backprop_cli.graph.step import Step
+from backprop_cli.graph.step import Link, Step
 from backprop_cli.worksheet.composed import composed
 from backprop_cli.worksheet.document import (
     Block,
     Derivation,
     DerivationLine,
-    Inline,
     Line,
     Math,
     Paragraph,
     Relation,
     Text,
+    named,
 )
 from backprop_cli.worksheet.sheet import Sheet, number_lines
 from backprop_cli.worksheet.singular import singular_remarks
@@ -156,15 +156,11 @@ def _path_lines(derived: GradientDerivation) -> tuple[DerivationLine, ...]:
     if len(derived.paths) == 1:
         path = derived.paths[0]
         return _unless_same(name, path.chain(), derived.path_local(path))
-    lines = []
-    for index, path in enumerate(derived.paths):
-        left, sign = _beginning(name, index)
-        apart = [station for station in derived.via(path) if station != derived.step.of]
-        lines.append(DerivationLine(left, sign, path.chain(), _label(apart)))
-    lines += [
-        added(None, derived.path_local(path), first=index == 0)
-        for index, path in enumerate(derived.paths)
+    chains = [
+        (path.chain(), _label([each for each in derived.via(path) if each != derived.step.of]))
+        for path in derived.paths
     ]
+    lines = [*_one_a_line(name, chains), *_terms(map(derived.path_local, derived.paths))]
     if derived.closed != derived.local:
         lines.append(DerivationLine(None, "=", derived.closed, (Text("factored"),)))
     return tuple(lines)
@@ -189,14 +185,19 @@ def _short_line(sheet: Sheet, derived: GradientDerivation) -> tuple[DerivationLi
 
 def _label(via: Sequence[str]) -> Line:
     """What a path goes by; it is direct where the others only take a longer way."""
-    label: list[Inline] = [] if via else [Text("direct")]
-    for station in via:
-        label += [Text(", " if label else "via "), Math(Name(station))]
-    return tuple(label)
+    return (Text("via "), *named(via)) if via else (Text("direct"),)
 
 
-def _beginning(name: Name, index: int) -> tuple[Name | None, Literal["=", "+"]]:
-    return (name, "=") if index == 0 else (None, "+")
+def _one_a_line(name: Name, chains: Sequence[tuple[Formula, Line]]) -> Iterator[DerivationLine]:
+    """A sum, each term on a line of its own with its label."""
+    for place, (chain, label) in enumerate(chains):
+        yield DerivationLine(None if place else name, "+" if place else "=", chain, label)
+
+
+def _terms(formulas: Iterable[Formula]) -> Iterator[DerivationLine]:
+    """The same sum in local symbols."""
+    for place, formula in enumerate(formulas):
+        yield added(None, formula, first=place == 0)
 
 
 def added(left: Formula | None, term: Formula, label: Line = (), *, first: bool) -> DerivationLine:
@@ -223,11 +224,8 @@ def _reuse_lines(sheet: Sheet, step: Step) -> tuple[DerivationLine, ...]:
     local = reused_local(sheet.graph, step)
     if len(step.links) == 1:
         return _unless_same(name, reused(step), local)
-    lines = []
-    for index, link in enumerate(step.links):
-        left, sign = _beginning(name, index)
-        lines.append(DerivationLine(left, sign, reused_chain(link), _label([link.child])))
-    return (*lines, DerivationLine(None, "=", local))
+    chains = [(reused_chain(link), _label([link.child])) for link in step.links]
+    return (*_one_a_line(name, chains), DerivationLine(None, "=", local))
 
 
 def with_delta(sheet: Sheet, step: Step) -> Step:
@@ -248,16 +246,12 @@ def _delta_lines(sheet: Sheet, step: Step) -> tuple[DerivationLine, ...]:
 
 def _combined_lines(sheet: Sheet, step: Step) -> tuple[DerivationLine, ...]:
     """σ or softmax with its cross-entropy: the product written out, and what is left of it."""
-    name = Name(step.name)
-    lines = []
-    for index, link in enumerate(step.links):
-        left, sign = _beginning(name, index)
-        label = _label([link.child]) if len(step.links) > 1 else ()
-        lines.append(DerivationLine(left, sign, reused_chain(link), label))
-    for index, link in enumerate(step.links):
-        local = shown_local(sheet.graph, link)
-        above = sheet.graph.step[link.upstream].formula if link.upstream else None
-        term = local if above is None else product(above, local)
-        lines.append(added(None, term, first=index == 0))
-    lines.append(DerivationLine(None, "=", step.formula, (Text("after cancelling"),)))
-    return tuple(lines)
+    several = len(step.links) > 1
+    chains = [(reused_chain(link), _label([link.child]) if several else ()) for link in step.links]
+
+    def term(link: Link) -> Formula:
+        above = [sheet.graph.step[link.upstream].formula] if link.upstream else []
+        return product(*above, shown_local(sheet.graph, link))
+
+    last = DerivationLine(None, "=", step.formula, (Text("after cancelling"),))
+    return (*_one_a_line(Name(step.name), chains), *_terms(map(term, step.links)), last)

@@ -48,9 +48,7 @@ LONGEST_NAME = 40
 
 def marked(head: Head, report: SubmissionReport, graph: Graph) -> Document:
     """One student's answers with verdicts, the first slip pointed at, and the score."""
-    blocks = tuple(_student(head, report, graph))
-    title = head.title or head.problem
-    return Document(title, blocks, spelling_of(graph), graph.lettering.typed)
+    return _document(head, tuple(_student(head, report, graph)), graph)
 
 
 def class_sheet(head: Head, tally: Tally, rows: list[SubmissionReport], graph: Graph) -> Document:
@@ -58,8 +56,11 @@ def class_sheet(head: Head, tally: Tally, rows: list[SubmissionReport], graph: G
 
     `rows` are the first submissions, of which only the score line is shown.
     """
-    title, blocks = head.title or head.problem, tuple(_class(head, tally, rows, graph))
-    return Document(title, blocks, spelling_of(graph), graph.lettering.typed)
+    return _document(head, tuple(_class(head, tally, rows, graph)), graph)
+
+
+def _document(head: Head, blocks: tuple[Block, ...], graph: Graph) -> Document:
+    return Document(head.title or head.problem, blocks, spelling_of(graph), graph.lettering.typed)
 
 
 def points(value: float) -> str:

@@ -13,7 +13,7 @@ from backprop_cli.formula.build import names_in, substitute
 from backprop_cli.formula.evaluate import as_float, evaluate
 from backprop_cli.formula.nodes import Formula, Name, Negative, Number, Product, Quotient, Sum
 from backprop_cli.run import Value, rounded
-from backprop_cli.worksheet.document import Line, numeral
+from backprop_cli.worksheet.document import Line, Math, Text, numeral
 
 SMALLEST_PLAIN = -4
 """Numbers from 0.0001 on are written out; smaller ones as ×10ⁿ."""
@@ -138,6 +138,14 @@ def in_a_sentence(value: float, digits: int = 4) -> Line:
     """A rounded number in running text: −1.2×10⁻⁵."""
     plain: Formula = Number(f"{abs(value):.{digits}g}") if math.isfinite(value) else Name("inf")
     return numeral(Negative(plain) if value < 0 else plain)
+
+
+def went(before: Value, after: Value, old: Formula, new: Formula) -> Line:
+    """What follows the name of a quantity that went from one value to another."""
+    if before == after:
+        return (Text(" stays at "), Math(old))
+    way = " falls from " if after < before else " rises from "
+    return (Text(way), Math(old), Text(" to "), Math(new))
 
 
 def put_in(

@@ -105,11 +105,7 @@ def number(value: Value | None) -> float | int | str | None:
     if value is None:
         return None
     real = as_float(value)
-    if math.isnan(real):
-        return "nan"
-    if math.isinf(real):
-        return "inf" if real > 0 else "-inf"
-    return real + 0.0  # no −0
+    return real + 0.0 if math.isfinite(real) else str(real)  # no −0
 
 
 def _numbers(values: Mapping[str, Value | None]) -> dict[str, float | int | str | None]:
@@ -185,7 +181,7 @@ class _Written:
     formula: str
     latex: str
     depends_on: tuple[str, ...]
-    note: str | None
+    note: str | None  # what the formula does not say itself
     closed: Formula | None = None  # None where no derivation is asked for
     derivation: Mapping[str, dict[str, str]] = field(default_factory=dict)
     composed: dict[str, Any] | None = None  # the whole derivative, where it is asked for
@@ -215,7 +211,7 @@ class _Formulas:
             plain.write(step.formula),
             f"{self.latex(Name(step.name))} = {self.latex(step.formula)}",
             names_in(step.formula),
-            _note(step),
+            None if step.product is None else f"combined from {plain.write(step.product)}",
         )
         if step.kind not in ("upstream", "gradient", "batch_gradient"):
             return written
@@ -243,10 +239,3 @@ PROOFS: Mapping[Proof, str | None] = {
     "unequal": "unequal",
     "open": None,
 }
-
-
-def _note(step: Step) -> str | None:
-    """What the formula does not say itself."""
-    if step.product is not None:
-        return f"combined from {plain.write(step.product)}"
-    return None

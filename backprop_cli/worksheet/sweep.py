@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from backprop_cli.dataclass import dataclass
@@ -28,8 +28,9 @@ from backprop_cli.worksheet.document import (
     Text,
     listed,
     numeral,
+    table,
 )
-from backprop_cli.worksheet.numbers import in_a_sentence, shown, signed
+from backprop_cli.worksheet.numbers import shown, signed, went
 from backprop_cli.worksheet.sheet import NO_VALUE, spelling_of
 from backprop_cli.worksheet.wording import worded
 
@@ -92,15 +93,18 @@ def _run(problem: Problem, rate: str, steps: int | None) -> Run:
 
 def _blocks(problem: Problem, runs: Sequence[Swept]) -> Iterator[Block]:
     first = runs[0].run
-    if not first.iterations[0].graph.losses:
-        yield _refusal("There is no loss to compare here, so learning rates cannot be swept.")
-        return
-    if first.symbolic:
-        yield _refusal("Learning rates can be compared only where every number is given.")
-        return
-    if not first.iterations[0].graph.carried:
-        yield _refusal("Nothing in this problem is updated, so learning rates cannot be swept.")
-        return
+    graph = first.iterations[0].graph
+    for refused, why in (
+        (not graph.losses, "There is no loss to compare here, so learning rates cannot be swept."),
+        (first.symbolic, "Learning rates can be compared only where every number is given."),
+        (
+            not graph.carried,
+            "Nothing in this problem is updated, so learning rates cannot be swept.",
+        ),
+    ):
+        if refused:
+            yield Callout("note", (Text(why),))
+            return
     wanted = max(each.stopped or each.run.updates for each in runs)
     yield Paragraph((Text(_introduction(first)),))
     for start in range(0, len(runs), ACROSS):
@@ -109,10 +113,6 @@ def _blocks(problem: Problem, runs: Sequence[Swept]) -> Iterator[Block]:
     if curve is not None:
         yield curve
     yield from _remarks(runs)
-
-
-def _refusal(text: str) -> Callout:
-    return Callout("note", (Text(text),))
 
 
 def _introduction(run: Run) -> str:
@@ -125,14 +125,21 @@ def _introduction(run: Run) -> str:
 def _table(runs: Sequence[Swept], wanted: int, digits: int) -> Table:
     count = min(ROWS - 1, wanted)
     chosen = sorted({round(place * wanted / count) for place in range(count + 1)}) if count else [0]
-    columns = [Column((Text("Updates done"),), align="right")]
-    columns += [
-        Column((Relation(Name("eta"), "=", Number(each.rate)),), align="decimal") for each in runs
-    ]
-    rows = [
-        ((Text(str(index)),), *(_cell(each, index, digits) for each in runs)) for index in chosen
-    ]
-    return Table(tuple(columns), tuple(rows))
+
+    def losses(each: Swept) -> Callable[[int], Line]:
+        return lambda index: _cell(each, index, digits)
+
+    return table(
+        chosen,
+        (Column((Text("Updates done"),), align="right"), lambda index: (Text(str(index)),)),
+        *(
+            (
+                Column((Relation(Name("eta"), "=", Number(each.rate)),), align="decimal"),
+                losses(each),
+            )
+            for each in runs
+        ),
+    )
 
 
 def _cell(each: Swept, index: int, digits: int) -> Line:
@@ -168,7 +175,7 @@ def _curve(runs: Sequence[Swept], wanted: int) -> Curve | None:
     if not any(len(each.points) > 1 for each in series):
         return None
     eta = Name("eta")
-    ends = [(Relation(eta, "=", Number(each.rate)), Text(": "), *_fate(each)) for each in runs]
+    ends = [(Relation(eta, "=", Number(each.rate)), Text(":"), *_fate(each)) for each in runs]
     return Curve(
         series=tuple(series),
         x_label="updates done",
@@ -180,12 +187,10 @@ def _curve(runs: Sequence[Swept], wanted: int) -> Curve | None:
 
 def _fate(each: Swept) -> Line:
     if each.stopped is not None:
-        return (Text(f"left floating point at update {each.stopped}"),)
+        return (Text(f" left floating point at update {each.stopped}"),)
     start = each.loss(0)
     assert start is not None
-    word = "falls" if each.last < start else "rises" if each.last > start else "stays"
-    ends = (*in_a_sentence(start), Text(" to "), *in_a_sentence(each.last))
-    return (Text(f"{word} from "), *ends)
+    return went(start, each.last, _number(start, 4), _number(each.last, 4))
 
 
 def _remarks(runs: Sequence[Swept]) -> Iterator[Block]:

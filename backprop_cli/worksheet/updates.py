@@ -31,7 +31,7 @@ from backprop_cli.worksheet.document import (
     table,
 )
 from backprop_cli.worksheet.given import ranges
-from backprop_cli.worksheet.numbers import GUARD_DIGITS, Shown, reproducing, shown
+from backprop_cli.worksheet.numbers import GUARD_DIGITS, Shown, reproducing, shown, went
 from backprop_cli.worksheet.passes import penalised, step_table
 from backprop_cli.worksheet.sheet import NO_VALUE, Choices, Sheet, cell_of
 
@@ -194,18 +194,12 @@ def loss_again(sheet: Sheet) -> Iterator[Block]:
     old, new = _told_apart(before, after, sheet)
     plural = "s" if len(sheet.graph.batch) > 1 else ""
     same = f" and the same sample{plural}" if sheet.run.problem.sample_count > 1 else ""
-    line: list[Inline] = [Text(f"With the new parameters{same}, ")]
-    line.append(Math(Name(sheet.graph.output)))
-    if before == after:
-        line += [Text(" stays at "), Math(old.formula), Text(".")]
-    else:
-        way = " falls from " if after < before else " rises from "
-        line += [Text(way), Math(old.formula), Text(" to "), Math(new.formula), Text(".")]
-        if sheet.graph.ascends and after > before:
-            line[-1] = Text(", as it should going up the slope.")
+    end = ", as it should going up the slope." if sheet.graph.ascends and after > before else "."
+    begin = (Text(f"With the new parameters{same}, "), Math(Name(sheet.graph.output)))
+    line = (*begin, *went(before, after, old.formula, new.formula), Text(end))
     title = "Loss after the update" if sheet.measures_loss else "After the update"
     yield Heading(2, (Text(title),))
-    yield Paragraph(tuple(line))
+    yield Paragraph(line)
     if before != after and (after > before) != sheet.graph.ascends:
         yield Callout("warning", (Text(_why_wrong_way(sheet)),))
 
