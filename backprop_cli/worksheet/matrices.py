@@ -20,7 +20,8 @@ from backprop_cli.formula.build import (
 )
 from backprop_cli.formula.nodes import Call, Formula, Matrix, Name, Number, Shown
 from backprop_cli.formula.quantity import derivative_name, slope_name, updated
-from backprop_cli.graph.layered import Layer, Layers, turned
+from backprop_cli.graph.array_rules import parts_of
+from backprop_cli.graph.layered import Layer, Layers
 from backprop_cli.graph.penalty import biases, slope
 from backprop_cli.rules.activations import ACTIVATIONS
 from backprop_cli.worksheet.arrays import column, fits, hadamard, matmul, shape, transpose
@@ -83,6 +84,10 @@ def _delta_of(layer: Layer) -> Name:
     return Name(f"delta({layer.depth})")
 
 
+def _shape_of(matrix: Matrix) -> tuple[int, int]:
+    return len(matrix.rows), len(matrix.rows[0])
+
+
 class _Matrices:
     def __init__(self, sheet: Sheet, arrays: Layers) -> None:
         self.sheet = sheet
@@ -90,7 +95,16 @@ class _Matrices:
         self.arrays = arrays
         self.layers = arrays.layers
         self.samples = arrays.inputs.shape[1]
-        self.view = {view.letter: view for view in arrays.views}
+        # What a letter stands for, entry by entry.
+        self.matrix: dict[Formula, Matrix] = {view.letter: view.matrix for view in arrays.views}
+        for layer in arrays.layers:
+            self.matrix[_delta_of(layer)] = self._deltas(layer)
+            self.matrix[self._slope_by(layer.out)] = slopes_of(self.graph, layer.out.matrix)
+            self.matrix[layer.slope(layer.z.letter)] = self._slopes(layer)
+            if layer.connections is not None:
+                self.matrix[Name(f"M({layer.depth})")] = layer.connections
+        if arrays.targets is not None:
+            self.matrix[arrays.targets.letter] = arrays.targets.matrix
 
     def blocks(self) -> Iterator[Block]:
         yield Heading(2, (Text("Forward pass in matrices"),))
@@ -119,9 +133,7 @@ class _Matrices:
             for layer in reversed(self.layers):
                 yield Heading(3, (Text(f"Layer {layer.depth}"),))
                 if layer.out is not layer.a and layer is not self.layers[-1]:
-                    letters, entries = self._from_above(layer.out)
-                    deltas = slopes_of(self.graph, layer.out.matrix)
-                    yield self._derivation(self._slope_by(layer.out), letters, entries, deltas)
+                    yield self._handed_back(layer.out)
                 yield self._delta(layer)
                 if layer.owns_weights and self._asked(layer.weights):
                     yield self._weight_gradients(layer)
@@ -136,7 +148,7 @@ class _Matrices:
                 yield from map(Paragraph, reasons.once(list(compress(going_back, within))))
             if self._asked(self.arrays.inputs):
                 yield Heading(3, (Text("Inputs"),))
-                yield self._input_gradients()
+                yield self._handed_back(self.arrays.inputs)
             yield from self._gradient_vector()
 
     # Numbers
@@ -155,10 +167,17 @@ class _Matrices:
         return [] if numbers is None else [DerivationLine(None, "=" if exact else "≈", numbers)]
 
     def _derivation(
-        self, left: Formula, letters: Formula, entries: Formula | None, result: Matrix
+        self,
+        left: Formula,
+        letters: Formula,
+        result: Matrix,
+        *,
+        shapes: bool = True,
+        in_entries: bool = True,
     ) -> Derivation:
         """By letters with shapes, entry by entry, with numbers, and the result."""
-        lines = [DerivationLine(left, "=", letters)]
+        lines = [DerivationLine(left, "=", self._shaped(letters) if shapes else letters)]
+        entries = self._in_entries(letters) if in_entries and fits(result) else None
         if entries is not None:
             if entries != result or self.sheet.symbolic:
                 lines.append(DerivationLine(None, "=", entries))
@@ -172,25 +191,32 @@ class _Matrices:
     def _shaped(self, formula: Formula) -> Formula:
         """Every array of a formula with its shape under it."""
         match formula:
-            case Name() if formula in self.view:
-                return shape(formula, *self.view[formula].shape)
-            case Shown("transpose", (Name() as letter,)):
-                return shape(formula, *reversed(self.view[letter].shape))
+            case Shown("shape", _):
+                return formula
+            case Shown("transpose", (letter,)) if letter in self.matrix:
+                return shape(formula, *reversed(_shape_of(self.matrix[letter])))
+            case _ if formula in self.matrix:
+                return shape(formula, *_shape_of(self.matrix[formula]))
             case _:
                 return rebuild(formula, self._shaped)
 
-    def _entries(self, formula: Formula) -> Formula | None:
+    def _in_entries(self, formula: Formula) -> Formula | None:
         """The formula entry by entry; None where an array is too large for that."""
-        matrices = {name: self.view[Name(name)].matrix for name in names_in(formula)}
-        return substitute(formula, matrices) if all(map(fits, matrices.values())) else None
+
+        def put(part: Formula) -> Formula:
+            return self.matrix.get(part) or rebuild(part, put)
+
+        written = put(formula)
+        arrays = (part for part in parts_of(written) if isinstance(part, Matrix))
+        return written if all(map(fits, arrays)) else None
 
     def _equation(self, view: View, *, shapes: bool) -> Derivation:
         assert view.equation is not None
         equation = self.sheet.short(view.equation)
-        letters = self._shaped(equation) if shapes else equation
         of_any = isinstance(equation, Call) and equation.function == "g"
-        entries = None if of_any else self._entries(equation)
-        return self._derivation(view.letter, letters, entries, view.matrix)
+        return self._derivation(
+            view.letter, equation, view.matrix, shapes=shapes, in_entries=not of_any
+        )
 
     def _augmented(self) -> Iterator[Block]:
         """The bias as one more column of W, met by a 1 below the activations, layer by layer."""
@@ -232,70 +258,48 @@ class _Matrices:
     def _delta(self, layer: Layer) -> Derivation:
         """δ of a layer: what comes back from above, times the slopes."""
         deltas, left = self._deltas(layer), _delta_of(layer)
-        if layer is self.layers[-1] and (cancelled := self._cancelled(layer)) is not None:
-            short, whole = cancelled
-            return self._derivation(left, short, whole if fits(deltas) else None, deltas)
-        upstream, entries_above = self._to_activations(layer)
-        units = layer.z.shape[0]
+        last = layer is self.layers[-1]
+        if last and (cancelled := self._cancelled(layer)) is not None:
+            return self._derivation(left, cancelled, deltas, shapes=False)
+        alone = layer.out is layer.a and not last
+        upstream = self._from_above(layer.out) if alone else self._left_in(layer)
         if layer.linear:
-            return self._derivation(left, upstream, entries_above, deltas)
+            return self._derivation(left, upstream, deltas)
         if layer.applied is not None and ACTIVATIONS[layer.applied.rule].layerwise:
+            units = layer.z.shape[0]
             jacobian = shape(transpose(Name(f"J({layer.depth})")), units, units)
-            return self._derivation(left, matmul(jacobian, upstream), None, deltas)
-        slope = shape(layer.slope(layer.z.letter), units, self.samples)
-        entries = entries_above and hadamard(entries_above, self._slopes(layer))
-        return self._derivation(left, hadamard(upstream, slope), entries, deltas)
+            return self._derivation(left, matmul(jacobian, upstream), deltas, in_entries=False)
+        slopes = layer.slope(layer.z.letter)
+        return self._derivation(left, hadamard(upstream, slopes), deltas)
 
     def _slope_by(self, view: View) -> Name:
         return Name(derivative_name(self.graph.output, view.name))
 
-    def _to_activations(self, layer: Layer) -> tuple[Formula, Formula | None]:
-        """∂L/∂a of a layer, by letters and entry by entry."""
-        alone = layer.out is layer.a and layer is not self.layers[-1]
-        return self._from_above(layer.out) if alone else self._left_in(layer)
-
-    def _left_in(self, layer: Layer) -> tuple[Formula, Formula | None]:
+    def _left_in(self, layer: Layer) -> Formula:
         """∂L/∂ what a layer hands on, as far as its dropout lets it through."""
-        whole: Formula = shape(self._slope_by(layer.out), *layer.out.shape)
-        own = slopes_of(self.graph, layer.out.matrix)
-        entries: Formula | None = own if fits(own) else None
-        if layer.mask is not None:
-            whole = hadamard(product(layer.scale, layer.mask.letter), whole)
-            entries = entries and hadamard(product(layer.scale, layer.mask.matrix), entries)
-        return whole, entries
+        whole = self._slope_by(layer.out)
+        mask = layer.mask
+        return whole if mask is None else hadamard(product(layer.scale, mask.letter), whole)
 
-    def _from_above(self, values: View) -> tuple[Formula, Formula | None]:
-        """∂L/∂ what is handed on, by letters and entry by entry: what each layer that uses it
-        sends back."""
-        letters: list[Formula] = []
-        entries: list[Formula | None] = []
+    def _from_above(self, values: View) -> Formula:
+        """∂L/∂ what is handed on: what each layer that uses it sends back."""
+        found: list[Formula] = []
         for above in self.layers:
-            weights, deltas = above.weights, self._deltas(above)
-            delta = shape(_delta_of(above), *above.z.shape)
-            small = fits(weights.matrix) and fits(deltas)
+            delta = _delta_of(above)
             if above.below is values:
                 back: Formula = transpose(above.weighing)
-                numbers: Formula = transpose(weights.matrix)
                 if isinstance(above.weighing, Shown):  # (Wᵀ)ᵀ
-                    back, numbers = above.weighing.operands[0], turned(weights.matrix)
-                rows, columns = weights.shape
-                letters.append(matmul(shape(back, columns, rows), delta))
-                entries.append(matmul(numbers, deltas) if small else None)
+                    back = above.weighing.operands[0]
+                found.append(matmul(back, delta))
             if values in above.added:
-                letters.append(delta)
-                entries.append(deltas if small else None)
+                found.append(delta)
             if values in above.added_behind:
-                added, inner = self._left_in(above)
-                letters.append(added)
-                entries.append(inner)
-        written = [each for each in entries if each is not None]
-        return total(*letters), total(*written) if len(written) == len(entries) else None
+                found.append(self._left_in(above))
+        return total(*found)
 
-    def _input_gradients(self) -> Derivation:
-        inputs = self.arrays.inputs
-        letters, entries = self._from_above(inputs)
-        left = Name(derivative_name(self.graph.output, inputs.name))
-        return self._derivation(left, letters, entries, slopes_of(self.graph, inputs.matrix))
+    def _handed_back(self, values: View) -> Derivation:
+        slopes = slopes_of(self.graph, values.matrix)
+        return self._derivation(self._slope_by(values), self._from_above(values), slopes)
 
     def _slopes(self, layer: Layer) -> Matrix:
         return Matrix(
@@ -313,68 +317,50 @@ class _Matrices:
             return Name(name)
         return self.sheet.graph.trivial_slopes.get(name, Number("1"))
 
-    def _cancelled(self, layer: Layer) -> tuple[Formula, Formula] | None:
+    def _cancelled(self, layer: Layer) -> Formula | None:
         """ŷ − y where cross-entropy meets its activation."""
         steps = [self.graph.derivative.get(name) for name in names_in(layer.z.matrix)]
         targets = self.arrays.targets
         if targets is None or any(step is None or step.product is None for step in steps):
             return None
-        outputs = layer.a.matrix
         differences = [
             total(output, negative(target))
-            for row, other in zip(outputs.rows, targets.matrix.rows, strict=True)
+            for row, other in zip(layer.a.matrix.rows, targets.matrix.rows, strict=True)
             for output, target in zip(row, other, strict=True)
         ]
         if [step.formula for step in steps if step is not None] != differences:
             return None
-        letters = total(layer.a.letter, negative(targets.letter))
-        return letters, total(outputs, negative(targets.matrix))
+        return total(layer.a.letter, negative(targets.letter))
 
     def _weight_gradients(self, layer: Layer) -> Derivation:
         """δ aᵀ of the layer; of weights that several layers take, what each of them sends back."""
         own, weights = layer.weights, slopes_of(self.graph, layer.weights.matrix)
-        letters: list[Formula] = []
-        entries: list[Formula] = []
-        small = fits(weights)
-        for user, is_turned in self.arrays.weighed_by(own):
-            deltas, below = self._deltas(user), user.below.matrix
-            small = small and fits(deltas) and fits(below)
-            delta = shape(_delta_of(user), *user.z.shape)
-            (rows, columns), values = user.below.shape, user.below.letter
-            if is_turned:  # (δ aᵀ)ᵀ
-                delta = shape(transpose(_delta_of(user)), *reversed(user.z.shape))
-                letters.append(matmul(shape(values, rows, columns), delta))
-                entries.append(matmul(below, transpose(deltas)))
-            else:
-                letters.append(matmul(delta, shape(transpose(values), columns, rows)))
-                entries.append(matmul(deltas, transpose(below)))
-        written, put_in = total(*letters), total(*entries)
-        if (connections := layer.connections) is not None:
-            written = hadamard(written, shape(Name(f"M({layer.depth})"), *own.shape))
-            put_in = hadamard(put_in, connections)
-        left = Name(derivative_name(self.graph.output, own.name))
-        whole = self._penalised(self._averaged(written), own.letter, weights)
-        written_out = (
-            self._penalised(self._averaged(put_in), own.matrix, weights) if small else None
+        written = total(
+            *(
+                matmul(user.below.letter, transpose(_delta_of(user)))  # (δ aᵀ)ᵀ
+                if is_turned
+                else matmul(_delta_of(user), transpose(user.below.letter))
+                for user, is_turned in self.arrays.weighed_by(own)
+            )
         )
-        return self._derivation(left, whole, written_out, weights)
+        if layer.connections is not None:
+            written = hadamard(written, Name(f"M({layer.depth})"))
+        whole = self._penalised(self._averaged(written), own.letter, weights)
+        return self._derivation(self._slope_by(own), whole, weights)
 
     def _bias_gradients(self, layer: Layer, view: View) -> Derivation:
         units = layer.z.shape[0]
-        delta = shape(_delta_of(layer), units, self.samples)
-        left = Name(derivative_name(self.graph.output, view.name))
-        parts: list[Formula] = []
+        parts: list[Formula] = [_delta_of(layer)]
         biases = slopes_of(self.graph, view.matrix)
         if layer.shared:  # summed over the units: a row of ones in front
-            parts.append(shape(transpose(Name("1")), 1, units))
+            parts.insert(0, shape(transpose(Name("1")), 1, units))
             biases = Matrix(biases.rows[:1])
-        parts.append(delta)
         if self.samples > 1:  # and over the samples: a column of ones behind
             parts.append(shape(Name("1"), self.samples, 1))
-        letters: Formula = matmul(*parts) if len(parts) > 1 else delta
+        letters: Formula = matmul(*parts) if len(parts) > 1 else parts[0]
         whole = product(layer.bias_input, self._averaged(letters))
         whole = self._penalised(whole, view.letter, biases)
-        return self._derivation(left, whole, None, biases)
+        return self._derivation(self._slope_by(view), whole, biases, in_entries=False)
 
     def _penalised(self, formula: Formula, weights: Formula, gradients: Matrix) -> Formula:
         """With the slope of what stands in the loss as a penalty on these weights."""

@@ -126,6 +126,12 @@ def test_cancelled_cross_entropy_in_matrices() -> None:
     assert "δ⁽¹⁾ = ŷ − y" in shown
 
 
+def test_every_factor_of_delta_has_its_shape_under_it_the_mask_of_dropout_too() -> None:
+    shown = page("dropout-mask", form="matrix")
+    _, _, after = shown.partition("δ⁽¹⁾ = 1/0.5 · r⁽¹⁾ ⊙ ∂L/∂h⁽¹⁾ ⊙ tanh′(z⁽¹⁾)")
+    assert after.splitlines()[1].split() == ["4×1", "4×1", "4×1"]
+
+
 def test_options_that_are_the_same_in_every_unit_are_left_out_in_matrices_too() -> None:
     shown = page("truth-table-and", form="matrix")
     assert "ŷ = step(z⁽¹⁾)" in shown
