@@ -17,10 +17,10 @@ from backprop_cli.formula.build import (
     rebuild,
     substitute,
     total,
+    walk,
 )
 from backprop_cli.formula.nodes import Call, Formula, Matrix, Name, Number, Shown
 from backprop_cli.formula.quantity import derivative_name, slope_name, updated
-from backprop_cli.graph.array_rules import parts_of
 from backprop_cli.graph.layered import Layer, Layers
 from backprop_cli.graph.penalty import biases, slope
 from backprop_cli.rules.activations import ACTIVATIONS
@@ -207,7 +207,7 @@ class _Matrices:
             return self.matrix.get(part) or rebuild(part, put)
 
         written = put(formula)
-        arrays = (part for part in parts_of(written) if isinstance(part, Matrix))
+        arrays = (part for part in walk(written) if isinstance(part, Matrix))
         return written if all(map(fits, arrays)) else None
 
     def _equation(self, view: View, *, shapes: bool) -> Derivation:
