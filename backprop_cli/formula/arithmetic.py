@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
 from typing import Any, TypeAlias
@@ -60,7 +61,7 @@ def number(text: str) -> Value:
         return float(text)
     if len(mantissa) > 4 * BITS:
         return float(text)
-    return bounded(Fraction(text))
+    return bounded(Fraction(Decimal(text)))
 
 
 def quotient(above: Value, below: Value) -> Value:

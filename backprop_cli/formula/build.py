@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
-from itertools import count
-from typing import TypeAlias, assert_never
+from itertools import chain, count, islice
+from operator import attrgetter
+from typing import Any, TypeAlias
 
 from backprop_cli.formula.nodes import (
     Call,
@@ -94,64 +95,44 @@ def quotient(numerator: Formula, denominator: Formula) -> Formula:
     return Quotient(numerator, denominator)
 
 
+# One look by type: this runs for every formula of every sheet, several times.
+_NODES: Mapping[type, tuple[Callable[[Any], tuple[Formula, ...]], Callable[..., Formula]]] = {
+    Number: (lambda node: (), lambda node: node),
+    Name: (lambda node: (), lambda node: node),
+    Sum: (attrgetter("terms"), lambda _, *parts: Sum(parts)),
+    Product: (attrgetter("factors"), lambda _, *parts: Product(parts)),
+    Quotient: (attrgetter("numerator", "denominator"), lambda _, *parts: Quotient(*parts)),
+    Negative: (lambda node: (node.operand,), lambda _, operand: Negative(operand)),
+    Power: (attrgetter("base", "exponent"), lambda _, *parts: Power(*parts)),
+    Call: (attrgetter("arguments"), lambda node, *parts: Call(node.function, parts)),
+    Comparison: (
+        attrgetter("left", "right"),
+        lambda node, left, right: Comparison(left, node.relation, right),
+    ),
+    Conditional: (
+        attrgetter("then", "condition", "otherwise"),
+        lambda _, then, condition, otherwise: Conditional(condition, then, otherwise),
+    ),
+    Matrix: (
+        lambda node: tuple(chain.from_iterable(node.rows)),
+        lambda node, *parts: Matrix(
+            tuple(tuple(islice(rest, len(row))) for rest in [iter(parts)] for row in node.rows)
+        ),
+    ),
+    Shown: (attrgetter("operands"), lambda node, *parts: Shown(node.form, parts)),
+}
+"""Of each node its parts in writing order, and how it is made again of others."""
+
+
 def children(formula: Formula) -> tuple[Formula, ...]:
     """The parts of a node, in writing order."""
-    match formula:
-        case Number() | Name():
-            return ()
-        case Sum(terms):
-            return terms
-        case Product(factors):
-            return factors
-        case Quotient(numerator, denominator):
-            return (numerator, denominator)
-        case Negative(operand):
-            return (operand,)
-        case Power(base, exponent):
-            return (base, exponent)
-        case Call(_, arguments):
-            return arguments
-        case Comparison(left, _, right):
-            return (left, right)
-        case Conditional(condition, then, otherwise):
-            return (then, condition, otherwise)
-        case Matrix(rows):
-            return tuple(entry for row in rows for entry in row)
-        case Shown(_, operands):
-            return operands
-        case _:
-            assert_never(formula)
+    return _NODES[type(formula)][0](formula)
 
 
 def rebuild(formula: Formula, change: Callable[[Formula], Formula]) -> Formula:
     """The same node with `change` applied to each of its parts, in writing order."""
-    match formula:
-        case Number() | Name():
-            return formula
-        case Sum(terms):
-            return Sum(tuple(map(change, terms)))
-        case Product(factors):
-            return Product(tuple(map(change, factors)))
-        case Quotient(numerator, denominator):
-            return Quotient(change(numerator), change(denominator))
-        case Negative(operand):
-            return Negative(change(operand))
-        case Power(base, exponent):
-            return Power(change(base), change(exponent))
-        case Call(function, arguments):
-            return Call(function, tuple(map(change, arguments)))
-        case Comparison(left, relation, right):
-            return Comparison(change(left), relation, change(right))
-        case Conditional(condition, then, otherwise):
-            then, changed = change(then), change(condition)
-            assert isinstance(changed, Comparison)
-            return Conditional(changed, then, change(otherwise))
-        case Matrix(rows):
-            return Matrix(tuple(tuple(map(change, row)) for row in rows))
-        case Shown(form, operands):
-            return Shown(form, tuple(map(change, operands)))
-        case _:
-            assert_never(formula)
+    parts, made = _NODES[type(formula)]
+    return made(formula, *map(change, parts(formula)))
 
 
 def inside(formula: Formula, put: Put = lambda new: new) -> Iterator[tuple[Formula, Put]]:
@@ -181,7 +162,7 @@ def names_in(formula: Formula) -> tuple[str, ...]:
         if isinstance(node, Name):
             found[node.name] = None
         else:
-            waiting.extend(reversed(children(node)))
+            waiting += reversed(children(node))
     return tuple(found)
 
 
@@ -196,9 +177,13 @@ def walk(formula: Formula) -> Iterator[Formula]:
 
 def substitute(formula: Formula, replacements: Mapping[str, Formula]) -> Formula:
     """The formula with names replaced; what is put in is not looked at again."""
-    if isinstance(formula, Name):
-        return replacements.get(formula.name, formula)
-    return rebuild(formula, lambda part: substitute(part, replacements))
+
+    def put(part: Formula) -> Formula:
+        if isinstance(part, Name):
+            return replacements.get(part.name, part)
+        return rebuild(part, put)
+
+    return put(formula)
 
 
 def put_together(formula: Formula, parts: Mapping[str, Formula]) -> Formula:

@@ -6,6 +6,7 @@ just so. Nothing here simplifies on construction; `build` holds the constructors
 
 from __future__ import annotations
 
+from decimal import Decimal
 from fractions import Fraction
 from functools import cached_property
 from typing import Literal, TypeAlias
@@ -24,7 +25,7 @@ class Number:
     @cached_property
     def value(self) -> Fraction:
         """The exact value of the text; the text is always a plain decimal, `p/q` never occurs."""
-        return Fraction(self.text)
+        return Fraction(Decimal(self.text))
 
 
 @dataclass(frozen=True)

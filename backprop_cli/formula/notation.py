@@ -209,7 +209,7 @@ def _twice(below: Row, other: Glyph | None, stacked: bool) -> Row:
 
 def _differential(glyph: Glyph, stacked: bool) -> Row:
     """The numerator or denominator of a derivative."""
-    written = letters(quantity(glyph), stacked)
+    written: Node = quantity(glyph)
     if not stacked and (isinstance(glyph, Derivative) or glyph.new):
         written = Fence("group", written)
     return Row((PARTIAL, written))

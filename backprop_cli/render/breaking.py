@@ -7,8 +7,8 @@ stands in brackets, so that a formula is broken where a person would break it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache, partial
 from typing import NamedTuple, TypeAlias
 
 from rich.cells import cell_len
@@ -49,13 +49,14 @@ def cells(text: str) -> int:
 
 
 class Atom(NamedTuple):
-    """Something that is never broken, and what it costs to begin a line with it."""
+    """Something that is not broken, and what it costs to begin a line with it."""
 
     text: str
     style: str = ""
     penalty: float = BETWEEN_WORDS
     space: bool = False  # a blank stands before it, unless it begins a line
     spans: tuple[Span, ...] = ()  # the text in pieces with styles of their own
+    parts: Callable[[], list[Atom]] | None = None  # what it is cut into where it is too long
 
     @property
     def width(self) -> int:
@@ -194,13 +195,31 @@ STYLES: dict[type, str] = {
 }
 
 
+WHOLE = (tree.Digits, tree.Named, tree.Word, tree.Called)
+
+
+def formula_atom(node: tree.Node, notation: Notation, style: str = "") -> Atom:
+    """A formula in one, for it may well fit; its breaks are looked for where it does not."""
+    parts = None if isinstance(node, WHOLE) else partial(formula_atoms, node, notation, style)
+    return Atom(notation.spell(node), style, tree.NEVER, False, (), parts)
+
+
+def opened(atoms: Iterable[Atom]) -> Iterator[Atom]:
+    """The atoms with the breaks inside them."""
+    for atom in atoms:
+        if atom.parts is None:
+            yield atom
+        else:
+            first, *rest = atom.parts()
+            yield first._replace(penalty=atom.penalty, space=atom.space)
+            yield from rest
+
+
 def formula_atoms(
     node: tree.Node, notation: Notation, style: str = "", styled: bool = False
 ) -> list[Atom]:
     """A formula, breakable before its operators; the first atom never begins a line."""
-    if not isinstance(
-        node, tree.Row | tree.Fence | tree.Script | tree.Under | tree.Grid
-    ):  # most are a name or a number
+    if isinstance(node, WHOLE):  # most are a name or a number
         written = notation.spell(node)
         spans = ((written, STYLES.get(type(node), "")),) if styled else ()
         return [Atom(written, style, tree.NEVER, False, spans)]
@@ -226,7 +245,7 @@ def fill(atoms: Sequence[Atom], first: int, later: int | None = None) -> list[li
     later = first if later is None else later
     if width_of(atoms) <= first and (len(atoms) == 1 or first <= later):
         return [list(atoms)]
-    pending = list(_short_enough(atoms, max(1, min(first, later))))
+    pending = list(_short_enough(opened(atoms), max(1, min(first, later))))
     lines: list[list[Atom]] = []
     begin = 0
     while begin < len(pending):
@@ -290,12 +309,17 @@ def narrowed_to(room: int, natural: Sequence[int], floors: Mapping[int, int]) ->
     """The widths of a table's columns in a room, those that have a floor narrowed down to it at
     most; None where that does not do."""
     widths = list(natural)
-    for _ in range(sum(widths) - room):
+    while (excess := sum(widths) - room) > 0:
         able = [place for place, floor in floors.items() if widths[place] > floor]
         if not able:
             return None
-        # The widest gives way first, so that all end up about equally wide.
-        widths[max(able, key=widths.__getitem__)] -= 1
+        # The widest give way first, so that all end up about equally wide.
+        most = max(widths[place] for place in able)
+        widest = [place for place in able if widths[place] == most]
+        stops = [floors[place] for place in widest]
+        stops += [widths[place] for place in able if widths[place] < most]
+        for place in widest[:excess]:
+            widths[place] -= max(1, min(excess // len(widest), most - max(stops)))
     return widths
 
 
@@ -303,10 +327,8 @@ def longest(atoms: Sequence[Atom], limit: float = BEFORE_FACTOR) -> int:
     """The narrowest width at which no break is worse than `limit`."""
     widest = run = 0
     for atom in atoms:
-        taken = atom.width
-        if atom.penalty > limit:
-            run += taken + (atom.space and run > 0)
-        else:
-            run = taken
-        widest = max(widest, run)
+        taken = cells(atom.text)
+        run = run + taken + (atom.space and run > 0) if atom.penalty > limit else taken
+        if run > widest:
+            widest = run
     return widest

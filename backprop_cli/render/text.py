@@ -24,9 +24,11 @@ from backprop_cli.render.breaking import (
     Notation,
     cells,
     fill,
+    formula_atom,
     formula_atoms,
     longest,
     narrowed_to,
+    opened,
     width_of,
     word_atoms,
 )
@@ -95,7 +97,13 @@ class Page:
 
     def atoms(self, formula: Formula, style: str = "") -> list[Atom]:
         """The formula, to be broken before its operators."""
-        return formula_atoms(self.layout.node(formula), self.notation, style, self.styled)
+        return self.set(self.layout.node(formula), style)
+
+    def set(self, node: Node, style: str = "") -> list[Atom]:
+        """The same of its layout."""
+        if self.styled:
+            return formula_atoms(node, self.notation, style, True)
+        return [formula_atom(node, self.notation, style)]
 
     def formula(self, formula: Formula) -> str:
         """The formula on one line."""
@@ -206,12 +214,21 @@ def number_atoms(numeral: doc.Numeral, page: Page, style: str = "") -> list[Atom
 def relation(left: Formula, sign: str, right: Formula, page: Page, style: str = "") -> list[Atom]:
     """`left sign right`, rather broken at the sign than inside."""
     shown = page.signs.relation(sign)
-    first, *rest = page.atoms(right, style)
+    end = page.atoms(right, style)
     begin = page.atoms(left, style)
-    short = width_of(begin) + width_of([first, *rest]) <= SHORT_RELATION
+    short = width_of(begin) + width_of(end) <= SHORT_RELATION
+    first, *rest = _led(f"{shown} ", end)
     penalty = EMPTY_LINE if short else BEFORE_RELATION
-    spans = ((f"{shown} ", "operator"), *first.spans) if first.spans else ()
-    return [*begin, Atom(f"{shown} {first.text}", style, penalty, True, spans), *rest]
+    return [*begin, first._replace(penalty=penalty, space=True), *rest]
+
+
+def _led(sign: str, atoms: Sequence[Atom]) -> list[Atom]:
+    """Atoms with a sign that goes with the first of them."""
+    first, *rest = atoms
+    spans = ((sign, "operator"), *first.spans) if first.spans else ()
+    own = first.parts
+    parts = None if own is None else lambda: _led(sign, own())
+    return [first._replace(text=sign + first.text, spans=spans, parts=parts), *rest]
 
 
 def _marked(mark: str, mark_style: str, atoms: Sequence[Atom], page: Page) -> Iterator[Row]:
@@ -290,7 +307,7 @@ def derivation(lines: Sequence[doc.DerivationLine], page: Page) -> Iterator[Row]
     room = page.width - indent - sign_width - 2
     set_lines: list[tuple[list[list[Atom]], list[Atom]]] = []
     for line, node in zip(lines, rights, strict=True):
-        right = formula_atoms(node, page.notation, styled=page.styled)
+        right = page.set(node)
         set_lines.append((fill(right, room, room - 2), inline(line.label, page, "label")))
     margin = _label_margin(set_lines, room)
     for left, sign, (rows, label) in zip(lefts, signs, set_lines, strict=True):
@@ -433,6 +450,11 @@ def plan(table: doc.Table, page: Page) -> Plan:
         for place, head in enumerate(heads)
     ]
     room = page.width - GAP * (len(heads) - 1)
+    if sum(natural) > room:
+        heads, *rows = (
+            [cell._replace(atoms=list(opened(cell.atoms))) for cell in row]
+            for row in [heads, *rows]
+        )
     # Rather a break inside brackets than a table taken apart.
     widths = _fit(table, natural, [heads, *rows], room, BEFORE_FACTOR) or _fit(
         table, natural, [heads, *rows], room, WITHIN_BRACKETS

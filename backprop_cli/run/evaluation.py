@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from decimal import ROUND_HALF_UP, Context, Decimal
 from fractions import Fraction
+from functools import lru_cache
 
 from backprop_cli.formula.build import names_in
 from backprop_cli.formula.evaluate import as_float, evaluate
@@ -89,10 +90,15 @@ def rounded(value: Value, digits: int) -> Decimal:
 
     A float stands for the shortest decimal that names it: 0.125 is a half to round.
     """
-    context = Context(prec=digits, rounding=ROUND_HALF_UP)
     if isinstance(value, float):
-        return context.create_decimal(repr(value))
-    return context.divide(Decimal(value.numerator), Decimal(value.denominator))
+        return _to(digits).create_decimal(repr(value))
+    return _to(digits).divide(Decimal(value.numerator), Decimal(value.denominator))
+
+
+@lru_cache
+def _to(digits: int) -> Context:
+    """Arithmetic with so many digits."""
+    return Context(prec=digits, rounding=ROUND_HALF_UP)
 
 
 def loss_with(graph: Graph, carried: Values, round_each: int | None = None) -> Value | None:

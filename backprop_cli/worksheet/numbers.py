@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import Literal
 
 from backprop_cli.dataclass import dataclass
-from backprop_cli.formula.build import names_in, substitute
+from backprop_cli.formula.build import is_number, names_in, substitute
 from backprop_cli.formula.evaluate import as_float, evaluate
 from backprop_cli.formula.nodes import Formula, Name, Negative, Number, Product, Quotient, Sum
 from backprop_cli.run import Value, rounded
@@ -29,7 +29,9 @@ GUARD_DIGITS = 8
 """Operands get up to so many digits more than the result that they have to reproduce."""
 MORE_DIGITS = (8, 12, 16, 24, 32)
 """So many, where terms cancel further than floating point can tell."""
-LONG = Context(prec=40)
+NOT_DIGITS = 7
+"""So many signs at most are no digits of a float, as in -0.0001 and -1.5e-308."""
+LONG = Context(prec=40, traps=[Inexact])
 """No exact decimal longer than this is ever written."""
 
 
@@ -66,9 +68,9 @@ def shown(value: Value, digits: int, *, fractions: bool = False) -> Shown:
 def authored(number: Number, digits: int, *, fractions: bool = False) -> Shown:
     """A number of the problem file: as its author wrote it, unless that is very long."""
     text = number.text.removeprefix("+")
-    if fractions or number.value == 0 or len(text) > digits + LONGER:
+    if fractions or is_number(number, 0) or len(text) > digits + LONGER:
         return shown(number.value, digits, fractions=fractions)
-    return Shown(signed(text.removeprefix("-"), number.value < 0), True)
+    return Shown(signed(text.removeprefix("-"), text.startswith("-")), True)
 
 
 def signed(text: str, negative: bool) -> Formula:
@@ -94,13 +96,16 @@ def fraction(value: Fraction) -> Formula:
 def whole_text(value: Value, digits: int) -> str | None:
     """The number without its sign as the decimal that it is exactly, if that ends within a few
     digits more than asked for."""
+    longest = digits + EXTRA_WHOLE
+    most = max(longest, LARGEST_PLAIN + EXTRA_WHOLE) + NOT_DIGITS
+    if isinstance(value, float) and len(repr(value)) > most:  # seen at a glance
+        return None
     decimal = exact_decimal(value)
     if decimal is None:
         return None
     decimal = decimal.copy_abs().normalize(LONG)
     power = decimal.adjusted()
     plain = SMALLEST_PLAIN <= power < LARGEST_PLAIN + EXTRA_WHOLE
-    longest = digits + EXTRA_WHOLE
     if isinstance(value, float):  # with more digits than that it is no decimal's own float
         longest = min(longest, LONGEST_FLOAT)
     if plain and decimal == decimal.to_integral_value():  # all the digits of a whole number
@@ -117,9 +122,10 @@ def exact_decimal(value: Value) -> Decimal | None:
     """
     if isinstance(value, float):
         return Decimal(repr(value))
-    context = LONG.copy()
-    decimal = context.divide(Decimal(value.numerator), Decimal(value.denominator))
-    return None if context.flags[Inexact] else decimal
+    try:
+        return LONG.divide(Decimal(value.numerator), Decimal(value.denominator))
+    except Inexact:
+        return None
 
 
 def rounded_text(value: Value, digits: int) -> str:
@@ -211,20 +217,19 @@ def reproducing(
     by default it is whole where that is short."""
     if result is None or not math.isfinite(as_float(result)):
         return lambda candidate: True
-    written = shown(result, digits)
-    exact = written.exact if exact is None else exact
-    rounded = rounded_text(result, digits)
+    whole = shown(result, digits).exact if exact is None else exact
 
-    def comes_out(got: Value) -> bool:
-        if not math.isfinite(as_float(got)):
-            return True
-        if exact:
-            return shown(got, digits) == written
-        return (got < 0) == (result < 0) and rounded_text(got, digits) == rounded
+    def written(value: Value) -> object:
+        return shown(value, digits) if whole else (value < 0, rounded_text(value, digits))
+
+    wanted = written(result)
 
     def works(candidate: Formula) -> bool:
-        return comes_out(evaluate(candidate, lambda name: math.nan)) or any(
-            name in ("inf", "nan", "none") for name in names_in(candidate)
+        got = evaluate(candidate, lambda name: math.nan)
+        return (
+            not math.isfinite(as_float(got))
+            or written(got) == wanted
+            or any(name in ("inf", "nan", "none") for name in names_in(candidate))
         )
 
     return works

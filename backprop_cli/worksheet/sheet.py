@@ -131,7 +131,7 @@ class Sheet:
         """Whether this is the first update of the run: what has been explained once is enough."""
         return self.iteration.number == 1
 
-    @property
+    @cached_property
     def digits(self) -> int:
         """Significant digits of what is rounded: all that are carried where values are rounded
         on the way."""
@@ -345,10 +345,15 @@ class Sheet:
 
     def evaluated(self, formula: Formula) -> tuple[Value, Shown] | tuple[None, None]:
         """The value of any formula in the sheet's names, and how it is written."""
-        if any(self.value(name) is None for name in names_in(formula)):
+        if (value := self.worth(formula)) is None:
             return None, None
-        value = evaluate(formula, self._as_written)
         return value, shown(value, self.digits, fractions=self.choices.fractions)
+
+    def worth(self, formula: Formula) -> Value | None:
+        """The value of any formula in the sheet's names; None where one has none."""
+        if any(self.value(name) is None for name in names_in(formula)):
+            return None
+        return evaluate(formula, self._as_written)
 
     def _as_written(self, name: str) -> Value:
         """The value of a name; a float that is shown as a whole decimal is that decimal."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 
 from backprop_cli.formula.build import names_in, negative, product, total
 from backprop_cli.formula.evaluate import as_float
@@ -151,10 +152,11 @@ def plain_table(sheet: Sheet, steps: Sequence[Step]) -> Iterator[Block]:
 def _plain_row(sheet: Sheet, step: Step, of: str, name: str) -> tuple[Line, ...]:
     """`old − η·gradient = new` (going up: `+`), each with as many digits as it takes to work out the next."""
     singular, new = sheet.singular.get(name), sheet.value(step.name)
-    change, _ = sheet.evaluated(product(Name("eta"), Name(name)))
+    change = sheet.worth(product(Name("eta"), Name(name)))
     if change is None or new is None or (singular is not None and singular.value is None):
         return ((Math(Name(of)),), sheet.cell(of), sheet.cell(name), NO_VALUE, NO_VALUE)
 
+    @cache
     def length(extra: int) -> Shown:
         return shown(change, sheet.digits + extra, fractions=sheet.choices.fractions)
 
