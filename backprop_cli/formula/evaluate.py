@@ -7,7 +7,7 @@ raises on values: overflow is `inf`, ln 0 is `-inf`, 0/0 is `nan`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import TypeAlias
 
@@ -42,7 +42,7 @@ from backprop_cli.formula.nodes import (
 from backprop_cli.formula.python import numeric
 
 __all__ = ["Again", "Lookup", "Value", "as_float", "bounded", "evaluate", "exactly",
-           "holds", "is_logarithm", "power", "quotient"]  # fmt: skip
+           "holds", "is_logarithm", "known_in", "power", "quotient"]  # fmt: skip
 
 Lookup: TypeAlias = Callable[[str], Value]
 Again: TypeAlias = Callable[[Sum, float], Value]
@@ -54,6 +54,17 @@ CANCELLED = 2.0**-24
 _ZERO = Fraction(0)
 _ONE = Fraction(1)
 _EXTREMES = frozenset({"max", "min", "max_share", "min_share"})
+
+
+def known_in(values: Mapping[str, Value | None]) -> Lookup:
+    """Looks up names that have a value."""
+
+    def lookup(name: str) -> Value:
+        value = values[name]
+        assert value is not None
+        return value
+
+    return lookup
 
 
 def evaluate(formula: Formula, lookup: Lookup, again: Again | None = None) -> Value:

@@ -270,12 +270,7 @@ class Derivations:
                 if link.upstream is not None and link.upstream not in found:
                     found.add(link.upstream)
                     waiting.append(self.graph.step[link.upstream])
-        order = self._order
-        return [self.graph.step[name] for name in sorted(found, key=order.__getitem__)]
-
-    @cached_property
-    def _order(self) -> Mapping[str, int]:
-        return {step.name: place for place, step in enumerate(self.graph.steps)}
+        return [self.graph.step[name] for name in sorted(found, key=self.graph.place.__getitem__)]
 
     def _derive_factors(self, step: Step) -> tuple[Formula, ...]:
         """The factored closed form as its factors, what the paths share in front."""

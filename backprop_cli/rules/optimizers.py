@@ -43,11 +43,6 @@ class OptimizerRule:
     def equations(self) -> dict[str, Formula]:
         return {name: written(text) for name, text in self.texts.items()}
 
-    def option(self, name: str) -> str | None:
-        """The option a name means: `eps` is `epsilon`."""
-        name = self.option_aliases.get(name, name)
-        return name if name in self.options else None
-
     def with_options(self, options: Mapping[str, Number]) -> dict[str, Number]:
         """Every option's value, the defaults filled in; aliases are accepted."""
         given = {self.option_aliases.get(name, name): value for name, value in options.items()}

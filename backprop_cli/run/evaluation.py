@@ -8,7 +8,7 @@ from fractions import Fraction
 from functools import lru_cache
 
 from backprop_cli.formula.build import names_in
-from backprop_cli.formula.evaluate import as_float, evaluate
+from backprop_cli.formula.evaluate import as_float, evaluate, known_in
 from backprop_cli.graph.step import Graph, Leaf, Step
 from backprop_cli.run.failure import reason
 from backprop_cli.run.model import Stop, Value, Values
@@ -60,11 +60,7 @@ def evaluate_steps(
 
 
 def _value(step: Step, values: Values, precisely: Precisely, round_each: int | None) -> Value:
-    def lookup(name: str) -> Value:
-        value = values[name]
-        assert value is not None
-        return value
-
+    lookup = known_in(values)
     if round_each is None:
         value = evaluate(step.numeric or step.formula, lookup, precisely.again)
     else:

@@ -23,7 +23,7 @@ from backprop_cli.algebra.precise import (
 )
 from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.build import names_in
-from backprop_cli.formula.evaluate import as_float, evaluate
+from backprop_cli.formula.evaluate import as_float, evaluate, known_in
 from backprop_cli.formula.nodes import Formula, Name, Sum
 from backprop_cli.graph.step import Graph, Step
 from backprop_cli.graph.whole import Asked, Definitions, Forward, differentiated, forward_pass
@@ -225,11 +225,6 @@ def singularities(graph: Graph, values: Values) -> Mapping[str, Singular]:
         if value is not None and not math.isfinite(as_float(value))
     }
 
-    def known(name: str) -> Value:
-        value = values[name]
-        assert value is not None
-        return value
-
     found = {}
     for step in graph.section("backward", "gradient"):
         if values.get(step.name) is None:
@@ -241,7 +236,7 @@ def singularities(graph: Graph, values: Values) -> Mapping[str, Singular]:
         )
         if not alone and not mentioned:
             continue
-        if math.isfinite(as_float(evaluate(step.numeric or step.formula, known))):
+        if math.isfinite(as_float(evaluate(step.numeric or step.formula, known_in(values)))):
             continue
         if (singular := precisely.derivative(step)) is not None:
             found[step.name] = singular

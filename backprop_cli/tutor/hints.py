@@ -135,8 +135,7 @@ def _unwritten(graph: Graph, step: Step, known: Mapping[str, str]) -> list[Step]
             if parent is not None and name not in known and name not in found:
                 found[name] = parent
                 waiting.append(parent)
-    order = {each.name: place for place, each in enumerate(graph.steps)}
-    return sorted(found.values(), key=lambda each: order[each.name])
+    return sorted(found.values(), key=lambda each: graph.place[each.name])
 
 
 def _numbers(

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.build import ZERO, children, names_in, substitute
-from backprop_cli.formula.evaluate import as_float, evaluate
+from backprop_cli.formula.evaluate import as_float, evaluate, known_in
 from backprop_cli.formula.nodes import Call, Comparison, Formula, Sum
 from backprop_cli.graph.step import Step
 from backprop_cli.problem.model import Requirement
@@ -182,12 +182,7 @@ def _edges(formula: Formula) -> Iterator[tuple[Formula, Formula]]:
 
 
 def _valued(formula: Formula, values: Values) -> Value:
-    def lookup(name: str) -> Value:
-        value = values[name]
-        assert value is not None
-        return value
-
-    return evaluate(formula, lookup)
+    return evaluate(formula, known_in(values))
 
 
 # --- numbers ----------------------------------------------------------------------------------

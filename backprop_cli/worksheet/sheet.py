@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.build import names_in, rebuild
-from backprop_cli.formula.evaluate import as_float, evaluate
+from backprop_cli.formula.evaluate import Lookup, as_float, evaluate, known_in
 from backprop_cli.formula.nodes import Call, Formula, Name, Number, Sum
 from backprop_cli.formula.quantity import before_update, carried_for
 from backprop_cli.formula.spelling import (
@@ -257,11 +257,10 @@ class Sheet:
         """The value of a name; None without a number."""
         return self.iteration.values.get(name)
 
-    def known(self, name: str) -> Value:
+    @cached_property
+    def known(self) -> Lookup:
         """The value of a name that has one."""
-        value = self.iteration.values[name]
-        assert value is not None
-        return value
+        return known_in(self.iteration.values)
 
     def shown(self, name: str, digits: int | None = None) -> Shown | None:
         """The number of a name; what the author wrote is written as he wrote it."""
