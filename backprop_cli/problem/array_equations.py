@@ -331,9 +331,8 @@ class ArrayEquations:
                 failed.add(name)
                 self._report(error, equation)
         for name in self.unwritten:
-            message = f"`shapes` names {quote(name)}, and there is no such quantity"
             help = "list it under `given` or `parameters` too: `parameters: [W]`"
-            self.report.error("unknown-name", message, self.shapes[name][1], help)
+            self.report.unknown("`shapes`", name, self.shapes[name][1], (), help)
         self._refuse_rows(expansion.known)
         if failed or self.report.failed_since(start):
             return None

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from backprop_cli.arrays.array import shape_text
 from backprop_cli.dataclass import dataclass
-from backprop_cli.diagnostics import listed, quote, there_are
+from backprop_cli.diagnostics import listed, quote
 from backprop_cli.formula.build import names_in
 from backprop_cli.formula.nodes import Formula
 from backprop_cli.formula.quantity import updated
@@ -447,11 +447,7 @@ def _output(top: Fields, written: Written, report: Report) -> str | None:
         return None
     name = plain_name(node.text.strip())
     if name not in written:
-        message = f"`output` names {quote(name)}, and there is no such equation"
-        help = report.nearest(name, written) or (
-            there_are(list(written)) if len(written) < 100 else None
-        )
-        report.error("unknown-name", message, node, help)
+        report.unknown("`output`", name, node, written, kind="equation")
         return None
     return name
 

@@ -126,7 +126,7 @@ class NetworkReader:
         self._batch(network, training.training)
         if perceptron:
             self._perceptron(network)
-        check_parameters(training.named, names.parameters(), self.report)
+        check_parameters(names.parameters(), self.report)
         if self.report.failed:
             return ReadNetwork(None, _all_names(names), frozen, trainable)
         warn(self.top, self.samples, self.layers, names, self.report)

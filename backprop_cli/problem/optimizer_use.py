@@ -79,21 +79,12 @@ OPTIMIZERS = Choices(
 )
 
 
-@dataclass(frozen=True)
-class ReadOptimizer:
-    """The rule of a file: plain gradient descent is None, as in `Training`. `named` are the places
-    of parameters that first values are given for, to be checked once the parameters are known."""
-
-    optimizer: Optimizer | None = None
-    named: tuple[Scalar, ...] = ()
-
-
-def optimizer(node: Node, report: Report) -> ReadOptimizer:
-    """A row of the optimizer table with options, or the author's own equations."""
+def optimizer(node: Node, report: Report) -> Optimizer | None:
+    """A row of the optimizer table with options, or the author's own equations; None is plain
+    gradient descent, as in `Training`."""
     own = found_in(node, report, "an optimizer", "a name and options", alone=True)
     if EQUATIONS.key in own.values:
-        first = _FirstValues(report)
-        return ReadOptimizer(_own_optimizer(own, first), tuple(first.named))
+        return _own_optimizer(own, _FirstValues(report))
     chosen = OPTIMIZERS.read(node, report)
     rule = chosen.rule
     first = _FirstValues(report, dict(rule.state))
@@ -107,10 +98,9 @@ def optimizer(node: Node, report: Report) -> ReadOptimizer:
     if INITIAL.key in own.values:
         _initial(rule, own, first)
     if rule.name == "sgd":
-        return ReadOptimizer(None, tuple(first.named))
+        return None
     options = rule.with_options(chosen.options)
-    made = Optimizer(rule.name, first.common, rule.equations, options, first.starts, rule.point)
-    return ReadOptimizer(made, tuple(first.named))
+    return Optimizer(rule.name, first.common, rule.equations, options, first.starts, rule.point)
 
 
 def _states(own: Fields) -> tuple[tuple[Scalar, Node], ...]:
@@ -121,13 +111,11 @@ def _states(own: Fields) -> tuple[tuple[Scalar, Node], ...]:
 
 @dataclass
 class _FirstValues:
-    """What each state begins with: for all parameters alike, or for some of them, which are
-    `named`."""
+    """What each state begins with: for all parameters alike, or for some of them."""
 
     report: Report
     common: dict[str, Number] = field(default_factory=dict)
     starts: dict[str, dict[str, Number]] = field(default_factory=dict)
-    named: list[Scalar] = field(default_factory=list)
 
     def read(self, state: str, node: Node) -> None:
         """A number, or a mapping from parameters to numbers (the others begin at 0)."""
@@ -137,7 +125,7 @@ class _FirstValues:
             return
         own: dict[str, Number] = {}
         for key, value in node.entries:
-            self.named.append(key)
+            self.report.firsts.append(key)
             if (initial := self.report.tried(number, value, what)) is not None:
                 own[plain_name(key.text)] = initial
         self.common.setdefault(state, Number("0"))

@@ -129,7 +129,7 @@ def _problem(source: Source, root: Node | None, report: Report) -> Problem | Non
     if layered:
         reader = NetworkReader(top, report)
         training = read_training(top, report, reader.count)
-        network = reader.finish(training, notation.notation)
+        network = reader.finish(training, notation)
         model, names = network.model, network.names
         frozen, trainable = network.frozen, network.trainable
     else:
@@ -140,14 +140,14 @@ def _problem(source: Source, root: Node | None, report: Report) -> Problem | Non
         model, names = read.model, tuple(read.places)
         frozen, trainable = top_lists(top, read.parameters, report, read.arrays)
         refuse_both(frozen, trainable, top, report)
-        check_parameters(training.named, read.parameters, report)
-    check_asked(marking.patterns, names, report)
+        check_parameters(read.parameters, report)
+    check_asked(names, report)
     second = False
     if model is not None:
-        asked, parameters, given = differentiated_by(model, notation.notation)
+        asked, parameters, given = differentiated_by(model, notation)
         second = read_second(top, training, asked, parameters, given, report)
-        check_symbols(notation, model, training.training, report)
-    variants = read_variants(top, model, notation.notation, training.learning_rate)
+        check_symbols(notation, model, training.training, top.get("notation"), report)
+    variants = read_variants(top, model, notation, training.learning_rate)
     if model is None or report.failed:
         return None
     return Problem(
@@ -159,9 +159,9 @@ def _problem(source: Source, root: Node | None, report: Report) -> Problem | Non
         trains=training.trains,
         frozen=frozen,
         trainable=trainable,
-        notation=notation.notation,
+        notation=notation,
         rounding=rounding,
-        marking=marking.marking,
+        marking=marking,
         kinks=kinks,
         path=source.path,
         variants=variants,

@@ -9,8 +9,7 @@ from fractions import Fraction
 from types import MappingProxyType
 from typing import Literal
 
-from backprop_cli.dataclass import dataclass
-from backprop_cli.diagnostics import closest, listed, quote, there_are
+from backprop_cli.diagnostics import closest, listed, quote
 from backprop_cli.formula.nodes import Number
 from backprop_cli.formula.quantity import before_update, derivative_name, fraction, without_marks
 from backprop_cli.problem.fields import (
@@ -22,18 +21,17 @@ from backprop_cli.problem.fields import (
     Keys,
     Kind,
     alone_or,
-    any_of,
     apart,
     by_name,
     fraction_of,
-    list_of,
+    one_or_several,
     reference,
     selected,
     whole,
 )
 from backprop_cli.problem.formulas import plain_name
 from backprop_cli.problem.model import Marking, Notation, Rounding
-from backprop_cli.problem.symbols import ReadNotation, Symbols, read_symbols
+from backprop_cli.problem.symbols import read_symbols
 from backprop_cli.problem.values import Report, choice, entries, items, number, word
 from backprop_cli.problem.yaml_tree import Node, Scalar
 from backprop_cli.rules import activations, losses
@@ -71,14 +69,14 @@ OUTPUT_UNITS: Field[Literal["layered", "numbered"]] = selected(
 LAYER_MARK: Field[Literal["parentheses", "brackets"]] = selected(
     "layer_mark", "The layer as in a^(2), or as in a^[2].", "parentheses", "brackets"
 )
-SYMBOLS = Field(
+SYMBOLS = Field[Mapping[str, str]](
     "symbols",
     Kind(
         lambda node, report, what: read_symbols(node, report),
         by_name(TEXT.schema),
         "`{name: symbol}`",
     ),
-    Symbols(),
+    {},
     "What quantities are shown as, by their names or letters in files: {eta: alpha, yhat: y, y: t}.",
 )
 NOTATION_KEYS = Keys(
@@ -87,21 +85,19 @@ NOTATION_KEYS = Keys(
 )
 
 
-def _notation(own: Fields) -> ReadNotation:
-    symbols = own[SYMBOLS]
-    notation = Notation(
+def _notation(own: Fields) -> Notation:
+    return Notation(
         own[INDEX_ORDER],
         own[NAMING],
         own[WEIGHT_ORDER],
         own[GRADIENT_ORDER],
         own[OUTPUT_UNITS],
         own[LAYER_MARK],
-        symbols.shown,
+        own[SYMBOLS],
     )
-    return ReadNotation(notation, own.node, symbols.places)
 
 
-NOTATION = NOTATION_KEYS.row("notation", _notation, ReadNotation(Notation()))
+NOTATION = NOTATION_KEYS.row("notation", _notation, Notation())
 
 DIGITS = Field("digits", whole(1, MOST_DIGITS), 4, "Significant digits.")
 EVERY_STEP = Field(
@@ -144,24 +140,33 @@ CREDIT = fraction_of(SHARE, "1 is all of it, 0.5 is half")
 POINT = fraction_of(NOT_NEGATIVE)
 RELATIVE = Field("relative", fraction_of(DECAY), Marking.tolerance, "As a share of the scale.")
 
-ASK = Field[tuple[Scalar, ...]](
+
+def _asked(node: Node, report: Report, what: str) -> str:
+    text = word(node, report, what)
+    if isinstance(node, Scalar):
+        report.asked.append(node)
+    return text.strip()
+
+
+def _points(node: Node, report: Report, what: str) -> dict[str, Fraction]:
+    found: dict[str, Fraction] = {}
+    for key, value in entries(node, report, what, "names and points")[:MOST_PATTERNS]:
+        report.asked.append(key)
+        worth = report.tried(POINT.read, value, f"the points of {quote(key.text)}")
+        found[key.text] = worth or Fraction(0)
+    return found
+
+
+ASK = Field[tuple[str, ...]](
     "ask",
-    Kind(
-        lambda node, report, what: _asked(node, report),
-        any_of(TEXT.schema, list_of(TEXT.schema)),
-        "a name, or a list of names",
-    ),
+    one_or_several(Kind(_asked, TEXT.schema, "a name"), "names", MOST_PATTERNS),
     (),
     "Sections (forward, loss, gradient, update, …) or names, with * and ?.",
 )
-POINTS = Field[tuple[tuple[Scalar, Fraction | None], ...]](
+POINTS = Field[Mapping[str, Fraction]](
     "points",
-    Kind(
-        lambda node, report, what: _points(node, report),
-        by_name(POINT.schema),
-        "`{name: points}`",
-    ),
-    (),
+    Kind(_points, by_name(POINT.schema), "`{name: points}`"),
+    {},
     "Points by name, with * and ?; 1 otherwise.",
 )
 PASS = Field("pass", CREDIT, Marking.pass_share, "The share of points that passes.")
@@ -187,19 +192,10 @@ MARKING_KEYS = Keys(
 )
 
 
-@dataclass(frozen=True)
-class ReadMarking:
-    """Marking, and where the names stand that are checked once the problem has been read."""
-
-    marking: Marking
-    patterns: tuple[Scalar, ...]
-
-
-def _marking(own: Fields) -> ReadMarking:
-    asked, points = own[ASK], own[POINTS]
-    marking = Marking(
-        ask=tuple(one.text.strip() for one in asked),
-        points={key.text: worth for key, worth in points if worth is not None},
+def _marking(own: Fields) -> Marking:
+    return Marking(
+        ask=own[ASK],
+        points=own[POINTS],
         pass_share=own[PASS],
         follow_through=own[FOLLOW_THROUGH],
         imprecise=own[IMPRECISE],
@@ -207,28 +203,9 @@ def _marking(own: Fields) -> ReadMarking:
         repeated=own[REPEATED],
         tolerance=own[TOLERANCE],
     )
-    return ReadMarking(marking, (*asked, *(key for key, _ in points)))
 
 
-MARKING = MARKING_KEYS.row("marking", _marking, ReadMarking(Marking(), ()))
-
-
-def _asked(node: Node, report: Report) -> tuple[Scalar, ...]:
-    cells = (node,) if isinstance(node, Scalar) else items(node, report, "`ask`", "names")
-    if len(cells) > MOST_PATTERNS:
-        report.error("too-large", f"`ask` may list {MOST_PATTERNS:,} names", node)
-    return tuple(
-        cell
-        for cell in cells[:MOST_PATTERNS]
-        if report.tried(word, cell, "a name that is asked for") and isinstance(cell, Scalar)
-    )
-
-
-def _points(node: Node, report: Report) -> tuple[tuple[Scalar, Fraction | None], ...]:
-    return tuple(
-        (key, report.tried(POINT.read, value, f"the points of {quote(key.text)}"))
-        for key, value in entries(node, report, "`points`", "names and points")[:MOST_PATTERNS]
-    )
+MARKING = MARKING_KEYS.row("marking", _marking, Marking())
 
 
 WITH_RESPECT_TO = apart(
@@ -286,30 +263,19 @@ def names_of(
                     dict.fromkeys(each for name in matching for each in groups.get(name, (name,)))
                 )
                 continue
-        message = (
-            f"{what} names {quote(text)}, and there is no such quantity"
-            if not is_pattern(text)
-            else f"no quantity fits {quote(text)} in {what}"
-        )
-        report.error("unknown-name", message, cell, report.nearest(text, known) or _among(known))
+        report.unknown(what, text, cell, known)
     return tuple(found)
 
 
-def _among(known: Collection[str]) -> str | None:
-    return there_are(list(known)) if len(known) <= 100 else None
-
-
-def check_parameters(named: Iterable[Scalar], parameters: Collection[str], report: Report) -> None:
+def check_parameters(parameters: Collection[str], report: Report) -> None:
     """Report names under an optimizer's first values that are no parameters."""
     known = frozenset(parameters)
-    for cell in named:
+    for cell in report.firsts:
         if plain_name(cell.text) not in known:
-            message = f"there is no parameter {quote(cell.text)} to begin with a value"
-            help = report.nearest(cell.text, parameters) or _among(parameters)
-            report.error("unknown-name", message, cell, help)
+            report.unknown("the optimizer", cell.text, cell, parameters, kind="parameter")
 
 
-def check_asked(patterns: Collection[Scalar], known: Collection[str], report: Report) -> None:
+def check_asked(known: Collection[str], report: Report) -> None:
     """Report names in `marking` that no sheet of this problem can have.
 
     `known` are inputs, targets, parameters and forward quantities. What derives from them
@@ -317,14 +283,13 @@ def check_asked(patterns: Collection[Scalar], known: Collection[str], report: Re
     """
     names = set(known)
     all_names = [*SECTIONS, *known]
-    for cell in patterns:
+    for cell in report.asked:
         text = cell.text.strip()
         if not names and not closest(text, SECTIONS, 1):
             continue  # the problem could not be read far enough to know its names
         if text in SECTIONS or is_pattern(text) or _derived(text, names):
             continue
-        message = f"`marking` names {quote(text)}, and there is no such quantity"
-        report.error("unknown-name", message, cell, _asked_help(text, all_names, report))
+        report.unknown("`marking`", text, cell, all_names, _asked_help(text, all_names, report))
 
 
 def _derived(text: str, names: Collection[str]) -> bool:
@@ -346,7 +311,7 @@ def _asked_help(text: str, known: list[str], report: Report) -> str | None:
             if above.isidentifier()
             else meant
         )
-    return report.nearest(text, known)
+    return None
 
 
 # --- frozen and trainable ---

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import field
 
-from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import quote
 from backprop_cli.formula.spelling import Lettering, spell
 from backprop_cli.problem.forms import Equations, Network
@@ -17,27 +15,9 @@ from backprop_cli.problem.values import Report, entries, word
 from backprop_cli.problem.yaml_tree import Node, Scalar
 
 
-@dataclass(frozen=True)
-class ReadNotation:
-    """The notation, and where it says so: the whole of it, and each symbol."""
-
-    notation: Notation
-    node: Node | None = None
-    places: Mapping[str, Scalar] | None = None
-
-
-@dataclass(frozen=True)
-class Symbols:
-    """What quantities are shown as, by their names (or letters) in files, and where it stands."""
-
-    shown: Mapping[str, str] = field(default_factory=dict)
-    places: Mapping[str, Scalar] = field(default_factory=dict)
-
-
-def read_symbols(node: Node, report: Report) -> Symbols:
-    """`{eta: alpha, yhat: y, y: t}`"""
+def read_symbols(node: Node, report: Report) -> Mapping[str, str]:
+    """What quantities are shown as, by their names (or letters) in files: `{eta: alpha, y: t}`."""
     symbols: dict[str, str] = {}
-    places: dict[str, Scalar] = {}
     for key, value in entries(node, report, "`symbols`", "names and what they are shown as"):
         what = f"the symbol of {quote(key.text)}"
         if not (report.tried(word, value, what) and isinstance(value, Scalar)):
@@ -45,41 +25,43 @@ def read_symbols(node: Node, report: Report) -> Symbols:
         shown = defined_name(value, report, "a quantity")
         if shown is not None:
             name = plain_name(key.text.strip())
-            symbols[name], places[name] = shown, key
-    return Symbols(symbols, places)
+            symbols[name], report.symbols[name] = shown, key
+    return symbols
 
 
 def check_symbols(
-    read: ReadNotation, model: Network | Equations, training: Training, report: Report
+    notation: Notation,
+    model: Network | Equations,
+    training: Training,
+    node: Node | None,
+    report: Report,
 ) -> None:
     """Report symbols of what is not there, and two quantities that would be shown alike.
 
     What a calculated quantity is called in files must not be shown for another: an answer under
     it could be meant for either. A given one gives way: with `{yhat: y, y: t}` y is the output.
+    `node` is where the file has its notation.
     """
-    places = read.places or {}
-    numbered = read.notation.output_units == "numbered"
-    if read.node is None or not (places or numbered):
+    places, numbered = report.symbols, notation.output_units == "numbered"
+    if node is None or not (places or numbered):
         return
-    if numbered and (isinstance(model, Equations) or read.notation.names == "sequential"):
+    if numbered and (isinstance(model, Equations) or notation.names == "sequential"):
         message = "`output_units: numbered` is for layers with indexed names"
         advice = "sequential names number every unit, and equations have names of their own"
-        report.error("wrong-form", message, read.node, advice)
+        report.error("wrong-form", message, node, advice)
         return
-    lettering, given, calculated = _quantities(read.notation, model, training)
+    lettering, given, calculated = _quantities(notation, model, training)
     names = [*given, *calculated]
     letters = {found[1] for name in names if (found := re.match(r"([A-Za-z]+)\d", name))}
     for name, key in places.items():
         if name not in names and name not in letters and name not in ALWAYS:
-            message = f"`symbols` names {quote(name)}, and there is no such quantity"
-            help = report.nearest(name, [*names, *sorted(letters)])
-            report.error("unknown-name", message, key, help)
+            report.unknown("`symbols`", name, key, [*names, *sorted(letters)])
     taken = set(calculated)
     shown: dict[object, str] = {}
     for name in names:
         typed = lettering.typed(name)
         stem = re.match(r"[A-Za-z]+", name)
-        place = places.get(name) or places.get(stem[0] if stem else "") or read.node
+        place = places.get(name) or places.get(stem[0] if stem else "") or node
         for form in (typed, spell(name, lettering)):
             if (other := shown.setdefault(form, name)) != name:
                 message = f"{quote(other)} and {quote(name)} would both be shown as {quote(typed)}"

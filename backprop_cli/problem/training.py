@@ -24,8 +24,8 @@ from backprop_cli.problem.fields import (
     whole,
 )
 from backprop_cli.problem.forms import Value
-from backprop_cli.problem.model import Clip, Penalty, Training
-from backprop_cli.problem.optimizer_use import ReadOptimizer, optimizer
+from backprop_cli.problem.model import Clip, Optimizer, Penalty, Training
+from backprop_cli.problem.optimizer_use import optimizer
 from backprop_cli.problem.values import Report, counted, integer, number_in
 from backprop_cli.problem.yaml_tree import Entries, Node, Scalar
 from backprop_cli.rules.optimizers import CORRECTIONS, Correction
@@ -49,14 +49,14 @@ BATCH = Field[int | Literal["all"]](
     "all",
     "Samples per update, taken in order, wrapping round.",
 )
-OPTIMIZER = Field(
+OPTIMIZER = Field[Optimizer | None](
     "optimizer",
     Kind(
         lambda node, report, what: optimizer(node, report),
         reference("optimizer"),
         "a name, `{name: …}` with options, or `{equations: …}`",
     ),
-    ReadOptimizer(),
+    None,
     "How a gradient becomes an update.",
 )
 
@@ -158,14 +158,13 @@ class ReadTraining:
     trains: bool
     learning_rate: Value
     section: Fields | None
-    named: tuple[Scalar, ...] = ()  # parameters that an optimizer's first values are given for
 
 
 def read_training(top: Fields, report: Report, samples: int | None) -> ReadTraining:
     """`samples` is how many samples the file has, None if that could not be read."""
     node = top.values.get("training")
     section = TRAINING_KEYS.of(node, report, "`training`") if node is not None else None
-    training, named = (Training(), ()) if section is None else _training(section, samples)
+    training = Training() if section is None else _training(section, samples)
     said = top[LEARNING_RATE]
     rate = None if said == "eta" else said
     if "learning_rate" not in top.values and section is not None:
@@ -185,18 +184,15 @@ def read_training(top: Fields, report: Report, samples: int | None) -> ReadTrain
         trains=section is not None or "learning_rate" in top.values,
         learning_rate=rate,
         section=section,
-        named=named,
     )
 
 
-def _training(own: Fields, samples: int | None) -> tuple[Training, tuple[Scalar, ...]]:
-    """The section, and the parameters that an optimizer's first values are given for."""
-    found = own[OPTIMIZER]
+def _training(own: Fields, samples: int | None) -> Training:
     training = Training(
         steps=own[STEPS],
         batch=_batch_of(own, samples),
         reduction=own[REDUCTION],
-        optimizer=found.optimizer,
+        optimizer=own[OPTIMIZER],
         clip=own[CLIP],
         l1=own[L1],
         l2=own[L2],
@@ -206,7 +202,7 @@ def _training(own: Fields, samples: int | None) -> tuple[Training, tuple[Scalar,
     if training.direction == "ascent" and training.correction is not None:
         message = "the perceptron rule has no direction: it moves towards the target"
         own.report.error("unknown-option", message, own.key("direction"), "leave `direction` out")
-    return training, found.named
+    return training
 
 
 def _batch(node: Node, report: Report) -> int | Literal["all"]:

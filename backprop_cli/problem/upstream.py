@@ -9,7 +9,7 @@ from collections.abc import Container, Mapping, Sequence
 
 from backprop_cli.arrays.array import Shape, View, count, entry_names, shape_text
 from backprop_cli.dataclass import dataclass
-from backprop_cli.diagnostics import quote, there_are
+from backprop_cli.diagnostics import quote
 from backprop_cli.formula.build import product, total
 from backprop_cli.formula.nodes import Call, Formula, Name, Shown
 from backprop_cli.problem.array_values import read_levels
@@ -97,9 +97,7 @@ def read_upstream(
     for key, value in entries(node, report, "`upstream`", "names and gradients"):
         name, letter = key.text.strip(), f"g_{key.text.strip()}"
         if name not in shapes:
-            message = f"`upstream` names {quote(name)}, and there is no such equation"
-            help = report.nearest(name, shapes) or there_are(list(shapes))
-            report.error("unknown-name", message, key, help)
+            report.unknown("`upstream`", name, key, shapes, kind="equation")
             continue
         for called in (letter, LOSS):
             if called in taken:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import field
 from decimal import Decimal
 from typing import Concatenate, NoReturn, ParamSpec, TypeGuard, TypeVar
 
 from backprop_cli.dataclass import dataclass
-from backprop_cli.diagnostics import Diagnostic, Severity, Span, listed, nearest, quote
+from backprop_cli.diagnostics import Diagnostic, Severity, Span, listed, nearest, quote, there_are
 from backprop_cli.formula.nodes import Number
 from backprop_cli.problem.yaml_tree import Entries, Items, Node, Scalar
 from backprop_cli.rules.written import Range
@@ -41,6 +41,12 @@ class Report:
     failed: bool = False  # there is an error among them
     numbers: dict[int, tuple[Number, Span]] = field(default_factory=dict)
     """The numbers that were read, by identity, and where each stands."""
+    firsts: list[Scalar] = field(default_factory=list)
+    """Names of parameters that an optimizer has first values for, to be checked with all of them."""
+    asked: list[Scalar] = field(default_factory=list)
+    """Names that marking asks for, to be checked with all of the sheet."""
+    symbols: dict[str, Scalar] = field(default_factory=dict)
+    """Quantities that have symbols of the author's own, to be checked in the same way."""
 
     def error(self, code: str, message: str, at: Node | Span, help: str | None = None) -> None:
         self._add("error", code, message, at, help)
@@ -84,6 +90,20 @@ class Report:
         """Where a number of the file stands; None for one that is drawn, or the usual one."""
         _, place = self.numbers.get(id(value), (None, None))
         return place
+
+    def unknown(
+        self,
+        what: str,
+        name: str,
+        at: Node,
+        known: Collection[str],
+        help: str | None = None,
+        kind: str = "quantity",
+    ) -> None:
+        """Report a name that a key has, and nothing else in the file."""
+        few = there_are(list(known)) if len(known) <= MOST_PROBLEMS else None
+        message = f"{what} names {quote(name)}, and there is no such {kind}"
+        self.error("unknown-name", message, at, help or self.nearest(name, known) or few)
 
     def too_many(self, count: int, of: str, most: int, at: Node | Span) -> None:
         self.error("too-large", f"there are {count:,} {of}; {most:,} are allowed", at)
