@@ -117,16 +117,11 @@ def _one_of_one(last: AnyLayer, top: Fields, report: Report) -> None:
 
 def _partly_symbolic(network: Network, names: NetworkNames, node: Node, report: Report) -> None:
     """Warn where some numbers are left out and others are not."""
-    values: dict[str, Value] = {}
-    for index, sample in enumerate(network.samples, 1):
-        suffix = f"[{index}]" if len(network.samples) > 1 else ""
-        given = (*sample.inputs, *sample.targets)
-        called = (*names.input_names, *names.target_names)
-        values |= {name + suffix: value for name, value in zip(called, given, strict=False)}
-    for depth in range(1, len(network.layers) + 1):
-        for each in names.parameters_of(depth):
-            if each.role not in ("scale", "shift"):  # which have numbers to begin with anyway
-                values[each.name] = each.value
+    values = {
+        name if sample is None else f"{name}[{sample}]": value
+        for name, section, value, sample in names.values()
+        if section  # γ and β have numbers to begin with anyway
+    }
     without = [name for name, value in values.items() if value is None]
     if 0 < len(without) < len(values):
         one = len(without) == 1

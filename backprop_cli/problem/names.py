@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property
+from typing import TypeAlias
 
 from backprop_cli.arrays.array import Shape, entry_names
 from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.nodes import Name
 from backprop_cli.formula.spelling import Lettering
-from backprop_cli.problem.forms import AnyLayer, ArrayLayer, Layer, Network, Parameter, RuleUse
+from backprop_cli.problem.forms import (
+    AnyLayer,
+    ArrayLayer,
+    Layer,
+    Network,
+    Parameter,
+    RuleUse,
+    Value,
+)
 from backprop_cli.problem.model import Notation
 
 
@@ -19,6 +28,13 @@ def value_names(letter: str, shape: Shape) -> tuple[str, ...]:
         return tuple(entry_names(letter, shape))
     (count,) = shape
     return (letter,) if count == 1 else tuple(f"{letter}{i}" for i in range(1, count + 1))
+
+
+Valued: TypeAlias = Iterator[tuple[str, str, Value, int | None]]
+"""A name, the section of a file that it belongs to ("" for what is in none), its value, and its
+sample where there are several."""
+SECTION_OF: Mapping[str, str] = {"weight": "weights", "bias": "biases", "shared bias": "biases"}
+"""The section of a layer's parameters by their role; first values of γ and β belong to none."""
 
 
 @dataclass(frozen=True)
@@ -245,6 +261,21 @@ class NetworkNames:
         return tuple(
             dict.fromkeys(each.name for depth in depths for each in self.parameters_of(depth))
         )
+
+    def values(self) -> Valued:
+        """What the file has a value for or leaves open: of each sample, then of each layer, weights
+        before biases."""
+        network, several = self.network, len(self.network.samples) > 1
+        targets = "upstream" if network.upstream else "targets"
+        for mark, sample in enumerate(network.samples, 1):
+            own = mark if several else None
+            for name, value in zip(self.input_names, sample.inputs, strict=False):
+                yield name, "inputs", value, own
+            for name, value in zip(self.target_names, sample.targets, strict=False):
+                yield name, targets, value, own
+        for depth in range(1, len(network.layers) + 1):
+            for each in sorted(self.parameters_of(depth), key=lambda each: each.role != "weight"):
+                yield each.name, SECTION_OF.get(each.role, ""), each.value, None
 
     def arrays(self) -> Mapping[str, tuple[str, ...]]:
         """What the name of an array stands for: its entries."""

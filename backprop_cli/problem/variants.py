@@ -7,11 +7,11 @@ text with other numbers in it, read like any other file.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
-from typing import TypeAlias, get_args
+from typing import get_args
 
 from backprop_cli.arrays.array import entry_names
 from backprop_cli.dataclass import dataclass
@@ -37,7 +37,7 @@ from backprop_cli.problem.fields import (
 from backprop_cli.problem.forms import Equations, Network, Value
 from backprop_cli.problem.formulas import plain_name
 from backprop_cli.problem.model import Cell, Choice, Draw, Notation, OneHot, Requirement, Variants
-from backprop_cli.problem.names import NetworkNames
+from backprop_cli.problem.names import NetworkNames, Valued
 from backprop_cli.problem.settings import is_pattern, matcher
 from backprop_cli.problem.values import Refused, Report, counted, entries
 from backprop_cli.problem.yaml_tree import Entries, Items, Node, Scalar
@@ -289,45 +289,22 @@ def _refuse_initialised(rows: Sequence[_Row], network: Network, report: Report) 
 # --- the numbers of a file --------------------------------------------------------------------
 
 
-SECTION_OF: Mapping[str, str] = {"weight": "weights", "bias": "biases", "shared bias": "biases"}
-"""The section of a layer's parameters by their role; first values of γ and β are not drawn."""
-
-
 def _cells(
     report: Report, model: Network | Equations, notation: Notation, rate: Value
 ) -> Iterator[Cell]:
     """Every number that can be drawn, in the order of the sheet: what the model has of the file."""
-    values = _layered(model, notation) if isinstance(model, Network) else _named(model)
+    values = NetworkNames(model, notation).values() if isinstance(model, Network) else _named(model)
     seen: set[str] = set()
     for name, section, value, sample in [*values, ("learning_rate", "learning_rate", rate, None)]:
         marked = name if sample is None else f"{name}[{sample}]"
-        span = report.place_of(value)
+        span = report.place_of(value) if section in (*SECTIONS, "learning_rate") else None
         if span is not None and marked not in seen:
             seen.add(marked)
             start = span.start or 0
             yield Cell(marked, section, start, span.end or start, sample)
 
 
-_Valued: TypeAlias = Iterator[tuple[str, str, Value, int | None]]
-"""A name, its section, its value and its sample, where there are several."""
-
-
-def _layered(network: Network, notation: Notation) -> _Valued:
-    names, several = NetworkNames(network, notation), len(network.samples) > 1
-    targets = () if network.upstream else names.target_names
-    for index, sample in enumerate(network.samples, 1):
-        mark = index if several else None
-        for name, value in zip(names.input_names, sample.inputs, strict=False):
-            yield name, "inputs", value, mark
-        for name, value in zip(targets, sample.targets, strict=False):
-            yield name, "targets", value, mark
-    for depth in range(1, len(network.layers) + 1):
-        own = [each for each in names.parameters_of(depth) if each.role in SECTION_OF]
-        for each in sorted(own, key=lambda each: each.role != "weight"):
-            yield each.name, SECTION_OF[each.role], each.value, None
-
-
-def _named(model: Equations) -> _Valued:
+def _named(model: Equations) -> Valued:
     given = {name: value for name, value in model.given.items() if name not in model.upstream}
     for view in model.arrays:  # lists that only say which rows are meant are no quantities
         for name, entry in zip(entry_names(view.name, view.shape), view.entries, strict=True):
