@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from backprop_cli.dataclass import dataclass
 from backprop_cli.formula import plain
 from backprop_cli.formula.build import (
+    ONE,
     inside,
     names_in,
     negative,
@@ -324,6 +325,12 @@ class Slips:
                     for other in (base, negative(base)) if isinstance(base, Sum) else (base,):
                         role = f"{_side(step)} power"
                         yield _variant("missing-factor", message, put(other), role)
+                case Call(function, (_, _, *_) as operands) if function in EXTREMES:
+                    for operand in operands:
+                        message = f"{_text(operand)} was taken, and not the {function} of all"
+                        yield _variant(
+                            "wrong-operand", message, put(operand), function, "not the extreme"
+                        )
                 case Call(function, (argument,)) if not function.endswith("'"):
                     yield self._left_out_function(step, function, put(argument))
                 case Negative(operand):
@@ -490,6 +497,13 @@ class Slips:
         child = self.structure.graph.step.get(step.of or "")
         if child is None:
             return
+        match child.formula:
+            case Call(function, operands) if function in EXTREMES and {*map(type, operands)} == {
+                Name
+            }:
+                message = f"another operand of {child.name} was let through than the one that is"
+                turned = total(ONE, negative(step.formula))
+                yield _variant("wrong-operand", message, turned, function, "other gate")
         argument = self._argument(child)
         a = Name(child.name)
         if not isinstance(argument, Name):

@@ -19,7 +19,7 @@ from backprop_cli.algebra.derivative import differentiate
 from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.build import names_in, negative, product, rename, substitute, total
 from backprop_cli.formula.nodes import Formula, Name, Negative, Number, Product, Quotient, Sum
-from backprop_cli.graph.step import Step
+from backprop_cli.graph.step import LeafKind, Step
 from backprop_cli.marking.mistakes import TRANSPOSED, Idea, Slips, terms_of
 from backprop_cli.marking.model import Mistake
 from backprop_cli.marking.numbers import Written, written_the_same
@@ -49,6 +49,7 @@ FIRST = 3
 """A slip of whole arrays explains one of so many answers, the first that nothing explains."""
 SHARE = 0.5
 """A reading must explain this part of the wrong answers that it changes."""
+SAMPLED: tuple[LeafKind, ...] = ("input", "target")
 ROOM = 1.5  # units that own roundings move an answer by
 TOLERANCE = 0.003
 
@@ -60,7 +61,7 @@ class Reading(NamedTuple):
     note: str
     mistake: Mistake | None = None
     given: tuple[tuple[str, float], ...] = ()  # given quantities taken for something else
-    stale: bool = False  # later updates begin with the parameters of the first
+    stale: bool = False  # later updates begin with parameters of the first, or have its samples
     role: str = ""  # of the idea, where it is not the kind
 
     @property
@@ -82,10 +83,11 @@ class Rewriting(NamedTuple):
 
 
 EXCHANGED, NAMES, TURNED, FASTER, DOWNHILL = "exchanged", "names", "turned", "faster", "downhill"
-OF_BATCH, PAIR = "of the batch", "pair "
+OF_BATCH, SAMPLES, PAIR = "of the batch", "samples", "pair "
 
 _EXCHANGED = Mistake("wrong-operand", "the weights were taken with their two indices exchanged")
 STALE = Mistake("stale-parameters", "the parameters of the first update were used again")
+SAME_SAMPLES = Mistake("misread-given", "the samples of the first update were used again")
 ONE_LOWER = Mistake("row-shift", "the numbers stand one row too low")
 ONE_HIGHER = Mistake("row-shift", "the numbers stand one row too high")
 
@@ -100,6 +102,7 @@ WRITTEN: tuple[Reading, ...] = (
     Reading("share", "Read with the gradient at a tie shared by the equal values."),
     Reading(EXCHANGED, "", _EXCHANGED),
     Reading("stale", "", STALE, stale=True),
+    Reading(SAMPLES, "", SAME_SAMPLES, stale=True),
     *(
         Reading(f"{section} {shift:+d}", "", ONE_LOWER if shift > 0 else ONE_HIGHER)
         for section in ("gradient", "update", "forward")
@@ -739,14 +742,18 @@ def given_under(
     readings: Iterable[Reading], key: AnswerKey, first: AnswerKey
 ) -> Iterator[tuple[str, float]]:
     """The given numbers of one update that these readings replace."""
-    slots = key.structure.slots
     later = key is not first
+    leaves, names = key.graph.leaf, first.structure.slots
+    own, before = (
+        [leaf.name for leaf in each.graph.leaves if leaf.kind in SAMPLED] for each in (key, first)
+    )
     for reading in readings:
         if reading.stale and later:
-            for name in key.structure.graph.parameters:
-                if name in slots and name in first.structure.slots:
-                    yield name, first.truth[first.structure.slots[name]]
+            parameters = [name for name in key.graph.parameters if name in names and name in leaves]
+            pairs = zip(own, before) if reading.kind == SAMPLES else zip(parameters, parameters)  # noqa: B905
+            for name, its in pairs:
+                yield name, first.truth[names[its]]
         for name, value in reading.given:
-            leaf = key.structure.graph.leaf.get(name)
+            leaf = leaves.get(name)
             if leaf is not None and not (later and leaf.kind == "parameter"):
                 yield name, value

@@ -105,13 +105,19 @@ class Recipes:
                     if second.slot > at.slot and _is_back(second):
                         yield from self._twice(node, recipe[0], second, v, behind[second.slot])
         for whole in ideas.values():
-            # Going back, what went forward may stand for what it is.
-            back = [each for each in whole.values() if _is_back(each[0])]
-            for recipe in {tuple(whole.values()), tuple(back)}:
+            # Going back, what went forward may stand for what it is; and the output be another
+            # matter.
+            back = tuple(each for each in whole.values() if _is_back(each[0]))
+            inner = tuple(each for each in back if not self._is_of_output(each[0]))
+            for recipe in {tuple(whole.values()), back, inner}:
                 if len(recipe) > 1:
                     last, one = max(recipe, key=lambda each: each[0].slot)
                     value, rank = self._after(node, recipe, point), one.rank + LATER["hidden"]
                     yield Row(value, rank, last, one.mistake, one.idea, recipe)
+
+    def _is_of_output(self, node: Node) -> bool:
+        of = self.key.graph.step.get(node.step.of or "")
+        return of is not None and of.target is not None
 
     def _twice(
         self,

@@ -15,11 +15,11 @@ from functools import cached_property
 from typing import NamedTuple, TypeAlias
 
 from backprop_cli.formula.build import names_in
-from backprop_cli.formula.nodes import Name
+from backprop_cli.formula.nodes import Name, Quotient
 from backprop_cli.formula.quantity import fraction
 from backprop_cli.graph.step import Kind, LeafKind, Section, Step
 from backprop_cli.marking.kept import kept
-from backprop_cli.marking.mistakes import Idea, Slips
+from backprop_cli.marking.mistakes import OF_BATCH, Idea, Slips
 from backprop_cli.marking.model import Mistake
 from backprop_cli.marking.numbers import Written, written_the_same
 from backprop_cli.marking.ranks import LATER, RANK, SIMPLE
@@ -406,6 +406,7 @@ class _Search:
         if not value:
             return
         self._decimal(node, target, later)
+        self._mean(node, target, later)
         self._extra_factor(node, target, later)
         if self.budget.left:
             self._operands(node, target, later)
@@ -432,7 +433,9 @@ class _Search:
         value, unit, right = target.value, target.unit, target.right
         if not value:
             if abs(result) <= CLOSE * abs(right) and abs(right) > target.apart:
-                self.found.append(Explanation(simple, 0.0, slip[0], *at, slip[1], simple))
+                self.trials.append((0.0, simple))
+                near = min(1.0, WINDOW * unit / abs(right))
+                self.found.append(Explanation(simple, 0.0, slip[0], *at, slip[1], simple, near))
             return
         ratio = result / value
         if not 1 / ABOUT < ratio < ABOUT or abs(result - right) <= target.apart:
@@ -486,6 +489,19 @@ class _Search:
         slip = (Mistake("decimal-slip", message), None)
         rank = RANK["decimal-slip"] + later
         self._offer(slip, (node.slot, value), target, right * 10.0**power, rank)
+
+    def _mean(self, node: Node, target: _Target, later: float) -> None:
+        """The mean over the samples, divided by another number than theirs."""
+        count = len(self.key.graph.batch)
+        if node.step.kind not in OF_BATCH or not isinstance(node.step.formula, Quotient):
+            return
+        for other in range(2, 2 * count + 2):
+            if other not in (count, count - 1):  # the one that is right, and one of the variants
+                message = f"the sum over the {count} samples was divided by {other}"
+                slip = Mistake("sum-not-mean", message), Idea("sum-not-mean", str(other))
+                result = target.right * count / other
+                rank = RANK["sum-not-mean"] + LATER["another count"] + later
+                self._offer(slip, (node.slot, result), target, result, rank)
 
     # Operands and factors: the value that would have been needed is looked up among all values.
 
