@@ -129,7 +129,7 @@ class SlipFinder:
         graph, step = self.structure.graph, node.step
         found: dict[str, None] = {}
         subject = step.of or (fraction(step.name) or ("", ""))[1]
-        marks = {each.sample for each in graph.steps} if step.sample is None else {step.sample}
+        marks = self._samples if step.sample is None else {step.sample}
         others = {name: graph.step[name] for name in names_in(step.formula) if name in graph.step}
         for mark in {*marks, None}:
             for shared in (subject, *([] if step.unit is None else [step.unit])):
@@ -144,6 +144,10 @@ class SlipFinder:
         return [slot for slot in slots if self.places[slot].section != "update"]
 
     @cached_property
+    def _samples(self) -> Set[int | None]:
+        return {step.sample for step in self.structure.graph.steps}
+
+    @cached_property
     def _beside(self) -> Mapping[tuple[object, int | None], Sequence[Step]]:
         """The steps by their unit and by what each is calculated from, and by their sample."""
         found: dict[tuple[object, int | None], list[Step]] = defaultdict(list)
@@ -155,8 +159,9 @@ class SlipFinder:
     @kept
     def neighbours(self, node: Node, parent: int) -> Sequence[tuple[int, float]]:
         """The quantities that are easily taken for a parent of a step."""
-        others = ((other, self.affinity(node, parent, other)) for other in range(len(self.places)))
-        return [(other, far) for other, far in others if far is not None and far <= NEIGHBOUR]
+        others = self.of_kind(self.places[parent].kind, None)
+        found = ((other, self.affinity(node, parent, other)) for other in others)
+        return [(other, far) for other, far in found if far is not None and far <= NEIGHBOUR]
 
     @kept
     def of_kind(self, kind: str, sample: int | None) -> Sequence[int]:
