@@ -104,7 +104,8 @@ class Updates:
         """One answer; with `values` a name that comes again is one more row of an array."""
         group = self.begin(update)
         place = self._places.setdefault((update, answer.name), len(group))
-        self.count += len(answer.cells.answers) if answer.cells else 1
+        if place == len(group) or values:
+            self.count += len(answer.cells.answers) if answer.cells else 1
         if self.count > MOST_ANSWERS:
             raise Unusable(f"line {answer.line}: more than {MOST_ANSWERS} answers")
         if place == len(group):
