@@ -197,7 +197,7 @@ def _steps(own: Fields) -> Choice:
     what, report = own.what, own.report
     missing = [row.key for row in (FROM, TO, STEP) if own.get(row.key) is None]
     if missing:
-        message = f"{what} has no {listed([quote(name) for name in missing])}"
+        message = f"{what} has no {listed(missing)}"
         help = "{from: -1, to: 1, step: 0.1}, or {choice: [0, 1]}"
         report.refuse("missing-key", message, own.node, help)
     low, high, step, without = own[FROM], own[TO], own[STEP], own[NOT]

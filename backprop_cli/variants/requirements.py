@@ -247,7 +247,7 @@ def own_slips(own: Update) -> Mapping[str, OwnSlips]:
             [abs(slip - _float(own.values[name])) <= IDENTICAL for slip in found],
             frozenset((one, other) for one, other, distance in _near(found, own, name)),
         )
-        for name, found in own.slips.values(own.asked, own.values)
+        for name, found in own.slips.values(own.asked, own.values, drawn=False)
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import NamedTuple
@@ -17,7 +18,7 @@ from backprop_cli.run.model import Value, Values
 
 NAN = float("nan")
 MOVED = 0.37
-"""What is put in place of a 0, to see whether a slip matters where the number is none."""
+"""What is put in place of a 0 or of a class's 1, to see whether a slip matters elsewhere."""
 STRUCTURAL: frozenset[Code] = frozenset(
     {
         "ascent",
@@ -68,6 +69,13 @@ class SlipTable:
     def _slips(self) -> Slips:
         return Slips(self.structure)
 
+    @cached_property
+    def _classes(self) -> Sequence[int]:
+        """The targets of samples that have several: a 1 among them says which class it is."""
+        targets = [leaf for leaf in self.graph.leaves if leaf.kind == "target"]
+        count = Counter(leaf.sample for leaf in targets)
+        return [self.structure.slots[leaf.name] for leaf in targets if count[leaf.sample] > 1]
+
     def worked_out(self, leaves: Values) -> Values:
         """The value of every step in floats."""
         numbers = self._numbers(leaves)
@@ -81,15 +89,19 @@ class SlipTable:
         same number."""
         return self._row(name).codes
 
-    def values(self, asked: Sequence[str], values: Values) -> Iterator[tuple[str, Sequence[float]]]:
+    def values(
+        self, asked: Sequence[str], values: Values, *, drawn: bool = True
+    ) -> Iterator[tuple[str, Sequence[float]]]:
         """For each asked quantity what its slips of structure lead to; nan for one that changes
-        nothing because a number is 0: leaving out a 0 is no slip."""
+        nothing because a number is 0, or 1 as the class that is `drawn`: leaving it out is none."""
         numbers = self._numbers(values)
-        moved = [MOVED if value == 0 else value for value in numbers]
+        neutral = {at for at, value in enumerate(numbers) if value == 0}
+        neutral |= {at for at in self._classes if drawn and numbers[at] == 1}
+        moved = [MOVED if at in neutral else value for at, value in enumerate(numbers)]
         for name in asked:
             node, _, functions = self._row(name)
             right, slips = node.function(numbers), functions(numbers)
-            if any(slip == right for slip in slips) and any(numbers[at] == 0 for at in node.needs):
+            if any(slip == right for slip in slips) and not neutral.isdisjoint(node.needs):
                 right_there = node.function(moved)
                 slips = [
                     NAN if slip == right and other != right_there else slip

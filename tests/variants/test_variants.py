@@ -16,7 +16,18 @@ import oracle
 import pytest
 import simulated
 import yaml
-from drawn import CIRCUIT, DEEP, DENSE, NETWORKS, ONE_BY_ONE, RELU, SHEETS, SOFTMAX, TWO_SAMPLES
+from drawn import (
+    CIRCUIT,
+    DEEP,
+    DENSE,
+    NETWORKS,
+    ONE_BY_ONE,
+    RELU,
+    SHEETS,
+    SOFTMAX,
+    TWO_SAMPLES,
+    second,
+)
 
 from backprop_cli import load
 from backprop_cli.diagnostics import ProblemError
@@ -73,11 +84,13 @@ def test_version_1_of_the_requirements_stays(text: str, tries: int, numbers: str
         assert " ".join(variant.numbers.values()) == numbers
 
 
-@pytest.mark.parametrize(("rules", "digest"), [(1, "556560ff6481a5b1"), (2, "c155e0b92e258fa5")])
+@pytest.mark.parametrize(("rules", "digest"), [(1, "9cb673d9a7afd3b9"), (2, "4ea206085e6947fa")])
 def test_a_sheet_handed_out_stays_the_sheet(rules: int, digest: str) -> None:
     """Whatever the program learns: another number here is a student who gets another sheet."""
     found = sha256()
     for text in (*SHEETS.values(), DEEP):
+        if text == SOFTMAX:  # of one class for everyone, until classes were drawn
+            continue
         drawer = Drawer(load(text=text.replace("\nvariants:", f"\nvariants:\n  rules: {rules}")))
         for number in range(4):
             found.update(repr(list(drawer.variant(f"s{number}").numbers.values())).encode())
@@ -100,6 +113,16 @@ def test_version_2_leaves_no_slip_with_two_names(text: str) -> None:
             ]
             for (one, value), (other, same) in itertools.combinations(slips, 2):
                 assert one == other or abs(value - same) > 0.004 * abs(value), step.name
+
+
+@pytest.mark.parametrize("text", [SOFTMAX, second(SOFTMAX)], ids=["rules 1", "rules 2"])
+def test_every_class_is_somebodys(text: str) -> None:
+    """With a 1 for another class than the file's own, leaving out that 1 is no slip either."""
+    drawn = {
+        tuple(number for name, number in variant.numbers.items() if name.startswith("y"))
+        for variant in variants_of(text, 30)
+    }
+    assert drawn == {("1", "0", "0"), ("0", "1", "0"), ("0", "0", "1")}
 
 
 def test_another_seed_gives_everyone_others() -> None:
@@ -307,6 +330,7 @@ def test_bad_draws_are_refused_with_their_place(draw: str, code: str) -> None:
     with pytest.raises(ProblemError) as caught:
         load(text=text)
     assert code in {each.code for each in caught.value.diagnostics}
+    assert not any("``" in each.message for each in caught.value.diagnostics)
     assert all(each.span is not None and each.span.start for each in caught.value.diagnostics)
 
 
