@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from backprop_cli.arrays.operations import Operation
 from backprop_cli.formula import latex, plain
-from backprop_cli.formula.functions import Function
 from backprop_cli.formula.nodes import Formula, Number
 from backprop_cli.formula.spelling import spell
-from backprop_cli.problem.layer_kinds import LayerKind
-from backprop_cli.rules.activations import ActivationRule
-from backprop_cli.rules.initializers import InitializerRule
-from backprop_cli.rules.losses import LossRule
-from backprop_cli.rules.optimizers import OptimizerRule
-from backprop_cli.rules.remedies import RemedyRule
 from backprop_cli.worksheet.catalogue import (
     GROUPS,
     Group,
@@ -34,7 +26,7 @@ def catalogue_json(what: Sequence[str] = ()) -> str:
     groups: dict[str, dict[str, Row]] = {}
     for group, row in _chosen(what):
         groups.setdefault(group.name, {})[row.name] = row
-    written = {name: [_entry(row) for row in rows.values()] for name, rows in groups.items()}
+    written = {name: [_entry(name, row) for row in rows.values()] for name, rows in groups.items()}
     return json.dumps({"format": FORMAT, **written}, ensure_ascii=False, indent=2) + "\n"
 
 
@@ -54,69 +46,9 @@ def _chosen(what: Sequence[str]) -> list[tuple[Group, Row]]:
     return chosen
 
 
-def _entry(row: Row) -> dict[str, Any]:
-    return {
-        "name": row.name,
-        "title": row.title,
-        "aliases": list(row.aliases),
-        **_own(row),
-    }
-
-
-def _own(row: Row) -> dict[str, Any]:
-    match row:
-        case ActivationRule():
-            return {
-                "formula": _formula(row.formula),
-                "also": None if row.also is None else _formula(row.also),
-                "slope": _formula(row.slope),
-                "output": row.range,
-                "use": row.use,
-                "places": list(row.places),
-                "options": _numbers(row.options),
-                "reason": row.reason,
-            }
-        case LossRule():
-            return {
-                "formula": _formula(loss_of_one_output(row)),
-                "slope": _formula(row.slope),
-                "use": row.use,
-                "targets": row.target_note,
-                "places": [row.place],
-                "options": _numbers(row.options),
-                "reason": row.reason,
-            }
-        case OptimizerRule():
-            return {
-                "equations": _formulas(row.equations),
-                "state": _numbers(row.state),
-                "options": _numbers(row.options),
-                "reason": row.reason,
-            }
-        case InitializerRule():
-            return {"value": row.formula_text, "use": row.use, "options": _numbers(row.options)}
-        case RemedyRule():
-            settings = [
-                {"key": setting.key, "equations": _formulas(setting.equations)}
-                for setting in row.settings
-            ]
-            return {"settings": settings, "use": row.use, "reason": row.reason}
-        case Function():
-            return {"formula": _formula(called(row)), "meaning": row.note.replace("`", "")}
-        case Operation():
-            return {
-                "call": row.signature,
-                "meaning": row.note.replace("`", ""),
-                "gradient": row.backward,
-            }
-        case LayerKind():
-            return {
-                "of": row.takes,
-                "meaning": row.note,
-                "keys": {field.key: field.about for field in row.fields},
-            }
-        case _:
-            raise TypeError(f"no rule: {row!r}")
+def _entry(group: str, row: Row) -> dict[str, Any]:
+    named = {"name": row.name, "title": row.title, "aliases": list(row.aliases)}
+    return named | {key: read(row) for key, read in ENTRIES[group].items()}
 
 
 def _formula(formula: Formula) -> dict[str, str]:
@@ -130,3 +62,60 @@ def _formulas(formulas: Mapping[str, Formula]) -> dict[str, dict[str, str]]:
 def _numbers(options: Mapping[str, Number | None]) -> dict[str, float | None]:
     """Options and states with their defaults; null for what has to be given."""
     return {name: None if value is None else float(value.value) for name, value in options.items()}
+
+
+ENTRIES: Mapping[str, Mapping[str, Callable[[Row], Any]]] = {
+    "activations": {
+        "formula": lambda row: _formula(row.formula),
+        "also": lambda row: None if row.also is None else _formula(row.also),
+        "slope": lambda row: _formula(row.slope),
+        "output": lambda row: row.range,
+        "use": lambda row: row.use,
+        "places": lambda row: list(row.places),
+        "options": lambda row: _numbers(row.options),
+        "reason": lambda row: row.reason,
+    },
+    "losses": {
+        "formula": lambda row: _formula(loss_of_one_output(row)),
+        "slope": lambda row: _formula(row.slope),
+        "use": lambda row: row.use,
+        "targets": lambda row: row.target_note,
+        "places": lambda row: [row.place],
+        "options": lambda row: _numbers(row.options),
+        "reason": lambda row: row.reason,
+    },
+    "optimizers": {
+        "equations": lambda row: _formulas(row.equations),
+        "state": lambda row: _numbers(row.state),
+        "options": lambda row: _numbers(row.options),
+        "reason": lambda row: row.reason,
+    },
+    "initializers": {
+        "value": lambda row: row.formula_text,
+        "use": lambda row: row.use,
+        "options": lambda row: _numbers(row.options),
+    },
+    "remedies": {
+        "settings": lambda row: [
+            {"key": setting.key, "equations": _formulas(setting.equations)}
+            for setting in row.settings
+        ],
+        "use": lambda row: row.use,
+        "reason": lambda row: row.reason,
+    },
+    "functions": {
+        "formula": lambda row: _formula(called(row)),
+        "meaning": lambda row: row.note.replace("`", ""),
+    },
+    "operations": {
+        "call": lambda row: row.signature,
+        "meaning": lambda row: row.note.replace("`", ""),
+        "gradient": lambda row: row.backward,
+    },
+    "layers": {
+        "of": lambda row: row.takes,
+        "meaning": lambda row: row.note,
+        "keys": lambda row: {field.key: field.about for field in row.fields},
+    },
+}
+"""What is said of a row of each group beside its names."""
