@@ -344,13 +344,13 @@ def answers_template(run: Run, kind: AnswerKind = "yaml", student: str = "") -> 
 def _with_arrays(graph: Graph, names: Sequence[str]) -> dict[str, str]:
     """What is asked, whole arrays by their names, and what a comment says of it: its shape."""
     arrays = whole_arrays(graph, set(names))
-    found: dict[str, str] = {}
-    for name in names:
-        view = arrays.get(name)
-        found[name if view is None else view.name] = (
-            "" if view is None else f"  # {'×'.join(map(str, view.shape))}"
-        )
-    return found
+    views = {name: arrays.get(name) for name in names}
+    return {
+        name if view is None else view.name: ""
+        if view is None
+        else f"  # {'×'.join(map(str, view.shape))}"
+        for name, view in views.items()
+    }
 
 
 def _yaml_template(run: Run, updates: Sequence[Mapping[str, str]], whose: str) -> str:

@@ -52,13 +52,14 @@ def _scalar(graph: Graph) -> list[DerivationLine]:
     outputs = [step.name for step in forward if step.name not in used]
     if len(outputs) > MOST_OUTPUTS:
         return []
-    lines = []
-    for name in outputs:
-        whole = _whole(graph, name, LONGEST)
-        if whole is None or _calls(whole) < 2:
-            return []
-        lines.append(DerivationLine(Name(name), "=", whole))
-    return lines
+    wholes = [_whole(graph, name, LONGEST) for name in outputs]
+    if any(whole is None or _calls(whole) < 2 for whole in wholes):
+        return []
+    return [
+        DerivationLine(Name(name), "=", whole)
+        for name, whole in zip(outputs, wholes, strict=True)
+        if whole is not None
+    ]
 
 
 def _whole(graph: Graph, name: str, most: int) -> Formula | None:

@@ -155,7 +155,7 @@ def loss_title(sheet: Sheet) -> str:
     """A loss is called so; the perceptron has errors, and a plain function is minimised."""
     if not sheet.graph.losses:
         return "Error"
-    if sheet.measures_loss:
+    if sheet.graph.is_loss:
         return "Loss"
     return "What is maximised" if sheet.graph.ascends else "What is minimised"
 

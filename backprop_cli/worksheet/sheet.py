@@ -139,14 +139,9 @@ class Sheet:
         return max(asked, self.run.round_each or 0)
 
     @property
-    def measures_loss(self) -> bool:
-        """Whether what is minimised is a loss by its name, not just some function."""
-        return self.graph.is_loss
-
-    @property
     def end(self) -> Inline:
         """What every gradient is of, as a sentence calls it: the loss, or a function by its name."""
-        return Text("the loss") if self.measures_loss else Math(Name(self.graph.output))
+        return Text("the loss") if self.graph.is_loss else Math(Name(self.graph.output))
 
     @cached_property
     def symbolic(self) -> bool:

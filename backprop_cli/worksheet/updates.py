@@ -199,7 +199,7 @@ def loss_again(sheet: Sheet) -> Iterator[Block]:
     end = ", as it should going up the slope." if sheet.graph.ascends and after > before else "."
     begin = (Text(f"With the new parameters{same}, "), Math(Name(sheet.graph.output)))
     line = (*begin, *went(before, after, old.formula, new.formula), Text(end))
-    title = "Loss after the update" if sheet.measures_loss else "After the update"
+    title = "Loss after the update" if sheet.graph.is_loss else "After the update"
     yield Heading(2, (Text(title),))
     yield Paragraph(line)
     if before != after and (after > before) != sheet.graph.ascends:
