@@ -15,11 +15,10 @@ from backprop_cli.worksheet.document import (
     Line,
     Math,
     Paragraph,
-    Table,
     Text,
     table,
 )
-from backprop_cli.worksheet.passes import answered
+from backprop_cli.worksheet.passes import ANSWERS, answered
 from backprop_cli.worksheet.sheet import Choices, Sheet
 
 
@@ -56,23 +55,29 @@ def truth_table(run: Run, choices: Choices) -> Iterator[Block]:
     """What the final weights answer to every sample."""
     builder = Builder(run.problem)
     count = run.problem.sample_count
-    yield Heading(3, (Text("What it answers now"),))
-    rows: list[tuple[Line, ...]] = []
-    wrong = 0
-    shown: list[str] = []
-    for sample in range(1, count + 1):
+
+    def worked_out(sample: int) -> Sheet:
         graph = builder.graph((sample,))
         values = evaluate_steps(graph, run.final, sections=("forward", "loss"))
-        sheet = Sheet(run, Iteration(run.updates, graph, values, None), choices)
-        shown = shown or _shown(graph)
-        errors = [step.name for step in graph.section("loss")]
-        mistake = any(values[name] != 0 for name in errors)
-        wrong += mistake
-        mark: Line = (Text("wrong" if mistake else "right"),)
-        rows.append((*(sheet.cell(name) for name in shown), mark))
-    columns = [Column((Math(Name(name)),), align="decimal") for name in shown]
-    yield Table((*columns, Column((Text("Answer"),))), tuple(rows))
-    yield answered(count - wrong, count)
+        return Sheet(run, Iteration(run.updates, graph, values, None), choices)
+
+    def right(sheet: Sheet) -> bool:
+        return all(sheet.value(step.name) == 0 for step in sheet.graph.section("loss"))
+
+    def shown(name: str) -> Callable[[Sheet], Line]:
+        return lambda sheet: sheet.cell(name)
+
+    sheets = [worked_out(sample) for sample in range(1, count + 1)]
+    yield Heading(3, (Text("What it answers now"),))
+    yield table(
+        sheets,
+        *(
+            (Column((Math(Name(name)),), align="decimal"), shown(name))
+            for name in _shown(sheets[0].graph)
+        ),
+        (Column((Text("Answer"),)), lambda sheet: ANSWERS[right(sheet)]),
+    )
+    yield answered(sum(map(right, sheets)), count)
 
 
 def _shown(graph: Graph) -> list[str]:

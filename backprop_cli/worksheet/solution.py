@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from typing import TypeAlias
 
 from backprop_cli.run import Run
 from backprop_cli.worksheet import (
@@ -100,35 +101,31 @@ def one_update(sheet: Sheet) -> Iterator[Block]:
     if sheet.first and sheet.graph.no_arrays:
         text = f"Written in single numbers, not in arrays: {sheet.graph.no_arrays}."
         yield Callout("note", (Text(text),))
-    match sheet.choices.form:
-        case "gates":
-            yield from gates.gates(sheet)
-            yield from gradients.second_derivatives(sheet)
-            yield from updates.updates(sheet)
-        case _ if sheet.in_arrays:
-            yield from array_sheet.forward(sheet)
-            yield from array_sheet.gradients(sheet)
-            yield from gradients.second_derivatives(sheet)
-            yield from array_sheet.updates(sheet)
-        case "matrix":
-            yield from matrices.matrices(sheet)
-            yield from gradients.second_derivatives(sheet)
-            yield from updates.updates(sheet)
-        case _:
-            yield from passes.forward(sheet)
-            yield from nested.nested(sheet)
-            yield from collapse.collapsed(sheet)
-            yield from passes.outputs(sheet)
-            yield from passes.loss(sheet)
-            yield from nested.nested_loss(sheet)
-            yield from gradients.slopes(sheet)
-            yield from gradients.gradients(sheet)
-            yield from gradients.second_derivatives(sheet)
-            yield from updates.updates(sheet)
-    yield from updates.loss_again(sheet)
-    yield from findings.after(sheet)
+    in_arrays = sheet.in_arrays and sheet.choices.form != "gates"
+    own = IN_ARRAYS if in_arrays else IN_FORM.get(sheet.choices.form, IN_NUMBERS)
+    moved = array_sheet.updates if in_arrays else updates.updates
+    after = (gradients.second_derivatives, moved, updates.loss_again, findings.after)
+    for section in (*own, *after):
+        yield from section(sheet)
     if sheet.choices.composed and sheet.first:
         yield from composed.whole_derivatives(sheet)
+
+
+Sections: TypeAlias = tuple[Callable[[Sheet], Iterable[Block]], ...]
+
+IN_NUMBERS: Sections = (
+    passes.forward,
+    nested.nested,
+    collapse.collapsed,
+    passes.outputs,
+    passes.loss,
+    nested.nested_loss,
+    gradients.slopes,
+    gradients.gradients,
+)
+IN_ARRAYS: Sections = (array_sheet.forward, array_sheet.gradients)
+IN_FORM: Mapping[str | None, Sections] = {"gates": (gates.gates,), "matrix": (matrices.matrices,)}
+"""What a sheet of each form has before its update."""
 
 
 def _ending(run: Run, choices: Choices) -> Iterator[Block]:
