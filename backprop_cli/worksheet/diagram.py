@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal, TypeAlias
 
@@ -78,6 +78,10 @@ def _gradient(sheet: Sheet, name: str) -> Formula | None:
     return None if step is None else _number(sheet, step.name)
 
 
+def _node(sheet: Sheet, name: str, kind: Kind, gradient: Formula | None = None) -> DiagramNode:
+    return DiagramNode(Name(name), 0, 0, kind, _number(sheet, name), gradient)
+
+
 class _Picture:
     """Nodes by key, in columns; edges between keys."""
 
@@ -89,12 +93,6 @@ class _Picture:
     def add(self, key: str, column: int, node: DiagramNode) -> None:
         self.columns[column].append(key)
         self.nodes[key] = node
-
-    def quantity(
-        self, sheet: Sheet, name: str, column: int, kind: Kind, gradient: Formula | None = None
-    ) -> None:
-        value = _number(sheet, name)
-        self.add(name, column, DiagramNode(Name(name), 0, 0, kind, value, gradient))
 
     def finished(self, title: str, *description: Inline) -> Diagram:
         """Columns centred on one another; edges without labels where they would be too many."""
@@ -126,12 +124,12 @@ def _network(sheet: Sheet, arrays: Layers) -> Diagram:
         return [entries[0].name for entries in view.matrix.rows if isinstance(entries[0], Name)]
 
     for name in row(arrays.inputs):
-        picture.quantity(sheet, name, 0, "input")
+        picture.add(name, 0, _node(sheet, name, "input"))
     for layer in arrays.layers:
         depth, units = layer.depth, row(layer.out)
         for name in units:
             kind: Kind = "output" if layer is arrays.layers[-1] else "hidden"
-            picture.quantity(sheet, name, depth, kind, _gradient(sheet, name))
+            picture.add(name, depth, _node(sheet, name, kind, _gradient(sheet, name)))
         for name, weights in zip(units, layer.weights.matrix.rows, strict=True):
             for start, weight in zip(row(layer.below), weights, strict=True):
                 if isinstance(weight, Name):
@@ -147,10 +145,10 @@ def _network(sheet: Sheet, arrays: Layers) -> Diagram:
     if sheet.graph.losses:
         loss = sheet.graph.losses[0]
         last = arrays.layers[-1]
-        picture.quantity(sheet, loss, last.depth + 1, "loss")
+        picture.add(loss, last.depth + 1, _node(sheet, loss, "loss"))
         picture.edges += [(output, loss, None, None) for output in row(last.out)]
         for target in row(arrays.targets) if arrays.targets else ():
-            picture.quantity(sheet, target, last.depth, "input")
+            picture.add(target, last.depth, _node(sheet, target, "input"))
             picture.edges.append((target, loss, None, None))
     sizes = [arrays.inputs.shape[0], *(layer.a.shape[0] for layer in arrays.layers)]
     return picture.finished(
@@ -184,26 +182,22 @@ def _equations(sheet: Sheet) -> Diagram:
         if step.sample in (None, first) and step.kind != "batch_loss"
     ]
     parents = {step.name: names_in(step.formula) for step in steps}
-    column, picture = _columns(parents), _Picture()
-
+    nodes: dict[str, DiagramNode] = {}
     for leaf in graph.leaves:
-        if leaf.name in column:
-            kind: Kind = "parameter" if leaf.kind == "parameter" else "input"
-            slope = _gradient(sheet, leaf.name)
-            picture.quantity(sheet, leaf.name, column[leaf.name], kind, slope)
+        kind: Kind = "parameter" if leaf.kind == "parameter" else "input"
+        nodes[leaf.name] = _node(sheet, leaf.name, kind, _gradient(sheet, leaf.name))
     for step in steps:
         is_output = step.name in graph.own_losses or step.name == graph.output
         whole = ONE if is_output and graph.wrt and _filled(sheet) else None
-        kind = "output" if is_output else "hidden"
         slope = whole or _gradient(sheet, step.name)
-        picture.quantity(sheet, step.name, column[step.name], kind, slope)
-        for parent in names_in(step.formula):
-            picture.edges.append((parent, step.name, None, None))
-    _untangle(picture)
+        nodes[step.name] = _node(sheet, step.name, "output" if is_output else "hidden", slope)
     written = [(Relation(Name(step.name), "=", step.formula),) for step in steps[:LISTED]]
     holds: Line = (Text(" Each circle holds a value, and below it the gradient of "),)
-    return picture.finished(
-        sheet.run.problem.title,
+    return _drawn(
+        sheet,
+        parents,
+        nodes,
+        lambda name, parent: None,
         *(Text(f"A graph of {len(steps)} equations: "), *listed(written, "; "), Text(".")),
         *((*holds, Math(Name(graph.output)), Text(" by it.")) if _filled(sheet) else ()),
     )
@@ -224,41 +218,54 @@ def _arrays(sheet: Sheet) -> Diagram:
         for view in views
         if view.equation is not None
     }
-    column = _columns(parents)
     learned = set(graph.parameters)
-    picture = _Picture()
-    for view in views:
-        if view.name not in column:
-            continue
+
+    def node(view: View) -> DiagramNode:
         names = names_in(view.matrix) if view.shape else names_in(view.entries[0])
         kind: Kind = "parameter" if learned.intersection(names) else "input"
         if view.equation is not None:
             kind = (
                 "output" if view.name in graph.own_losses else "array" if view.shape else "hidden"
             )
-        sizes = "×".join(map(str, view.shape))
         value = None if view.shape else _number(sheet, view.name)
-        picture.add(
-            view.name, column[view.name], DiagramNode(view.letter, 0, 0, kind, value, None, sizes)
-        )
-    for view in views:
-        for parent in parents.get(view.name, ()):
-            assert view.equation is not None
-            signs = _done_with(view.equation, parent)
-            done = " ".join(signs[: 2 if signs[:1] == [_SIGNS["transpose"]] else 1])
-            done = done.replace("_", " ")
-            picture.edges.append((parent, view.name, Name(done) if done else None, None))
-    _untangle(picture)
+        return DiagramNode(view.letter, 0, 0, kind, value, None, "×".join(map(str, view.shape)))
+
+    def label(name: str, parent: str) -> Formula | None:
+        signs = _done_with(known[name].equation or ONE, parent)
+        done = " ".join(signs[: 2 if signs[:1] == [_SIGNS["transpose"]] else 1])
+        return Name(done.replace("_", " ")) if done else None
+
     written = [
         (Relation(view.letter, "=", sheet.notation.bare(view.equation)),)
         for view in views[:LISTED]
         if view.equation
     ]
-    return picture.finished(
-        sheet.run.problem.title,
+    return _drawn(
+        sheet,
+        parents,
+        {view.name: node(view) for view in views},
+        label,
         *(Text(f"A graph of {len(parents)} equations between arrays: "), *listed(written, "; ")),
         Text(". Each box is an array with its shape; a line says what is done with it."),
     )
+
+
+def _drawn(
+    sheet: Sheet,
+    parents: Mapping[str, Sequence[str]],
+    nodes: Mapping[str, DiagramNode],
+    label: Callable[[str, str], Formula | None],
+    *said: Inline,
+) -> Diagram:
+    """The nodes that something is calculated from, and what is; `label` says how."""
+    column, picture = _columns(parents), _Picture()
+    for name, node in nodes.items():
+        if name in column:
+            picture.add(name, column[name], node)
+    for name, above in parents.items():
+        picture.edges += [(parent, name, label(name, parent), None) for parent in above]
+    _untangle(picture)
+    return picture.finished(sheet.run.problem.title, *said)
 
 
 def _columns(parents: Mapping[str, Sequence[str]]) -> dict[str, int]:
