@@ -102,14 +102,7 @@ class Notation:
         write: Callable[[float], Formula],
     ) -> Formula | None:
         """With the numbers of the entries; None where one is missing, or they are too many."""
-        complete, across = True, 0
-
-        def rows(entries: Sequence[Formula], own: Shape, lying: bool) -> Formula:
-            nonlocal across
-            if not own:
-                return entries[0]
-            across += sides(own, lying)[1]
-            return in_rows(entries, own, lying)
+        complete = True
 
         def letter(view: View, lying: bool) -> Formula:
             nonlocal complete
@@ -117,14 +110,15 @@ class Notation:
             if entries is None or len(view.shape) > 2 or not fits(view.shape):
                 complete = False
                 return view.letter
-            return rows(entries, view.shape, lying)
+            return laid_out(entries, view.shape, lying)
 
         worked = {}
         for part in (*self.inner(formula), *_cases(formula)):
             grid = self.rules.evaluator.value(part)
             if fits(grid.shape) and len(grid.shape) < 3:
                 worked[id(part)] = list(map(write, self.cleaned(part))), grid.shape
-        found = _Numbers(self.rules, worked, rows).write(formula, letter)
+        found = _Numbers(self.rules, worked).write(formula, letter)
+        across = sum(len(each.rows[0]) for each in walk(found) if isinstance(each, Matrix))
         return without_minus_zero(found) if complete and across <= MOST_ACROSS else None
 
     def cleaned(self, formula: Formula) -> Sequence[float]:
@@ -406,12 +400,11 @@ class _Numbers(Notation):
     """The same, with some parts worked out, by identity."""
 
     worked: Mapping[int, tuple[Sequence[Formula], Shape]]
-    rows: Callable[[Sequence[Formula], Shape, bool], Formula]
 
     def write(self, formula: Formula, letter: Letter, lying: bool = False) -> Formula:
         found = self.worked.get(id(formula))
         if found is not None:
-            return self.rows(*found, lying)
+            return laid_out(*found, lying)
         return super().write(formula, letter, lying)
 
 
@@ -433,6 +426,11 @@ def fits(shape_: Shape) -> bool:
 def in_rows(entries: Sequence[Formula], shape_: Shape, lying: bool = False) -> Matrix:
     rows, width = sides(shape_, lying)
     return Matrix(tuple(tuple(entries[at * width : (at + 1) * width]) for at in range(rows)))
+
+
+def laid_out(entries: Sequence[Formula], shape_: Shape, lying: bool) -> Formula:
+    """The entries of an array in rows, or the one number that it is."""
+    return in_rows(entries, shape_, lying) if shape_ else entries[0]
 
 
 def corner(entries: Sequence[Formula], shape_: Shape) -> Matrix:

@@ -13,7 +13,7 @@ from backprop_cli.formula.evaluate import as_float
 from backprop_cli.formula.nodes import Formula, Name
 from backprop_cli.graph.batches import batch_size
 from backprop_cli.graph.step import Graph, Section
-from backprop_cli.run import Run, evaluate_steps, leaf_values
+from backprop_cli.run import Run, Value, Values, evaluate_steps, leaf_values
 from backprop_cli.worksheet.document import Curve, Inline, Line, Math, Series, Text, named
 from backprop_cli.worksheet.numbers import in_a_sentence, shown, went
 from backprop_cli.worksheet.sheet import DEFAULT, Choices, spelling_of
@@ -27,11 +27,8 @@ def loss_curve(run: Run, choices: Choices = DEFAULT) -> Curve | None:
     """The loss, or what else is minimised, before each update and after the last."""
     end = len(run.losses) - 1
     step = max(1, -(-end // LOSS_POINTS))
-    points = []
-    for index in sorted({*range(0, end + 1, step), end}):
-        value = run.losses[index]
-        if value is not None and math.isfinite(as_float(value)):
-            points.append((float(index), as_float(value)))
+    losses = [(index, run.losses[index]) for index in sorted({*range(0, end + 1, step), end})]
+    points = _finite(losses)
     if len(points) < 3:
         return None
     graph = run.iterations[0].graph
@@ -47,6 +44,12 @@ def loss_curve(run: Run, choices: Choices = DEFAULT) -> Curve | None:
         title=f"{'Loss' if graph.is_loss else called} over the run",
         description=description,
     )
+
+
+def _finite(values: Sequence[tuple[float, Value | None]]) -> list[tuple[float, float]]:
+    """The points that can be drawn."""
+    floats = [(float(x), as_float(y)) for x, y in values if y is not None]
+    return [(x, y) for x, y in floats if math.isfinite(y)]
 
 
 def _trend(run: Run, choices: Choices, points: Sequence[tuple[float, float]]) -> Iterator[Inline]:
@@ -96,25 +99,23 @@ def function_curve(run: Run, curve: tuple[str, float, float], names: Sequence[st
     graph = run.iterations[0].graph
     chosen = tuple(names) or drawn(graph)
     start = leaf_values(graph, {})
-    points: dict[str, list[tuple[float, float]]] = {each: [] for each in chosen}
-    for index in range(CURVE_POINTS):
-        place = low + (high - low) * index / (CURVE_POINTS - 1)
+
+    def values_at(place: float) -> Values:
+        own = Fraction(repr(place))
         leaves = tuple(
-            replace(leaf, value=Fraction(repr(place))) if leaf.name == name else leaf
-            for leaf in graph.leaves
+            replace(leaf, value=own) if leaf.name == name else leaf for leaf in graph.leaves
         )
-        carried = {**start, name: Fraction(repr(place))}
-        values = evaluate_steps(replace(graph, leaves=leaves), carried, sections=PASSES)
-        for each, found in points.items():
-            value = values[each]
-            if value is not None and math.isfinite(as_float(value)):
-                found.append((place, as_float(value)))
+        return evaluate_steps(replace(graph, leaves=leaves), {**start, name: own}, sections=PASSES)
+
+    places = [low + (high - low) * at / (CURVE_POINTS - 1) for at in range(CURVE_POINTS)]
+    found = [(place, values_at(place)) for place in places]
+    points = {each: _finite([(place, values[each]) for place, values in found]) for each in chosen}
     spelling = spelling_of(graph)
 
     def spelled(quantity: str) -> str:
         return unicode.write(Name(quantity), spelling)
 
-    series = tuple(Series(spelled(key), tuple(found)) for key, found in points.items() if found)
+    series = tuple(Series(spelled(key), tuple(own)) for key, own in points.items() if own)
     ends = (Text(" for "), Math(Name(name)), Text(" from "), *in_a_sentence(low), Text(" to "))
     shown, over = ", ".join(map(spelled, points)), spelled(name)
     return Curve(
