@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from backprop_cli.algebra.compose import DIGITS, LARGEST_WRITTEN, POINTS, Proof
@@ -109,10 +110,8 @@ def whole_derivatives(sheet: Sheet) -> Iterator[Block]:
         yield Callout("note", (Text("There is no gradient here to write as one formula."),))
         return
     yield Heading(2, (Text("Whole derivatives"),))
-    shown, size = 0, 0
-    for step in steps:
-        size += min(sheet.wholes.size(step.name), LARGEST_WRITTEN)
-        shown += size <= LARGEST_SHEET or shown == 0
+    sizes = (min(sheet.wholes.size(step.name), LARGEST_WRITTEN) for step in steps)
+    shown = max(1, sum(size <= LARGEST_SHEET for size in accumulate(sizes)))
     yield from composed(sheet, steps[:shown])
     if shown < len(steps):
         text = f"{len(steps) - shown} more are left out; --only NAME writes one of them."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import takewhile
 
 from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.evaluate import as_float
@@ -162,22 +163,20 @@ def _curve(runs: Sequence[Swept], wanted: int) -> Curve | None:
         return None
     ceiling = TALLEST * max(abs(start), 1e-12)
     step = max(1, -(-wanted // LOSS_POINTS))
-    series = []
-    for each in runs:
-        points = []
-        for index in [*range(0, wanted, step), wanted]:
-            loss = each.loss(index)
-            if loss is None or not abs(loss) <= ceiling:
-                break
-            points.append((float(index), loss))
-        if points:
-            series.append(Series(f"η = {each.rate}", tuple(points)))
+    places = [*range(0, wanted, step), wanted]
+
+    def drawn(each: Swept) -> Series:
+        losses = ((float(index), each.loss(index)) for index in places)
+        reached = takewhile(lambda at: at[1] is not None and abs(at[1]) <= ceiling, losses)
+        return Series(f"η = {each.rate}", tuple((x, y) for x, y in reached if y is not None))
+
+    series = tuple(each for each in map(drawn, runs) if each.points)
     if not any(len(each.points) > 1 for each in series):
         return None
     eta = Name("eta")
     ends = [(Relation(eta, "=", Number(each.rate)), Text(":"), *_fate(each)) for each in runs]
     return Curve(
-        series=tuple(series),
+        series=series,
         x_label="updates done",
         y_label="loss",
         title="Loss for each learning rate",
