@@ -14,7 +14,16 @@ from backprop_cli.formula.nodes import Formula, Name
 from backprop_cli.graph.batches import batch_size
 from backprop_cli.graph.step import Graph, Section
 from backprop_cli.run import Run, Value, Values, evaluate_steps, leaf_values
-from backprop_cli.worksheet.document import Curve, Inline, Line, Math, Series, Text, named
+from backprop_cli.worksheet.document import (
+    Curve,
+    Inline,
+    Line,
+    Math,
+    Series,
+    Text,
+    listed,
+    named,
+)
 from backprop_cli.worksheet.numbers import in_a_sentence, shown, went
 from backprop_cli.worksheet.sheet import DEFAULT, Choices, spelling_of
 
@@ -129,14 +138,12 @@ def function_curve(run: Run, curve: tuple[str, float, float], names: Sequence[st
 
 def _described(points: Mapping[str, Sequence[tuple[float, float]]], ends: Line) -> Line:
     """Between what the quantities lie."""
-    line: list[Inline] = []
-    for name, found in points.items():
-        heights = [y for _, y in found]
-        if not heights:
-            continue
-        line += [Text("; " if line else ""), Math(Name(name)), *(() if line else ends)]
-        line += [Text(": between "), *in_a_sentence(min(heights)), Text(" and ")]
-        line += in_a_sentence(max(heights))
-    if not line:
-        line = [*named(points), Text(" has no value"), *ends]
-    return (*line, Text("."))
+    heights = {name: [y for _, y in found] for name, found in points.items() if found}
+    if not heights:
+        return (*named(points), Text(" has no value"), *ends, Text("."))
+    said: list[Line] = []
+    for name, own in heights.items():
+        low, high = in_a_sentence(min(own)), in_a_sentence(max(own))
+        where = () if said else ends
+        said.append((Math(Name(name)), *where, Text(": between "), *low, Text(" and "), *high))
+    return (*listed(said, "; "), Text("."))

@@ -101,16 +101,19 @@ def changed(sheet: Sheet) -> Iterator[Block]:
     """What a later update begins with: its sample, if it is a single one, and the parameters."""
     alone = len(sheet.graph.batch) == 1 and sheet.run.problem.sample_count > 1
     own = _differing(sheet) if alone else []
-    yield from _table(sheet, _groups(own), _parameters(sheet))
-    changes = {leaf.name for leaf in sheet.graph.leaves if leaf.kind == "parameter"}
-    changes.update(map(_name, own))
-    yield from _in_rows(sheet, [view for view in _arrays(sheet) if _within([view]) & changes])
+    yield from _at(sheet, own, _groups(own), _parameters(sheet))
 
 
 def final(sheet: Sheet) -> Iterator[Block]:
     """The parameters alone, as a run leaves them."""
-    yield from _table(sheet, _parameters(sheet)[:-1])
+    yield from _at(sheet, [], _parameters(sheet)[:-1])
+
+
+def _at(sheet: Sheet, own: Sequence[Leaf], *groups: Sequence[Group]) -> Iterator[Block]:
+    """The parameters of an update and what its sample has for itself, in tables and arrays."""
+    yield from _table(sheet, *groups)
     changes = {leaf.name for leaf in sheet.graph.leaves if leaf.kind == "parameter"}
+    changes.update(map(_name, own))
     yield from _in_rows(sheet, [view for view in _arrays(sheet) if _within([view]) & changes])
 
 

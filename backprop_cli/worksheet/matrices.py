@@ -118,6 +118,8 @@ class _Matrices:
                 yield self._equation(layer.out, shapes=False)
         yield from function_reasons(self.sheet)
         if self.sheet.first:
+            if any(map(_is_joint, self.layers)):
+                yield Paragraph((Text(SOFTMAX),))
             yield from nested(self.sheet)
             yield from self._augmented()
             yield from collapsed(self.sheet)
@@ -265,7 +267,7 @@ class _Matrices:
         upstream = self._from_above(layer.out) if alone else self._left_in(layer)
         if layer.linear:
             return self._derivation(left, upstream, deltas)
-        if layer.applied is not None and ACTIVATIONS[layer.applied.rule].layerwise:
+        if _is_joint(layer):
             units = layer.z.shape[0]
             jacobian = shape(transpose(Name(f"J({layer.depth})")), units, units)
             return self._derivation(left, matmul(jacobian, upstream), deltas, in_entries=False)
@@ -402,6 +404,12 @@ class _Matrices:
             yield Derivation((DerivationLine(Name(updated("w")), "=", step),))
 
 
+def _is_joint(layer: Layer) -> bool:
+    """Whether each output of a layer depends on the z of all its units."""
+    return layer.applied is not None and ACTIVATIONS[layer.applied.rule].layerwise
+
+
+SOFTMAX = "softmax(z) is exp(z), entry by entry, divided by the sum of its column."
 DELTA = (
     "δ of a layer is the column of the derivatives of the loss by its z: the weights above,"
     " transposed, bring it back, and ⊙ multiplies entry by entry with the slopes."

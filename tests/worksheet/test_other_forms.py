@@ -123,6 +123,7 @@ def test_the_bias_as_a_column_of_the_weights() -> None:
 
 def test_cancelled_cross_entropy_in_matrices() -> None:
     shown = page("softmax-three-classes", form="matrix")
+    assert "softmax(z) is exp(z), entry by entry, divided by the sum of its column." in shown
     assert "δ⁽¹⁾ = ŷ − y" in shown
 
 
