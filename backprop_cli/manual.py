@@ -15,8 +15,8 @@ from typing import TypeAlias
 from backprop_cli.diagnostics import nearest, quote
 from backprop_cli.formula.spelling import spell
 from backprop_cli.marking.model import Verdict
+from backprop_cli.problem.dense import LAYER
 from backprop_cli.problem.fields import Keys
-from backprop_cli.problem.layers import LAYER
 from backprop_cli.problem.read import BOTH_FORMS, EQUATION_FORM, LAYER_FORM
 from backprop_cli.problem.settings import MARKING_KEYS, NOTATION_KEYS, ROUNDING_KEYS
 from backprop_cli.problem.training import TRAINING_KEYS

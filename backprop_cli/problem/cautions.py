@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 
 from backprop_cli.diagnostics import listed, quote
+from backprop_cli.problem.dense import ReadLayers
 from backprop_cli.problem.fields import Fields
 from backprop_cli.problem.forms import AnyLayer, Network, RuleUse, Value
 from backprop_cli.problem.layer_parts import is_layerwise, is_rule
-from backprop_cli.problem.layers import ReadLayers
 from backprop_cli.problem.names import NetworkNames
 from backprop_cli.problem.samples import Samples
 from backprop_cli.problem.values import Report

@@ -10,10 +10,11 @@ from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import listed, quote
 from backprop_cli.formula.nodes import Number
 from backprop_cli.problem.cautions import warn
+from backprop_cli.problem.dense import ReadLayers
 from backprop_cli.problem.fields import Fields, fields
 from backprop_cli.problem.forms import ArrayLayer, Custom, Layer, Loss, Network
 from backprop_cli.problem.layer_parts import BIAS_INPUT, UNREAD, is_layerwise, is_rule
-from backprop_cli.problem.layers import ReadLayers, read_layers
+from backprop_cli.problem.layers import read_layers
 from backprop_cli.problem.model import Notation, Training
 from backprop_cli.problem.names import NetworkNames, value_names
 from backprop_cli.problem.rule_use import loss

@@ -11,6 +11,7 @@ from typing import Any
 
 from backprop_cli.arrays.array import MOST_LEVELS
 from backprop_cli.problem.array_values import SHAPE
+from backprop_cli.problem.dense import LAYER
 from backprop_cli.problem.fields import (
     NUMBER,
     NUMBER_OR_NULL,
@@ -27,7 +28,6 @@ from backprop_cli.problem.fields import (
 )
 from backprop_cli.problem.layer_kinds import DENSE, KINDS
 from backprop_cli.problem.layer_parts import BIASES_SCHEMA
-from backprop_cli.problem.layers import LAYER
 from backprop_cli.problem.optimizer_use import INITIAL, OPTIMIZERS, OWN, STATE
 from backprop_cli.problem.read import EQUATION_FORM, LAYER_FORM, PROBLEM
 from backprop_cli.problem.rule_use import (

@@ -16,8 +16,8 @@ from yaml_data import data_of
 
 from backprop_cli.diagnostics import ProblemError, Source
 from backprop_cli.problem import (
+    dense,
     layer_parts,
-    layers,
     optimizer_use,
     read,
     rule_use,
@@ -374,8 +374,8 @@ PLACES: list[tuple[Keys, dict[str, Any], tuple[Any, ...]]] = [
     (read.EQUATION_FORM, CIRCUIT, ()),
     (read.BOTH_FORMS, CIRCUIT, ()),
     (samples.SAMPLE, SAMPLED, ("samples", 0)),
-    (layers.LAYER, DENSE, ("layers", 1)),
-    (layers.TIED, with_layer(weights={"same_as": 1}), ("layers", 1, "weights")),
+    (dense.LAYER, DENSE, ("layers", 1)),
+    (dense.TIED, with_layer(weights={"same_as": 1}), ("layers", 1, "weights")),
     (
         layer_parts.BATCH_NORM,
         SAMPLED | {"layers": with_layer(batch_norm={"gamma": 1})["layers"]},
@@ -440,10 +440,10 @@ def ends(schema: Any) -> Iterator[Any]:
 
 
 def test_every_table_of_keys_has_its_place_here() -> None:
-    modules = (read, samples, layers, layer_parts, rule_use, optimizer_use)
+    modules = (read, samples, dense, layer_parts, rule_use, optimizer_use)
     modules += (training, settings, variants)
     found = {each for module in modules for each in vars(module).values() if isinstance(each, Keys)}
-    assert found == {keys for keys, _, path in PLACES if "kind" not in keys.names} | {layers.LAYER}
+    assert found == {keys for keys, _, path in PLACES if "kind" not in keys.names} | {dense.LAYER}
 
 
 @pytest.mark.parametrize(
