@@ -195,6 +195,19 @@ def _written(step: Step) -> str:
     return without_marks(repr(replace(step, sample=None, alias=None, over=None, kind="equation")))
 
 
+def test_what_is_of_one_sample_has_the_name_that_says_so_once_as_well() -> None:
+    """∂L/∂z[2] for ∂L[2]/∂z[2], and ∂L/∂w[2] for what sample 2 gives to ∂L/∂w."""
+    source = """
+        layers: [{activation: tanh, weights: [[1]]}]
+        loss: half_squared_error
+        samples: [{inputs: [1], targets: [1]}, {inputs: [2], targets: [1]}, {inputs: [3], targets: [1]}]
+    """
+    whole = graph(source, (1, 2, 3))
+    for number in (1, 2, 3):
+        for plain_name, own in ((f"z1_1[{number}]",) * 2, (f"w1_1_1[{number}]", "w1_1_1")):
+            assert whole.aliases[f"dL/d{plain_name}"] == f"dL[{number}]/d{own}"
+
+
 def test_a_rule_of_ones_own_keeps_its_name_in_every_sample() -> None:
     source = """
         layers: [{activation: {name: "soft[1]", formula: z/2}, weights: [[1]]}]
