@@ -19,7 +19,7 @@ from backprop_cli.formula.build import (
     total,
 )
 from backprop_cli.formula.nodes import Call, Formula, Name, Number, Power, Shown
-from backprop_cli.formula.quantity import sampled
+from backprop_cli.formula.quantity import bare, sampled
 from backprop_cli.graph.parts import (
     batch_loss,
     leaf,
@@ -29,7 +29,7 @@ from backprop_cli.graph.parts import (
     stable_loss,
 )
 from backprop_cli.graph.repeated import in_all
-from backprop_cli.graph.step import Applied, Graph, Leaf, Step, Unit
+from backprop_cli.graph.step import Applied, Graph, Kind, Leaf, Step, Unit
 from backprop_cli.problem.array_layers import applied_to, in_pairs
 from backprop_cli.problem.forms import (
     Activation,
@@ -94,6 +94,9 @@ class _Expansion:
         )
         self.written = self.marks[:1] if self.alike else self.marks
         self.repeated = self.marks if self.alike else self.marks[:1]
+        compared = self.network.targets if not self.network.upstream else 0
+        numbers = range(1, compared + 1)
+        self.targets = {self.names.output(each): self.names.target(each) for each in numbers}
 
     def graph(self) -> Graph:
         self._given()
@@ -356,35 +359,40 @@ class _Expansion:
         own = self._of_sample(mark)
         for alias, name in layer.aliases.items():
             self.aliases[alias if name in self.common else sampled(alias, mark)] = own(name)
-        last = depth == len(self.network.layers)
-        places = {name: place for place, name in enumerate(layer.outputs, 1)} if last else {}
         for line in layer.of_sample(mark or self.batch[0]):
+            unit = self._unit(depth, line.place)
             if line.activation is None:
                 assert line.formula is not None
-                step = Step(
-                    name=own(line.name),
-                    formula=rename(line.formula, own),
-                    section="forward",
-                    kind=line.kind,
-                    sample=mark,
-                    unit=self._unit(depth, line.place),
-                )
+                self._step(own(line.name), rename(line.formula, own), line.kind, mark, unit)
             else:
                 scores = [Name(own(score)) for score in line.scores]
-                unit = self._unit(depth, line.place)
-                step = self._applied(own(line.name), line.activation, line.own, scores, mark, unit)
-            if line.name in places:
-                step = replace(step, target=self._target(places[line.name], mark))
-            self.steps.append(step)
+                self._applied(own(line.name), line.activation, line.own, scores, mark, unit)
 
     def _of_sample(self, mark: int | None) -> Callable[[str], str]:
         """The names of a sample: what belongs to all of them stays."""
         return lambda name: name if name in self.common else sampled(name, mark)
 
-    def _target(self, output: int, mark: int | None) -> str | None:
-        """What an output is compared with."""
-        compared = self.network.targets and not self.network.upstream
-        return sampled(self.names.target(output), mark) if compared else None
+    def _step(
+        self,
+        name: str,
+        formula: Formula,
+        kind: Kind,
+        mark: int | None,
+        unit: Unit,
+        numeric: Formula | None = None,
+        applied: Applied | None = None,
+        called: str = "",
+        own_slope: Formula | None = None,
+    ) -> None:
+        """A step of the forward pass, with what it is compared with."""
+        target = self.targets.get(bare(name))
+        self.steps.append(
+            Step(
+                name, formula, "forward", kind, mark, unit, applied,
+                numeric=numeric, called=called, own_slope=own_slope,
+                target=None if target is None else sampled(target, mark),
+            )
+        )  # fmt: skip
 
     def _weighted_sum(self, depth: int, unit: int, mark: int | None) -> Formula:
         layer = self._dense(depth)
@@ -404,16 +412,9 @@ class _Expansion:
         return Name(sampled(self.names.handed(depth - 1, source), mark))
 
     def _preactivation(self, depth: int, unit: int, mark: int | None) -> None:
-        self.steps.append(
-            Step(
-                name=sampled(self.names.z(depth, unit), mark),
-                formula=self._weighted_sum(depth, unit, mark),
-                section="forward",
-                kind="preactivation",
-                sample=mark,
-                unit=self._unit(depth, unit),
-            )
-        )
+        name = sampled(self.names.z(depth, unit), mark)
+        whole = self._weighted_sum(depth, unit, mark)
+        self._step(name, whole, "preactivation", mark, self._unit(depth, unit))
 
     def _normalise(self, depth: int, unit: int, marks: Sequence[int | None]) -> None:
         """Batch normalisation (Ioffe and Szegedy 2015): the batch's mean and variance (divided by
@@ -426,22 +427,17 @@ class _Expansion:
         count = number(len(marks))
         squares = [Power(total(z, negative(Name(mean))), Number("2")) for z in zs]
         place = self._unit(depth, unit)
-        self.steps.append(
-            Step(mean, quotient(total(*zs), count), "forward", "normalisation", unit=place)
-        )
-        self.steps.append(
-            Step(variance, quotient(total(*squares), count), "forward", "normalisation", unit=place)
-        )
+        self._step(mean, quotient(total(*zs), count), "normalisation", None, place)
+        self._step(variance, quotient(total(*squares), count), "normalisation", None, place)
         spread = Call("sqrt", (total(Name(variance), norm.epsilon),))
         for mark, z in zip(marks, zs, strict=True):
             hat = sampled(self.names.of_unit("zhat", depth, unit), mark)
             scaled = sampled(self.names.of_unit("u", depth, unit), mark)
             gamma, beta = self.names.gamma(depth, unit), self.names.beta(depth, unit)
-            for name, formula in (
-                (hat, quotient(total(z, negative(Name(mean))), spread)),
-                (scaled, total(product(Name(gamma), Name(hat)), Name(beta))),
-            ):
-                self.steps.append(Step(name, formula, "forward", "normalisation", mark, place))
+            distance = total(z, negative(Name(mean)))
+            whole = total(product(Name(gamma), Name(hat)), Name(beta))
+            self._step(hat, quotient(distance, spread), "normalisation", mark, place)
+            self._step(scaled, whole, "normalisation", mark, place)
 
     def _activation(self, depth: int, unit: int, mark: int | None) -> None:
         layer = self._dense(depth)
@@ -453,25 +449,15 @@ class _Expansion:
         place = self._unit(depth, unit)
         if self.names.merged(depth, unit):
             self.aliases[sampled(self.names.z(depth, unit), mark)] = name
-            step = Step(
-                name=name,
-                formula=self._weighted_sum(depth, unit, mark),
-                section="forward",
-                kind="activation",
-                sample=mark,
-                unit=place,
-                called=use.name,
-            )
+            whole = self._weighted_sum(depth, unit, mark)
+            self._step(name, whole, "activation", mark, place, called=use.name)
         else:
             before = "z" if layer.batch_norm is None else "u"
             zs = [
                 Name(sampled(self.names.of_unit(before, depth, other), mark))
                 for other in range(1, layer.units + 1)
             ]
-            step = self._applied(name, use, unit - 1, zs, mark, place)
-        if depth == len(self.network.layers) and not layer.hands_on_more:
-            step = replace(step, target=self._target(unit, mark))
-        self.steps.append(step)
+            self._applied(name, use, unit - 1, zs, mark, place)
 
     def _applied(
         self,
@@ -481,7 +467,7 @@ class _Expansion:
         zs: Sequence[Name],
         mark: int | None,
         unit: Unit,
-    ) -> Step:
+    ) -> None:
         """a = g(z) for z number `index` among `zs`."""
         formula, numeric, applied = _activation(use, index, zs)
         own_slope: Formula | None = None
@@ -489,18 +475,8 @@ class _Expansion:
             own_slope = substitute(use.slope, {"z": zs[index], "a": Name(name)})
         if applied is not None:
             self.applied[name] = applied
-        return Step(
-            name=name,
-            formula=formula,
-            section="forward",
-            kind="activation",
-            sample=mark,
-            unit=unit,
-            applied=applied,
-            numeric=numeric,
-            called="" if applied else use.name,
-            own_slope=own_slope,
-        )
+        called = "" if applied else use.name
+        self._step(name, formula, "activation", mark, unit, numeric, applied, called, own_slope)
 
     def _hand_on(self, depth: int, unit: int, mark: int | None) -> None:
         """What is handed on behind the activation: h = a + what is added, then r·(…)/keep."""
@@ -513,11 +489,7 @@ class _Expansion:
             mask = Name(self.names.mask(depth, unit))
             formula = quotient(product(mask, formula), layer.dropout.keep)
         name = sampled(self.names.handed(depth, unit), mark)
-        target = self._target(unit, mark) if depth == len(self.network.layers) else None
-        place = self._unit(depth, unit)
-        self.steps.append(
-            Step(name, formula, "forward", "handed_on", mark, unit=place, target=target)
-        )
+        self._step(name, formula, "handed_on", mark, self._unit(depth, unit))
 
     def _loss(self) -> tuple[str, tuple[str, ...]]:
         """The loss of each sample and of the batch; the perceptron rule has errors instead."""
