@@ -302,7 +302,7 @@ class Update:
         if self.expressions is None:
             expressions = self.ready.expressions[self.place]
             self.expressions = ExpressionJudge(expressions, self.work, self.judge, self.texts)
-        judgements = [self.expressions.judge(node, text, only=number is None) for text in texts]
+        judgements = [self.expressions.judge(node, text, number) for text in texts]
         formula = max(judgements, key=lambda each: _ORDER[each.verdict])
         if number is None:
             return formula

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from fractions import Fraction
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from backprop_cli.marking.attempt import MOST_UNKNOWN, Attempt, told
@@ -20,33 +19,14 @@ from backprop_cli.marking.readings import (
 from backprop_cli.marking.ready import Ready
 from backprop_cli.marking.submission import Answer, Submission
 from backprop_cli.marking.texts import Commas, commas_of
-from backprop_cli.problem.model import Problem
 
 ROUND_OFF = 1e-9
 MOST_TRIED = 2
 """So many readings of a whole sheet are judged in full before the next one is looked for."""
 
 
-def check(
-    problem: Problem,
-    submissions: Iterable[Submission],
-    *,
-    tolerance: Fraction | float | None = None,
-    pass_mark: Fraction | float | None = None,
-    reveal: bool = False,
-) -> Iterator[SubmissionReport]:
-    """Marks submissions one after the other; nothing of one is kept for the next.
-
-    `tolerance` and `pass_mark` replace what the problem file says. With `reveal` every answer
-    has its expected values; without it none is given away.
-    """
-    checker = Checker(problem, tolerance=tolerance, pass_mark=pass_mark, reveal=reveal)
-    for submission in submissions:
-        yield checker.mark(submission)
-
-
 class Checker(Ready):
-    """A problem made ready for marking, and what marks."""
+    """Marks submissions one after the other; nothing of one is kept for the next."""
 
     def mark(self, submission: Submission) -> SubmissionReport:
         if submission.error is not None:

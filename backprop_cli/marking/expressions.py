@@ -7,7 +7,7 @@ more time than a right one.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
 
 from backprop_cli.formula.build import children, names_in, rebuild, size, substitute
@@ -76,8 +76,11 @@ class Expressions:
             return None
         return self.worked_out(formula)
 
-    def worked_out(self, formula: Formula) -> Written:
-        return worked_out(formula, {abs(v) for v in self.key.truth[: self.key.structure.leaves]})
+    def worked_out(
+        self, formula: Formula, value_of: Callable[[str], float] | None = None
+    ) -> Written:
+        given = {abs(v) for v in self.key.truth[: self.key.structure.leaves]}
+        return worked_out(formula, given, value_of or _no_name)
 
     def _parse(self, text: str) -> Formula | str:
         if len(text) > 1 and text[0] == "=":
@@ -174,9 +177,9 @@ class ExpressionJudge:
         self._changed: set[int] = set()
         self._looked = 0
 
-    def judge(self, node: Node, text: str, only: bool) -> Judgement:
-        """The verdict on one expression. `only`: there is no number beside it, so that own work
-        goes on with what the expression comes to."""
+    def judge(self, node: Node, text: str, number: Written | None) -> Judgement:
+        """The verdict on one expression. Where there is no number beside it, own work goes on with
+        what the expression comes to."""
         shared = self.shared
         formula = shared.parsed(text)
         if isinstance(formula, str):
@@ -191,11 +194,13 @@ class ExpressionJudge:
             return CORRECT
         if size(formula) > LARGEST:
             return Judgement("wrong", look_again(node.step))
+        if number is not None and (stands := self._leads_to(node, formula, number)):
+            return stands
         judgement = self._not_equal(node, formula)
         if judgement.right:
             return judgement
         self.own[node.slot] = formula
-        if only and not self.key.symbolic:
+        if number is None and not self.key.symbolic:
             self.work.settle(self._slots(formula))
             value = shared.value(formula, self.work.v)
             if math.isfinite(value):
@@ -206,6 +211,15 @@ class ExpressionJudge:
     def _slots(self, formula: Formula) -> list[int]:
         slots, known = self.key.structure.slots, self.key.known
         return [slots[known[name]] for name in names_in(formula)]
+
+    def _leads_to(self, node: Node, formula: Formula, number: Written) -> Judgement | None:
+        """The verdict on a formula with rounded numbers put in for some of its names, where it comes
+        to a number that is right."""
+        slots, known, v = self.key.structure.slots, self.key.known, self.work.v
+        self.work.settle(self._slots(formula))
+        working = self.shared.worked_out(formula, lambda name: v[slots[known[name]]])
+        leads = working.unit > 0 and came_to(working, number)
+        return self.numbers.stands(node, number) if leads else None
 
     def _number(self, node: Node, formula: Formula) -> Judgement:
         """Numbers put in, beside the number that they came to: nothing is kept of them, for the
@@ -301,10 +315,16 @@ def came_to(working: Written, number: Written) -> bool:
     return abs(working.value - number.value) <= (working.unit + number.unit) * (1 + ROUND_OFF)
 
 
-def worked_out(formula: Formula, exact: Collection[float] = ()) -> Written:
-    """The value of an expression without names; its unit follows from the decimals in it that
-    are not `exact` as given on the sheet."""
-    value = as_float(evaluate(formula, _no_name))
+def _no_name(name: str) -> float:
+    raise KeyError(name)
+
+
+def worked_out(
+    formula: Formula, exact: Collection[float], value_of: Callable[[str], float]
+) -> Written:
+    """The value of an expression; its unit follows from the decimals in it that are not `exact`
+    as given on the sheet."""
+    value = as_float(evaluate(formula, value_of))
     if not math.isfinite(value):
         return Written(value, 0.0, 1, 1)
     spread = 0.0
@@ -316,13 +336,9 @@ def worked_out(formula: Formula, exact: Collection[float] = ()) -> Written:
         if written is None or written.value == 0 or written.value in exact:
             continue
         digits = min(digits, max(1, written.digits))
-        moved = as_float(evaluate(_moved(formula, part, written), _no_name))
+        moved = as_float(evaluate(_moved(formula, part, written), value_of))
         spread += abs(moved - value)
     return Written(value, spread if math.isfinite(spread) else 0.0, digits, digits)
-
-
-def _no_name(name: str) -> float:
-    raise KeyError(name)
 
 
 def _numbers(formula: Formula) -> list[Number]:

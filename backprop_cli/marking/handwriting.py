@@ -12,7 +12,6 @@ from backprop_cli.formula.spelling import GREEK
 from backprop_cli.patterns import pattern
 
 MOST_FRACTIONS = 40
-MOST_DEPTH = 20
 
 _DASHES = dict.fromkeys(map(ord, "−–—‐‑‒―﹣－⁃➖"), "-")
 _SPACES = dict.fromkeys(map(ord, "\u00a0\u2009\u200a\u202f\u2002\u2003\u2007\u3000\t\n\r\f\v"), " ")
@@ -110,18 +109,16 @@ def _without_fraction(text: str, found: re.Match[str]) -> str:
 
 def _braced(text: str, start: int) -> tuple[str, int] | None:
     """What stands in the braces that open at `start`, and where they end."""
-    while text[start : start + 1] == " ":
-        start += 1
-    if text[start : start + 1] != "{":
-        return None
+    start += len(text[start:]) - len(text[start:].lstrip(" "))
+    end = closing(text, start) if text[start : start + 1] == "{" else None
+    return None if end is None else (text[start + 1 : end - 1], end)
+
+
+def closing(text: str, start: int) -> int | None:
+    """Where the bracket that opens at `start` has been closed."""
     depth = 0
     for place in range(start, len(text)):
-        if text[place] == "{":
-            depth += 1
-        elif text[place] == "}":
-            depth -= 1
-            if depth == 0:
-                return text[start + 1 : place], place + 1
-        if depth > MOST_DEPTH:
-            return None
+        depth += (text[place] in "([{") - (text[place] in ")]}")
+        if depth == 0:
+            return place + 1
     return None

@@ -21,7 +21,11 @@ from backprop_cli.run import solve
 
 
 class Ready:
-    """A problem made ready for marking: what judging needs of it and no submission changes."""
+    """A problem made ready for marking: what judging needs of it and no submission changes.
+
+    `tolerance` and `pass_mark` replace what the problem file says. With `reveal` every answer has
+    its expected values; without it none is given away.
+    """
 
     def __init__(
         self,

@@ -15,7 +15,7 @@ from backprop_cli.formula.characters import plain_characters
 from backprop_cli.formula.functions import FUNCTIONS
 from backprop_cli.formula.nodes import Formula
 from backprop_cli.formula.words import is_function
-from backprop_cli.marking.handwriting import cleaned, from_latex
+from backprop_cli.marking.handwriting import cleaned, closing, from_latex
 from backprop_cli.marking.names import AnswerNames
 from backprop_cli.marking.numbers import Written, read_number
 from backprop_cli.marking.submission import MOST_CHARACTERS
@@ -255,7 +255,7 @@ def _powers_of_functions(text: str) -> str:
         found = _RAISED_FUNCTION.search(text)
         if found is None or _function(found[1]) is None:
             return text
-        end = _closing(text, found.end())
+        end = closing(text, found.end())
         if end is None:
             return text
         inner, power = text[found.end() : end], found[2] or found[3]
@@ -267,7 +267,7 @@ def _softmax(text: str, unit: int | None) -> str:
     """One output of a softmax, that of the quantity in question unless an index says otherwise."""
     for _ in range(5):
         found = _SOFTMAX.search(text)
-        end = None if found is None else _closing(text, found.end() - 1)
+        end = None if found is None else closing(text, found.end() - 1)
         if found is None or end is None:
             return text
         parts = list(_arguments(text[found.end() : end - 1]))
@@ -287,16 +287,6 @@ def _arguments(text: str) -> Iterator[str]:
             yield text[start:place].strip()
             start = place + 1
     yield text[start:].strip()
-
-
-def _closing(text: str, start: int) -> int | None:
-    """Where the bracket that opens at `start` has been closed."""
-    depth = 0
-    for place in range(start, len(text)):
-        depth += (text[place] in "([{") - (text[place] in ")]}")
-        if depth == 0:
-            return place + 1
-    return None
 
 
 # --- answers --------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import pytest
 
 from backprop_cli.marking.answers import parse_submission
 from backprop_cli.marking.asked import matches
-from backprop_cli.marking.check import Checker, check
+from backprop_cli.marking.check import Checker
 from backprop_cli.marking.model import AnswerResult, SubmissionReport
 from backprop_cli.marking.submission import Answer, Submission
 from backprop_cli.problem.read import read_problem
@@ -254,7 +254,7 @@ def test_a_checker_can_be_sent_to_another_process() -> None:
 
 def test_an_unreadable_file_scores_nothing_with_its_reason() -> None:
     files = [submission(), parse_submission("bad.yaml", b"\xff"), submission()]
-    first, bad, last = check(read_problem("neuron.yaml", PROBLEM), files)
+    first, bad, last = map(checker().mark, files)
     assert (bad.score, bad.max_score, bad.passed) == (0, 7, False)
     assert "not UTF-8" in (bad.error or "")
     assert first.score == last.score == 7
