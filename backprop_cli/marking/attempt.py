@@ -209,11 +209,13 @@ class Update:
         if self.key.structure.nodes[slot] is None:
             return self._leaf(slot, answer)
         judgement = self._judge(slot, answer)
-        if not answer.misshapen or judgement.verdict not in GOOD:
+        if not answer.misshapen or judgement.mistake is not None:
             return judgement
-        # The numbers are right where they stand in the transpose: the shape alone is wrong.
-        mistake = Mistake("shape", answer.misshapen)
         said = f"{answer.misshapen[0].upper()}{answer.misshapen[1:]}"
+        if judgement.verdict not in GOOD:
+            return judgement._replace(feedback=f"{said} {judgement.feedback}")
+        # The numbers are right where they stand: the shape alone is wrong.
+        mistake = Mistake("shape", answer.misshapen)
         return judgement._replace(verdict="wrong", feedback=said, mistake=mistake)
 
     def _result(self, slot: int, answer: Answer, judgement: Judgement) -> AnswerResult:

@@ -247,6 +247,9 @@ class Entered:
                 if cells.shape == (columns, rows):  # it is read as what it is the transpose of
                     turned = (cells.answers[j * rows + i] for i, j in places(view.shape))
                     cells, problem, said = Cells(view.shape, tuple(turned)), None, problem
+            elif problem and cells is not None and self._not_added_up(names, cells, view.shape):
+                first_row = cells.answers[: len(names)]
+                cells, problem, said = Cells(view.shape, first_row), None, problem
             if cells is None or problem is not None:
                 first = next(name for name in names if name)
                 reason = f"for all of {view.name}, {problem}" if problem else answer.problem
@@ -256,6 +259,14 @@ class Entered:
                 if name and cell is not None:
                     yield cell._replace(name=name, misshapen=said)
                     said = None
+
+    def _not_added_up(self, names: Sequence[str], cells: Cells, shape: tuple[int, ...]) -> bool:
+        """Whether a gradient was handed in by the rows that each of its entries is the sum of."""
+        nodes, slots = self.key.structure.nodes, self.key.structure.slots
+        rows = {
+            node and len(node.step.links) for node in (nodes[slots[name]] for name in names if name)
+        }
+        return cells.shape is not None and cells.shape[1:] == shape and rows == {cells.shape[0]}
 
     def _read(self, slot: int, answer: Answer) -> None:
         """The numbers and expressions in one answer."""

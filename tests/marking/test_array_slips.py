@@ -16,6 +16,7 @@ import pytest
 from array_ideas import IDEAS, SHEETS, Idea
 from pages import PROBLEMS, problem
 
+from backprop_cli import load
 from backprop_cli.marking.answers import parse_submission
 from backprop_cli.marking.check import Checker
 from backprop_cli.marking.model import GOOD, SubmissionReport
@@ -129,5 +130,27 @@ def test_a_matrix_for_a_vector_is_asked_about() -> None:
     listed = {key: array_ideas.listed(value) for key, value in answers.items()}
     submission = parse_submission("student.json", json.dumps({"answers": listed}))
     report = checker("softmax-regression-batch").mark(submission)
-    (unread,) = (answer for answer in report.answers if answer.verdict == "unreadable")
-    assert "this is 4×3 where 3 belongs: are its 4 rows not added up yet?" in unread.feedback
+    (asked,) = (answer for answer in report.answers if "added up yet?" in answer.feedback)
+    assert asked.feedback.startswith(
+        "This is 4×3 where 3 belongs: are its 4 rows not added up yet?"
+    )
+    assert {answer.points for answer in report.answers if answer.name.startswith("dL/db")} == {0}
+
+
+def test_a_bias_gradient_handed_in_by_rows_lacks_their_sum() -> None:
+    """∂L/∂b is the sum of the two rows of R; they stand there one by one: one idea, one mark."""
+    text = (
+        "equations: {Z: X * 2 + b, L: sum(Z * R)}\n"
+        "given: {X: [[1, 2], [3, 4]], R: [[1.37, 3.2], [2.64, 5.1]]}\nparameters: {b: [0, 0]}\n"
+    )
+    key = Checker(load(text=text))
+    rows = key.mark(
+        parse_submission("s.json", '{"answers": {"dL/db": [[1.37, 3.2], [2.64, 5.1]]}}')
+    )
+    found = [answer for answer in rows.answers if answer.name.startswith("dL/db")]
+    assert [answer.mistake and answer.mistake.code for answer in found] == ["missing-sum"] * 2
+    assert sum(answer.points for answer in found) == 1
+    unlike = key.mark(
+        parse_submission("s.json", '{"answers": {"dL/db": [[1, 2], [3, 4], [5, 6]]}}')
+    )
+    assert {answer.verdict for answer in unlike.answers} <= {"unreadable", "missing"}
