@@ -125,10 +125,9 @@ def alive(view: View) -> Iterator[str]:
     """As many units are off as with the file's own numbers."""
     # A unit counts as often as it is off, as a row of an embedding that is picked twice.
     off, before = Counter(_off(view.update)), Counter(_off(view.own))
-    if off.total() > before.total():
-        yield next(iter(off - before))
-    elif off.total() < before.total():
-        yield next(iter(before - off))
+    if off.total() != before.total():
+        more, fewer = (off, before) if off.total() > before.total() else (before, off)
+        yield next(iter(more - fewer))
 
 
 def unsaturated(view: View) -> Iterator[str]:

@@ -68,10 +68,8 @@ def _rows(source: Source) -> Iterator[list[str]]:
 def _column(rows: Sequence[list[str]]) -> tuple[int, list[tuple[int, list[str]]]]:
     numbered = list(enumerate(rows, 1))
     heads = [cell.strip().lower() for cell in rows[0]] if rows else []
-    for head in HEADS:
-        if head in heads:
-            return heads.index(head), numbered[1:]
-    return 0, numbered
+    known = [heads.index(head) for head in HEADS if head in heads]
+    return (known[0], numbered[1:]) if known else (0, numbered)
 
 
 class FileNames:

@@ -63,10 +63,7 @@ class Stress:
 
     @property
     def shortfalls(self) -> Counter[Shortfall]:
-        total: Counter[Shortfall] = Counter()
-        for variant in self.variants:
-            total.update(variant.shortfalls)
-        return total
+        return sum((Counter(each.shortfalls) for each in self.variants), Counter())
 
     @property
     def sheets(self) -> float:

@@ -118,9 +118,7 @@ class Drawer:
 
     def _hopeless(self, shortfalls: Counter[Shortfall]) -> Diagnostic:
         tries = sum(shortfalls.values())
-        by_requirement: Counter[str] = Counter()
-        for each, times in shortfalls.items():
-            by_requirement[each.requirement] += times
+        by_requirement = Counter(each.requirement for each in shortfalls.elements())
         worst, times = by_requirement.most_common(1)[0]
         where = max(
             (each for each in shortfalls if each.requirement == worst), key=shortfalls.__getitem__

@@ -210,9 +210,8 @@ def _ties(sheet: Sheet) -> Iterator[Callout]:
         if step.applied is not None and step.applied.targets and step.applied.taught:
             continue
         for call in calls_in(step.formula):
-            if call.function not in EXTREMES or len(call.arguments) < 2:
-                continue
-            if any(sheet.value(name) is None for name in names_in(call)):
+            compares = call.function in EXTREMES and len(call.arguments) > 1
+            if not compares or any(sheet.value(name) is None for name in names_in(call)):
                 continue
             values = [evaluate(argument, sheet.known) for argument in call.arguments]
             tied = values.count(max(values) if call.function == "max" else min(values))
