@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from backprop_cli.formula.build import children, names_in, rebuild, size, substitute
 from backprop_cli.formula.evaluate import as_float, evaluate
@@ -42,8 +42,8 @@ class Expressions:
     def __init__(self, key: AnswerKey, finder: SlipFinder) -> None:
         self.key = key
         self.finder = finder
-        self._parsed: dict[str, Formula | str] = {}
-        self._equal: dict[tuple[int, str], bool] = {}
+        self.parsed = lru_cache(CACHE_SIZE)(self._parse)
+        self.is_equal = lru_cache(CACHE_SIZE)(self._is_equal)
 
     @cached_property
     def points(self) -> list[list[float]]:
@@ -61,14 +61,6 @@ class Expressions:
     def reader(self) -> TextReader:
         return TextReader(self.key.names, self.parsed)
 
-    def parsed(self, text: str) -> Formula | str:
-        """The formula a text writes, or why it cannot be read."""
-        if text not in self._parsed:
-            if len(self._parsed) >= CACHE_SIZE:
-                self._parsed.clear()
-            self._parsed[text] = self._parse(text)
-        return self._parsed[text]
-
     def constant(self, text: str) -> Written | None:
         """What an expression without names comes to, which may be no number; None for any other."""
         formula = self.parsed(text) if len(text) <= MOST_CHARACTERS else ""
@@ -83,6 +75,7 @@ class Expressions:
         return worked_out(formula, given, value_of or _no_name)
 
     def _parse(self, text: str) -> Formula | str:
+        """The formula a text writes, or why it cannot be read."""
         if len(text) > 1 and text[0] == "=":
             text = text[1:].strip()
         try:
@@ -129,18 +122,12 @@ class Expressions:
                 return False
         return True
 
-    def is_equal(self, node: Node, text: str, formula: Formula) -> bool:
-        """Whether the expression is the quantity, at every point."""
-        place = (node.slot, text)
-        if place not in self._equal:
-            if len(self._equal) >= CACHE_SIZE:
-                self._equal.clear()
-            truth = [v[node.slot] for v in self.points]
-            self._equal[place] = all(
-                same([self.value(formula, v)], [true])
-                for v, true in zip(self.points[:1], truth[:1], strict=True)
-            ) and same(self.values(formula, self.points), truth)
-        return self._equal[place]
+    def _is_equal(self, slot: int, text: str) -> bool:
+        """Whether an expression that can be read is the quantity, at every point."""
+        formula, truth = self.parsed(text), [v[slot] for v in self.points]
+        assert not isinstance(formula, str)
+        first = [self.value(formula, v) for v in self.points[:1]]
+        return same(first, truth[:1]) and same(self.values(formula, self.points), truth)
 
     def values(self, formula: Formula, points: Sequence[Sequence[float]]) -> list[float]:
         return [self.value(formula, v) for v in points]
@@ -190,7 +177,7 @@ class ExpressionJudge:
             return Judgement("wrong", f"{node.name} cannot be given by {what}.")
         if not self.key.symbolic and not names_in(formula):
             return self._number(node, formula)
-        if shared.is_equal(node, text, formula):
+        if shared.is_equal(node.slot, text):
             return CORRECT
         if size(formula) > LARGEST:
             return Judgement("wrong", look_again(node.step))
