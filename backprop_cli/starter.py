@@ -7,10 +7,11 @@ loss fits an output is asked there, not decided here a second time.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from itertools import product
 from random import Random
+from typing import Any
 
 from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import Diagnostic, ProblemError, nearest, quote
@@ -18,6 +19,7 @@ from backprop_cli.problem.read import read
 from backprop_cli.problem.values import counted
 from backprop_cli.rules import activations, losses
 from backprop_cli.rules.activations import ActivationRule
+from backprop_cli.rules.written import ByAnyName
 
 MOST_LAYERS = 20
 MOST_UNITS = 100
@@ -59,7 +61,7 @@ def network_file(
     One activation is for every layer. Raises CannotWrite, with what would do instead.
     """
     sizes = _sizes(layers)
-    rule = None if loss is None else _loss(loss)
+    rule = None if loss is None else _named("loss", loss, losses.BY_ANY_NAME)
     units = _activations(activation, sizes, rule)
     output = activations.ACTIVATIONS[units[-1]]
     if not output.learns and rule is not None:
@@ -137,30 +139,13 @@ def _sizes(text: str) -> tuple[int, ...]:
     return tuple(numbers)
 
 
-def _activation(name: str) -> str:
-    """The name of an activation as the table has it, an alias among others given."""
-    rule = activations.find(_plain(name))
-    if rule is None:
-        raise CannotWrite(
-            _unknown("activation", name, activations.ACTIVATIONS, activations.BY_ANY_NAME)
-        )
-    return rule.name
-
-
-def _loss(name: str) -> str:
-    rule = losses.find(_plain(name))
-    if rule is None:
-        raise CannotWrite(_unknown("loss", name, losses.LOSSES, losses.BY_ANY_NAME))
-    return rule.name
-
-
-def _plain(name: str) -> str:
-    return name.strip().lower().replace("-", "_")
-
-
-def _unknown(what: str, name: str, rows: Iterable[str], names: Iterable[str]) -> str:
-    close = nearest(_plain(name), list(names))
-    return f"{quote(name.strip())} is no {what}; {close or 'there are ' + ', '.join(rows)}"
+def _named(what: str, name: str, table: ByAnyName[Any]) -> str:
+    """The name of an activation or a loss as its table has it, an alias among others given."""
+    plain = name.strip().lower().replace("-", "_")
+    if (rule := table.find(plain)) is None:
+        close = nearest(plain, table) or f"there are {', '.join(table.rows)}"
+        raise CannotWrite(f"{quote(name.strip())} is no {what}; {close}")
+    return str(rule.name)
 
 
 def _activations(text: str | None, sizes: Sequence[int], loss: str | None) -> tuple[str, ...]:
@@ -170,7 +155,7 @@ def _activations(text: str | None, sizes: Sequence[int], loss: str | None) -> tu
         usual = (*reversed(made_for), *OUTPUTS)
         fitting = (name for name in usual if loss is None or _fits(loss, name, sizes[-1]))
         return (*(USUAL_HIDDEN,) * (layers - 1), next(fitting, OUTPUTS[0]))
-    names = tuple(_activation(name) for name in text.split(","))
+    names = tuple(_named("activation", name, activations.BY_ANY_NAME) for name in text.split(","))
     if len(names) == 1:
         return names * layers
     if len(names) != layers:

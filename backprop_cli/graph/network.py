@@ -249,7 +249,9 @@ class _Expansion:
                 whole = total(whole, self._handed_list(layer.add))
             if layer.dropout is not None:
                 mask = Name(f"r{depth}")
-                yield _view(mask.name, (layer.units,), [names.mask(depth, unit) for unit in units])
+                yield _view(
+                    mask.name, (layer.units,), [names.of_unit("r", depth, unit) for unit in units]
+                )
                 whole = quotient(Shown("hadamard", (mask, whole)), layer.dropout.keep)
             handed = [names.handed(depth, unit) for unit in units]
             yield _view(letter.name, (layer.units,), handed, whole)
@@ -320,7 +322,7 @@ class _Expansion:
             if isinstance(layer, Layer) and layer.dropout is not None:
                 title = f"Dropout mask of layer {depth}"
                 for unit, value in enumerate(layer.dropout.mask, 1):
-                    name = self.names.mask(depth, unit)
+                    name = self.names.of_unit("r", depth, unit)
                     self.leaves.append(leaf(name, "constant", value, title=title))
 
     def _unit(self, depth: int, unit: int) -> Unit:
@@ -433,7 +435,7 @@ class _Expansion:
         for mark, z in zip(marks, zs, strict=True):
             hat = sampled(self.names.of_unit("zhat", depth, unit), mark)
             scaled = sampled(self.names.of_unit("u", depth, unit), mark)
-            gamma, beta = self.names.gamma(depth, unit), self.names.beta(depth, unit)
+            gamma, beta = (self.names.of_unit(each, depth, unit) for each in ("gamma", "beta"))
             distance = total(z, negative(Name(mean)))
             whole = total(product(Name(gamma), Name(hat)), Name(beta))
             self._step(hat, quotient(distance, spread), "normalisation", mark, place)
@@ -486,7 +488,7 @@ class _Expansion:
             assert layer.add is not None
             formula = total(formula, self._value_from_below(layer.add + 1, unit, mark))
         if layer.dropout is not None:
-            mask = Name(self.names.mask(depth, unit))
+            mask = Name(self.names.of_unit("r", depth, unit))
             formula = quotient(product(mask, formula), layer.dropout.keep)
         name = sampled(self.names.handed(depth, unit), mark)
         self._step(name, formula, "handed_on", mark, self._unit(depth, unit))

@@ -169,10 +169,6 @@ class NetworkNames:
         more = self._dense(layer).hands_on_more
         return self.inner_a(layer, unit) if more else self.handed(layer, unit)
 
-    def mask(self, layer: int, unit: int) -> str:
-        """Whether dropout leaves the unit in."""
-        return self.of_unit("r", layer, unit)
-
     def inner_a(self, layer: int, unit: int) -> str:
         """The name an activation has by its place, also for outputs (`a3_1` for ŷ)."""
         return self.of_unit("a", layer, unit)
@@ -252,8 +248,12 @@ class NetworkNames:
             elif layer.bias == "shared":
                 yield Parameter(self.bias(depth, unit), layer.biases[0], "shared bias", unit)
             if (norm := layer.batch_norm) is not None:
-                yield Parameter(self.gamma(depth, unit), norm.gamma[unit - 1], "scale", unit)
-                yield Parameter(self.beta(depth, unit), norm.beta[unit - 1], "shift", unit)
+                yield Parameter(
+                    self.of_unit("gamma", depth, unit), norm.gamma[unit - 1], "scale", unit
+                )
+                yield Parameter(
+                    self.of_unit("beta", depth, unit), norm.beta[unit - 1], "shift", unit
+                )
 
     def parameters(self) -> tuple[str, ...]:
         """Every weight and bias (and γ, β of batch normalisation), layer by layer."""
@@ -302,14 +302,9 @@ class NetworkNames:
                 found += [self.a(layer, unit), self.handed(layer, unit)]
         return tuple(dict.fromkeys(found))
 
-    def gamma(self, layer: int, unit: int) -> str:
-        return self.of_unit("gamma", layer, unit)
-
-    def beta(self, layer: int, unit: int) -> str:
-        return self.of_unit("beta", layer, unit)
-
     def of_unit(self, letters: str, layer: int, unit: int) -> str:
-        """Any quantity that each unit has one of: `zhat2_1`, or `zhat3` in sequential names."""
+        """Any quantity that each unit has one of: `zhat2_1`, or `zhat3` in sequential names; r is
+        whether dropout leaves it in."""
         if self.sequential:
             return f"{letters}{self._unit(layer, unit)}"
         return f"{letters}{layer}_{unit}"

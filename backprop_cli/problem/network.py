@@ -391,7 +391,7 @@ def _all_names(names: NetworkNames) -> tuple[str, ...]:
         for unit in range(1, layer.units + 1):
             found.append(names.inner_a(index, unit))
             if layer.dropout is not None:
-                found.append(names.mask(index, unit))
+                found.append(names.of_unit("r", index, unit))
             if layer.batch_norm is not None:
                 found += [names.of_unit(letters, index, unit) for letters in _NORMALISED]
     found += ["L", "norm", "clip", *value_names("e", (network.layers[-1].units,))]
