@@ -26,11 +26,12 @@ def warn(
     network = names.network
     loss = LOSSES.get(network.loss.name) if isinstance(network.loss, RuleUse) else None
     for index, read in enumerate(samples.samples, 1):
-        if read.targets_node is None or read.targets is None:
+        own = read.targets
+        if own.node is None or own.values is None:
             continue
         whose = f" of sample {index}" if samples.listed else ""
-        if message := _unusual_target(network, loss, read.targets, whose):
-            report.warning("unusual-target", message[0], read.targets_node, message[1])
+        if message := _unusual_target(network, loss, own.values, whose):
+            report.warning("unusual-target", message[0], own.node, message[1])
     if loss is not None and (loss.output is not None or loss.targets == "signs"):
         node = layers.activation_nodes.get(len(network.layers), top.key("layers"))
         _unusual_output(network.layers[-1], loss, node, report)

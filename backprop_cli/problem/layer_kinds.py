@@ -300,9 +300,9 @@ def _embedding(made: Making, settings: Mapping[str, Any]) -> str:
     for position, sample in enumerate(made.samples.samples, 1):
         of = f" of sample {position}" if made.samples.listed else ""
         lines: list[Line] = []
-        for at, token in enumerate(sample.inputs or (), 1):
+        for at, token in enumerate(sample.inputs.values or (), 1):
             if token is None or token.value.denominator != 1 or not 1 <= token.value <= many:
-                given = sample.inputs_node
+                given = sample.inputs.node
                 shown = "a token without a number" if token is None else token.text
                 made.refuse(
                     "out-of-range",

@@ -119,7 +119,7 @@ def _flat(at: LayerPlace, below: Handed | None, samples: Samples) -> int | None:
     if below is None:
         return None
     if len(below.shape) > 1:
-        given = samples.samples[0].inputs_node if at.index == 1 else None
+        given = samples.samples[0].inputs.node if at.index == 1 else None
         one_row = given is not None and below.shape[0] == 1
         message = f"{at} is dense and takes a list of numbers, and {below.words}"
         help = "leave the inner brackets out" if one_row else "put `{kind: flatten}` before it"

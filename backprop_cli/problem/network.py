@@ -195,15 +195,16 @@ class NetworkReader:
         listed, shape = self.samples.listed, self.layers.shape or (units,)
         gives = f"layer {len(self.layers.layers)} gives {counted(units, 'output')}"
         for index, sample in enumerate(self.samples.samples, 1):
-            node, found = sample.targets_node, len(sample.targets or ())
+            own = sample.targets
+            node, found = own.node, len(own.values or ())
             if node is None:
                 continue
-            if sample.targets_shape not in ((), shape):
+            if own.shape not in ((), shape):
                 of = f" of sample {index}" if listed else ""
                 self.report.error(
                     "shape",
                     f"the outputs are {shape_text(shape)}, so `targets`{of} must be that too, not"
-                    f" {shape_text(sample.targets_shape)}",
+                    f" {shape_text(own.shape)}",
                     node,
                 )
                 continue
@@ -287,7 +288,9 @@ class NetworkReader:
 
     def _numeric(self) -> bool:
         return any(
-            value is not None for sample in self.samples.samples for value in sample.inputs or ()
+            value is not None
+            for sample in self.samples.samples
+            for value in sample.inputs.values or ()
         )
 
     # --- checks of the whole -----------------------------------------------------------------------

@@ -61,15 +61,20 @@ _OTHER_NAME = re.compile(r"(?![yYnN]\Z)[^\W\d_]_?[0-9]*\Z")
 
 
 @dataclass(frozen=True)
-class ReadSample:
-    """One sample as far as it could be read. None: not said (or wrong, and reported)."""
+class ReadValues:
+    """The inputs or the targets of a sample as far as they could be read. `values` are None where
+    they are not said (or wrong, and reported); an empty shape says that they are one after the
+    other, any other that they are lists in lists."""
 
-    inputs: tuple[Value, ...] | None
-    targets: tuple[Value, ...] | None
-    inputs_node: Node | None
-    targets_node: Node | None
-    inputs_shape: Shape = ()  # of lists in lists; empty: one after the other
-    targets_shape: Shape = ()
+    node: Node | None = None
+    values: tuple[Value, ...] | None = None
+    shape: Shape = ()
+
+
+@dataclass(frozen=True)
+class ReadSample:
+    inputs: ReadValues = ReadValues()
+    targets: ReadValues = ReadValues()
 
 
 @dataclass(frozen=True)
@@ -81,29 +86,33 @@ class Samples:
 
     @property
     def inputs(self) -> int | None:
-        return _usual(sample.inputs for sample in self.samples)
+        return _usual(sample.inputs.values for sample in self.samples)
 
     @property
     def targets(self) -> int | None:
-        return _usual(sample.targets for sample in self.samples)
+        return _usual(sample.targets.values for sample in self.samples)
 
     @property
     def inputs_shape(self) -> Shape:
         """Of an image or a sequence, as the first sample has it; else empty."""
-        return next((each.inputs_shape for each in self.samples if each.inputs is not None), ())
+        read = (sample.inputs for sample in self.samples)
+        return next((each.shape for each in read if each.values is not None), ())
 
     @property
     def have_targets(self) -> bool:
-        return any(sample.targets_node is not None for sample in self.samples)
+        return any(sample.targets.node is not None for sample in self.samples)
 
     @property
     def have_inputs(self) -> bool:
-        return any(sample.inputs_node is not None for sample in self.samples)
+        return any(sample.inputs.node is not None for sample in self.samples)
 
     def complete(self, inputs: int, targets: int) -> tuple[Sample, ...]:
         """The samples of a problem, what was left out filled with quantities without number."""
         return tuple(
-            Sample(sample.inputs or (None,) * inputs, sample.targets or (None,) * targets)
+            Sample(
+                sample.inputs.values or (None,) * inputs,
+                sample.targets.values or (None,) * targets,
+            )
             for sample in self.samples
         )
 
@@ -129,7 +138,7 @@ def read_samples(top: Fields, report: Report) -> Samples:
     listed_rows = rows(node, report, "`samples`", f"mappings {like}", "sample", MOST_SAMPLES)
     for index, row in enumerate(listed_rows, 1):
         if not is_mapping(row, report, f"sample {index}", like):
-            found.append(ReadSample(None, None, None, None))
+            found.append(ReadSample())
             continue
         own = SAMPLE.of(row, report, f"sample {index}")
         found.append(_sample(own, report, f" of sample {index}"))
@@ -139,19 +148,19 @@ def read_samples(top: Fields, report: Report) -> Samples:
 
 
 def _sample(own: Fields, report: Report, of: str) -> ReadSample:
-    inputs, targets = own[INPUTS], own[TARGETS]
-    x, inputs_shape = _Values("input", "x", report, of).read(inputs)
-    y, targets_shape = _Values("target", "y", report, of).read(targets)
-    return ReadSample(x, y, inputs, targets, inputs_shape, targets_shape)
+    return ReadSample(
+        _Values("input", "x", report, of).read(own[INPUTS]),
+        _Values("target", "y", report, of).read(own[TARGETS]),
+    )
 
 
 def _same_counts(samples: Samples, report: Report) -> None:
     for what, usual in (("inputs", samples.inputs), ("targets", samples.targets)):
         for index, sample in enumerate(samples.samples, 1):
-            row = sample.inputs if what == "inputs" else sample.targets
-            node = sample.inputs_node if what == "inputs" else sample.targets_node
+            own = sample.inputs if what == "inputs" else sample.targets
+            node, row = own.node, own.values
             if node is None:
-                at = sample.inputs_node
+                at = sample.inputs.node
                 if what == "targets" and samples.have_targets and at is not None:
                     message = f"sample {index} has no `targets`, and other samples have"
                     report.error("missing-key", message, at)
@@ -160,10 +169,10 @@ def _same_counts(samples: Samples, report: Report) -> None:
                 report.error("shape", f"{message}, and the others have {usual}", node)
     shape = samples.inputs_shape
     for index, sample in enumerate(samples.samples, 1):
-        node = sample.inputs_node
-        if node is not None and sample.inputs is not None and sample.inputs_shape != shape:
-            found = f"the inputs of sample {index} are {_levels(sample.inputs_shape)}"
-            report.error("shape", f"{found}, and those of sample 1 {_levels(shape)}", node)
+        own = sample.inputs
+        if own.node is not None and own.values is not None and own.shape != shape:
+            found = f"the inputs of sample {index} are {_levels(own.shape)}"
+            report.error("shape", f"{found}, and those of sample 1 {_levels(shape)}", own.node)
 
 
 def _levels(shape: Shape) -> str:
@@ -179,17 +188,15 @@ class _Values:
     report: Report
     of: str
 
-    def read(self, node: Node | None) -> tuple[tuple[Value, ...] | None, Shape]:
+    def read(self, node: Node | None) -> ReadValues:
         """Numbers in a list or by name, a number alone, lists in lists with their shape; a name or
         `null` has no number."""
-        if node is None:
-            return None, ()
-        if not _in_levels(node):
-            return self._one_list(node), ()
+        if node is None or not _in_levels(node):
+            return ReadValues(node, None if node is None else self._one_list(node))
         read = self.report.tried(read_levels, node, f"`{self.kind}s`{self.of}")
         if read is None or self._too_many(len(read.values), node):
-            return None, ()
-        return read.values, read.shape if len(read.shape) > 1 else ()
+            return ReadValues(node)
+        return ReadValues(node, read.values, read.shape if len(read.shape) > 1 else ())
 
     def _too_many(self, count: int, node: Node) -> bool:
         if count > MOST_VALUES:
