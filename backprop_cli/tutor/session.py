@@ -90,8 +90,6 @@ class Session:
         self.arrays = arrays
         self._checker = Checker(problem)
         self._state = self._in_names(state or State())
-        self._report: SubmissionReport | None = None
-        self._found: dict[Place, AnswerResult] | None = None
         self.made: dict[Place, Mistake] = {}  # the slips of this session, mended or not
         self.run: Run = solve(
             problem,
@@ -309,12 +307,10 @@ class Session:
 
     # What it comes to
 
-    @property
+    @cached_property
     def report(self) -> SubmissionReport:
         """What `check` says of the answers so far."""
-        if self._report is None:
-            self._report = self._checker.mark(self._state.submission(self.updates))
-        return self._report
+        return self._checker.mark(self._state.submission(self.updates))
 
     @property
     def score(self) -> float:
@@ -379,7 +375,8 @@ class Session:
 
     def _change(self, state: State) -> None:
         if state.answers is not self._state.answers:  # tries and hints are no answers
-            self._report, self._found = None, None
+            for judged in ("report", "_by_place"):
+                self.__dict__.pop(judged, None)
         self._state = state
 
     def _record(self, place: Place) -> Record:
@@ -404,11 +401,9 @@ class Session:
         graph = self.graph
         return Said("", tuple(blocks), spelling_of(graph), graph.lettering.typed)
 
-    @property
+    @cached_property
     def _by_place(self) -> dict[Place, AnswerResult]:
-        if self._found is None:
-            self._found = {(each.iteration, each.name): each for each in self.report.answers}
-        return self._found
+        return {(each.iteration, each.name): each for each in self.report.answers}
 
     def results(self) -> Iterator[AnswerResult]:
         """What is said of each quantity that is asked for."""

@@ -123,6 +123,13 @@ def test_no_hint_is_the_formula_that_is_asked_for(path: Path) -> None:
         session.answer(solution_of(session))
 
 
+def test_a_function_that_is_no_loss_has_no_target_to_look_at() -> None:
+    reply = practice(load(PROBLEMS / "parabola-descent.yaml")).answer("3.21")
+    assert not reply.right
+    assert "put the numbers into its equation one by one" in reply.feedback
+    assert "target" not in reply.feedback
+
+
 def test_hints_come_from_the_step() -> None:
     session = practice(PROBLEMS / "two-hidden-layers.yaml", start="z2_1")
     first, second, third = (session.hint() for _ in range(3))
