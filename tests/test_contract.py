@@ -787,3 +787,20 @@ def test_the_same_problem_gives_the_same_bytes() -> None:
     problem = PROBLEMS / "small-random-weights.yaml"
     first, second = (backprop("solve", problem, "--symbolic").output for _ in "12")
     assert first == second
+
+
+def test_masks_and_one_hot_targets_are_differentiated_only_when_asked() -> None:
+    text = (
+        "equations: {h: 'dropout(A, m, 0.5)', s: 'where(c, h, A)', P: softmax(s),"
+        " L: 'cross_entropy(P, Y)'}\n"
+        "given: {A: [[1, 2]], m: [[1, 0]], c: [[0, 1]], Y: [[0, 1]]}\n"
+    )
+
+    def by(solution: Json) -> set[str]:
+        leaves = ("A", "m", "c", "Y")
+        return {
+            leaf for leaf in leaves for name in values(solution) if name.startswith(f"dL/d{leaf}_")
+        }
+
+    assert by(solved(text)) == {"A"}
+    assert by(solved(text + "with_respect_to: [m, A]\n")) == {"A", "m"}

@@ -88,6 +88,7 @@ class Operation:
     most: int | None = 1
     keywords: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
+    chooses: int | None = None  # the argument that says which entries count: a mask, a one-hot row
 
     @property
     def title(self) -> str:
@@ -838,7 +839,7 @@ ROWS: tuple[Operation, ...] = (
     Operation("log_softmax", "log_softmax(A, axis=-1)", "ln of softmax, of a matrix row by row",
               "∂L/∂A = ∂L/∂C − softmax(A) ⊙ rowsum(∂L/∂C)", _along("log_softmax", _log_share), 1, 1, ("axis",)),
     Operation("cross_entropy", "cross_entropy(P, Y)", "−Σ Y ln P of each row, the mean over the rows",
-              "∂L/∂P = −Y/(P·N); after softmax ∂L/∂A = (P − Y)/N", _cross_entropy, 2, 2),
+              "∂L/∂P = −Y/(P·N); after softmax ∂L/∂A = (P − Y)/N", _cross_entropy, 2, 2, chooses=1),
     Operation("outer", "outer(u, v)", "u vᵀ: every entry of u times every entry of v",
               "∂L/∂u = ∂L/∂C v, ∂L/∂v = (∂L/∂C)ᵀ u", _outer, 2, 2),
     Operation("dot", "dot(u, v)", "Σ u v", "∂L/∂u = ∂L/∂C · v, ∂L/∂v = ∂L/∂C · u", _dot, 2, 2),
@@ -858,9 +859,9 @@ ROWS: tuple[Operation, ...] = (
     Operation("causal_mask", "causal_mask(S)", "0, and −∞ above the diagonal: no row looks at later ones",
               "constant: what is masked gets no gradient", _causal_mask),
     Operation("dropout", "dropout(a, mask, keep)", "a·mask/keep, the mask being given",
-              "∂L/∂a = ∂L/∂C ⊙ mask / keep", _dropout, 3, 3),
+              "∂L/∂a = ∂L/∂C ⊙ mask / keep", _dropout, 3, 3, chooses=1),
     Operation("where", "where(M, A, B)", "A where M holds (or is not 0), else B",
-              "∂L/∂C goes to A where M holds, to B elsewhere", _where, 3, 3),
+              "∂L/∂C goes to A where M holds, to B elsewhere", _where, 3, 3, chooses=0),
     Operation("conv1d", "conv1d(x, k, stride=1, padding=0)", "the kernel laid over each window, entry times entry, added up: a cross-correlation, as frameworks have it",
               "∂L/∂k = x ∗ ∂L/∂C, ∂L/∂x = ∂L/∂C ∗full flip(k)", _convolved(1), 2, 4, ("stride", "padding")),
     Operation("conv2d", "conv2d(X, K, stride=1, padding=0)", "the kernel laid over each window, entry times entry, added up: a cross-correlation, as frameworks have it",

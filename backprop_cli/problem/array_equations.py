@@ -20,6 +20,7 @@ from backprop_cli.arrays.array import (
 )
 from backprop_cli.arrays.expand import Expansion, tidy
 from backprop_cli.arrays.language import Written, read_formula
+from backprop_cli.arrays.operations import OPERATIONS
 from backprop_cli.arrays.workshop import Workshop
 from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import quote
@@ -280,7 +281,7 @@ class ArrayEquations:
         """The equations between numbers, without those that are `unsound` and what needs them; None
         after what is wrong has been reported."""
         start = len(self.report.problems)
-        used_as_places, used = _used(each.formula for each in self.equations.values())
+        used = _used(each.formula for each in self.equations.values())
         taken = {*self.leaves, *self.equations, *self.families}
         shop = Workshop(set(taken))
         expansion = Expansion(shop)
@@ -289,10 +290,7 @@ class ArrayEquations:
         for name, leaf in self.leaves.items():
             names = entry_names(name, leaf.shape)
             as_places = (
-                name in used_as_places
-                and name not in used
-                and None not in leaf.values
-                and name not in self.varying
+                used.get(name) == {"place"} and None not in leaf.values and name not in self.varying
             )
             entries_: list[Formula] = []
             for at, (entry, value) in enumerate(zip(names, leaf.values, strict=True)):
@@ -356,11 +354,12 @@ class ArrayEquations:
                     tuple(own),
                 )
             )
+        choices = {name for name, ways in used.items() if ways == {"choice"}}
         places: dict[str, list[str]] = {}
         for view in views:
             places.setdefault(view.name, [e.name for e in view.entries if isinstance(e, Name)])
         shapes = {name: array.shape for name, array in expansion.known.items()}
-        return WrittenOut(shop.equations, values, tuple(views), places, shapes, structural)
+        return WrittenOut(shop.equations, values, tuple(views), places, shapes, structural, choices)
 
     def _report(self, error: ArrayError, equation: Equation) -> None:
         place = self.spans.get(id(error.at)) if error.at is not None else None
@@ -390,7 +389,8 @@ _BRACED_ROW = re.compile(r"(.+)_\{(\w+)(-1)?\}\Z")
 @dataclass(frozen=True)
 class WrittenOut:
     """Equations between numbers; `entries` are the names that an array's name stands for,
-    `structural` the lists that only say which rows are meant."""
+    `structural` the lists that only say which rows are meant, `choices` what is nothing but a mask
+    or a one-hot target."""
 
     equations: Mapping[str, Formula]
     values: Mapping[str, Value]
@@ -398,21 +398,26 @@ class WrittenOut:
     entries: Mapping[str, list[str]]
     shapes: Mapping[str, Shape]
     structural: Collection[str]
+    choices: Collection[str]
 
 
-def _used(formulas: Iterable[Formula]) -> tuple[set[str], set[str]]:
-    """Which names stand as places in an array, and which as anything else."""
-    places: set[str] = set()
-    values: set[str] = set()
-    waiting: list[tuple[Formula, bool]] = [(formula, False) for formula in formulas]
+def _used(formulas: Iterable[Formula]) -> Mapping[str, Set[str]]:
+    """How each name is used: as a `place` in an array, as a `choice` of entries, as a `value`."""
+    used: dict[str, set[str]] = {}
+    waiting: list[tuple[Formula, str]] = [(formula, "value") for formula in formulas]
     while waiting:
-        node, inside = waiting.pop()
+        node, way = waiting.pop()
         match node:
             case Name(name):
-                (places if inside else values).add(name)
+                used.setdefault(name, set()).add(way)
             case Call(function, parts) if function == INDEX:
-                waiting.append((parts[0], False))
-                waiting.extend((part, True) for part in parts[1:])
+                waiting.append((parts[0], "value"))
+                waiting.extend((part, "place") for part in parts[1:])
+            case Call(function, parts) if function in OPERATIONS:
+                which = OPERATIONS[function].chooses
+                waiting.extend(
+                    (part, "choice" if at == which else way) for at, part in enumerate(parts)
+                )
             case _:
-                waiting.extend((part, inside) for part in children(node))
-    return places, values
+                waiting.extend((part, way) for part in children(node))
+    return used

@@ -156,7 +156,7 @@ def _in_numbers(
     """Equations between numbers are written out already."""
     equations = {name: right for name in order if (right := written[name][0]) is not None}
     entries = {name: [name] for name in names.places}
-    return WrittenOut(equations, values, (), entries, dict.fromkeys(names.places, ()), ())
+    return WrittenOut(equations, values, (), entries, dict.fromkeys(names.places, ()), (), ())
 
 
 def _finished(
@@ -201,7 +201,9 @@ def _finished(
         if name not in out.structural
         for entry in out.entries[name]
     )
-    wrt = tuple(parameters) or inputs
+    chosen_by = {entry for name in out.choices for entry in out.entries.get(name, ())}
+    varied = tuple(entry for entry in inputs if entry not in chosen_by)
+    wrt = tuple(parameters) or varied or inputs
     asked = top.get("with_respect_to")
     if asked is not None:
         known = dict.fromkeys([*out.entries, *places, *out.equations])
