@@ -43,7 +43,7 @@ def with_gradients(problem: Problem, graph: Graph) -> Graph:
     a parameter's batch gradient then reduces those of the samples. Where the ways of samples come
     together before that (the statistics of batch normalisation), each has its share in L.
     """
-    if not graph.losses or not graph.wrt:
+    if not graph.wrt:
         return graph
     return with_second_derivatives(problem, _Backward(problem, graph).graph_with_gradients())
 
@@ -384,10 +384,7 @@ class _Backward:
 
     def _unit_of(self, name: str) -> Unit | None:
         leaf = self.graph.leaf.get(name)
-        if leaf is not None and leaf.unit is not None:
-            return leaf.unit
-        users = self.consumers.get(name, [])
-        return users[0].unit if users else None
+        return None if leaf is None else leaf.unit
 
 
 def link_product(link: Link) -> Formula:

@@ -171,6 +171,57 @@ def test_samples_are_gone_through_one_after_the_other() -> None:
     assert passed(TWO_SAMPLES.replace("NORM", "")) == expected
 
 
+def test_what_a_parameter_gets_from_its_samples_stands_together_behind_the_last() -> None:
+    source = """
+        layers: [{activation: tanh, weights: [[1]], biases: [0]}]
+        loss: half_squared_error
+        samples: [{inputs: [1], targets: [0]}, {inputs: [3], targets: [1]}]
+    """
+    steps = graph(source, (1, 2)).section("backward", "gradient")
+    assert [step.name for step in steps] == [
+        "dyhat/dz1_1[1]", "dyhat/dz1_1[2]",
+        "dL[1]/dyhat[1]", "dL[1]/dz1_1[1]", "dL[2]/dyhat[2]", "dL[2]/dz1_1[2]",
+        "dL[1]/dw1_1_1", "dL[2]/dw1_1_1", "dL/dw1_1_1", "dL[1]/db1_1", "dL[2]/db1_1", "dL/db1_1",
+    ]  # fmt: skip
+
+
+def test_samples_that_choose_their_own_rows_are_gone_through_one_after_the_other() -> None:
+    source = """
+        layers:
+          - {kind: embedding, weights: [[1], [2], [3]]}
+          - {activation: tanh, weights: [[4], [5]]}
+        loss: half_squared_error
+        samples: [{inputs: [1], targets: [0, 1]}, {inputs: [3], targets: [1, 0]}]
+    """
+    of_samples = [name[-3:] for name in map(str, passed(source)) if name.endswith("]")]
+    assert of_samples == sorted(of_samples)
+
+
+def test_shares_of_what_a_batch_weaves_together_come_before_what_they_are_of() -> None:
+    source = """
+        layers: [{activation: softmax, weights: [[1], [2], [3]], batch_norm: {}}]
+        loss: cross_entropy
+        samples: [{inputs: [1], targets: [0, 0, 1]}, {inputs: [3], targets: [1, 0, 0]}]
+    """
+    shares = [name.startswith("yhat") for name in map(str, passed(source))]
+    assert shares.count(True) == 6
+    assert all(shares[:6])
+
+
+def test_inputs_asked_for_in_every_sample() -> None:
+    source = """
+        layers: [{activation: tanh, weights: [[1, 2]]}]
+        loss: half_squared_error
+        samples: [{inputs: [1, 2], targets: [1]}, {inputs: [3, 4], targets: [0]}]
+        with_respect_to: [inputs]
+    """
+    gradients = graph(source, (1, 2)).section("gradient")
+    assert [step.name for step in gradients] == [
+        f"dL[{sample}]/dx{place}[{sample}]" for place in (1, 2) for sample in (1, 2)
+    ]
+    assert {step.unit.title for step in gradients if step.unit} == {"Inputs"}
+
+
 @pytest.mark.parametrize("seed", nets.SEEDS)
 def test_each_sample_of_a_batch_has_the_equations_that_it_has_alone(seed: int) -> None:
     file = nets.net(Random(seed))
