@@ -202,6 +202,8 @@ def _twice(below: Row, other: Glyph | None, stacked: bool) -> Row:
     """∂w∂v, or ∂w² where it is the same again."""
     if other is None:
         partial, written = below.parts
+        if isinstance(written, Named):  # its own marks stand above it too
+            written = letters(written, stacked)
         return Row((partial, Script(written, None, Word("2", "index"))))
     between = [THIN] * stacked
     return Row((*below.parts, *between, *_differential(other, stacked).parts))
