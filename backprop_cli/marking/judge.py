@@ -214,6 +214,8 @@ class NumberJudge:
                 work.right[slot] = judgement.right
                 if whole or nothing:
                     work.exact(slot)
+                elif not work.unit[slot] and _was_rounded(judgement, slot, given):
+                    work.write(slot, given.value, given.unit)
         if judgement.verdict == "wrong":
             taint = self._taint(node, given.value, judgement)
         elif judgement.verdict == "follow_through" and not judgement.same_as:
@@ -760,6 +762,14 @@ def _is_whole(judgement: Judgement, slot: int, value: float) -> bool:
     """Whether a slip gives just the number written, so that nothing was rounded off it."""
     at = judgement.explanation
     return at is not None and at.slot == slot and at.value == value
+
+
+def _was_rounded(judgement: Judgement, slot: int, given: Written) -> bool:
+    """Whether what a slip gives, or what follows from own numbers, has more digits than written."""
+    at = judgement.explanation
+    value = judgement.own if judgement.verdict == "follow_through" else None
+    value = at.value if at is not None and at.slot == slot else value
+    return value is not None and abs(value - given.value) > FLOAT * abs(value)
 
 
 def _candidates(found: Sequence[Explanation]) -> dict[Idea, float]:

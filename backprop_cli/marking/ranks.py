@@ -47,7 +47,7 @@ LATER: dict[str, float] = {
     "whole update": 0.25,  # from 0 a step the wrong way has the wrong sign too: name the step
     "not the extreme": -5,  # a sign overlooked, as to take the largest by its size
     "other gate": -3.5,
-    "another count": 0.5,  # below a mean than that of the samples
+    "another count": 3.5,  # below a mean than that of the samples
     "gate": -1,  # as simple as to leave out an activation's slope
     "every path": -0.25,
     "transposed": -0.5,

@@ -318,6 +318,7 @@ class _Search:
         budget: Budget,
     ) -> None:
         self.budget = budget
+        self.rounded = True  # whether steps on the way were rounded that are not written
         self.slack = 0.0  # what roundings on the way can move the number by, in parts of it
         self.finder = finder
         self.habit = habit
@@ -345,6 +346,9 @@ class _Search:
             slack = self.work.widened(node, self.habit) / abs(right)
             if slack or not self.whole:
                 self.slack = min(max(slack, 2 * 10.0 ** (1 - self.habit.digits)), MOST_LOOSE)
+        elif right and math.isfinite(right):
+            # What was written before has been rounded, too: that explains a slip, no lost place.
+            self.slack, self.rounded = min(self.work.value(node)[1] / abs(right), MOST_LOOSE), False
         self.at(node, value, unit, 0.0)
         if any(each.rank <= LATER["hidden"] + 1 for each in self.rated_surely()):
             return
@@ -386,7 +390,7 @@ class _Search:
         rated = []
         for each in self.found:
             tried = float(bisect_right(ranks, each.simple + CLOSE))
-            tried -= self.whole and each.simple <= SIMPLE
+            tried -= self.whole and each.rank <= SIMPLE
             tried += sum(times for rank, times in lookups if rank <= each.simple + CLOSE)
             chance = EMPTY if self.empty else min(1.0, tried * each.near)
             rated.append(each._replace(chance=chance))
@@ -483,6 +487,7 @@ class _Search:
         ratio = value / right
         if not 1e-6 < ratio < 1e6:
             return
+        target = target._replace(slack=target.slack * self.rounded)
         power = round(math.log10(ratio))
         if power == 0:
             return

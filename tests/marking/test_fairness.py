@@ -177,6 +177,38 @@ training: {{steps: 2, batch: 1}}
     assert "samples of the first update" in wrong.mistake.message
 
 
+@pytest.mark.parametrize("digits", [4, 5])
+def test_own_rounding_explains_a_slip_in_the_second_update_too(digits: int) -> None:
+    """RMSprop by hand, the root forgotten: w = w - eta g / (s + epsilon), from unrounded numbers."""
+    problem = """\
+title: RMSprop, two updates
+equations: {z: w*x + b, yhat: sigmoid(z), L: (yhat - y)^2}
+given: {x: 1.7, y: 0}
+parameters: {w: 0.8, b: -0.35}
+learning_rate: 0.05
+training: {steps: 2, optimizer: {name: rmsprop, alpha: 0.9, epsilon: 1e-8}}
+"""
+    w, b, s_w, s_b, pages = 0.8, -0.35, 0.0, 0.0, []
+    for _ in range(2):
+        z = w * 1.7 + b
+        a = 1 / (1 + math.exp(-z))
+        g_b = 2 * a * a * (1 - a)
+        g_w = g_b * 1.7
+        s_w, s_b = 0.9 * s_w + 0.1 * g_w**2, 0.9 * s_b + 0.1 * g_b**2
+        w, b = w - 0.05 * g_w / (s_w + 1e-8), b - 0.05 * g_b / (s_b + 1e-8)
+        named = {"z": z, "yhat": a, "L": a * a, "dL/dw": g_w, "dL/db": g_b}
+        named |= {"s_w_new": s_w, "w_new": w, "s_b_new": s_b, "b_new": b}
+        pages.append(
+            tuple(Answer(name, (f"{value:.{digits}g}",), 0, 0) for name, value in named.items())
+        )
+    made = Checker(read_problem("rmsprop.yaml", problem))
+    report = made.mark(Submission("s.yaml", "s", tuple(pages)))
+    (wrong,) = (answer for answer in report.answers if answer.points < answer.max_points)
+    assert (wrong.iteration, wrong.name) == (1, "w_new")
+    assert wrong.mistake is not None
+    assert wrong.mistake.code == "missing-factor"
+
+
 def test_a_bare_zero_earns_no_name() -> None:
     """The gradients of an honest student with two decimals: no slope of ReLU was used."""
     problem = read_problem(Path(__file__).parents[2] / "problems" / "textbook-sigmoid-3-2-1.yaml")
