@@ -77,7 +77,7 @@ def word(text: str, dialect: Dialect = LATEX) -> str:
     return rf"\text{{{escape(text, dialect)}}}"
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(maxsize=65536)
 def named(name: tree.Named, dialect: Dialect) -> str:
     return spell(letters(name, stacked=True), dialect)
 
@@ -93,7 +93,7 @@ def spell(node: tree.Node, dialect: Dialect = LATEX) -> str:
         case tree.Operator(sign):
             return dialect.signs[sign]
         case tree.Row(parts):
-            return "".join(spell(part, dialect) for part in parts)
+            return "".join([spell(part, dialect) for part in parts])
         case tree.Called(function):
             return function.latex
         case tree.Fence():

@@ -127,7 +127,7 @@ def _between(left: str, inside: str, right: str, tall: bool) -> str:
     return f"<mrow{kind}>{left}{inside}{right}</mrow>"
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(maxsize=65536)
 def _name_length(name: tree.Named) -> int:
     return length(letters(name, stacked=True))
 
@@ -156,7 +156,7 @@ def inside_of(node: tree.Node) -> str:
     return "".join(map(spell, node.parts)) if isinstance(node, tree.Row) else spell(node)
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(maxsize=65536)
 def named(name: tree.Named) -> str:
     return spell(letters(name, stacked=True))
 

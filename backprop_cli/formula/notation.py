@@ -85,6 +85,8 @@ THIN = Operator("thin")
 BESIDE = Operator("beside")
 SLASH = Operator("/")
 COMMA = Operator(",", AT_FACTOR)
+PLUS, LESS = Operator("+", AT_SUM), Operator("−", AT_SUM)
+DOTS = (Operator("·", AT_FACTOR), Operator("·", AT_FACTOR, tight=True))
 PARTIAL, TWICE = Word("∂", "sign"), Word("∂²", "sign")
 HALF_SIGN = Word("½", "sign")
 LONGEST_RAISED = 3
@@ -135,13 +137,13 @@ def is_numeric(formula: Formula) -> bool:
 # --- quantities ----------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(maxsize=65536)
 def quantity(glyph: Glyph, transposed: bool = False) -> Named:
     """The one node of a quantity, for which whatever is made of it is kept."""
     return Named(glyph, transposed)
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(maxsize=65536)
 def letters(named: Named, stacked: bool) -> Node:
     """The glyph of a quantity as a layout; `stacked` draws a derivative as a fraction, and the
     mark of a new value above the letter."""
@@ -277,6 +279,8 @@ class Layout:
     def fit(self, formula: Formula, least: Level) -> Node:
         """A part, in brackets unless it holds together at least this tightly."""
         node = self.node(formula)
+        if isinstance(formula, Name) and least <= Level.QUOTIENT:  # no name holds less
+            return node
         if isinstance(formula, Comparison):
             return Fence("indicator", node)
         return node if self.level(formula) >= least else Fence("group", node)
@@ -323,10 +327,10 @@ class Layout:
         parts = [self.node(first, inside_sum=True) if negative else self._term(first)]
         for term in rest:
             if isinstance(term, Negative):
-                parts += [Operator("−", AT_SUM), self._term(term.operand)]
+                parts += (LESS, self._term(term.operand))
             else:
                 # A number may carry its own sign: 0.3 + (−0.2).
-                parts += [Operator("+", AT_SUM), self._term(term)]
+                parts += (PLUS, self._term(term))
         return parts
 
     def _term(self, formula: Formula) -> Node:
@@ -336,8 +340,8 @@ class Layout:
         return self.fit(formula, Level.PRODUCT)
 
     def _factors(self, factors: Sequence[Formula], inside_sum: bool) -> list[Node]:
-        opens = [opens_with_bracket(factor) for factor in factors]
-        some_open = any(opens)
+        opens = list(map(opens_with_bracket, factors))
+        some_open = True in opens
         tight = inside_sum or not (some_open or any(map(self._stands_apart, factors)))
         # (0.734 − 1)(0.734)(0.901): a product of numbers with brackets in it has them throughout.
         all_brackets = self.juxtaposes and some_open and all(map(is_numeric, factors))
@@ -356,9 +360,9 @@ class Layout:
                 beside = self._stands_before_bracket(factors[index - 1])
             if beside:
                 cost = AT_FACTOR if closes(parts[-1]) else AT_BRACKET
-                parts += [Operator("beside", cost), node]
+                parts += (Operator("beside", cost), node)
             else:
-                parts += [Operator("·", AT_FACTOR, tight), node]
+                parts += (DOTS[tight], node)
         return parts
 
     def _least(self, factor: Formula, index: int) -> Level:
@@ -574,6 +578,9 @@ class Typed(Layout):
 
     def name_level(self, name: str) -> Level:
         return Level.QUOTIENT if "/" in name else Level.ATOM
+
+    def _stands_apart(self, factor: Formula) -> bool:
+        return False  # every sign of a product looks the same
 
     def power_base(self, base: Formula) -> Node:
         return self.fit(base, Level.ATOM)

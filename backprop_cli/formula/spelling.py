@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import field, replace
+from dataclasses import field
 from functools import lru_cache
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.quantity import (
@@ -39,8 +39,7 @@ Sample: TypeAlias = int | Literal["s"]
 LATIN = {letter: word for word, letter in GREEK.items()}
 
 
-@dataclass(frozen=True)
-class Symbol:
+class Symbol(NamedTuple):
     """A letter with its marks. `base` is one letter (Greek as the letter itself) or a word."""
 
     base: str
@@ -54,8 +53,7 @@ class Symbol:
     tilde: bool = False  # W̃, b̃: what linear layers come to together
 
 
-@dataclass(frozen=True)
-class Derivative:
+class Derivative(NamedTuple):
     """∂numerator/∂denominator, with a sample index for the pair."""
 
     numerator: Glyph
@@ -138,7 +136,7 @@ _WORD = re.compile(r"([A-Za-z]+)(\d*)(?:_(\w+))?\Z")
 _STEM = re.compile(r"([A-Za-z]+)(\d+(?:_\d+)*)\Z")
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(maxsize=65536)
 def spell(name: str, lettering: Lettering = PLAIN) -> Glyph:
     """The glyph of a plain name."""
 
@@ -152,30 +150,30 @@ def spell(name: str, lettering: Lettering = PLAIN) -> Glyph:
     if parts and last_mark(parts[0]):  # each part has its own sample: ∂L[2]/∂ŷ[2]
         return Derivative(again(parts[0]), again(parts[1]))
     if marked := last_mark(name):
-        return replace(again(marked[0]), sample="s" if marked[1] == "s" else int(marked[1]))
+        return again(marked[0])._replace(sample="s" if marked[1] == "s" else int(marked[1]))
     if is_updated(name):
-        return replace(again(before_update(name)), new=True)
+        return again(before_update(name))._replace(new=True)
     if any_time := _ANY_TIME.match(name):
         first = again(f"{any_time[1]}_1")
         assert isinstance(first, Symbol)
-        return replace(first, subscript=first.subscript.removesuffix("1") + any_time[2])
+        return first._replace(subscript=first.subscript.removesuffix("1") + any_time[2])
     if name.endswith("~"):
-        return replace(_plain(name[:-1]), tilde=True)
+        return _plain(name[:-1])._replace(tilde=True)
     if parts:
         return Derivative(again(parts[0]), again(parts[1]))
     if (behind := ahead_of(name)) is not None:
-        return replace(_plain("ahead"), of=again(behind))
+        return _plain("ahead")._replace(of=again(behind))
     if name in lettering.symbols:
         return _plain(lettering.symbols[name])
     glyph = lettering.layered and _layered(name, lettering)
     if lettering.layered and not glyph:
         found = _STATE.match(name)
         if found and _layered(found[2], lettering):
-            return replace(_plain(found[1]), of=again(found[2]))
+            return _plain(found[1])._replace(of=again(found[2]))
     glyph = glyph or _plain(name)
     if (found := _STEM.match(name)) and found[1] in lettering.symbols:
         own = _plain(lettering.symbols[found[1]])
-        return replace(glyph, base=own.base, hat=own.hat)
+        return glyph._replace(base=own.base, hat=own.hat)
     return glyph
 
 

@@ -60,7 +60,7 @@ def word(text: str) -> str:
     return text if whole.isascii() and whole.isdecimal() else quoted(text)
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(maxsize=65536)
 def named(name: tree.Named) -> str:
     return spell(letters(name, stacked=True))
 

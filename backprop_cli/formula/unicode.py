@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import assert_never
 
@@ -39,7 +39,7 @@ def glyph_text(glyph: Glyph) -> str:
     return named(quantity(glyph))
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(maxsize=65536)
 def named(name: tree.Named) -> str:
     return spell(letters(name, stacked=False))
 
@@ -66,7 +66,7 @@ def spell(node: tree.Node) -> str:
         case tree.Fraction(above, below):
             return f"({spell(above)})/({spell(below)})"
         case tree.Script(base, below, above):
-            lowered = "" if below is None else subscript(spell(below))
+            lowered = "" if below is None else small(spell(below), SUBSCRIPTS, "_")
             if above is None:
                 return spell(base) + lowered
             raised = mark(above)
@@ -83,24 +83,18 @@ def number(digits: tree.Digits) -> str:
     """1.2×10⁻⁵."""
     if not digits.exponent:
         return digits.mantissa
-    return f"{digits.mantissa}×10{superscript(digits.exponent)}"
+    return f"{digits.mantissa}×10{small(digits.exponent, SUPERSCRIPTS, '^')}"
 
 
 def accented(text: str, accent: str) -> str:
     return hatted(text) if accent == "hat" else f"{text}\u0303"
 
 
-def subscript(text: str) -> str:
-    """As subscript characters; `_text` where Unicode lacks one of them."""
-    if all(char in SUBSCRIPTS for char in text):
-        return "".join(SUBSCRIPTS[char] for char in text)
-    return "_" + visible(text)
-
-
-def superscript(text: str) -> str:
-    if all(char in SUPERSCRIPTS for char in text):
-        return "".join(SUPERSCRIPTS[char] for char in text)
-    return "^" + visible(text)
+def small(text: str, letters: Mapping[str, str], sign: str) -> str:
+    """In small letters; the text behind a sign where Unicode lacks one of them."""
+    if letters.keys() >= set(text):
+        return "".join(map(letters.__getitem__, text))
+    return sign + visible(text)
 
 
 def sign(operator: tree.Operator) -> str:
@@ -124,5 +118,5 @@ def mark(above: tree.Node) -> str | None:
     if isinstance(above, tree.Word) or (
         isinstance(above, tree.Fence) and above.kind in ("layer", "square")
     ):
-        return superscript(spell(above))
+        return small(spell(above), SUPERSCRIPTS, "^")
     return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from itertools import groupby
 from typing import NamedTuple, assert_never
 
@@ -533,11 +534,10 @@ def _table_row(table: doc.Table, planned: Plan, row: Sequence[Cell], page: Page)
         for cell, width in zip(row, planned.widths, strict=True)
     ]
     wall = Atom(page.signs.wall, "rule")
-    last = len(stacks) - 1
     for level in range(max(map(len, stacks), default=0)):
         line: Row = []
-        for place, stack in enumerate(stacks):
-            cell, width, column = row[place], planned.widths[place], table.columns[place]
+        for place, (stack, cell) in enumerate(zip(stacks, row, strict=True)):
+            width, column = planned.widths[place], table.columns[place]
             if len(stack) > 1 or level:
                 atoms = flush(stack[level]) if level < len(stack) else []
                 cell = Cell(atoms, width_of(atoms))
@@ -545,11 +545,15 @@ def _table_row(table: doc.Table, planned: Plan, row: Sequence[Cell], page: Page)
             if level and len(stack) > 1 and column.align == "left":
                 before = 2
             if before:
-                line.append(Atom(" " * before))
+                line.append(_blanks(before))
             line += flush(cell.atoms)
-            if place < last:
-                line += (Atom(" " * (width - before - cell.width + 1)), wall, BLANK)
-        yield line
+            line += (_blanks(width - before - cell.width + 1), wall, BLANK)
+        yield line[:-3]
+
+
+@lru_cache
+def _blanks(count: int) -> Atom:
+    return Atom(" " * count)
 
 
 BLANK = Atom(" ")

@@ -6,9 +6,11 @@ A fraction bar and a root sign hold everything together on one line: (a + b + c)
 
 from __future__ import annotations
 
+from math import inf
 from typing import assert_never
 
 from backprop_cli.formula import unicode
+from backprop_cli.formula.build import children
 from backprop_cli.formula.nodes import (
     Call,
     Formula,
@@ -23,6 +25,7 @@ from backprop_cli.formula.spelling import Spelling
 from backprop_cli.render.breaking import cells
 from backprop_cli.worksheet.document import Line, Math, Numeral, Relation, Text
 
+DIGITS = frozenset("0123456789.")
 IN_CELL = 24
 IN_LINE = 64
 
@@ -52,7 +55,7 @@ def line_width(line: Line, spelling: Spelling) -> int:
 
 def narrowed(formula: Formula, spelling: Spelling, most: int) -> Formula:
     """The same formula without fractions and roots wider than `most` on its outermost levels."""
-    if not _stiff(formula) or width(formula, spelling) <= most:
+    if not _stiff(formula) or _at_most(formula) <= most or width(formula, spelling) <= most:
         return formula
     match formula:
         case Sum(terms):
@@ -67,6 +70,19 @@ def narrowed(formula: Formula, spelling: Spelling, most: int) -> Formula:
             return Power(argument, Quotient(Number("1"), Number("2")))
         case _:
             return formula
+
+
+def _at_most(formula: Formula) -> float:
+    """What a product of numbers takes with all the signs and brackets that it may need; of anything
+    else that is not seen at a glance."""
+    match formula:
+        case Number(text):
+            return len(text) + 4 * (not DIGITS.issuperset(text))
+        case Negative() | Product():
+            parts = children(formula)
+            return 3 * len(parts) + sum(map(_at_most, parts))
+        case _:
+            return inf
 
 
 def _stiff(formula: Formula) -> bool:

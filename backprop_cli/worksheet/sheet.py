@@ -459,20 +459,20 @@ def spelling_of(graph: Graph, *, deltas: bool = False) -> Spelling:
         if name.startswith("∇"):
             of = spell(name[1:], graph.lettering)
             assert isinstance(of, Symbol)
-            return replace(of, base=f"∇{of.base}")
+            return of._replace(base=f"∇{of.base}")
         old = before_update(name)
         if old in kept:
             parameter = kept[old]
             letter = spell(old.removesuffix(f"_{parameter}"))
             assert isinstance(letter, Symbol)
-            return replace(letter, of=spelling(parameter), new=old != name)
+            return letter._replace(of=spelling(parameter), new=old != name)
         if deltas and (step := graph.step.get(name)) is not None and step.over is not None:
             owner = graph.step.get(step.of or "")
             if owner is not None and owner.kind == "preactivation":
                 glyph = spell(owner.name, graph.lettering)
                 assert isinstance(glyph, Symbol)
                 delta = graph.lettering.letter("delta")
-                return replace(glyph, base=GREEK.get(delta, delta), hat=False)
+                return glyph._replace(base=GREEK.get(delta, delta), hat=False)
         return spell(name, graph.lettering)
 
     return spelling
