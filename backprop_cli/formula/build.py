@@ -132,7 +132,8 @@ def children(formula: Formula) -> tuple[Formula, ...]:
 def rebuild(formula: Formula, change: Callable[[Formula], Formula]) -> Formula:
     """The same node with `change` applied to each of its parts, in writing order."""
     parts, made = _NODES[type(formula)]
-    return made(formula, *map(change, parts(formula)))
+    own = parts(formula)
+    return made(formula, *map(change, own)) if own else formula
 
 
 def inside(formula: Formula, put: Put = lambda new: new) -> Iterator[tuple[Formula, Put]]:

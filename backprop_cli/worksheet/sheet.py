@@ -372,6 +372,8 @@ class Sheet:
         """A formula for a table: without the options of a flat unit, which are the same in the
         whole sheet, and with the first of many arguments that are compared."""
         match formula:
+            case Name() | Number():  # most are
+                return formula
             case Call(function, (first, *_)) if function in self._flat:
                 return Call(function, (self.short(first),))
             case Call("max_share" | "min_share" as function, (first, *others)):
