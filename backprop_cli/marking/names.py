@@ -326,6 +326,7 @@ class _Apart:
             ("groups", base, hat, *groups),
             ("joined", base, hat, "".join(groups)),
             ("shown", base, hat, layer, below),
+            ("parted", base, hat, layer, *re.findall(r"\d+", glyph.subscript)),
             *(
                 [("below", base, hat, below), ("layer", base, hat, layer)]
                 if layer
@@ -529,6 +530,7 @@ def _keys(written: _Written) -> Iterator[tuple[str, ...]]:
     base, hat = written.base, "^" if written.hat else ""
     joined = "".join(written.groups)
     if written.layer is not None:
+        yield ("parted", base, hat, written.layer, *written.groups)
         yield ("shown", base, hat, written.layer, joined)
         if not joined:
             yield ("layer", base, hat, written.layer)

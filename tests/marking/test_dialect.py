@@ -204,3 +204,18 @@ def test_a_file_s_own_names_beat_what_other_quantities_are_shown_as() -> None:
     names = Checker(read_problem(str(path), path.read_text(encoding="utf-8"))).keys[0].names
     read = {written: names.find(written) for written in ("y1", "y2", "y3", "y₂", "y₃")}
     assert read == {"y1": "y1", "y2": "y2", "y3": "y2", "y₂": "y1", "y₃": "y2"}
+
+
+def test_a_comma_parts_indices_of_two_digits() -> None:
+    row = f"[{', '.join(['0.1'] * 11)}]"
+    layer = f"{{activation: relu, weights: [{', '.join([row] * 11)}]}}"
+    out = f"{{activation: identity, weights: [{row}]}}"
+    text = (
+        f"title: t\ninputs: {row}\ntargets: [1]\nlayers: [{layer}, {out}]\n"
+        "loss: half_squared_error\nlearning_rate: 0.1\nnotation: {index_order: to_from}\n"
+    )
+    names = Checker(read_problem("wide.yaml", text)).keys[0].names
+    assert names.find("w_{1,11}^{(1)}") == "w1_1_11"
+    assert names.find("w_{11,1}^{(1)}") == "w1_11_1"
+    assert names.find(r"\frac{\partial L}{\partial w_{11,1}^{(1)}}") == "dL/dw1_11_1"
+    assert set(names.look("w_{111}^{(1)}").names) == {"w1_1_11", "w1_11_1"}
