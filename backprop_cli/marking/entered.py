@@ -119,8 +119,9 @@ class Entered:
         """The answers, `.855 a1_1 = .7` under z1_1 as two of them where a1_1 comes later: then it
         is no factor."""
         for answer in answers:
-            while len(answer.texts) == 1 and (found := _RUN_ON.fullmatch(answer.texts[0])):
-                if not self._is_later(found[2], answer.name):
+            while len(answer.texts) == 1 and " " in answer.texts[0]:
+                found = _RUN_ON.fullmatch(answer.texts[0])
+                if not found or not self._is_later(found[2], answer.name):
                     break
                 yield answer._replace(texts=(found[1],), cells=None)
                 answer = answer._replace(name=found[2], texts=(found[3],), cells=None)
