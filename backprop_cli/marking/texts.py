@@ -180,6 +180,7 @@ _MODULE = pattern(r"\b(?:np|numpy|math|torch|jnp|tf|F|nn)\.(?=[A-Za-z])")
 _SLOPE = pattern(r"(?<![A-Za-z0-9_])(?:d_?([A-Za-z]{2,12})|([A-Za-z]{2,12})_prime)(?= ?\()")
 _LOG_BASE = pattern(r"\blog_?[({]?(2|10)[)}]?(?= ?\()")
 _RAISED_FUNCTION = pattern(r"\b([A-Za-z]{2,12}) ?\^ ?(?:(\d)|[({](\d)[)}]) ?(?=\()")
+_RAISED_BARE = pattern(r"\b([A-Za-z]{2,12}) ?\^ ?(?:(\d)|[({](\d)[)}]) +([A-Za-z]\w*)")
 _CALLED = pattern(r"(?<![A-Za-z0-9_])([A-Za-z]{2,12})('?)(?= ?\()")
 _BESIDE = pattern(r"\)\s*(?=[\d.])")
 _CROSS = pattern(
@@ -250,7 +251,13 @@ def _function(word: str) -> str | None:
 
 
 def _powers_of_functions(text: str) -> str:
-    """`tanh^2(z)` is (tanh(z))^2."""
+    """`tanh^2(z)`, and `tanh^2 z` as by hand, is (tanh(z))^2."""
+    text = _RAISED_BARE.sub(
+        lambda found: (
+            f"{found[1]}^{found[2] or found[3]}({found[4]})" if _function(found[1]) else found[0]
+        ),
+        text,
+    )
     for _ in range(20):
         found = _RAISED_FUNCTION.search(text)
         if found is None or _function(found[1]) is None:
