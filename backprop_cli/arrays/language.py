@@ -16,12 +16,14 @@ from backprop_cli.arrays.operations import KEYWORDS, OPERATIONS
 from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import nearest, quote
 from backprop_cli.formula.characters import plain_characters
-from backprop_cli.formula.nodes import Call, Formula, Product, Quotient, Shown
+from backprop_cli.formula.nodes import Call, Formula, Number, Product, Quotient, Shown, Sum
 from backprop_cli.formula.parse import Parser, refuse_long, refuse_tall
 from backprop_cli.formula.quantity import arrays_of
 from backprop_cli.formula.words import BRACKETS, DEFAULT, FormulaError, Reader, Token
 
 WHOLE = Call(SLICE, ())
+SCORED = frozenset({"softmax", "log_softmax", "logsumexp"})
+"""Functions of scores, to which a mask is added."""
 EITHER = "×·⋅∙•"
 """Signs that books write for products of both kinds: between two arrays they say as little as none."""
 
@@ -322,7 +324,20 @@ class ArrayParser(Parser):
                 f"{'is one argument' if positional == 1 else f'are {positional} arguments'}",
                 first, self.tokens[self.position - 1],
             )  # fmt: skip
+        if operation.name in SCORED:
+            arguments[0] = self.masked(arguments[0])
         return self.mark(first, Call(operation.name, tuple(arguments)))
+
+    def masked(self, scores: Formula) -> Formula:
+        """`causal_mask(S)` where scores are meant, and not their mask alone, is S with its mask."""
+        match scores:
+            case Call("causal_mask", (own,)) if not isinstance(own, Number):
+                found = Sum((own, scores))
+                self.spans[id(found)] = self.spans[id(scores)]
+                self.kept.append(found)
+                return found
+            case _:
+                return scores
 
     def arguments(self) -> list[Formula]:
         opener = self.advance()

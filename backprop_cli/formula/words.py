@@ -456,6 +456,7 @@ _ADVICE: Mapping[str, str] = {
     **dict.fromkeys(("average", "avg"), "write `mean(x1, x2)`"),
     **dict.fromkeys(("mse", "MSE", "mse_loss"), "write the loss out, as in `mean((y - yhat)^2)`"),
     **dict.fromkeys(("inv", "inverse", "det"), "matrices are not inverted here"),
+    **dict.fromkeys(("inf", "infinity"), "minus infinity stands in a mask under `given` only"),
     "T": _PRODUCT_HELP,
     "absolute": "write `abs(x)`",
     "expit": "write `sigmoid(z)`",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import groupby
 
 from backprop_cli.marking import typed_rows
@@ -74,12 +75,14 @@ def of_page(file: str, text: str) -> Submission:
         return of_form(file, text) if headed else _of_text(file, text, lines)
     found: list[Submission] = []
     remarks: list[str] = []
+    begun = [(at, update) for at, line in lines if (update := _update(line))]
     for kind, first, block in blocks:
         whole = "\n" * first + "\n".join(block)
         if kind in WRITTEN_IN and whole.strip():
             inner = (of_form if kind else in_form)(f"page.{WRITTEN_IN[kind]}", whole)
             if inner.error is None:
-                found.append(inner)
+                above = [update for at, update in begun if at < first]
+                found.append(_below(above[-1] if above else 1, inner))
                 continue
             if kind:
                 remarks.append(f"{inner.error[:1].upper()}{inner.error[1:]}.")
@@ -124,6 +127,13 @@ def _together(file: str, found: Sequence[Submission], remarks: Sequence[str]) ->
     said = (*remarks, *(remark for part in found for remark in part.remarks))
     iterations = tuple(tuple(group.values()) for group in groups)
     return Submission(file, next(own, student_of(file)), iterations, None, said[:MOST_REMARKS])
+
+
+def _below(update: int, block: Submission) -> Submission:
+    """A block's answers where it stands below the heading of an update, if it tells none itself."""
+    if len(block.iterations) != 1:
+        return block
+    return replace(block, iterations=((),) * (update - 1) + block.iterations)
 
 
 def _fenced(

@@ -130,11 +130,15 @@ TRAINING_KEYS = Keys(
 )
 TRAINING = TRAINING_KEYS.row("training", lambda own: own, None)
 ETA = ("eta", "η")
+_OTHER_LETTERS = ("alpha", "α", "lr", "epsilon", "ε", "gamma", "γ", "lambda", "λ", "rho", "ρ")
 
 
 def _rate(node: Node, report: Report, what: str) -> Number | Literal["eta"]:
     if isinstance(node, Scalar) and node.text in ETA:
         return "eta"
+    if isinstance(node, Scalar) and node.text in _OTHER_LETTERS:
+        message = f"{what} must be a number, or `eta` where the update has none"
+        report.refuse("not-a-number", message, node, "write `learning_rate: eta`")
     help = (
         "an update subtracts learning rate times gradient, so that the loss falls; to go up "
         "the slope instead, write `training: {direction: ascent}`"

@@ -51,6 +51,7 @@ def told(formula, more="", leaves=LEAVES):
         ("sum(X, axs=1)", "axs", "did you mean `axis`?"),
         ("conv2d(W, X)", "conv2d(W, X)", "the window 3×2 is larger than 2×2"),
         ("ln(causal_mask(X))", "ln(causal_mask(X))", "minus infinity"),
+        ("softmax(where(X > 0, X, -inf))", "inf", "in a mask under `given` only"),
         ("X > 2", "X > 2", "`where(a > b, 1, 0)`"),
         ("X.T @ v", "X.T", "write `X^T`"),
         ("eye(1000)", "eye(1000)", "more than 400,000 parts"),

@@ -329,6 +329,8 @@ def test_updates_on_a_page() -> None:
         f"## Update 1\nz1_1 = {first}\n## Update 2\nz1_1 = {second}\n",
         f"| Quantity | Update 1 | Update 2 |\n|---|---|---|\n| z1_1 | {first} | {second} |\n",
         f"| Update | Quantity | Value |\n|---|---|---|\n| 1 | z1_1 | {first} |\n| 2 | z1_1 | {second} |\n",
+        f"## Update 1\n```yaml\nz1_1: {first}\n```\n## Update 2\n```yaml\nz1_1: {second}\n```\n",
+        f'## Update 2\n```json\n{{"z1_1": {second}}}\n```\n## Update 1\nz1_1 = {first}\n',
         f"**Iteration 1**\n\n- z1_1: {first}\n\n**Iteration 2**\n\n- z1_1: {second}\n",
     )
     for page in pages:

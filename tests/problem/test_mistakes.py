@@ -227,6 +227,7 @@ def training(text: str, **parts: str) -> str:
 # file, code, what is marked, part of the message or of its help
 TABLE = [
     # numbers that are none
+    (network(learning_rate="alpha"), "not-a-number", "alpha", "write `learning_rate: eta`"),
     (network(inputs="[1，2]"), "not-a-number", "1，2", "write `,` and a space"),
     (network(inputs="[１, 2]"), "not-a-number", "１", "write 1"),
     (network(inputs="[½, 2]"), "not-a-number", "½", "write it as a decimal"),
