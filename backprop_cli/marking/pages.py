@@ -133,7 +133,9 @@ def _below(update: int, block: Submission) -> Submission:
     """A block's answers where it stands below the heading of an update, if it tells none itself."""
     if len(block.iterations) != 1:
         return block
-    return replace(block, iterations=((),) * (update - 1) + block.iterations)
+    found = Updates()
+    found.begin(update).extend(block.iterations[0])
+    return replace(block, iterations=found.iterations())
 
 
 def _fenced(
