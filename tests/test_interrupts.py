@@ -16,6 +16,9 @@ ROOT = Path(__file__).parent.parent
 AT_IMPORT = """
 import os, runpy, signal, sys
 
+# A shell that starts the tests in the background hands an ignored Ctrl-C down.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 class Finder:
     def find_spec(self, name, path=None, target=None):
         if name == MODULE:
