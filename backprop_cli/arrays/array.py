@@ -65,7 +65,8 @@ class View:
     """An array of a sheet: the names of its entries in rows (or what stands where nothing is
     calculated: 0, −∞), and the equation of the whole in other arrays where there is one.
 
-    `text` is that equation as the author wrote it. A single number has the shape `()`. An array of
+    `text` is that equation as the author wrote it, and `written` its tree, in which no part has got
+    a name of its own yet. A single number has the shape `()`. An array of
     all times has `rows`, the names of its own parts, each of which has an equation.
     """
 
@@ -75,6 +76,7 @@ class View:
     equation: Formula | None = None
     text: str | None = None
     rows: tuple[str, ...] = ()
+    written: Formula | None = None
 
     @classmethod
     def of_rows(
@@ -95,6 +97,8 @@ class View:
         start = offset(self.shape[: len(place)], place) * count(own)
         entries = self.entries[start : start + count(own)]
         stem, tail, first = self.name, "", entries[0]
+        if not own and isinstance(first, Name):
+            return View(first.name, own, entries)
         if found := last_mark(stem):  # z1[2] has the rows z1_1[2], …
             stem, tail = found[0], sampled("", found[1])
         elif isinstance(first, Name) and is_updated(stem) and is_updated(first.name):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import field
+from fractions import Fraction
 from typing import assert_never
 
 from backprop_cli.arrays.array import (
@@ -37,6 +38,7 @@ from backprop_cli.arrays.workshop import HEAVY, Workshop
 from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import quote
 from backprop_cli.formula.build import is_number, names_in, negative, product, rebuild
+from backprop_cli.formula.evaluate import evaluate
 from backprop_cli.formula.nodes import (
     Call,
     Comparison,
@@ -56,12 +58,11 @@ from backprop_cli.formula.nodes import (
 
 @dataclass
 class Expansion:
-    """`known` are the arrays above; `numbers` what is given by name, for lists of indices."""
+    """`known` are the arrays above; `numbers` the given entries, for lists of places."""
 
     shop: Workshop
     known: dict[str, Array] = field(default_factory=dict)
-    numbers: Mapping[str, Sequence[Number | None]] = field(default_factory=dict)
-    picked: str = ""  # whose entries are asked for, for messages
+    numbers: dict[str, Fraction] = field(default_factory=dict)
 
     def write(self, name: str, equation: Formula, text: str | None) -> Shape:
         """Write an equation out. Raises ArrayError, with the part of it that is meant."""
@@ -192,12 +193,13 @@ class Expansion:
             raise ArrayError(
                 f"this has {len(places_)} places, and the array is {shape_text(value.shape)}"
             )
-        self.picked = f" of {quote(base.name)}" if isinstance(base, Name) else ""
+        of = f" of {quote(base.name)}" if isinstance(base, Name) else ""
         chosen: list[list[int]] = []
         kept: list[int] = []
         for axis, size in enumerate(value.shape):
             spec = places_[axis] if axis < len(places_) else Call(SLICE, ())
-            indices, single = self._indices(spec, size, axis)
+            what = ("row {}", "column {}")[axis] if axis < 2 else f"place {{}} on level {axis + 1}"
+            indices, single = self._indices(spec, size, what + of)
             chosen.append(indices)
             if not single:
                 kept.append(len(indices))
@@ -212,43 +214,40 @@ class Expansion:
         )
         return Array(shape, entries, value.weight)
 
-    def _indices(self, spec: Formula, size: int, axis: int) -> tuple[list[int], bool]:
+    def _indices(self, spec: Formula, size: int, what: str) -> tuple[list[int], bool]:
         """Counted from 0; whether it is one place, which takes the axis away."""
         match spec:
             case Call(function, ()) if function == SLICE:
                 return list(range(size)), False
-            case Call(function, (low, high)) if function == SLICE:
-                first, last = self._place(low, size, axis), self._place(high, size, axis)
+            case Call(function, ends) if function == SLICE:
+                for end in ends:
+                    if self.value(end).shape:
+                        raise ArrayError("a range goes from one place to another", at=end)
+                (first,), (last,) = (self._places(end, size, what) for end in ends)
                 if first > last:
                     raise ArrayError(
                         "this range is empty: its ends are in the wrong order", at=spec
                     )
                 return list(range(first, last + 1)), False
-            case Name(name) if name in self.numbers and self.known[name].shape:
-                if len(self.known[name].shape) != 1:
-                    raise ArrayError(f"{quote(name)} must be one list of places", at=spec)
-                return [self._checked(each, size, axis, spec) for each in self.numbers[name]], False
-            case _:
-                return [self._place(spec, size, axis)], True
+        found = self._places(spec, size, what)
+        return found, not self.value(spec).shape
 
-    def _place(self, formula: Formula, size: int, axis: int) -> int:
-        match formula:
-            case Number():
-                return self._checked(formula, size, axis, formula)
-            case Negative(Number(text)):
-                return self._checked(Number(f"-{text}"), size, axis, formula)
-            case Name(name) if name in self.numbers and not self.known[name].shape:
-                return self._checked(self.numbers[name][0], size, axis, formula)
-            case _:
-                raise ArrayError(
-                    "a place in an array is a whole number, a range like `1:2`, or a given list",
-                    at=formula,
-                )
+    def _places(self, spec: Formula, size: int, what: str) -> list[int]:
+        value = self.value(spec)
+        if len(value.shape) > 1:
+            raise ArrayError("the places in an array are one list", at=spec)
+        return [self._place(entry, size, what, spec) for entry in value.entries]
 
-    def _checked(self, value: Number | None, size: int, axis: int, at: Formula) -> int:
-        if value is None or value.value.denominator != 1:
+    def _place(self, entry: Formula, size: int, what: str, at: Formula) -> int:
+        """Counted from 0, of the numbers that are written or given."""
+        try:
+            found = evaluate(entry, self.numbers.__getitem__)
+        except KeyError:
+            raise ArrayError(
+                "a place in an array is a whole number, a range like `1:2`, or a given list", at=at
+            ) from None
+        if not isinstance(found, Fraction) or found.denominator != 1:
             raise ArrayError("a place in an array is a whole number", at=at)
-        found = int(value.value)
         if found == 0:
             raise ArrayError(
                 "there is no entry 0: entries are counted from 1, as on paper",
@@ -256,13 +255,12 @@ class Expansion:
                 at,
             )
         if not 1 <= found <= size:
-            what = ("row", "column")[axis] if axis < 2 else f"place on level {axis + 1}"
             raise ArrayError(
-                f"there is no {what} {found}{self.picked}: there are {size}",
+                f"there is no {what.format(found)}: there are {size}",
                 None if found > 0 else "places are counted from the front, from 1",
                 at,
             )
-        return found - 1
+        return int(found) - 1
 
 
 def _both(one: Formula, sign: str, other: Formula) -> str:

@@ -70,7 +70,9 @@ class Workshop:
             shown.append(MINUS_INFINITY if masked else Name(entry))
             if not masked:
                 self.equations[entry] = formula
-        self.views.append(View(name, value.shape, tuple(shown), self.in_names(equation), text))
+        self.views.append(
+            View(name, value.shape, tuple(shown), self.in_names(equation), text, (), equation)
+        )
 
     def say(self, part: Formula, formula: Formula) -> None:
         """From here on the part of an equation is written as this formula."""

@@ -104,7 +104,9 @@ def of_samples(
         for view in views:
             entries = tuple(rename(entry, own) for entry in view.entries)
             equation = view.equation and rename(view.equation, whole)
+            written = view.written and rename(view.written, whole)
             rows = tuple(map(whole, view.rows))
             name = whole(view.name)
-            found.setdefault(name, View(name, view.shape, entries, equation, view.text, rows))
+            text = view.text
+            found.setdefault(name, View(name, view.shape, entries, equation, text, rows, written))
     return tuple(found.values())

@@ -413,13 +413,6 @@ class ArraySlips:
             found[view.name] = Array(view.shape, view.entries)
         return found
 
-    @cached_property
-    def numbers(self) -> dict[str, list[Number | None]]:
-        return {
-            view.name: [each if isinstance(each, Number) else None for each in view.entries]
-            for view in self.views.values()
-        }
-
     @kept
     def changes(self, name: str) -> Sequence[_Change]:
         """The edits of an array's equation that give an array of its shape."""
@@ -463,7 +456,7 @@ class ArraySlips:
     def _expanded(self, equation: Formula) -> Array | None:
         shop = Workshop(set())
         try:
-            value = Expansion(shop, self.known, self.numbers).value(equation)
+            value = Expansion(shop, self.known).value(equation)
         except (ArrayError, KeyError):
             return None
         named: dict[str, Formula] = {}

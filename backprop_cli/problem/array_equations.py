@@ -301,12 +301,11 @@ class ArrayEquations:
                 else:
                     entries_.append(Name(entry))
                     values[entry] = value
+                if value is not None and name not in self.varying and name not in parameters:
+                    expansion.numbers[entry] = value.value
             if as_places:
                 structural.add(name)
             expansion.known[name] = Array(leaf.shape, tuple(entries_))
-            numbers = [value for value in leaf.values if value is not None]
-            if len(numbers) == len(leaf.values) and name not in self.varying:
-                expansion.numbers = {**expansion.numbers, name: numbers}
             shop.views.append(View(name, leaf.shape, tuple(entries_)))
         failed = set(unsound)
         for name in order:
@@ -335,7 +334,9 @@ class ArrayEquations:
         if failed or self.report.failed_since(start):
             return None
         views = [
-            view if view.equation is None else replace(view, equation=tidy(view.equation))
+            view
+            if view.equation is None or view.written is None
+            else replace(view, equation=tidy(view.equation), written=tidy(view.written))
             for view in shop.views
         ]
         for stem, own in self.families.items():
@@ -411,7 +412,7 @@ def _used(formulas: Iterable[Formula]) -> Mapping[str, Set[str]]:
             case Name(name):
                 used.setdefault(name, set()).add(way)
             case Call(function, parts) if function == INDEX:
-                waiting.append((parts[0], "value"))
+                waiting.append((parts[0], way if way == "place" else "value"))
                 waiting.extend((part, "place") for part in parts[1:])
             case Call(function, parts) if function in OPERATIONS:
                 which = OPERATIONS[function].chooses

@@ -226,7 +226,7 @@ class Making:
     ) -> None:
         """An array by its name, for the layers above and for who reads the steps."""
         self.writer.expansion.known[name] = array
-        self.views.append(View(name, array.shape, array.entries, equation, text))
+        self.views.append(View(name, array.shape, array.entries, equation, text, (), equation))
 
     # --- equations -----------------------------------------------------------------------------------
 

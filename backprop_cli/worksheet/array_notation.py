@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 
 from backprop_cli.arrays.array import (
     AS,
@@ -11,7 +12,6 @@ from backprop_cli.arrays.array import (
     Shape,
     View,
     arguments_of,
-    offset,
 )
 from backprop_cli.arrays.evaluate import EVENLY, FULL, PLACED, SPREAD, UNPOOLED, WINDOWED
 from backprop_cli.dataclass import dataclass
@@ -113,7 +113,12 @@ class Notation:
             return laid_out(entries, view.shape, lying)
 
         worked = {}
-        for part in (*self.inner(formula), *_cases(formula)):
+        picked = (
+            part
+            for part in walk(formula)
+            if isinstance(part, Call) and part.function == INDEX and part is not formula
+        )
+        for part in (*self.inner(formula), *_cases(formula), *picked):
             grid = self.rules.evaluator.value(part)
             if fits(grid.shape) and len(grid.shape) < 3:
                 worked[id(part)] = list(map(write, self.cleaned(part))), grid.shape
@@ -263,7 +268,7 @@ class Notation:
         keywords = [
             Comparison(Name(name), "==", written(value))
             for name, value in named.items()
-            if name != "keepdims"
+            if name != "keepdims" and not (name == "axis" and len(self.shape(parts[0])) == 1)
         ]
         return Call(function, (*(self.write(part, letter, lying) for part in operands), *keywords))
 
@@ -313,28 +318,22 @@ class Notation:
         base, *specs = call.arguments
         numbers = [int(spec.value) for spec in specs if isinstance(spec, Number)]
         if isinstance(base, Name) and len(numbers) == len(specs):
-            view = self.view(base.name)
-            place = [each - 1 for each in numbers]
-            if len(place) == len(view.shape):
-                return self._entry(view, place, letter)
-            return letter(view.part(place), lying)
+            return letter(self.view(base.name).part([each - 1 for each in numbers]), lying)
         return self._picked(base, specs, letter)
 
-    def _entry(self, view: View, place: Sequence[int], letter: Letter) -> Formula:
-        entry = view.entries[offset(view.shape, place)]
-        return letter(View(entry.name, (), (entry,)), False) if isinstance(entry, Name) else entry
-
     def _picked(self, base: Formula, specs: Sequence[Formula], letter: Letter) -> Formula:
-        def place(spec: Formula) -> Formula:
+        def place(spec: Formula) -> Iterable[Formula]:
             match spec:
                 case Call(name, ()) if name == SLICE:
-                    return Name(":")
-                case Call(name, (Number(low), Number(high))) if name == SLICE:
-                    return Name(f"{low}:{high}")
-                case _:
-                    return spec
+                    return (Name(":"),)
+                case Call(name, ends) if name == SLICE:
+                    evaluator = self.rules.evaluator
+                    return (Name(":".join(f"{evaluator.value(end).scalar:.0f}" for end in ends)),)
+                case _:  # a list in numbers stands beside one another
+                    written = self.write(spec, letter, lying=True)
+                    return written.rows[0] if isinstance(written, Matrix) else (written,)
 
-        return Shown("entries", (self.write(base, letter), *map(place, specs)))
+        return Shown("entries", (self.write(base, letter), *chain.from_iterable(map(place, specs))))
 
 
 def _factors(*factors: Formula) -> Formula:

@@ -163,7 +163,7 @@ def _at_every_time(sheet: Sheet) -> dict[str, Sequence[Line]]:
         return {}
     for name, view in views.items():
         stem, _, low = name.rpartition("_")
-        if name in found or not low.isdigit() or view.equation is None:
+        if name in found or not low.isdigit() or view.written is None:
             continue
         alike = [name]
         while (after := views.get(f"{stem}_{int(low) + len(alike)}")) and after.text == view.text:
@@ -182,7 +182,7 @@ def _at_every_time(sheet: Sheet) -> dict[str, Sequence[Line]]:
         def letter(each: View, _: bool, to: Mapping[str, str] = to) -> Formula:
             return Name(to.get(each.name, each.name))
 
-        written = sheet.notation.write(view.equation, letter)
+        written = sheet.notation.write(view.written, letter)
         when = f"For every {index} from {low} to {int(low) + len(alike) - 1}: "
         relation = Relation(Name(to[name]), "=", written)
         found |= dict.fromkeys(alike, ()) | {name: ((Text(when), relation, Text(".")),)}

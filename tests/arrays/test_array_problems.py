@@ -45,6 +45,15 @@ def embedding(p):
     return -(p["y"] * np.log(yhat) + (1 - p["y"]) * np.log(1 - yhat))
 
 
+def next_letter(p):
+    """−ln of the share of each next letter, after Karpathy's min-char-rnn."""
+    h, loss = p["h_0"], 0.0
+    for letter, follows in zip(p["letters"], p["next"], strict=True):
+        h = np.tanh(p["Wx"] @ p["E"][int(letter) - 1] + p["Wh"] @ h + p["b"])
+        loss = loss - np.log(softmax((p["Wy"] @ h + p["c"])[None])[0, int(follows) - 1])
+    return loss
+
+
 def batch_norm(p):
     z = p["X"] @ p["W"]
     return np.mean(0.5 * (normalised(z, 0, p["gamma"], p["beta"], 1e-5) - p["y"]) ** 2)
@@ -73,6 +82,7 @@ LOSSES = {
         0.5 * np.sum((normalised(p["X"], -1, p["gamma"], p["beta"], 0.01) - p["Y"]) ** 2)
     ),
     "embedding-repeated-token": embedding,
+    "rnn-next-letter": next_letter,
 }
 
 
