@@ -20,6 +20,7 @@ BESIDE = "beside"  # two factors without a sign between them
 INDEX = "index"
 SLICE = ":"
 KEYWORD = "="  # ends the name of an argument: `axis=`
+WHOLE = Call(SLICE, ())  # all places of an axis
 AS = "as"  # as(A, 3, 1): the same entries in another shape, which a person does not write
 MINUS_INFINITY = Negative(Name("inf"))
 """What a mask adds to scores that do not count. It is only ever dropped: no step holds it."""
@@ -123,6 +124,15 @@ def offset(shape: Shape, place: Sequence[int]) -> int:
 def places(shape: Shape) -> Iterator[tuple[int, ...]]:
     """Every place in an array, counted from 0, row by row."""
     return combinations(*map(range, shape))
+
+
+def picked(shape: Shape, axes: Iterable[tuple[Sequence[int], bool]]) -> tuple[Shape, Sequence[int]]:
+    """What stands at some places of each axis: its shape and the offsets of its entries. A place
+    that is said to be a single one takes its axis away."""
+    chosen = list(axes)
+    kept = tuple(len(indices) for indices, single in chosen if not single)
+    found = combinations(*(indices for indices, _ in chosen))
+    return kept, [offset(shape, place) for place in found]
 
 
 def joined(shapes: Iterable[Shape]) -> Shape:

@@ -9,9 +9,8 @@ through a window, a place or a shape.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
-from itertools import product as combinations
 from typing import assert_never
 
 from backprop_cli.arrays.array import (
@@ -19,20 +18,27 @@ from backprop_cli.arrays.array import (
     INDEX,
     MINUS_INFINITY,
     SLICE,
+    WHOLE,
     Array,
     Shape,
     argument,
     arguments_of,
     count,
     joined,
-    offset,
+    picked,
     spread_over,
 )
-from backprop_cli.arrays.operations import OPERATIONS, Arguments, lines_along, pool_windows
+from backprop_cli.arrays.operations import (
+    OPERATIONS,
+    Arguments,
+    lines_along,
+    meetings,
+    pool_windows,
+)
 from backprop_cli.arrays.workshop import Workshop
 from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.arithmetic import COMPARE
-from backprop_cli.formula.build import ZERO, names_in, number
+from backprop_cli.formula.build import ZERO
 from backprop_cli.formula.evaluate import as_float, evaluate, power, quotient
 from backprop_cli.formula.nodes import (
     Call,
@@ -66,15 +72,9 @@ class Grid:
     shape: Shape
     values: Sequence[float]
 
-    def at(self, place: Sequence[int]) -> float:
-        return self.values[offset(self.shape, place)]
-
     @property
     def scalar(self) -> float:
         return self.values[0]
-
-    def reshaped(self, shape: Shape) -> Grid:
-        return Grid(shape, self.values)
 
 
 @dataclass
@@ -122,10 +122,10 @@ class Evaluator:
                 for factor in factors[1:]:
                     result, lying = _matmul(result, self.value(factor), lying), False
                 return result
-            case Shown("transpose", (operand,)):
-                return _transpose(self.value(operand))
+            case Shown("transpose", operands):
+                return self._written_out(Call("transpose", operands))
             case Call(name, parts) if name in _OPERATIONS:
-                return _OPERATIONS[name](self, [self.value(part) for part in parts])
+                return _OPERATIONS[name](*map(self.value, parts))
             case Call("softmax" | "log_softmax" as name, (operand, *_)):
                 return self._shares(formula, self.value(operand), logarithms=name != "softmax")
             case Call(name) if name in OPERATIONS:
@@ -204,24 +204,17 @@ class Evaluator:
         """The entries at some places, or those places filled."""
         base, *specs = parts if name == INDEX else parts[1:]
         array = self.value(base)
-        chosen: list[Sequence[int]] = []
-        kept: list[int] = []
-        for axis, size in enumerate(array.shape):
-            indices, single = (
-                self._indices(specs[axis], size) if axis < len(specs) else (None, False)
-            )
-            chosen.append(range(size) if indices is None else indices)
-            if not single:
-                kept.append(len(chosen[-1]))
-        offsets = [offset(array.shape, place) for place in combinations(*chosen)]
+        specs += [WHOLE] * (len(array.shape) - len(specs))
+        kept, offsets = picked(array.shape, map(self._indices, specs, array.shape))
         if name == INDEX:
-            return Grid(tuple(kept), [array.values[at] for at in offsets])
+            return Grid(kept, [array.values[at] for at in offsets])
         values = [0.0] * count(array.shape)
-        for at, each in zip(offsets, spread(self.value(parts[0]), tuple(kept)), strict=True):
+        for at, each in zip(offsets, spread(self.value(parts[0]), kept), strict=True):
             values[at] += each
         return Grid(array.shape, values)
 
     def _indices(self, spec: Formula, size: int) -> tuple[Sequence[int], bool]:
+        """Counted from 0; whether it is one place."""
         match spec:
             case Call(name, ()) if name == SLICE:
                 return range(size), False
@@ -283,61 +276,29 @@ def _matmul(one: Grid, other: Grid, lying: bool) -> Grid:
     return Grid((rows,) if len(other.shape) == 1 and columns == 1 else (rows, columns), values)
 
 
-def _transpose(grid: Grid) -> Grid:
-    if len(grid.shape) < 2:
-        return Grid((1, *grid.shape), grid.values)
-    rows, columns = grid.shape
-    return Grid(
-        (columns, rows),
-        [grid.values[row * columns + column] for column in range(columns) for row in range(rows)],
-    )
-
-
 # --- of gradients only ---------------------------------------------------------------------------
 
 
-def _numbered(shape: Shape, letter: str) -> Array:
-    return Array(shape, tuple(Name(f"{letter}{at}") for at in range(count(shape))))
-
-
-def _meetings(given: Sequence[Grid]) -> Iterator[tuple[int, int, int]]:
-    """Offsets in image, kernel and result: which pixel meets which entry of a kernel for which
-    entry of the result, read off the terms that a convolution is written out to. `given` are an
-    image, its result, the kernels; stride, padding, levels."""
-    image, _, kernel = (each.shape for each in given[:3])
-    *settings, levels = (int(each.scalar) for each in given[3:])
-    row = OPERATIONS[f"conv{levels}d"]
-    whole = (Array((), (number(each),)) for each in settings)
-    values = (_numbered(image, "x"), _numbered(kernel, "k"), *whole)
-    call = Call(row.name, ())
-    for at, entry in enumerate(row.apply(Workshop(set()), Arguments(values, (), {}, call)).entries):
-        for term in entry.terms if isinstance(entry, Sum) else (entry,):
-            if term != ZERO:
-                weight, pixel = names_in(term)
-                yield int(pixel[1:]), int(weight[1:]), at
-
-
-def _windowed(evaluator: Evaluator, given: Sequence[Grid]) -> Grid:
-    image, result, kernel = given[:3]
+def _windowed(image: Grid, result: Grid, kernel: Grid, *settings: Grid) -> Grid:
     values = [0.0] * len(kernel.values)
-    for pixel, weight, at in _meetings(given):
+    met = meetings(image.shape, kernel.shape, result.shape, *_sizes(*settings))
+    for pixel, weight, at in met:
         values[weight] += image.values[pixel] * result.values[at]
     return Grid(kernel.shape, values)
 
 
-def _full(evaluator: Evaluator, given: Sequence[Grid]) -> Grid:
-    image, result, kernel = given[:3]
+def _full(image: Grid, result: Grid, kernel: Grid, *settings: Grid) -> Grid:
     values = [0.0] * len(image.values)
-    for pixel, weight, at in _meetings(given):
+    met = meetings(image.shape, kernel.shape, result.shape, *_sizes(*settings))
+    for pixel, weight, at in met:
         values[pixel] += kernel.values[weight] * result.values[at]
     return Grid(image.shape, values)
 
 
-def _unpooled(share: Callable[[Sequence[float]], Sequence[float]]) -> _Operation:
-    def operation(evaluator: Evaluator, given: Sequence[Grid]) -> Grid:
-        result, image, size, stride = given
+def _unpooled(share: Callable[[Sequence[float]], Sequence[float]]) -> Callable[..., Grid]:
+    def operation(result: Grid, image: Grid, *settings: Grid) -> Grid:
         values = [0.0] * len(image.values)
-        windows = pool_windows(image.shape, int(size.scalar), int(stride.scalar))
+        windows = pool_windows(image.shape, *_sizes(*settings))
         for window, own in zip(windows, result.values, strict=True):
             for at, each in zip(window, share([image.values[at] for at in window]), strict=True):
                 values[at] += each * own
@@ -352,21 +313,13 @@ def _largest(values: Sequence[float]) -> Sequence[float]:
     return [1 / values.count(top) if each == top else 0.0 for each in values]
 
 
-def _sizes(given: Sequence[Grid]) -> Shape:
+def _sizes(*given: Grid) -> tuple[int, ...]:
     return tuple(int(each.scalar) for each in given)
 
 
-def _reshaped(evaluator: Evaluator, given: Sequence[Grid]) -> Grid:
-    return Grid(_sizes(given[1:]), given[0].values)
-
-
-_Operation = Callable[[Evaluator, Sequence[Grid]], Grid]
-
-_OPERATIONS: Mapping[str, _Operation] = {
-    "transpose": lambda _, given: _transpose(given[0]),
-    "reshape": _reshaped,
-    AS: _reshaped,
-    SPREAD: lambda _, given: Grid(_sizes(given[1:]), spread(given[0], _sizes(given[1:]))),
+_OPERATIONS: Mapping[str, Callable[..., Grid]] = {
+    AS: lambda grid, *sizes: Grid(_sizes(*sizes), grid.values),
+    SPREAD: lambda grid, *sizes: Grid(_sizes(*sizes), spread(grid, _sizes(*sizes))),
     WINDOWED: _windowed,
     FULL: _full,
     UNPOOLED: _unpooled(_largest),

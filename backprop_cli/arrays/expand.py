@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import field
 from fractions import Fraction
+from math import prod
 from typing import assert_never
 
 from backprop_cli.arrays.array import (
@@ -13,13 +14,12 @@ from backprop_cli.arrays.array import (
     INDEX,
     MINUS_INFINITY,
     SLICE,
+    WHOLE,
     Array,
     ArrayError,
     Shape,
     arguments_of,
-    count,
-    offset,
-    places,
+    picked,
     shape_text,
 )
 from backprop_cli.arrays.operations import (
@@ -194,25 +194,12 @@ class Expansion:
                 f"this has {len(places_)} places, and the array is {shape_text(value.shape)}"
             )
         of = f" of {quote(base.name)}" if isinstance(base, Name) else ""
-        chosen: list[list[int]] = []
-        kept: list[int] = []
-        for axis, size in enumerate(value.shape):
-            spec = places_[axis] if axis < len(places_) else Call(SLICE, ())
-            what = ("row {}", "column {}")[axis] if axis < 2 else f"place {{}} on level {axis + 1}"
-            indices, single = self._indices(spec, size, what + of)
-            chosen.append(indices)
-            if not single:
-                kept.append(len(indices))
-        shape = tuple(kept)
-        sizes = tuple(map(len, chosen))
-        self.shop.charge(count(sizes), 1)
-        entries = tuple(
-            value.entries[
-                offset(value.shape, [own[at] for own, at in zip(chosen, place, strict=True)])
-            ]
-            for place in places(sizes)
-        )
-        return Array(shape, entries, value.weight)
+        levels = ("row {}", "column {}", "place {} on level 3", "place {} on level 4")
+        specs = [*places_, *[WHOLE] * (len(value.shape) - len(places_))]
+        chosen = [*map(self._indices, specs, value.shape, (what + of for what in levels))]
+        self.shop.charge(prod(len(indices) for indices, _ in chosen), 1)
+        shape, offsets = picked(value.shape, chosen)
+        return Array(shape, tuple(value.entries[at] for at in offsets), value.weight)
 
     def _indices(self, spec: Formula, size: int, what: str) -> tuple[list[int], bool]:
         """Counted from 0; whether it is one place, which takes the axis away."""

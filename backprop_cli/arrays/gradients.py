@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from fractions import Fraction
+from functools import cached_property, reduce
 from typing import TypeAlias, assert_never
 
 from backprop_cli.arrays.array import (
@@ -17,6 +18,7 @@ from backprop_cli.arrays.array import (
     INDEX,
     KEYWORD,
     SLICE,
+    WHOLE,
     Shape,
     argument,
     arguments_of,
@@ -45,6 +47,7 @@ from backprop_cli.formula.nodes import (
     Power,
     Product,
     Quotient,
+    Relation,
     Shown,
     Sum,
 )
@@ -136,7 +139,8 @@ class Back:
                 self.pull(Call("transpose", operands), upstream, reasons, result)
             case Call(function, parts) if function in RULES:
                 rule = RULES[function]
-                for part, gradient in rule.apply(self, _Parts(self, formula), upstream, result):
+                use = _Use(self, formula, upstream, result or formula)
+                for part, gradient in rule.apply(self, use):
                     if self.asks(part):
                         said = rule.reason(part, parts)
                         self.pull(part, gradient, (*reasons, said) if said else reasons)
@@ -185,8 +189,6 @@ class Back:
             case Call(_, parts):
                 for at, part in enumerate(parts):
                     match self.slope(formula, at, result) if self.asks(part) else None:
-                        case None:
-                            pass
                         case Quotient(above, below), why:
                             yield part, self.over(self.times(up, above), below), why
                         case slope, why:
@@ -248,9 +250,7 @@ class Back:
             case Product(factors):
                 scalars = [each for each in factors if not self.shape(each)]
                 rest = [each for each in factors if self.shape(each)]
-                found = _Scaled(body=Shown("hadamard", tuple(rest)) if rest else None)
-                if len(rest) == 1:
-                    found = self.split(rest[0])
+                found = self.split(rest[0]) if len(rest) == 1 else _Scaled(body=_together(rest))
                 for scalar in reversed(scalars):
                     found = self.split(scalar).before(found, found.body)
                 return found
@@ -300,51 +300,33 @@ class Back:
     def times(self, *factors: Formula) -> Formula:
         """The product entry by entry, numbers in front."""
         found, bodies = _Scaled(), list[Formula]()
-        for factor in factors:
-            own = self.split(factor)
+        for own in map(self.split, factors):
             found = found.before(own, None)
-            if isinstance(own.body, Shown) and own.body.form == "hadamard":
-                bodies += own.body.operands
-            elif own.body is not None:
-                bodies.append(own.body)
+            bodies += _factors(own.body)
         if len(bodies) > 1:
             bodies = [each for each in bodies if not _is_ones(each)] or bodies[:1]
-        body = (
-            bodies[0] if len(bodies) == 1 else Shown("hadamard", tuple(bodies)) if bodies else None
-        )
-        return self.join(replace(found, body=body))
+        return self.join(replace(found, body=_together(bodies)))
 
     def over(self, one: Formula, other: Formula) -> Formula:
         return self.join(self.split(one).over(self.split(other)))
 
     def matmul(self, one: Formula, other: Formula) -> Formula:
         left, right = self.split(one), self.split(other)
-        assert left.body is not None
         assert right.body is not None
-        first: tuple[Formula, ...] = (left.body,)
-        if isinstance(left.body, Shown) and left.body.form == "matmul":
-            first = left.body.operands
-        return self.join(left.before(right, Shown("matmul", (*first, right.body))))
+        factors = (*_factors(left.body, "matmul"), right.body)
+        return self.join(left.before(right, Shown("matmul", factors)))
 
     def transposed(self, formula: Formula) -> Formula:
         parts = self.split(formula)
-        body = parts.body
-        if body is None:
-            return formula
-        if isinstance(body, Shown) and body.form == "transpose":
-            body = body.operands[0]
-        elif isinstance(body, Call) and body.function == "transpose":
-            body = body.arguments[0]
-        elif isinstance(body, Call) and body.function == "eye":
-            return formula
-        elif isinstance(body, Shown) and body.form == "matmul":
-            turned = [self.transposed(each) for each in reversed(body.operands)]
-            found = turned[0]
-            for each in turned[1:]:
-                found = self.matmul(found, each)
-            body = found
-        else:
-            body = Shown("transpose", (body,))
+        match parts.body:
+            case None | Call("eye"):
+                return formula
+            case Shown("transpose", (body,)) | Call("transpose", (body, *_)):
+                pass
+            case Shown("matmul", factors):
+                body = reduce(self.matmul, map(self.transposed, reversed(factors)))
+            case upright:
+                body = Shown("transpose", (upright,))
         inner = self.split(body)
         return self.join(parts.before(inner, inner.body))
 
@@ -362,17 +344,16 @@ class Back:
 
     def reshaped(self, formula: Formula, shape: Shape) -> Formula:
         """The same entries in another shape; numbers stay in front."""
-        if self.shape(formula) == shape:
-            return formula
         parts = self.split(formula)
+        if self.shape(formula) == shape or (parts.body is None and count(shape) != 1):
+            return formula
         if parts.body is None:
-            if count(shape) != 1:
-                return formula
-            parts, body = _Scaled(), formula
-        else:
-            body = parts.body
-        if isinstance(body, Call) and body.function == AS:
-            body = body.arguments[0]
+            parts = _Scaled(body=formula)
+        match parts.body:
+            case Call(function, (body, *_)) if function == AS:
+                pass
+            case body:
+                assert body is not None
         if _is_ones(body):
             body = Call(SPREAD, (ONE, *map(number, shape)))
         elif self.shape(body) != shape:
@@ -413,6 +394,18 @@ class _Scaled:
         return self.before(_Scaled(divisor.minus, divisor.below, divisor.above), body)
 
 
+def _factors(body: Formula | None, form: str = "hadamard") -> Sequence[Formula]:
+    """What stands in a product of a kind; a formula that is none is its only factor."""
+    if isinstance(body, Shown) and body.form == form:
+        return body.operands
+    return () if body is None else (body,)
+
+
+def _together(bodies: Sequence[Formula]) -> Formula | None:
+    """The product of arrays entry by entry."""
+    return Shown("hadamard", tuple(bodies)) if len(bodies) > 1 else next(iter(bodies), None)
+
+
 def _is_ones(formula: Formula) -> bool:
     return isinstance(formula, Call) and formula.function == SPREAD and formula.arguments[0] == ONE
 
@@ -433,15 +426,23 @@ def _lowered(base: Formula, exponent: Formula) -> Formula:
 
 
 @dataclass(frozen=True)
-class _Parts:
-    """A call of an operation: operands, and what is asked by place or keyword."""
+class _Use:
+    """A call of an operation that a gradient goes back through: its operands, what is asked by place
+    or keyword, and `up`, ∂L/∂ what it comes to, which is called `result`."""
 
     back: Back
     call: Call
+    up: Formula
+    result: Formula
 
     @property
     def operands(self) -> tuple[Formula, ...]:
         return arguments_of(self.call)[0]
+
+    @cached_property
+    def full(self) -> Formula:
+        """`up` in the whole shape of the result."""
+        return self.back.fitted(self.up, self.back.shape(self.call))
 
     def whole(self, name: str, default: int, place: int | None = None) -> int:
         given = argument(self.call, name, place)
@@ -459,10 +460,8 @@ class _Parts:
 
     def kept(self, formula: Formula) -> Formula:
         """What belongs to each line of the operand, so that it goes with all entries of the line."""
-        axis = self.axis()
-        if axis in (None, 0) and len(self.back.shape(formula)) < len(self.shape):
-            return formula
-        if not self.back.shape(formula) or axis is None:
+        axis, own = self.axis(), self.back.shape(formula)
+        if axis is None or not own or (axis == 0 and len(own) < len(self.shape)):
             return formula
         return self.back.reshaped(formula, (*self.shape[:axis], 1, *self.shape[axis + 1 :]))
 
@@ -474,7 +473,7 @@ class _Parts:
 
 
 Shares: TypeAlias = Iterator[tuple[Formula, Formula]]
-Apply: TypeAlias = Callable[[Back, _Parts, Formula, Formula | None], Shares]
+Apply: TypeAlias = Callable[[Back, _Use], Shares]
 
 
 @dataclass(frozen=True)
@@ -500,163 +499,146 @@ class Rule:
 WHERE: Reason = ("The gradient goes back to the branch that was taken, entry by entry.",)
 
 
-def _sum(back: Back, given: _Parts, up: Formula, result: Formula | None) -> Shares:
+def _sum(back: Back, given: _Use) -> Shares:
     for operand in given.operands:
-        yield operand, given.kept(up) if len(given.operands) == 1 else up
+        yield operand, given.kept(given.up) if len(given.operands) == 1 else given.up
 
 
-def _mean(back: Back, given: _Parts, up: Formula, result: Formula | None) -> Shares:
+def _mean(back: Back, given: _Use) -> Shares:
     several = len(given.operands)
-    size = number(given.line if several == 1 else several)
-    for operand, whole in _sum(back, given, up, result):
-        yield operand, back.over(whole, size)
+    for operand, whole in _sum(back, given):
+        yield operand, back.over(whole, number(given.line if several == 1 else several))
 
 
-def _extreme(relation: str) -> Apply:
-    def apply(back: Back, given: _Parts, up: Formula, result: Formula | None) -> Shares:
+def _extreme(relation: Relation) -> Apply:
+    def apply(back: Back, given: _Use) -> Shares:
         operands = given.operands
         if len(operands) == 1:
-            most = given.kept(result or given.call)
-            yield operands[0], back.times(given.kept(up), Comparison(operands[0], "==", most))
+            wins = Comparison(operands[0], "==", given.kept(given.result))
+            yield operands[0], back.times(given.kept(given.up), wins)
             return
         for at, operand in enumerate(operands):
+            wins = Comparison(operand, "==", given.result)
             if len(operands) == 2:
-                wins = Comparison(operand, ">" if relation == "max" else "<", operands[1 - at])
-            else:
-                wins = Comparison(operand, "==", result or given.call)
-            yield operand, back.gathered(back.times(up, wins), operand, given.call)
+                wins = Comparison(operand, relation, operands[1 - at])
+            yield operand, back.gathered(back.times(given.up, wins), operand, given.call)
 
     return apply
 
 
-def _norm(back: Back, given: _Parts, up: Formula, result: Formula | None) -> Shares:
+def _norm(back: Back, given: _Use) -> Shares:
     (operand,) = given.operands
-    length = given.kept(result or given.call)
-    yield operand, back.over(back.times(given.kept(up), operand), length)
+    yield operand, back.over(back.times(given.kept(given.up), operand), given.kept(given.result))
 
 
-def _logsumexp(back: Back, given: _Parts, up: Formula, result: Formula | None) -> Shares:
+def _logsumexp(back: Back, given: _Use) -> Shares:
     (operand,) = given.operands
-    whole = given.kept(result or given.call)
-    yield operand, back.times(given.kept(up), Call("exp", (Sum((operand, Negative(whole))),)))
+    left = Sum((operand, Negative(given.kept(given.result))))
+    yield operand, back.times(given.kept(given.up), Call("exp", (left,)))
 
 
-def _softmax(back: Back, given: _Parts, up: Formula, result: Formula | None) -> Shares:
-    (operand,) = given.operands
+def _softmax(back: Back, given: _Use) -> Shares:
     axis = given.axis(len(given.shape) - 1)
-    shares = result or given.call
-    parts = back.split(up)
+    parts = back.split(given.up)
     inner = parts.body or ONE
-    weighed = back.summed(back.times(inner, shares), axis, keep=len(given.shape) > 1)
-    left = Sum((inner, Negative(weighed)))
-    yield operand, back.join(replace(parts, body=Shown("hadamard", (shares, left))))
+    weighed = back.summed(back.times(inner, given.result), axis, keep=len(given.shape) > 1)
+    body = Shown("hadamard", (given.result, Sum((inner, Negative(weighed)))))
+    yield given.operands[0], back.join(replace(parts, body=body))
 
 
-def _log_softmax(back: Back, given: _Parts, up: Formula, result: Formula | None) -> Shares:
-    (operand,) = given.operands
+def _log_softmax(back: Back, given: _Use) -> Shares:
     axis = given.axis(len(given.shape) - 1)
-    full = back.fitted(up, given.shape)
-    axes = [each for each in given.call.arguments if each not in given.operands]
-    shares = Call("softmax", (operand, *axes))
-    weighed = back.summed(full, axis, keep=len(given.shape) > 1)
-    yield operand, Sum((full, negative(back.times(shares, weighed))))
+    weighed = back.summed(given.full, axis, keep=len(given.shape) > 1)
+    shares = Call("softmax", given.call.arguments)
+    yield given.operands[0], Sum((given.full, negative(back.times(shares, weighed))))
 
 
-def _outer(back: Back, given: _Parts, up: Formula, result: Formula | None) -> Shares:
+def _outer(back: Back, given: _Use) -> Shares:
     one, other = given.operands
-    full = back.fitted(up, (*back.shape(one), *back.shape(other)))
-    yield one, back.matmul(full, other)
-    yield other, back.matmul(back.transposed(full), one)
+    yield one, back.matmul(given.full, other)
+    yield other, back.matmul(back.transposed(given.full), one)
 
 
-def _dot(back: Back, given: _Parts, up: Formula, result: Formula | None) -> Shares:
+def _dot(back: Back, given: _Use) -> Shares:
     one, other = given.operands
-    yield one, back.times(up, other)
-    yield other, back.times(up, one)
+    yield one, back.times(given.up, other)
+    yield other, back.times(given.up, one)
 
 
-def _trace(back: Back, given: _Parts, up: Formula, result: Formula | None) -> Shares:
-    yield given.operands[0], back.times(up, Call("eye", (number(given.shape[0]),)))
+def _trace(back: Back, given: _Use) -> Shares:
+    yield given.operands[0], back.times(given.up, Call("eye", (number(given.shape[0]),)))
 
 
-def _concat(back: Back, given: _Parts, up: Formula, result: Formula | None) -> Shares:
+def _concat(back: Back, given: _Use) -> Shares:
     axis = given.axis(0) or 0 if given.shape else 0
-    full = back.fitted(up, back.shape(given.call))
     start = 1
     for operand in given.operands:
-        shape = back.shape(operand) or (1,)
-        ends = number(start), number(start + shape[axis] - 1)
-        before = (Call(SLICE, ()),) * axis
-        part = Call(INDEX, (full, *before, Call(SLICE, ends)))
+        size = (back.shape(operand) or (1,))[axis]
+        ends = Call(SLICE, (number(start), number(start + size - 1)))
+        part = Call(INDEX, (given.full, *(WHOLE,) * axis, ends))
         yield operand, back.reshaped(part, back.shape(operand))
-        start += shape[axis]
+        start += size
 
 
-def _stack(back: Back, given: _Parts, up: Formula, result: Formula | None) -> Shares:
+def _stack(back: Back, given: _Use) -> Shares:
+    alike = len(back.shape(given.up)) < len(back.shape(given.call))
     for at, operand in enumerate(given.operands, 1):
-        own = back.shape(up)
-        yield (
-            operand,
-            up if len(own) < len(back.shape(given.call)) else Call(INDEX, (up, number(at))),
-        )
+        yield operand, given.up if alike else Call(INDEX, (given.up, number(at)))
 
 
-def _reshaped(back: Back, given: _Parts, up: Formula, result: Formula | None) -> Shares:
-    full = up if not back.shape(up) else back.fitted(up, back.shape(given.call))
+def _reshaped(back: Back, given: _Use) -> Shares:
+    full = given.full if back.shape(given.up) else given.up
     yield given.operands[0], back.reshaped(full, given.shape)
 
 
-def _entries(back: Back, given: _Parts, up: Formula, result: Formula | None) -> Shares:
+def _entries(back: Back, given: _Use) -> Shares:
     base, *specs = given.call.arguments
     if count(given.shape) == 1:
-        yield base, back.reshaped(up, given.shape)
-        return
-    yield base, Call(PLACED, (back.fitted(up, back.shape(given.call)), base, *specs))
+        yield base, back.reshaped(given.up, given.shape)
+    else:
+        yield base, Call(PLACED, (given.full, base, *specs))
 
 
-def _transposed(back: Back, given: _Parts, up: Formula, result: Formula | None) -> Shares:
-    full = back.fitted(up, back.shape(given.call)) if back.shape(up) else up
-    yield given.operands[0], back.transposed(full)
+def _transposed(back: Back, given: _Use) -> Shares:
+    yield given.operands[0], back.transposed(given.full if back.shape(given.up) else given.up)
 
 
-def _dropout(back: Back, given: _Parts, up: Formula, result: Formula | None) -> Shares:
+def _dropout(back: Back, given: _Use) -> Shares:
     value, mask, keep = given.operands
     for operand, other in ((value, mask), (mask, value)):
-        yield operand, back.gathered(back.over(back.times(up, other), keep), operand, given.call)
+        scaled = back.over(back.times(given.up, other), keep)
+        yield operand, back.gathered(scaled, operand, given.call)
 
 
 def _convolved(levels: int) -> Apply:
-    def apply(back: Back, given: _Parts, up: Formula, result: Formula | None) -> Shares:
+    def apply(back: Back, given: _Use) -> Shares:
         image, kernel = given.operands[:2]
         settings = given.whole("stride", 1, 2), given.whole("padding", 0, 3), levels
-        parts = (image, back.fitted(up, back.shape(given.call)), kernel, *map(number, settings))
+        parts = (image, given.full, kernel, *map(number, settings))
         yield image, Call(FULL, parts)
         yield kernel, Call(WINDOWED, parts)
 
     return apply
 
 
-def _conv_transpose(back: Back, given: _Parts, up: Formula, result: Formula | None) -> Shares:
+def _conv_transpose(back: Back, given: _Use) -> Shares:
     small, kernel = given.operands[:2]
-    settings = given.whole("stride", 1, 2), given.whole("padding", 0, 3)
-    full = back.fitted(up, back.shape(given.call))
-    yield small, back.reshaped(Call("conv2d", (full, kernel, *map(number, settings))), given.shape)
-    yield kernel, Call(WINDOWED, (full, small, kernel, *map(number, (*settings, 2))))
+    settings = number(given.whole("stride", 1, 2)), number(given.whole("padding", 0, 3))
+    yield small, back.reshaped(Call("conv2d", (given.full, kernel, *settings)), given.shape)
+    yield kernel, Call(WINDOWED, (given.full, small, kernel, *settings, number(2)))
 
 
 def _pooled(name: str) -> Apply:
-    def apply(back: Back, given: _Parts, up: Formula, result: Formula | None) -> Shares:
+    def apply(back: Back, given: _Use) -> Shares:
         size = given.whole("size", 2, 1)
-        settings = size, given.whole("stride", size, 2)
-        full = back.fitted(up, back.shape(given.call))
-        yield given.operands[0], Call(name, (full, given.operands[0], *map(number, settings)))
+        settings = number(size), number(given.whole("stride", size, 2))
+        yield given.operands[0], Call(name, (given.full, given.operands[0], *settings))
 
     return apply
 
 
 def _matmul(back: Back, one: Formula, other: Formula, up: Formula, whole: Formula) -> Shares:
-    shape = back.shape(whole)
-    if not shape:
+    if not (shape := back.shape(whole)):
         yield one, back.times(up, back.transposed(other))
         yield other, back.times(up, back.transposed(one))
         return
@@ -673,8 +655,8 @@ MATMUL: Reason = (
 RULES: Mapping[str, Rule] = {
     "sum": Rule(_sum),
     "mean": Rule(_mean, "Each of the entries has the same share in the mean."),
-    "max": Rule(_extreme("max"), "Only the largest gets what comes back; nothing else was used."),
-    "min": Rule(_extreme("min"), "Only the smallest gets what comes back; nothing else was used."),
+    "max": Rule(_extreme(">"), "Only the largest gets what comes back; nothing else was used."),
+    "min": Rule(_extreme("<"), "Only the smallest gets what comes back; nothing else was used."),
     "norm": Rule(_norm, "The slope of the length is the direction: {0} divided by its length."),
     "logsumexp": Rule(_logsumexp, "The slope of logsumexp is the softmax of {0}."),
     "softmax": Rule(

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Set
 from dataclasses import field
 from typing import ClassVar
 
-from backprop_cli.arrays.array import BESIDE, INDEX, KEYWORD, SLICE
+from backprop_cli.arrays.array import BESIDE, INDEX, KEYWORD, SLICE, WHOLE
 from backprop_cli.arrays.operations import KEYWORDS, OPERATIONS
 from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import nearest, quote
@@ -21,7 +21,6 @@ from backprop_cli.formula.parse import Parser, refuse_long, refuse_tall
 from backprop_cli.formula.quantity import arrays_of
 from backprop_cli.formula.words import BRACKETS, DEFAULT, FormulaError, Reader, Token
 
-WHOLE = Call(SLICE, ())
 SCORED = frozenset({"softmax", "log_softmax", "logsumexp"})
 """Functions of scores, to which a mask is added."""
 EITHER = "×·⋅∙•"

@@ -56,17 +56,14 @@ class Arguments:
     keywords: Mapping[str, Array]
     call: Call
 
-    def whole(self, place: int | str, default: int, low: int = 0) -> int:
-        """A whole number among the arguments."""
-        if isinstance(place, str):
-            value = self.keywords.get(place)
-        else:
-            value = self.values[place] if place < len(self.values) else None
-        if value is None:
-            return default
-        found = _whole(value)
+    def whole(self, name: str, default: int, place: int | None = None, low: int = 0) -> int:
+        """A whole number among the arguments, by its name or at a place."""
+        value = self.keywords.get(name)
+        what = "this" if value is None else f"`{name}`"
+        if value is None and place is not None and place < len(self.values):
+            value = self.values[place]
+        found = default if value is None else _whole(value)
         if found is None or found < low:
-            what = f"`{place}`" if isinstance(place, str) else "this"
             raise ArrayError(f"{what} must be a whole number from {low}")
         return found
 
@@ -310,18 +307,13 @@ def _several(shop: Workshop, name: str, given: Arguments) -> Array:
     )
 
 
-def _reduction(
-    name: str, entry: Callable[[Sequence[Formula]], Formula], twice: bool = False
-) -> Apply:
-    """Each line along the axis becomes one number. `twice` says that entries are used more than
-    once, and so should be names."""
+def _reduction(name: str, entry: Callable[[Sequence[Formula]], Formula]) -> Apply:
+    """Each line along the axis becomes one number."""
 
     def apply(shop: Workshop, given: Arguments) -> Array:
         value = _several(shop, name, given)
-        axis = _axis(given, value.shape)
-        if twice:
-            value = shop.light(value, given.written[0])
-        return _reduce(shop, value, axis, entry, bool(given.whole("keepdims", 0)))
+        keep = bool(given.whole("keepdims", 0))
+        return _reduce(shop, value, _axis(given, value.shape), entry, keep)
 
     return apply
 
@@ -355,22 +347,20 @@ def _norm(entries: Sequence[Formula]) -> Formula:
 
 
 def _extreme(name: str) -> Callable[[Sequence[Formula]], Formula]:
+    """max, min or logsumexp of what counts: under all but min, minus infinity is left out."""
+
     def entry(entries: Sequence[Formula]) -> Formula:
         if name == "min":
             finite(*entries)
-        real = [each for each in entries if each != MINUS_INFINITY]
-        if not real:
-            return MINUS_INFINITY
-        return real[0] if len(real) == 1 else Call(name, tuple(real))
+        real = tuple(each for each in entries if each != MINUS_INFINITY)
+        if len(real) < 2:
+            return real[0] if real else MINUS_INFINITY
+        return Call(name, real)
 
     return entry
 
 
-def _logsumexp(entries: Sequence[Formula]) -> Formula:
-    real = tuple(each for each in entries if each != MINUS_INFINITY)
-    if not real:
-        return MINUS_INFINITY
-    return real[0] if len(real) == 1 else Call("logsumexp", real)
+_logsumexp = _extreme("logsumexp")
 
 
 def _extreme_of(name: str) -> Apply:
@@ -429,9 +419,7 @@ def _in_lines(shop: Workshop, shape: Shape, axis: int | None) -> Formula:
     return Call(AS, (name, *map(number, lines_along(shape, axis).kept)))
 
 
-def _along(
-    name: str, entry: Callable[[Formula, Sequence[Formula]], Formula], suffix: str = ""
-) -> Apply:
+def _along(name: str, entry: Callable[[Formula, Sequence[Formula]], Formula]) -> Apply:
     """Each entry becomes a function of itself and its whole line."""
 
     def apply(shop: Workshop, given: Arguments) -> Array:
@@ -605,7 +593,7 @@ def _stack(shop: Workshop, given: Arguments) -> Array:
 
 
 def _sizes(given: Arguments, start: int) -> Shape:
-    found = tuple(given.whole(place, 1, 1) for place in range(start, len(given.values)))
+    found = tuple(given.whole("", 1, place, 1) for place in range(start, len(given.values)))
     if len(found) > 4 or count(found) > 10_000:
         raise TooLarge("an array has up to four levels and 10,000 entries here")
     return found
@@ -666,8 +654,39 @@ def _where(shop: Workshop, given: Arguments) -> Array:
 # --- images ---------------------------------------------------------------------------------------
 
 
-def _strided(given: Arguments, place: int, default: int = 1) -> int:
-    return given.whole("stride" if "stride" in given.keywords else place, default, 1)
+def meetings(
+    image: Shape, kernel: Shape, result: Shape, stride: int, padding: int, levels: int
+) -> Iterator[tuple[int, int, int]]:
+    """Which pixel meets which entry of the kernels for which entry of a convolution over the last
+    one or two levels: their offsets, in the order of the result."""
+    channels, sizes, window = image[:-levels], image[-levels:], kernel[-levels:]
+    kernels = (*result[:-levels], *channels, *window)
+    for at, place in enumerate(places(result)):
+        corner = [start * stride - padding for start in place[-levels:]]
+        for channel in places(channels):
+            for step in places(window):
+                pixel = [start + index for start, index in zip(corner, step, strict=True)]
+                if all(0 <= index < size for index, size in zip(pixel, sizes, strict=True)):
+                    weight = offset(kernels, (*place[:-levels], *channel, *step))
+                    yield offset(image, (*channel, *pixel)), weight, at
+
+
+def _laid_over(
+    shop: Workshop,
+    shape: Shape,
+    parts: int,
+    values: Sequence[Array],
+    met: Iterator[tuple[int, int, int]],
+) -> Array:
+    """Products of an image and a kernel, each added to the entry (by its offset) that it belongs to:
+    `met` are offsets in both and in the result; `parts` bounds how many an entry gets."""
+    image, kernel = values
+    weight = parts * (image.weight + kernel.weight + 1) + 1
+    shop.charge(count(shape), weight)
+    terms: list[list[Formula]] = [[] for _ in range(count(shape))]
+    for pixel, own, at in met:
+        terms[at].append(times(kernel.entries[own], image.entries[pixel]))
+    return Array(shape, tuple(total(*each) for each in terms), weight)
 
 
 def _convolved(levels: int) -> Apply:
@@ -675,31 +694,22 @@ def _convolved(levels: int) -> Apply:
 
     def apply(shop: Workshop, given: Arguments) -> Array:
         image, kernel = given.values[:2]
-        stride = _strided(given, 2)
-        padding = given.whole("padding" if "padding" in given.keywords else 3, 0)
-        name = f"conv{levels}d"
+        stride, padding = given.whole("stride", 1, 2, 1), given.whole("padding", 0, 3)
         sizes, window = image.shape[-levels:], kernel.shape[-levels:]
-        channels = image.shape[:-levels]
+        channels, front = image.shape[:-levels], kernel.shape[:-levels]
         if len(image.shape) not in (levels, levels + 1) or len(kernel.shape) < levels:
             raise ArrayError(
-                f"`{name}` takes {'a signal' if levels == 1 else 'an image'} of {levels} or "
+                f"`conv{levels}d` takes {'a signal' if levels == 1 else 'an image'} of {levels} or "
                 f"{levels + 1} levels and kernels, and these are {shape_text(image.shape)} and "
                 f"{shape_text(kernel.shape)}"
             )
-        front = kernel.shape[:-levels]
-        if channels:
-            if front[-1:] != channels or len(front) > 2:
-                raise ArrayError(
-                    f"there are {channels[0]} input channels, so a kernel needs "
-                    f"{shape_text((channels[0], *window))}, or several of them",
-                )
-            outputs: Shape = front[:-1]
-        else:
-            if len(front) > 1 and front[1:] != (1,):
-                raise ArrayError(
-                    f"the kernels have {front[1]} input channels, and the image has none"
-                )
-            outputs = front[:1]
+        if channels and (front[-1:] != channels or len(front) > 2):
+            raise ArrayError(
+                f"there are {channels[0]} input channels, so a kernel needs "
+                f"{shape_text((channels[0], *window))}, or several of them",
+            )
+        if not channels and len(front) > 1 and front[1:] != (1,):
+            raise ArrayError(f"the kernels have {front[1]} input channels, and the image has none")
         out = tuple(
             (size + 2 * padding - width) // stride + 1
             for size, width in zip(sizes, window, strict=True)
@@ -709,26 +719,9 @@ def _convolved(levels: int) -> Apply:
                 f"the window {shape_text(window)} is larger than {shape_text(sizes)}"
                 + (f" with {padding} around it" if padding else ""),
             )
-        inner = [(*channel, *at) for channel in places(channels) for at in places(window)]
-
-        def entry(place: tuple[int, ...]) -> Formula:
-            output, corner = place[: len(outputs)], place[len(outputs) :]
-            terms = []
-            for each in inner:
-                channel, at = each[: len(channels)], each[len(channels) :]
-                pixel = tuple(
-                    start * stride + step - padding for start, step in zip(corner, at, strict=True)
-                )
-                if all(0 <= index < size for index, size in zip(pixel, sizes, strict=True)):
-                    place_in_kernel = (*output, *channel, *at)
-                    if len(place_in_kernel) < len(kernel.shape):
-                        place_in_kernel = (*output, 0, *at)
-                    terms.append(times(kernel.at(place_in_kernel), image.at((*channel, *pixel))))
-            return total(*terms)
-
-        return shop.array(
-            (*outputs, *out), entry, len(inner) * (image.weight + kernel.weight + 1) + 1
-        )
+        shape = (*(front[:-1] if channels else front[:1]), *out)
+        met = meetings(image.shape, kernel.shape, shape, stride, padding, levels)
+        return _laid_over(shop, shape, count((*channels, *window)), (image, kernel), met)
 
     return apply
 
@@ -736,8 +729,7 @@ def _convolved(levels: int) -> Apply:
 def _conv_transpose(shop: Workshop, given: Arguments) -> Array:
     """Each pixel, times the kernel, is added to the result where its window starts."""
     image, kernel = given.values[:2]
-    stride = _strided(given, 2)
-    padding = given.whole("padding" if "padding" in given.keywords else 3, 0)
+    stride, padding = given.whole("stride", 1, 2, 1), given.whole("padding", 0, 3)
     channels, front = image.shape[:-2], kernel.shape[:-2]
     if len(image.shape) not in (2, 3) or len(front) != 2 * len(channels):
         raise ArrayError(
@@ -750,33 +742,24 @@ def _conv_transpose(shop: Workshop, given: Arguments) -> Array:
             f"there are {channels[0]} input channels, and the kernels have {front[0]}: their first "
             "level is the input channel here"
         )
-    outputs, window = front[1:], kernel.shape[-2:]
+    window = kernel.shape[-2:]
     out = tuple(
         (size - 1) * stride + width - 2 * padding
         for size, width in zip(image.shape[-2:], window, strict=True)
     )
     if min(out) < 1:
         raise ArrayError(f"with {padding} taken off around it nothing is left of the result")
-    weight = count(channels) * count(window) * (image.weight + kernel.weight + 1) + 1
-    shop.charge(count((*outputs, *out)), weight)
-    terms: dict[tuple[int, ...], list[Formula]] = {at: [] for at in places((*outputs, *out))}
-    for place in places(image.shape):
-        channel, corner = place[: len(channels)], place[len(channels) :]
-        for output in places(outputs):
-            for step in places(window):
-                at = tuple(c * stride + s - padding for c, s in zip(corner, step, strict=True))
-                if (found := terms.get((*output, *at))) is not None:
-                    own = kernel.at((*channel, *output, *step))
-                    found.append(times(own, image.at(place)))
-    entries = tuple(total(*each) for each in terms.values())
-    return Array((*outputs, *out), entries, weight)
+    shape = (*front[1:], *out)
+    met = meetings(shape, kernel.shape, image.shape, stride, padding, 2)
+    back = ((pixel, own, at) for at, own, pixel in met)  # as a convolution of the result meets them
+    return _laid_over(shop, shape, count((*channels, *window)), (image, kernel), back)
 
 
 def _pooled(name: str, entry: Callable[[Sequence[Formula]], Formula]) -> Apply:
     def apply(shop: Workshop, given: Arguments) -> Array:
         image = given.values[0]
-        size = given.whole("size" if "size" in given.keywords else 1, 2, 1)
-        stride = _strided(given, 2, size)
+        size = given.whole("size", 2, 1, 1)
+        stride = given.whole("stride", size, 2, 1)
         if not image.shape:
             raise ArrayError(f"`{name}` takes a signal or an image")
         levels = min(2, len(image.shape))
