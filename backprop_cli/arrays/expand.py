@@ -194,8 +194,9 @@ class Expansion:
                 f"this has {len(places_)} places, and the array is {shape_text(value.shape)}"
             )
         of = f" of {quote(base.name)}" if isinstance(base, Name) else ""
-        levels = ("row {}", "column {}", "place {} on level 3", "place {} on level 4")
         specs = [*places_, *[WHOLE] * (len(value.shape) - len(places_))]
+        deeper = (f"place {{}} on level {level}" for level in range(3, len(specs) + 1))
+        levels = ("row {}", "column {}", *deeper)
         chosen = [*map(self._indices, specs, value.shape, (what + of for what in levels))]
         self.shop.charge(prod(len(indices) for indices, _ in chosen), 1)
         shape, offsets = picked(value.shape, chosen)
