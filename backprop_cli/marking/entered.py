@@ -46,7 +46,7 @@ def misfit(given: tuple[int, ...] | None, wanted: tuple[int, ...]) -> str | None
     if given == wanted or [n for n in given if n > 1] == [n for n in wanted if n > 1]:
         return None
     if given == (1,):
-        return f"this is one answer, and {'×'.join(map(str, wanted))} belong here: give a list"
+        return f"this is one answer where {'×'.join(map(str, wanted))} belong: give a list"
     shown, belongs = ("×".join(map(str, shape)) for shape in (given, wanted))
     question = ""
     if len(given) == 2 and given == wanted[::-1]:
@@ -253,7 +253,11 @@ class Entered:
                 cells, problem, said = Cells(view.shape, first_row), None, problem
             if cells is None or problem is not None:
                 first = next(name for name in names if name)
-                reason = f"for all of {view.name}, {problem}" if problem else answer.problem
+                reason = (
+                    f"{view.name} is a whole array, and {problem}" if problem else answer.problem
+                )
+                if cells is not None and cells.shape == (1,):
+                    reason = f"{reason}, or each its own name, as {first}"
                 yield Answer(first, answer.texts, answer.line, answer.column, reason)
                 continue
             for name, cell in zip(names, cells.answers, strict=True):

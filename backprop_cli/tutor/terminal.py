@@ -268,7 +268,7 @@ class Terminal:
         if cost:
             line += f"; {points(cost)} went for tries and values shown"
         left = sum(each.max_points for each in session.results() if each.verdict == "missing")
-        still = f" {points(left)} are still open." if left else ""
+        still = f" {points(left)} still open." if left else ""
         yield Paragraph((Text(line + ".", "strong"), Text(still)))
         if session.next is not None:
             to_keep = "Nothing of this was kept; --answers FILE would."
