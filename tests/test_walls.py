@@ -51,18 +51,6 @@ LOOK_INTO = {
     "plot.numeral": "a float's own spelling, for an axis",
     "escape": "words into ASCII, and what a build log would take for a command",
     "breaking._cut": "what a build log would take for a command",
-    "markdown.escape": "words that would begin a list",
-    "markdown._is_shortcode": "words that would be a picture",
-    "latex.escape": "what a build log would take for a command",
-    "latex._inline": "long names may be broken at their signs",
-    "latex._kept": "blanks of a listing",
-    "latex.render": "the size of the paper",
-    "typst.render": "the size of the paper",
-    "typst.string": "escapes",
-    "typst.quoted": "escapes",
-    "typst._raw": "escapes",
-    "rst._text": "marks do not go round what has signs of their own",
-    "markdown._block": "the end of a picture's lines",
     "terminal.theme_name": "what a terminal says of its colours",
 }
 """Where that is done in what writes formulas and pages, and why it is no formula taken apart."""

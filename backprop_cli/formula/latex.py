@@ -26,7 +26,8 @@ SIGNS: Mapping[str, str] = {
     "correlation": r" \ast ", "full": r" \mathbin{\ast_{\mathrm{full}}} ",
     "hadamard": r" \odot ", "matmul": r"\,", "wide": r"\quad ", ",": ", ", "if": r" \text{ if } ",
     "else": r" \text{ else } ", "<": " < ", "<=": r" \le ", ">": " > ", ">=": r" \ge ",
-    "==": " = ", "!=": r" \ne ",
+    "==": " = ", "!=": r" \ne ", "=": " = ", "≈": r" \approx ", "→": r" \to ", "≥": r" \ge ",
+    "≤": r" \le ",
 }  # fmt: skip
 ESCAPES: Mapping[str, str] = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#",
@@ -74,6 +75,11 @@ def word(text: str, dialect: Dialect = LATEX) -> str:
         return text
     if text.isascii() and text.isalpha():
         return rf"\mathrm{{{text}}}"
+    return words(text, dialect)
+
+
+def words(text: str, dialect: Dialect = LATEX) -> str:
+    """Any text in a formula."""
     return rf"\text{{{escape(text, dialect)}}}"
 
 

@@ -81,6 +81,11 @@ Sign: TypeAlias = Literal[
     "if",
     "else",
     "column",
+    "=",
+    "≈",
+    "→",
+    "≥",
+    "≤",
 ]
 
 
@@ -150,6 +155,11 @@ def row(parts: Sequence[Node]) -> Node:
     return parts[0] if len(parts) == 1 else Row(tuple(parts))
 
 
+def within(node: Node) -> Sequence[Node]:
+    """What stands side by side in the node: the parts of a row, else the node alone."""
+    return node.parts if isinstance(node, Row) else (node,)
+
+
 def parts_of(node: Node) -> Sequence[Node]:
     """What the node is made of."""
     match node:
@@ -183,11 +193,8 @@ def is_tall(node: Node) -> bool:
 def pieces(node: Node) -> Iterator[Row]:
     """The node cut before the operators of its outermost level: set side by side the pieces are
     the whole."""
-    if not isinstance(node, Row):
-        yield Row((node,))
-        return
     piece: list[Node] = []
-    for part in node.parts:
+    for part in within(node):
         if isinstance(part, Operator) and part.cost < NEVER and piece:
             yield Row(tuple(piece))
             piece = []

@@ -27,6 +27,7 @@ SIGNS: dict[str, str] = {
     "if": "<mtext>&#xA0;if&#xA0;</mtext>", "else": "<mtext>&#xA0;else&#xA0;</mtext>",
     "<": "<mo>&lt;</mo>", "<=": "<mo>≤</mo>", ">": "<mo>&gt;</mo>", ">=": "<mo>≥</mo>",
     "==": "<mo>=</mo>", "!=": "<mo>≠</mo>",
+    **{sign: f'<mo form="infix">{sign}</mo>' for sign in "=≈→≥≤"},
 }  # fmt: skip
 _WORDS = {
     "∂²": "<msup><mo>∂</mo><mn>2</mn></msup>",
@@ -57,19 +58,15 @@ LONG = 24
 _CUT = frozenset(("+", "−", "·", "hadamard", "correlation", "full", "beside"))
 
 
-def broken(node: tree.Node, lead: str = "") -> str:
+def broken(node: tree.Node) -> str:
     """The formula as elements between which a line may be broken: before its outermost operators,
-    and inside the brackets of what is still too long. A `lead` goes with what follows it."""
+    and inside the brackets of what is still too long."""
+    if length(node) <= LONG:
+        return math(node)
     found: list[list[str]] = []
     for piece in tree.pieces(node):
         found += _opened(piece) if length(piece) > LONG else [[inside_of(piece)]]
-    found[0].insert(0, lead)
     return "".join(map(element, found))
-
-
-def relation(sign: str) -> str:
-    """The sign between two formulas."""
-    return f'<mo form="infix">{escape(sign)}</mo>'
 
 
 def _opened(node: tree.Node) -> list[list[str]]:

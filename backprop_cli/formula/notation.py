@@ -32,6 +32,7 @@ from backprop_cli.formula.layout import (
     Under,
     Word,
     row,
+    within,
 )
 from backprop_cli.formula.nodes import (
     Call,
@@ -464,6 +465,9 @@ class Layout:
             case Shown("applied", (what, *arguments)):
                 inside = Fence("group", listed(list(map(self.node, arguments))))
                 return Row((self.node(what), BESIDE, inside))
+            case Shown("=" | "≈" | "→" | "<" | ">" | "≥" | "≤" as sign, (left, right)):
+                between = Operator(sign, AT_RELATION)
+                return Row((*within(self.node(left)), between, *within(self.node(right))))
             case _:
                 raise ValueError(f"no such notation: {formula.form}")
 

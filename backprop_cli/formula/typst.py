@@ -20,7 +20,7 @@ SIGNS: dict[str, str] = {
     "/": " \\/ ", "correlation": " ∗ ", "full": ' ∗_"full" ',
     "hadamard": " ⊙ ", "matmul": " thin ", "wide": " quad ", ",": ", ", "if": ' " if " ',
     "else": ' " else " ', "<": " < ", "<=": " ≤ ", ">": " > ", ">=": " ≥ ", "==": " = ",
-    "!=": " ≠ ",
+    "!=": " ≠ ", **{sign: f" {sign} " for sign in "=≈→≥≤"},
 }  # fmt: skip
 _WORDS = {"∂": "∂ ", "∂²": "∂^2 ", "T": "upright(T)", "½": "1/2"}
 
@@ -46,10 +46,17 @@ def loose(node: tree.Node) -> str:
             return spell(node)
 
 
+ESCAPES = str.maketrans({"\\": r"\\", '"': r"\""})
+
+
+def literal(text: str) -> str:
+    """A string; inside its quotes only `\\` and `"` mean something."""
+    return f'"{text.translate(ESCAPES)}"'
+
+
 def quoted(text: str) -> str:
-    """Any text as upright words; inside the quotes only `\\` and `"` mean something."""
-    written = visible(text).replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{written}"'
+    """Any text as upright words."""
+    return literal(visible(text))
 
 
 def word(text: str) -> str:

@@ -21,6 +21,7 @@ SIGNS: dict[str, str] = {
     "correlation": " ∗ ", "full": " ∗full ",
     "hadamard": " ⊙ ", "matmul": " ", "wide": " ", ",": ", ", "if": " if ", "else": " else ",
     "<": " < ", "<=": " ≤ ", ">": " > ", ">=": " ≥ ", "==": " = ", "!=": " ≠ ", "column": "  ",
+    **{sign: f" {sign} " for sign in "=≈→≥≤"},
 }  # fmt: skip
 ROUND, SQUARE = ("(", ")"), ("[", "]")
 FENCES = {

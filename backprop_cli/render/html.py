@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import partial
 from html import escape as escape_html
 from typing import assert_never
 
 from backprop_cli.formula import mathml
 from backprop_cli.formula.characters import visible
+from backprop_cli.formula.layout import Operator
 from backprop_cli.formula.nodes import Formula
 from backprop_cli.formula.notation import stacked
 from backprop_cli.formula.spelling import Spelling
@@ -16,11 +18,12 @@ from backprop_cli.render.reading import (
     CALLOUT_WORD,
     KEPT_TOGETHER,
     aligned,
+    alone,
     at_point,
-    is_display,
+    by_column,
     raised,
+    set_in,
     titled_blocks,
-    written_out,
 )
 from backprop_cli.render.wide import IN_LINE, narrow_cell, narrowed
 from backprop_cli.worksheet import document as doc
@@ -120,7 +123,7 @@ def _block(block: doc.Block, spelling: Spelling, key: str) -> str:
         case doc.Heading(level, text):
             return f"<h{level}>{inline(text, spelling)}</h{level}>\n"
         case doc.Paragraph(text):
-            kind = ' class="bp-display"' if is_display(text) else ""
+            kind = ' class="bp-display"' if alone(text) else ""
             return f"<p{kind}>{inline(text, spelling)}</p>\n"
         case doc.Bullets(items):
             rows = "".join(f"<li>{inline(item, spelling)}</li>\n" for item in items)
@@ -152,37 +155,21 @@ def _block(block: doc.Block, spelling: Spelling, key: str) -> str:
 # Lines and formulas
 
 
+TAGS = {"plain": "", "strong": "strong", "emphasis": "em", "code": "code"}
+
+
 def inline(line: doc.Line, spelling: Spelling) -> str:
-    return "".join(_inline(line, spelling))
+    return "".join(set_in(line, _words, partial(formula_pieces, spelling=spelling)))
 
 
-def _inline(line: doc.Line, spelling: Spelling) -> Iterator[str]:
-    for part in written_out(line):
-        match part:
-            case doc.Text(text, style):
-                tag = {"plain": "", "strong": "strong", "emphasis": "em", "code": "code"}[style]
-                yield f"<{tag}>{escape(text)}</{tag}>" if tag else escape(text)
-            case doc.Math(formula):
-                yield formula_pieces(formula, spelling)
-            case doc.Relation(left, sign, right):
-                layout = stacked(spelling)
-                begin, end = layout.node(left), layout.node(right)
-                mark = mathml.relation(sign)
-                if mathml.length(begin) + mathml.length(end) <= mathml.LONG:
-                    yield mathml.element((mathml.inside_of(begin), mark, mathml.inside_of(end)))
-                else:  # a line never begins with a bare number: the sign goes with it
-                    yield mathml.broken(begin) + mathml.broken(end, mark)
-            case _:
-                assert_never(part)
+def _words(text: str, style: str) -> str:
+    tag = TAGS[style]
+    return f"<{tag}>{escape(text)}</{tag}>" if tag else escape(text)
 
 
 def formula_pieces(formula: Formula, spelling: Spelling) -> str:
     """The formula as a row of `math` elements, between which a browser may break the line."""
     return mathml.broken(stacked(spelling).node(formula))
-
-
-def _sign(sign: str) -> str:
-    return mathml.element((mathml.relation(sign),))
 
 
 # Blocks
@@ -194,7 +181,7 @@ def _derivation(lines: Sequence[doc.DerivationLine], spelling: Spelling) -> str:
         left = formula_pieces(line.left, spelling) if line.left else ""
         rows.append(
             f'<div class="bp-left">{left}</div>'
-            f'<div class="bp-sign">{_sign(line.sign)}</div>'
+            f'<div class="bp-sign">{mathml.math(Operator(line.sign))}</div>'
             f'<div class="bp-right-side">{formula_pieces(narrowed(line.right, spelling, IN_LINE), spelling)}</div>'
             f'<div class="{"bp-label" if line.label else "bp-none"}">'
             f"{inline(line.label, spelling)}</div>\n"
@@ -212,10 +199,7 @@ def _table(table: doc.Table, spelling: Spelling) -> str:
             for column in table.columns
         )
         head = f"<thead><tr>{cells}</tr></thead>\n"
-    columns = [
-        _cells([row[place] if place < len(row) else () for row in table.rows], column, spelling)
-        for place, column in enumerate(table.columns)
-    ]
+    columns = [_cells(lines, column, spelling) for column, lines in by_column(table)]
     ends = [
         (f"<td{_kind(column)}>", "</td>")
         if place
@@ -273,7 +257,7 @@ def _answers(spaces: Sequence[doc.AnswerSpace], spelling: Spelling) -> str:
     rows = []
     for space in spaces:
         rows.append(
-            f"<div>{formula_pieces(space.left, spelling)} {_sign('=')}</div>"
+            f"<div>{formula_pieces(space.left, spelling)} {mathml.math(Operator('='))}</div>"
             f'<div class="bp-room"></div><code class="bp-key">{escape(space.name)}</code>\n'
         )
         rows.append('<div></div><div class="bp-room"></div><div></div>\n' * (space.lines - 1))

@@ -13,7 +13,7 @@ from typing import assert_never
 
 from backprop_cli.formula import latex, unicode
 from backprop_cli.formula.characters import spelled, visible
-from backprop_cli.formula.layout import is_tall, pieces
+from backprop_cli.formula.layout import Operator, is_tall, pieces
 from backprop_cli.formula.nodes import Formula
 from backprop_cli.formula.notation import in_line, stacked
 from backprop_cli.formula.spelling import LATIN, Spelling
@@ -23,15 +23,17 @@ from backprop_cli.render.reading import (
     CALLOUT_WORD,
     KEPT_TOGETHER,
     aligned,
+    alone,
     at_point,
-    is_display,
+    full_rows,
+    set_in,
     titled_blocks,
-    written_out,
 )
 from backprop_cli.render.wide import IN_CELL, IN_LINE, line_width, narrow_cell, narrowed, width
 from backprop_cli.worksheet import document as doc
 
-PREAMBLE = r"""\documentclass[11pt,PAPER]{article}
+PAPERS = {"letter": "letterpaper", "us-letter": "letterpaper", "letterpaper": "letterpaper"}
+PREAMBLE = r"""
 \usepackage[margin=20mm]{geometry}
 \usepackage{amsmath,amssymb}
 \usepackage{booktabs,longtable,array}
@@ -81,20 +83,24 @@ _SCRIPTS = {
     **dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾", "0123456789+-=()", strict=True)),
 }
 LONGEST_WORD = 24
+BREAK = r"\allowbreak{}"
 
 
 def escape(text: str) -> str:
     """Text for LaTeX in ASCII: what TeX's fonts lack is written as its code (`\\u4e2d`)."""
-    written = ""
-    for blank, run in groupby(unicodedata.normalize("NFC", visible(text)), str.isspace):
-        word = "".join(run)
-        written += word if blank else _word(word)
-    return written.replace("::", ":{}:")  # a build log takes `::error::` for a command
+    return "".join(run if blank else _word(run) for blank, run in _runs(text))
 
 
 def _kept(line: str) -> str:
     """A line of a listing, each of its blanks kept."""
-    return "~".join(map(_letters, visible(line).rstrip().split(" "))) or "~"
+    runs = _runs(line.rstrip())
+    return "".join("~" * len(run) if blank else _letters(run) for blank, run in runs) or "~"
+
+
+def _runs(text: str) -> Iterator[tuple[bool, str]]:
+    """Blanks and words in turn."""
+    for blank, run in groupby(unicodedata.normalize("NFC", visible(text)), str.isspace):
+        yield blank, "".join(run)
 
 
 def _word(word: str) -> str:
@@ -103,7 +109,7 @@ def _word(word: str) -> str:
         return _letters(word)
     step = LONGEST_WORD // 2
     pieces = [word[place : place + step] for place in range(0, len(word), step)]
-    return r"\allowbreak{}".join(map(_letters, pieces))
+    return BREAK.join(map(_letters, pieces))
 
 
 def _letters(text: str) -> str:
@@ -112,6 +118,8 @@ def _letters(text: str) -> str:
         run = "".join(characters)
         if kind == "line" and len(run) > 2:  # a line to write on
             parts.append(f"\\rule[-2pt]{{{min(len(run), 60) / 2:g}em}}{{0.4pt}}")
+        elif kind == ":":  # a build log takes `::error::` for a command
+            parts.append("{}".join(run))
         elif kind in ("_", "^"):
             parts.append(f"${kind}{{{''.join(_SCRIPTS[c] for c in run)}}}$")
         else:
@@ -120,10 +128,10 @@ def _letters(text: str) -> str:
 
 
 def _kind(character: str) -> str:
-    """What a run of such characters is: a subscript, a superscript, a line, or letters."""
+    """What a run of such characters is: a subscript, a superscript, a line, colons, or letters."""
     if character in _SCRIPTS:
         return "_" if character in _LOWERED else "^"
-    return "line" if character == "_" else ""
+    return {"_": "line", ":": ":"}.get(character, "")
 
 
 def _character(character: str) -> str:
@@ -145,10 +153,10 @@ def _character(character: str) -> str:
 
 def render(document: doc.Document, *, paper: str = "a4") -> str:
     """The document as one `.tex` file; `paper` is `a4` or `letter`."""
-    size = "letterpaper" if paper.lower().startswith("letter") else "a4paper"
+    size = PAPERS.get(paper.lower(), "a4paper")
     body = "\n".join(_block(block, document.spelling) for block in titled_blocks(document))
-    preamble = PREAMBLE.replace("PAPER", size, 1)
-    return f"{preamble}\\begin{{document}}\n{body}\n\\end{{document}}\n"
+    head = f"\\documentclass[11pt,{size}]{{article}}{PREAMBLE}"
+    return f"{head}\\begin{{document}}\n{body}\n\\end{{document}}\n"
 
 
 def _block(block: doc.Block, spelling: Spelling) -> str:
@@ -157,7 +165,7 @@ def _block(block: doc.Block, spelling: Spelling) -> str:
             command = {1: "section*", 2: "subsection*", 3: "subsubsection*"}[level]
             return f"\\{command}{{{inline(text, spelling)}}}\n"
         case doc.Paragraph(text):
-            written = inline(text, spelling, DISPLAY if is_display(text) else "")
+            written = inline(text, spelling, DISPLAY if alone(text) else "")
             return f"{written}\\par\n"
         case doc.Bullets(items):
             rows = "".join(f"\\item {{}}{inline(item, spelling)}\n" for item in items)
@@ -186,36 +194,24 @@ def _block(block: doc.Block, spelling: Spelling) -> str:
 
 # Lines and formulas
 
-SIGNS = {"=": "=", "≈": r"\approx", "→": r"\to", "<": "<", ">": ">", "≥": r"\ge", "≤": r"\le", "+": "+", "−": "-", "←": r"\leftarrow"}  # fmt: skip
-
-
 DISPLAY = r"\displaystyle "
+COMMANDS = {"plain": "", "strong": "textbf", "emphasis": "emph", "code": "texttt"}
 
 
 def inline(line: doc.Line, spelling: Spelling, style: str = "") -> str:
-    """A line of words and formulas; in a `style` the first of it if it is a formula."""
-    return "".join(_inline(line, spelling, style))
+    """A line of words and formulas, these in a `style`."""
+    return "".join(
+        set_in(line, _words, lambda formula: f"${style}{formula_tex(formula, spelling, IN_CELL)}$")
+    )
 
 
-def _inline(line: doc.Line, spelling: Spelling, style: str) -> Iterator[str]:
-    for part in written_out(line):
-        match part:
-            case doc.Text(text, style):
-                command = {"plain": "", "strong": "textbf", "emphasis": "emph", "code": "texttt"}
-                written = escape(text)
-                if style == "code":
-                    # Names of quantities are long and have no blanks: let them break at signs.
-                    for sign in (r"\_", "/"):
-                        written = written.replace(sign, sign + r"\allowbreak{}")
-                yield f"\\{command[style]}{{{written}}}" if command[style] else written
-            case doc.Math(formula):
-                yield f"${style}{formula_tex(formula, spelling, IN_CELL)}$"
-            case doc.Relation(left, sign, right):
-                pair = formula_tex(left, spelling), formula_tex(right, spelling)
-                yield f"${style}{pair[0]} {SIGNS[sign]} {pair[1]}$"
-            case _:
-                assert_never(part)
-        style = ""
+def _words(text: str, style: str) -> str:
+    if style == "code":  # names of quantities are long and have no blanks: they break at signs
+        runs = groupby(text, "_/".__contains__)
+        written = "".join(escape("".join(run)) + BREAK * sign for sign, run in runs)
+    else:
+        written = escape(text)
+    return f"\\{COMMANDS[style]}{{{written}}}" if COMMANDS[style] else written
 
 
 def formula_tex(formula: Formula, spelling: Spelling, most: int = IN_LINE) -> str:
@@ -230,20 +226,6 @@ def formula_tex(formula: Formula, spelling: Spelling, most: int = IN_LINE) -> st
     dialect = latex.FIXED if wide > most else latex.LATEX
     first, *rest = (latex.spell(piece, dialect) for piece in pieces(node))
     return first + "".join(r"\allowbreak " + piece.lstrip() for piece in rest)
-
-
-def _is_tall(line: doc.Line, spelling: Spelling) -> bool:
-    """Whether a cell is nothing but a formula that is higher than a line."""
-    layout = stacked(spelling)
-    match line:
-        case (doc.Math(formula),):
-            return is_tall(layout.node(formula))
-        case (doc.Relation(left, _, right),):
-            return is_tall(layout.node(left)) or is_tall(layout.node(right))
-        case (doc.Numeral(over=over, rounded=rounded),):
-            return bool(over) and not rounded
-        case _:
-            return False
 
 
 # Blocks
@@ -271,7 +253,7 @@ def _derivation(lines: Sequence[doc.DerivationLine], spelling: Spelling) -> str:
             left = ""
         formula = narrowed(line.right, spelling, IN_LINE)
         right = f"$\\displaystyle {formula_tex(formula, spelling)}$"
-        step = f"{{{left}}}{{${SIGNS[line.sign]}$}}{{{right}}}"
+        step = f"{{{left}}}{{${latex.spell(Operator(line.sign)).strip()}$}}{{{right}}}"
         if line.label:
             steps.append(f"\\bplabelled{step}{{{inline(line.label, spelling)}}}")
         else:
@@ -283,8 +265,7 @@ def _derivation(lines: Sequence[doc.DerivationLine], spelling: Spelling) -> str:
 
 def _table(table: doc.Table, spelling: Spelling) -> str:
     columns = list(table.columns)
-    rows = [[row[n] if n < len(row) else () for n in range(len(columns))] for row in table.rows]
-    rows = [[narrow_cell(cell, spelling) for cell in row] for row in rows]
+    rows = [[narrow_cell(cell, spelling) for cell in row] for row in full_rows(table)]
     widths = [
         max([line_width(c.heading, spelling), *(line_width(row[n], spelling) for row in rows)])
         for n, c in enumerate(columns)
@@ -357,14 +338,12 @@ def _least_width(line: doc.Line, spelling: Spelling) -> int:
     for part in line:
         match part:
             case doc.Text(text):
-                least.extend(cells(word) for word in text.split())
-            case doc.Math(formula):
-                node = in_line(spelling).node(formula)
+                least.extend(map(cells, text.split()))
+            case doc.Math() | doc.Relation():
+                node = in_line(spelling).node(part.formula)
                 least.extend(cells(unicode.spell(piece)) for piece in pieces(node))
             case doc.Numeral():
                 least.append(line_width((part,), spelling))
-            case doc.Relation(left, _, right):
-                least.extend((width(left, spelling) + 2, width(right, spelling)))
             case _:
                 assert_never(part)
     return max(least) + 2
@@ -385,9 +364,9 @@ def _records(table: doc.Table, rows: Sequence[Sequence[doc.Line]], spelling: Spe
 
 def _cell(line: doc.Line, decimal: bool, spelling: Spelling) -> str:
     if not decimal:
-        if _is_tall(line, spelling):
-            return rf"\bptall {inline(line, spelling, DISPLAY)}"
-        return inline(line, spelling)
+        formula = alone(line)
+        tall = formula is not None and is_tall(stacked(spelling).node(formula))
+        return rf"\bptall {inline(line, spelling, DISPLAY)}" if tall else inline(line, spelling)
     numeral = aligned(line)
     if numeral is None:
         return f"\\multicolumn{{2}}{{r}}{{{inline(line, spelling)}}}"

@@ -7,20 +7,21 @@ no dollar sign of the text is left standing by itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import groupby
+from collections.abc import Sequence
+from functools import partial
+from itertools import groupby, takewhile
 from typing import assert_never
 
 from backprop_cli.formula import latex, unicode
 from backprop_cli.formula.characters import visible
-from backprop_cli.formula.layout import Node, pieces
+from backprop_cli.formula.layout import Node, Operator, pieces
 from backprop_cli.formula.nodes import Formula
 from backprop_cli.formula.notation import in_line, stacked
 from backprop_cli.formula.spelling import Spelling
 from backprop_cli.render import mermaid
 from backprop_cli.render.breaking import cells
 from backprop_cli.render.plot import plot
-from backprop_cli.render.reading import CALLOUT_WORD, titled_blocks, written_out
+from backprop_cli.render.reading import CALLOUT_WORD, full_rows, set_in, titled_blocks
 from backprop_cli.render.wide import IN_LINE, narrow_cell, narrowed
 from backprop_cli.worksheet import document as doc
 
@@ -47,21 +48,18 @@ _MARKED = frozenset("`*_[]|~^{}")
 _APART = "<!-- -->"
 
 
+def begun(written: str) -> str:
+    """What is written, so that it begins no list, heading or rule: those only begin a line."""
+    blanks = "".join(takewhile(str.isspace, written))
+    digits = "".join(takewhile(str.isdecimal, written[len(blanks) :]))
+    place = len(blanks + digits)
+    sign = written[place : place + 1]
+    begins = bool(sign) and sign in (".)" if digits else "-+#=")
+    return f"{written[:place]}\\{written[place:]}" if begins else written
+
+
 def escape(text: str) -> str:
     """Text that Markdown shows as it is, inside a table too."""
-    text = visible(text)
-    # A list, a heading or a rule begins only at the beginning of a line.
-    bare = text.lstrip()
-    digits = bare[: len(bare) - len(bare.lstrip("0123456789"))]
-    sign = bare[len(digits) :][:1]
-    if sign and sign in (".)" if digits else "-+#="):
-        begin = len(text) - len(bare) + len(digits)
-        return escape_inside(text[:begin]) + "\\" + sign + escape_inside(text[begin + 1 :])
-    return escape_inside(text)
-
-
-def escape_inside(text: str) -> str:
-    """The same for text that does not begin a line."""
     text = visible(text)
     return "".join(
         _apart(text, place) + (_ENTITIES.get(c) or (f"\\{c}" if c in _MARKED else c))
@@ -91,8 +89,9 @@ def _apart(text: str, place: int) -> str:
 
 def _is_shortcode(text: str, place: int) -> bool:
     """Whether a `:` and a word follow each other up to another `:`."""
-    end = text.find(":", place, place + 41)
-    return end > place and all(c.isalnum() or c in "_+-" for c in text[place:end])
+    word = takewhile(lambda c: c.isalnum() or c in "_+-", text[place : place + 40])
+    end = place + len(list(word))
+    return end > place and text[end : end + 1] == ":"
 
 
 _PLAIN_CODE = frozenset(" /.,()=+'-_")
@@ -102,7 +101,7 @@ def _code(text: str) -> str:
     text = visible(text)
     if text.strip() == text != "" and all(c.isalnum() or c in _PLAIN_CODE for c in text):
         return f"`{text}`"
-    return f"<code>{escape_inside(text)}</code>"
+    return f"<code>{escape(text)}</code>"
 
 
 # Formulas
@@ -128,38 +127,25 @@ def formula_tex(formula: Formula, spelling: Spelling) -> str:
     return tex(stacked(spelling).node(formula))
 
 
-SIGNS = {"=": "=", "≈": r"\approx", "→": r"\to", "<": r"\lt", ">": r"\gt", "≥": r"\ge", "≤": r"\le", "+": "+", "−": "-"}  # fmt: skip
-
-
 def inline(line: doc.Line, spelling: Spelling) -> str:
-    return "".join(_inline(line, spelling))
+    parts = set_in(line, _words, lambda formula: f"${formula_tex(formula, spelling)}$")
+    return begun("".join(parts))
 
 
-def _inline(line: doc.Line, spelling: Spelling) -> Iterator[str]:
-    for place, part in enumerate(written_out(line)):
-        match part:
-            case doc.Text(text, style):
-                yield _text(text, style, begins=place == 0)
-            case doc.Math(formula):
-                yield f"${formula_tex(formula, spelling)}$"
-            case doc.Relation(left, sign, right):
-                yield f"${formula_tex(left, spelling)} {SIGNS[sign]} {formula_tex(right, spelling)}$"
-            case _:
-                assert_never(part)
+MARKS = {"plain": "", "strong": "**", "emphasis": "*"}
 
 
-def _text(text: str, style: str, *, begins: bool) -> str:
+def _words(text: str, style: str) -> str:
     if style == "code":
         return _code(text)
-    written = escape(text) if begins else escape_inside(text)
-    mark = {"plain": "", "strong": "**", "emphasis": "*"}[style]
+    written = escape(text)
     bare = written.strip()
-    if not mark or not bare:
+    if not MARKS[style] or not bare:
         return written
     # Marks hold only where they touch a letter: blanks go outside.
     before = written[: len(written) - len(written.lstrip())]
     after = written[len(written.rstrip()) :]
-    return f"{before}{mark}{bare}{mark}{after}"
+    return f"{before}{MARKS[style]}{bare}{MARKS[style]}{after}"
 
 
 # Blocks
@@ -186,7 +172,7 @@ def _block(block: doc.Block, spelling: Spelling) -> str:
             drawn = _fenced("text", "\n".join(plot(block, width=PLOT_WIDTH)))
             return _picture(block, drawn, spelling)
         case doc.Diagram():
-            drawn = _fenced("mermaid", mermaid.draw(block, spelling).rstrip("\n"))
+            drawn = _fenced("mermaid", "\n".join(mermaid.lines(block, spelling)))
             return _picture(block, drawn, spelling)
         case doc.HeatMap():  # the same numbers stand in a matrix; framed ones are said in words
             return _emphasised(block.description, spelling)
@@ -202,9 +188,8 @@ def _table(table: doc.Table, spelling: Spelling) -> str:
         [inline(column.heading, spelling) for column in table.columns],
         [rules[column.align] for column in table.columns],
     ]
-    for row in table.rows:
-        cells = [inline(narrow_cell(cell, spelling), spelling) for cell in row]
-        rows.append(cells + [""] * (len(table.columns) - len(cells)))
+    for row in full_rows(table):
+        rows.append([inline(narrow_cell(cell, spelling), spelling) for cell in row])
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     caption = f"*{inline(table.caption, spelling).strip()}*\n\n" if table.caption else ""
     return caption + "\n".join(lines)
@@ -217,7 +202,7 @@ def _derivation(lines: Sequence[doc.DerivationLine], spelling: Spelling) -> str:
         pieces = broken(narrowed(line.right, spelling, IN_LINE), spelling)
         label = f" \\qquad {_label(line.label, spelling)}" if line.label else ""
         first, *rest = pieces
-        row = f"{left} &{SIGNS[line.sign]} {first}"
+        row = f"{left} &{tex(Operator(line.sign))} {first}"
         rows.append(row.strip())
         rows.extend(f"&\\quad {piece}" for piece in rest)
         rows[-1] += label
@@ -227,24 +212,13 @@ def _derivation(lines: Sequence[doc.DerivationLine], spelling: Spelling) -> str:
 
 def _label(label: doc.Line, spelling: Spelling) -> str:
     """A label inside a formula: words as `\\text`."""
-    parts = []
-    for part in written_out(label):
-        match part:
-            case doc.Text(text):
-                # Inside `\text` only letters, digits and harmless signs are safe in every reader.
-                safe = "".join(
-                    c if c.isalnum() or c in " .,:;()/+=−'-" else " " for c in visible(text)
-                )
-                parts.append(f"\\text{{{safe}}}")
-            case doc.Math(formula):
-                parts.append(formula_tex(formula, spelling))
-            case doc.Relation(left, sign, right):
-                parts.append(
-                    f"{formula_tex(left, spelling)} {SIGNS[sign]} {formula_tex(right, spelling)}"
-                )
-            case _:
-                assert_never(part)
-    return " ".join(parts)
+    return " ".join(set_in(label, _harmless, partial(formula_tex, spelling=spelling)))
+
+
+def _harmless(text: str, _: str) -> str:
+    """Inside `\\text` only letters, digits and harmless signs are safe in every reader."""
+    safe = (c if c.isalnum() or c in " .,:;()/+=−'-" else " " for c in visible(text))
+    return f"\\text{{{''.join(safe)}}}"
 
 
 def broken(formula: Formula, spelling: Spelling) -> list[str]:
@@ -273,7 +247,7 @@ def _emphasised(line: doc.Line, spelling: Spelling) -> str:
 
 def _picture(picture: doc.Curve | doc.Diagram, drawn: str, spelling: Spelling) -> str:
     """A picture in a code block between its title and its description."""
-    title = escape_inside(picture.title).strip()
+    title = escape(picture.title).strip()
     parts = [title and f"**{title}**", drawn, _emphasised(picture.description, spelling)]
     return "\n\n".join(filter(None, parts))
 

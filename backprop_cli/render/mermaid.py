@@ -28,10 +28,11 @@ def escape(text: str) -> str:
 
 def draw(picture: Diagram, spelling: Spelling) -> str:
     """A flowchart from left to right; names and values are text, so nothing depends on fonts."""
-    return "\n".join(_lines(picture, spelling)) + "\n"
+    return "\n".join(lines(picture, spelling)) + "\n"
 
 
-def _lines(picture: Diagram, spelling: Spelling) -> Iterator[str]:
+def lines(picture: Diagram, spelling: Spelling) -> Iterator[str]:
+    """The same line by line."""
     yield "flowchart LR"
     yield f"  accTitle: {_sentence(picture.title)}"
     yield f"  accDescr: {_sentence(spoken(picture.description, spelling))}"
@@ -46,14 +47,14 @@ def _lines(picture: Diagram, spelling: Spelling) -> Iterator[str]:
 
 
 def _label(node: DiagramNode, spelling: Spelling) -> str:
-    lines = [escape(unicode.write(node.name, spelling))]
+    parts = [escape(unicode.write(node.name, spelling))]
     if node.value:
-        lines[0] += f" = {escape(unicode.write(node.value, spelling))}"
+        parts[0] += f" = {escape(unicode.write(node.value, spelling))}"
     if node.shape:
-        lines[0] += f" {escape(node.shape)}"
+        parts[0] += f" {escape(node.shape)}"
     if node.gradient:
-        lines.append(f"∇ {escape(unicode.write(node.gradient, spelling))}")
-    return "<br/>".join(lines)
+        parts.append(f"∇ {escape(unicode.write(node.gradient, spelling))}")
+    return "<br/>".join(parts)
 
 
 def _sentence(text: str) -> str:

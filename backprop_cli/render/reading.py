@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import assert_never
 
 from backprop_cli.formula import unicode
+from backprop_cli.formula.nodes import Formula
 from backprop_cli.formula.spelling import Spelling
 from backprop_cli.worksheet import document as doc
 
@@ -21,6 +23,17 @@ def titled_blocks(document: doc.Document) -> tuple[doc.Block, ...]:
     if not document.title.strip():
         return document.blocks
     return (doc.Heading(1, (doc.Text(document.title),)), *document.blocks)
+
+
+def full_rows(table: doc.Table) -> list[list[doc.Line]]:
+    """The rows, with empty cells where one is shorter than the heading."""
+    return [[*row, *[()] * (len(table.columns) - len(row))] for row in table.rows]
+
+
+def by_column(table: doc.Table) -> list[tuple[doc.Column, list[doc.Line]]]:
+    """The columns, each with its cells."""
+    rows = full_rows(table)
+    return [(column, [row[place] for row in rows]) for place, column in enumerate(table.columns)]
 
 
 def aligned(line: doc.Line) -> doc.Numeral | None:
@@ -44,33 +57,36 @@ def raised(numeral: doc.Numeral) -> str:
     return numeral.exponent.replace("-", "−")
 
 
-def written_out(line: doc.Line) -> Iterator[doc.Text | doc.Math | doc.Relation]:
-    """The line with numerals as formulas, ≈ before those that are rounded."""
+def written_out(line: doc.Line) -> Iterator[doc.Text | doc.Math]:
+    """The line in words and formulas alone, ≈ before numbers that are rounded."""
     for part in line:
-        if isinstance(part, doc.Numeral):
-            if part.rounded:
-                yield doc.Text("≈ ")
-            yield doc.Math(part.formula)
-        else:
-            yield part
+        match part:
+            case doc.Text() | doc.Math():
+                yield part
+            case doc.Relation() | doc.Numeral():
+                if isinstance(part, doc.Numeral) and part.rounded:
+                    yield doc.Text("≈ ")
+                yield doc.Math(part.formula)
+            case _:
+                assert_never(part)
+
+
+def set_in(
+    line: doc.Line, words: Callable[[str, str], str], formula: Callable[[Formula], str]
+) -> list[str]:
+    """The parts of the line, words and their style by the one, formulas by the other."""
+    return [
+        words(part.text, part.style) if isinstance(part, doc.Text) else formula(part.formula)
+        for part in written_out(line)
+    ]
 
 
 def spoken(line: doc.Line, spelling: Spelling) -> str:
     """The line in letters and signs alone, for what is read aloud."""
-    words = ""
-    for part in written_out(line):
-        match part:
-            case doc.Text(text):
-                words += text
-            case doc.Math(formula):
-                words += unicode.write(formula, spelling)
-            case doc.Relation(left, sign, right):
-                words += f"{unicode.write(left, spelling)} {sign} {unicode.write(right, spelling)}"
-            case _:
-                assert_never(part)
-    return words
+    return "".join(set_in(line, lambda text, _: text, partial(unicode.write, spelling=spelling)))
 
 
-def is_display(line: doc.Line) -> bool:
-    """Whether the line is a formula by itself, to be set at full size."""
-    return bool(line) and not any(isinstance(part, doc.Text) for part in line)
+def alone(line: doc.Line) -> Formula | None:
+    """What is nothing but a formula, to be set at full size."""
+    parts = list(written_out(line))
+    return parts[0].formula if len(parts) == 1 and isinstance(parts[0], doc.Math) else None

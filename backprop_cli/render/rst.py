@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import assert_never
 
 from backprop_cli.formula import latex
 from backprop_cli.formula.characters import visible
-from backprop_cli.formula.layout import Node, pieces
+from backprop_cli.formula.layout import Node, Operator, pieces
 from backprop_cli.formula.nodes import Formula
 from backprop_cli.formula.notation import stacked
 from backprop_cli.formula.spelling import Spelling
 from backprop_cli.render import svg
 from backprop_cli.render.plot import plot
-from backprop_cli.render.reading import (
-    CALLOUT_WORD,
-    titled_blocks,
-    written_out,
-)
+from backprop_cli.render.reading import CALLOUT_WORD, full_rows, set_in, titled_blocks
 from backprop_cli.render.wide import IN_LINE, narrowed
 from backprop_cli.worksheet import document as doc
 
 UNDER = {1: "=", 2: "-", 3: "~"}
 MARKS = {"plain": "", "strong": "**", "emphasis": "*", "code": "``"}
-SIGNS = {"≈": r"\approx", "→": r"\to", "≥": r"\ge", "≤": r"\le", "−": "-"}
 SPECIAL = frozenset("\\*`|_:<>[]@")
 APART = "\\ "
 """An escaped blank, which is not shown: marks hold only where something parts them from words."""
@@ -81,8 +77,8 @@ def _literal(head: str, lines: Iterable[str]) -> Iterator[str]:
 
 def inline(line: doc.Line, spelling: Spelling) -> str:
     """A line of words and formulas; its parts are kept apart, and it begins no list or table."""
-    parts = [part for part in (_part(part, spelling) for part in written_out(line)) if part]
-    written = APART.join(parts)
+    parts = set_in(line, _text, lambda formula: f":math:`{tex(formula, spelling)}`")
+    written = APART.join(filter(None, parts))
     begins_plainly = written[:1].isalpha() and written[1:2] not in ("", ".", ")")
     return written if begins_plainly else APART + written
 
@@ -94,28 +90,12 @@ def _emphasised(line: doc.Line, spelling: Spelling) -> str:
     return inline(tuple(words), spelling)
 
 
-def _part(part: doc.Text | doc.Math | doc.Relation, spelling: Spelling) -> str:
-    if isinstance(part, doc.Text):
-        return _text(part.text, part.style)
-    return f":math:`{_math(part, spelling)}`"
-
-
-def _math(part: doc.Math | doc.Relation, spelling: Spelling) -> str:
-    match part:
-        case doc.Math(formula):
-            return tex(formula, spelling)
-        case doc.Relation(left, sign, right):
-            return f"{tex(left, spelling)} {SIGNS.get(sign, sign)} {tex(right, spelling)}"
-        case _:
-            assert_never(part)
-
-
 def _text(text: str, style: str) -> str:
     """Words; marks hold only where they touch a letter, so blanks go outside."""
     bare = visible(text).strip()
     if style == "plain" or not bare:
         return escape(text)
-    if style == "code" and not SPECIAL.isdisjoint(bare.replace("_", "")):
+    if style == "code" and not (SPECIAL - {"_"}).isdisjoint(bare):
         style = "emphasis"
     inside = bare if style == "code" else escape(bare)
     before, after = " " * text[:1].isspace(), " " * text[-1:].isspace()
@@ -141,7 +121,7 @@ def _derivation(lines: Sequence[doc.DerivationLine], spelling: Spelling) -> Iter
         left = tex(line.left, spelling) if line.left else ""
         node = stacked(spelling).node(narrowed(line.right, spelling, IN_LINE))
         first, *rest = map(_spell, pieces(node))
-        rows.append(f"{left} &{SIGNS.get(line.sign, line.sign)} {first}")
+        rows.append(f"{left} &{_spell(Operator(line.sign))} {first}")
         for piece in rest:
             if len(rows[-1]) + len(piece) > LONGEST:
                 rows.append(r"&\quad")
@@ -158,10 +138,7 @@ LONGEST = 160
 
 def _label(label: doc.Line, spelling: Spelling) -> str:
     return " ".join(
-        rf"\text{{{latex.escape(part.text)}}}"
-        if isinstance(part, doc.Text)
-        else _math(part, spelling)
-        for part in written_out(label)
+        set_in(label, lambda text, _: latex.words(text), partial(tex, spelling=spelling))
     )
 
 
@@ -173,9 +150,8 @@ def _table(table: doc.Table, spelling: Spelling) -> Iterator[str]:
         yield from ("", *_row([column.heading for column in table.columns], spelling))
     else:
         yield ""
-    for row in table.rows:
-        empty: list[doc.Line] = [()] * (len(table.columns) - len(row))
-        yield from _row([*row, *empty], spelling)
+    for row in full_rows(table):
+        yield from _row(row, spelling)
 
 
 def _row(cells: Sequence[doc.Line], spelling: Spelling) -> Iterator[str]:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import assert_never
 
 from backprop_cli.formula import typst
-from backprop_cli.formula.characters import visible
 from backprop_cli.formula.layout import Operator, Row, is_tall, pieces
 from backprop_cli.formula.nodes import Formula
 from backprop_cli.formula.notation import stacked
 from backprop_cli.formula.spelling import Spelling
+from backprop_cli.formula.typst import quoted
 from backprop_cli.render import svg
 from backprop_cli.render.reading import (
     CALLOUT_WORD,
     KEPT_TOGETHER,
     aligned,
+    alone,
     at_point,
+    by_column,
     raised,
+    set_in,
     spoken,
     titled_blocks,
     written_out,
@@ -26,7 +29,7 @@ from backprop_cli.render.wide import IN_LINE, line_width, narrow_cell, narrowed,
 from backprop_cli.worksheet import document as doc
 
 PREAMBLE = """\
-#set page(paper: PAPER, margin: (x: 18mm, y: 20mm), numbering: "1 / 1")
+#set page(margin: (x: 18mm, y: 20mm), numbering: "1 / 1")
 #set text(font: "Libertinus Serif", size: 10.5pt, number-width: "tabular", lang: "en")
 #set par(leading: 0.62em, spacing: 0.9em)
 #show math.equation: set text(font: "New Computer Modern Math")
@@ -49,28 +52,22 @@ PREAMBLE = """\
 #let label(body) = block(stroke: (left: 1pt + luma(70%)), inset: (left: 6pt, y: 2pt), text(size: 9.5pt, fill: luma(30%), body))
 """
 PAPERS = {"a4": "a4", "letter": "us-letter", "us-letter": "us-letter"}
-SIGNS = {"≥": "≥", "≤": "≤", "<": "<", ">": ">"}
 LINE = 84  # about so many characters stand on a line
 
 
 def render(document: doc.Document, *, paper: str = "a4") -> str:
     """The document as Typst source; `paper` is `a4` or `letter`."""
     size = PAPERS.get(paper.lower(), "a4")
-    head = f"#set document(title: {string(document.title)}, date: none)\n"
+    head = f"#set document(title: {quoted(document.title)}, date: none)\n"
     blocks = titled_blocks(document)
     pairs = zip(blocks, [*blocks[1:], None], strict=True)
     body = "\n".join(_kept(block, after, document.spelling) for block, after in pairs)
-    return PREAMBLE.replace("PAPER", string(size), 1) + head + body + "\n"
-
-
-def string(text: str) -> str:
-    """A string literal of Typst's."""
-    return '"' + visible(text).replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return f"#set page(paper: {quoted(size)})\n{PREAMBLE}{head}{body}\n"
 
 
 def words(text: str) -> str:
     """Text in markup: a literal, closed so that nothing after it is read as its method."""
-    return f"#{string(text)};"
+    return f"#{quoted(text)};"
 
 
 def _kept(block: doc.Block, after: doc.Block | None, spelling: Spelling) -> str:
@@ -86,15 +83,14 @@ def _block(block: doc.Block, spelling: Spelling) -> str:
         case doc.Heading(level, text):
             return f"#heading(level: {level})[{inline(text, spelling)}]\n"
         case doc.Paragraph(text):
-            match text:
-                case (doc.Math() | doc.Relation() as part,):
-                    return f"#{_tall(part, spelling)}\n"
+            if formula := alone(text):
+                return f"#{_tall(formula, spelling)}\n"
             return f"#{_wide(text, spelling) or 'par'}[{inline(text, spelling)}]\n"
         case doc.Bullets(items):
             rows = "".join(f"{_wide(item, spelling)}[{inline(item, spelling)}], " for item in items)
             return f"#list({rows})\n" if items else ""
         case doc.Listing(lines):
-            rows = "\\n".join(string(line)[1:-1] for line in lines.splitlines())
+            rows = "\\n".join(quoted(line)[1:-1] for line in lines.splitlines())
             return f'#raw("{rows}", block: true)\n'
         case doc.Table():
             return _table(block, spelling)
@@ -117,52 +113,25 @@ def _block(block: doc.Block, spelling: Spelling) -> str:
 # Lines and formulas
 
 
+CALLS = {"plain": "", "strong": "strong", "emphasis": "emph", "code": "raw"}
+
+
 def inline(line: doc.Line, spelling: Spelling) -> str:
-    return "".join(_inline(line, spelling))
+    return "".join(set_in(line, _words, lambda formula: f"${_tex(formula, spelling)}$"))
 
 
-def _inline(line: doc.Line, spelling: Spelling) -> Iterator[str]:
-    for part in written_out(line):
-        match part:
-            case doc.Text(text, style):
-                call = {"plain": "", "strong": "strong", "emphasis": "emph", "code": "raw"}[style]
-                if not call:
-                    yield words(text)
-                elif style == "code":
-                    yield f"#raw({string(text)});"
-                else:
-                    yield f"#{call}({string(text)});"
-            case doc.Math() | doc.Relation():
-                yield f"${_math(part, spelling)}$"
-            case _:
-                assert_never(part)
+def _words(text: str, style: str) -> str:
+    return f"#{CALLS[style]}({quoted(text)});" if CALLS[style] else words(text)
 
 
-def _math(part: doc.Math | doc.Relation, spelling: Spelling) -> str:
-    match part:
-        case doc.Math(formula):
-            return _tex(formula, spelling)
-        case doc.Relation(left, sign, right):
-            return f"{_tex(left, spelling)} {SIGNS.get(sign, sign)} {_tex(right, spelling)}"
-        case _:
-            assert_never(part)
-
-
-def _tall(part: doc.Math | doc.Relation, spelling: Spelling) -> str:
+def _tall(formula: Formula, spelling: Spelling) -> str:
     """A formula by itself, its fractions at full size."""
-    return f"tall[$display({_math(part, spelling)})$]"
+    return f"tall[$display({_tex(formula, spelling)})$]"
 
 
 def _wide(line: doc.Line, spelling: Spelling) -> str:
     """What sets lines further apart, where fractions stand among words."""
-    formulas = [
-        formula
-        for part in line
-        if not isinstance(part, doc.Text)
-        for formula in (
-            (part.left, part.right) if isinstance(part, doc.Relation) else (part.formula,)
-        )
-    ]
+    formulas = (part.formula for part in written_out(line) if isinstance(part, doc.Math))
     return "wide" if any(_is_tall(each, spelling) for each in formulas) else ""
 
 
@@ -208,7 +177,7 @@ def _derivation(lines: Sequence[doc.DerivationLine], spelling: Spelling) -> str:
         elif not long:
             cells.append(left)
         right = narrowed(line.right, spelling, IN_LINE)
-        sign = f"[${SIGNS.get(line.sign, line.sign)}$]"
+        sign = f"[${typst.spell(Operator(line.sign)).strip()}$]"
         # Beside several lines the sign stands at the first, beside a fraction in the middle.
         several = width(right, spelling) > LINE and not _is_tall(right, spelling)
         cells.append(f"grid.cell(align: center + top, {sign})" if several else sign)
@@ -239,8 +208,8 @@ def _spaced(formula: Formula | None, spelling: Spelling) -> str:
 
 def _table(table: doc.Table, spelling: Spelling) -> str:
     columns = [
-        _cells([_cell_of(row, n, spelling) for row in table.rows], column, f"ends{n}", spelling)
-        for n, column in enumerate(table.columns)
+        _cells([narrow_cell(line, spelling) for line in lines], column, f"ends{n}", spelling)
+        for n, (column, lines) in enumerate(by_column(table))
     ]
     aligns = ", ".join(
         ("left" if column.align == "left" else "right") + " + horizon" for column in table.columns
@@ -265,10 +234,6 @@ def _table(table: doc.Table, spelling: Spelling) -> str:
     return f"{caption}#{sheet}\n"
 
 
-def _cell_of(row: Sequence[doc.Line], place: int, spelling: Spelling) -> doc.Line:
-    return narrow_cell(row[place], spelling) if place < len(row) else ()
-
-
 def _cells(
     lines: Sequence[doc.Line], column: doc.Column, ends: str, spelling: Spelling
 ) -> tuple[str, list[str]]:
@@ -287,12 +252,9 @@ def _cells(
             own = f"{_content(at_point(each)[0])}, {_content(*_after(each))}"
             written.append(f"[#dec({own}, {ends})]")
             continue
-        wide = _wide(line, spelling)
-        match line:
-            case (doc.Math() | doc.Relation() as part,) if wide:
-                text, wide = f"#{_tall(part, spelling)}", ""
-            case _:
-                text = inline(line, spelling)
+        wide, text = _wide(line, spelling), inline(line, spelling)
+        if wide and (formula := alone(line)):
+            text, wide = f"#{_tall(formula, spelling)}", ""
         # A short formula stays whole; a long one has to give way on a narrow page.
         whole = not column.wrap and line_width(line, spelling) <= LINE // 2
         written.append(f"[#box[{text}]]" if whole else f"{wide}[{text}]")
@@ -306,7 +268,7 @@ def _after(numeral: doc.Numeral) -> tuple[str, str]:
 
 def _content(digits: str, power: str = "") -> str:
     text = words(digits) if digits else ""
-    return f"[{text}{words('×10')}#super({string(power)});]" if power else f"[{text}]"
+    return f"[{text}{words('×10')}#super({quoted(power)});]" if power else f"[{text}]"
 
 
 LINE_POINTS, PAGE_POINTS = 490, 620  # the width of a line, the height a picture may take
@@ -318,24 +280,19 @@ def _picture(block: doc.Curve | doc.Diagram | doc.HeatMap, spelling: Spelling, s
     across, down = picture.size
     share = min(1.0, scale * across / LINE_POINTS, PAGE_POINTS / down * across / LINE_POINTS)
     part = f"{100 * share:.1f}%"
-    alt = string(f"{block.title}. {spoken(block.description, spelling)}")
+    alt = quoted(f"{block.title}. {spoken(block.description, spelling)}")
     caption = f"#text(size: 9.5pt)[{description}]" if description else ""
     return (
-        f"#block(breakable: false, above: 1.2em, below: 1.2em)[#image(bytes({_raw(picture)}), "
+        f"#block(breakable: false, above: 1.2em, below: 1.2em)[#image(bytes({typst.literal(picture)}), "
         f'format: "svg", width: {part}, alt: {alt})\n{caption}]\n'
     )
-
-
-def _raw(picture: str) -> str:
-    """A picture's source as a literal; it is our own text and keeps its line ends."""
-    return '"' + picture.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _answers(spaces: Sequence[doc.AnswerSpace], spelling: Spelling) -> str:
     cells = []
     for space in spaces:
         cells.append(
-            f"{_spaced(space.left, spelling)}, [$=$], [#rule], [#raw({string(space.name)});]"
+            f"{_spaced(space.left, spelling)}, [$=$], [#rule], [#raw({quoted(space.name)});]"
         )
         cells.extend(["[], [], [#rule], []"] * (space.lines - 1))
     body = ",\n  ".join(cells)

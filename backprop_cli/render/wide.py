@@ -7,7 +7,6 @@ A fraction bar and a root sign hold everything together on one line: (a + b + c)
 from __future__ import annotations
 
 from math import inf
-from typing import assert_never
 
 from backprop_cli.formula import unicode
 from backprop_cli.formula.build import children
@@ -23,7 +22,8 @@ from backprop_cli.formula.nodes import (
 )
 from backprop_cli.formula.spelling import Spelling
 from backprop_cli.render.breaking import cells
-from backprop_cli.worksheet.document import Line, Math, Numeral, Relation, Text
+from backprop_cli.render.reading import spoken
+from backprop_cli.worksheet.document import Line, Math
 
 DIGITS = frozenset("0123456789.")
 IN_CELL = 24
@@ -37,20 +37,7 @@ def width(formula: Formula, spelling: Spelling) -> int:
 
 def line_width(line: Line, spelling: Spelling) -> int:
     """The same of a line of words and formulas."""
-    taken = 0
-    for part in line:
-        match part:
-            case Text(text):
-                taken += cells(text)
-            case Math(formula):
-                taken += width(formula, spelling)
-            case Relation(left, _, right):
-                taken += width(left, spelling) + 3 + width(right, spelling)
-            case Numeral():
-                taken += width(part.formula, spelling) + 2 * part.rounded
-            case _:
-                assert_never(part)
-    return taken
+    return cells(spoken(line, spelling))
 
 
 def narrowed(formula: Formula, spelling: Spelling, most: int) -> Formula:

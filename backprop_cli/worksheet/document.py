@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias, TypeVar
 
 from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.layout import Digits
-from backprop_cli.formula.nodes import Formula, Name, Negative, Number, Quotient
+from backprop_cli.formula.nodes import Formula, Name, Negative, Number, Quotient, Shown
 from backprop_cli.formula.spelling import Spelling
 
 Thing = TypeVar("Thing")
@@ -40,6 +40,11 @@ class Relation:
     left: Formula
     sign: Literal["=", "≈", "→", "<", ">", "≥", "≤"]
     right: Formula
+
+    @property
+    def formula(self) -> Formula:
+        """Both sides and the sign in one."""
+        return Shown(self.sign, (self.left, self.right))
 
 
 @dataclass(frozen=True)

@@ -100,21 +100,22 @@ def test_a_fragment_brings_its_style_and_no_page() -> None:
 
 
 def test_long_formulas_are_cut_before_operators() -> None:
-    terms = tuple(Product((Name(f"w{n}"), Name(f"x{n}"))) for n in range(1, 5))
+    terms = tuple(Product((Name(f"w{n}"), Name(f"x{n}"))) for n in range(1, 6))
 
     def elements(formula: Formula) -> list[str]:
         parts = html.formula_pieces(formula, spell).split("</math>")[:-1]
         return [f"{part}</math>" for part in parts]
 
     pieces = elements(Sum(terms))
-    assert len(pieces) == 4
+    assert len(pieces) == 5
     assert all('form="infix">+' in piece for piece in pieces[1:])
     inside = elements(Product((Name("eta"), Sum(terms))))
-    assert len(inside) > 4
+    assert len(inside) > 5
+    assert len(elements(Sum(terms[:3]))) == 1  # short enough for a phone
     for piece in (*pieces, *inside):
         ElementTree.fromstring(piece)
     words = "".join(re.sub("<[^>]*>", "", piece) for piece in inside)
-    assert words == "η(w1·x1+w2·x2+w3·x3+w4·x4)"
+    assert words == "η(w1·x1+w2·x2+w3·x3+w4·x4+w5·x5)"
 
 
 def test_decimals_are_set_round_their_points() -> None:
