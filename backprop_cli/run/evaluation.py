@@ -81,13 +81,13 @@ def round_to(value: Value, digits: int) -> Value:
     return Fraction(rounded(value, digits))
 
 
-def rounded(value: Value, digits: int) -> Decimal:
+def rounded(value: Value | Decimal, digits: int) -> Decimal:
     """A finite value as a decimal of at most `digits` significant digits.
 
     A float stands for the shortest decimal that names it: 0.125 is a half to round.
     """
-    if isinstance(value, float):
-        return _to(digits).create_decimal(repr(value))
+    if not isinstance(value, Fraction):
+        return _to(digits).create_decimal(repr(value) if isinstance(value, float) else value)
     return _to(digits).divide(Decimal(value.numerator), Decimal(value.denominator))
 
 

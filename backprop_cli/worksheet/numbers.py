@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from decimal import Context, Decimal, Inexact
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow, Subnormal
 from fractions import Fraction
-from typing import Literal
+from functools import reduce
+from typing import Literal, TypeAlias
 
 from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.build import is_number, names_in, substitute
-from backprop_cli.formula.evaluate import as_float, evaluate
+from backprop_cli.formula.evaluate import as_float, evaluate, known_in
 from backprop_cli.formula.nodes import Formula, Name, Negative, Number, Product, Quotient, Sum
 from backprop_cli.run import Value, rounded
 from backprop_cli.worksheet.document import Line, Math, Text, numeral
@@ -33,6 +34,12 @@ NOT_DIGITS = 7
 """So many signs at most are no digits of a float, as in -0.0001 and -1.5e-308."""
 LONG = Context(prec=40, traps=[Inexact])
 """No exact decimal longer than this is ever written."""
+EXACT = Context(prec=38, Emin=-38, Emax=38, traps=[Inexact, InvalidOperation, Overflow, Subnormal])
+"""Arithmetic that gives up where fractions are not kept as such either."""
+
+Numbers: TypeAlias = Callable[[str, int], Formula]
+"""What writes the number of a name with so many digits."""
+Works: TypeAlias = Callable[[Formula, Mapping[str, Formula]], bool]
 
 
 @dataclass(frozen=True)
@@ -48,7 +55,7 @@ class Shown:
         return "=" if self.exact else "≈"
 
 
-def shown(value: Value, digits: int, *, fractions: bool = False) -> Shown:
+def shown(value: Value | Decimal, digits: int, *, fractions: bool = False) -> Shown:
     """The number with `digits` significant digits, or whole where that is hardly longer.
 
     `fractions` writes exact values that are not whole as p/q.
@@ -93,7 +100,7 @@ def fraction(value: Fraction) -> Formula:
     return Negative(written) if value < 0 else written
 
 
-def whole_text(value: Value, digits: int) -> str | None:
+def whole_text(value: Value | Decimal, digits: int) -> str | None:
     """The number without its sign as the decimal that it is exactly, if that ends within a few
     digits more than asked for."""
     longest = digits + EXTRA_WHOLE
@@ -115,13 +122,13 @@ def whole_text(value: Value, digits: int) -> str | None:
     return f"{decimal:f}" if plain else f"{decimal.scaleb(-power):f}e{power}"
 
 
-def exact_decimal(value: Value) -> Decimal | None:
+def exact_decimal(value: Value | Decimal) -> Decimal | None:
     """The decimal that a value is exactly; None for 1/3 and its like.
 
     A float stands for the shortest decimal that names it.
     """
-    if isinstance(value, float):
-        return Decimal(repr(value))
+    if not isinstance(value, Fraction):
+        return Decimal(repr(value)) if isinstance(value, float) else value
     try:
         return LONG.divide(Decimal(value.numerator), Decimal(value.denominator))
     except Inexact:
@@ -130,14 +137,19 @@ def exact_decimal(value: Value) -> Decimal | None:
 
 def rounded_text(value: Value, digits: int) -> str:
     """A number without its sign, rounded to `digits` significant digits, last zeros kept."""
-    decimal = abs(rounded(value, digits))
+    decimal = _as_rounded(value, digits)
     power = decimal.adjusted()
-    if not SMALLEST_PLAIN <= power < LARGEST_PLAIN:
-        return f"{decimal.scaleb(-power):.{digits - 1}f}e{power}"
-    if power >= digits:  # 12345.6 is written 12346, never 12350
-        before_point = rounded(value, 17).adjusted() + 1
-        return f"{rounded(value, before_point).copy_abs():f}"
-    return f"{decimal:.{digits - 1 - power}f}"
+    if SMALLEST_PLAIN <= power < LARGEST_PLAIN:
+        return f"{decimal:.{max(digits - 1 - power, 0)}f}"
+    return f"{decimal.scaleb(-power):.{digits - 1}f}e{power}"
+
+
+def _as_rounded(value: Value | Decimal, digits: int) -> Decimal:
+    """The number that such a text stands for: two are equal where their texts are."""
+    decimal = rounded(value, digits)
+    if digits <= decimal.adjusted() < LARGEST_PLAIN:  # 12345.6 is written 12346, never 12350
+        decimal = rounded(value, rounded(value, 17).adjusted() + 1)
+    return abs(decimal)
 
 
 def in_a_sentence(value: float, digits: int = 4) -> Line:
@@ -156,35 +168,34 @@ def went(before: Value, after: Value, old: Formula, new: Formula) -> Line:
 
 def put_in(
     formula: Formula,
-    number_of: Callable[[str, int], Formula],
+    number_of: Numbers,
     result: Value | None,
     digits: int,
-    others: Sequence[Callable[[str, int], Formula]] = (),
+    others: Sequence[Numbers] = (),
     exact: bool | None = None,
 ) -> Formula:
     """The formula with numbers for names, just long enough to reproduce the result as shown.
 
     `number_of(name, digits)` writes a name's value with so many digits; `others` are asked where
-    that does not do: for fractions, for digits beyond floating point. `exact` says whether the
-    result is written whole; by default it is where it is short.
+    that does not do: for fractions, for digits beyond floating point.
     """
+    found = enough(formula, number_of, reproducing(result, digits, exact), digits, others)
+    write, length = found or (number_of, digits + GUARD_DIGITS)
+    numbers = {name: write(name, length) for name in names_in(formula)}
+    return without_minus_zero(substitute(formula, numbers))
+
+
+def enough(
+    formula: Formula, number_of: Numbers, works: Works, digits: int, others: Sequence[Numbers] = ()
+) -> tuple[Numbers, int] | None:
+    """What writes the numbers of a formula, and with how many digits, so that they reproduce its
+    result; None where none do."""
     names = names_in(formula)
-    works = reproducing(result, digits, exact)
-
-    def candidate(write: Callable[[str, int], Formula], extra: int) -> Formula:
-        numbers = {name: write(name, digits + extra) for name in names}
-        return without_minus_zero(substitute(formula, numbers))
-
-    for extra in range(GUARD_DIGITS + 1):
-        found = candidate(number_of, extra)
-        if works(found):
-            return found
-    for write in others:
-        for extra in MORE_DIGITS:
-            longer = candidate(write, extra)
-            if works(longer):
-                return longer
-    return found
+    for write in (number_of, *others):
+        for extra in MORE_DIGITS if write in others else range(GUARD_DIGITS + 1):
+            if works(formula, {name: write(name, digits + extra) for name in names}):
+                return write, digits + extra
+    return None
 
 
 def without_minus_zero(formula: Formula) -> Formula:
@@ -209,27 +220,45 @@ def _begins_with_zero(formula: Formula) -> bool:
             return False
 
 
-def reproducing(
-    result: Value | None, digits: int, exact: bool | None = None
-) -> Callable[[Formula], bool]:
-    """Asks of a formula whether someone who works out its numbers as written gets the result as
-    written, which is whole (to the last digit, not only to those that are rounded to) or rounded;
-    by default it is whole where that is short."""
+def reproducing(result: Value | None, digits: int, exact: bool | None = None) -> Works:
+    """Asks of a formula and the numbers of its names whether someone who works them out as written
+    gets the result as written, which is whole (to the last digit, not only to those that are
+    rounded to) or rounded; by default it is whole where that is short."""
     if result is None or not math.isfinite(as_float(result)):
-        return lambda candidate: True
+        return lambda formula, numbers: True
     whole = shown(result, digits).exact if exact is None else exact
 
-    def written(value: Value) -> object:
-        return shown(value, digits) if whole else (value < 0, rounded_text(value, digits))
+    def written(value: Value | Decimal) -> object:
+        return shown(value, digits) if whole else (value < 0, _as_rounded(value, digits))
 
     wanted = written(result)
 
-    def works(candidate: Formula) -> bool:
-        got = evaluate(candidate, lambda name: math.nan)
-        return (
-            not math.isfinite(as_float(got))
-            or written(got) == wanted
-            or any(name in ("inf", "nan", "none") for name in names_in(candidate))
-        )
+    def works(formula: Formula, numbers: Mapping[str, Formula]) -> bool:
+        try:
+            return written(_decimal(formula, numbers)) == wanted
+        except ArithmeticError:
+            if any(map(names_in, numbers.values())):  # inf, nan, none
+                return True
+            values = {name: evaluate(each, known_in({})) for name, each in numbers.items()}
+            got = evaluate(formula, known_in(values))
+            return not math.isfinite(as_float(got)) or written(got) == wanted
 
     return works
+
+
+def _decimal(formula: Formula, numbers: Mapping[str, Formula]) -> Decimal:
+    """What a formula of short decimals comes to: they are worked with at a tenth of the cost of
+    fractions. Raises ArithmeticError where that is not exact, or more than sums and products."""
+    match formula:
+        case Name(name) if name in numbers:
+            return _decimal(numbers[name], {})
+        case Number(text):
+            return EXACT.create_decimal(text)
+        case Product(factors):
+            return reduce(EXACT.multiply, (_decimal(factor, numbers) for factor in factors))
+        case Sum(terms):
+            return reduce(EXACT.add, (_decimal(term, numbers) for term in terms))
+        case Negative(operand):
+            return EXACT.minus(_decimal(operand, numbers))
+        case _:
+            raise ArithmeticError

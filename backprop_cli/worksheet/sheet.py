@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from functools import cached_property
@@ -50,8 +50,10 @@ from backprop_cli.worksheet.document import (
     numeral,
 )
 from backprop_cli.worksheet.numbers import (
+    Numbers,
     Shown,
     authored,
+    enough,
     fraction,
     put_in,
     reproducing,
@@ -300,7 +302,8 @@ class Sheet:
             difference = as_float(self._precisely.value(name) - Fraction(repr(value)))
             if abs(difference) > NO_DIFFERENCE * abs(value):
                 return False
-        return reproducing(value, self.digits, True)(self.put_in(step.formula, value, True))
+        works = reproducing(value, self.digits, True)
+        return enough(step.formula, self.number, works, self.digits, self._others) is not None
 
     @cached_property
     def _inexact(self) -> bool:
@@ -365,8 +368,11 @@ class Sheet:
     def put_in(self, formula: Formula, result: Value | None, exact: bool | None = None) -> Formula:
         """The formula with numbers for names, long enough to reproduce the result; `exact` says
         whether that is written whole."""
-        others = (self._as_fraction, self._in_many_digits)
-        return put_in(formula, self.number, result, self.digits, others, exact)
+        return put_in(formula, self.number, result, self.digits, self._others, exact)
+
+    @cached_property
+    def _others(self) -> Sequence[Numbers]:
+        return (self._as_fraction, self._in_many_digits)
 
     def short(self, formula: Formula) -> Formula:
         """A formula for a table: without the options of a flat unit, which are the same in the

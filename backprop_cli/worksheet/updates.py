@@ -32,7 +32,15 @@ from backprop_cli.worksheet.document import (
     table,
 )
 from backprop_cli.worksheet.given import ranges
-from backprop_cli.worksheet.numbers import GUARD_DIGITS, Shown, reproducing, shown, went
+from backprop_cli.worksheet.numbers import (
+    GUARD_DIGITS,
+    Shown,
+    Works,
+    enough,
+    reproducing,
+    shown,
+    went,
+)
 from backprop_cli.worksheet.passes import penalised, step_table
 from backprop_cli.worksheet.sheet import NO_VALUE, Choices, Sheet, cell_of
 
@@ -156,36 +164,32 @@ def _plain_row(sheet: Sheet, step: Step, of: str, name: str) -> tuple[Line, ...]
     if change is None or new is None or (singular is not None and singular.value is None):
         return ((Math(Name(of)),), sheet.cell(of), sheet.cell(name), NO_VALUE, NO_VALUE)
 
-    @cache
-    def length(extra: int) -> Shown:
-        return shown(change, sheet.digits + extra, fractions=sheet.choices.fractions)
+    parts: dict[str, Callable[[int], Shown | None]] = {
+        "eta": lambda digits: sheet.shown("eta"),
+        "old": lambda digits: sheet.shown(of, digits),
+        "gradient": lambda digits: sheet.shown(name, digits),
+        "change": cache(lambda digits: shown(change, digits, fractions=sheet.choices.fractions)),
+    }
 
-    def carried_out(extra: int) -> Formula:
-        old = sheet.number(of, sheet.digits + extra)
-        return moved(sheet.graph, old, length(extra).formula)
+    def number(part: str, digits: int) -> Formula:
+        written = parts[part](digits)
+        return Name("none") if written is None else written.formula
 
-    def multiplied(extra: int) -> Formula:
-        return product(sheet.number("eta"), sheet.number(name, sheet.digits + extra))
+    def length(formula: Formula, works: Works) -> int:
+        found = enough(formula, number, works, sheet.digits)
+        return sheet.digits + GUARD_DIGITS if found is None else found[1]
 
     written = sheet.shown(step.name)
-    more = _enough(carried_out, new, sheet.digits, None if written is None else written.exact)
-    most = _enough(multiplied, change, sheet.digits + more)
-    slope = sheet.shown(name, sheet.digits + most)
+    works = reproducing(new, sheet.digits, None if written is None else written.exact)
+    longer = length(moved(sheet.graph, Name("old"), Name("change")), works)
+    longest = length(product(Name("eta"), Name("gradient")), reproducing(change, longer))
     return (
         (Math(Name(of)),),
-        cell_of(sheet.shown(of, sheet.digits + more)),
-        cell_of(slope),
-        cell_of(length(more)),
+        cell_of(parts["old"](longer)),
+        cell_of(parts["gradient"](longest)),
+        cell_of(parts["change"](longer)),
         sheet.cell(step.name),
     )
-
-
-def _enough(
-    written: Callable[[int], Formula], result: Value, digits: int, exact: bool | None = None
-) -> int:
-    """How many digits more the numbers of a formula need to give the result as it is shown."""
-    extras, works = range(GUARD_DIGITS + 1), reproducing(result, digits, exact)
-    return next((extra for extra in extras if works(written(extra))), GUARD_DIGITS)
 
 
 def loss_again(sheet: Sheet) -> Iterator[Block]:
