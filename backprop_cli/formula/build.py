@@ -176,6 +176,11 @@ def walk(formula: Formula) -> Iterator[Formula]:
         waiting.extend(reversed(children(node)))
 
 
+def calls_in(formula: Formula) -> Iterator[Call]:
+    """Every function call in a formula, outermost first."""
+    return (part for part in walk(formula) if isinstance(part, Call))
+
+
 def substitute(formula: Formula, replacements: Mapping[str, Formula]) -> Formula:
     """The formula with names replaced; what is put in is not looked at again."""
 

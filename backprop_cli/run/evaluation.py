@@ -86,8 +86,10 @@ def rounded(value: Value | Decimal, digits: int) -> Decimal:
 
     A float stands for the shortest decimal that names it: 0.125 is a half to round.
     """
-    if not isinstance(value, Fraction):
-        return _to(digits).create_decimal(repr(value) if isinstance(value, float) else value)
+    if isinstance(value, float):
+        return _to(digits).create_decimal(repr(value))
+    if isinstance(value, Decimal):
+        return _to(digits).plus(value)
     return _to(digits).divide(Decimal(value.numerator), Decimal(value.denominator))
 
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from fractions import Fraction
 
-from backprop_cli.formula.build import ZERO, names_in, substitute
+from backprop_cli.formula.build import ZERO, calls_in, names_in, substitute
 from backprop_cli.formula.build import number as literal
 from backprop_cli.formula.evaluate import as_float, evaluate
 from backprop_cli.formula.nodes import Call, Formula, Name
@@ -37,7 +37,7 @@ from backprop_cli.worksheet.document import (
 )
 from backprop_cli.worksheet.given import ranges
 from backprop_cli.worksheet.numbers import shown
-from backprop_cli.worksheet.reasons import BEYOND, MOST_NAMED, calls_in
+from backprop_cli.worksheet.reasons import BEYOND, MOST_NAMED
 from backprop_cli.worksheet.sheet import NO_VALUE, Sheet, cell_of
 from backprop_cli.worksheet.singular import logarithm_remarks, singular_remarks
 

@@ -6,12 +6,12 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow, Subnormal
 from fractions import Fraction
-from functools import reduce
+from functools import cached_property, reduce
 from typing import Literal, TypeAlias
 
 from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.build import is_number, names_in, substitute
-from backprop_cli.formula.evaluate import as_float, evaluate, known_in
+from backprop_cli.formula.evaluate import as_float, evaluate
 from backprop_cli.formula.nodes import Formula, Name, Negative, Number, Product, Quotient, Sum
 from backprop_cli.run import Value, rounded
 from backprop_cli.worksheet.document import Line, Math, Text, numeral
@@ -37,9 +37,23 @@ LONG = Context(prec=40, traps=[Inexact])
 EXACT = Context(prec=38, Emin=-38, Emax=38, traps=[Inexact, InvalidOperation, Overflow, Subnormal])
 """Arithmetic that gives up where fractions are not kept as such either."""
 
-Numbers: TypeAlias = Callable[[str, int], Formula]
-"""What writes the number of a name with so many digits."""
 Works: TypeAlias = Callable[[Formula, Mapping[str, Formula]], bool]
+
+
+class Numbers(dict[str, Formula]):
+    """The numbers of names, each written when it is first asked for."""
+
+    def __init__(self, write: Callable[[str], Formula]) -> None:
+        super().__init__()
+        self.write = write
+
+    def __missing__(self, name: str) -> Formula:
+        number = self[name] = self.write(name)
+        return number
+
+
+InDigits: TypeAlias = Callable[[int], Mapping[str, Formula]]
+"""The numbers of names with so many digits."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +67,11 @@ class Shown:
     def sign(self) -> Literal["=", "≈"]:
         """What stands in front of the number."""
         return "=" if self.exact else "≈"
+
+    @cached_property
+    def cell(self) -> Line:
+        """A table cell with the number, ≈ in front where it is rounded."""
+        return numeral(self.formula, rounded=not self.exact)
 
 
 def shown(value: Value | Decimal, digits: int, *, fractions: bool = False) -> Shown:
@@ -135,7 +154,7 @@ def exact_decimal(value: Value | Decimal) -> Decimal | None:
         return None
 
 
-def rounded_text(value: Value, digits: int) -> str:
+def rounded_text(value: Value | Decimal, digits: int) -> str:
     """A number without its sign, rounded to `digits` significant digits, last zeros kept."""
     decimal = _as_rounded(value, digits)
     power = decimal.adjusted()
@@ -168,33 +187,28 @@ def went(before: Value, after: Value, old: Formula, new: Formula) -> Line:
 
 def put_in(
     formula: Formula,
-    number_of: Numbers,
+    numbers: InDigits,
     result: Value | None,
     digits: int,
-    others: Sequence[Numbers] = (),
+    others: Sequence[InDigits] = (),
     exact: bool | None = None,
 ) -> Formula:
-    """The formula with numbers for names, just long enough to reproduce the result as shown.
-
-    `number_of(name, digits)` writes a name's value with so many digits; `others` are asked where
-    that does not do: for fractions, for digits beyond floating point.
-    """
-    found = enough(formula, number_of, reproducing(result, digits, exact), digits, others)
-    write, length = found or (number_of, digits + GUARD_DIGITS)
-    numbers = {name: write(name, length) for name in names_in(formula)}
-    return without_minus_zero(substitute(formula, numbers))
+    """The formula with numbers for names, just long enough to reproduce the result as shown; the
+    `others` are asked where that does not do: for fractions, for digits beyond floating point."""
+    found = enough(formula, numbers, reproducing(result, digits, exact), digits, others)
+    own = numbers(digits + GUARD_DIGITS) if found is None else found[0]
+    return without_minus_zero(substitute(formula, {name: own[name] for name in names_in(formula)}))
 
 
 def enough(
-    formula: Formula, number_of: Numbers, works: Works, digits: int, others: Sequence[Numbers] = ()
-) -> tuple[Numbers, int] | None:
-    """What writes the numbers of a formula, and with how many digits, so that they reproduce its
-    result; None where none do."""
-    names = names_in(formula)
-    for write in (number_of, *others):
-        for extra in MORE_DIGITS if write in others else range(GUARD_DIGITS + 1):
-            if works(formula, {name: write(name, digits + extra) for name in names}):
-                return write, digits + extra
+    formula: Formula, numbers: InDigits, works: Works, digits: int, others: Sequence[InDigits] = ()
+) -> tuple[Mapping[str, Formula], int] | None:
+    """The numbers of the names of a formula that reproduce its result, and how many digits they
+    have; None where none do."""
+    for written in (numbers, *others):
+        for extra in MORE_DIGITS if written in others else range(GUARD_DIGITS + 1):
+            if works(formula, own := written(digits + extra)):
+                return own, digits + extra
     return None
 
 
@@ -236,24 +250,26 @@ def reproducing(result: Value | None, digits: int, exact: bool | None = None) ->
     def works(formula: Formula, numbers: Mapping[str, Formula]) -> bool:
         try:
             return written(_decimal(formula, numbers)) == wanted
-        except ArithmeticError:
-            if any(map(names_in, numbers.values())):  # inf, nan, none
-                return True
-            values = {name: evaluate(each, known_in({})) for name, each in numbers.items()}
-            got = evaluate(formula, known_in(values))
-            return not math.isfinite(as_float(got)) or written(got) == wanted
+        except (ArithmeticError, KeyError):
+            got = evaluate(formula, lambda name: evaluate(numbers[name], lambda none: math.nan))
+            return (
+                any(names_in(numbers[name]) for name in names_in(formula))  # inf, nan, none
+                or not math.isfinite(as_float(got))
+                or written(got) == wanted
+            )
 
     return works
 
 
 def _decimal(formula: Formula, numbers: Mapping[str, Formula]) -> Decimal:
     """What a formula of short decimals comes to: they are worked with at a tenth of the cost of
-    fractions. Raises ArithmeticError where that is not exact, or more than sums and products."""
+    fractions. Raises ArithmeticError where that is not exact, or more than sums and products, and
+    KeyError where there is no number."""
     match formula:
-        case Name(name) if name in numbers:
-            return _decimal(numbers[name], {})
         case Number(text):
             return EXACT.create_decimal(text)
+        case Name(name):
+            return _decimal(numbers[name], {})
         case Product(factors):
             return reduce(EXACT.multiply, (_decimal(factor, numbers) for factor in factors))
         case Sum(terms):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from backprop_cli.formula.build import ONE, ZERO, names_in, negative, number, walk
+from backprop_cli.formula.build import ONE, ZERO, calls_in, names_in, negative, number
 from backprop_cli.formula.nodes import Call, Formula, Name
 from backprop_cli.graph.stages import activation_of
 from backprop_cli.graph.step import Link, Step
@@ -56,11 +56,6 @@ def function_reasons(sheet: Sheet) -> Iterator[Block]:
         )
 
 
-def calls_in(formula: Formula) -> Iterator[Call]:
-    """Every function call in a formula, outermost first."""
-    return (part for part in walk(formula) if isinstance(part, Call))
-
-
 def slope_reasons(sheet: Sheet) -> Iterator[Paragraph]:
     """Why the slopes of the sheet's activations are what they are."""
     if not sheet.first:
@@ -97,7 +92,6 @@ def share_reasons(sheet: Sheet) -> Iterator[Paragraph]:
     called = {
         call.function for name in children for call in calls_in(sheet.graph.step[name].formula)
     }
-    shared = {call.function for step in backward for call in calls_in(step.formula)}
     for function, extreme in (("max", "largest"), ("min", "smallest")):
         if function in called:
             chosen = sheet.run.problem.kinks.get(function, "share")
@@ -108,7 +102,8 @@ def share_reasons(sheet: Sheet) -> Iterator[Paragraph]:
                 f"{function} passes all of the gradient on to its {extreme} argument and none to"
                 f" the others. Where arguments are equal it has no derivative: {gets}."
             )
-            if f"{function}_share" in shared:  # of more than two arguments
+            share = f"{function}_share"  # of more than two arguments
+            if any(call.function == share for step in backward for call in calls_in(step.formula)):
                 text += (
                     f" Share of {function} is what the argument written first gets:"
                     f" 1 where it alone is the {extreme}, an equal part in a tie, else 0."

@@ -12,7 +12,7 @@ from random import Random
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from backprop_cli.dataclass import dataclass
-from backprop_cli.formula.build import names_in, rebuild
+from backprop_cli.formula.build import calls_in, names_in, rebuild
 from backprop_cli.formula.evaluate import Lookup, as_float, evaluate, known_in
 from backprop_cli.formula.nodes import Call, Formula, Name, Number, Sum
 from backprop_cli.formula.quantity import before_update, carried_for
@@ -47,9 +47,9 @@ from backprop_cli.worksheet.document import (
     Math,
     Relation,
     Text,
-    numeral,
 )
 from backprop_cli.worksheet.numbers import (
+    InDigits,
     Numbers,
     Shown,
     authored,
@@ -149,8 +149,10 @@ class Sheet:
     def symbolic(self) -> bool:
         """Whether the sheet has no numbers but those that are so whatever is given, as ∂L/∂L₁ = 1."""
         steps, values = self.graph.steps, self.iteration.values
-        calculated = [step for step in steps if names_in(step.formula)] or steps
-        return all(values[step.name] is None for step in calculated)
+        valued = [step for step in steps if values[step.name] is not None]
+        return not any(names_in(step.formula) for step in valued) and (
+            not valued or any(names_in(step.formula) for step in steps)
+        )
 
     @cached_property
     def derivations(self) -> Derivations:
@@ -303,7 +305,7 @@ class Sheet:
             if abs(difference) > NO_DIFFERENCE * abs(value):
                 return False
         works = reproducing(value, self.digits, True)
-        return enough(step.formula, self.number, works, self.digits, self._others) is not None
+        return enough(step.formula, self.numbers, works, self.digits, self._others) is not None
 
     @cached_property
     def _inexact(self) -> bool:
@@ -318,23 +320,42 @@ class Sheet:
             return False
         return evaluate(step.formula, self.known) != value
 
-    def number(self, name: str, digits: int | None = None) -> Formula:
+    def number(self, name: str) -> Formula:
         """The number of a name, or the name itself where it has none."""
+        return self.numbers(self.digits)[name]
+
+    def numbers(self, digits: int) -> Mapping[str, Formula]:
+        """The same of every name with so many digits."""
+        if digits not in self._numbers:
+            self._numbers[digits] = Numbers(lambda name: self._number(name, digits))
+        return self._numbers[digits]
+
+    @cached_property
+    def _numbers(self) -> dict[int, Numbers]:
+        return {}
+
+    def _number(self, name: str, digits: int) -> Formula:
         if (singular := self.singular.get(name)) is not None and singular.value is None:
             return Name("none")
         written = self.shown(name, digits)
         return Name(name) if written is None else written.formula
 
-    def _as_fraction(self, name: str, digits: int) -> Formula:
-        value = self.value(name)
-        if isinstance(value, Fraction) and short_fraction(value):
-            return fraction(value)
-        return self.number(name, digits)
+    def _as_fractions(self, digits: int) -> Mapping[str, Formula]:
+        def number(name: str) -> Formula:
+            value = self.value(name)
+            if isinstance(value, Fraction) and short_fraction(value):
+                return fraction(value)
+            return self._number(name, digits)
 
-    def _in_many_digits(self, name: str, digits: int) -> Formula:
-        if self.run.round_each is not None or not isinstance(self.value(name), float):
-            return self.number(name, digits)
-        return shown(self._precisely.value(name), digits).formula
+        return Numbers(number)
+
+    def _in_many_digits(self, digits: int) -> Mapping[str, Formula]:
+        def number(name: str) -> Formula:
+            if self.run.round_each is not None or not isinstance(self.value(name), float):
+                return self._number(name, digits)
+            return shown(self._precisely.value(name), digits).formula
+
+        return Numbers(number)
 
     @cached_property
     def _precisely(self) -> Precisely:
@@ -368,18 +389,18 @@ class Sheet:
     def put_in(self, formula: Formula, result: Value | None, exact: bool | None = None) -> Formula:
         """The formula with numbers for names, long enough to reproduce the result; `exact` says
         whether that is written whole."""
-        return put_in(formula, self.number, result, self.digits, self._others, exact)
+        return put_in(formula, self.numbers, result, self.digits, self._others, exact)
 
     @cached_property
-    def _others(self) -> Sequence[Numbers]:
-        return (self._as_fraction, self._in_many_digits)
+    def _others(self) -> Sequence[InDigits]:
+        return (self._as_fractions, self._in_many_digits)
 
     def short(self, formula: Formula) -> Formula:
         """A formula for a table: without the options of a flat unit, which are the same in the
         whole sheet, and with the first of many arguments that are compared."""
+        if not self._shortens:
+            return formula
         match formula:
-            case Name() | Number():  # most are
-                return formula
             case Call(function, (first, *_)) if function in self._flat:
                 return Call(function, (self.short(first),))
             case Call("max_share" | "min_share" as function, (first, *others)):
@@ -388,6 +409,13 @@ class Sheet:
                 return formula
             case _:
                 return rebuild(formula, self.short)
+
+    @cached_property
+    def _shortens(self) -> bool:
+        """Whether anything is ever made shorter."""
+        steps = self.graph.section("forward", "loss")
+        called = {call.function for step in steps for call in calls_in(step.formula)}
+        return bool(self._flat or called & {"max", "min", "max_share", "min_share"})
 
     @cached_property
     def _flat(self) -> frozenset[str]:
@@ -439,7 +467,7 @@ def cell_of(written: Shown | None) -> Line:
     """A table cell with a number, ≈ in front where it is rounded."""
     if written is None:
         return NO_VALUE
-    return numeral(written.formula, rounded=not written.exact)
+    return written.cell
 
 
 _MATRIX = re.compile(r"(?:d(?P<over>\w+)/d)?(?P<letter>\w+)\((?P<layer>\d+)\)\Z")

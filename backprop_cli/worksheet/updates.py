@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 
 from backprop_cli.formula.build import names_in, negative, product, total
@@ -34,6 +34,7 @@ from backprop_cli.worksheet.document import (
 from backprop_cli.worksheet.given import ranges
 from backprop_cli.worksheet.numbers import (
     GUARD_DIGITS,
+    InDigits,
     Shown,
     Works,
     enough,
@@ -47,6 +48,7 @@ from backprop_cli.worksheet.sheet import NO_VALUE, Choices, Sheet, cell_of
 LOSS_ROWS = 24
 """A longer run shows so many of its losses, evenly spaced."""
 MOST_DIGITS = 15
+CHANGE = product(Name("eta"), Name("gradient"))
 MOST_EVALUATED = 500
 """With more samples than these the loss over all of them is not worked out."""
 
@@ -94,7 +96,7 @@ def rule(sheet: Sheet, plain: bool) -> Line:
         way, sign = ("along", "+") if sheet.graph.ascends else ("against", "−")
         return (
             Text(f"Every parameter moves {way} its gradient: new = old {sign} "),
-            Math(product(Name("eta"), Name("gradient"))),
+            Math(CHANGE),
             Text(", with "),
             Relation(Name("eta"), "=", sheet.number("eta")),
             Text("."),
@@ -164,30 +166,29 @@ def _plain_row(sheet: Sheet, step: Step, of: str, name: str) -> tuple[Line, ...]
     if change is None or new is None or (singular is not None and singular.value is None):
         return ((Math(Name(of)),), sheet.cell(of), sheet.cell(name), NO_VALUE, NO_VALUE)
 
-    parts: dict[str, Callable[[int], Shown | None]] = {
-        "eta": lambda digits: sheet.shown("eta"),
-        "old": lambda digits: sheet.shown(of, digits),
-        "gradient": lambda digits: sheet.shown(name, digits),
-        "change": cache(lambda digits: shown(change, digits, fractions=sheet.choices.fractions)),
-    }
+    @cache
+    def changed(digits: int) -> Shown:
+        return shown(change, digits, fractions=sheet.choices.fractions)
 
-    def number(part: str, digits: int) -> Formula:
-        written = parts[part](digits)
-        return Name("none") if written is None else written.formula
+    def move(digits: int) -> Mapping[str, Formula]:
+        return {"old": sheet.numbers(digits)[of], "change": changed(digits).formula}
 
-    def length(formula: Formula, works: Works) -> int:
-        found = enough(formula, number, works, sheet.digits)
+    def multiply(digits: int) -> Mapping[str, Formula]:
+        return {"eta": sheet.number("eta"), "gradient": sheet.numbers(digits)[name]}
+
+    def length(formula: Formula, numbers: InDigits, works: Works) -> int:
+        found = enough(formula, numbers, works, sheet.digits)
         return sheet.digits + GUARD_DIGITS if found is None else found[1]
 
     written = sheet.shown(step.name)
     works = reproducing(new, sheet.digits, None if written is None else written.exact)
-    longer = length(moved(sheet.graph, Name("old"), Name("change")), works)
-    longest = length(product(Name("eta"), Name("gradient")), reproducing(change, longer))
+    longer = length(moved(sheet.graph, Name("old"), Name("change")), move, works)
+    longest = length(CHANGE, multiply, reproducing(change, longer))
     return (
         (Math(Name(of)),),
-        cell_of(parts["old"](longer)),
-        cell_of(parts["gradient"](longest)),
-        cell_of(parts["change"](longer)),
+        cell_of(sheet.shown(of, longer)),
+        cell_of(sheet.shown(name, longest)),
+        changed(longer).cell,
         sheet.cell(step.name),
     )
 
