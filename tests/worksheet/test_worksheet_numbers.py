@@ -142,10 +142,10 @@ def substituted(formula: str, digits: int = 4, **values: str) -> str:
     tree = parse(formula)
     result = evaluate(tree, exact.__getitem__)
 
-    def number_of(name: str, wanted: int) -> Any:
-        return shown(exact[name], wanted).formula
+    def numbers(wanted: int) -> dict[str, Any]:
+        return {name: shown(value, wanted).formula for name, value in exact.items()}
 
-    return unicode.write(put_in(tree, number_of, result, digits), spell)
+    return unicode.write(put_in(tree, numbers, result, digits), spell)
 
 
 @pytest.mark.parametrize(
