@@ -180,6 +180,8 @@ class Slips:
             yield from self._of_slope(step)
         yield from self._of_updated_weights(step)
         yield from self._of_softmax(step)
+        if step.product is not None:
+            yield from self._of_combined(step)
         yield from self._of_squares(step)
         yield from self._of_logarithms(step)
         if step.kind == "state":
@@ -217,6 +219,15 @@ class Slips:
                 message = f"only the path through {link.child} was taken; every output depends on {step.of}"
                 own = product(Name(link.upstream), Name(link.slope))
                 yield _variant("softmax-diagonal", message, own)
+
+    def _of_combined(self, step: Step) -> Iterator[Variant]:
+        """The slope of a unit that the loss has taken in, as in ŷ − y, multiplied in again."""
+        steps = self.structure.graph.step
+        for link in step.links:
+            if link.slope is not None and steps[link.child].unit == step.unit:
+                message = f"the factor {link.slope} was multiplied in again: it is in here already"
+                again = product(step.formula, Name(link.slope))
+                yield _variant("extra-factor", message, again, f"{step.kind} slope")
 
     def _of_squares(self, step: Step) -> Iterator[Variant]:
         """The 2 of a square left out of its slope, as of a penalty: 0.05·w for 0.1·w."""
