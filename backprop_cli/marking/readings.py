@@ -17,8 +17,17 @@ from typing import NamedTuple
 
 from backprop_cli.algebra.derivative import differentiate
 from backprop_cli.dataclass import dataclass
-from backprop_cli.formula.build import names_in, negative, product, rename, substitute, total
-from backprop_cli.formula.nodes import Formula, Name, Negative, Number, Product, Quotient, Sum
+from backprop_cli.formula.build import (
+    inside,
+    names_in,
+    negative,
+    product,
+    rename,
+    substitute,
+    total,
+)
+from backprop_cli.formula.evaluate import as_float, evaluate
+from backprop_cli.formula.nodes import Call, Formula, Name, Negative, Number, Product, Quotient, Sum
 from backprop_cli.graph.step import LeafKind, Step
 from backprop_cli.marking.mistakes import TRANSPOSED, Idea, Slips, terms_of
 from backprop_cli.marking.model import Mistake
@@ -43,6 +52,8 @@ APART_ALONE = 0.3
 """The same for gradients handed in alone, in parts of the number."""
 MOST_PAIRS = 6
 """Where more are exchanged, that is no accident, or is one."""
+MOST_TIED = 24
+"""So many choices at single ties are tried."""
 MOST_BEHIND = 500
 """From more unwritten steps no slip of whole arrays is read."""
 FIRST = 3
@@ -91,15 +102,20 @@ SAME_SAMPLES = Mistake("misread-given", "the samples of the first update were us
 ONE_LOWER = Mistake("row-shift", "the numbers stand one row too low")
 ONE_HIGHER = Mistake("row-shift", "the numbers stand one row too high")
 
+TIES = {
+    "first": "given to the first of the equal values",
+    "last": "given to the last of the equal values",
+    "share": "shared by the equal values",
+}
+"""Whose the gradient is where the operands of max or min are equal: any of it is right."""
+
 WRITTEN: tuple[Reading, ...] = (
     Reading(NAMES, "Read with the two indices of the weights exchanged."),
     Reading(TURNED, "Read with the error as target − output, and the step added."),
     Reading(FASTER, "Read with the learning rate in the velocity."),
     Reading(DOWNHILL, "Read with a velocity that points downhill, and is added."),
     Reading(OF_BATCH, "Read with each derivative in a sample as that of the mean loss."),
-    Reading("first", "Read with the gradient at a tie given to the first of the equal values."),
-    Reading("last", "Read with the gradient at a tie given to the last of the equal values."),
-    Reading("share", "Read with the gradient at a tie shared by the equal values."),
+    *(Reading(tie, f"Read with the gradient at a tie {given}.") for tie, given in TIES.items()),
     Reading(EXCHANGED, "", _EXCHANGED),
     Reading("stale", "", STALE, stale=True),
     Reading(SAMPLES, "", SAME_SAMPLES, stale=True),
@@ -155,8 +171,8 @@ class Rewritings:
                 return self._changed(lambda step: self._velocity(step, kind == DOWNHILL))
             case "of the batch":
                 return self._changed(self._of_batch)
-            case "first" | "last" | "share":
-                return Rewriting(self._nodes(self._at_ties(kind)), {})
+            case _ if section in TIES:
+                return Rewriting(self._nodes(self._at_ties(section, of=shift)), {})
             case _ if shift in ("+1", "-1"):
                 return self._relabelled(self._moved(section, int(shift)))
             case _ if kind.startswith(PAIR):
@@ -254,13 +270,25 @@ class Rewritings:
             return Quotient(step.formula, share)
         return None
 
-    def _at_ties(self, tie: str) -> dict[str, Formula | None]:
-        """The slopes of max and min with another choice where values are equal: any is a
-        subgradient."""
+    def of_ties(self, v: Sequence[float]) -> Iterator[Reading]:
+        """Another choice in one equation alone, where it has a tie at these values."""
+        slots = self.structure.slots
+        for name, formula in self._with_ties.items():
+            operands = (each for part, _ in inside(formula) for each in _operands(part))
+            values = [as_float(evaluate(each, lambda name: v[slots[name]])) for each in operands]
+            if len(self._with_ties) > 1 and len({*values}) < len(values):
+                for tie, given in TIES.items():
+                    note = f"Read with the gradient at the tie in {name} {given}."
+                    yield Reading(f"{tie} {name}", note)
+
+    def _at_ties(self, tie: str, of: str) -> dict[str, Formula | None]:
+        """The slopes of max and min, in all equations or that `of` one quantity, with another choice
+        where values are equal: any is a subgradient."""
         found: dict[str, Formula | None] = {}
         bent = {
             name: to_differentiate(formula, dict.fromkeys(EXTREMES, tie))
             for name, formula in self._with_ties.items()
+            if of in ("", name)
         }
         for step in self.structure.graph.steps if bent else ():
             for link in step.links:
@@ -437,6 +465,9 @@ class Survey:
         handed in, it may still be a convention."""
         rated = []
         candidates = [*self.told, *WRITTEN]
+        pages = zip(self.pages, self.own, strict=True)
+        ties = (each for page, own in pages for each in page.rewritings.of_ties(own))
+        candidates += islice(dict.fromkeys(ties), MOST_TIED)
         begun = any(page.work.begun for page in self.pages)
         if sum(page.lost for page in self.pages) < FEWEST or not begun:
             candidates = [reading for reading in candidates if reading.mistake is None]
@@ -713,6 +744,10 @@ def exchanged(one: Node, other: Node) -> Reading:
     role = " ".join(map(str, units)) if apart else " ".join(names)
     mistake = Mistake("values-exchanged", f"{message}: the two are exchanged")
     return Reading(f"{PAIR}{names[0]} {names[1]}", "", mistake, role=role)
+
+
+def _operands(part: Formula) -> tuple[Formula, ...]:
+    return part.arguments if isinstance(part, Call) and part.function in EXTREMES else ()
 
 
 def _unlike(one: Node, other: Node) -> int:

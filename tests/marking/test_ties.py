@@ -69,7 +69,7 @@ def test_no_choice_gives_these(z: int, w: int, least: int) -> None:
     assert all("activation" not in answer.feedback for answer in report.answers)
 
 
-def test_giving_all_to_each_is_one_idea_at_two_ties() -> None:
+def test_at_two_ties_each_choice_is_right_and_giving_all_to_each_one_idea() -> None:
     problem = """\
 title: Two ties
 equations: {m: "max(x, y)", n: "max(u, v)", f: 5*m + 3*n}
@@ -79,7 +79,10 @@ given: {x: 2, y: 2, u: 1, v: 1}
     for x, y, u, v, least, most in (
         (5, 0, 3, 0, 0, 0),
         (5, 5, 3, 3, 1, 1),
-        (5, 0, 0, 3, 1, 3),
+        (5, 0, 0, 3, 0, 0),
+        (0, 5, 3, 0, 0, 0),
+        (0, 5, 1.5, 1.5, 0, 0),
+        (5, 0, 3, 3, 1, 1),
         (0, 0, 0, 0, 4, 4),
     ):
         report = marked(problem, {**forward, "df/dx": x, "df/dy": y, "df/du": u, "df/dv": v})
