@@ -112,6 +112,7 @@ class Attempt:
                 [slot for slot, each in update.judgements.items() if each.verdict == "wrong"],
                 [slot for slot, each in update.judgements.items() if each.same_as],
                 update.work,
+                update.sheet.habit,
             )
             for place, update in enumerate(self.updates)
         ]

@@ -444,8 +444,10 @@ class NumberJudge:
             judgement = self._before_rounding(at, given, self.read.work) or judgement
         if judgement is None and self.habit.digits < FULL_PRECISION:
             judgement = self._rounded_on_the_way(at, given, self.read.work)
-        if judgement is None or judgement.verdict not in GOOD:
+        if judgement is None or judgement.verdict == "wrong":
             return None
+        if judgement.verdict == "imprecise":
+            return judgement._replace(own=own)
         behind = self.read.behind(at)
         slips = [reading for reading in behind if reading.mistake is not None]
         if not slips:

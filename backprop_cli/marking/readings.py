@@ -34,7 +34,7 @@ from backprop_cli.marking.model import Mistake
 from backprop_cli.marking.numbers import Written, written_the_same
 from backprop_cli.marking.sheet import AnswerKey, Node, Structure, walk
 from backprop_cli.marking.slips import CHANCE, WINDOW, inverse
-from backprop_cli.marking.work import Work
+from backprop_cli.marking.work import Habit, Work
 from backprop_cli.rules.kinks import EXTREMES, to_differentiate
 
 FEWEST = 2
@@ -371,16 +371,20 @@ class Page:
     charged: Sequence[int]  # what costs something
     repeated: Sequence[int]  # what would, if it were not the slip of another answer again
     work: Work  # the student's own values
+    habit: Habit
 
     @property
     def lost(self) -> int:
         return len(self.charged) + len(self.repeated)
 
     def agrees(self, slot: int, value: float, of: int | None = None) -> bool:
-        """Whether what is written at `slot` can be this value `of` another quantity, or of that one."""
-        written, node = self.numbers[slot], self.key.structure.nodes[slot if of is None else of]
+        """Whether what is written at `slot` can be this value `of` another quantity, or of that one.
+        Where large terms nearly cancel, what was rounded off them is left."""
+        at, written = slot if of is None else of, self.numbers[slot]
+        node = self.key.structure.nodes[at]
         old = 0.0 if node is None or node.base < 0 else self.key.truth[node.base]
-        room = ROOM * written.unit + TOLERANCE * abs(value - old)
+        unit = max(written.unit, self.habit.rounds(self.key.terms[at]))
+        room = ROOM * unit + TOLERANCE * abs(value - old)
         return abs(written.value - value) <= room or written_the_same(
             written.value, written.unit, value
         )

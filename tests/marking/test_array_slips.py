@@ -61,6 +61,16 @@ def test_one_idea_costs_one_mark(kind: str, name: str) -> None:
         assert 0 < lost <= 2
 
 
+def test_what_large_terms_leave_when_they_cancel_shows_an_idea_too() -> None:
+    """Terms of 5 come to 0.02, so that four digits on the way leave two."""
+    report = marked("layer norm", IDEAS["gamma left out going back"], 4, False)
+    wrong = [answer for answer in report.answers if answer.verdict == "wrong"]
+    assert [answer.mistake and answer.mistake.code for answer in wrong] == ["missing-factor"]
+    assert report.max_score - report.score <= 2.5
+    right = marked("layer norm", IDEAS["none"], 4, False)
+    assert right.score == right.max_score
+
+
 MASKED = """
 equations: {{{equations}, L: ½ sum((P - Y)²)}}
 given:
