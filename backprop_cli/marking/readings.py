@@ -12,7 +12,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, lru_cache
-from itertools import islice, pairwise, zip_longest
+from itertools import chain, combinations, islice, pairwise, zip_longest
 from typing import NamedTuple
 
 from backprop_cli.algebra.derivative import differentiate
@@ -28,6 +28,7 @@ from backprop_cli.formula.build import (
 )
 from backprop_cli.formula.evaluate import as_float, evaluate
 from backprop_cli.formula.nodes import Call, Formula, Name, Negative, Number, Product, Quotient, Sum
+from backprop_cli.formula.quantity import bare, mark
 from backprop_cli.graph.step import LeafKind, Step
 from backprop_cli.marking.mistakes import TRANSPOSED, Idea, Slips, terms_of
 from backprop_cli.marking.model import Mistake
@@ -478,6 +479,7 @@ class Survey:
             candidates += self._with_arrays() if begun else ()
         else:
             candidates += [*self._with_arrays(), *self._misread()]
+            candidates += islice(self._for_each_other(), MOST_GIVEN)
         for place, reading in enumerate(candidates):
             if reading in self.taken or not self._changes(reading):
                 continue
@@ -666,6 +668,25 @@ class Survey:
                     break
                 found.update(dict.fromkeys(self._given_for(page, node, written, place == 0)))
         return [misread(name, value) for name, value in found]
+
+    def _for_each_other(self) -> Iterator[Reading]:
+        """Two inputs or two targets taken each for the other: in all samples, or in one of them."""
+        given: dict[str, float] = {}
+        kinds: dict[LeafKind, dict[str, None]] = {kind: {} for kind in SAMPLED}
+        for page in self.pages:
+            for leaf, value in zip(page.key.graph.leaves, page.key.truth, strict=False):
+                if leaf.kind in SAMPLED:
+                    given[leaf.name] = value
+                    kinds[leaf.kind][bare(leaf.name)] = None
+        samples = tuple(dict.fromkeys(map(mark, given)))
+        wheres = [samples, *((each,) for each in samples if len(samples) > 1)]
+        for one, other in chain(*(combinations(names, 2) for names in kinds.values())):
+            for where in wheres:
+                pairs = [(one + sample, other + sample) for sample in where]
+                known = [pair for pair in pairs if given.keys() >= {*pair}]
+                read = ((own, given[its]) for pair in known for own, its in (pair, pair[::-1]))
+                message = f"{one} and {other} seem to stand each for the other here"
+                yield Reading("given", "", Mistake("misread-given", message), tuple(read))
 
     @staticmethod
     def _given_for(

@@ -245,6 +245,18 @@ def ideas(random: Random) -> Mapping[str, tuple[dict[str, Any], Callable[[Proble
 
         return make
 
+    def inputs_exchanged(_: Problem, graph: Graph) -> Idea:
+        """x1 read as x2 and x2 as x1, in every sample."""
+        names = [leaf.name for leaf in graph.leaves if leaf.kind == "input"]
+        one, other = random.sample(sorted({name.partition("[")[0] for name in names}), 2)
+        given = {}
+        for name in names:
+            bare, _, sample = name.partition("[")
+            if bare in (one, other):
+                its = (other if bare == one else one) + (sample and f"[{sample}")
+                given[name] = as_float(graph.leaf[its].value or 0)
+        return Idea(given=given)
+
     def always(idea: Idea) -> Callable[[Problem, Graph], Idea]:
         return lambda made, graph: idea
 
@@ -287,6 +299,8 @@ def ideas(random: Random) -> Mapping[str, tuple[dict[str, Any], Callable[[Proble
         "bias times input": ({}, always(of_kind(("gradient",), bias_gets_activation))),
         "turned error": ({}, always(of_kind(("upstream",), turned))),
         "misread input": ({}, misread("input")),
+        "inputs exchanged": ({}, inputs_exchanged),
+        "inputs exchanged, two samples": ({"samples": 2}, inputs_exchanged),
         "misread weight": ({}, misread("parameter")),
         "misread target": ({}, misread("target")),
         "indices exchanged": ({"square": True}, lambda p, g: from_to(g, True)),
