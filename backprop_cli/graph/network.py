@@ -9,7 +9,6 @@ from typing import assert_never
 from backprop_cli.arrays.array import INDEX, Shape, View, places
 from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.build import (
-    ZERO,
     negative,
     number,
     product,
@@ -20,6 +19,7 @@ from backprop_cli.formula.build import (
 )
 from backprop_cli.formula.nodes import Call, Formula, Name, Number, Power, Shown
 from backprop_cli.formula.quantity import bare, sampled
+from backprop_cli.graph.dense import in_columns, letter_of_weights, weight_rows
 from backprop_cli.graph.parts import (
     batch_loss,
     leaf,
@@ -122,6 +122,7 @@ class _Expansion:
             alike=self.alike,
             arrays=self._arrays(),
             no_arrays=self._unsaid if self._kinds else "",
+            layers=in_columns(self.names, self.marks, self.applied),
         )
 
     def _arrays(self) -> tuple[View, ...]:
@@ -208,17 +209,9 @@ class _Expansion:
     def _dense_views(self, depth: int, layer: Layer) -> Iterator[View]:
         """W, b, z = W a + b and a = g(z) of a dense layer, and what it hands on."""
         names, units = self.names, range(1, layer.units + 1)
-        weights: Formula = Name(f"w{depth}")
-        if layer.tied is not None:
-            weights = Name(f"w{layer.tied.layer}")
-            weights = Shown("transpose", (weights,)) if layer.tied.transposed else weights
-        else:
-            entries: list[Formula] = [
-                Name(names.weight(depth, unit, source)) if connected else ZERO
-                for unit in units
-                for source, connected in enumerate(layer.connected[unit - 1], 1)
-            ]
-            yield View(f"w{depth}", (layer.units, layer.fan_in), tuple(entries))
+        weights = letter_of_weights("w{}", depth, layer)
+        if layer.tied is None:
+            yield View.of_rows(f"w{depth}", weight_rows(names, depth, layer))
         if layer.bias == "each":
             yield _view(f"b{depth}", (layer.units,), [names.bias(depth, unit) for unit in units])
         elif layer.bias == "shared":
@@ -231,12 +224,10 @@ class _Expansion:
         z, a = Name(f"z{depth}"), Name(f"a{depth}")
         letter = self._handed_letter(depth)
         zs = [names.z(depth, unit) for unit in units]
-        yield _view(z.name, (layer.units,), zs, None if layer.batch_norm else total(*terms))
+        yield _view(z.name, (layer.units,), zs, total(*terms))
         use, *others = layer.activations
-        activated: Formula | None = None
-        if layer.batch_norm is None and all(other == use for other in others):
-            activated = applied_to(use, z)
-        elif layer.batch_norm is None:  # units that differ, one by one
+        activated = applied_to(use, z)
+        if any(other != use for other in others):  # units that differ, one by one
             each = enumerate(layer.activations, 1)
             ones = (applied_to(own, Call(INDEX, (z, number(unit)))) for unit, own in each)
             activated = Call("stack", tuple(ones))

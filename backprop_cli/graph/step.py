@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field
 from fractions import Fraction
 from functools import cached_property
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from backprop_cli.arrays.array import View
 from backprop_cli.dataclass import dataclass
@@ -14,6 +14,9 @@ from backprop_cli.formula.build import ONE, size
 from backprop_cli.formula.nodes import Formula, Number
 from backprop_cli.formula.quantity import derivative_name, sampled
 from backprop_cli.formula.spelling import PLAIN, Lettering
+
+if TYPE_CHECKING:
+    from backprop_cli.graph.layered import Layers
 
 Section: TypeAlias = Literal["given", "forward", "loss", "backward", "gradient", "update"]
 
@@ -193,6 +196,7 @@ class Graph:
     aliases: Mapping[str, str] = field(default_factory=dict)
     arrays: tuple[View, ...] = ()  # what is shown and answered as vectors and matrices
     no_arrays: str = ""  # why not, where an author wrote layers between arrays
+    layers: Layers | str = "equations have no layers"  # the arrays of a network, or why it has none
     trivial_slopes: Mapping[str, Formula] = field(default_factory=dict)  # dz2_1/da1_1 → w2_1_1
 
     @cached_property

@@ -9,7 +9,7 @@ from functools import partial
 from backprop_cli.arrays.array import View
 from backprop_cli.formula.nodes import Formula, Name
 from backprop_cli.formula.quantity import derivative_name, sampled, updated
-from backprop_cli.graph.layered import Layers, layers_of
+from backprop_cli.graph.layered import Layers
 from backprop_cli.graph.step import Graph
 
 NONE = Name("")
@@ -60,7 +60,7 @@ def layer_views(graph: Graph) -> Iterator[View]:
     """The arrays of a graph in layers: W1, b1, z1, a1, their gradients, and what the update makes
     of them. A single number is none, nor what is called like one: a bias shared by its layer, an
     output of every sample, `yhat[1]`."""
-    found = None if graph.arrays else layers_of(graph)
+    found = None if graph.arrays else graph.layers
     for view in found.views if isinstance(found, Layers) else ():
         name = re.sub(r"[()]", "", view.name)
         taken = (name, *(sampled(name, mark) for mark in graph.batch))

@@ -163,8 +163,9 @@ class DenseReader:
         tied, grid = None, None
         with suppress(Refused):
             if _is_tied(weights):
-                tied = self._tied(weights)
-                grid = self._shared(own, tied, weights)
+                shares = self._tied(weights)
+                grid = self._shared(own, shares, weights)
+                tied = shares  # a layer with weights that do not fit has names of its own
             else:
                 grid = self._weights(own, weights)
         self._check_size(room)

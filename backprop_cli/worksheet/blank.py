@@ -20,7 +20,7 @@ from backprop_cli.formula.build import (
 from backprop_cli.formula.nodes import Conditional, Formula, Name
 from backprop_cli.formula.quantity import derivative_name, updated
 from backprop_cli.graph.batches import batch_size
-from backprop_cli.graph.layered import Layer, Layers, layers_of
+from backprop_cli.graph.layered import Layer, Layers
 from backprop_cli.graph.step import Graph, Section, Step
 from backprop_cli.graph.update import optimizer_of
 from backprop_cli.graph.views import layer_views, whole_arrays
@@ -124,7 +124,7 @@ def rules(sheet: Sheet) -> Iterator[Line]:
         yield from array_sheet.rules(sheet)
     elif graph.units:
         yield from _layer_rules(graph)
-        if isinstance(arrays := layers_of(graph), Layers):
+        if isinstance(arrays := graph.layers, Layers):
             for layer in arrays.layers:
                 yield from _extras(arrays, layer)
     else:

@@ -27,7 +27,7 @@ from backprop_cli.formula.spelling import (
 )
 from backprop_cli.graph.array_rules import ArrayRules
 from backprop_cli.graph.derivation import Derivations, towards
-from backprop_cli.graph.layered import Layers, layers_of
+from backprop_cli.graph.layered import Layers
 from backprop_cli.graph.step import Graph, Step
 from backprop_cli.rules.activations import ACTIVATIONS
 from backprop_cli.run import (
@@ -173,7 +173,7 @@ class Sheet:
     @cached_property
     def arrays(self) -> Layers | str:
         """The arrays that the sheet's layers are written in, or why there are none."""
-        return layers_of(self.graph)
+        return self.graph.layers
 
     @cached_property
     def matrices(self) -> Layers | str:

@@ -29,7 +29,7 @@ from backprop_cli.formula.nodes import (
 )
 from backprop_cli.formula.spelling import Derivative, Symbol
 from backprop_cli.graph.expand import expand
-from backprop_cli.graph.layered import Layers, layers_of
+from backprop_cli.graph.layered import Layers
 from backprop_cli.graph.recognised import in_equations
 from backprop_cli.marking.answers import parse_submission
 from backprop_cli.marking.check import Checker
@@ -273,7 +273,7 @@ layers:
   - {weights: [[0.5, 1], [null, null]], biases: [0.1, 0.2], activation: tanh}
 loss: half_squared_error
 """
-    layers = layers_of(expand(problem(text)))
+    layers = expand(problem(text)).layers
     assert isinstance(layers, Layers)
     below, last = layers.layers
     assert last.below is below.out

@@ -130,6 +130,20 @@ layers:
     )
 
 
+def test_shared_weights_that_do_not_fit_are_numbered_too() -> None:
+    text = """
+inputs: [1]
+targets: [1, 0]
+layers:
+  - {weights: [[2], [3]], activation: tanh}
+  - {weights: {same_as: 1}, activation: tanh}
+loss: half_squared_error
+notation: {names: sequential}
+"""
+    (mistake,) = mistakes(text)
+    assert mistake.message == "layer 2 gets 2 values, and these weights are for 1 value"
+
+
 def test_equations_that_need_each_other() -> None:
     text = """\
 equations:

@@ -7,6 +7,7 @@ import random
 from dataclasses import replace
 from fractions import Fraction
 
+import nets
 import ours
 import pytest
 import strategies
@@ -277,6 +278,12 @@ def numbers_only(formula: Formula) -> bool:
 @given(strategies.networks(max_hidden=2, max_units=3, max_samples=2))
 def test_matrices_with_numbers_give_the_matrix_below_them(network: Problem) -> None:
     assert numbers_hold(ours.run(network)) >= 0
+
+
+@pytest.mark.parametrize("seed", nets.SEEDS)
+def test_what_is_added_left_out_or_unconnected_stands_in_the_matrices(seed: int) -> None:
+    found = nets.both(seed)
+    assert found is None or numbers_hold(solve(found[0])) > 0
 
 
 def numbers_hold(run: Run) -> int:
