@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -11,16 +11,13 @@ from backprop_cli.formula.build import ONE, ZERO, number, product, quotient, tot
 from backprop_cli.formula.nodes import Formula, Name, Shown
 from backprop_cli.formula.quantity import sampled
 from backprop_cli.graph.layered import Layer, Layers, transposed
-from backprop_cli.graph.step import Applied
 from backprop_cli.problem import forms
 from backprop_cli.problem.names import NetworkNames
+from backprop_cli.rules.activations import ACTIVATIONS
 
 
-def in_columns(
-    names: NetworkNames, marks: Sequence[int | None], applied: Mapping[str, Applied]
-) -> Layers | str:
-    """The arrays of a network, with a column for each sample, or why there are none; `applied` is
-    what its activations apply, by their names."""
+def in_columns(names: NetworkNames, marks: Sequence[int | None]) -> Layers | str:
+    """The arrays of a network, with a column for each sample, or why there are none."""
     network = names.network
 
     def columns(letter: str, count: int, name: Callable[[int], str]) -> View:
@@ -33,8 +30,8 @@ def in_columns(
         if isinstance(dense, forms.ArrayLayer):
             return f"layer {depth} is more than a weighted sum"
         units = range(1, dense.units + 1)
-        merged, *others = {names.merged(depth, unit) for unit in units}
-        if others:
+        merged, *mixed = {names.merged(depth, unit) for unit in units}
+        if mixed:
             return f"some units of layer {depth} have no z of their own"
         weights = View.of_rows(f"W({depth})", weight_rows(names, depth, dense))
         weighing = (
@@ -56,13 +53,13 @@ def in_columns(
         a = columns(own or f"a({depth})", dense.units, partial(names.a, depth))
         z = a if merged else columns(f"z({depth})", dense.units, partial(names.z, depth))
         z = replace(z, equation=total(*terms))
-        found = [applied.get(sampled(names.a(depth, unit), marks[0])) for unit in units]
-        alike = {each and (each.rule, *each.options.items()) for each in found}
         layer = Layer(
             depth, handed[-1], weights, weighing, biases, ONE if biases is None else factor,
-            dense.bias == "shared", added, z, a, found[0] if len(alike) == 1 else None, merged,
-            dense.batch_norm is not None, a, behind,
+            dense.bias == "shared", added, z, a, merged, dense.batch_norm is not None, a, behind,
         )  # fmt: skip
+        use, *others = dense.activations
+        if isinstance(use, forms.RuleUse) and others.count(use) == len(others) and not merged:
+            layer = replace(layer, row=ACTIVATIONS[use.name], options=use.options)
         if not layer.normalised:
             a = replace(a, equation=z.equation if merged else layer.activated(z.letter))
         out = a

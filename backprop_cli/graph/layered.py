@@ -6,14 +6,14 @@ is nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import field
 
 from backprop_cli.arrays.array import View
 from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.build import ONE, ZERO
-from backprop_cli.formula.nodes import Call, Formula, Matrix, Shown
-from backprop_cli.graph.step import Applied
-from backprop_cli.rules.activations import ACTIVATIONS
+from backprop_cli.formula.nodes import Call, Formula, Matrix, Number, Shown
+from backprop_cli.rules.activations import ActivationRule
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Layer:
     """A layer: z = W·below + bias_input·b + added, a = g(z), out = scale·mask ⊙ (a + added behind).
 
     `weighing` is W in letters: of a layer that takes the weights of another, W⁽¹⁾ or its transpose.
-    `applied` is g, None where the units differ or have a rule of their own. A `merged` layer is
+    `row` is g with its options, None where the units differ or have a rule of their own. A `merged` layer is
     written in one line, without a z: its `z` is its `a`. `shared` says that b is one number. What
     a layer without dropout and without anything added behind it hands on, `out`, is its `a`.
     """
@@ -36,13 +36,14 @@ class Layer:
     added: tuple[View, ...]
     z: View
     a: View
-    applied: Applied | None
     merged: bool
     normalised: bool  # batch normalisation stands between z and a
     out: View
     added_behind: tuple[View, ...] = ()
     mask: View | None = None
     scale: Formula = ONE
+    row: ActivationRule | None = None
+    options: Mapping[str, Number] = field(default_factory=dict)
 
     @property
     def bare(self) -> bool:
@@ -57,7 +58,7 @@ class Layer:
     def linear(self) -> bool:
         if self.normalised:
             return False
-        return self.merged or (self.applied is not None and self.applied.rule == "identity")
+        return self.merged or (self.row is not None and self.row.name == "identity")
 
     @property
     def connections(self) -> Matrix | None:
@@ -69,16 +70,13 @@ class Layer:
 
     def activated(self, inside: Formula) -> Formula:
         """σ(z) of a letter or a matrix; the identity leaves it as it is, g stands for any."""
-        if self.applied is None:
+        if self.row is None:
             return Call("g", (inside,))
-        row = ACTIVATIONS[self.applied.rule]
-        return inside if self.linear else row.call(inside, self.applied.options)
+        return inside if self.linear else self.row.call(inside, self.options)
 
     def slope(self, z: Formula) -> Formula:
         """σ′(z) of a letter or a matrix."""
-        if self.applied is None:
-            return Call("g'", (z,))
-        return ACTIVATIONS[self.applied.rule].slope_call(z, self.applied.options)
+        return Call("g'", (z,)) if self.row is None else self.row.slope_call(z, self.options)
 
 
 @dataclass(frozen=True)

@@ -122,7 +122,7 @@ class _Expansion:
             alike=self.alike,
             arrays=self._arrays(),
             no_arrays=self._unsaid if self._kinds else "",
-            layers=in_columns(self.names, self.marks, self.applied),
+            layers=in_columns(self.names, self.marks),
         )
 
     def _arrays(self) -> tuple[View, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field
 from fractions import Fraction
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from backprop_cli.arrays.array import View
 from backprop_cli.dataclass import dataclass
@@ -14,9 +14,7 @@ from backprop_cli.formula.build import ONE, size
 from backprop_cli.formula.nodes import Formula, Number
 from backprop_cli.formula.quantity import derivative_name, sampled
 from backprop_cli.formula.spelling import PLAIN, Lettering
-
-if TYPE_CHECKING:
-    from backprop_cli.graph.layered import Layers
+from backprop_cli.graph.layered import Layers
 
 Section: TypeAlias = Literal["given", "forward", "loss", "backward", "gradient", "update"]
 

@@ -23,7 +23,6 @@ from backprop_cli.formula.nodes import Call, Formula, Matrix, Name, Number, Show
 from backprop_cli.formula.quantity import derivative_name, slope_name, updated
 from backprop_cli.graph.layered import Layer, Layers
 from backprop_cli.graph.penalty import biases, slope
-from backprop_cli.rules.activations import ACTIVATIONS
 from backprop_cli.worksheet.arrays import column, fits, hadamard, matmul, shape, transpose
 from backprop_cli.worksheet.arrays import gradients as slopes_of
 from backprop_cli.worksheet.collapse import collapsed
@@ -406,7 +405,7 @@ class _Matrices:
 
 def _is_joint(layer: Layer) -> bool:
     """Whether each output of a layer depends on the z of all its units."""
-    return layer.applied is not None and ACTIVATIONS[layer.applied.rule].layerwise
+    return layer.row is not None and layer.row.layerwise
 
 
 SOFTMAX = "softmax(z) is exp(z), entry by entry, divided by the sum of its column."

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from backprop_cli.formula.build import ONE, children, names_in, put_together, size, total, walk
 from backprop_cli.formula.nodes import Call, Formula, Name, Shown
 from backprop_cli.graph.step import Graph
-from backprop_cli.rules.activations import ACTIVATIONS
 from backprop_cli.worksheet.arrays import matmul
 from backprop_cli.worksheet.document import Block, Derivation, DerivationLine, Paragraph, Text
 from backprop_cli.worksheet.sheet import Sheet
@@ -111,7 +110,7 @@ def _in_layers(sheet: Sheet) -> list[DerivationLine]:
         inside = weighed if layer.biases is None else total(weighed, layer.biases.letter)
         if layer.linear:
             continue
-        if layer.applied is None or ACTIVATIONS[layer.applied.rule].options:
+        if layer.row is None or layer.row.options:
             return []
         inside = layer.activated(inside)
     return [DerivationLine(arrays.layers[-1].a.letter, "=", inside)]
