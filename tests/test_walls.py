@@ -40,14 +40,7 @@ TAKEN_APART = {"partition", "rpartition", "split", "rsplit", "startswith", "ends
                "removeprefix", "removesuffix", "replace", "count", "lstrip", "rstrip", "strip"}  # fmt: skip
 """Methods that look into a text; blanks at its ends, and lines and words in it, may be looked for."""
 LOOK_INTO = {
-    "layout.whole": "a number is digits with a point",
-    "notation": "so is that of a formula, and a quantity's index is `1,13` or `t-1`",
-    "latex._index": "an index may be a number",
-    "typst.word": "an index may be a number",
-    "mathml._number": "a power of ten has a sign",
-    "mathml._function": "a function's own name has its prime",
-    "mathml._strut": "which of two halves is taller",
-    "reading.raised": "a power of ten has a sign",
+    "notation.signed": "a number of a formula is a text",
     "plot.numeral": "a float's own spelling, for an axis",
     "escape": "words into ASCII, and what a build log would take for a command",
     "breaking._cut": "what a build log would take for a command",

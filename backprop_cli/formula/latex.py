@@ -90,8 +90,8 @@ def named(name: tree.Named, dialect: Dialect) -> str:
 
 def spell(node: tree.Node, dialect: Dialect = LATEX) -> str:
     match node:
-        case tree.Digits(mantissa, exponent):
-            return rf"{mantissa} \times 10^{{{exponent}}}" if exponent else mantissa
+        case tree.Digits(_, _, power):
+            return node.mantissa if power is None else rf"{node.mantissa} \times 10^{{{power}}}"
         case tree.Named():
             return named(node, dialect)
         case tree.Word():
@@ -115,7 +115,7 @@ def spell(node: tree.Node, dialect: Dialect = LATEX) -> str:
         case tree.Grid(kind, rows):
             return _grid(kind, rows, dialect)
         case tree.Under(base, sides):
-            shape = r" \times ".join(_index(side, dialect) for side in sides)
+            shape = r" \times ".join(_word(side, dialect) for side in sides)
             return rf"\underset{{{shape}}}{{{spell(base, dialect)}}}"
         case _:
             assert_never(node)
@@ -134,20 +134,15 @@ def _word(node: tree.Word, dialect: Dialect) -> str:
                 return rf"\widehat{{{written}}}" if len(text) > 1 else rf"\hat{{{written}}}"
             return rf"\tilde{{{written}}}" if accent else written
         case "index":
-            return _index(text, dialect)
+            return word(GREEK.get(text, text), dialect)
+        case "number":
+            return text
         case "mark":
             return rf"\mathrm{{{text}}}"
         case "sign":
             return _WORDS.get(text, text)
         case _:
             assert_never(kind)
-
-
-def _index(text: str, dialect: Dialect) -> str:
-    whole = text.removeprefix("-")
-    if whole.isascii() and whole.isdecimal():
-        return text
-    return word(GREEK.get(text, text), dialect)
 
 
 def _fence(fence: tree.Fence, dialect: Dialect) -> str:

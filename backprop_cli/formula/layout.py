@@ -24,23 +24,26 @@ AT_BRACKET = 30.0
 
 
 class Digits(NamedTuple):
-    """An unsigned number: its mantissa as written, and a power of ten (`-5`) or nothing."""
+    """An unsigned number: what stands before its point, the point and what is behind it, and a
+    power of ten or none."""
 
-    mantissa: str
-    exponent: str = ""
+    whole: str
+    decimals: str = ""
+    power: int | None = None
 
     @property
-    def whole(self) -> str:
-        """What stands before the point."""
-        return self.mantissa.partition(".")[0]
+    def mantissa(self) -> str:
+        """The number without its power of ten."""
+        return self.whole + self.decimals
 
 
 class Word(NamedTuple):
     """Letters or digits in one piece. A `letter` is a quantity's, an `index` belongs to one, a
-    `mark` is an upright word, a `sign` none of the operators, and what is `typed` a plain name."""
+    `number` is an index or an exponent of digits, a `mark` is an upright word, a `sign` none of the
+    operators, and what is `typed` a plain name."""
 
     text: str
-    kind: Literal["letter", "index", "mark", "sign", "typed"]
+    kind: Literal["letter", "index", "number", "mark", "sign", "typed"]
     accent: Literal["", "hat", "tilde"] = ""
 
 
@@ -140,7 +143,7 @@ class Under(NamedTuple):
     """A matrix, and its shape in the middle below it."""
 
     base: Node
-    shape: tuple[str, ...]
+    shape: tuple[Word, ...]
 
 
 Node: TypeAlias = (

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import lru_cache
 from html import escape
-from typing import assert_never
+from typing import NamedTuple, assert_never
 
 from backprop_cli.formula import layout as tree
 from backprop_cli.formula.characters import visible
+from backprop_cli.formula.functions import Function, spelled
 from backprop_cli.formula.nodes import Formula
 from backprop_cli.formula.notation import COMMA, letters, stacked
-from backprop_cli.formula.spelling import GREEK, Spelling
+from backprop_cli.formula.spelling import GREEK, Derivative, Spelling
 
 SIGNS: dict[str, str] = {
     "negative": '<mo form="prefix">−</mo>', "+": '<mo form="infix">+</mo>',
@@ -63,15 +64,22 @@ def broken(node: tree.Node) -> str:
     and inside the brackets of what is still too long."""
     if length(node) <= LONG:
         return math(node)
-    found: list[list[str]] = []
+    found: list[str] = []
     for piece in tree.pieces(node):
-        found += _opened(piece) if length(piece) > LONG else [[inside_of(piece)]]
-    return "".join(map(element, found))
+        found += map(element, _opened(piece)) if length(piece) > LONG else [math(piece)]
+    return "".join(found)
+
+
+class _Part(NamedTuple):
+    """What stands side by side with others, and how many lines it is high."""
+
+    written: str
+    height: int = 1
 
 
 def _opened(node: tree.Node) -> list[list[str]]:
     """A long row in pieces. Only brackets are opened: a fraction or a root stays whole."""
-    found: list[list[str]] = [[]]
+    found: list[list[_Part]] = [[]]
 
     def walk(node: tree.Node) -> None:
         match node:
@@ -88,32 +96,54 @@ def _opened(node: tree.Node) -> list[list[str]]:
                         found.append([])
             case tree.Fence("group" | "call" | "indicator", inside):
                 if node.kind == "call":
-                    found[-1].append(APPLY)
+                    found[-1].append(_Part(APPLY))
                 begin, at = found[-1], len(found[-1])
                 walk(inside)
-                tall = tree.is_tall(inside)
+                tall, height = tree.is_tall(inside), _height(inside)
                 left, right = bracket(node, 0, tall), bracket(node, 1, tall)
+                first = "".join(part.written for part in begin[at:])
                 if begin is found[-1]:
-                    begin[at:] = [_between(left, "".join(begin[at:]), right, tall)]
-                else:  # in two halves, either as tall as the taller
-                    first, last = "".join(begin[at:]), "".join(found[-1])
-                    begin[at:] = [_between(left, first + _strut(last, first), "", tall)]
-                    found[-1][:] = [_between("", _strut(first, last) + last, right, tall)]
+                    begin[at:] = [_Part(_between(left, first, right, tall), height)]
+                    return
+                # In two halves, either as tall as the taller.
+                last = "".join(part.written for part in found[-1])
+                above = max((part.height for part in begin[at:]), default=1)
+                below = max((part.height for part in found[-1]), default=1)
+                begin[at:] = [
+                    _Part(_between(left, first + _strut(last, below > above), "", tall), height)
+                ]
+                found[-1][:] = [
+                    _Part(_between("", _strut(first, above > below) + last, right, tall), height)
+                ]
             case tree.Script(tree.Fence("group") as base, None, above) if above is not None:
                 walk(base)
-                found[-1][-1] = f"<msup>{found[-1][-1]}{spell(above)}</msup>"
+                written, height = found[-1][-1]
+                found[-1][-1] = _Part(f"<msup>{written}{spell(above)}</msup>", height)
             case _:
-                found[-1].append(spell(node))
+                found[-1].append(_Part(spell(node), _height(node)))
 
     walk(node)
-    return [piece for piece in found if piece]
+    return [[part.written for part in piece] for piece in found if piece]
 
 
-def _strut(other: str, own: str) -> str:
+def _height(node: tree.Node) -> int:
+    """How many lines high it is, about."""
+    match node:
+        case tree.Fraction(above, below):
+            return _height(above) + _height(below)
+        case tree.Grid(_, rows):
+            return sum(max(map(_height, entries)) for entries in rows)
+        case tree.Under(base):
+            return _height(base) + 1
+        case tree.Named(glyph):
+            return 1 + isinstance(glyph, Derivative)
+        case _:
+            return max(map(_height, tree.parts_of(node)), default=1)
+
+
+def _strut(other: str, needed: bool) -> str:
     """The height of what is taller, without its width."""
-    if all(other.count(mark) <= own.count(mark) for mark in ("<mtr>", "<mfrac>", "<munder>")):
-        return ""
-    return f'<mpadded width="0"><mphantom>{other}</mphantom></mpadded>'
+    return f'<mpadded width="0"><mphantom>{other}</mphantom></mpadded>' if needed else ""
 
 
 def _between(left: str, inside: str, right: str, tall: bool) -> str:
@@ -132,8 +162,8 @@ def _name_length(name: tree.Named) -> int:
 def length(node: tree.Node) -> int:
     """About how many letters, digits and signs there are to see."""
     match node:
-        case tree.Digits(mantissa, exponent):
-            return len(mantissa) + (3 + len(exponent) if exponent else 0)
+        case tree.Digits(_, _, power):
+            return len(node.mantissa) + (0 if power is None else 3 + len(str(power)))
         case tree.Named():
             return _name_length(node)
         case tree.Word(text, _, accent):
@@ -161,8 +191,8 @@ def named(name: tree.Named) -> str:
 def spell(node: tree.Node) -> str:
     """One element, or the sign before one."""
     match node:
-        case tree.Digits(mantissa, exponent):
-            return _number(mantissa, exponent)
+        case tree.Digits(_, _, power):
+            return _number(node.mantissa, power)
         case tree.Named():
             return named(node)
         case tree.Word(text, kind, accent):
@@ -176,7 +206,7 @@ def spell(node: tree.Node) -> str:
         case tree.Row(parts):
             return f"<mrow>{''.join(map(spell, parts))}</mrow>"
         case tree.Called(function):
-            return _function(function.unicode)
+            return _function(function)
         case tree.Fence():
             return _fence(node)
         case tree.Fraction(above, below):
@@ -191,19 +221,19 @@ def spell(node: tree.Node) -> str:
         case tree.Grid(kind, rows):
             return _grid(kind, rows)
         case tree.Under(base, sides):
-            shape = "<mo>×</mo>".join(map(identifier, sides))
+            shape = "<mo>×</mo>".join(map(spell, sides))
             return f"<munder>{spell(base)}<mrow>{shape}</mrow></munder>"
         case _:
             assert_never(node)
 
 
-def _number(mantissa: str, exponent: str) -> str:
+def _number(mantissa: str, power: int | None) -> str:
     written = f"<mn>{escape(mantissa)}</mn>"
-    if not exponent:
+    if power is None:
         return written
-    digits = f"<mn>{escape(exponent.removeprefix('-'))}</mn>"
-    power = f"<mrow><mo>−</mo>{digits}</mrow>" if exponent.startswith("-") else digits
-    return f"<mrow>{written}<mo>×</mo><msup><mn>10</mn>{power}</msup></mrow>"
+    raised = f"<mn>{abs(power)}</mn>"
+    raised = f"<mrow><mo>−</mo>{raised}</mrow>" if power < 0 else raised
+    return f"<mrow>{written}<mo>×</mo><msup><mn>10</mn>{raised}</msup></mrow>"
 
 
 def _word(text: str, kind: str) -> str:
@@ -211,20 +241,17 @@ def _word(text: str, kind: str) -> str:
         return f"<mtext>{text}</mtext>"
     if kind == "sign":
         return _WORDS.get(text) or f"<mo>{text}</mo>"
-    return identifier(text)
+    if kind == "number":
+        return f"<mn>{text}</mn>"
+    # One letter is set in italics, a word upright.
+    return f"<mi>{escape(visible(GREEK.get(text, text)))}</mi>"
 
 
-def identifier(text: str) -> str:
-    """One letter is set in italics, a word upright; a subscript of digits is a number."""
-    written = escape(visible(GREEK.get(text, text)))
-    return f"<mn>{written}</mn>" if text.isdecimal() else f"<mi>{written}</mi>"
-
-
-def _function(word: str) -> str:
+def _function(function: Function) -> str:
     """σ′ with its prime raised as an operator, so that it is not slanted with the letter."""
-    stem = word.removesuffix("′")
-    name = f"<mi>{escape(stem)}</mi>"
-    return name if stem == word else f"<msup>{name}<mo>′</mo></msup>"
+    if function.of:
+        return f"<msup>{_function(spelled(function.of))}<mo>′</mo></msup>"
+    return f"<mi>{escape(function.unicode)}</mi>"
 
 
 def _fence(fence: tree.Fence) -> str:

@@ -90,6 +90,7 @@ PLUS, LESS = Operator("+", AT_SUM), Operator("−", AT_SUM)
 DOTS = (Operator("·", AT_FACTOR), Operator("·", AT_FACTOR, tight=True))
 PARTIAL, TWICE = Word("∂", "sign"), Word("∂²", "sign")
 HALF_SIGN = Word("½", "sign")
+ONE_BACK = Word("-", "sign"), Word("1", "number")
 LONGEST_RAISED = 3
 """Digits of an exponent that small letters are written for in a line."""
 
@@ -104,25 +105,24 @@ def hatted(base: str) -> str:
     return unicodedata.normalize("NFC", base[:1] + "\u0302" + base[1:])
 
 
-def digits(text: str) -> Digits:
-    """A number's text without its sign, its exponent without needless signs and zeros."""
-    mantissa, power, exponent = text.lower().partition("e")
-    if not power:
-        return Digits(visible(mantissa))
-    if exponent:
-        exponent = str(int(exponent)) if len(exponent) < 20 else exponent.lstrip("+")
-    return Digits(visible(mantissa), visible(exponent))
+@lru_cache(maxsize=65536)
+def signed(text: str) -> tuple[bool, Digits]:
+    """Whether a number's text begins with a minus, and what stands behind it, the exponent without
+    needless signs and zeros."""
+    mantissa, _, exponent = visible(text.lower()).partition("e")
+    whole, point, fraction = mantissa.lstrip("+-").partition(".")
+    return mantissa[:1] == "-", Digits(whole, point + fraction, int(exponent) if exponent else None)
 
 
 def whole_exponent(formula: Formula) -> str | None:
     """The digits of an exponent that is a whole number, with `-` before it if negative."""
-    if isinstance(formula, Negative):
-        digits = whole_exponent(formula.operand)
-        return None if digits is None or digits.startswith("-") else "-" + digits
-    if isinstance(formula, Number):
-        digits = formula.text.removeprefix("-")
-        return formula.text if digits.isdecimal() and digits.isascii() else None
-    return None
+    match formula:
+        case Negative(Number(text)) | Number(text):
+            minus, (whole, *rest) = signed(text)
+            minus = minus or isinstance(formula, Negative)
+            return None if rest != ["", None] or not whole.isdecimal() else "-" * minus + whole
+        case _:
+            return None
 
 
 def opens_with_bracket(formula: Formula) -> bool:
@@ -154,7 +154,7 @@ def letters(named: Named, stacked: bool) -> Node:
     match glyph:
         case Symbol():
             layer = _layer(glyph)
-            below = _indices(glyph.subscript) if glyph.subscript else None
+            below = _indices(glyph) if glyph.subscript else None
             letter = Word(
                 glyph.base, "letter", "hat" if glyph.hat else "tilde" if glyph.tilde else ""
             )
@@ -173,7 +173,7 @@ def letters(named: Named, stacked: bool) -> Node:
         case _:
             assert_never(glyph)
     if glyph.sample is not None:
-        parts.append(Fence("sample", Word(str(glyph.sample), "index")))
+        parts.append(Fence("sample", index(str(glyph.sample))))
     if glyph.new and not stacked:
         parts += [THIN, NEW]
     return row(parts)
@@ -188,17 +188,18 @@ def scripted(base: Node, below: Node | None, marks: Sequence[Node]) -> Node:
 def _layer(glyph: Symbol) -> list[Node]:
     if not glyph.superscript:
         return []
-    return [Fence("square" if glyph.fence == "[]" else "layer", _indices(glyph.superscript))]
+    return [Fence("square" if glyph.fence == "[]" else "layer", index(glyph.superscript))]
 
 
-def _indices(text: str) -> Node:
-    """`1,13` as its parts, `t-1` as a difference."""
-    parts: list[Node] = []
-    for part in filter(None, text.split(",")):
-        first, minus, second = part.partition("-")
-        parts += [*([Word(",", "sign")] if parts else []), Word(first, "index")]
-        parts += [Word("-", "sign"), Word(second, "index")] if minus else []
-    return row(parts)
+def index(text: str) -> Word:
+    """One index, a number or a letter."""
+    return Word(text, "number" if text.isdecimal() else "index")
+
+
+def _indices(symbol: Symbol) -> Node:
+    """The indices with commas between them, the last one step back if it is the time before."""
+    parts = [part for each in symbol.subscript for part in (Word(",", "sign"), index(each))][1:]
+    return row([*parts, *(ONE_BACK if symbol.before else ())])
 
 
 def _twice(below: Row, other: Glyph | None, stacked: bool) -> Row:
@@ -207,7 +208,7 @@ def _twice(below: Row, other: Glyph | None, stacked: bool) -> Row:
         partial, written = below.parts
         if isinstance(written, Named):  # its own marks stand above it too
             written = letters(written, stacked)
-        return Row((partial, Script(written, None, Word("2", "index"))))
+        return Row((partial, Script(written, None, Word("2", "number"))))
     between = [THIN] * stacked
     return Row((*below.parts, *between, *_differential(other, stacked).parts))
 
@@ -257,9 +258,10 @@ class Layout:
             case Name(name):
                 return self.name_level(name)
             case Number(text):
-                if text.startswith("-"):
+                minus, (_, _, power) = signed(text)
+                if minus:
                     return Level.NEGATIVE
-                return self.scientific if "e" in text.lower() else Level.ATOM
+                return Level.ATOM if power is None else self.scientific
             case Call():
                 return self.call_level(formula)
             case Shown(form):
@@ -294,8 +296,8 @@ class Layout:
             case Name(name):
                 return self.name(name)
             case Number(text):
-                written = digits(text.lstrip("+-"))
-                return Row((MINUS, written)) if text.startswith("-") else written
+                minus, written = signed(text)
+                return Row((MINUS, written)) if minus else written
             case Negative(Product(factors)):
                 return Row((MINUS, *self._factors(factors, inside_sum)))
             case Negative(operand):
@@ -409,7 +411,7 @@ class Layout:
     def exponent(self, exponent: Formula) -> Node:
         raised = whole_exponent(exponent)
         if raised is not None and len(raised) <= LONGEST_RAISED:
-            return Word(raised, "index")
+            return Word(raised, "number")
         return self.fit(exponent, Level.ATOM)
 
     def arguments(self, call: Call) -> Node:
@@ -456,7 +458,7 @@ class Layout:
             case Shown("shape", (what, *sides)):
                 written = [side.name if isinstance(side, Name) else "" for side in sides]
                 base = self.node(what) if isinstance(what, Name) else self.fit(what, Level.ATOM)
-                return Under(base, tuple(written))
+                return Under(base, tuple(map(index, written)))
             case Shown("entries", (what, *places)):
                 inside = Fence("entries", listed(list(map(self.node, places))))
                 return Row((self.fit(what, Level.ATOM), BESIDE, inside))

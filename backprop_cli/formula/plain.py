@@ -40,8 +40,8 @@ def write(formula: Formula, spelling: Spelling | None = None) -> str:
 
 def spell(node: Node) -> str:
     match node:
-        case Digits(mantissa, exponent):
-            return f"{mantissa}e{exponent}" if exponent else mantissa
+        case Digits(_, _, power):
+            return node.mantissa if power is None else f"{node.mantissa}e{power}"
         case Word(text):
             return visible(text)
         case Operator():
@@ -74,9 +74,9 @@ def ends(kind: str) -> tuple[str, str]:
     return ("[", "]") if kind in ("indicator", "entries") else ("(", ")")
 
 
-def beneath(sides: Sequence[str]) -> str:
+def beneath(sides: Sequence[Word]) -> str:
     """The shape of a matrix that stands in a line."""
-    return f"<{visible('x'.join(sides))}>"
+    return f"<{'x'.join(map(spell, sides))}>"
 
 
 def mark(above: Node) -> str | None:

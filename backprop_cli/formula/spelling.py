@@ -43,7 +43,7 @@ class Symbol(NamedTuple):
     """A letter with its marks. `base` is one letter (Greek as the letter itself) or a word."""
 
     base: str
-    subscript: str = ""  # "13", "1,13", "x"
+    subscript: tuple[str, ...] = ()  # with commas between them: `13`, `1` and `13`, `x`
     superscript: str = ""  # the layer, "2"; printed between the two characters of `fence`
     hat: bool = False
     new: bool = False  # after the update
@@ -51,6 +51,7 @@ class Symbol(NamedTuple):
     of: Glyph | None = None  # the quantity that an optimizer's state belongs to: v of w₁₃⁽²⁾
     fence: str = "()"  # or "[]": a^[2]
     tilde: bool = False  # W̃, b̃: what linear layers come to together
+    before: bool = False  # the last index is a time, and this is the one before it: t-1
 
 
 class Derivative(NamedTuple):
@@ -131,7 +132,7 @@ _LAYERED_LETTERS = {
 }  # fmt: skip
 _OF_A_LAYER = {*_LAYERED_LETTERS} - {"g", "gamma", "beta", "delta"}
 """What a layer may have one of, or an array; g₁ is a gradient that is given, β₁ an option."""
-_ANY_TIME = re.compile(r"(.+)_\{([A-Za-z](?:-1)?)\}\Z")
+_ANY_TIME = re.compile(r"(.+)_\{([A-Za-z])(-1)?\}\Z")
 _WORD = re.compile(r"([A-Za-z]+)(\d*)(?:_(\w+))?\Z")
 _STEM = re.compile(r"([A-Za-z]+)(\d+(?:_\d+)*)\Z")
 
@@ -156,7 +157,8 @@ def spell(name: str, lettering: Lettering = PLAIN) -> Glyph:
     if any_time := _ANY_TIME.match(name):
         first = again(f"{any_time[1]}_1")
         assert isinstance(first, Symbol)
-        return first._replace(subscript=first.subscript.removesuffix("1") + any_time[2])
+        times = (*first.subscript[:-1], any_time[2])
+        return first._replace(subscript=times, before=any_time[3] is not None)
     if name.endswith("~"):
         return _plain(name[:-1])._replace(tilde=True)
     if parts:
@@ -188,10 +190,11 @@ def _layered(name: str, lettering: Lettering) -> Symbol | None:
     is_array = name in lettering.arrays or (lettering.arrays and letter in _OF_A_LAYER)
     if not rest and letter != "b" and not is_array:
         return None
-    separator = "," if any(len(part) > 1 for part in rest) else ""
+    parted = any(len(part) > 1 for part in rest)
+    subscript = tuple(rest) if parted else ("".join(rest),) if rest else ()
     base = "θ" if letter == "b" and lettering.thresholds else _LAYERED_LETTERS[letter]
     fence = "[]" if lettering.brackets else "()"
-    return Symbol(base, separator.join(rest), first, hat=letter == "zhat", fence=fence)
+    return Symbol(base, subscript, first, hat=letter == "zhat", fence=fence)
 
 
 def _plain(name: str) -> Symbol:
@@ -200,7 +203,7 @@ def _plain(name: str) -> Symbol:
     if not found:
         return Symbol(name)
     letters = found[1]
-    subscript = ",".join(part for part in (found[2], found[3]) if part).replace("_", ",")
+    subscript = tuple(filter(None, (found[2], *(found[3] or "").split("_"))))
     stem = letters.removesuffix("hat")
     hat = stem != letters and (len(stem) == 1 or stem in GREEK)
     letters = stem if hat else letters

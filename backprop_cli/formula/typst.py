@@ -63,8 +63,7 @@ def word(text: str) -> str:
     text = GREEK.get(text, text)
     if len(text) == 1 and (text in LATIN or (text.isascii() and text.isalnum())):
         return text
-    whole = text.removeprefix("-")
-    return text if whole.isascii() and whole.isdecimal() else quoted(text)
+    return quoted(text)
 
 
 @lru_cache(maxsize=65536)
@@ -74,12 +73,12 @@ def named(name: tree.Named) -> str:
 
 def spell(node: tree.Node) -> str:
     match node:
-        case tree.Digits(mantissa, exponent):
-            return f"{mantissa} × 10^({exponent})" if exponent else mantissa
+        case tree.Digits(_, _, power):
+            return node.mantissa if power is None else f"{node.mantissa} × 10^({power})"
         case tree.Named():
             return named(node)
         case tree.Word(text, kind, accent):
-            if kind == "sign":
+            if kind in ("sign", "number"):
                 return _WORDS.get(text, text)
             written = quoted(text) if kind == "mark" else word(text)
             return f"{accent}({written})" if accent else written
@@ -109,6 +108,6 @@ def spell(node: tree.Node) -> str:
             cases = [f'{spell(then)} &quad "if" {spell(when)}' for then, when in rows[:-1]]
             return f'cases({", ".join(cases)}, {spell(rows[-1][0])} &quad "otherwise")'
         case tree.Under(base, sides):
-            return f"limits({spell(base)})_({' × '.join(map(word, sides))})"
+            return f"limits({spell(base)})_({' × '.join(map(spell, sides))})"
         case _:
             assert_never(node)

@@ -47,8 +47,10 @@ def named(name: tree.Named) -> str:
 
 def spell(node: tree.Node) -> str:
     match node:
-        case tree.Digits():
-            return number(node)
+        case tree.Digits(_, _, power):
+            if power is None:
+                return node.mantissa
+            return f"{node.mantissa}×10{small(str(power), SUPERSCRIPTS, '^')}"
         case tree.Named():
             return named(node)
         case tree.Word(text, _, accent):
@@ -80,13 +82,6 @@ def spell(node: tree.Node) -> str:
             assert_never(node)
 
 
-def number(digits: tree.Digits) -> str:
-    """1.2×10⁻⁵."""
-    if not digits.exponent:
-        return digits.mantissa
-    return f"{digits.mantissa}×10{small(digits.exponent, SUPERSCRIPTS, '^')}"
-
-
 def accented(text: str, accent: str) -> str:
     return hatted(text) if accent == "hat" else f"{text}\u0303"
 
@@ -107,9 +102,9 @@ def ends(kind: str) -> tuple[str, str]:
     return FENCES[kind]
 
 
-def beneath(sides: Sequence[str]) -> str:
+def beneath(sides: Sequence[tree.Word]) -> str:
     """The shape of a matrix that stands in a line."""
-    return f" {{{visible('×'.join(sides))}}}"
+    return f" {{{'×'.join(map(spell, sides))}}}"
 
 
 def mark(above: tree.Node) -> str | None:

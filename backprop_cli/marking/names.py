@@ -321,16 +321,17 @@ class _Apart:
             return
         groups = tuple(re.findall(r"\d+", bare(written)))
         base, layer = LATIN.get(glyph.base, glyph.base), glyph.superscript
-        below, hat = glyph.subscript.replace(",", ""), "^" if glyph.hat else ""
+        below, hat = "".join(glyph.subscript) + "-1" * glyph.before, "^" if glyph.hat else ""
+        counts = re.findall(r"\d+", ",".join(glyph.subscript))
         for key in (
             ("groups", base, hat, *groups),
             ("joined", base, hat, "".join(groups)),
             ("shown", base, hat, layer, below),
-            ("parted", base, hat, layer, *re.findall(r"\d+", glyph.subscript)),
+            ("parted", base, hat, layer, *counts),
             *(
                 [("below", base, hat, below), ("layer", base, hat, layer)]
                 if layer
-                else [("groups", base, hat, *re.findall(r"\d+", glyph.subscript))]
+                else [("groups", base, hat, *counts)]
             ),
             ("letter", base, hat),
         ):

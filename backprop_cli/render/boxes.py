@@ -139,7 +139,10 @@ class Boxes:
             case tree.Grid(_, rows):
                 return self._matrix(rows)
             case tree.Under(base, sides):
-                return _above(self.box(base), ("x" if self.ascii else "×").join(sides))
+                return _above(
+                    self.box(base),
+                    ("x" if self.ascii else "×").join(map(self.notation.spell, sides)),
+                )
             case tree.Script(base, _, above) if above is not None:
                 return self._raised(self.box(base), above)
             case tree.Fence("group" | "call", inside):

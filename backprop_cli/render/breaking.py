@@ -71,7 +71,7 @@ class Notation(NamedTuple):
     sign: Callable[[tree.Operator], str]
     ends: Callable[[str], tuple[str, str]]  # of brackets
     mark: Callable[[tree.Node], str | None]  # what is raised; None where it stands behind `^`
-    beneath: Callable[[Sequence[str]], str]  # the shape of a matrix
+    beneath: Callable[[Sequence[tree.Word]], str]  # the shape of a matrix
 
 
 UNICODE = Notation(unicode.spell, unicode.sign, unicode.ends, unicode.mark, unicode.beneath)

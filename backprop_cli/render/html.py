@@ -238,7 +238,7 @@ def _cells(lines: Sequence[doc.Line], column: doc.Column, spelling: Spelling) ->
             written.append(inline(narrow_cell(line, spelling), spelling))
             continue
         begin, end = map(escape, at_point(each))
-        end += f"×10<sup>{raised(each)}</sup>" if each.exponent else ""
+        end += f"×10<sup>{raised(each)}</sup>" if raised(each) else ""
         written.append(
             f'<span class="bp-num"><span class="bp-int" style="min-width:{before:g}ch">'
             f'{begin}</span><span style="min-width:{after:g}ch">{end}</span></span>'
@@ -248,8 +248,8 @@ def _cells(lines: Sequence[doc.Line], column: doc.Column, spelling: Spelling) ->
 
 def _after(numeral: doc.Numeral) -> float:
     """How wide a numeral is from its point on, in widths of a digit."""
-    power = 3 + 0.65 * len(numeral.exponent) if numeral.exponent else 0
-    point = 0.5 if numeral.decimals and not numeral.over else 0.0
+    power = 3 + 0.65 * len(raised(numeral)) if raised(numeral) else 0
+    point = 0.5 if numeral.digits.decimals and not numeral.over else 0.0
     return round(len(at_point(numeral)[1]) - point + 0.2 + power, 2)
 
 

@@ -375,11 +375,12 @@ def _cell(line: doc.Line, decimal: bool, spelling: Spelling) -> str:
         if numeral.rounded
         else "-" * numeral.negative
     )
-    power = rf"$\times 10^{{{numeral.exponent}}}$" if numeral.exponent else ""
+    whole, _, ten = numeral.digits
+    power = "" if ten is None else rf"$\times 10^{{{ten}}}$"
     after = at_point(numeral)[1]
     if after and not numeral.over:
         after = f"${after}$"
-    return f"${before}{numeral.whole}$ & {after}{power}"
+    return f"${before}{whole}$ & {after}{power}"
 
 
 def _answers(spaces: Sequence[doc.AnswerSpace], spelling: Spelling) -> str:

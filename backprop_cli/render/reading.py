@@ -39,7 +39,7 @@ def by_column(table: doc.Table) -> list[tuple[doc.Column, list[doc.Line]]]:
 def aligned(line: doc.Line) -> doc.Numeral | None:
     """The numeral that a cell is, to be set with its point under those of its column."""
     match line:
-        case (doc.Numeral() as numeral,) if numeral.whole:
+        case (doc.Numeral() as numeral,) if numeral.digits.whole:
             return numeral
         case _:
             return None
@@ -48,13 +48,15 @@ def aligned(line: doc.Line) -> doc.Numeral | None:
 def at_point(numeral: doc.Numeral) -> tuple[str, str]:
     """What stands before the point (or the bar of a fraction, or the power of ten), and the rest
     without the power."""
-    before = f"{'≈ ' * numeral.rounded}{'−' * numeral.negative}{numeral.whole}"
-    return before, f"/{numeral.over}" if numeral.over else numeral.decimals
+    whole, decimals, _ = numeral.digits
+    before = f"{'≈ ' * numeral.rounded}{'−' * numeral.negative}{whole}"
+    return before, f"/{numeral.over}" if numeral.over else decimals
 
 
 def raised(numeral: doc.Numeral) -> str:
     """The power of ten, if there is one."""
-    return numeral.exponent.replace("-", "−")
+    power = numeral.digits.power
+    return "" if power is None else f"{'−' * (power < 0)}{abs(power)}"
 
 
 def written_out(line: doc.Line) -> Iterator[doc.Text | doc.Math]:

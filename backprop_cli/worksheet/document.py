@@ -13,6 +13,7 @@ from typing import Literal, TypeAlias, TypeVar
 from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.layout import Digits
 from backprop_cli.formula.nodes import Formula, Name, Negative, Number, Quotient, Shown
+from backprop_cli.formula.notation import signed
 from backprop_cli.formula.spelling import Spelling
 
 Thing = TypeVar("Thing")
@@ -50,30 +51,18 @@ class Relation:
 @dataclass(frozen=True)
 class Numeral:
     """A number taken apart, so that those of a column can stand with their points under one
-    another: 1.2×10⁻⁵, −3/4. Digits are plain; `rounded` has ≈ in front."""
+    another: 1.2×10⁻⁵, −3/4. `rounded` has ≈ in front."""
 
-    whole: str
-    fraction: str | None = None  # what is behind a point
-    exponent: str = ""  # of ten: `-5`
-    over: str = ""  # the denominator of whole/over
+    digits: Digits
+    over: str = ""  # the denominator of digits/over
     negative: bool = False
     rounded: bool = False
 
     @property
-    def digits(self) -> Digits:
-        """The number without its sign and what it is over."""
-        return Digits(f"{self.whole}{self.decimals}", self.exponent)
-
-    @property
-    def decimals(self) -> str:
-        """The point and what is behind it."""
-        return "" if self.fraction is None else f".{self.fraction}"
-
-    @property
     def formula(self) -> Formula:
         """The number without ≈."""
-        power = f"e{self.exponent}" if self.exponent else ""
-        number: Formula = Number(f"{self.whole}{self.decimals}{power}")
+        power = "" if self.digits.power is None else f"e{self.digits.power}"
+        number: Formula = Number(self.digits.mantissa + power)
         if self.over:
             number = Quotient(number, Number(self.over))
         return Negative(number) if self.negative else number
@@ -107,24 +96,15 @@ def together(names: Sequence[str]) -> Line:
 
 def numeral(formula: Formula, *, rounded: bool = False) -> Line:
     """A number in a cell, ≈ in front where it is rounded; what is none (`inf`) as a formula."""
-    match formula:
-        case Negative(Number() as number):
-            return (_taken_apart(number, "", True, rounded),)
-        case Negative(Quotient(Number() as number, Number(over))):
-            return (_taken_apart(number, over, True, rounded),)
+    match formula.operand if isinstance(formula, Negative) else formula:
+        case Quotient(Number(text), Number(over)):
+            pass
         case Number(text):
-            return (_taken_apart(formula, "", text.startswith("-"), rounded),)
-        case Quotient(Number(text) as number, Number(over)):
-            return (_taken_apart(number, over, text.startswith("-"), rounded),)
+            over = ""
         case _:
             return (Text("≈ "), Math(formula)) if rounded else (Math(formula),)
-
-
-def _taken_apart(number: Number, over: str, negative: bool, rounded: bool) -> Numeral:
-    mantissa, _, exponent = number.text.lower().lstrip("+-").partition("e")
-    whole, point, fraction = mantissa.partition(".")
-    power = str(int(exponent)) if exponent else ""
-    return Numeral(whole, fraction if point else None, power, over, negative, rounded)
+    minus, digits = signed(text)
+    return (Numeral(digits, over, minus or isinstance(formula, Negative), rounded),)
 
 
 @dataclass(frozen=True)
