@@ -14,10 +14,11 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from backprop_cli.algebra.bridge import from_sympy, to_sympy
-from backprop_cli.algebra.combine import combine, meanings
+from backprop_cli.algebra.combine import combine
 from backprop_cli.algebra.compose import composed_gradient, composed_size
 from backprop_cli.algebra.derivative import NotDifferentiable, differentiate
-from backprop_cli.algebra.precise import finite_difference, precise_value
+from backprop_cli.algebra.expressions import public_functions
+from backprop_cli.algebra.precise import arithmetic, evaluate_precisely, finite_difference
 from backprop_cli.algebra.recognise import recognise
 from backprop_cli.formula.build import names_in, negative, product, quotient, rename, total
 from backprop_cli.formula.evaluate import evaluate
@@ -186,6 +187,12 @@ SMOOTH = ("exp", "sin", "cos", "sigmoid", "tanh", "softplus", "swish", "gelu", "
 KINKED = ("relu", "leaky_relu", "elu", "abs")
 
 
+def precise_value(formula, values, digits=30):
+    """One formula at given numbers, to so many digits."""
+    on = arithmetic(digits)
+    return evaluate_precisely(formula, lambda name: on.number(values[name]), on)
+
+
 def pairs(inner):
     return st.tuples(inner, inner)
 
@@ -251,8 +258,8 @@ smooth_formulas = st.recursive(
 @given(smooth_formulas, points)
 def test_derivatives_agree_with_sympy_s_own(formula, point):
     symbols = {name: sympy.Symbol(name, real=True) for name in NAMES}
-    sympys = sympy.diff(to_sympy(formula, symbols.__getitem__, meanings()), symbols["x"])
-    ours = to_sympy(differentiate(formula, "x"), symbols.__getitem__, meanings())
+    sympys = sympy.diff(to_sympy(formula, symbols.__getitem__, public_functions()), symbols["x"])
+    ours = to_sympy(differentiate(formula, "x"), symbols.__getitem__, public_functions())
     at = {symbols[name]: sympy.Rational(*value.as_integer_ratio()) for name, value in point.items()}
     left, right = (expression.subs(at).evalf(30, chop=True) for expression in (sympys, ours))
     assume(left.is_finite and abs(left) < 10**6)

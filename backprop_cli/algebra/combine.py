@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from fractions import Fraction
 from functools import lru_cache
-from typing import Any
 
-from backprop_cli.algebra.bridge import Beyond, from_sympy, piecewise, to_sympy
-from backprop_cli.algebra.classes import SYMPYS, function_classes
+from backprop_cli.algebra.bridge import Beyond, from_sympy, to_sympy
 from backprop_cli.algebra.monomials import has_decimals
 from backprop_cli.formula.build import children, names_in, rebuild, rename, size
-from backprop_cli.formula.defined import defined, variables
-from backprop_cli.formula.functions import derived, functions
 from backprop_cli.formula.nodes import (
     Call,
     Comparison,
@@ -88,48 +83,3 @@ def _degree(formula: Formula) -> Fraction:
             return _degree(base) * max(Fraction(1), abs(exponent.value))
         case _:
             return sum(map(_degree, children(formula)), Fraction(0))
-
-
-@derived
-def meanings() -> Mapping[str, Callable[..., Any]]:
-    """Every function by what it means to SymPy: σ as 1/(1 + e^−z), ReLU as two cases."""
-    import sympy
-
-    exp, log = sympy.exp, sympy.log
-
-    def sign(z: Any, at_zero: Any = sympy.S.One) -> Any:
-        return sympy.Piecewise((1, z > 0), (-1, z < 0), (at_zero, True))
-
-    known: dict[str, Callable[..., Any]] = {name: function_classes()[name] for name in SYMPYS}
-    known |= {
-        "log": log,
-        "log1p": lambda z: log(1 + z),
-        "expm1": lambda z: exp(z) - 1,
-        "erfc": lambda z: 1 - sympy.erf(z),
-        "abs": sympy.Abs,
-        "abs'": sympy.sign,
-        "max": sympy.Max,
-        "min": sympy.Min,
-        "logsumexp": lambda *zs: log(sympy.Add(*map(exp, zs))),
-        "tanh": sympy.tanh,
-        "sign": sign,
-    }
-    return with_defined(known)
-
-
-def with_defined(known: dict[str, Callable[..., Any]]) -> Mapping[str, Callable[..., Any]]:
-    """Functions of SymPy expressions, and beside them all that are defined by others."""
-
-    def by_definition(function: str) -> Callable[..., Any]:
-        def value(*arguments: Any) -> Any:
-            definition = defined(function, len(arguments))
-            assert definition is not None, function
-            at = dict(zip(variables(len(arguments)), arguments, strict=True))
-            return piecewise(to_sympy(definition, at.__getitem__, known))
-
-        return value
-
-    for row in functions():
-        if row.name not in known and row.definition:
-            known[row.name] = by_definition(row.name)
-    return known

@@ -14,9 +14,9 @@ from functools import lru_cache
 from typing import Any
 
 from backprop_cli.algebra.bridge import Beyond, choice, from_sympy, piecewise, to_sympy
-from backprop_cli.algebra.classes import function_classes
-from backprop_cli.algebra.combine import meanings, with_defined
+from backprop_cli.algebra.classes import SYMPYS, function_classes
 from backprop_cli.formula import plain
+from backprop_cli.formula.defined import defined, variables
 from backprop_cli.formula.functions import FUNCTIONS, derived, functions
 from backprop_cli.formula.nodes import Formula, Name
 from backprop_cli.formula.python import numeric
@@ -63,18 +63,44 @@ def public(expression: Any, names: Mapping[Any, str]) -> Any:
 
 @derived
 def public_functions() -> Mapping[str, Callable[..., Any]]:
-    """Every function in SymPy's own terms."""
+    """Every function in SymPy's own terms: ReLU as two cases, what is defined by others so."""
     import sympy
 
-    known: dict[str, Callable[..., Any]] = {
-        name: meaning for name, meaning in meanings().items() if not FUNCTIONS[name].of
+    exp, log = sympy.exp, sympy.log
+    known: dict[str, Callable[..., Any]] = {name: function_classes()[name] for name in SYMPYS}
+    known |= {
+        "sigmoid": _sigmoid(),
+        "ceil": sympy.ceiling,
+        "log": log,
+        "log1p": lambda z: log(1 + z),
+        "expm1": lambda z: exp(z) - 1,
+        "erfc": lambda z: 1 - sympy.erf(z),
+        "abs": sympy.Abs,
+        "abs'": sympy.sign,
+        "max": sympy.Max,
+        "min": sympy.Min,
+        "max_share": _share(sympy.Lt),
+        "min_share": _share(sympy.Gt),
+        "logsumexp": lambda *zs: log(sympy.Add(*map(exp, zs))),
+        "tanh": sympy.tanh,
+        "sign": lambda z, at_zero=sympy.S.One: sympy.Piecewise(
+            (1, z > 0), (-1, z < 0), (at_zero, True)
+        ),
     }
-    known |= {"sigmoid": _sigmoid(), "ceil": sympy.ceiling}
-    known |= {"max_share": _share(sympy.Lt), "min_share": _share(sympy.Gt)}
+
+    def by_definition(function: str) -> Callable[..., Any]:
+        def value(*arguments: Any) -> Any:
+            definition = defined(function, len(arguments))
+            assert definition is not None, function
+            at = dict(zip(variables(len(arguments)), arguments, strict=True))
+            return piecewise(to_sympy(definition, at.__getitem__, known))
+
+        return value
+
     for row in functions():
-        if row.name not in known and not row.definition and row.fewest:
-            known[row.name] = getattr(sympy, row.name)
-    with_defined(known)
+        if row.name not in known and (row.definition or row.fewest):
+            own = by_definition(row.name) if row.definition else getattr(sympy, row.name)
+            known[row.name] = own
     return known | {name: known[row.name] for name, row in FUNCTIONS.items() if row.name in known}
 
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
-from functools import lru_cache
+from functools import lru_cache, reduce
+from operator import mul
 from typing import Any, TypeAlias, assert_never
 
 from backprop_cli.dataclass import dataclass
@@ -80,14 +81,12 @@ class Arithmetic:
         return self.mp.nan if above == 0 or above != above else above * self.mp.inf
 
     def power(self, base: Precise, exponent: Precise) -> Precise:
-        whole = self.mp.isint(exponent)
         if base == 0:
             return self.mp.mpf(exponent == 0) if exponent >= 0 else self.mp.inf
-        if base < 0 and not whole:
+        if base < 0 and not self.mp.isint(exponent):
             return self.mp.nan
-        odd = whole and base < 0 and int(exponent) % 2 == 1
         size = self.exp(exponent * self.mp.ln(abs(base)))
-        return -size if odd else size
+        return -size if base < 0 and int(exponent) % 2 == 1 else size
 
     def angle(self, function: Callable[[Precise], Precise], z: Precise) -> Precise:
         return function(z) if abs(z) < _LARGEST_ANGLE else self.mp.nan
@@ -214,23 +213,10 @@ def evaluate_precisely(
 
 def _product(values: Iterable[Precise], on: Arithmetic) -> Precise:
     """0·ln 0 is 0, the limit that log-loss is defined by; in high precision so is 0·∞."""
-    result = on.mp.one
     factors = list(values)
     if any(factor != factor for factor in factors):
         return on.mp.nan
-    if any(factor == 0 for factor in factors):
-        return on.mp.zero
-    for factor in factors:
-        result *= factor
-    return result
-
-
-def precise_value(
-    formula: Formula, values: Mapping[str, Fraction | float], digits: int = 30
-) -> Precise:
-    """One formula at given numbers, to `digits` digits."""
-    on = arithmetic(digits)
-    return evaluate_precisely(formula, lambda name: on.number(values[name]), on)
+    return on.mp.zero if 0 in factors else reduce(mul, factors, on.mp.one)
 
 
 def to_fraction(value: Precise) -> Fraction:
@@ -269,10 +255,8 @@ def finite_difference(
     for name in wrt:
         reached = point.reached(name)
         # Where the sides differ it may be a bend as sharp as that of ln at 1e-15: look closer.
-        found = slope(name, on.mp.mpf(10) ** _STEP, reached)
-        if found is None:
-            found = slope(name, on.mp.mpf(10) ** _CLOSER, reached)
-        slopes[name] = float("nan") if found is None else float(found)
+        tried = (slope(name, on.mp.mpf(10) ** power, reached) for power in (_STEP, _CLOSER))
+        slopes[name] = float(next((found for found in tried if found is not None), on.mp.nan))
     return slopes
 
 

@@ -32,11 +32,8 @@ def recognise(formula: Formula) -> tuple[str, Formula] | None:
         case Call(function, (argument,)) if _is_activation(FUNCTIONS.get(function)):
             return function, argument
         case Quotient() | Sum() | Call("ln" | "log", _) | Product() | Conditional():
-            for rule, form in _forms():
-                found = _match(form, formula, None)
-                if isinstance(found, tuple) and found[0] is not None:
-                    return rule, found[0]
-            return None
+            matched = ((rule, _match(form, formula, None)) for rule, form in _forms())
+            return next(((rule, found[0]) for rule, found in matched if found and found[0]), None)
         case _:
             return None
 
@@ -93,10 +90,8 @@ def _match_negated(
     operand: Formula, formula: Formula, bound: Formula | None
 ) -> tuple[Formula | None] | None:
     """−z against what is written without a leading minus: z is then the opposite of it."""
-    if operand != Name("u0"):
-        return None
     opposite = opposite_of(formula)
-    if opposite is None or (bound is not None and bound != opposite):
+    if operand != Name("u0") or opposite is None or bound not in (None, opposite):
         return None
     return (opposite,)
 
@@ -140,10 +135,5 @@ def _in_order(
 def _any_order(
     forms: Sequence[Formula], formulas: Sequence[Formula], bound: Formula | None
 ) -> tuple[Formula | None] | None:
-    if len(forms) != len(formulas):
-        return None
-    for order in permutations(formulas):
-        found = _in_order(forms, order, bound)
-        if found is not None:
-            return found
-    return None
+    tried = (_in_order(forms, order, bound) for order in permutations(formulas))
+    return next(filter(None, tried), None) if len(forms) == len(formulas) else None

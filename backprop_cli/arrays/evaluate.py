@@ -21,7 +21,6 @@ from backprop_cli.arrays.array import (
     WHOLE,
     Array,
     Shape,
-    argument,
     arguments_of,
     count,
     joined,
@@ -31,14 +30,13 @@ from backprop_cli.arrays.array import (
 from backprop_cli.arrays.operations import (
     OPERATIONS,
     Arguments,
-    lines_along,
     meetings,
     pool_windows,
 )
 from backprop_cli.arrays.workshop import Workshop
 from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.arithmetic import COMPARE
-from backprop_cli.formula.build import ZERO
+from backprop_cli.formula.build import ONE, ZERO, children, number
 from backprop_cli.formula.evaluate import as_float, evaluate, power, quotient
 from backprop_cli.formula.nodes import (
     Call,
@@ -102,20 +100,12 @@ class Evaluator:
                 return self.known[name]
             case _ if formula == MINUS_INFINITY:
                 return Grid((), [-math.inf])
-            case Sum(terms):
-                return self._entrywise(terms, lambda *entries: sum(entries))
-            case Product(factors) | Shown("hadamard", factors):
-                return self._entrywise(factors, _times)
-            case Quotient(one, other):
-                return self._entrywise((one, other), _over)
-            case Negative(operand):
-                return self._entrywise((operand,), lambda entry: -entry)
-            case Power(base, exponent):
-                return self._entrywise((base, exponent), _power)
             case Comparison(left, relation, right):
                 return self._entrywise((left, right), lambda a, b: float(COMPARE[relation](a, b)))
-            case Conditional(condition, then, otherwise):
-                return self._entrywise((condition, then, otherwise), _chosen)
+            case Sum() | Product() | Quotient() | Negative() | Power() | Conditional():
+                return self._entrywise(children(formula), _ENTRY[type(formula)])
+            case Shown("hadamard", factors):
+                return self._entrywise(factors, _times)
             case Shown("matmul", factors):
                 result = self.value(factors[0])
                 lying = self._lies(factors[0])
@@ -126,8 +116,8 @@ class Evaluator:
                 return self._written_out(Call("transpose", operands))
             case Call(name, parts) if name in _OPERATIONS:
                 return _OPERATIONS[name](*map(self.value, parts))
-            case Call("softmax" | "log_softmax" as name, (operand, *_)):
-                return self._shares(formula, self.value(operand), logarithms=name != "softmax")
+            case Call("softmax" | "log_softmax" as name, (scores, *given)):
+                return self.value(_shares(scores, given, logarithms=name != "softmax"))
             case Call(name) if name in OPERATIONS:
                 return self._written_out(formula)
             case Call(name, parts) if name in (INDEX, PLACED):
@@ -188,18 +178,6 @@ class Evaluator:
             ],
         )
 
-    def _shares(self, call: Call, grid: Grid, *, logarithms: bool) -> Grid:
-        """softmax and its logarithm, right at extremes as well."""
-        given = argument(call, "axis")
-        axis = -1 if given is None else int(self.value(given).scalar)
-        values = [0.0] * len(grid.values)
-        for line in lines_along(grid.shape, axis % len(grid.shape)).lines:
-            whole = numeric("logsumexp")(*(grid.values[at] for at in line))
-            for at in line:
-                left = grid.values[at] - whole
-                values[at] = left if logarithms else math.exp(left)
-        return Grid(grid.shape, values)
-
     def _index(self, name: str, parts: Sequence[Formula]) -> Grid:
         """The entries at some places, or those places filled."""
         base, *specs = parts if name == INDEX else parts[1:]
@@ -247,16 +225,22 @@ def _times(*factors: float) -> float:
     return 0.0 if 0 in factors else math.prod(factors)
 
 
-def _over(one: float, other: float) -> float:
-    return as_float(quotient(one, other))
+_ENTRY: Mapping[type, Callable[..., float]] = {
+    Sum: lambda *terms: sum(terms),
+    Product: _times,
+    Quotient: lambda one, other: as_float(quotient(one, other)),
+    Negative: lambda entry: -entry,
+    Power: lambda base, exponent: as_float(power(base, exponent)),
+    Conditional: lambda then, holds, otherwise: then if holds else otherwise,
+}
 
 
-def _power(base: float, exponent: float) -> float:
-    return as_float(power(base, exponent))
-
-
-def _chosen(condition: float, then: float, otherwise: float) -> float:
-    return then if condition else otherwise
+def _shares(scores: Formula, given: Sequence[Formula], *, logarithms: bool) -> Formula:
+    """softmax and its logarithm, right at extremes as well."""
+    axis = given or [Call("axis=", (number(-1),))]
+    whole = Call("logsumexp", (scores, *axis, Call("keepdims=", (ONE,))))
+    left = Sum((scores, Negative(whole)))
+    return left if logarithms else Call("exp", (left,))
 
 
 # --- products -------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from fractions import Fraction
 from math import prod
@@ -37,7 +37,7 @@ from backprop_cli.arrays.operations import (
 from backprop_cli.arrays.workshop import HEAVY, Workshop
 from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import quote
-from backprop_cli.formula.build import is_number, names_in, negative, product, rebuild
+from backprop_cli.formula.build import children, is_number, names_in, negative, product, rebuild
 from backprop_cli.formula.evaluate import evaluate
 from backprop_cli.formula.nodes import (
     Call,
@@ -89,9 +89,7 @@ class Expansion:
                 return Array((), (formula,))
             case Name(name):
                 return self.known[name]
-            case Sum(terms):
-                return self._together(terms, added)
-            case Product(factors) | Shown("hadamard", factors):
+            case Shown("hadamard", factors):
                 return self._together(factors, times)
             case Call(function, parts) if function == BESIDE:
                 return self._beside(*parts)
@@ -102,10 +100,8 @@ class Expansion:
                 return matmul(self.shop, self._factor(one), self._factor(other), words)
             case Shown("transpose", (operand,)):
                 return transpose(self.shop, self.value(operand))
-            case Quotient(one, other):
-                return self._together((one, other), over)
-            case Negative(operand):
-                return self._together((operand,), lambda entry: _minus(entry))
+            case Sum() | Product() | Quotient() | Negative():
+                return self._together(children(formula), _ENTRY[type(formula)])
             case Power(base, exponent):
                 return self._power(base, exponent)
             case Comparison(left, relation, right):
@@ -266,6 +262,14 @@ def _conditional(condition: Formula, then: Formula, otherwise: Formula) -> Formu
     finite(then, otherwise)
     assert isinstance(condition, Comparison)
     return Conditional(condition, then, otherwise)
+
+
+_ENTRY: Mapping[type, Callable[..., Formula]] = {
+    Sum: added,
+    Product: times,
+    Quotient: over,
+    Negative: _minus,
+}
 
 
 def _expression_of(one: Formula, other: Formula) -> bool:

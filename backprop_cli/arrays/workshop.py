@@ -94,10 +94,6 @@ class Workshop:
         self.say(equation, Name(name))
         return Array(value.shape, self.views[-1].entries)
 
-    def last(self) -> Array:
-        """What has been named last."""
-        return Array(self.views[-1].shape, self.views[-1].entries)
-
     def light(self, value: Array, equation: Formula, most: int = 1) -> Array:
         """An array whose entries may be written several times."""
         if value.weight <= most or all(map(_plain, value.entries)):

@@ -51,13 +51,12 @@ FLOW_DIGITS = 3
 
 def before(sheet: Sheet) -> Iterator[Block]:
     """What can be said of the problem before any number is worked out."""
-    drawn: dict[str, list[int]] = {}
+    drawn: dict[str, dict[int, None]] = {}
     for leaf in sheet.graph.leaves:
         if leaf.drawn is not None and leaf.unit is not None:
-            depths = drawn.setdefault(leaf.drawn, [])
-            if leaf.unit.layer not in depths:
-                depths.append(leaf.unit.layer)
-    for how, depths in drawn.items():
+            drawn.setdefault(leaf.drawn, {})[leaf.unit.layer] = None
+    for how, layers in drawn.items():
+        depths = list(layers)
         which = f"Layer {depths[0]} is" if len(depths) == 1 else f"Layers {ranges(depths)} are"
         yield Callout("note", (Text(f"{which} initialised: {how}."),))
     if sheet.graph.losses:
@@ -168,9 +167,9 @@ def after(sheet: Sheet) -> Iterator[Block]:
 def _kinks(sheet: Sheet) -> Iterator[Callout]:
     """Quantities that sit where a rule has no derivative, and which slope is used there."""
     kinks = sheet.run.problem.kinks
-    found: dict[str, list[Relation]] = {}
+    found: dict[str, dict[Relation, None]] = {}
     for step in sheet.graph.section("forward", "loss"):
-        for name, kink, values in _kinks_of(sheet, step):
+        for name, kink, values in _kinks_of(step):
             quantity = substitute(kink.quantity, values)
             if any(sheet.value(part) is None for part in names_in(quantity)):
                 continue
@@ -180,14 +179,13 @@ def _kinks(sheet: Sheet) -> Iterator[Callout]:
                 relation = Relation(quantity, at.sign, at.formula)
                 own = chosen(kinks, name)
                 said = kink.convention if own is None else kink.chosen(own.text)
-                if relation not in found.setdefault(said, []):
-                    found[said].append(relation)
+                found.setdefault(said, {})[relation] = None
     for convention, relations in found.items():
         where = listed((relation,) for relation in relations)
         yield Callout("note", (*where, Text(f": {convention}")))
 
 
-def _kinks_of(sheet: Sheet, step: Step) -> Iterator[tuple[str, Kink, Mapping[str, Formula]]]:
+def _kinks_of(step: Step) -> Iterator[tuple[str, Kink, Mapping[str, Formula]]]:
     """The kinks of what a step applies, by the name of the rule, with the sheet's own names."""
     applied = step.applied
     if applied is not None and applied.targets and applied.taught:
@@ -236,15 +234,12 @@ def _tie(tied: int, chosen: str) -> str:
 def _saturated(sheet: Sheet) -> Iterator[Callout]:
     found: list[str] = []
     for step in sheet.graph.section("backward"):
-        if step.kind != "slope" or step.of is None:
+        if step.kind != "slope" or (value := sheet.value(step.name)) is None or step.of is None:
             continue
         applied = activation_of(sheet.graph.step[step.of])
         rule = ACTIVATIONS.get(applied[0]) if applied else None
-        value = sheet.value(step.name)
-        if rule is None or not rule.saturates or value is None:
-            continue
-        own = not (rule.layerwise and len(names_in(step.formula)) > 1)
-        if own and abs(as_float(value)) < SATURATED:
+        of_another = rule and rule.layerwise and len(names_in(step.formula)) > 1
+        if rule and rule.saturates and not of_another and abs(as_float(value)) < SATURATED:
             found.append(step.of)
     if found:
         yield Callout(
@@ -305,12 +300,9 @@ def _how(sides: Sequence[Side]) -> str:
 
 def _whole_layer_flat(depth: int, rule: str, sides: Sequence[Side]) -> str:
     row = ACTIVATIONS[rule]
-    bias = "other biases"
-    if len(sides) == 1:
-        bias = "a positive bias" if sides[0][0] == "<" else "a negative bias"
-    helps = f" or {bias}"
-    if row.instead:
-        helps = f", {bias} or a {ACTIVATIONS[row.instead].title}"
+    which = [f"a {'positive' if relation == '<' else 'negative'} bias" for relation, _ in sides]
+    bias = which[0] if len(which) == 1 else "other biases"
+    helps = f", {bias} or a {ACTIVATIONS[row.instead].title}" if row.instead else f" or {bias}"
     return (
         f"Every {row.title} of layer {depth} is {_how(sides)}: the layer passes no gradient, so"
         f" nothing in it or before it learns from this step. Other starting weights{helps} would"
@@ -389,6 +381,13 @@ def flow_over_run(run: Run) -> Iterator[Block]:
     )
 
 
+CLIPPED = "It is clipped here, which keeps the step short; smaller weights help too."
+UNCLIPPED = (
+    "The weights of the first layers are thrown far off. Clipping the gradient or smaller weights"
+    " help."
+)
+
+
 def _trend(
     found: Collection[Stage], last: float, first: float, layers: int, clips: bool
 ) -> Iterator[Callout]:
@@ -409,15 +408,8 @@ def _trend(
     elif factor > EXPLODES:
         text = (
             "The gradient explodes: on its way back each layer multiplies it by weights that"
-            " together are large. "
+            f" together are large. {CLIPPED if clips else UNCLIPPED}"
         )
-        if clips:
-            text += "It is clipped here, which keeps the step short; smaller weights help too."
-        else:
-            text += (
-                "The weights of the first layers are thrown far off. Clipping the gradient or"
-                " smaller weights help."
-            )
     else:
         return
     yield Callout("warning", (Text(text),))

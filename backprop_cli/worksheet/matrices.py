@@ -9,6 +9,7 @@ from itertools import compress
 from backprop_cli.arrays.array import View
 from backprop_cli.formula import plain
 from backprop_cli.formula.build import (
+    ONE,
     names_in,
     negative,
     number,
@@ -19,7 +20,7 @@ from backprop_cli.formula.build import (
     total,
     walk,
 )
-from backprop_cli.formula.nodes import Call, Formula, Matrix, Name, Number, Shown
+from backprop_cli.formula.nodes import Call, Formula, Matrix, Name, Shown
 from backprop_cli.formula.quantity import derivative_name, slope_name, updated
 from backprop_cli.graph.layered import Layer, Layers
 from backprop_cli.graph.penalty import biases, slope
@@ -64,18 +65,12 @@ def matrices(sheet: Sheet) -> Iterator[Block]:
 def layer_matrices(sheet: Sheet) -> dict[str, tuple[Name, int, int]]:
     """The matrix that each quantity of a layer is an entry of, by its letter, and its shape; none
     where the problem has no matrix form."""
-    graph, arrays = sheet.graph, sheet.matrices
     found: dict[str, tuple[Name, int, int]] = {}
-    for layer in arrays.layers if isinstance(arrays, Layers) else ():
-        written = [(view.letter, view.matrix) for view in (layer.z, layer.a, layer.out)]
-        written.append((_delta_of(layer), slopes_of(graph, layer.z.matrix)))
-        for view in (layer.weights, layer.biases):
-            if view is not None:
-                left = Name(derivative_name(graph.output, view.name))
-                written.append((left, slopes_of(graph, view.matrix)))
-        for letter, matrix in written:
-            for entry in names_in(matrix):
-                found.setdefault(entry, (letter, len(matrix.rows), len(matrix.rows[0])))
+    if isinstance(sheet.matrices, Layers):
+        for letter, matrix in _Matrices(sheet, sheet.matrices).matrix.items():
+            if isinstance(letter, Name):
+                each = (letter, *_shape_of(matrix))
+                found = dict.fromkeys(names_in(matrix), each) | found
     return found
 
 
@@ -97,8 +92,10 @@ class _Matrices:
         # What a letter stands for, entry by entry.
         self.matrix: dict[Formula, Matrix] = {view.letter: view.matrix for view in arrays.views}
         for layer in arrays.layers:
-            self.matrix[_delta_of(layer)] = self._deltas(layer)
-            self.matrix[self._slope_by(layer.out)] = slopes_of(self.graph, layer.out.matrix)
+            self.matrix[_delta_of(layer)] = self._slopes_by(layer.z)
+            for view in (layer.out, layer.weights, layer.biases):
+                if view is not None:
+                    self.matrix[self._slope_by(view)] = self._slopes_by(view)
             self.matrix[layer.slope(layer.z.letter)] = self._slopes(layer)
             if layer.connections is not None:
                 self.matrix[Name(f"M({layer.depth})")] = layer.connections
@@ -253,12 +250,13 @@ class _Matrices:
         """Whether the file asks for the gradient of any entry."""
         return any(name in self.graph.derivative for name in names_in(view.matrix))
 
-    def _deltas(self, layer: Layer) -> Matrix:
-        return slopes_of(self.graph, layer.z.matrix)
+    def _slopes_by(self, view: View) -> Matrix:
+        """∂L/∂ each entry."""
+        return slopes_of(self.graph, view.matrix)
 
     def _delta(self, layer: Layer) -> Derivation:
         """δ of a layer: what comes back from above, times the slopes."""
-        deltas, left = self._deltas(layer), _delta_of(layer)
+        deltas, left = self._slopes_by(layer.z), _delta_of(layer)
         last = layer is self.layers[-1]
         if last and (cancelled := self._cancelled(layer)) is not None:
             return self._derivation(left, cancelled, deltas, shapes=False)
@@ -299,43 +297,36 @@ class _Matrices:
         return total(*found)
 
     def _handed_back(self, values: View) -> Derivation:
-        slopes = slopes_of(self.graph, values.matrix)
-        return self._derivation(self._slope_by(values), self._from_above(values), slopes)
+        left, slopes = self._slope_by(values), self._slopes_by(values)
+        return self._derivation(left, self._from_above(values), slopes)
 
     def _slopes(self, layer: Layer) -> Matrix:
-        return Matrix(
-            tuple(
-                tuple(self._slope(a, z) for a, z in zip(row_a, row_z, strict=True))
-                for row_a, row_z in zip(layer.a.matrix.rows, layer.z.matrix.rows, strict=True)
-            )
-        )
+        """∂a/∂z of each unit in each sample."""
 
-    def _slope(self, activation: Formula, z: Formula) -> Formula:
-        assert isinstance(activation, Name)
-        assert isinstance(z, Name)
-        name = slope_name(activation.name, z.name)
-        if name in self.sheet.graph.step:
-            return Name(name)
-        return self.sheet.graph.trivial_slopes.get(name, Number("1"))
+        def slope(a: Formula, z: Formula) -> Formula:
+            assert isinstance(a, Name)
+            assert isinstance(z, Name)
+            name = slope_name(a.name, z.name)
+            return Name(name) if name in self.graph.step else trivial.get(name, ONE)
+
+        trivial = self.graph.trivial_slopes
+        rows = zip(layer.a.matrix.rows, layer.z.matrix.rows, strict=True)
+        return Matrix(tuple(tuple(map(slope, *each)) for each in rows))
 
     def _cancelled(self, layer: Layer) -> Formula | None:
         """ŷ − y where cross-entropy meets its activation."""
         steps = [self.graph.derivative.get(name) for name in names_in(layer.z.matrix)]
-        targets = self.arrays.targets
-        if targets is None or any(step is None or step.product is None for step in steps):
+        if (targets := self.arrays.targets) is None:
             return None
-        differences = [
-            total(output, negative(target))
-            for row, other in zip(layer.a.matrix.rows, targets.matrix.rows, strict=True)
-            for output, target in zip(row, other, strict=True)
-        ]
-        if [step.formula for step in steps if step is not None] != differences:
+        found = [step and step.product and step.formula for step in steps]
+        pairs = zip(layer.a.entries, targets.entries, strict=True)
+        if found != [total(output, negative(target)) for output, target in pairs]:
             return None
         return total(layer.a.letter, negative(targets.letter))
 
     def _weight_gradients(self, layer: Layer) -> Derivation:
         """δ aᵀ of the layer; of weights that several layers take, what each of them sends back."""
-        own, weights = layer.weights, slopes_of(self.graph, layer.weights.matrix)
+        own, weights = layer.weights, self._slopes_by(layer.weights)
         written = total(
             *(
                 matmul(user.below.letter, transpose(_delta_of(user)))  # (δ aᵀ)ᵀ
@@ -352,7 +343,7 @@ class _Matrices:
     def _bias_gradients(self, layer: Layer, view: View) -> Derivation:
         units = layer.z.shape[0]
         parts: list[Formula] = [_delta_of(layer)]
-        biases = slopes_of(self.graph, view.matrix)
+        biases = self._slopes_by(view)
         if layer.shared:  # summed over the units: a row of ones in front
             parts.insert(0, shape(transpose(Name("1")), 1, units))
             biases = Matrix(biases.rows[:1])
@@ -379,7 +370,7 @@ class _Matrices:
         samples = self.samples
         if samples == 1 or self.sheet.run.problem.training.reduction == "sum":
             return formula
-        return product(quotient(Number("1"), number(samples)), formula)
+        return product(quotient(ONE, number(samples)), formula)
 
     @staticmethod
     def _number(name: str) -> tuple[int, ...]:
