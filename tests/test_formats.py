@@ -23,7 +23,11 @@ loss: half_squared_error
 learning_rate: 0.5
 variants: {draw: {inputs: {from: -2, to: 2, step: 0.5, not: [0]}}, require: [], seed: spring}
 """
-LAYOUT = ("--ascii", "--width", "60", "--paper", "letter")
+LAYOUT: Mapping[str, tuple[str, ...]] = {
+    "ascii": ("--ascii",),
+    "width": ("--width", "60"),
+    "paper": ("--paper", "letter"),
+}
 
 COMMANDS: Mapping[str, Mapping[str, formats.Format]] = {
     "solve": formats.SOLUTIONS,
@@ -68,11 +72,15 @@ def test_every_command_writes_every_format_it_offers(
     format = COMMANDS[command][name]
     asked = [*given, "--format", name]
     plain = backprop(command, *asked)
-    laid_out = backprop(command, *asked, *LAYOUT)
-    assert (plain.code, laid_out.code) == (0, 0), plain.complaints + laid_out.complaints
+    assert plain.code == 0, plain.complaints
     assert plain.output
-    if not format.honours:  # a layout has no effect, and is no mistake
-        assert laid_out.output == plain.output
+    for way, option in LAYOUT.items():
+        laid_out = backprop(command, *asked, *option)
+        if way in format.honours:
+            assert laid_out.output != plain.output
+        else:
+            assert (laid_out.code, laid_out.output) == (2, b"")
+            assert f"{option[0]} cannot be used with --format {name}: " in laid_out.complaints
     if name in ("json", "gradescope", "classroom50"):
         json.loads(plain.text)
     if name == "pdf":
@@ -80,6 +88,7 @@ def test_every_command_writes_every_format_it_offers(
     elif name in BEGINS:
         assert BEGINS[name] in plain.text[:200].replace("DOCTYPE", "doctype")
     if name == "text":
+        laid_out = backprop(command, *asked, *LAYOUT["ascii"], *LAYOUT["width"])
         assert laid_out.text.isascii()
         assert max(map(len, laid_out.text.splitlines())) <= 60
     for ending in format.endings:
@@ -93,6 +102,9 @@ def test_every_picture(name: str, tmp_path: Path) -> None:
     drawn = backprop("draw", SHEET, "--format", name)
     assert drawn.code == 0
     assert BEGINS.get(name, "") in drawn.text
+    for option in (LAYOUT["ascii"], LAYOUT["width"]):
+        laid_out = backprop("draw", SHEET, "--format", name, *option)
+        assert laid_out.code == (0 if name == "text" else 2)
     for ending in formats.PICTURES[name].endings:
         file = tmp_path / f"drawn{ending}"
         assert backprop("draw", SHEET, "--output", file).code == 0
@@ -130,3 +142,88 @@ def test_an_ending_names_one_format(offered: Mapping[str, formats.Format]) -> No
     listed = [ending for each in offered.values() for ending in each.endings]
     assert len(listed) == len(set(listed))
     assert list(offered) == [each.name for each in offered.values()]
+
+
+ON_SOLVE = (
+    *(
+        "--symbolic",
+        "--composed",
+        "--only L",
+        "--only dL/dw",
+        "--steps 1",
+        "--show 1",
+        "--digits 2",
+    ),
+    *("--round-each 2", "--exact", "--curve x=-1:1", "--lr-sweep 0.1,0.2", "--all"),
+    *(f"--form {each}" for each in ("chain", "delta", "matrix", "scalar", "gates")),
+)
+ONE_NEURON = """
+title: one neuron
+equations: {z: w*x + b, yhat: sigmoid(z), L: (yhat - y)^2}
+given: {x: 1.5, y: 1}
+parameters: {w: 0.25, b: -0.5}
+learning_rate: 0.1
+training: {steps: 3}
+"""
+ARRAYS = """
+title: more inputs than a sheet shows
+equations: {z: w @ x, L: z^2}
+given: {x: {init: uniform, shape: [50], low: -1, high: 1, seed: 1}}
+parameters: {w: {init: uniform, shape: [50], low: -1, high: 1, seed: 2}}
+"""
+LAYERS = """
+title: a layer
+inputs: [1, 2]
+targets: [1]
+layers:
+  - {activation: tanh, weights: [[0.5, 0.25], [0.1, -0.3]], biases: [0.1, 0.2]}
+  - {activation: sigmoid, weights: [[0.5, -0.5]]}
+loss: half_squared_error
+"""
+
+
+@pytest.mark.parametrize("name", ["text", "latex", "json", "sympy"])
+@pytest.mark.parametrize("option", ON_SOLVE)
+def test_an_option_changes_a_solution_or_is_refused(name: str, option: str) -> None:
+    """Asked beside a format of every kind: in one of these problems its effect is seen."""
+    effects = set()
+    for problem in (ARRAYS,) if option in ("--all", "--form scalar") else (ONE_NEURON, LAYERS):
+        asked = ("solve", "-", "--format", name)
+        plain = backprop(*asked, stdin=problem)
+        with_it = backprop(*asked, *option.split(), stdin=problem)
+        assert with_it.code in (0, 2)
+        effects.add("refused" if with_it.code else with_it.output != plain.output)
+    assert True in effects or effects == {"refused"}
+
+
+@pytest.mark.parametrize(
+    ("command", "why"),
+    [
+        ("worksheet FILE --format json --form delta", "it has every step in the same form"),
+        ("worksheet FILE --answers --form reuse", "they are of the sheet, not of an answer file"),
+        ("worksheet FILE --answers --width 90", "they are of the sheet, not of an answer file"),
+        (
+            "worksheet FILE --answers -o a.txt",
+            "the ending `.txt` names no format; use one of .yaml",
+        ),
+        ("worksheet FILE --answers --format text", "it has yaml, json, csv"),
+        ("solve FILE --pager -o sheet.txt", "a pager is for what comes on the screen"),
+        ("solve FILE -o sheet.html --width 90", "only text is made of columns and letters"),
+        ("solve FILE --form gates --format json --all", "it has every step in the same form"),
+        ("practice FILE --watch a.yaml --tries 2", "it asks nothing, and marks the whole file"),
+        ("practice FILE --watch a.yaml --answers b.yaml", "each is a file of answers"),
+        ("practice FILE --random --student ada", "its numbers are nobody's"),
+        ("new --layers 2-1 --ascii", "they are of pages, and this is a problem file"),
+        ("new --list --seed 0", "it only says which examples there are"),
+        ("check FILE a.yaml --format csv --width 90", "only text is made of columns and letters"),
+        ("variant FILE --student ada --paper letter", "only latex and pdf have pages of paper"),
+    ],
+)
+def test_what_has_no_effect_is_refused_with_the_reason(
+    command: str, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    refused = backprop(*command.replace("FILE", str(SHEET)).split())
+    assert (refused.code, refused.output) == (2, b"")
+    assert why in refused.complaints
+    assert not list(tmp_path.iterdir())

@@ -16,6 +16,7 @@ from typer.models import CommandInfo
 from backprop_cli import __version__
 from backprop_cli.console import write
 from backprop_cli.diagnostics import quote
+from backprop_cli.together import conflict
 
 Run = TypeVar("Run", bound=Callable[..., Any])
 
@@ -71,7 +72,21 @@ class Command(TyperCommand):
             take_plainly(param, hints.get(str(param.name)))
         rest = super().parse_args(ctx, args)
         refuse_overwriting(ctx.params)
+        honour(ctx)
         return rest
+
+
+def honour(context: typer.Context, *more: str) -> None:
+    """Refuse the options of a command that it cannot honour beside the others, and `more` that it
+    has settled. Raises UsageProblem."""
+    there = [str(context.info_name), *more]
+    for param in context.command.params:
+        value = context.params.get(str(param.name))
+        said = context.get_parameter_source(str(param.name))
+        if said is not None and said.name == "COMMANDLINE" and str(value) != "-":
+            there += [param.opts[0], f"{param.opts[0]} {value}"]
+    if (reason := conflict(there)) is not None:
+        raise UsageProblem(reason)
 
 
 def refuse_overwriting(params: Mapping[str, Any]) -> None:

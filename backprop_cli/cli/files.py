@@ -11,7 +11,7 @@ import typer
 from backprop_cli import completion
 from backprop_cli.cli.app import FILES, OK, WRONG_INPUT, UsageProblem, command
 from backprop_cli.cli.options import Ascii, Files, Layout, Output, Width
-from backprop_cli.cli.shared import chosen_format, deliver_document, only_one, refuse
+from backprop_cli.cli.shared import chosen_format, deliver_document, only_one
 from backprop_cli.console import complain, deliver, file_of, write
 from backprop_cli.diagnostics import ProblemError, escape, quote, render_all
 from backprop_cli.render.formats import PAGES
@@ -19,6 +19,7 @@ from backprop_cli.render.formats import PAGES
 
 @command(FILES, "backprop new --layers 3-2-1 --activation tanh,sigmoid -o new.yaml")
 def new(
+    context: typer.Context,
     layers: Annotated[
         str | None,
         typer.Option("--layers", metavar="SIZES", help="A network: 3-2-2-1, inputs first."),
@@ -70,14 +71,12 @@ def new(
         "--from": example is not None,
         "--list": list_examples,
     }
-    chosen = only_one(wanted)
-    refuse(chosen, "--layers", **{"--activation": activation, "--loss": loss})
-    refuse(chosen, "--layers or --equations", **{"--seed": seed, "--variants": variants or None})
+    only_one(wanted)
     from backprop_cli import shipped, starter
 
     try:
         if list_examples:
-            format = chosen_format(None, output, PAGES)
+            format = chosen_format(context, PAGES)
             deliver_document(shipped.contents, format, output, Layout(ascii, width))
             return
         unwritten(output, force)

@@ -15,14 +15,13 @@ from backprop_cli.cli.shared import (
     chosen_format,
     complain_of_unused,
     deliver_document,
-    honour,
     known_student,
     read,
     rendered,
 )
 from backprop_cli.console import Progress, complain, deliver, file_of
 from backprop_cli.diagnostics import escape, quote
-from backprop_cli.render.formats import ANSWERS, HANDED_OUT, SHEETS, TEXT, YAML, Format, endings
+from backprop_cli.render.formats import ANSWERS, HANDED_OUT, SHEETS, TEXT, YAML, Format
 
 if TYPE_CHECKING:
     from backprop_cli.variants.variant import Variant
@@ -34,6 +33,7 @@ MOST_STUDENTS = 10_000
 
 @command(HAND_OUT, "backprop worksheet problems/two-hidden-layers.yaml -o homework.html")
 def worksheet(
+    context: typer.Context,
     file: opt.ProblemFile,
     student: opt.Student = None,
     answers: Annotated[
@@ -53,11 +53,7 @@ def worksheet(
     """The blank sheet to hand out, or the answer file to fill in."""
     if form is not None and form not in opt.BLANK_FORMS:
         raise UsageProblem("--form: a blank sheet is made for reuse, delta, matrix or scalar")
-    if answers and (digits is not None or form not in (None, opt.Form.REUSE)):
-        raise UsageProblem("--form and --digits are of the sheet, not of an answer file")
-    chosen = answer_format(format, output) if answers else chosen_format(format, output, SHEETS)
-    if not answers:
-        honour(chosen, {"--digits": digits})
+    chosen = chosen_format(context, ANSWERS if answers else SHEETS, "yaml" if answers else "text")
     problem = read(file, student)
     from backprop_cli.marking.asked import updates_asked
     from backprop_cli.run import solve as solve_problem
@@ -85,17 +81,9 @@ def worksheet(
     )
 
 
-def answer_format(format: str | None, output: Path | None) -> Format:
-    """What an answer file to fill in is written as: YAML unless the ending says otherwise."""
-    if format not in (None, *ANSWERS):
-        raise UsageProblem("an answer file is YAML, JSON or CSV; name it *.yaml, *.json or *.csv")
-    file = file_of(output)
-    ending = "" if file is None else file.suffix.lower()
-    return ANSWERS[format] if format else endings(ANSWERS).get(ending, YAML)
-
-
 @command(HAND_OUT, "backprop variant own.yaml --student ada")
 def variant(
+    context: typer.Context,
     file: opt.ProblemFile,
     student: opt.Student = None,
     students: Annotated[
@@ -124,7 +112,7 @@ def variant(
     from backprop_cli.variants.roster import file_names, read_roster
     from backprop_cli.variants.variant import Drawer
 
-    chosen = chosen_format(format, None, HANDED_OUT, "yaml")
+    chosen = chosen_format(context, HANDED_OUT, "yaml", folder=True)
     drawer = Drawer(read(file))
     if student is not None:
         if chosen is not YAML or key:
@@ -214,6 +202,7 @@ def numbers_table(variants: Mapping[str, Variant], names: Mapping[str, str]) -> 
 
 @command(HAND_OUT, "backprop stress own.yaml --students 20")
 def stress(
+    context: typer.Context,
     file: opt.ProblemFile,
     students: Annotated[
         str, typer.Option("--students", metavar="N", help="How many students: 2 to 10,000.")
@@ -225,7 +214,7 @@ def stress(
     paper: opt.PaperSize = opt.Paper.A4,
 ) -> None:
     """What the variants of a class come to: tries, spread of the values, slips that stay close."""
-    chosen = chosen_format(format, output, SHEETS)
+    chosen = chosen_format(context, SHEETS)
     if not (students.isascii() and students.isdigit() and 2 <= int(students[:6]) <= MOST_STUDENTS):
         raise UsageProblem(
             f"--students: {quote(students)} is no number from 2 to {MOST_STUDENTS:,}; here students "

@@ -26,6 +26,7 @@ NAMES = "names"
 
 @command(LOOK_UP, "backprop list sigmoid cross_entropy adam", name="list")
 def list_rules(
+    context: typer.Context,
     what: Annotated[
         list[str] | None,
         typer.Argument(
@@ -49,7 +50,7 @@ def list_rules(
 
         return catalogue_json(named)
 
-    chosen = chosen_format(format, output, SHEETS)
+    chosen = chosen_format(context, SHEETS)
     named = what or ()
     try:
         deliver_document(

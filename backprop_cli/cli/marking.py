@@ -49,6 +49,7 @@ CLASS_ROWS = 2000
 
 @command(MARK, "backprop check problems/two-hidden-layers.yaml answers.yaml")
 def check(
+    context: typer.Context,
     file: opt.ProblemFile,
     answers: Annotated[
         list[str],
@@ -87,7 +88,7 @@ def check(
     paper: opt.PaperSize = opt.Paper.A4,
 ) -> None:
     """Mark answer files: honest rounding costs nothing, one slip costs one mark."""
-    chosen = chosen_format(format, output, REPORTS)
+    chosen = chosen_format(context, REPORTS)
     if [file, *answers].count("-") > 1:
         raise UsageProblem("only one file can be read from stdin")
     problem = read(file)
@@ -97,8 +98,6 @@ def check(
     from backprop_cli.variants.roster import read_roster
     from backprop_cli.variants.students import Marker
 
-    if student is not None and students is not None:
-        raise UsageProblem("name one student with --student, or a class with --students")
     marker = Marker(
         problem,
         tolerance=tolerance,
@@ -229,10 +228,6 @@ def practice(
     width: opt.Width = None,
 ) -> None:
     """A tutor: asks for one quantity after the other, with hints, and judges as `check` does."""
-    if random and student is not None:
-        raise UsageProblem("give either --student or --random")
-    if answers is not None and watch is not None:
-        raise UsageProblem("give either --answers or --watch")
     if random:
         import secrets
 

@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from backprop_cli.cli.app import UsageProblem
+import typer
+
+from backprop_cli.cli.app import UsageProblem, honour
 from backprop_cli.cli.options import Layout
 from backprop_cli.console import (
     Undeliverable,
@@ -21,7 +23,6 @@ from backprop_cli.console import (
 )
 from backprop_cli.diagnostics import escape, nearest, quote, render_all
 from backprop_cli.render.formats import Format, NoRenderer, endings, render
-from backprop_cli.together import conflict
 
 if TYPE_CHECKING:
     from backprop_cli.graph.step import Graph
@@ -57,15 +58,26 @@ def known_student(student: str) -> str:
 
 
 def chosen_format(
-    asked: str | None, output: Path | None, formats: Mapping[str, Format], usual: str = "text"
+    context: typer.Context,
+    formats: Mapping[str, Format],
+    usual: str = "text",
+    folder: bool = False,
 ) -> Format:
     """The format asked for, else the one that the ending of the output file names; the usual one
-    where it has none."""
+    where it has none or is a folder. Raises UsageProblem, also where it cannot honour an option."""
+    output = None if folder else context.params.get("output")
+    found = _named_format(context.params.get("format"), file_of(output), formats, usual)
+    honour(context, f"--format {found.name}")
+    return found
+
+
+def _named_format(
+    asked: str | None, file: Path | None, formats: Mapping[str, Format], usual: str
+) -> Format:
     if asked is not None and asked not in formats:
         raise UsageProblem(
             f"--format {quote(asked)} is none of this command; it has {', '.join(formats)}"
         )
-    file = file_of(output)
     if asked is not None or file is None or not file.suffix:
         return formats[asked or usual]
     by_ending = endings(formats)
@@ -77,27 +89,13 @@ def chosen_format(
     return named
 
 
-def only_one(wanted: Mapping[str, bool]) -> str:
-    """The one option that was given of those that exclude each other."""
+def only_one(wanted: Mapping[str, bool]) -> None:
+    """Refuse more or fewer than one of the options that exclude each other."""
     given = [option for option, there in wanted.items() if there]
     if len(given) != 1:
         *most, last = wanted
         so_far = f", not {' and '.join(given)}" if given else ""
         raise UsageProblem(f"give one of {', '.join(most)} and {last}{so_far}")
-    return given[0]
-
-
-def refuse(chosen: str, where: str, **options: object) -> None:
-    """Options that mean nothing beside the chosen one."""
-    for option, value in options.items():
-        if value is not None and chosen not in where.split(" or "):
-            raise UsageProblem(f"{option} belongs to {where} and means nothing with {chosen}")
-
-
-def honour(format: Format, given: Mapping[str, object]) -> None:
-    """Refuse the options of a command that it cannot honour beside the others."""
-    if (reason := conflict({**given, f"--format {format.name}": True})) is not None:
-        raise UsageProblem(reason)
 
 
 def deliver_document(

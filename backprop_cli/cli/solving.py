@@ -16,7 +16,6 @@ from backprop_cli.cli.shared import (
     TEXT_SHOWN,
     chosen_format,
     deliver_document,
-    honour,
     read,
     suggestion,
 )
@@ -38,6 +37,7 @@ MOST_RATES = 20
 
 @command(SOLVE, "backprop solve problems/two-hidden-layers.yaml --only dL/dw1_1_1")
 def solve(
+    context: typer.Context,
     file: opt.ProblemFile,
     student: opt.Student = None,
     symbolic: Annotated[
@@ -106,25 +106,8 @@ def solve(
     pager: opt.Pager = False,
 ) -> None:
     """The worked solution: forward, loss, gradients, update, and the loss again."""
-    chosen = chosen_format(format, output, SOLUTIONS)
+    chosen = chosen_format(context, SOLUTIONS)
     layout = opt.Layout(ascii, width, paper, pager)
-    honour(
-        chosen,
-        {
-            "--symbolic": symbolic,
-            "--composed": composed,
-            "--only": only,
-            "--form": form,
-            "--record": record,
-            "--steps": steps,
-            "--show": show,
-            "--digits": digits,
-            "--round-each": round_each,
-            "--exact": exact,
-            "--curve": curve,
-            "--lr-sweep": lr_sweep,
-        },
-    )
     problem = read(file, student)
     from backprop_cli.run import solve as solve_problem
     from backprop_cli.worksheet.sheet import Choices
@@ -192,6 +175,7 @@ def solution_script(run: Run, choices: Choices) -> str:
 
 @command(SOLVE, "backprop verify problems/two-hidden-layers.yaml")
 def verify(
+    context: typer.Context,
     file: opt.ProblemFile,
     student: opt.Student = None,
     format: opt.SheetFormat = None,
@@ -201,7 +185,7 @@ def verify(
     paper: opt.PaperSize = opt.Paper.A4,
 ) -> None:
     """Check every gradient against finite differences and the composed loss."""
-    chosen = chosen_format(format, output, SHEETS)
+    chosen = chosen_format(context, SHEETS)
     problem = read(file, student)
     from backprop_cli.verify import report, sheet, verification
 
@@ -218,6 +202,7 @@ def verify(
 
 @command(SOLVE, "backprop draw problems/two-hidden-layers.yaml -o network.svg")
 def draw(
+    context: typer.Context,
     file: opt.ProblemFile,
     student: opt.Student = None,
     format: Annotated[str | None, opt.format_option(PICTURES, "What to draw", "svg")] = None,
@@ -229,7 +214,7 @@ def draw(
     width: opt.Width = None,
 ) -> None:
     """The network with its values and gradients as a picture."""
-    chosen = chosen_format(format, output, PICTURES, "svg")
+    chosen = chosen_format(context, PICTURES, "svg")
     problem = read(file, student)
     from backprop_cli.run import solve as solve_problem
     from backprop_cli.worksheet.diagram import diagram
