@@ -10,6 +10,10 @@ import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property, lru_cache
 
+from backprop_cli.arrays.array import ArrayError
+from backprop_cli.arrays.expand import Expansion
+from backprop_cli.arrays.language import read_formula
+from backprop_cli.arrays.workshop import MOST_PARTS, Workshop
 from backprop_cli.formula.build import children, names_in, rebuild, size, substitute
 from backprop_cli.formula.evaluate import as_float, evaluate
 from backprop_cli.formula.nodes import Formula, Name, Number
@@ -32,6 +36,8 @@ FEW_POINTS = 5
 ROUND_OFF = 1e-9
 MOST_LOOKED = 50
 """So many wrong expressions of a submission are looked up among what slips give."""
+MOST_WRITTEN = 5000
+"""So many numbers and names an expression in arrays has when it is written out."""
 LARGEST = 600
 """In a wrong expression with more nodes than this no slip is looked for."""
 
@@ -82,7 +88,23 @@ class Expressions:
             return self._in_place(self._as_named(parse(text, known=self.names)))
         except FormulaError as error:
             help = f" ({error.help})" if error.help else ""
-            return f"Column {error.column + 1}: {error.message}{help}."
+            return self._of_arrays(text) or f"Column {error.column + 1}: {error.message}{help}."
+
+    def _of_arrays(self, text: str) -> Formula | None:
+        """An expression in whole arrays that comes to one number, as `sum((Z - Y)^2)` does, written
+        out in their entries; None for any other, and where that would be long."""
+        arrays = self.finder.slips.arrays
+        if arrays is None:
+            return None
+        shop = Workshop(set(), parts=MOST_PARTS - MOST_WRITTEN)
+        names = {*arrays.known, *self.names}
+        try:
+            formula = read_formula(text, names, frozenset(), None).formula
+            value = Expansion(shop, arrays.known).value(formula)
+        except (FormulaError, ArrayError):
+            return None
+        known = not value.shape and self.names.issuperset(names_in(value.scalar))
+        return value.scalar if known and not shop.equations else None
 
     def _as_named(self, formula: Formula) -> Formula:
         """In the plain names throughout where one stands that the sheet shows otherwise: beside

@@ -189,6 +189,7 @@ _CROSS = pattern(
 _CROSS_TEN = pattern(r"(?<=[\d)])\s*[xX]\s*(?=10\s*(?:\^|\*\*))")
 _DIGIT_COMMA = pattern(r"(?<=\d),(?=\d)")
 _SOFTMAX = pattern(r"\bsoftmax(?:_\{?(\d{1,3})\}?)? ?\(", re.I)
+_SUMMED, _POWER = pattern(r"(?:\bsum +|[Σ∑] *)(?=\()"), pattern(r" *(?:(?:\^|\*\*) *\d|[²³])")
 _SHORT_NAMES = {"RL": "relu", "rl": "relu", "sig": "sigmoid", "sigm": "sigmoid"}
 
 
@@ -286,6 +287,17 @@ def _softmax(text: str, unit: int | None) -> str:
     return text
 
 
+def _of_powers(text: str) -> str:
+    """`sum (Z - Y)^2` as the sum of squares that it is by hand; nothing where no such sum stands."""
+    found = _SUMMED.search(text)
+    end = None if found is None else closing(text, found.end())
+    power = _POWER.match(text, end) if end is not None else None
+    if found is None or power is None:
+        return ""
+    inner = text[found.end() : power.end()]
+    return f"{text[: found.start()]}sum({inner}){text[power.end() :]}"
+
+
 def _arguments(text: str) -> Iterator[str]:
     depth = start = 0
     for place, sign in enumerate(text):
@@ -342,6 +354,8 @@ class TextReader:
             spaced = loose.number is not None and not loose.read_as
             if spaced or isinstance(self.parsed(text), str):
                 return loose
+        if self.names.graph.arrays and (squares := _of_powers(text)):
+            return Text(squares, read_as=escape(squares.strip()))
         if not isinstance(self.parsed(text), str):
             return Text(text)
         other, told = translated(text, self.names, commas, unit)
