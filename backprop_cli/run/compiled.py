@@ -27,9 +27,9 @@ from backprop_cli.formula.nodes import (
     Sum,
 )
 from backprop_cli.graph.batches import Builder
-from backprop_cli.run.evaluation import clock_value, evaluate_steps, is_clock, stop_if_not_finite
+from backprop_cli.run.evaluation import is_clock
 from backprop_cli.run.losses import Losses
-from backprop_cli.run.model import Stop, Value, Values
+from backprop_cli.run.model import Value
 from backprop_cli.run.program import (
     NEAR,
     ROUNDING,
@@ -50,58 +50,26 @@ Loop = Callable[
 Settled: TypeAlias = tuple[str, Formula, Formula | None]
 """A name, what it is calculated by, and what decides whether it is 0, if anything does."""
 
-PROGRESS_EVERY = 20_000
 FEWEST_STEPS = 1_000
 """With fewer steps straight-line code is quicker than arrays, and soon built."""
 
 
-def run_on(
-    builder: Builder,
-    carried: dict[str, Value | None],
-    done: int,
-    wanted: int,
-    losses: Losses,
-    progress: Callable[[int], None] | None = None,
-    pauses: Sequence[int] = (),
-    look: Callable[[int, Values], None] | None = None,
-) -> tuple[dict[str, Value | None], Stop | None]:
-    """Carry out the updates after `done` up to `wanted`; losses are appended.
+class Compiled:
+    """The updates of a problem in floating point."""
 
-    Before each update in `pauses` (in order), `look` is told its number and what is carried into
-    it. Returns what is carried on, and why the run stopped if it did: then the state is that before
-    the update that went wrong.
-    """
-    if any(value is None for value in carried.values()):
-        return carried, None
-    work = program(builder)
-    names = work.state
-    state: Sequence[float] = [as_float(carried[name] or 0) for name in names]
-    batches = builder.cycle()
-    loop = _loop(work, single=len(batches) == 1)
-    waiting = [] if look is None else list(pauses)
-    while done < wanted:
-        if look is not None and waiting and waiting[0] == done + 1:
-            look(waiting.pop(0), {**carried, **dict(zip(names, state, strict=True))})
-        pause = waiting[0] - 1 if waiting else wanted
-        goal = min(wanted, done + PROGRESS_EVERY, pause)
-        reached, state = loop(state, batches, done, goal, losses.record)
-        if progress is not None:
-            progress(reached - done)
-        done = reached
-        if done == goal:
-            continue
-        # What floats cannot do, many digits may: a gradient of 0·∞ has a value after all.
-        number = done + 1
-        failed = builder.update(number)
-        before = {**carried, **dict(zip(names, state, strict=True))}
-        values = evaluate_steps(failed, {**before, **clock_value(failed, number)})
-        losses.append(values.get(failed.output))
-        stop = stop_if_not_finite(failed, number, values)
-        if stop is not None:
-            return before, stop
-        state = [as_float(values[failed.carried.get(name, name)] or 0) for name in names]
-        done = number
-    return {**carried, **dict(zip(names, state, strict=True))}, None
+    def __init__(self, builder: Builder) -> None:
+        self.batches = builder.cycle()
+        self.work = program(builder)
+        self.loop = _loop(self.work, single=len(self.batches) == 1)
+
+    def run(
+        self, carried: Mapping[str, Value | None], done: int, wanted: int, losses: Losses
+    ) -> tuple[dict[str, Value | None], int]:
+        """What is carried on from the updates after `done` up to `wanted`, and how many are done
+        then: fewer, where one leads to what is no number. Their losses are appended."""
+        state = [as_float(carried[name] or 0) for name in self.work.state]
+        done, news = self.loop(state, self.batches, done, wanted, losses.record)
+        return {**carried, **dict(zip(self.work.state, news, strict=True))}, done
 
 
 def _loop(work: Program, *, single: bool) -> Loop:

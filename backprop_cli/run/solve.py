@@ -11,7 +11,7 @@ from collections.abc import Callable
 from backprop_cli.graph.batches import Builder
 from backprop_cli.graph.step import Graph
 from backprop_cli.problem.model import Problem
-from backprop_cli.run.compiled import run_on
+from backprop_cli.run.compiled import Compiled
 from backprop_cli.run.evaluation import (
     clock_value,
     evaluate_steps,
@@ -28,6 +28,7 @@ EXACT_STEPS = 5_000
 """So many steps are evaluated exactly before compiled code takes over,"""
 EXACT_UPDATES = 3
 """and so many updates, however large they are."""
+PROGRESS_EVERY = 20_000
 
 
 def solve(
@@ -65,67 +66,60 @@ def _solve_gradient(
     initial = initial_values(first)
     carried: dict[str, Value | None] = dict(initial)
     iterations: list[Iteration] = []
+    flow: list[Flow] = []
     losses = Losses()
     looks = updates_looked_at(first, updates)
-    flow: list[Flow] = []
-
-    def record(number: int, graph: Graph, values: Values) -> None:
-        flow.append(Flow(number, layer_sizes(graph, values)))
-
-    stop = None
+    pauses = sorted({*range(1, shown + 1), *looks}, reverse=True)
     stepwise = min(updates, max(EXACT_UPDATES, EXACT_STEPS // len(first.steps)))
     if round_each is not None:  # hand rounding has no compiled form
         stepwise = updates
     elif None in initial.values():  # nor have formulas without numbers
         stepwise = shown
 
-    def show(number: int, graph: Graph, values: Values, stop: Stop | None) -> None:
-        loss_after = None
-        if graph.carried and stop is None:
-            news = {old: values[new] for old, new in graph.carried.items()}
-            loss_after = loss_with(graph, {**carried, **news}, round_each)
-        iterations.append(Iteration(number, graph, values, loss_after))
-
-    def calculated(number: int, state: Values) -> tuple[Graph, Values, Stop | None]:
+    def calculated(number: int) -> tuple[Graph, Values, Stop | None]:
         """An update step by step; in its own names only where somebody reads them."""
         stop = None
         for builds in (builder.update,) if number <= shown else (builder.stand_in, builder.update):
             graph = builds(number)
-            values = evaluate_steps(graph, {**state, **clock_value(graph, number)}, round_each)
+            values = evaluate_steps(graph, {**carried, **clock_value(graph, number)}, round_each)
             stop = stop_if_not_finite(graph, number, values)
             if stop is None:
                 break
+        if number in pauses[-1:]:
+            pauses.pop()
+            if number in looks:
+                flow.append(Flow(number, layer_sizes(graph, values)))
+            if number <= shown:
+                after = {old: values[new] for old, new in graph.carried.items()}
+                known = stop is None and graph.carried
+                loss = loss_with(graph, {**carried, **after}, round_each) if known else None
+                iterations.append(Iteration(number, graph, values, loss))
         return graph, values, stop
 
-    for number in range(1, stepwise + 1):
-        graph, values, stop = calculated(number, carried)
-        loss = values.get(graph.output)
-        losses.append(loss)
-        if stop is None:
-            carried.update({old: values[new] for old, new in graph.carried.items()})
-        if number in looks:
-            record(number, graph, values)
-        if number <= shown:
-            show(number, graph, values, stop)
-        if stop is not None:
-            break
-    if stop is None and updates > stepwise and problem.trains:
-        if progress is not None and stepwise > shown:
-            progress(stepwise - shown)
-
-        def look(number: int, state: Values) -> None:
-            graph, values, stop = calculated(number, state)
-            if number in looks:
-                record(number, graph, values)
-            if number <= shown:
-                show(number, graph, values, stop)
-
-        pauses = sorted({*range(stepwise + 1, shown + 1), *(n for n in looks if n > stepwise)})
-        carried, stop = run_on(builder, carried, stepwise, updates, losses, progress, pauses, look)
+    compiled, stop, done = None, None, 0
+    while done < updates and stop is None:
+        number = done + 1
+        if number <= stepwise or number in pauses[-1:]:
+            graph, values, found = calculated(number)
+        if number <= stepwise:
+            losses.append(values.get(graph.output))
+            stop = found
+            if stop is None:
+                carried |= {old: values[new] for old, new in graph.carried.items()}
+                done = number
+        elif None in carried.values():
+            done = updates
+        else:
+            compiled = compiled or Compiled(builder)
+            goal = min(updates, done + PROGRESS_EVERY, *(each - 1 for each in pauses[-1:]))
+            carried, done = compiled.run(carried, done, goal, losses)
+            if done < goal:  # what floats cannot do, many digits may: 0·∞ has a value after all
+                stepwise = done + 1
+        if progress is not None:
+            progress(done + 1 - number)
     last_graph = iterations[-1].graph
     if last_graph.carried and stop is None:
         losses.append(loss_with(builder.stand_in(updates), carried, round_each))
-    done = updates if stop is None else stop.iteration - 1
     final = {name: carried[name] for name in last_graph.parameters}
     start = {name: initial[name] for name in last_graph.parameters}
     return Run(
