@@ -1,16 +1,18 @@
-"""Which options of a command go together: what it cannot honour it refuses, and says why."""
+"""Which options of a command go together: what it cannot honour it refuses, and says why.
+
+Refused is what would be missed in the result. Options of the layout (`--ascii`, `--width`,
+`--paper`) that a format has no use for are let pass: scripts give them whatever the format.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
 from backprop_cli.dataclass import dataclass
-from backprop_cli.render.formats import ANSWERS, PICTURES, REPORTS, SOLUTIONS
 
 FORMS = tuple(f"--form {each}" for each in ("reuse", "chain", "delta", "matrix", "scalar"))
 """That of gates is none of them: it makes other steps, and not only another page."""
 WORK = ("--symbolic", "--composed", "--form", "--record", "--exact", "--round-each", "--all")
-PAGE = ("--ascii", "--width", "--paper", "--pager")
 
 
 @dataclass(frozen=True)
@@ -48,10 +50,9 @@ TABLE: Sequence[Apart] = (
     Apart(("--format sympy",), ("--curve", "--record"), "it is a script without pictures"),
     Apart(
         ("worksheet", "--answers"),
-        ("--form", "--digits", *PAGE),
+        ("--form", "--digits"),
         "they are of the sheet, not of an answer file",
     ),
-    Apart(("--output",), ("--pager",), "a pager is for what comes on the screen"),
     Apart(("--random",), ("--student",), "its numbers are nobody's"),
     Apart(("--watch",), ("--answers",), "each is a file of answers, kept or only looked at"),
     Apart(
@@ -62,31 +63,18 @@ TABLE: Sequence[Apart] = (
     Apart(("--students",), ("--student",), "it is one student, or a class"),
     Apart(
         ("new", "--equations"),
-        ("--activation", "--loss", *PAGE),
-        "they are of networks and of pages",
+        ("--activation", "--loss"),
+        "they are of networks",
     ),
-    Apart(("new", "--layers"), PAGE, "they are of pages, and this is a problem file"),
     Apart(
         ("new", "--from"),
-        ("--activation", "--loss", "--seed", "--variants", *PAGE),
+        ("--activation", "--loss", "--seed", "--variants"),
         "an example is copied as it is",
     ),
     Apart(
         ("new", "--list"),
         ("--activation", "--loss", "--seed", "--variants", "--force"),
         "it only says which examples there are",
-    ),
-    *(
-        Apart(
-            (f"--format {each.name}",),
-            tuple(f"--{way}" for way in ways if way not in each.honours),
-            because,
-        )
-        for each in {**SOLUTIONS, **PICTURES, **REPORTS, **ANSWERS}.values()
-        for ways, because in (
-            (("width", "ascii"), "only text is made of columns and letters"),
-            (("paper",), "only latex and pdf have pages of paper"),
-        )
     ),
 )
 

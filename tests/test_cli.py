@@ -211,6 +211,37 @@ def test_what_a_command_cannot_honour_is_refused(arguments: str, refused: str) -
     assert result.complaints.startswith(f"error: {refused} ")
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "solve --format html",
+        "solve --format latex",
+        "solve --format json",
+        "solve --format sympy",
+        "worksheet --answers",
+        "worksheet --format json",
+        "worksheet --format markdown",
+        "draw",
+        "draw --format mermaid",
+        "verify --format json",
+    ],
+)
+def test_a_layout_that_a_format_does_not_need_changes_nothing(command: str) -> None:
+    name, *options = command.split()
+    plain = backprop(name, SHEET, *options)
+    assert plain.code == 0
+    for layout in (["--width", "90"], ["--ascii"]):
+        assert backprop(name, SHEET, *options, *layout).text == plain.text
+
+
+def test_a_report_for_programs_has_no_width(tmp_path: Path) -> None:
+    answers = tmp_path / "a.yaml"
+    answers.write_text("answers: {z1_1: 5.02}\n", encoding="utf-8")
+    for form in ("csv", "json", "junit", "gradescope", "classroom50", "markdown"):
+        asked = ("check", SHEET, answers, "--exit-zero", "--format", form)
+        assert backprop(*asked, "--width", "90").text == backprop(*asked).text
+
+
 def test_validate_reports_every_file_and_goes_on(tmp_path: Path) -> None:
     wrong = tmp_path / "wrong.yaml"
     wrong.write_text("layers: 3\n", encoding="utf-8")

@@ -78,9 +78,8 @@ def test_every_command_writes_every_format_it_offers(
         laid_out = backprop(command, *asked, *option)
         if way in format.honours:
             assert laid_out.output != plain.output
-        else:
-            assert (laid_out.code, laid_out.output) == (2, b"")
-            assert f"{option[0]} cannot be used with --format {name}: " in laid_out.complaints
+        else:  # no effect, and no mistake
+            assert laid_out.output == plain.output
     if name in ("json", "gradescope", "classroom50"):
         json.loads(plain.text)
     if name == "pdf":
@@ -104,7 +103,7 @@ def test_every_picture(name: str, tmp_path: Path) -> None:
     assert BEGINS.get(name, "") in drawn.text
     for option in (LAYOUT["ascii"], LAYOUT["width"]):
         laid_out = backprop("draw", SHEET, "--format", name, *option)
-        assert laid_out.code == (0 if name == "text" else 2)
+        assert (laid_out.output != drawn.output) == (name == "text")
     for ending in formats.PICTURES[name].endings:
         file = tmp_path / f"drawn{ending}"
         assert backprop("draw", SHEET, "--output", file).code == 0
@@ -201,22 +200,16 @@ def test_an_option_changes_a_solution_or_is_refused(name: str, option: str) -> N
     [
         ("worksheet FILE --format json --form delta", "it has every step in the same form"),
         ("worksheet FILE --answers --form reuse", "they are of the sheet, not of an answer file"),
-        ("worksheet FILE --answers --width 90", "they are of the sheet, not of an answer file"),
         (
             "worksheet FILE --answers -o a.txt",
             "the ending `.txt` names no format; use one of .yaml",
         ),
         ("worksheet FILE --answers --format text", "it has yaml, json, csv"),
-        ("solve FILE --pager -o sheet.txt", "a pager is for what comes on the screen"),
-        ("solve FILE -o sheet.html --width 90", "only text is made of columns and letters"),
         ("solve FILE --form gates --format json --all", "it has every step in the same form"),
         ("practice FILE --watch a.yaml --tries 2", "it asks nothing, and marks the whole file"),
         ("practice FILE --watch a.yaml --answers b.yaml", "each is a file of answers"),
         ("practice FILE --random --student ada", "its numbers are nobody's"),
-        ("new --layers 2-1 --ascii", "they are of pages, and this is a problem file"),
         ("new --list --seed 0", "it only says which examples there are"),
-        ("check FILE a.yaml --format csv --width 90", "only text is made of columns and letters"),
-        ("variant FILE --student ada --paper letter", "only latex and pdf have pages of paper"),
     ],
 )
 def test_what_has_no_effect_is_refused_with_the_reason(
