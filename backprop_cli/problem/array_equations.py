@@ -19,7 +19,7 @@ from backprop_cli.arrays.array import (
     shape_text,
 )
 from backprop_cli.arrays.expand import Expansion, tidy
-from backprop_cli.arrays.language import Written, read_formula
+from backprop_cli.arrays.language import SCORED, Written, read_formula
 from backprop_cli.arrays.operations import OPERATIONS
 from backprop_cli.arrays.workshop import Workshop
 from backprop_cli.dataclass import dataclass
@@ -273,6 +273,29 @@ class ArrayEquations:
             return Name(f"{stem}_{time}")
         return Call(INDEX, (Name(stem), Number(str(time))))
 
+    def masks_alone(self) -> None:
+        """Warn of `softmax(M)` where M is nothing but the mask of some scores."""
+        masks = {
+            name: own.name
+            for name, each in self.equations.items()
+            if (own := _masked(each.formula)) is not None
+        }
+        waiting = [(each, each.formula) for each in self.equations.values() if masks]
+        while waiting:
+            equation, formula = waiting.pop()
+            waiting += [(equation, part) for part in children(formula)]
+            match formula:
+                case Call(function, (Name(name) as mask, *_)) if (
+                    function in SCORED and name in masks
+                ):
+                    scores, place = masks[name], self.spans.get(id(mask))
+                    at = equation.node if place is None else equation.node.within(*place)
+                    message = (
+                        f"`{function}` is of the mask `{name}` alone, without its scores `{scores}`"
+                    )
+                    advice = f"write `{name}: {scores} + causal_mask({scores})`"
+                    self.report.warning("unused", message, at, advice)
+
     # --- writing out ---
 
     def write_out(
@@ -281,6 +304,7 @@ class ArrayEquations:
         """The equations between numbers, without those that are `unsound` and what needs them; None
         after what is wrong has been reported."""
         start = len(self.report.problems)
+        self.masks_alone()
         used = _used(each.formula for each in self.equations.values())
         taken = {*self.leaves, *self.equations, *self.families}
         shop = Workshop(set(taken))
@@ -382,6 +406,15 @@ class ArrayEquations:
                         "give one of them another name",
                     )
                     break
+
+
+def _masked(formula: Formula) -> Name | None:
+    """The scores that a formula is the mask of."""
+    match formula:
+        case Call("causal_mask", (Name() as scores,)):
+            return scores
+        case _:
+            return None
 
 
 _BRACED_ROW = re.compile(r"(.+)_\{(\w+)(-1)?\}\Z")

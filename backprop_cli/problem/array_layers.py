@@ -172,6 +172,16 @@ class Making:
             )
         return found.shape, found.values
 
+    def numbers(
+        self, node: Node, what: str, known: Shape, help: str | None = None
+    ) -> tuple[Value, ...]:
+        """Those of an array of that shape, without number where it is wrong, so that the rest of the
+        layer is read too."""
+        try:
+            return self.array(node, what, known, help)[1]
+        except Refused:
+            return (None,) * count(known)
+
     def parameter(
         self,
         letters: str,

@@ -257,7 +257,7 @@ def _layer_norm(made: Making, settings: Mapping[str, Any]) -> str:
         if isinstance(node, Scalar):
             values = (number_or_null(node, made.report, f"{quote(letters)} of {made.at}"),) * width
         elif node is not None:
-            _, values = made.array(node, quote(letters), (width,))
+            values = made.numbers(node, quote(letters), (width,))
         made.parameter(letters, (width,), values, cast(Any, role), last if rows else 1)
     made.split = rows
     names = {each: made.name(each) for each in ("mu", "var", "zhat", "gamma", "beta", "a")}
@@ -334,7 +334,7 @@ def _rows(made: Making, settings: Mapping[str, Any]) -> str:
         made.writer.expansion.shop.charge(units, features)
         w: tuple[Value, ...] = (None,) * (units * features)
     else:
-        _, w = made.array(given, "`weights`", (units, features), ROW_PER_UNIT)
+        w = made.numbers(given, "`weights`", (units, features), ROW_PER_UNIT)
     use = _one_activation(made, settings, shared=True)
     made.split = True
     made.places += [f"Layer {made.at.index}, row {row}" for row in range(1, times + 1)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 from backprop_cli.arrays.array import Shape, count
 from backprop_cli.dataclass import dataclass
@@ -173,12 +173,10 @@ class _Recurrence:
         node: Node | None = self.settings["initial"]
         held: dict[str, Node] = {}
         whole = node is not None and (isinstance(node, Items) or drawn(node))
-        if "c" in self.cell.states and whole:
-            made.refuse(
-                "not-a-mapping", f"`initial` of {made.at} is an output a and a state c", node,
-                "write `{a: […], c: […]}`",
-            )  # fmt: skip
-        if node is not None and (whole or not self.cell.equations):
+        if node is not None and "c" in self.cell.states and whole:
+            message = f"`initial` of {made.at} is an output a and a state c"
+            made.report.error("not-a-mapping", message, node, "write `{a: […], c: […]}`")
+        elif node is not None and (whole or not self.cell.equations):
             held = {"a": node}
         elif node is not None:
             own = fields(node, made.report, f"`initial` of {made.at}", self.cell.states)
@@ -187,7 +185,7 @@ class _Recurrence:
             values = None
             if (each := held.get(letter)) is not None:
                 called = f"`initial` {letter}" if self.cell.equations else "`initial`"
-                _, values = made.array(each, called, (self.units,))
+                values = made.numbers(each, called, (self.units,))
             made.state(letter, values, self.units)
 
 
@@ -248,21 +246,24 @@ class _ByGate:
         help = ROW_PER_UNIT if len(shape) > 1 else None
         if node is not None and (not self.named or drawn(node)):
             together = (len(letters) * shape[0], *shape[1:])
-            _, values = self.made.array(node, quote(key), together, help)
+            values = self.made.numbers(node, quote(key), together, help)
             return {g: values[at * size :][:size] for at, g in enumerate(letters)}
         if node is not None and key not in self.held:
-            self._refuse_list(key, node)
+            message = f"`{key}` of {self.made.at} are by gate: {listed(self.letters)}"
+            advice = f"write `{key}: {{{', '.join(f'{g}: …' for g in self.letters)}}}`"
+            self.made.report.error("not-a-mapping", message, node, advice)
+            return {}
         held = {g: own for g in letters if (own := self._node(key, prefix, g)) is not None}
         if needed and len(held) < len(letters) and (held or self.any("weights")):
-            self._refuse_missing(key, shape, [g for g in letters if g not in held])
+            self._report_missing(key, shape, [g for g in letters if g not in held])
         return {
-            g: self.made.array(own, f"`{key}` of gate {g}" if g else quote(key), shape, help)[1]
+            g: self.made.numbers(own, f"`{key}` of gate {g}" if g else quote(key), shape, help)
             for g, own in held.items()
         }
 
-    def _refuse_missing(self, key: str, shape: Shape, missing: Sequence[str]) -> NoReturn:
+    def _report_missing(self, key: str, shape: Shape, missing: Sequence[str]) -> None:
         written, size = ", ".join(f"{g}: [[…]]" for g in self.letters), "×".join(map(str, shape))
-        self.made.refuse(
+        self.made.report.error(
             "missing-key",
             f"{self.made.at} has no `{key}`"
             if len(missing) == len(self.letters)
@@ -288,18 +289,11 @@ class _ByGate:
         letters = [gate.letter for gate in self.gates if gate.times or not inner]
         if isinstance(node, Scalar):
             if node.text != "none":
-                self.made.refuse(
-                    "not-a-list", f"`{key}` of {self.made.at} must be lists of numbers, or `none`",
-                    node,
-                )  # fmt: skip
+                message = f"`{key}` of {self.made.at} must be lists of numbers, or `none`"
+                self.made.report.error("not-a-list", message, node)
             return {}
         nothing = dict.fromkeys(letters, (None,) * units) if symbolic else {}
         return nothing | self._numbers(key, prefix, (units,), letters)
-
-    def _refuse_list(self, key: str, node: Node) -> None:
-        message = f"`{key}` of {self.made.at} are by gate: {listed(self.letters)}"
-        help = f"write `{key}: {{{', '.join(f'{g}: …' for g in self.letters)}}}`"
-        self.made.refuse("not-a-mapping", message, node, help)
 
 
 def recurrent_fields(cell: Cell) -> tuple[Field[Any], ...]:

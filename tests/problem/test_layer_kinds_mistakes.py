@@ -237,3 +237,54 @@ def test_what_is_far_too_large_is_refused_before_it_is_written(
 
     monkeypatch.setattr(Workshop, "write", write)
     assert told(net(layer, inputs="inputs: {shape: [40, 40]}\n"))[0].severity == "error"
+
+
+def test_a_recurrent_layer_tells_all_its_mistakes() -> None:
+    keys = (
+        "units: 2, weights: {i: [[1, x], [2, 1]], f: [[1]], g: [[1, 2], [1, 2]]}, "
+        "recurrent: {i: [[1, 2]], f: hello, q: [1]}, biases: {i: [1], f: [yes, 1], g: 3}, "
+        "initial: {a: [1, 2, 3], c: [q, 1]}, returns: most"
+    )
+    text = net(
+        f"{{kind: lstm, {keys}}}", "{activation: sigmod, weights: [[1, 2]]}", inputs=SEQUENCE
+    )
+    found = [(each.code, marked(each)) for each in told(text)]
+    assert found == [
+        ("missing-key", "weights"),
+        ("not-a-number", "x"),
+        ("shape", "[[1]]"),
+        ("missing-key", "recurrent"),
+        ("shape", "[[1, 2]]"),
+        ("not-a-list", "hello"),
+        ("unknown-key", "q"),
+        ("shape", "[1]"),
+        ("not-a-number", "yes"),
+        ("not-a-list", "3"),
+        ("shape", "[1, 2, 3]"),
+        ("not-a-number", "q"),
+        ("unknown-choice", "most"),
+        ("unknown-activation", "sigmod"),
+    ]
+
+
+def marked(diagnostic: Diagnostic) -> str:
+    span = diagnostic.span
+    assert span is not None
+    return span.source.text[span.start : span.end]
+
+
+@pytest.mark.parametrize(
+    ("equations", "place"),
+    [
+        ("{S: Q @ Q, M: causal_mask(S), A: softmax(M), L: sum(A)}", "M"),
+        ("{S: Q @ Q, M: causal_mask(S), A: 'sum(2 * log_softmax(M, axis=-1))'}", "M"),
+        ("{S: Q @ Q, M: causal_mask(2), A: softmax(S + M), L: sum(A)}", None),
+        ("{S: Q @ Q, M: S + causal_mask(S), A: softmax(M), L: sum(A)}", None),
+        ("{S: Q @ Q, A: softmax(causal_mask(S)), L: sum(A)}", None),
+    ],
+)
+def test_a_mask_in_the_place_of_its_scores_is_pointed_at(equations: str, place: str | None) -> None:
+    text = f"title: t\nequations: {equations}\nparameters: {{Q: [[1, 2], [0, 1]]}}\n"
+    found = [each for each in told(text) if "mask" in each.message]
+    assert [marked(each) for each in found] == ([place] if place else [])
+    assert all(each.help == "write `M: S + causal_mask(S)`" for each in found)
