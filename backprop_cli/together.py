@@ -40,10 +40,10 @@ TABLE: Sequence[Apart] = (
         ("--curve", "--digits", "--exact", "--record"),
         "its numbers are in full precision, and it has no pictures",
     ),
-    Apart(("--format json",), (*FORMS, "--all"), "it has every step in the same form, all of them"),
+    Apart(("--format json",), FORMS, "it has every step in the same form"),
     Apart(
         ("--format sympy",),
-        ("--symbolic", "--composed", *FORMS, "--digits", "--exact", "--all"),
+        ("--symbolic", "--composed", *FORMS, "--digits", "--exact"),
         "SymPy does the work, and writes it in its own way",
     ),
     Apart(("--format sympy",), ("--steps", "--show"), "it is a script of the first update"),
