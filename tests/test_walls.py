@@ -41,7 +41,6 @@ TAKEN_APART = {"partition", "rpartition", "split", "rsplit", "startswith", "ends
 """Methods that look into a text; blanks at its ends, and lines and words in it, may be looked for."""
 LOOK_INTO = {
     "notation.signed": "a number of a formula is a text",
-    "plot.numeral": "a float's own spelling, for an axis",
     "escape": "words into ASCII, and what a build log would take for a command",
     "breaking._cut": "what a build log would take for a command",
     "terminal.theme_name": "what a terminal says of its colours",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import groupby
 from typing import assert_never
 
@@ -179,11 +180,8 @@ def _block(block: doc.Block, spelling: Spelling) -> str:
             return _derivation(lines, spelling)
         case doc.Callout(kind, text):
             return f"\\bpnote{{{CALLOUT_WORD[kind]}}}{{{inline(text, spelling)}}}\n"
-        case doc.Curve():
-            return picture.curve(block, escape, inline(block.description, spelling))
-        case doc.Diagram():
-            words = inline(block.description, spelling)
-            return picture.diagram(block, spelling, escape, words)
+        case doc.Curve() | doc.Diagram():
+            return picture.draw(block, spelling, partial(inline, spelling=spelling))
         case doc.HeatMap():  # the same numbers stand in a matrix; framed ones are said in words
             return f"{{\\small {inline(block.description, spelling)}}}\\par\n"
         case doc.Answers(spaces):

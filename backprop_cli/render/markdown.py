@@ -21,7 +21,7 @@ from backprop_cli.formula.spelling import Spelling
 from backprop_cli.render import mermaid
 from backprop_cli.render.breaking import cells
 from backprop_cli.render.plot import plot
-from backprop_cli.render.reading import CALLOUT_WORD, full_rows, set_in, titled_blocks
+from backprop_cli.render.reading import CALLOUT_WORD, full_rows, set_in, spoken, titled_blocks
 from backprop_cli.render.wide import IN_LINE, narrow_cell, narrowed
 from backprop_cli.worksheet import document as doc
 
@@ -169,7 +169,9 @@ def _block(block: doc.Block, spelling: Spelling) -> str:
         case doc.Callout(kind, text):
             return f"> **{CALLOUT_WORD[kind]}:** {inline(text, spelling)}"
         case doc.Curve():
-            drawn = _fenced("text", "\n".join(plot(block, width=PLOT_WIDTH)))
+            drawn = _fenced(
+                "text", "\n".join(plot(block, partial(spoken, spelling=spelling), width=PLOT_WIDTH))
+            )
             return _picture(block, drawn, spelling)
         case doc.Diagram():
             drawn = _fenced("mermaid", "\n".join(mermaid.lines(block, spelling)))
@@ -238,17 +240,17 @@ def broken(formula: Formula, spelling: Spelling) -> list[str]:
     return lines
 
 
-def _emphasised(line: doc.Line, spelling: Spelling) -> str:
+def _emphasised(line: doc.Line, spelling: Spelling, mark: str = "*") -> str:
     """The line set off, if it is of words alone: marks do not go round a formula."""
     words = inline(line, spelling).strip()
     plain = all(isinstance(part, doc.Text) for part in line)
-    return f"*{words}*" if plain and words else words
+    return f"{mark}{words}{mark}" if plain and words else words
 
 
 def _picture(picture: doc.Curve | doc.Diagram, drawn: str, spelling: Spelling) -> str:
     """A picture in a code block between its title and its description."""
-    title = escape(picture.title).strip()
-    parts = [title and f"**{title}**", drawn, _emphasised(picture.description, spelling)]
+    title = _emphasised(picture.title, spelling, "**")
+    parts = [title, drawn, _emphasised(picture.description, spelling)]
     return "\n\n".join(filter(None, parts))
 
 

@@ -34,7 +34,7 @@ def draw(picture: Diagram, spelling: Spelling) -> str:
 def lines(picture: Diagram, spelling: Spelling) -> Iterator[str]:
     """The same line by line."""
     yield "flowchart LR"
-    yield f"  accTitle: {_sentence(picture.title)}"
+    yield f"  accTitle: {_sentence(spoken(picture.title, spelling))}"
     yield f"  accDescr: {_sentence(spoken(picture.description, spelling))}"
     for place, node in enumerate(picture.nodes):
         begin, end = SHAPES[node.kind]

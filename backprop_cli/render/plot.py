@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 from rich.cells import cell_len
 
 from backprop_cli.formula.characters import visible
+from backprop_cli.formula.nodes import Formula, Negative, Number
 from backprop_cli.render.breaking import fill, word_atoms
-from backprop_cli.render.escape import ascii_only
-from backprop_cli.worksheet.document import Curve, Series
+from backprop_cli.worksheet.document import Curve, Line, Math, Series
 
 Point = tuple[float, float]
 
@@ -21,16 +21,22 @@ _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 _HEIGHT = 14
 
 
-def plot(curve: Curve, *, width: int, ascii: bool = False) -> list[str]:
-    """The lines of a plot at most `width` cells wide: axes, labels, and a legend for several."""
+def plot(curve: Curve, say: Callable[[Line], str], *, width: int, ascii: bool = False) -> list[str]:
+    """The lines of a plot at most `width` cells wide: axes, labels, and a legend for several; `say`
+    writes what stands at them."""
+
+    def words(line: Line) -> str:
+        return visible(say(line))
+
+    def tick(value: float, bounds: Point) -> str:
+        return words((Math(numeral(value, bounds)),))
+
     points = [point for series in curve.series for point in finite(series)]
     if not points:
         return ["(no finite values to draw)"]
     x_range = spread([x for x, _ in points])
     y_range = spread([y for _, y in points])
-    clean = ascii_only if ascii else str
-    minus = "-" if ascii else "−"
-    scale = [numeral(y, y_range, minus) for y in (y_range[1], sum(y_range) / 2, y_range[0])]
+    scale = [tick(y, y_range) for y in (y_range[1], sum(y_range) / 2, y_range[0])]
     gutter = max(map(len, scale))
     columns = max(8, min(width - gutter - 2, 72))
     rows = max(6, min(_HEIGHT, columns // 3))
@@ -42,13 +48,13 @@ def plot(curve: Curve, *, width: int, ascii: bool = False) -> list[str]:
     wall, floor, corner = ("|", "-", "+") if ascii else ("┤", "─", "└")
     side = "|" if ascii else "│"
     ticks = {0: scale[0], (rows - 1) // 2: "", rows - 1: scale[2]}
-    lines = _beside("", clean(visible(curve.y_label)), width)
+    lines = _beside("", words(curve.y_label), width)
     for place, row in enumerate(canvas):
-        tick = ticks.get(place, "")
-        lines.append(f"{tick:>{gutter}} {wall if tick else side}{row}".rstrip())
+        mark = ticks.get(place, "")
+        lines.append(f"{mark:>{gutter}} {wall if mark else side}{row}".rstrip())
     lines.append(" " * (gutter + 1) + corner + floor * columns)
-    low, high = (numeral(x, x_range, minus) for x in x_range)
-    label = clean(visible(curve.x_label))
+    low, high = (tick(x, x_range) for x in x_range)
+    label = words(curve.x_label)
     room = columns - len(low) - len(high)
     middle = f" {label} " if cell_len(label) + 2 <= room else ""
     left = (room - cell_len(middle)) // 2
@@ -59,9 +65,8 @@ def plot(curve: Curve, *, width: int, ascii: bool = False) -> list[str]:
     if len(curve.series) > 1:
         markers = ASCII_MARKERS if ascii else MARKERS
         for place, series in enumerate(curve.series):
-            name = clean(visible(series.label))
             mark = " " * (gutter + 2) + markers[place % len(markers)] + " "
-            lines.extend(_beside(mark, name, width))
+            lines.extend(_beside(mark, words(series.label), width))
     return lines
 
 
@@ -111,14 +116,15 @@ def spread(values: Sequence[float]) -> tuple[float, float]:
     return low, high
 
 
-def numeral(value: float, bounds: tuple[float, float], minus: str = "−") -> str:
+def numeral(value: float, bounds: tuple[float, float]) -> Formula:
     """A number for an axis: as many digits as tell its two ends apart."""
     gap = bounds[1] - bounds[0]
     size = max(abs(bounds[0]), abs(bounds[1]))
     digits = max(3, min(12, 2 + math.ceil(math.log10(size / gap)) if size > gap else 3))
     if abs(value) < gap * 1e-9:
         value = 0.0
-    return f"{value:.{digits}g}".replace("e+0", "e").replace("e-0", "e-").replace("-", minus)
+    number = Number(f"{abs(value):.{digits}g}")
+    return Negative(number) if value < 0 else number
 
 
 def _place(value: float, bounds: tuple[float, float], cells: int) -> int:

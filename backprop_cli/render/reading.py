@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import assert_never
+from typing import TypeVar, assert_never
 
 from backprop_cli.formula import unicode
 from backprop_cli.formula.nodes import Formula
 from backprop_cli.formula.spelling import Spelling
 from backprop_cli.worksheet import document as doc
 
+Written = TypeVar("Written")
 KEPT_TOGETHER = 9  # lines of a derivation that stays on one page
 CALLOUT_WORD = {"note": "Note", "warning": "Warning"}
 
@@ -74,8 +75,8 @@ def written_out(line: doc.Line) -> Iterator[doc.Text | doc.Math]:
 
 
 def set_in(
-    line: doc.Line, words: Callable[[str, str], str], formula: Callable[[Formula], str]
-) -> list[str]:
+    line: doc.Line, words: Callable[[str, str], Written], formula: Callable[[Formula], Written]
+) -> list[Written]:
     """The parts of the line, words and their style by the one, formulas by the other."""
     return [
         words(part.text, part.style) if isinstance(part, doc.Text) else formula(part.formula)

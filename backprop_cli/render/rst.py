@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import assert_never
 
@@ -14,7 +15,7 @@ from backprop_cli.formula.notation import stacked
 from backprop_cli.formula.spelling import Spelling
 from backprop_cli.render import svg
 from backprop_cli.render.plot import plot
-from backprop_cli.render.reading import CALLOUT_WORD, full_rows, set_in, titled_blocks
+from backprop_cli.render.reading import CALLOUT_WORD, full_rows, set_in, spoken, titled_blocks
 from backprop_cli.render.wide import IN_LINE, narrowed
 from backprop_cli.worksheet import document as doc
 
@@ -55,13 +56,14 @@ def _block(block: doc.Block, spelling: Spelling) -> Iterator[str]:
             yield f".. {CALLOUT_WORD[kind].lower()}::"
             yield from ("", f"   {inline(text, spelling)}")
         case doc.Curve(title=title):
-            yield from _literal(f"{_text(title, 'strong')}\\ ::", plot(block, width=72))
-            yield from ("", _emphasised(block.description, spelling))
+            drawn = plot(block, partial(spoken, spelling=spelling), width=72)
+            yield from _literal(f"{_styled(title, 'strong', spelling)}\\ ::", drawn)
+            yield from ("", _styled(block.description, "emphasis", spelling))
         case doc.Diagram():
             yield from _literal(".. raw:: html", svg.draw(block, spelling).splitlines())
-            yield from ("", _emphasised(block.description, spelling))
+            yield from ("", _styled(block.description, "emphasis", spelling))
         case doc.HeatMap():  # the same numbers stand in a matrix
-            yield _emphasised(block.description, spelling)
+            yield _styled(block.description, "emphasis", spelling)
         case doc.Answers(spaces):
             for space in spaces:
                 left = (doc.Math(space.left), doc.Text(f" = {'.' * 24} ("))
@@ -83,10 +85,8 @@ def inline(line: doc.Line, spelling: Spelling) -> str:
     return written if begins_plainly else APART + written
 
 
-def _emphasised(line: doc.Line, spelling: Spelling) -> str:
-    words = (
-        doc.Text(part.text, "emphasis") if isinstance(part, doc.Text) else part for part in line
-    )
+def _styled(line: doc.Line, style: doc.Style, spelling: Spelling) -> str:
+    words = (replace(part, style=style) if isinstance(part, doc.Text) else part for part in line)
     return inline(tuple(words), spelling)
 
 

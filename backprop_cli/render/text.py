@@ -581,8 +581,12 @@ def _records(heads: Sequence[Cell], rows: Sequence[Sequence[Cell]], page: Page) 
 
 
 def _curve(curve: doc.Curve, page: Page) -> Iterator[Row]:
-    yield from fill(word_atoms(page.words(curve.title), "strong"), page.width)
-    for line in plot(curve, width=page.width, ascii=page.ascii):
+    yield from fill(inline(curve.title, page, "strong"), page.width)
+
+    def say(line: doc.Line) -> str:
+        return _plain(inline(line, page))
+
+    for line in plot(curve, say, width=page.width, ascii=page.ascii):
         yield [Atom(line)]
     if curve.description:
         yield from fill(inline(curve.description, page, "caption"), min(page.width, READABLE))
@@ -590,7 +594,7 @@ def _curve(curve: doc.Curve, page: Page) -> Iterator[Row]:
 
 def diagram(picture: doc.Diagram, page: Page) -> Iterator[Row]:
     """A network in words: its nodes from left to right, under each the arrows that lead to it."""
-    yield from fill(word_atoms(page.words(picture.title), "strong"), page.width)
+    yield from fill(inline(picture.title, page, "strong"), page.width)
     into: dict[int, list[doc.DiagramEdge]] = {}
     for edge in picture.edges:
         into.setdefault(edge.end, []).append(edge)

@@ -280,7 +280,7 @@ def _picture(block: doc.Curve | doc.Diagram | doc.HeatMap, spelling: Spelling, s
     across, down = picture.size
     share = min(1.0, scale * across / LINE_POINTS, PAGE_POINTS / down * across / LINE_POINTS)
     part = f"{100 * share:.1f}%"
-    alt = quoted(f"{block.title}. {spoken(block.description, spelling)}")
+    alt = quoted(f"{spoken(block.title, spelling)}. {spoken(block.description, spelling)}")
     caption = f"#text(size: 9.5pt)[{description}]" if description else ""
     return (
         f"#block(breakable: false, above: 1.2em, below: 1.2em)[#image(bytes({typst.literal(picture)}), "

@@ -11,7 +11,6 @@ from backprop_cli.arrays.array import View, argument, entry_name, offset, places
 from backprop_cli.arrays.evaluate import UNPOOLED
 from backprop_cli.arrays.gradients import Reason
 from backprop_cli.arrays.operations import OPERATIONS, pool_windows
-from backprop_cli.formula import unicode
 from backprop_cli.formula.build import names_in, product, walk
 from backprop_cli.formula.nodes import Call, Formula, Name, Shown
 from backprop_cli.formula.quantity import derivative_name
@@ -35,10 +34,11 @@ from backprop_cli.worksheet.document import (
     Relation,
     Text,
     listed,
+    named,
 )
 from backprop_cli.worksheet.passes import penalised, step_table
 from backprop_cli.worksheet.reasons import UPSTREAM, function_reasons, given_upstream
-from backprop_cli.worksheet.sheet import Sheet, spelling_of
+from backprop_cli.worksheet.sheet import Sheet
 from backprop_cli.worksheet.updates import is_plain, moved, not_updated, plain_table, rule
 from backprop_cli.worksheet.updates import updates as entry_by_entry
 
@@ -214,12 +214,12 @@ def _equation(sheet: Sheet, view: View) -> Iterator[Block]:
 def _pictures(sheet: Sheet, view: View, equation: Formula) -> Iterator[HeatMap]:
     """Shares as squares; an image with the first window of a convolution, or with the largest
     entries of a pooling, framed."""
-    letter = plain_text(sheet, view.name)
     for part in walk(equation):
         match part:
             case Call("softmax", _):
                 said: Line = (Text("The darker the larger the share; one of 0 would be white."),)
-                yield from _heat_map(sheet, view, (), f"The shares {letter}", said, low=0.0)
+                title: Line = (Text("The shares "), *named([view.name]))
+                yield from _heat_map(sheet, view, (), title, said, low=0.0)
             case Call("conv2d", (Name(name), Name(kernel), *_)):
                 # The first window that no padding is in, and the entry that it makes.
                 rim = _setting(sheet, part, "padding", 3, 0)
@@ -232,7 +232,7 @@ def _pictures(sheet: Sheet, view: View, equation: Formula) -> Iterator[HeatMap]:
                     continue
                 over = Text("The kernel, laid over what is framed, entry over entry, makes ")
                 said = (over, Math(Name(entry_name(view.name, (at, at)))), Text("."))
-                title = f"{plain_text(sheet, name)} and a window"
+                title = (*named([name]), Text(" and a window"))
                 yield from _heat_map(sheet, sheet.notation.view(name), frame, title, said)
             case Call("max_pool", (Name(name), *_)):
                 image = sheet.array_rules.known[name]
@@ -246,7 +246,7 @@ def _pictures(sheet: Sheet, view: View, equation: Formula) -> Iterator[HeatMap]:
                 frame = tuple(divmod(at, image.shape[1]) for at in tops)
                 largest = Text("Framed are the largest of each window: they make ")
                 said = (largest, Math(view.letter), Text("."))
-                title = f"{plain_text(sheet, name)} and what is largest"
+                title = (*named([name]), Text(" and what is largest"))
                 yield from _heat_map(sheet, sheet.notation.view(name), frame, title, said)
 
 
@@ -256,15 +256,11 @@ def _setting(sheet: Sheet, call: Call, name: str, place: int, default: int) -> i
     return default if given is None else int(sheet.array_rules.evaluator.value(given).scalar)
 
 
-def plain_text(sheet: Sheet, name: str) -> str:
-    return unicode.write(Name(name), spelling_of(sheet.graph))
-
-
 def _heat_map(
     sheet: Sheet,
     view: View,
     framed: Sequence[tuple[int, ...]],
-    title: str,
+    title: Line,
     said: Line,
     low: float | None = None,
 ) -> Iterator[HeatMap]:

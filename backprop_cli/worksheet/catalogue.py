@@ -340,24 +340,25 @@ def curves(rows: Sequence[ActivationRule]) -> list[Block]:
         return [curve(row) for row in rows]
     reach = max(_reach(row) for row in rows)
     drawn = [(row, _values_and_slopes(row, reach)) for row in rows]
-    names = _listed_words([row.title for row in rows])
+    z, names = Name("z"), _listed_words([row.title for row in rows])
     return [
         Curve(
             series=tuple(
-                Series(f"{before}{row.name}{after}", points[which]) for row, points in drawn
+                Series((Math(Call(row.name + prime, (z,))),), points[which])
+                for row, points in drawn
             ),
-            x_label="z",
+            x_label=(Math(z),),
             y_label=label,
-            title=title,
+            title=(Text(title),),
             description=(
                 *(Text("For "), *_there(reach), Text(": ")),
                 *_listed(((Text(row.name), *_extent(all_[which])) for row, all_ in drawn), "; "),
                 Text("."),
             ),
         )
-        for which, before, after, label, title in (
-            (0, "", "(z)", "a", names),
-            (1, "", "′(z)", "slope", f"Slopes of {names}"),
+        for which, prime, label, title in (
+            (0, "", (Math(Name("a")),), names),
+            (1, "'", (Text("slope"),), f"Slopes of {names}"),
         )
     ]
 
@@ -371,12 +372,16 @@ def curve(row: ActivationRule) -> Curve:
     """The activation and its slope over z. Softmax: of one unit of two, the other's z held at 0."""
     reach = _reach(row)
     values, slopes = _values_and_slopes(row, reach)
+    a, z = Name("a"), Name("z")
     of_two = ", one unit of two, the other z held at 0" if row.layerwise else ""
     return Curve(
-        series=(Series(f"a = {row.name}(z)", values), Series("slope", slopes)),
-        x_label="z",
-        y_label="a and its slope",
-        title=f"{row.title} and its slope{of_two}",
+        series=(
+            Series((Relation(a, "=", Call(row.name, (z,))),), values),
+            Series((Text("slope"),), slopes),
+        ),
+        x_label=(Math(z),),
+        y_label=(Math(a), Text(" and its slope")),
+        title=(Text(f"{row.title} and its slope{of_two}"),),
         description=(
             *(Text("For "), *_there(reach), Text(" the output"), *_extent(values)),
             *(Text(" and the slope"), *_extent(slopes), Text(".")),

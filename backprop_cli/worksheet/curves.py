@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
-from backprop_cli.formula import unicode
 from backprop_cli.formula.build import names_in
 from backprop_cli.formula.evaluate import as_float
 from backprop_cli.formula.nodes import Formula, Name
@@ -25,7 +24,7 @@ from backprop_cli.worksheet.document import (
     named,
 )
 from backprop_cli.worksheet.numbers import in_a_sentence, shown, went
-from backprop_cli.worksheet.sheet import DEFAULT, Choices, spelling_of
+from backprop_cli.worksheet.sheet import DEFAULT, Choices
 
 CURVE_POINTS = 121
 LOSS_POINTS = 400
@@ -41,16 +40,16 @@ def loss_curve(run: Run, choices: Choices = DEFAULT) -> Curve | None:
     if len(points) < 3:
         return None
     graph = run.iterations[0].graph
-    called = "loss" if graph.is_loss else unicode.write(Name(graph.output), spelling_of(graph))
+    called: Line = (Text("loss"),) if graph.is_loss else (Math(Name(graph.output)),)
     description: Line = (Text(OWN_SAMPLES),)
     if batch_size(run.problem) == run.problem.sample_count:
         what = Text("The loss") if graph.is_loss else Math(Name(graph.output))
         description = (what, *_trend(run, choices, points))
     return Curve(
         series=(Series(called, tuple(points)),),
-        x_label="updates done",
+        x_label=(Text("updates done"),),
         y_label=called,
-        title=f"{'Loss' if graph.is_loss else called} over the run",
+        title=(*((Text("Loss"),) if graph.is_loss else called), Text(" over the run")),
         description=description,
     )
 
@@ -119,19 +118,14 @@ def function_curve(run: Run, curve: tuple[str, float, float], names: Sequence[st
     places = [low + (high - low) * at / (CURVE_POINTS - 1) for at in range(CURVE_POINTS)]
     found = [(place, values_at(place)) for place in places]
     points = {each: _finite([(place, values[each]) for place, values in found]) for each in chosen}
-    spelling = spelling_of(graph)
-
-    def spelled(quantity: str) -> str:
-        return unicode.write(Name(quantity), spelling)
-
-    series = tuple(Series(spelled(key), tuple(own)) for key, own in points.items() if own)
+    series = tuple(Series(named([key]), tuple(own)) for key, own in points.items() if own)
     ends = (Text(" for "), Math(Name(name)), Text(" from "), *in_a_sentence(low), Text(" to "))
-    shown, over = ", ".join(map(spelled, points)), spelled(name)
+    many = "a function" if len(points) == 1 else "functions"
     return Curve(
         series=series,
-        x_label=over,
-        y_label=shown,
-        title=f"{shown} as {'a function' if len(points) == 1 else 'functions'} of {over}",
+        x_label=named([name]),
+        y_label=named(points),
+        title=(*named(points), Text(f" as {many} of "), *named([name])),
         description=_described(points, (*ends, *in_a_sentence(high))),
     )
 

@@ -114,7 +114,7 @@ class _Picture:
             )
             for start, end, label, value in self.edges
         )
-        return Diagram(tuple(placed.values()), edges, title, description)
+        return Diagram(tuple(placed.values()), edges, (Text(title),), description)
 
 
 def _network(sheet: Sheet, arrays: Layers) -> Diagram:

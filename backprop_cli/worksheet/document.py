@@ -17,6 +17,7 @@ from backprop_cli.formula.notation import signed
 from backprop_cli.formula.spelling import Spelling
 
 Thing = TypeVar("Thing")
+Style: TypeAlias = Literal["plain", "strong", "emphasis", "code"]
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Text:
     """Plain words. May hold hostile characters; each renderer escapes."""
 
     text: str
-    style: Literal["plain", "strong", "emphasis", "code"] = "plain"
+    style: Style = "plain"
 
 
 @dataclass(frozen=True)
@@ -182,7 +183,7 @@ class Callout:
 
 @dataclass(frozen=True)
 class Series:
-    label: str
+    label: Line
     points: tuple[tuple[float, float], ...]
 
 
@@ -191,9 +192,9 @@ class Curve:
     """A plot of one or more series; `description` says what is to be seen."""
 
     series: tuple[Series, ...]
-    x_label: str
-    y_label: str
-    title: str
+    x_label: Line
+    y_label: Line
+    title: Line
     description: Line
 
 
@@ -224,7 +225,7 @@ class Diagram:
 
     nodes: tuple[DiagramNode, ...]
     edges: tuple[DiagramEdge, ...]
-    title: str
+    title: Line
     description: Line
 
 
@@ -237,7 +238,7 @@ class HeatMap:
     cells: tuple[tuple[Formula, ...], ...]
     shades: tuple[tuple[float, ...], ...]
     framed: tuple[tuple[int, int], ...]
-    title: str
+    title: Line
     description: Line
 
 

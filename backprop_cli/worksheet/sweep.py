@@ -135,7 +135,7 @@ def _table(runs: Sequence[Swept], wanted: int, digits: int) -> Table:
         (Column((Text("Updates done"),), align="right"), lambda index: (Text(str(index)),)),
         *(
             (
-                Column((Relation(Name("eta"), "=", Number(each.rate)),), align="decimal"),
+                Column(_rate(each), align="decimal"),
                 losses(each),
             )
             for each in runs
@@ -168,20 +168,23 @@ def _curve(runs: Sequence[Swept], wanted: int) -> Curve | None:
     def drawn(each: Swept) -> Series:
         losses = ((float(index), each.loss(index)) for index in places)
         reached = takewhile(lambda at: at[1] is not None and abs(at[1]) <= ceiling, losses)
-        return Series(f"η = {each.rate}", tuple((x, y) for x, y in reached if y is not None))
+        return Series(_rate(each), tuple((x, y) for x, y in reached if y is not None))
 
     series = tuple(each for each in map(drawn, runs) if each.points)
     if not any(len(each.points) > 1 for each in series):
         return None
-    eta = Name("eta")
-    ends = [(Relation(eta, "=", Number(each.rate)), Text(":"), *_fate(each)) for each in runs]
+    ends = [(*_rate(each), Text(":"), *_fate(each)) for each in runs]
     return Curve(
         series=series,
-        x_label="updates done",
-        y_label="loss",
-        title="Loss for each learning rate",
+        x_label=(Text("updates done"),),
+        y_label=(Text("loss"),),
+        title=(Text("Loss for each learning rate"),),
         description=(*listed(ends, "; "), Text(".")),
     )
+
+
+def _rate(each: Swept) -> Line:
+    return (Relation(Name("eta"), "=", Number(each.rate)),)
 
 
 def _fate(each: Swept) -> Line:
@@ -197,19 +200,19 @@ def _remarks(runs: Sequence[Swept]) -> Iterator[Block]:
     ascends = runs[0].run.iterations[0].graph.ascends
     for each in runs:
         if each.stopped is not None and each.run.stop is not None:
-            text = f"η = {each.rate} diverges. {each.run.stop.message}"
-            yield Callout("warning", (Text(text),))
+            text = f" diverges. {each.run.stop.message}"
+            yield Callout("warning", (*_rate(each), Text(text)))
         elif (each.last < (each.loss(0) or 0.0)) if ascends else each.last > (each.loss(0) or 0.0):
             worse, end = ("lower", "maximum") if ascends else ("higher", "minimum")
-            text = f"η = {each.rate} ends with a {worse} loss than it began with: its steps go past"
-            yield Callout("warning", (Text(f"{text} the {end}."),))
+            text = f" ends with a {worse} loss than it began with: its steps go past the {end}."
+            yield Callout("warning", (*_rate(each), Text(text)))
     ended = [each for each in runs if each.stopped is None and math.isfinite(each.last)]
     if ended:
         best = (max if ascends else min)(ended, key=lambda each: each.last)
         yield Paragraph(
             (
                 Text(f"The {'highest' if ascends else 'lowest'} loss at the end has "),
-                Relation(Name("eta"), "=", Number(best.rate)),
+                *_rate(best),
                 Text(": "),
                 Math(_number(best.last, 4)),
                 Text("."),

@@ -61,13 +61,13 @@ def worded(block: Block, lettering: Lettering) -> Block:
         case Derivation(lines):
             return Derivation(tuple(replace(each, label=line(each.label)) for each in lines))
         case Curve():
-            series = tuple(replace(each, label=words(each.label)) for each in block.series)
+            series = tuple(replace(each, label=line(each.label)) for each in block.series)
             return replace(
                 block,
                 series=series,
-                x_label=words(block.x_label),
-                y_label=words(block.y_label),
-                title=words(block.title),
+                x_label=line(block.x_label),
+                y_label=line(block.y_label),
+                title=line(block.title),
                 description=line(block.description),
             )
         case Diagram() | HeatMap() | Answers() | Listing():

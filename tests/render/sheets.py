@@ -278,25 +278,26 @@ UPDATE = Table(
     ),
 )
 
+SIGMA = Call("sigmoid", (name("z"),))
 SIGMOID = Curve(
     (
-        Series("σ(z)", tuple((x / 4, 1 / (1 + math.exp(-x / 4))) for x in range(-24, 25))),
+        Series((Math(SIGMA),), tuple((x / 4, 1 / (1 + math.exp(-x / 4))) for x in range(-24, 25))),
         Series(
-            "σ′(z)",
+            (Math(Call("sigmoid'", (name("z"),))),),
             tuple((x / 4, math.exp(-x / 4) / (1 + math.exp(-x / 4)) ** 2) for x in range(-24, 25)),
         ),
     ),
-    "z",
-    "value",
-    "Sigmoid and its slope",
+    (Math(name("z")),),
+    words("value"),
+    words("Sigmoid and its slope"),
     words("The sigmoid rises from 0 to 1; its slope is largest, ¼, at z = 0."),
 )
 
 LOSS = Curve(
-    (Series("loss", tuple((float(n), 0.0353 * 0.8**n) for n in range(20))),),
-    "update",
-    "L",
-    "Loss over the run",
+    (Series(words("loss"), tuple((float(n), 0.0353 * 0.8**n) for n in range(20))),),
+    words("update"),
+    (Math(name("L")),),
+    words("Loss over the run"),
     words("The loss falls from 0.0353 to 0.0005."),
 )
 
@@ -333,7 +334,7 @@ NETWORK = Diagram(
         DiagramEdge(6, 7, name("w3_1_2"), number("0.39")),
         DiagramEdge(7, 8),
     ),
-    "Two hidden layers",
+    words("Two hidden layers"),
     words("Three inputs lead to two ReLU units, these to two sigmoid units, these to one output."),
 )
 
@@ -416,16 +417,14 @@ def hostile() -> Document:
             Table((Column(line), Column(line, "decimal", True)), ((line, line),), line),
             Derivation((DerivationLine(name("a"), "=", name("b"), line),)),
             Callout("warning", line),
-            Curve(
-                (Series(HOSTILE, points), Series("two", points)), HOSTILE, HOSTILE, HOSTILE, line
-            ),
+            Curve((Series(line, points), Series(words("two"), points)), line, line, line, line),
             Diagram(
                 (
                     DiagramNode(name("a"), 0, 0, "input", name(HOSTILE), name(HOSTILE)),
                     DiagramNode(name("b"), 1, 0, "loss"),
                 ),
                 (DiagramEdge(0, 1, name("w"), name(HOSTILE)),),
-                HOSTILE,
+                line,
                 line,
             ),
             Answers((AnswerSpace(name("a"), HOSTILE, 2),)),

@@ -153,11 +153,20 @@ def test_a_title_is_written_once() -> None:
 
 def test_curves_keep_their_legend_and_survive_any_numbers() -> None:
     shown = written(sheets.SIGMOID, width=60, ascii=True)
-    assert "* sigma(z)" in shown
-    assert "+ sigma'(z)" in shown
+    assert "* sigmoid(z)" in shown
+    assert "+ sigmoid'(z)" in shown
     huge = ((0.0, -1.7e308), (1.0, 1.7e308), (2.0, float("nan")), (3.0, 5e-324))
     for points in ((), ((1.0, 1.0),), huge, ((0.0, float("inf")),), ((1.0, 3.0), (1.0, 3.0))):
-        assert written(Curve((Series("s", points),), "x", "y", "t", (Text("d"),)), width=40)
+        assert written(
+            Curve(
+                (Series((Text("s"),), points),),
+                (Text("x"),),
+                (Text("y"),),
+                (Text("t"),),
+                (Text("d"),),
+            ),
+            width=40,
+        )
 
 
 def test_a_number_is_never_broken_before_its_power_of_ten() -> None:

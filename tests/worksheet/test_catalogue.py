@@ -15,8 +15,10 @@ import pytest
 
 from backprop_cli.arrays.operations import OPERATIONS
 from backprop_cli.formula.functions import FUNCTIONS
+from backprop_cli.formula.spelling import spell
 from backprop_cli.problem.layer_kinds import KINDS
 from backprop_cli.render import html, latex, markdown, text, typst
+from backprop_cli.render.reading import spoken
 from backprop_cli.rules import remedies
 from backprop_cli.rules.activations import ACTIVATIONS
 from backprop_cli.rules.initializers import INITIALIZERS
@@ -100,14 +102,14 @@ def test_identities(name: str, also: str) -> None:
 def test_two_activations_share_a_picture() -> None:
     document = catalogue(("sigmoid", "tanh"))
     values, slopes = curves(document)
-    assert [each.label for each in values.series] == ["sigmoid(z)", "tanh(z)"]
-    assert [each.label for each in slopes.series] == ["sigmoid′(z)", "tanh′(z)"]
+    assert [spoken(each.label, spell) for each in values.series] == ["σ(z)", "tanh(z)"]
+    assert [spoken(each.label, spell) for each in slopes.series] == ["σ′(z)", "tanh′(z)"]
     for row, series in zip(("sigmoid", "tanh"), values.series, strict=True):
         alone = curve(ACTIVATIONS[row]).series[0].points
         for z, a in series.points:
             if any(z == there for there, _ in alone):
                 assert (z, a) in alone
-    assert values.title == "sigmoid and tanh"
+    assert spoken(values.title, spell) == "sigmoid and tanh"
     assert len(curves(catalogue(("sigmoid",)))) == 1
 
 
@@ -197,7 +199,7 @@ def test_an_unknown_name_is_refused_in_visible_characters(name: str) -> None:
 
 def test_the_group_of_activations_has_a_curve_of_each() -> None:
     assert len(curves(catalogue(("activations",)))) == len(ACTIVATIONS)
-    assert [each.title for each in curves(catalogue())] == [
+    assert [spoken(each.title, spell) for each in curves(catalogue())] == [
         "sigmoid and its slope",
         "tanh and its slope",
         "ReLU and its slope",

@@ -218,7 +218,7 @@ def test_the_curve_of_the_loss() -> None:
 def test_the_curve_of_a_function_that_is_no_loss_is_called_by_its_name() -> None:
     curve = loss_curve(run("momentum-by-hand"))
     assert curve is not None
-    assert (curve.title, curve.y_label) == ("f over the run", "f")
+    assert [spoken(each, spell) for each in (curve.title, curve.y_label)] == ["f over the run", "f"]
     # 36, 12.96, 0, 10.4976, 23.6196: it does not only fall.
     said = "f falls from 36 to 23.6196 in 4 updates; at its lowest, after update 2, it is 0."
     assert spoken(curve.description, spell) == said
@@ -235,7 +235,7 @@ def test_an_output_as_a_function_of_an_input() -> None:
     (series,) = curve.series
     places = [x for x, _ in series.points]
     assert (places[0], places[-1], len(places)) == (-5, 5, 121)
-    assert series.label == "z₃"
+    assert spoken(series.label, spell) == "z₃"
     # Far to the left the first sigmoid is on and the second hardly: 0.25 + 0.5·σ(−0.71) + 0.2.
     assert series.points[0][1] == pytest.approx(0.6148, abs=1e-3)
 
@@ -244,18 +244,30 @@ def test_the_output_that_the_file_names_is_drawn() -> None:
     text = (PROBLEMS / "network-as-a-function.yaml").read_text(encoding="utf-8")
     curve = function_curve(run(f"output: a1\n{text}"), ("x", -5, 5))
     (series,) = curve.series
-    assert (series.label, curve.title) == ("a₁", "a₁ as a function of x")
+    said = [spoken(each, spell) for each in (series.label, curve.title)]
+    assert said == ["a₁", "a₁ as a function of x"]
     assert series.points[60][1] == pytest.approx(1 / (1 + math.exp(0.1)))  # at x = 0
     # Under a loss it is what the loss is worked out from.
     loss = function_curve(run("line-fit-full-batch", steps=1), ("w1_1_1", 0, 1))
-    assert [series.label for series in loss.series] == [f"ŷ[{s}]" for s in (1, 2, 3, 4)]
+    assert [spoken(series.label, spell) for series in loss.series] == [
+        f"ŷ[{s}]" for s in (1, 2, 3, 4)
+    ]
 
 
 def test_quantities_on_the_way_are_drawn_together() -> None:
     names = ("z1", "z2", "a1", "a2", "z3")
     curve = function_curve(run("network-as-a-function"), ("x", -5, 5), names)
-    assert [series.label for series in curve.series] == ["z₁", "z₂", "a₁", "a₂", "z₃"]
-    ends = {series.label: (series.points[0][1], series.points[-1][1]) for series in curve.series}
+    assert [spoken(series.label, spell) for series in curve.series] == [
+        "z₁",
+        "z₂",
+        "a₁",
+        "a₂",
+        "z₃",
+    ]
+    ends = {
+        spoken(series.label, spell): (series.points[0][1], series.points[-1][1])
+        for series in curve.series
+    }
     assert ends["z₁"] == pytest.approx((8.65, -8.85))
     assert ends["z₂"] == pytest.approx((-0.71, 1.01))
     assert ends["a₂"] == pytest.approx((1 / (1 + math.exp(0.71)), 1 / (1 + math.exp(-1.01))))
@@ -266,7 +278,7 @@ def test_quantities_on_the_way_are_drawn_together() -> None:
 
 def test_every_output_has_a_curve() -> None:
     curve = function_curve(run("softmax-three-classes"), ("x1", 0, 1))
-    assert [series.label for series in curve.series] == ["ŷ₁", "ŷ₂", "ŷ₃"]
+    assert [spoken(series.label, spell) for series in curve.series] == ["ŷ₁", "ŷ₂", "ŷ₃"]
     for points in zip(*(series.points for series in curve.series), strict=True):
         assert sum(y for _, y in points) == pytest.approx(1)
 
