@@ -146,11 +146,18 @@ def called(function: str, *entries: Formula) -> Formula:
 def matmul(shop: Workshop, one: Array, other: Array, words: tuple[str, str] = ("A", "B")) -> Array:
     """`@`: a vector is a column, and what comes out as a column of one's product is a vector.
     `words` are what a message calls the factors."""
+    each = [
+        name + "[1]" * (len(value.shape) - 2)
+        for name, value in zip(words, (one, other), strict=True)
+    ]
     for value in (one, other):
         if len(value.shape) not in (1, 2):
             raise ArrayError(
                 f"`@` multiplies matrices and vectors, and this is {shape_text(value.shape)}",
-                "write `*` for a single number" if not value.shape else "take one matrix of it",
+                f"take a matrix at a time: `{' @ '.join(each)}`, and `stack(…, …)` makes one array of"
+                " such products"
+                if value.shape
+                else "write `*` for a single number",
             )
     left: Shape = one.shape if len(one.shape) == 2 else (one.shape[0], 1)
     right: Shape = other.shape if len(other.shape) == 2 else (other.shape[0], 1)

@@ -150,6 +150,15 @@ def _saturates(update: Update, step: Step) -> bool:
     return rule is not None and (rule.saturates or rule.layerwise) and not across
 
 
+def never_flat(updates: Sequence[Update], quantity: str) -> bool:
+    """Whether a unit has a slope that only becomes 0 where floats have no smaller number."""
+    return any(
+        step.kind == "slope" and step.of == quantity and _saturates(update, step)
+        for update in updates
+        for step in update.graph.steps
+    )
+
+
 def off_kinks(view: View) -> Iterator[str]:
     """No quantity is where a function has no derivative, or jumps."""
     values = view.update.values

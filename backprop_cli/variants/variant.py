@@ -13,7 +13,14 @@ from backprop_cli.diagnostics import Diagnostic, ProblemError, Source, Span, quo
 from backprop_cli.problem.model import Problem, Requirement, Variants
 from backprop_cli.problem.read import read_problem
 from backprop_cli.variants.draw import Draws, Numbers, text_with
-from backprop_cli.variants.requirements import REQUIREMENTS, Scale, View, own_slips, slip_margins
+from backprop_cli.variants.requirements import (
+    REQUIREMENTS,
+    Scale,
+    View,
+    never_flat,
+    own_slips,
+    slip_margins,
+)
 from backprop_cli.variants.trial import Arithmetic, Sheet, Update
 
 ARITHMETICS: tuple[Arithmetic, ...] = ("quick", "exact", "precise")
@@ -124,12 +131,20 @@ class Drawer:
             (each for each in shortfalls if each.requirement == worst), key=shortfalls.__getitem__
         )
         source = Source(self.problem.path, self.variants.text)
+        help = (
+            f"draw from a wider range or in finer steps, or leave {quote(worst)} out of `require`"
+        )
+        if worst == "alive" and never_flat(self.own, where.quantity):
+            help = (
+                f"{quote(where.quantity)} lies so far out on its curve that its slope is calculated as"
+                " 0, in the draws or with the file's own numbers: take smaller ones"
+            )
         return Diagnostic(
             "no-variant",
             f"none of {tries:,} draws fulfils what `variants` requires: {quote(worst)} fails most"
             f" ({times:,} times), mostly at {quote(where.quantity)}",
             Span(source, *self.variants.own),
-            help=f"draw from a wider range or in finer steps, or leave {quote(worst)} out of `require`",
+            help=help,
         )
 
 

@@ -195,7 +195,8 @@ def _layer_rules(graph: Graph) -> Iterator[Line]:
     if graph.losses:
         loss = graph.step[graph.losses[0]]
         named = (loss.rule or loss.called).replace("_", " ")
-        yield (Text(f"Loss ({named}): "), Relation(Name(loss.name), "=", loss.formula))
+        of = "Loss of a sample" if len(graph.losses) > 1 else "Loss"
+        yield (Text(f"{of} ({named}): "), Relation(Name(loss.name), "=", loss.formula))
 
 
 def _in_letters(name: str, step: Step, *letters: str) -> Relation:

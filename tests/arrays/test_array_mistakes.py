@@ -31,6 +31,8 @@ def told(formula, more="", leaves=LEAVES):
     [
         ("W @ X", "W @ X", "2×2 @ 3×2: the first has 2 columns, the second 3 rows"),
         ("1 + (W @ X)", "W @ X", "`W @ X^T` is 2×3, `X @ W` is 3×2"),
+        ("stack(W, W) @ W", "stack(W, W) @ W", "at a time: `A[1] @ B`, and `stack(…, …)`"),
+        ("s @ W", "s @ W", "write `*` for a single number"),
         ("X + v", "X + v", "a vector of 2 (added to each row)"),
         ("v + c", "v + c", "`flatten(…)` on the column for the first, `transpose(…)`"),
         ("X W", "X W", "write `X @ W` for the matrix product, `X * W` for entry by entry"),

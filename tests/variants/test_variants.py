@@ -305,6 +305,29 @@ def test_a_hopeless_file_says_what_fails() -> None:
     assert "at `terms`" in found.message
 
 
+def test_units_that_are_far_out_on_a_curve_are_not_said_to_be_dead() -> None:
+    """A sigmoid is nowhere flat: what fails is that floats have no number small enough."""
+    text = """
+inputs: [1.5, -0.5]
+targets: [1]
+layers:
+  - {activation: sigmoid, weights: [[4, -3]], biases: [0.1]}
+  - {activation: sigmoid, weights: [[0.5]], biases: [0.1]}
+loss: half_squared_error
+variants: {draw: {w1_1_1: {choice: [-900, -800]}}, require: [alive], rules: 2}
+"""
+    with pytest.raises(ProblemError) as caught:
+        Drawer(load(text=text)).variant("ada")
+    (found,) = caught.value.diagnostics
+    assert "`alive` fails most" in found.message
+    assert found.help is not None
+    assert "its slope is calculated as 0" in found.help
+    flat = text.replace("sigmoid", "relu")
+    with pytest.raises(ProblemError) as caught:
+        Drawer(load(text=flat)).variant("ada")
+    assert "in finer steps" in str(caught.value.diagnostics[0].help)
+
+
 def test_a_file_without_variants_says_so() -> None:
     with pytest.raises(ProblemError, match="no variants"):
         Drawer(load(text=DENSE.partition("variants:")[0]))
