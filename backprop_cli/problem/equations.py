@@ -123,7 +123,7 @@ def read_equations(top: Fields, report: Report) -> ReadEquations:
     samples = _samples(top.get("samples"), names, report, arrays)
     values_failed = report.failed
     written = _written(top, names, report, arrays)
-    defined = tuple(names.places)
+    defined = names.places.keys()
     advice = _undeclared_help(top)
     unsound: set[str] = set()
     before = {} if arrays is None else arrays.first_rows()

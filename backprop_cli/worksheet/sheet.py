@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -296,6 +297,8 @@ class Sheet:
         step = self.graph.step.get(name)
         if step is None:
             return True
+        if abs(value) < sys.float_info.min:  # below it floats lose their digits
+            return False
         for term in step.formula.terms if isinstance(step.formula, Sum) else ():
             # What is added is not nothing, however small: −0.323 − 10⁻⁸⁷ is not −0.323.
             if 0 < abs(as_float(evaluate(term, self.known))) < NO_DIFFERENCE * abs(value):

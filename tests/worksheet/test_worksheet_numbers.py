@@ -18,8 +18,9 @@ from backprop_cli.formula import plain, unicode
 from backprop_cli.formula.evaluate import evaluate
 from backprop_cli.formula.parse import parse
 from backprop_cli.formula.spelling import spell
+from backprop_cli.problem.read import read_problem
 from backprop_cli.render.reading import spoken
-from backprop_cli.run import Value, round_to
+from backprop_cli.run import Value, round_to, solve
 from backprop_cli.worksheet.numbers import Shown, in_a_sentence, put_in, shown, signed
 from backprop_cli.worksheet.sheet import Choices, Sheet
 
@@ -208,3 +209,11 @@ def test_a_float_is_whole_only_if_it_is_short() -> None:
     assert shown(0.125, 15).sign == "="
     assert plain.write(shown(0.7344390311329086, 15).formula) == "0.734439031132909"
     assert shown(0.7344390311329086, 15).sign == "≈"
+
+
+def test_what_is_too_small_for_all_digits_of_a_float_is_not_whole() -> None:
+    text = "equations: {a: exp(x), L: a*w}\ngiven: {x: -744}\nparameters: {w: 1}\n"
+    run = solve(read_problem("small.yaml", text))
+    written = Sheet(run, run.iterations[0], Choices()).shown("a")
+    assert written is not None
+    assert written.sign == "≈"  # e⁻⁷⁴⁴ is 7.67·10⁻³²⁴, and 1e-323 the nearest float
