@@ -114,6 +114,12 @@ class SubmissionReport:
         """The first answer that is wrong in itself, in worksheet order."""
         return next((answer for answer in self.answers if answer.verdict == "wrong"), None)
 
+    @property
+    def first_kind(self) -> str:
+        """What the first slip is, `wrong` where it is none that is known; nothing without one."""
+        slip = self.first_slip
+        return "" if slip is None else slip.mistake.code if slip.mistake else "wrong"
+
 
 @dataclass(frozen=True)
 class Head:

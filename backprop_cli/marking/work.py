@@ -9,7 +9,7 @@ from typing import NamedTuple
 from backprop_cli.formula.nodes import Name
 from backprop_cli.marking.compiled import Function
 from backprop_cli.marking.numbers import divides, quantum
-from backprop_cli.marking.sheet import AnswerKey, Node
+from backprop_cli.marking.sheet import AnswerKey, Node, walk
 
 MOST_HIDDEN = 60
 """So many unwritten steps before a number are looked at."""
@@ -158,15 +158,7 @@ class Work:
         if not waiting:
             return
         self._forget_order()
-        needed = set(waiting)
-        while waiting:
-            node = self.nodes[waiting.pop()]
-            assert node is not None
-            for parent in node.needs:
-                if not known[parent] and parent not in needed:
-                    needed.add(parent)
-                    waiting.append(parent)
-        for node in self._ordered(needed):
+        for node in walk(self.nodes, waiting, known.__getitem__):
             slot = node.slot
             value, spread = self.value(node)
             self.v[slot] = value
@@ -176,26 +168,6 @@ class Work:
             if any(self.tainted[parent] for parent in node.parents):
                 easy = any(self.tainted[factor] == EASY for factor in node.factors)
                 self.tainted[slot] = IMPOSSIBLE if easy else THROUGH
-
-    def _ordered(self, slots: set[int]) -> list[Node]:
-        """The steps so that each comes after what it needs."""
-        order: list[Node] = []
-        done: set[int] = set()
-        for start in sorted(slots):
-            waiting = [start]
-            while waiting:
-                slot = waiting[-1]
-                node = self.nodes[slot]
-                assert node is not None
-                ahead = [need for need in node.needs if need in slots and need not in done]
-                if ahead and len(waiting) <= len(slots):
-                    waiting += ahead
-                    continue
-                waiting.pop()
-                if slot not in done:
-                    done.add(slot)
-                    order.append(node)
-        return order
 
     def carry(self, before: Work, carried: Mapping[str, str]) -> None:
         """Parameters and states begin where the last update ended."""

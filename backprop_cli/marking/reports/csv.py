@@ -29,7 +29,6 @@ def write(head: Head, reports: Iterable[SubmissionReport]) -> Iterator[str]:
     for report in reports:
         counts = Counter(answer.verdict for answer in report.answers)
         slip = report.first_slip
-        kind = "" if slip is None else slip.mistake.code if slip.mistake else "wrong"
         yield _line(
             (
                 _cell(report.file),
@@ -39,7 +38,7 @@ def write(head: Head, reports: Iterable[SubmissionReport]) -> Iterator[str]:
                 "yes" if report.passed else "no",
                 *(str(counts[verdict]) for verdict in VERDICTS),
                 "" if slip is None else _cell(slip.name),
-                kind,
+                report.first_kind,
                 _cell(report.error or ""),
                 _cell(" ".join(notices(report))),
             )

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import chain, islice
 
 from backprop_cli.diagnostics import cut
 from backprop_cli.marking.model import Head, SubmissionReport
@@ -39,18 +38,29 @@ def write(
     environment: Mapping[str, str] = os.environ,
 ) -> Iterator[str]:
     left = {"error": MOST_ANNOTATIONS, "warning": MOST_ANNOTATIONS}
-    iterator = iter(reports)
-    first = list(islice(iterator, 2))
-    summary = _Summary(environment.get("GITHUB_STEP_SUMMARY"), single=len(first) == 1)
-    summary.begin(head)
-    for report in chain(first, iterator):
-        yield from _annotations(report, left)
-        yield (
-            f"{harmless(report.student)}: {plain(report.score)} of {plain(report.max_score)} points, "
-            f"{'passed' if report.passed else 'not passed'}\n"
-        ).replace("::", ": :")
-        summary.add(report)
-    summary.end()
+    lines: list[str] = []
+
+    def annotated() -> Iterator[SubmissionReport]:
+        for report in reports:
+            lines.extend(_annotations(report, left))
+            points = f"{plain(report.score)} of {plain(report.max_score)} points"
+            passed = "passed" if report.passed else "not passed"
+            lines.append(f"{harmless(report.student)}: {points}, {passed}\n".replace("::", ": :"))
+            yield report
+
+    summary: list[str] = []
+    size = 0
+    for part in markdown.write(head, annotated()):
+        yield from lines
+        lines.clear()
+        if size <= MOST_SUMMARY:
+            size += len(part.encode())
+            summary.append(part)
+    if size > MOST_SUMMARY:
+        summary[-1] = "\nThe rest does not fit in here.\n"
+    if path := environment.get("GITHUB_STEP_SUMMARY"):
+        with open(path, "a", encoding="utf-8") as file:
+            file.write("".join(summary))
 
 
 _PLACE = re.compile(r"line (\d{1,9})(?:, column (\d{1,9}))?:")
@@ -95,46 +105,3 @@ def _data(text: str) -> str:
 
 def _property(text: str) -> str:
     return _data(text).replace(":", "%3A").replace(",", "%2C")
-
-
-class _Summary:
-    """The Markdown table of the step, as far as GitHub takes it."""
-
-    def __init__(self, path: str | None, single: bool) -> None:
-        self.path = path
-        self.single = single
-        self.reports: list[str] = []
-        self.size = 0
-
-    def begin(self, head: Head) -> None:
-        self._put(f"## {markdown.text(head.title or head.problem)}\n\n")
-        if not self.single:
-            self._put("| student | score | passed | first slip |\n|---|---:|---|---|\n")
-
-    def add(self, report: SubmissionReport) -> None:
-        if self.single:
-            for part in markdown.submission(report):
-                self._put(part)
-            return
-        slip = report.first_slip
-        remark = markdown.text(report.error or "")
-        if slip is not None:
-            kind = slip.mistake.code if slip.mistake else "wrong"
-            remark = f"{markdown.code(slip.name)} {kind}"
-        self._put(
-            f"| {markdown.text(report.student)} | {plain(report.score)}/{plain(report.max_score)} | "
-            f"{'yes' if report.passed else 'no'} | {remark} |\n"
-        )
-
-    def _put(self, part: str) -> None:
-        if self.path is None or self.size < 0:
-            return
-        self.size += len(part.encode())
-        if self.size > MOST_SUMMARY:
-            part, self.size = "\nThe rest does not fit in here.\n", -1
-        self.reports.append(part)
-
-    def end(self) -> None:
-        if self.path is not None:
-            with open(self.path, "a", encoding="utf-8") as file:
-                file.write("".join(self.reports))

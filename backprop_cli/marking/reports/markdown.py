@@ -72,16 +72,10 @@ def whole_class(reports: Iterable[SubmissionReport]) -> Iterator[str]:
     yield "| student | score | passed | first slip | file |\n|---|---:|---|---|---|\n"
     for report in tally.watch(reports):
         slip = report.first_slip
-        if report.error is not None:
-            remark = text(report.error)
-        elif slip is None:
-            remark = ""
-        else:
-            kind = slip.mistake.code if slip.mistake is not None else "wrong"
-            remark = f"{code(slip.name)} {kind}"
+        told = f"{code(slip.name)} {report.first_kind}" if slip else text(report.error or "")
         yield (
             f"| {text(report.student)} | {plain(report.score)}/{plain(report.max_score)} | "
-            f"{'yes' if report.passed else 'no'} | {remark} | {text(report.file)} |\n"
+            f"{'yes' if report.passed else 'no'} | {told} | {text(report.file)} |\n"
         )
     yield (
         f"\n{tally.count} submissions, {tally.passed} passed; mean {plain(round(tally.mean, 2))}, "

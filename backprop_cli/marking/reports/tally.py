@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import field
+from statistics import fmean, median
 
 from backprop_cli.dataclass import dataclass
 from backprop_cli.marking.model import SubmissionReport, Verdict
@@ -36,7 +37,7 @@ class Tally:
         self.max_score = max(self.max_score, report.max_score)
         slip = report.first_slip
         if slip is not None:
-            self.first_slips[slip.name, slip.mistake.code if slip.mistake else "wrong"] += 1
+            self.first_slips[slip.name, report.first_kind] += 1
         for answer in report.answers:
             if answer.max_points:
                 at = (answer.iteration, answer.name)
@@ -44,12 +45,8 @@ class Tally:
 
     @property
     def mean(self) -> float:
-        return sum(self.scores) / len(self.scores) if self.scores else 0.0
+        return fmean(self.scores) if self.scores else 0.0
 
     @property
     def median(self) -> float:
-        ordered = sorted(self.scores)
-        middle = len(ordered) // 2
-        if not ordered:
-            return 0.0
-        return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
+        return median(self.scores) if self.scores else 0.0
