@@ -25,7 +25,7 @@ from backprop_cli.marking.mistakes import Idea
 from backprop_cli.marking.model import GOOD, AnswerResult, Mistake, Verdict
 from backprop_cli.marking.readings import Page, Reading, ReadWork, carried, given_under
 from backprop_cli.marking.ready import Ready
-from backprop_cli.marking.sheet import Node
+from backprop_cli.marking.sheet import Node, step_at
 from backprop_cli.marking.slips import Budget
 from backprop_cli.marking.submission import MOST_CHARACTERS, Answer
 from backprop_cli.marking.work import Work
@@ -293,9 +293,7 @@ class Update:
         return None if self.key.symbolic and value != value else value
 
     def _judge(self, slot: int, answer: Answer) -> Judgement:
-        node = self.key.structure.nodes[slot]
-        assert node is not None
-        texts = self.texts.get(slot)
+        node, texts = step_at(self.key.structure.nodes, slot), self.texts.get(slot)
         number = self.numbers.get(slot)
         if texts is None:
             assert number is not None

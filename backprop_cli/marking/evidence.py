@@ -26,7 +26,7 @@ from backprop_cli.marking.judge import EPS, Judgement
 from backprop_cli.marking.mistakes import Idea
 from backprop_cli.marking.model import GOOD
 from backprop_cli.marking.numbers import Written, written_the_same
-from backprop_cli.marking.sheet import AnswerKey, Node
+from backprop_cli.marking.sheet import AnswerKey, Node, step_at
 from backprop_cli.marking.slips import CHANCE
 
 GRADIENTS: tuple[Section, ...] = ("backward", "gradient")
@@ -152,9 +152,8 @@ class Evidence:
         """What chance explains more easily than this is wrong, and no slip is named."""
         for slot, judgement in self.judgements.items():
             if limit < judgement.chance < 1:
-                node = self.key.structure.nodes[slot]
-                assert node is not None
-                feedback = ACCIDENT if judgement.verdict != "wrong" else look_again(node.step)
+                step = step_at(self.key.structure.nodes, slot).step
+                feedback = ACCIDENT if judgement.verdict != "wrong" else look_again(step)
                 self.judgements[slot] = Judgement("wrong", feedback, own=judgement.own, chance=1.0)
 
     def charge_first(self, charged: dict[Idea, str]) -> None:
@@ -163,30 +162,26 @@ class Evidence:
         `charged` are the places so far, of earlier updates too.
         """
         for slot, judgement in self.judgements.items():
-            idea, node = judgement.idea, self.key.structure.nodes[slot]
-            if idea is None or node is None:
+            if judgement.idea is None:
                 continue
-            first = charged.setdefault(idea, node.name)
-            if not judgement.same_as or judgement.same_as == first:
-                continue
-            if first == node.name:
-                judgement = judgement._replace(
-                    verdict="wrong", feedback=look_again(node.step, judgement.mistake), same_as=""
-                )
-            else:
-                judgement = judgement._replace(feedback=same_slip(first), same_as=first)
-            self.judgements[slot] = judgement
+            name = self.key.structure.names[slot]
+            first = charged.setdefault(judgement.idea, name)
+            if judgement.same_as not in ("", first):
+                followed = judgement._replace(feedback=same_slip(first), same_as=first)
+                own = first == name
+                self.judgements[slot] = self._charged(slot, judgement) if own else followed
 
     def charge_each(self, ideas: Set[Idea]) -> None:
         """What was followed from these ideas is wrong each time."""
         for slot, judgement in self.judgements.items():
             if judgement.same_as and judgement.idea in ideas:
-                node = self.key.structure.nodes[slot]
-                assert node is not None
-                feedback = look_again(node.step, judgement.mistake)
-                self.judgements[slot] = judgement._replace(
-                    verdict="wrong", feedback=feedback, same_as=""
-                )
+                self.judgements[slot] = self._charged(slot, judgement)
+
+    def _charged(self, slot: int, judgement: Judgement) -> Judgement:
+        """A slip that was followed from another place as one that costs its mark here."""
+        step = step_at(self.key.structure.nodes, slot).step
+        feedback = look_again(step, judgement.mistake)
+        return judgement._replace(verdict="wrong", feedback=feedback, same_as="")
 
     def tells(self, slot: int) -> bool:
         """Whether an answer can be evidence of a slip: a bare 0 only where others are none."""
@@ -200,8 +195,7 @@ class Evidence:
         )
 
     def _settled(self, slot: int, judgement: Judgement) -> Judgement:
-        node = self.key.structure.nodes[slot]
-        assert node is not None
+        node = step_at(self.key.structure.nodes, slot)
         if judgement.doubt in ("zero", "rounded"):
             able = self._with_digits(node, self.numbers[slot].unit)
             if self._show(able) and self._is_small(slot, able):

@@ -24,7 +24,7 @@ from backprop_cli.marking.judge import CORRECT, Judgement, NumberJudge
 from backprop_cli.marking.numbers import Written, read_number, written_the_same
 from backprop_cli.marking.points import points, same
 from backprop_cli.marking.recipes import Recipes
-from backprop_cli.marking.sheet import AnswerKey, Node
+from backprop_cli.marking.sheet import AnswerKey, Node, step_at
 from backprop_cli.marking.slips import SlipFinder
 from backprop_cli.marking.submission import MOST_CHARACTERS
 from backprop_cli.marking.texts import Commas, TextReader, parts_of
@@ -300,9 +300,7 @@ class ExpressionJudge:
             self._own_points = [list(v) for v in self.shared.points]
             self._upto = self.key.structure.leaves
         for at in range(self._upto, slot):
-            node = self.key.structure.nodes[at]
-            assert node is not None
-            formula = self.own.get(at)
+            node, formula = step_at(self.key.structure.nodes, at), self.own.get(at)
             if formula is not None:
                 for v in self._own_points:
                     v[at] = self.shared.value(formula, v)

@@ -42,7 +42,7 @@ from backprop_cli.marking.numbers import (
 )
 from backprop_cli.marking.ranks import LATER, RANK
 from backprop_cli.marking.readings import ReadWork
-from backprop_cli.marking.sheet import AnswerKey, Node
+from backprop_cli.marking.sheet import AnswerKey, Node, step_at
 from backprop_cli.marking.slips import (
     CHANCE,
     EMPTY,
@@ -438,7 +438,7 @@ class NumberJudge:
         mark, at the first answer that shows it, or none where it is a convention."""
         if self.read is None:
             return None
-        at = self.read.node(node)
+        at = step_at(self.read.work.nodes, node.slot)
         judgement, value = self._from_work(at, given, self.read.work)
         if judgement is None or judgement.verdict == "imprecise":
             judgement = self._before_rounding(at, given, self.read.work) or judgement
@@ -525,7 +525,7 @@ class NumberJudge:
         """Whether a quantity is 0 under another reading, and nothing was rounded to make it so."""
         if self.read is None:
             return False
-        at, work = self.read.node(node), self.read.work
+        at, work = step_at(self.read.work.nodes, node.slot), self.read.work
         work.settle(at.needs)
         return work.evaluate(at.function, at.parents, work.unit) == (0, 0)
 
@@ -647,8 +647,7 @@ class NumberJudge:
 
     def _goes_on(self, slot: int) -> Literal["right", "own", ""]:
         """Whether a written number follows from what is right, or from what was written before."""
-        work, node = self.work, self.work.nodes[slot]
-        assert node is not None
+        work, node = self.work, step_at(self.work.nodes, slot)
         work.settle(node.needs)
         value, unit = work.v[slot], work.unit[slot]
         true = written_the_same(value, unit, self.key.truth[slot])

@@ -740,11 +740,6 @@ class ReadWork:
             work.v[slots[name]] = value
             work.unit[slots[name]] = 0.0
 
-    def node(self, node: Node) -> Node:
-        found = self.work.nodes[node.slot]
-        assert found is not None
-        return found
-
     def behind(self, node: Node) -> list[Reading]:
         """The readings that this step and the unwritten ones before it rest on."""
         behind = walk(self.work.nodes, [node.slot], self.work.written.__getitem__)

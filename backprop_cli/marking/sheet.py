@@ -191,6 +191,13 @@ class Structure:
         return frozenset(found)
 
 
+def step_at(nodes: Sequence[Node | None], slot: int) -> Node:
+    """The step in a slot that is known not to be a given quantity's."""
+    node = nodes[slot]
+    assert node is not None
+    return node
+
+
 def walk(
     nodes: Sequence[Node | None],
     starts: Iterable[int],

@@ -23,7 +23,7 @@ from backprop_cli.marking.mistakes import OF_BATCH, Idea, Slips
 from backprop_cli.marking.model import Mistake
 from backprop_cli.marking.numbers import Written, written_the_same
 from backprop_cli.marking.ranks import LATER, RANK, SIMPLE
-from backprop_cli.marking.sheet import AnswerKey, Node
+from backprop_cli.marking.sheet import AnswerKey, Node, step_at
 from backprop_cli.marking.work import Habit, Work
 
 CLOSE = 1e-9
@@ -289,8 +289,7 @@ def _through(work: Work, node: Node, slot: int) -> Callable[[float], float]:
     moved = {slot}
     path = []
     for other in hidden:
-        at = work.nodes[other]
-        assert at is not None
+        at = step_at(work.nodes, other)
         if other != slot and not moved.isdisjoint(at.needs):
             moved.add(other)
             path.append((other, at.function))
@@ -362,8 +361,7 @@ class _Search:
             doubtful = level >= FAR + own and given.digits < SURE
             if doubtful and abs(value - right) <= NEAR_RIGHT * abs(right):
                 continue
-            between = self.finder.structure.nodes[slot]
-            assert between is not None
+            between = step_at(self.finder.structure.nodes, slot)
             later = LATER["hidden"] + LATER["deeper"] * place
             if slot in self.key.asked and not isinstance(node.step.formula, Name):
                 later += LATER["not written"]
