@@ -532,70 +532,54 @@ class _Search:
         yield simple + LATER["other kind"], (last - first - likely) / 2
 
     def _operands(self, node: Node, target: _Target, later: float) -> None:
-        v = self.work.v
-        function, right = node.function, target.right
-        for parent in node.parents:
-            if parent == node.base:
-                continue
+        v, names = self.work.v, self.finder.structure.names
+        for parent in (each for each in node.parents if each != node.base):
             old = v[parent]
-            step = abs(old) or 1.0
-            v[parent] = old + step
-            once = function(v) - right
-            v[parent] = old - step
-            back = right - function(v)
-            v[parent] = old
-            if once == 0 or not math.isfinite(once) or not math.isfinite(back):
-                continue
-            if abs(once - back) > 1e-9 * abs(once):
-                self._each_operand(node, parent, target, later)
-                continue
-            slope = once / step
-            needed = old + (target.value - right) / slope
-            # As many others as give a number between nothing and twice this one.
-            about = abs(target.value / slope)
-            simple = RANK["wrong-operand"] + later
-            # Of what stands on the paper one of the same kind is the likelier one.
-            leaf = parent < self.finder.structure.leaves
-            paper = leaf or self.paper or bool(self.work.written[parent])
-            self.lookups.append(_Lookup(node, parent, needed, about, simple, paper))
-            simple += 0.0 if paper else LATER["other kind"]
-            width = (target.unit + target.slack * abs(target.value)) / abs(slope)
-            width = min(width, about) + CLOSE * max(abs(needed), abs(old))
-            first, last = self._between(needed - width, needed + width)
-            for other in self.work.ranked[1][first : min(last, first + 200)]:
-                affinity = self.finder.affinity(node, parent, other)
-                if affinity is not None:
-                    result = right + slope * (v[other] - old)
-                    rank = simple + affinity
-                    self._operand(node, parent, other, result, target, rank, affinity)
+            for other, affinity, rank in self._likely(node, parent, target, later):
+                v[parent] = v[other]
+                result = node.function(v)
+                v[parent] = old
+                message = f"{names[other]} was used where {names[parent]} belongs"
+                role = f"{names[parent]}>{names[other]}"
+                idea = Idea("wrong-operand", role) if affinity == 0 else None
+                slip = Mistake("wrong-operand", message), idea
+                self._offer(slip, (node.slot, target.value), target, result, rank + affinity)
 
-    def _each_operand(self, node: Node, parent: int, target: _Target, later: float) -> None:
-        v, known = self.work.v, self.work.known
-        old = v[parent]
-        for other, affinity in self.finder.neighbours(node, parent):
-            if not known[other]:
-                continue
-            v[parent] = v[other]
-            result = node.function(v)
-            v[parent] = old
-            rank = RANK["wrong-operand"] + affinity + later
-            self._operand(node, parent, other, result, target, rank, affinity)
-
-    def _operand(
-        self,
-        node: Node,
-        parent: int,
-        other: int,
-        result: float,
-        target: _Target,
-        rank: float,
-        affinity: float,
-    ) -> None:
-        names = self.finder.structure.names
-        message = f"{names[other]} was used where {names[parent]} belongs"
-        idea = Idea("wrong-operand", f"{names[parent]}>{names[other]}") if affinity == 0 else None
-        slip = (Mistake("wrong-operand", message), idea)
-        self._offer(slip, (node.slot, target.value), target, result, rank)
+    def _likely(
+        self, node: Node, parent: int, target: _Target, later: float
+    ) -> Iterator[tuple[int, float, float]]:
+        """What may have been taken for a parent, how easily, and the rank of that: what has about
+        the value needed where that can be calculated back to, the neighbours anywhere else."""
+        v, right = self.work.v, target.right
+        old, simple = v[parent], RANK["wrong-operand"] + later
+        step = abs(old) or 1.0
+        v[parent] = old + step
+        once = node.function(v) - right
+        v[parent] = old - step
+        back = right - node.function(v)
+        v[parent] = old
+        if once == 0 or not math.isfinite(once) or not math.isfinite(back):
+            return
+        if abs(once - back) > 1e-9 * abs(once):
+            beside = self.finder.neighbours(node, parent)
+            yield from ((each, far, simple) for each, far in beside if self.work.known[each])
+            return
+        slope = once / step
+        needed = old + (target.value - right) / slope
+        # As many others as give a number between nothing and twice this one.
+        about = abs(target.value / slope)
+        # Of what stands on the paper one of the same kind is the likelier one.
+        leaf = parent < self.finder.structure.leaves
+        paper = leaf or self.paper or bool(self.work.written[parent])
+        self.lookups.append(_Lookup(node, parent, needed, about, simple, paper))
+        simple += 0.0 if paper else LATER["other kind"]
+        width = (target.unit + target.slack * abs(target.value)) / abs(slope)
+        width = min(width, about) + CLOSE * max(abs(needed), abs(old))
+        first, last = self._between(needed - width, needed + width)
+        for other in self.work.ranked[1][first : min(last, first + 200)]:
+            affinity = self.finder.affinity(node, parent, other)
+            if affinity is not None:
+                yield other, affinity, simple
 
     def _extra_factor(self, node: Node, target: _Target, later: float) -> None:
         step, right = node.step, target.right

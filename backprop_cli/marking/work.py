@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from typing import NamedTuple
 
 from backprop_cli.formula.nodes import Name
@@ -73,9 +74,8 @@ class Work:
         self.tainted = bytearray(count)
 
     def copy(self) -> Work:
-        other = Work.__new__(Work)
-        other.key, other.nodes, other.begun = self.key, self.nodes, self.begun
-        other._levels, other._widened, other._ranked, other._kinds = self._levels, {}, None, {}
+        other = copy(self)
+        other._widened, other._ranked, other._kinds = {}, None, {}
         other.v, other.unit = list(self.v), list(self.unit)
         other.known, other.right = bytearray(self.known), bytearray(self.right)
         other.written, other.tainted = bytearray(self.written), bytearray(self.tainted)
