@@ -91,7 +91,9 @@ def named(name: tree.Named, dialect: Dialect) -> str:
 def spell(node: tree.Node, dialect: Dialect = LATEX) -> str:
     match node:
         case tree.Digits(_, _, power):
-            return node.mantissa if power is None else rf"{node.mantissa} \times 10^{{{power}}}"
+            if power is None:
+                return node.mantissa
+            return rf"{node.mantissa or '{}'} \times 10^{{{power}}}"
         case tree.Named():
             return named(node, dialect)
         case tree.Word():
@@ -117,6 +119,8 @@ def spell(node: tree.Node, dialect: Dialect = LATEX) -> str:
         case tree.Under(base, sides):
             shape = r" \times ".join(_word(side, dialect) for side in sides)
             return rf"\underset{{{shape}}}{{{spell(base, dialect)}}}"
+        case tree.Blank(unseen):
+            return rf"\phantom{{{spell(unseen, dialect)}}}"
         case _:
             assert_never(node)
 
@@ -165,10 +169,11 @@ def _fence(fence: tree.Fence, dialect: Dialect) -> str:
 
 
 def _grid(kind: str, rows: tuple[tuple[tree.Node, ...], ...], dialect: Dialect) -> str:
-    written = [[spell(entry, dialect) for entry in entries] for entries in rows]
     if kind == "matrix":
+        written = [[spell(entry, dialect) for entry in entries] for entries in tree.at_points(rows)]
         body = dialect.new_row.join(map(" & ".join, written))
         return rf"\begin{{bmatrix}} {body} \end{{bmatrix}}"
+    written = [[spell(entry, dialect) for entry in entries] for entries in rows]
     lines = [rf"{then} & \text{{if }} {condition}" for then, condition in written[:-1]]
     body = dialect.new_row.join([*lines, rf"{written[-1][0]} & \text{{otherwise}}"])
     return rf"\begin{{cases}} {body} \end{{cases}}"

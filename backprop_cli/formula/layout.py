@@ -8,6 +8,7 @@ nodes. Whoever breaks lines, aligns, or draws reads the tree and never the text 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 from typing import Literal, NamedTuple, TypeAlias
 
 from backprop_cli.formula.functions import Function
@@ -146,8 +147,25 @@ class Under(NamedTuple):
     shape: tuple[Word, ...]
 
 
+class Blank(NamedTuple):
+    """As much room as something takes that is not shown."""
+
+    unseen: Node
+
+
 Node: TypeAlias = (
-    Digits | Word | Called | Named | Operator | Row | Fence | Fraction | Script | Grid | Under
+    Digits
+    | Word
+    | Called
+    | Named
+    | Operator
+    | Row
+    | Fence
+    | Fraction
+    | Script
+    | Grid
+    | Under
+    | Blank
 )
 
 MINUS = Operator("negative")
@@ -203,3 +221,44 @@ def pieces(node: Node) -> Iterator[Row]:
             piece = []
         piece.append(part)
     yield Row(tuple(piece))
+
+
+def at_points(rows: Sequence[Sequence[Node]]) -> Iterator[tuple[Node, ...]]:
+    """The rows of a matrix. Where a column is all numbers, each has as much room on both sides of
+    its point as the widest, so that in the middle of the column point stands under point."""
+    columns = zip_longest(*rows, fillvalue=Row(()))
+    return zip(*map(_at_point, columns), strict=True)
+
+
+def _at_point(column: Sequence[Node]) -> Sequence[Node]:
+    numbers = [number for number in map(_number, column) if number is not None]
+    if len(numbers) < len(column):
+        return column
+    minus = any(negative for negative, _ in numbers)
+    before = max(len(digits.whole) for _, digits in numbers)
+    behind = max(len(digits.decimals) for _, digits in numbers)
+    power = max((digits.power for _, digits in numbers if digits.power is not None), default=None)
+    aligned: list[Node] = []
+    for node, (negative, (whole, decimals, own)) in zip(column, numbers, strict=True):
+        begin = Digits("0" * (before - len(whole)))
+        point = "." * (len(decimals) < behind and not decimals)
+        end = Digits(
+            "", point + "0" * (behind - len(decimals + point)), power if own is None else None
+        )
+        parts: list[Node] = [Blank(MINUS)] if minus and not negative else []
+        parts += [Blank(begin)] if begin.whole else []
+        parts += within(node)
+        parts += [Blank(end)] if end.decimals or end.power is not None else []
+        aligned.append(row(parts))
+    return aligned
+
+
+def _number(node: Node) -> tuple[bool, Digits] | None:
+    """Whether a number is negative, and its digits; None for what is none."""
+    match node:
+        case Digits():
+            return False, node
+        case Row((Operator("negative"), Digits() as digits)):
+            return True, digits
+        case _:
+            return None

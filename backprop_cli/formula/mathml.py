@@ -223,6 +223,8 @@ def spell(node: tree.Node) -> str:
         case tree.Under(base, sides):
             shape = "<mo>×</mo>".join(map(spell, sides))
             return f"<munder>{spell(base)}<mrow>{shape}</mrow></munder>"
+        case tree.Blank(unseen):
+            return f"<mphantom>{spell(unseen)}</mphantom>"
         case _:
             assert_never(node)
 
@@ -284,7 +286,7 @@ def _grid(kind: str, rows: tuple[tuple[tree.Node, ...], ...]) -> str:
     if kind == "matrix":
         body = "".join(
             f"<mtr>{''.join(f'<mtd>{spell(entry)}</mtd>' for entry in entries)}</mtr>"
-            for entries in rows
+            for entries in tree.at_points(rows)
         )
         return f'<mrow class="matrix"><mo>[</mo><mtable>{body}</mtable><mo>]</mo></mrow>'
     lines = [

@@ -7,6 +7,7 @@ from typing import assert_never
 
 from backprop_cli.formula.characters import visible
 from backprop_cli.formula.layout import (
+    Blank,
     Called,
     Digits,
     Fence,
@@ -59,7 +60,7 @@ def spell(node: Node) -> str:
             return f"[{'; '.join(', '.join(map(spell, entries)) for entries in rows)}]"
         case Under(base, sides):
             return spell(base) + beneath(sides)
-        case Named() | Fraction():
+        case Named() | Fraction() | Blank():
             raise ValueError("no formula is typed with this")
         case _:
             assert_never(node)

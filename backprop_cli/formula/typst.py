@@ -74,7 +74,9 @@ def named(name: tree.Named) -> str:
 def spell(node: tree.Node) -> str:
     match node:
         case tree.Digits(_, _, power):
-            return node.mantissa if power is None else f"{node.mantissa} × 10^({power})"
+            if power is None:
+                return node.mantissa
+            return f"{node.mantissa or quoted('')} × 10^({power})"
         case tree.Named():
             return named(node)
         case tree.Word(text, kind, accent):
@@ -103,7 +105,10 @@ def spell(node: tree.Node) -> str:
             lowered = "" if below is None else f"_({spell(below)})"
             return written + lowered + ("" if above is None else f"^({spell(above)})")
         case tree.Grid("matrix", rows):
-            return f'mat(delim: "[", {"; ".join(", ".join(map(spell, row)) for row in rows)})'
+            entries = "; ".join(", ".join(map(spell, row)) for row in tree.at_points(rows))
+            return f'mat(delim: "[", {entries})'
+        case tree.Blank(unseen):
+            return f"#hide(${spell(unseen)}$) "
         case tree.Grid(_, rows):
             cases = [f'{spell(then)} &quad "if" {spell(when)}' for then, when in rows[:-1]]
             return f'cases({", ".join(cases)}, {spell(rows[-1][0])} &quad "otherwise")'

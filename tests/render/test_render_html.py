@@ -9,7 +9,7 @@ import html5lib
 import pytest
 import sheets
 
-from backprop_cli.formula.nodes import Formula, Name, Negative, Number, Product, Sum
+from backprop_cli.formula.nodes import Formula, Matrix, Name, Negative, Number, Product, Sum
 from backprop_cli.formula.spelling import spell
 from backprop_cli.render import html
 from backprop_cli.worksheet.document import (
@@ -147,3 +147,21 @@ def test_answers_keep_a_distance() -> None:
 
 def test_the_same_document_has_the_same_bytes() -> None:
     assert html.render(sheets.SHEET) == html.render(sheets.SHEET)
+
+
+def test_the_decimals_of_a_matrix_stand_under_one_another() -> None:
+    """What is not shown makes up for what a number lacks on either side of its point."""
+    column = ("0.25", "-12.5", "3", "1.5e-05")
+    numbers = [(Number(each.lstrip("-")), each[0] == "-") for each in column]
+    rows = tuple((Negative(each) if minus else each, Name("a")) for each, minus in numbers)
+    page = tree(html.render(Document("t", (Paragraph((Math(Matrix(rows)),)),), spell)))
+    first = [next(iter(line)) for line in page.iter(f"{MATHML}mtr")]
+    written = ["".join(cell.itertext()) for cell in first]
+    mantissas = [each.partition("×")[0].replace("−", "") for each in written]
+    assert {len(each.partition(".")[0]) for each in mantissas} == {2}
+    assert {each.count("−") for each in written} == {2}  # of the number, and of the power
+    assert {sum(map(str.isdigit, each)) for each in written} == {7}  # 00.00 and 10, 5
+    unseen = [
+        "".join(hidden.itertext()) for cell in first for hidden in cell.iter(f"{MATHML}mphantom")
+    ]
+    assert set("".join(unseen)) <= set("0.×1−5")
