@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from fractions import Fraction
+from types import MappingProxyType
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from backprop_cli.dataclass import dataclass
@@ -156,6 +157,20 @@ class Keys:
     def row(self, key: str, make: Callable[[Fields], T], default: T) -> Field[T]:
         """A key of another mapping that has this one as its value."""
         return Field(key, self.read(make), default, self.about)
+
+    def filled(
+        self,
+        key: str,
+        make: Callable[..., T],
+        called: Mapping[str, str] = MappingProxyType({}),
+    ) -> Field[T]:
+        """A key with these as its value, where each of them is an argument of `make`, by its name or
+        the one that it is `called` there."""
+        return self.row(
+            key,
+            lambda own: make(**{called.get(row.key, row.key): own[row] for row in self.rows}),
+            make(),
+        )
 
     @property
     def words(self) -> str:

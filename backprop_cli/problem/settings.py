@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from fractions import Fraction
 from types import MappingProxyType
-from typing import Literal
 
 from backprop_cli.diagnostics import closest, listed, quote
 from backprop_cli.formula.nodes import Number
@@ -45,71 +44,52 @@ MOST_PATTERNS = 20_000
 MOST_COMPARISONS = 400_000  # of a glob with a name
 
 
-INDEX_ORDER: Field[Literal["to_from", "from_to"]] = selected(
-    "index_order", "w2_1_3 is the weight to 1 from 3, or from 1 to 3.", "to_from", "from_to"
-)
-NAMING: Field[Literal["indexed", "sequential"]] = selected(
-    "names", "z2_1, w2_1_3; or z1, w1, b1 counted through the network.", "indexed", "sequential"
-)
-WEIGHT_ORDER: Field[Literal["by_unit", "by_input"]] = selected(
-    "weight_order", "How sequential weights are counted.", "by_unit", "by_input"
-)
-GRADIENT_ORDER: Field[Literal["by_unit", "weights_first"]] = selected(
-    "gradient_order",
-    "The gradient as a vector: unit by unit, or all weights and then all biases.",
-    "by_unit",
-    "weights_first",
-)
-OUTPUT_UNITS: Field[Literal["layered", "numbered"]] = selected(
-    "output_units",
-    "Output units with their layer, or counted on after the last hidden layer: z3, a3, w13, b3.",
-    "layered",
-    "numbered",
-)
-LAYER_MARK: Field[Literal["parentheses", "brackets"]] = selected(
-    "layer_mark", "The layer as in a^(2), or as in a^[2].", "parentheses", "brackets"
-)
-SYMBOLS = Field[Mapping[str, str]](
-    "symbols",
-    Kind(
-        lambda node, report, what: read_symbols(node, report),
-        by_name(TEXT.schema),
-        "`{name: symbol}`",
-    ),
-    {},
-    "What quantities are shown as, by their names or letters in files: {eta: alpha, yhat: y, y: t}.",
-)
 NOTATION_KEYS = Keys(
     "How quantities are called.",
-    *(INDEX_ORDER, NAMING, WEIGHT_ORDER, GRADIENT_ORDER, OUTPUT_UNITS, LAYER_MARK, SYMBOLS),
+    selected(
+        "index_order",
+        "w2_1_3 is the weight to 1 from 3, or from 1 to 3.",
+        *("to_from", "from_to"),
+    ),
+    selected(
+        "names", "z2_1, w2_1_3; or z1, w1, b1 counted through the network.", "indexed", "sequential"
+    ),
+    selected("weight_order", "How sequential weights are counted.", "by_unit", "by_input"),
+    selected(
+        "gradient_order",
+        "The gradient as a vector: unit by unit, or all weights and then all biases.",
+        *("by_unit", "weights_first"),
+    ),
+    selected(
+        "output_units",
+        "Output units with their layer, or counted on after the last hidden layer: z3, a3, w13, b3.",
+        *("layered", "numbered"),
+    ),
+    selected("layer_mark", "The layer as in a^(2), or as in a^[2].", "parentheses", "brackets"),
+    Field(
+        "symbols",
+        Kind(
+            lambda node, report, what: read_symbols(node, report),
+            by_name(TEXT.schema),
+            "`{name: symbol}`",
+        ),
+        {},
+        "What quantities are shown as, by their names or letters in files: {eta: alpha, yhat: y, y: t}.",
+    ),
 )
+NOTATION = NOTATION_KEYS.filled("notation", Notation)
 
-
-def _notation(own: Fields) -> Notation:
-    return Notation(
-        own[INDEX_ORDER],
-        own[NAMING],
-        own[WEIGHT_ORDER],
-        own[GRADIENT_ORDER],
-        own[OUTPUT_UNITS],
-        own[LAYER_MARK],
-        own[SYMBOLS],
-    )
-
-
-NOTATION = NOTATION_KEYS.row("notation", _notation, Notation())
-
-DIGITS = Field("digits", whole(1, MOST_DIGITS), 4, "Significant digits.")
-EVERY_STEP = Field(
-    "every_step",
-    TRUTH,
-    False,
-    "Round each written value before it is used, as one does by hand.",
+ROUNDING_KEYS = Keys(
+    "How numbers are written.",
+    Field("digits", whole(1, MOST_DIGITS), 4, "Significant digits."),
+    Field(
+        "every_step",
+        TRUTH,
+        False,
+        "Round each written value before it is used, as one does by hand.",
+    ),
 )
-ROUNDING_KEYS = Keys("How numbers are written.", DIGITS, EVERY_STEP)
-ROUNDING = ROUNDING_KEYS.row(
-    "rounding", lambda own: Rounding(own[DIGITS], own[EVERY_STEP]), Rounding()
-)
+ROUNDING = ROUNDING_KEYS.filled("rounding", Rounding)
 
 
 def _kinks(node: Node, report: Report, called: str) -> Kinks:
@@ -157,55 +137,42 @@ def _points(node: Node, report: Report, what: str) -> dict[str, Fraction]:
     return found
 
 
-ASK = Field[tuple[str, ...]](
-    "ask",
-    one_or_several(Kind(_asked, TEXT.schema, "a name"), "names", MOST_PATTERNS),
-    (),
-    "Sections (forward, loss, gradient, update, …) or names, with * and ?.",
-)
-POINTS = Field[Mapping[str, Fraction]](
-    "points",
-    Kind(_points, by_name(POINT.schema), "`{name: points}`"),
-    {},
-    "Points by name, with * and ?; 1 otherwise.",
-)
-PASS = Field("pass", CREDIT, Marking.pass_share, "The share of points that passes.")
-FOLLOW_THROUGH = Field(
-    "follow_through", CREDIT, Marking.follow_through, "Credit for right work from a wrong value."
-)
-IMPRECISE = Field(
-    "imprecise", CREDIT, Marking.imprecise, "Credit for a value that was rounded too early."
-)
-METHOD = Field("method", CREDIT, Marking.method, "Credit for a right formula with a wrong number.")
-REPEATED: Field[Literal["once", "each"]] = selected(
-    "repeated", "Whether the same slip costs once or wherever it is made.", "once", "each"
-)
-TOLERANCE = Field(
-    "tolerance",
-    alone_or(fraction_of(DECAY), Keys("Relative tolerance.", RELATIVE), lambda own: own[RELATIVE]),
-    Marking.tolerance,
-    "How far a rounded value may be from the right one, as a share of its scale.",
-)
 MARKING_KEYS = Keys(
     "What `check` asks for and how it counts.",
-    *(ASK, POINTS, PASS, FOLLOW_THROUGH, IMPRECISE, METHOD, REPEATED, TOLERANCE),
+    Field(
+        "ask",
+        one_or_several(Kind(_asked, TEXT.schema, "a name"), "names", MOST_PATTERNS),
+        (),
+        "Sections (forward, loss, gradient, update, …) or names, with * and ?.",
+    ),
+    Field(
+        "points",
+        Kind(_points, by_name(POINT.schema), "`{name: points}`"),
+        {},
+        "Points by name, with * and ?; 1 otherwise.",
+    ),
+    Field("pass", CREDIT, Marking.pass_share, "The share of points that passes."),
+    Field(
+        "follow_through",
+        CREDIT,
+        Marking.follow_through,
+        "Credit for right work from a wrong value.",
+    ),
+    Field("imprecise", CREDIT, Marking.imprecise, "Credit for a value that was rounded too early."),
+    Field("method", CREDIT, Marking.method, "Credit for a right formula with a wrong number."),
+    selected(
+        "repeated", "Whether the same slip costs once or wherever it is made.", "once", "each"
+    ),
+    Field(
+        "tolerance",
+        alone_or(
+            fraction_of(DECAY), Keys("Relative tolerance.", RELATIVE), lambda own: own[RELATIVE]
+        ),
+        Marking.tolerance,
+        "How far a rounded value may be from the right one, as a share of its scale.",
+    ),
 )
-
-
-def _marking(own: Fields) -> Marking:
-    return Marking(
-        ask=own[ASK],
-        points=own[POINTS],
-        pass_share=own[PASS],
-        follow_through=own[FOLLOW_THROUGH],
-        imprecise=own[IMPRECISE],
-        method=own[METHOD],
-        repeated=own[REPEATED],
-        tolerance=own[TOLERANCE],
-    )
-
-
-MARKING = MARKING_KEYS.row("marking", _marking, Marking())
+MARKING = MARKING_KEYS.filled("marking", Marking, {"pass": "pass_share"})
 
 
 WITH_RESPECT_TO = apart(
