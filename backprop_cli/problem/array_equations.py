@@ -27,10 +27,10 @@ from backprop_cli.diagnostics import quote
 from backprop_cli.formula.build import children, names_in, rebuild
 from backprop_cli.formula.nodes import Call, Formula, Name, Number
 from backprop_cli.formula.quantity import arrays_of
-from backprop_cli.problem.array_values import ArrayReader, ReadArray, read_shapes
+from backprop_cli.problem.array_values import ArrayReader, ReadArray, has_arrays, read_shapes
 from backprop_cli.problem.fields import Fields, apart, by_name
 from backprop_cli.problem.forms import Value
-from backprop_cli.problem.formulas import defined_name, parsed, used_as_number
+from backprop_cli.problem.formulas import defined_name, formula, parsed, used_as_number
 from backprop_cli.problem.values import Report, entries, word
 from backprop_cli.problem.yaml_tree import Node, Scalar
 
@@ -115,6 +115,7 @@ class ArrayEquations:
     spans: dict[int, tuple[int, int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.plain = not has_arrays(self.top)  # it has nothing but single numbers
         self.index = read_index(self.top, self.report)
         self.shapes = read_shapes(self.top, self.report)
         self.reader = ArrayReader(self.report, self.shapes)
@@ -122,8 +123,11 @@ class ArrayEquations:
 
     # --- reading ---
 
-    def leaf(self, key: Scalar, value: Node | None, name: str) -> None:
+    def leaf(self, key: Scalar, value: Node | None, name: str | None) -> None:
         """Read a value; it is not among the leaves where it is wrong."""
+        if name is None:  # that is wrong, and more may be
+            self.reader.read(value, key.text, what=quote(key.text))
+            return
         self.unwritten.discard(name)
         self.places[name] = key
         if self.index is not None and name == self.index.name:
@@ -132,19 +136,20 @@ class ArrayEquations:
                 "give the quantity, or the index, another letter",
             )  # fmt: skip
             return
-        read = self.reader.read(value, name, len(self.leaves))
+        read = self.reader.read(value, name, len(self.leaves), quote(key.text))
         if read is not None:
             self.leaves[name] = read
 
     def of_sample(self, name: str, value: Node, sample: int) -> dict[str, Value]:
         """The numbers of one sample, by the names of entries."""
         first = self.leaves.get(name)
-        if first is None and not self.leaf_of_sample(name, value):
-            return {}
-        read = self.leaves[name] if first is None else self.reader.read(value, name)
-        if read is None:
-            return {}
         what = f"{quote(name)} of sample {sample}"
+        read = self.reader.read(value, name, what=what)
+        if read is None:
+            return {name: None} if self.plain else {}
+        if first is None:
+            self.leaves[name] = read
+            self.varying.add(name)
         if first is not None and read.shape != first.shape:
             usual = f"that of sample 1 {shape_text(first.shape)}"
             self.report.error("shape", f"{what} is {shape_text(read.shape)}, and {usual}", value)
@@ -156,13 +161,6 @@ class ArrayEquations:
             )  # fmt: skip
             return {}
         return dict(zip(entry_names(name, read.shape), read.values, strict=True))
-
-    def leaf_of_sample(self, name: str, value: Node) -> bool:
-        read = self.reader.read(value, name)
-        if read is not None:
-            self.leaves[name] = read
-            self.varying.add(name)
-        return read is not None
 
     def first_rows(self) -> dict[str, str]:
         """What to say where the row before the first is missing, or the index."""
@@ -178,14 +176,14 @@ class ArrayEquations:
             for stem in self.families
         }
 
-    def keys(self, pairs: Iterable[tuple[Scalar, Node]]) -> Iterator[tuple[str, Scalar, Node]]:
-        """The names that each key defines, rows of a family one by one."""
+    def keys(
+        self, pairs: Iterable[tuple[Scalar, Node]]
+    ) -> Iterator[tuple[str | None, Scalar, Node]]:
+        """The names that each key defines, rows of a family one by one; None for what is no name."""
         for key, value in pairs:
             stem = self.stem(key.text.strip())
             if stem is None or self.index is None:
-                name = defined_name(key, self.report, "an equation")
-                if name is not None:
-                    yield name, key, value
+                yield defined_name(key, self.report, "an equation"), key, value
                 continue
             own = [f"{stem}_{time}" for time in self.index.range]
             self.families[stem] = own
@@ -202,10 +200,12 @@ class ArrayEquations:
         return text.removesuffix(tail) if text.endswith(tail) and text != tail else None
 
     def formula(
-        self, name: str, key: Scalar, value: Node, names: Set[str], stems: Set[str]
+        self, name: str | None, key: Scalar, value: Node, names: Set[str], stems: Set[str]
     ) -> Formula | None:
         """The tree of an equation, rows put in by their own names; see `read_formula`."""
         what = f"the equation of {quote(key.text)}"
+        if self.plain:
+            return self.report.tried(formula, value, what, names)
         index = None if self.index is None else self.index.name
         written = self.report.tried(
             parsed, value, what, lambda text: read_formula(text, names, stems, index)
@@ -230,12 +230,14 @@ class ArrayEquations:
             self.report.error("bad-formula", message, value, advice)
             return None
         time = None
+        if name is None:
+            return written.formula
         if (stem := self.stem(key.text.strip())) in self.families and self.index is not None:
             time = self.index.low + self.families[stem].index(name)
-        formula = self.settled(written.formula, time, frozenset(names))
+        found = self.settled(written.formula, time, frozenset(names))
         self.places[name] = value
-        self.equations[name] = Equation(written, value, value.text, formula)
-        return formula
+        self.equations[name] = Equation(written, value, value.text, found)
+        return found
 
     def settled(self, formula: Formula, time: int | None, names: frozenset[str]) -> Formula:
         """Rows and entries by the names that they have, all rows where no time is given."""

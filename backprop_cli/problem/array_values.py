@@ -159,24 +159,24 @@ class ArrayReader:
         self.shapes = shapes
         self.left = MOST_VALUES
 
-    def read(self, node: Node | None, name: str, seed: int = 0) -> ReadArray | None:
+    def read(self, node: Node | None, name: str, seed: int = 0, what: str = "") -> ReadArray | None:
         """A value of any kind; None where it is wrong, which is reported."""
         try:
-            return self._read(node, name, seed)
+            return self._read(node, name, seed, what or quote(name))
         except Refused:
             return None
 
-    def _read(self, node: Node | None, name: str, seed: int) -> ReadArray:
-        what = quote(name)
+    def _read(self, node: Node | None, name: str, seed: int, what: str) -> ReadArray:
         declared = self.shapes.get(name)
         if node is None or (isinstance(node, Scalar) and node.null):
-            shape = declared[0] if declared else ()
-            return self._within(node or (declared[1] if declared else None), shape)
+            if declared is None:
+                return ReadArray((), (None,))
+            return self._within(node or declared[1], declared[0])
         match node:
             case Scalar():
                 found = ReadArray((), (number(node, self.report, what),))
             case Entries():
-                found = self._drawn(node, name, seed)
+                found = self._drawn(node, name, seed, what)
             case Items():
                 found = self.nested(node, what)
         if declared is not None and declared[0] != found.shape:
@@ -189,16 +189,12 @@ class ArrayReader:
             )
         return found
 
-    def _within(self, node: Node | None, shape: Shape) -> ReadArray:
+    def _within(self, node: Node, shape: Shape) -> ReadArray:
         left, self.left = self.left, self.left - count(shape)
-        if self.left < 0 and node is None:
-            raise Refused
-        if node is not None:
-            _not_too_large(shape, node, self.report, left)
+        _not_too_large(shape, node, self.report, left)
         return ReadArray(shape, (None,) * count(shape))
 
-    def _drawn(self, node: Entries, name: str, seed: int) -> ReadArray:
-        what = quote(name)
+    def _drawn(self, node: Entries, name: str, seed: int, what: str) -> ReadArray:
         if not any(key.text == "init" for key, _ in node.entries):
             self.report.refuse(
                 "not-a-number",

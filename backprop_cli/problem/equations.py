@@ -14,7 +14,6 @@ from backprop_cli.formula.build import names_in
 from backprop_cli.formula.nodes import Formula
 from backprop_cli.formula.quantity import updated
 from backprop_cli.problem.array_equations import ArrayEquations, WrittenOut
-from backprop_cli.problem.array_values import has_arrays
 from backprop_cli.problem.fields import (
     NAME,
     Field,
@@ -30,7 +29,6 @@ from backprop_cli.problem.forms import Equations, Value
 from backprop_cli.problem.formulas import (
     FORMULA,
     defined_name,
-    formula,
     plain_name,
     report_undefined,
     uncut,
@@ -39,7 +37,7 @@ from backprop_cli.problem.samples import MOST_SAMPLES
 from backprop_cli.problem.settings import names_of
 from backprop_cli.problem.training import ReadTraining
 from backprop_cli.problem.upstream import LOSS, Upstream, read_upstream, stands_alone
-from backprop_cli.problem.values import Report, entries, is_mapping, number_or_null, rows
+from backprop_cli.problem.values import Report, entries, is_mapping, rows
 from backprop_cli.problem.yaml_tree import Entries, Items, Node, Scalar
 
 MOST_EQUATIONS = 5_000
@@ -117,16 +115,16 @@ class ReadEquations:
 
 def read_equations(top: Fields, report: Report) -> ReadEquations:
     names = _Names()
-    arrays = ArrayEquations(top, report) if has_arrays(top) else None
-    given = _leaves(top, "given", names, report, arrays)
-    parameters = _leaves(top, "parameters", names, report, arrays)
+    arrays = ArrayEquations(top, report)
+    for section in ("given", "parameters"):
+        _leaves(top, section, names, report, arrays)
     samples = _samples(top.get("samples"), names, report, arrays)
     values_failed = report.failed
     written = _written(top, names, report, arrays)
     defined = names.places.keys()
     advice = _undeclared_help(top)
     unsound: set[str] = set()
-    before = {} if arrays is None else arrays.first_rows()
+    before = arrays.first_rows()
     for name, (right, node) in written.items():
         if right is None or report_undefined(right, node, defined, report, advice, before):
             unsound.add(name)
@@ -139,23 +137,24 @@ def read_equations(top: Fields, report: Report) -> ReadEquations:
             ends = [name for key, _ in upstream.entries if (name := key.text.strip()) in written]
         if ends:
             _unused(names, written, ends, report)
-    if arrays is None:
-        out = _in_numbers(order or (), written, names, {**given, **parameters})
-    elif report.failed:
-        if order is not None and not values_failed:  # what does not fit is said with the rest
-            arrays.write_out(order, parameters, unsound)
-        out = None
-    else:
-        out = None if order is None else arrays.write_out(order, names.of("parameters"))
+    out = None
+    if arrays.plain:
+        out = _in_numbers(order or (), written, names, arrays)
+    elif order is not None and not values_failed:  # what does not fit is said with the rest
+        out = arrays.write_out(order, names.of("parameters"), unsound)
     return _finished(top, names, written, out, output, samples, bool(unsound))
 
 
 def _in_numbers(
-    order: Iterable[str], written: Written, names: _Names, values: Mapping[str, Value]
+    order: Iterable[str], written: Written, names: _Names, arrays: ArrayEquations
 ) -> WrittenOut:
     """Equations between numbers are written out already."""
     equations = {name: right for name in order if (right := written[name][0]) is not None}
     entries = {name: [name] for name in names.places}
+    values = {
+        name: arrays.leaves[name].values[0] if name in arrays.leaves else None
+        for name in (*names.of("given"), *names.of("parameters"))
+    }
     return WrittenOut(equations, values, (), entries, dict.fromkeys(names.places, ()), (), ())
 
 
@@ -254,13 +253,12 @@ def _leaves(
     section: str,
     names: _Names,
     report: Report,
-    arrays: ArrayEquations | None = None,
-) -> dict[str, Value]:
+    arrays: ArrayEquations,
+) -> None:
     """`{x: 1, t: null}`, or a list of names without numbers."""
     node = top.get(section)
-    found: dict[str, Value] = {}
     if node is None:
-        return found
+        return
     pairs: list[tuple[Scalar, Node | None]] = []
     if isinstance(node, Items):
         for cell in node.items:
@@ -274,23 +272,17 @@ def _leaves(
         pairs.extend(entries(node, report, f"`{section}`", "names and numbers"))
     if len(pairs) > MOST_NAMES:
         report.too_many(len(pairs), f"names in `{section}`", MOST_NAMES, node)
-        return found
+        return
     for key, value in pairs:
         what = "a parameter" if section == "parameters" else "a given quantity"
         name = defined_name(key, report, what)
-        read = None
-        if arrays is not None:
-            if name is not None:
-                arrays.leaf(key, value, name)
-        elif value is not None:
-            read = report.tried(number_or_null, value, quote(key.text))
-        if name is not None and names.define(name, section, key, report):
-            found[name] = read
-    return found
+        arrays.leaf(key, value, name)
+        if name is not None:
+            names.define(name, section, key, report)
 
 
 def _samples(
-    node: Node | None, names: _Names, report: Report, arrays: ArrayEquations | None = None
+    node: Node | None, names: _Names, report: Report, arrays: ArrayEquations
 ) -> list[Mapping[str, Value]]:
     """`[{x: 1, y: 0}, …]`; every sample has the same names."""
     if node is None:
@@ -319,11 +311,7 @@ def _samples(
                     report.error("unknown-name", message, key, help)
                     continue
             seen[name] = None
-            if arrays is not None:
-                sample.update(arrays.of_sample(name, value, index))
-            else:
-                what = f"{quote(name)} of sample {index}"
-                sample[name] = report.tried(number_or_null, value, what)
+            sample.update(arrays.of_sample(name, value, index))
         if first is None:
             first = seen
         elif missing := [name for name in first if name not in seen]:
@@ -332,9 +320,7 @@ def _samples(
     return found
 
 
-def _written(
-    top: Fields, names: _Names, report: Report, arrays: ArrayEquations | None = None
-) -> Written:
+def _written(top: Fields, names: _Names, report: Report, arrays: ArrayEquations) -> Written:
     node = top.get("equations")
     found: Written = {}
     if node is None:
@@ -353,23 +339,15 @@ def _written(
         return found
     if not pairs:
         report.error("missing-value", "`equations` is empty", node, "f: x*y")
-    if arrays is not None:
-        keys = [
-            each
-            for each in arrays.keys(pairs)
-            if names.define(each[0], "equations", each[1], report)
-        ]
-        authored = names.places.keys()
-        stems = authored | arrays.families.keys()
-        return {
-            name: (arrays.formula(name, key, value, authored, stems), value)
-            for name, key, value in keys
-        }
-    named = [(defined_name(key, report, "an equation"), key, value) for key, value in pairs]
-    chosen = {*names.places, *(name for name, _, _ in named if name is not None)}
-    for name, key, value in named:
-        right = report.tried(formula, value, f"the equation of {quote(key.text)}", chosen)
-        if name is not None and names.define(name, "equations", key, report):
+    keys = [
+        (name if name and names.define(name, "equations", key, report) else None, key, value)
+        for name, key, value in arrays.keys(pairs)
+    ]
+    authored = names.places.keys()
+    stems = authored | arrays.families.keys()
+    for name, key, value in keys:
+        right = arrays.formula(name, key, value, authored, stems)
+        if name is not None:
             found[name] = (right, value)
     return found
 
