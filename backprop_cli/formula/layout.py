@@ -258,7 +258,9 @@ def _number(node: Node) -> tuple[bool, Digits] | None:
     match node:
         case Digits():
             return False, node
-        case Row((Operator("negative"), Digits() as digits)):
-            return True, digits
+        case Row((Digits() as above, Operator("/"), Digits() as below)):  # its bar is its point
+            return False, Digits(above.mantissa, f"/{below.mantissa}")
+        case Row((Operator("negative"), inner)) if number := _number(inner):
+            return True, number[1]
         case _:
             return None

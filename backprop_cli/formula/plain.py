@@ -60,7 +60,9 @@ def spell(node: Node) -> str:
             return f"[{'; '.join(', '.join(map(spell, entries)) for entries in rows)}]"
         case Under(base, sides):
             return spell(base) + beneath(sides)
-        case Named() | Fraction() | Blank():
+        case Blank(unseen):
+            return " " * len(spell(unseen))
+        case Named() | Fraction():
             raise ValueError("no formula is typed with this")
         case _:
             assert_never(node)

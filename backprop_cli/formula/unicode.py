@@ -78,8 +78,8 @@ def spell(node: tree.Node) -> str:
             return f"[{'; '.join('  '.join(map(spell, entries)) for entries in rows)}]"
         case tree.Under(base, sides):
             return spell(base) + beneath(sides)
-        case tree.Blank():  # only where matrices are drawn
-            return ""
+        case tree.Blank(unseen):
+            return " " * len(spell(unseen))
         case _:
             assert_never(node)
 

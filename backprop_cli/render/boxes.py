@@ -178,12 +178,12 @@ class Boxes:
         return tuple(spans)
 
     def _matrix(self, rows: Sequence[Sequence[tree.Node]]) -> Box:
-        count = max(map(len, rows), default=0)
-        full: list[list[tree.Node]] = [
-            [*row, *[tree.Row(())] * (count - len(row))] for row in rows
-        ] or [[]]
-        columns = [self._column([row[place] for row in full]) for place in range(count)]
-        signs = _ends(len(full), ASCII_SQUARE if self.ascii else SQUARE)
+        """Entries in the middle of their columns, numbers with their points under one another."""
+        columns = [
+            _centred(list(map(self._spans, each)))
+            for each in zip(*tree.at_points(rows), strict=True)
+        ]
+        signs = _ends(max(1, len(rows)), ASCII_SQUARE if self.ascii else SQUARE)
         lines: list[Spans] = []
         for level, (left, right) in enumerate(signs):
             line: list[Span] = [(left, "operator")]
@@ -191,33 +191,6 @@ class Boxes:
                 line += [*([("  ", "")] if place else []), *column[level]]
             lines.append((*line, (right, "operator")))
         return Box(tuple(lines), (len(lines) - 1) // 2)
-
-    def _column(self, entries: Sequence[tree.Node]) -> list[Spans]:
-        """Entries of equal width: numerals with their points under one another, else centred."""
-        cuts = [self._at_point(entry) for entry in entries]
-        written = list(map(self._spans, entries))
-        if None not in cuts:
-            before = max(cut for cut in cuts if cut is not None)
-            written = [
-                ((" " * (before - (cut or 0)), ""), *entry)
-                for cut, entry in zip(cuts, written, strict=True)
-            ]
-            width = max(map(width_of, written))
-            return [(*entry, (" " * (width - width_of(entry)), "")) for entry in written]
-        return _centred(written)
-
-    def _at_point(self, entry: tree.Node) -> int | None:
-        """How many cells of a numeral stand before its point; None where it is none."""
-        match entry:
-            case tree.Row((tree.Operator("negative"), number)):
-                inner = self._at_point(number)
-                return None if inner is None else inner + 1
-            case tree.Row((tree.Digits() as above, tree.Operator("/"), tree.Digits())):
-                return len(above.mantissa)
-            case tree.Digits():
-                return len(entry.whole)
-            case _:
-                return None
 
 
 ASCII_SIGNS = {"matmul": " ", "·": " * "}
