@@ -7,7 +7,7 @@ nodes. Whoever breaks lines, aligns, or draws reads the tree and never the text 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import zip_longest
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -198,6 +198,45 @@ def parts_of(node: Node) -> Sequence[Node]:
             return (base,)
         case _:
             return ()
+
+
+LONGEST_RAISED = 3
+"""Digits of an exponent that small letters are written for in a line."""
+
+
+def is_short(text: str) -> bool:
+    """Whether a number is whole and may be raised; ½ and x² are written in ways of their own."""
+    return len(text) <= LONGEST_RAISED and text.isdecimal()
+
+
+def is_leaf(node: Node) -> bool:
+    """A name, or a number that is not short: whatever it is, the rest looks the same."""
+    match node:
+        case Digits(mantissa, exponent):
+            return bool(exponent) or not is_short(mantissa)
+        case Word(_, kind):
+            return kind == "typed"
+        case _:
+            return isinstance(node, Named)
+
+
+def changed(node: Node, change: Callable[[Node], Node]) -> Node:
+    """The same node with `change` applied to each of its parts, in writing order."""
+    match node:
+        case Row(parts):
+            return node._replace(parts=tuple(map(change, parts)))
+        case Fence(kind, inside):
+            return Fence(kind, change(inside))
+        case Fraction(above, below):
+            return Fraction(change(above), change(below))
+        case Script(base, below, above):
+            return Script(change(base), below and change(below), above and change(above))
+        case Grid(kind, rows):
+            return Grid(kind, tuple(tuple(map(change, entries)) for entries in rows))
+        case Under(base, shape):
+            return Under(change(base), shape)
+        case _:
+            return node
 
 
 def is_tall(node: Node) -> bool:

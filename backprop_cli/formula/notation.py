@@ -5,7 +5,7 @@ line may end. All of precedence is here, once for every notation.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from enum import IntEnum
 from functools import lru_cache
 from typing import assert_never
@@ -18,6 +18,7 @@ from backprop_cli.formula.layout import (
     AT_FACTOR,
     AT_RELATION,
     AT_SUM,
+    LONGEST_RAISED,
     MINUS,
     Called,
     Digits,
@@ -91,8 +92,6 @@ DOTS = (Operator("·", AT_FACTOR), Operator("·", AT_FACTOR, tight=True))
 PARTIAL, TWICE = Word("∂", "sign"), Word("∂²", "sign")
 HALF_SIGN = Word("½", "sign")
 ONE_BACK = Word("-", "sign"), Word("1", "number")
-LONGEST_RAISED = 3
-"""Digits of an exponent that small letters are written for in a line."""
 
 
 def shaped(operands: Sequence[Formula]) -> bool:
@@ -247,6 +246,13 @@ class Layout:
 
     def name(self, name: str) -> Node:
         return self.named(name)
+
+    def kind(self, name: str) -> Hashable:
+        """All that the layout of a formula depends on of a name in it."""
+        glyph = self.spelling(name)
+        if isinstance(glyph, Derivative):
+            return Derivative
+        return glyph.new, bool(glyph.of or glyph.sample), bool(glyph.superscript)
 
     # --- what stands in brackets ---
 
@@ -582,8 +588,11 @@ class Typed(Layout):
     def name(self, name: str) -> Node:
         return Word(name, "typed")
 
+    def kind(self, name: str) -> Hashable:
+        return "/" in name
+
     def name_level(self, name: str) -> Level:
-        return Level.QUOTIENT if "/" in name else Level.ATOM
+        return Level.QUOTIENT if self.kind(name) else Level.ATOM
 
     def _stands_apart(self, factor: Formula) -> bool:
         return False  # every sign of a product looks the same

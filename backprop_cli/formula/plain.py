@@ -23,6 +23,7 @@ from backprop_cli.formula.layout import (
 )
 from backprop_cli.formula.nodes import Formula
 from backprop_cli.formula.notation import Typed
+from backprop_cli.formula.shape import Shapes
 from backprop_cli.formula.spelling import Spelling
 
 SIGNS: dict[str, str] = {
@@ -36,7 +37,7 @@ SIGNS: dict[str, str] = {
 
 def write(formula: Formula, spelling: Spelling | None = None) -> str:
     """The formula in plain ASCII (as far as its names are); `spelling` makes no difference."""
-    return spell(_TYPED.node(formula))
+    return _SHAPES.write(formula)
 
 
 def spell(node: Node) -> str:
@@ -87,4 +88,4 @@ def mark(above: Node) -> str | None:
     return None
 
 
-_TYPED = Typed()
+_SHAPES = Shapes(Typed(), spell)

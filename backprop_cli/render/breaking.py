@@ -8,7 +8,7 @@ stands in brackets, so that a formula is broken where a person would break it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
 from rich.cells import cell_len
@@ -78,42 +78,84 @@ UNICODE = Notation(unicode.spell, unicode.sign, unicode.ends, unicode.mark, unic
 PLAIN = Notation(plain.spell, plain.sign, plain.ends, plain.mark, plain.beneath)
 
 
-class _Breaker:
-    """Walks the layout of a formula and cuts it before its operators."""
+class Put(NamedTuple):
+    """Something written; a `leaf` is a name or a number, of which others of its shape have their
+    own, behind the minus that leads it."""
 
-    def __init__(self, notation: Notation, style: str, styled: bool) -> None:
+    text: str
+    style: str = "operator"
+    leaf: bool = False
+    minus: str = ""
+
+
+class Cut(NamedTuple):
+    """A line may begin with what comes next."""
+
+    penalty: float
+    space: bool
+
+
+class Close(NamedTuple):
+    """The end of what is in brackets, and which cuts are in none but these; None is its begin."""
+
+    cuts: tuple[int, ...]
+
+
+class Flow:
+    """What a formula is in a line, one after the other, and where it may be broken, whatever the
+    names and numbers in it are."""
+
+    def __init__(self, node: tree.Node, notation: Notation) -> None:
         self.notation = notation
-        self.style = style
-        self.styled = styled
-        self.atoms: list[Atom] = []
-        self.text: list[str] = []
-        self.spans: list[Span] = []
-        self.penalty, self.space = tree.NEVER, False
-        self.length = 0
-        self.here: list[int] = []  # the breaks inside the innermost brackets
+        self.tokens: list[Put | Cut | Close | None] = []
+        self.cuts = 0
+        self.here: list[int] = []  # the cuts inside the innermost brackets
+        self.walk(node, 0, False)
+        self.texts = [each.text for each in self.tokens if isinstance(each, Put) and each.leaf]
+        self.template = "".join(map(_in_template, self.tokens))
 
-    def put(self, text: str, style: str) -> None:
-        self.text.append(text)
-        self.length += len(text)
-        if self.styled:
-            self.spans.append((text, style))
+    def atoms(self, texts: Sequence[str], style: str = "", styled: bool = False) -> list[Atom]:
+        """The formula with these names and numbers, breakable before its operators; the first atom
+        never begins a line."""
+        rest = iter(texts)
+        written, spans = [""], list[list[Span]]([[]])
+        penalties, spaces = [tree.NEVER], [False]
+        length, begun = 0, list[int]()
+        for token in self.tokens:
+            if isinstance(token, Put):
+                text = token.minus + next(rest) if token.leaf else token.text
+                written[-1] += text
+                spans[-1].append((text, token.style))
+                length += len(text)
+            elif isinstance(token, Cut):
+                written.append("")
+                spans.append([])
+                penalties.append(token.penalty)
+                spaces.append(token.space)
+                length += token.space
+            elif token is None:
+                begun.append(length)
+            elif length - begun.pop() <= SHORT:
+                for place in token.cuts:
+                    penalties[place] += WITHIN_SHORT
+        return [
+            Atom(text, style, penalty, space, tuple(own) if styled else ())
+            for text, penalty, space, own in zip(written, penalties, spaces, spans, strict=True)
+        ]
+
+    def put(self, text: str, style: str = "operator") -> None:
+        self.tokens.append(Put(text, style))
 
     def cut(self, penalty: float, space: bool) -> None:
-        """A line may begin with what comes next."""
-        self.atoms.append(self._atom())
-        self.here.append(len(self.atoms))
-        self.text, self.spans = [], []
-        self.penalty, self.space = penalty, space
-        self.length += space
-
-    def _atom(self) -> Atom:
-        spans = tuple(self.spans) if self.styled else ()
-        return Atom("".join(self.text), self.style, self.penalty, self.space, spans)
+        self.cuts += 1
+        self.here.append(self.cuts)
+        self.tokens.append(Cut(penalty, space))
 
     def walk(self, node: tree.Node, depth: int, in_sum: bool) -> None:
         match node:
-            case tree.Row((tree.Operator("negative"), tree.Digits())):
-                self.put(self.notation.spell(node), "number")
+            case tree.Row((tree.Operator("negative"), tree.Digits() as digits)):
+                minus = self.notation.sign(tree.MINUS)
+                self.tokens.append(Put(self.notation.spell(digits), "number", True, minus))
             case tree.Row(parts, is_sum):
                 in_sum = in_sum or is_sum
                 for part in parts:
@@ -123,25 +165,19 @@ class _Breaker:
                         self.walk(part, depth, in_sum)
             case tree.Fence(kind, inside):
                 left, right = self.notation.ends(kind)
-                self.put(left, "operator")
+                self.put(left)
                 outside, self.here = self.here, []
-                before = self.length
+                self.tokens.append(None)
                 self.walk(inside, depth + 1, False)
-                if self.here and self.length - before <= SHORT:
-                    for place in self.here:
-                        if place < len(self.atoms):
-                            atom = self.atoms[place]
-                            self.atoms[place] = atom._replace(penalty=atom.penalty + WITHIN_SHORT)
-                        else:
-                            self.penalty += WITHIN_SHORT
+                self.tokens.append(Close(tuple(self.here)))
                 self.here = outside
-                self.put(right, "operator")
+                self.put(right)
             case tree.Script(base, below, above) if below is None and above is not None:
                 self.walk(base, depth, in_sum)
                 if (mark := self.notation.mark(above)) is not None:
                     self.put(mark, "number")
                 else:
-                    self.put("^", "operator")
+                    self.put("^")
                     self.walk(above, depth, in_sum)
             case tree.Under(base, sides):
                 self.walk(base, depth, in_sum)
@@ -151,16 +187,17 @@ class _Breaker:
             case tree.Operator():
                 self.operator(node, depth, in_sum)
             case _:
-                self.put(self.notation.spell(node), STYLES.get(type(node), ""))
+                style = STYLES.get(type(node), "")
+                self.tokens.append(Put(self.notation.spell(node), style, tree.is_leaf(node)))
 
     def operator(self, operator: tree.Operator, depth: int, in_sum: bool) -> None:
         sign = self.notation.sign(operator)
         if operator.cost >= tree.NEVER:
-            self.put(sign, "operator")
+            self.put(sign)
             return
         cost = operator.cost + DEEPER * depth
         if operator.sign in (",", "column"):  # it stands at the end of a line
-            self.put(sign[:-1], "operator")
+            self.put(sign[:-1])
             self.cut(cost, True)
             return
         # A factor of a term stands deeper than the sum it is in.
@@ -169,22 +206,29 @@ class _Breaker:
         bare = sign.lstrip()
         self.cut(cost, len(bare) < len(sign))
         if bare:
-            self.put(bare, "operator")
+            self.put(bare)
 
     def grid(self, rows: Sequence[Sequence[tree.Node]], depth: int) -> None:
         """A matrix in one line; it may be broken between its rows."""
-        self.put("[", "operator")
+        self.put("[")
         cost = tree.AT_FACTOR + DEEPER * depth
         between = tree.Operator("column", cost + DEEPER)
         for level, entries in enumerate(rows):
             if level:
-                self.put(";", "operator")
+                self.put(";")
                 self.cut(cost, True)
             for place, entry in enumerate(entries):
                 if place:
                     self.operator(between, 0, False)
                 self.walk(entry, depth, False)
-        self.put("]", "operator")
+        self.put("]")
+
+
+def _in_template(token: Put | Cut | Close | None) -> str:
+    """A token in one line, with a hole for what is a leaf."""
+    if isinstance(token, Put):
+        return f"{token.minus}%s" if token.leaf else token.text.replace("%", "%%")
+    return " " * (isinstance(token, Cut) and token.space)
 
 
 STYLES: dict[type, str] = {
@@ -193,15 +237,6 @@ STYLES: dict[type, str] = {
     tree.Word: "name",
     tree.Called: "function",
 }
-
-
-WHOLE = (tree.Digits, tree.Named, tree.Word, tree.Called)
-
-
-def formula_atom(node: tree.Node, notation: Notation, style: str = "") -> Atom:
-    """A formula in one, for it may well fit; its breaks are looked for where it does not."""
-    parts = None if isinstance(node, WHOLE) else partial(formula_atoms, node, notation, style)
-    return Atom(notation.spell(node), style, tree.NEVER, False, (), parts)
 
 
 def opened(atoms: Iterable[Atom]) -> Iterator[Atom]:
@@ -219,14 +254,8 @@ def formula_atoms(
     node: tree.Node, notation: Notation, style: str = "", styled: bool = False
 ) -> list[Atom]:
     """A formula, breakable before its operators; the first atom never begins a line."""
-    if isinstance(node, WHOLE):  # most are a name or a number
-        written = notation.spell(node)
-        spans = ((written, STYLES.get(type(node), "")),) if styled else ()
-        return [Atom(written, style, tree.NEVER, False, spans)]
-    breaker = _Breaker(notation, style, styled)
-    breaker.walk(node, 0, False)
-    breaker.atoms.append(breaker._atom())
-    return breaker.atoms
+    flow = Flow(node, notation)
+    return flow.atoms(flow.texts, style, styled)
 
 
 def word_atoms(text: str, style: str = "") -> list[Atom]:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
+from dataclasses import field
+from functools import lru_cache, partial
 from itertools import groupby
 from typing import NamedTuple, assert_never
 
 from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.characters import visible
 from backprop_cli.formula.layout import MINUS, NEVER, Node, Word
-from backprop_cli.formula.nodes import Formula
+from backprop_cli.formula.nodes import Formula, Name
 from backprop_cli.formula.notation import InLine, Layout, Typed
+from backprop_cli.formula.shape import Shape, Shapes
 from backprop_cli.render.boxes import Box, Boxes, beside, is_tall, line_box
 from backprop_cli.render.breaking import (
     BEFORE_FACTOR,
@@ -22,10 +24,10 @@ from backprop_cli.render.breaking import (
     UNICODE,
     WITHIN_BRACKETS,
     Atom,
+    Flow,
     Notation,
     cells,
     fill,
-    formula_atom,
     formula_atoms,
     longest,
     narrowed_to,
@@ -85,8 +87,10 @@ class Page:
     width: int
     layout: Layout
     notation: Notation
+    shapes: Shapes
     signs: Signs
     styled: bool = False
+    flows: dict[Shape, Flow] = field(default_factory=dict)
 
     @property
     def ascii(self) -> bool:
@@ -98,25 +102,34 @@ class Page:
 
     def atoms(self, formula: Formula, style: str = "") -> list[Atom]:
         """The formula, to be broken before its operators."""
-        return self.set(self.layout.node(formula), style)
-
-    def set(self, node: Node, style: str = "") -> list[Atom]:
-        """The same of its layout."""
+        if isinstance(formula, Name) and not self.styled:  # most are
+            return [Atom(self.formula(formula), style, NEVER)]
+        shape, texts = self.shapes.take(formula)
+        if (flow := self.flows.get(shape)) is None:
+            flow = Flow(self.layout.node(formula), self.notation)
+            if flow.texts == texts:
+                self.flows[shape] = flow
+            texts = flow.texts
         if self.styled:
-            return formula_atoms(node, self.notation, style, True)
-        return [formula_atom(node, self.notation, style)]
+            return flow.atoms(texts, style, True)
+        parts = partial(flow.atoms, texts, style) if flow.cuts else None
+        return [Atom(flow.template % tuple(texts), style, NEVER, False, (), parts)]
 
     def formula(self, formula: Formula) -> str:
         """The formula on one line."""
-        return self.notation.spell(self.layout.node(formula))
+        return self.shapes.write(formula)
 
 
 def page_of(document: doc.Document, width: int, ascii: bool, *, styled: bool = False) -> Page:
     """How this document is set."""
     width = max(width, NARROWEST)
     if ascii:
-        return Page(width, Ascii(document.typed), PLAIN, ASCII_SIGNS, styled)
-    return Page(width, InLine(document.spelling), UNICODE, UNICODE_SIGNS, styled)
+        return _page(width, Ascii(document.typed), PLAIN, ASCII_SIGNS, styled)
+    return _page(width, InLine(document.spelling), UNICODE, UNICODE_SIGNS, styled)
+
+
+def _page(width: int, layout: Layout, notation: Notation, signs: Signs, styled: bool) -> Page:
+    return Page(width, layout, notation, Shapes(layout, notation.spell), signs, styled)
 
 
 Row = list[Atom]
@@ -307,8 +320,8 @@ def derivation(lines: Sequence[doc.DerivationLine], page: Page) -> Iterator[Row]
         indent = 2
     room = page.width - indent - sign_width - 2
     set_lines: list[tuple[list[list[Atom]], list[Atom]]] = []
-    for line, node in zip(lines, rights, strict=True):
-        right = page.set(node)
+    for line in lines:
+        right = page.atoms(line.right)
         set_lines.append((fill(right, room, room - 2), inline(line.label, page, "label")))
     margin = _label_margin(set_lines, room)
     for left, sign, (rows, label) in zip(lefts, signs, set_lines, strict=True):

@@ -1,0 +1,115 @@
+"""Formulas that differ in their names and numbers alone, as the rows of a layer do: what is written
+between these is found out once, and each row is filled in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping
+from functools import lru_cache
+from operator import attrgetter
+from typing import Any, TypeAlias
+
+from backprop_cli.formula.build import children
+from backprop_cli.formula.layout import Digits, Named, Node, Word, changed, is_leaf, is_short
+from backprop_cli.formula.nodes import Call, Comparison, Formula, Matrix, Name, Number, Shown
+from backprop_cli.formula.notation import Layout, digits
+from backprop_cli.formula.spelling import Derivative, Symbol
+
+Shape: TypeAlias = tuple[Hashable, ...]
+"""All that a layout depends on, part by part in writing order; of a name and a number the kind."""
+
+_SAID: Mapping[type, Callable[[Any], Hashable]] = {
+    Call: attrgetter("function"),
+    Comparison: attrgetter("relation"),
+    Shown: attrgetter("form"),
+    Matrix: lambda matrix: tuple(map(len, matrix.rows)),
+}
+"""What a node says beside its parts."""
+
+
+class Shapes:
+    """What one notation writes, by the shape of the formula."""
+
+    def __init__(self, layout: Layout, spell: Callable[[Node], str]) -> None:
+        self.layout, self.spell = layout, spell
+        self._met: dict[Shape, int] = {}
+        self._templates: dict[Shape, str] = {}
+        self.name = lru_cache(maxsize=65536)(self._name)
+        self.number = lru_cache(maxsize=65536)(self._number)
+
+    def write(self, formula: Formula) -> str:
+        """The formula as it is spelled."""
+        if isinstance(formula, Name):  # most are
+            return self.name(formula.name)[1]
+        shape, texts = self.take(formula)
+        if template := self._templates.get(shape):
+            return template % tuple(texts)
+        node = self.layout.node(formula)
+        written = self.spell(node)
+        met = self._met[shape] = self._met.get(shape, 0) + 1
+        if met == 2:  # not of every sum whose signs nobody else has
+            template = self._template(node)
+            if template.count("%s") == len(texts) and template % tuple(texts) == written:
+                self._templates[shape] = template
+        return written
+
+    def take(self, formula: Formula) -> tuple[Shape, list[str]]:
+        """The shape of a formula, and its names and numbers as they are spelled."""
+        shape: list[Any] = []
+        texts: list[str] = []
+        waiting = [formula]
+        while waiting:
+            part = waiting.pop()
+            if isinstance(part, Name | Number):
+                kind, text = (
+                    self.name(part.name) if isinstance(part, Name) else self.number(part.text)
+                )
+                shape.append(kind)
+                if text is not None:
+                    texts.append(text)
+            else:
+                parts = children(part)
+                said = _SAID.get(type(part), type)
+                shape.extend((type(part), said(part), len(parts)))
+                waiting += parts[::-1]
+        return tuple(shape), texts
+
+    def _name(self, name: str) -> tuple[Hashable, str]:
+        return self.layout.kind(name), self.spell(self.layout.name(name))
+
+    def _number(self, text: str) -> tuple[Hashable, str | None]:
+        """A short number belongs to the shape."""
+        bare = text.lstrip("+-")
+        if is_short(bare):
+            return text, None
+        kind = (Number, text.startswith("-"), "e" in text.lower(), bare.isdecimal())
+        return kind, self.spell(digits(bare))
+
+    def _template(self, node: Node) -> str:
+        """The text with a hole for every name and number; empty where one is not to be seen."""
+        marks: list[str] = []
+
+        def mark(node: Node) -> Node:
+            sign = f"9{len(marks):05}7.5"
+            match node:
+                case _ if not is_leaf(node):
+                    return changed(node, mark)
+                case Named(Derivative()):
+                    node = Named(Derivative(Symbol(sign), Symbol(sign)))
+                case Named():
+                    node = Named(Symbol(sign))
+                case Word():
+                    node = node._replace(text=sign)
+                case Digits():
+                    node = node._replace(mantissa=sign)
+            marks.append(self.spell(node))
+            return node
+
+        parts: list[str] = []
+        rest = self.spell(mark(node))
+        for each in marks:
+            before, found, rest = rest.partition(each)
+            if not found:
+                return ""
+            parts.append(before)
+        return "%s".join(part.replace("%", "%%") for part in (*parts, rest))
