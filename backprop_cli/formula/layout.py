@@ -204,20 +204,17 @@ LONGEST_RAISED = 3
 """Digits of an exponent that small letters are written for in a line."""
 
 
-def is_short(text: str) -> bool:
+def is_short(number: Digits) -> bool:
     """Whether a number is whole and may be raised; ½ and x² are written in ways of their own."""
-    return len(text) <= LONGEST_RAISED and text.isdecimal()
+    whole, *rest = number
+    return rest == ["", None] and len(whole) <= LONGEST_RAISED and whole.isdecimal()
 
 
 def is_leaf(node: Node) -> bool:
     """A name, or a number that is not short: whatever it is, the rest looks the same."""
-    match node:
-        case Digits(mantissa, exponent):
-            return bool(exponent) or not is_short(mantissa)
-        case Word(_, kind):
-            return kind == "typed"
-        case _:
-            return isinstance(node, Named)
+    if isinstance(node, Digits):
+        return not is_short(node)
+    return isinstance(node, Named) or (isinstance(node, Word) and node.kind == "typed")
 
 
 def changed(node: Node, change: Callable[[Node], Node]) -> Node:

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from backprop_cli.formula.build import children
 from backprop_cli.formula.layout import Digits, Named, Node, Word, changed, is_leaf, is_short
 from backprop_cli.formula.nodes import Call, Comparison, Formula, Matrix, Name, Number, Shown
-from backprop_cli.formula.notation import Layout, digits
+from backprop_cli.formula.notation import Layout, signed
 from backprop_cli.formula.spelling import Derivative, Symbol
 
 Shape: TypeAlias = tuple[Hashable, ...]
@@ -79,11 +79,10 @@ class Shapes:
 
     def _number(self, text: str) -> tuple[Hashable, str | None]:
         """A short number belongs to the shape."""
-        bare = text.lstrip("+-")
-        if is_short(bare):
+        minus, written = signed(text)
+        if is_short(written):
             return text, None
-        kind = (Number, text.startswith("-"), "e" in text.lower(), bare.isdecimal())
-        return kind, self.spell(digits(bare))
+        return (Number, minus, written.power is None, not written.decimals), self.spell(written)
 
     def _template(self, node: Node) -> str:
         """The text with a hole for every name and number; empty where one is not to be seen."""
@@ -101,7 +100,7 @@ class Shapes:
                 case Word():
                     node = node._replace(text=sign)
                 case Digits():
-                    node = node._replace(mantissa=sign)
+                    node = node._replace(whole=sign)
             marks.append(self.spell(node))
             return node
 
