@@ -40,6 +40,7 @@ TAKEN_APART = {"partition", "rpartition", "split", "rsplit", "startswith", "ends
                "removeprefix", "removesuffix", "replace", "count", "lstrip", "rstrip", "strip"}  # fmt: skip
 """Methods that look into a text; blanks at its ends, and lines and words in it, may be looked for."""
 LOOK_INTO = {
+    "shape._around": "marks that were put in the place of names and numbers",
     "notation.signed": "a number of a formula is a text",
     "escape": "words into ASCII, and what a build log would take for a command",
     "breaking._cut": "what a build log would take for a command",
@@ -49,7 +50,7 @@ LOOK_INTO = {
 
 
 def test_what_is_looked_into_is_no_formula() -> None:
-    formula = ("layout", "notation", "unicode", "plain", "latex", "mathml", "typst")
+    formula = ("layout", "notation", "unicode", "plain", "latex", "mathml", "typst", "shape")
     written = [
         *(ROOT / "backprop_cli" / "render").glob("*.py"),
         *(ROOT / "backprop_cli" / "formula" / f"{name}.py" for name in formula),

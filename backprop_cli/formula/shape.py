@@ -4,7 +4,7 @@ between these is found out once, and each row is filled in.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import lru_cache
 from operator import attrgetter
 from typing import Any, TypeAlias
@@ -33,7 +33,7 @@ class Shapes:
     def __init__(self, layout: Layout, spell: Callable[[Node], str]) -> None:
         self.layout, self.spell = layout, spell
         self._met: dict[Shape, int] = {}
-        self._templates: dict[Shape, str] = {}
+        self._pieces: dict[Shape, list[str]] = {}
         self.name = lru_cache(maxsize=65536)(self._name)
         self.number = lru_cache(maxsize=65536)(self._number)
 
@@ -42,15 +42,15 @@ class Shapes:
         if isinstance(formula, Name):  # most are
             return self.name(formula.name)[1]
         shape, texts = self.take(formula)
-        if template := self._templates.get(shape):
-            return template % tuple(texts)
+        if (pieces := self._pieces.get(shape)) is not None:
+            return filled(pieces, texts)
         node = self.layout.node(formula)
         written = self.spell(node)
         met = self._met[shape] = self._met.get(shape, 0) + 1
         if met == 2:  # not of every sum whose signs nobody else has
-            template = self._template(node)
-            if template.count("%s") == len(texts) and template % tuple(texts) == written:
-                self._templates[shape] = template
+            pieces = self._around(node)
+            if len(pieces) == 2 * len(texts) + 1 and filled(pieces, texts) == written:
+                self._pieces[shape] = pieces
         return written
 
     def take(self, formula: Formula) -> tuple[Shape, list[str]]:
@@ -84,8 +84,9 @@ class Shapes:
             return text, None
         return (Number, minus, written.power is None, not written.decimals), self.spell(written)
 
-    def _template(self, node: Node) -> str:
-        """The text with a hole for every name and number; empty where one is not to be seen."""
+    def _around(self, node: Node) -> list[str]:
+        """What stands around the names and numbers, each of which is empty; nothing where one is
+        not to be seen."""
         marks: list[str] = []
 
         def mark(node: Node) -> Node:
@@ -104,11 +105,18 @@ class Shapes:
             marks.append(self.spell(node))
             return node
 
-        parts: list[str] = []
+        pieces: list[str] = []
         rest = self.spell(mark(node))
         for each in marks:
             before, found, rest = rest.partition(each)
             if not found:
-                return ""
-            parts.append(before)
-        return "%s".join(part.replace("%", "%%") for part in (*parts, rest))
+                return []
+            pieces += (before, "")
+        return [*pieces, rest]
+
+
+def filled(pieces: Sequence[str], texts: Sequence[str]) -> str:
+    """The pieces with these names and numbers at every other place."""
+    whole = list(pieces)
+    whole[1::2] = texts
+    return "".join(whole)

@@ -15,6 +15,7 @@ from rich.cells import cell_len
 
 from backprop_cli.formula import layout as tree
 from backprop_cli.formula import plain, unicode
+from backprop_cli.formula.shape import filled
 from backprop_cli.render.escape import no_command
 
 BETWEEN_WORDS = 0.0
@@ -112,7 +113,19 @@ class Flow:
         self.here: list[int] = []  # the cuts inside the innermost brackets
         self.walk(node, 0, False)
         self.texts = [each.text for each in self.tokens if isinstance(each, Put) and each.leaf]
-        self.template = "".join(map(_in_template, self.tokens))
+        self.pieces = [""]
+        for each in self.tokens:
+            if isinstance(each, Put) and each.leaf:
+                self.pieces[-1] += each.minus
+                self.pieces += ("", "")
+            elif isinstance(each, Put):
+                self.pieces[-1] += each.text
+            elif isinstance(each, Cut):
+                self.pieces[-1] += " " * each.space
+
+    def line(self, texts: Sequence[str]) -> str:
+        """The formula with these names and numbers on one line."""
+        return filled(self.pieces, texts)
 
     def atoms(self, texts: Sequence[str], style: str = "", styled: bool = False) -> list[Atom]:
         """The formula with these names and numbers, breakable before its operators; the first atom
@@ -224,13 +237,6 @@ class Flow:
         self.put("]")
 
 
-def _in_template(token: Put | Cut | Close | None) -> str:
-    """A token in one line, with a hole for what is a leaf."""
-    if isinstance(token, Put):
-        return f"{token.minus}%s" if token.leaf else token.text.replace("%", "%%")
-    return " " * (isinstance(token, Cut) and token.space)
-
-
 STYLES: dict[type, str] = {
     tree.Digits: "number",
     tree.Named: "name",
@@ -246,7 +252,8 @@ def opened(atoms: Iterable[Atom]) -> Iterator[Atom]:
             yield atom
         else:
             first, *rest = atom.parts()
-            yield first._replace(penalty=atom.penalty, space=atom.space)
+            apart = atom.space or atom.penalty != first.penalty
+            yield first._replace(penalty=atom.penalty, space=atom.space) if apart else first
             yield from rest
 
 
@@ -352,7 +359,7 @@ def narrowed_to(room: int, natural: Sequence[int], floors: Mapping[int, int]) ->
     return widths
 
 
-def longest(atoms: Sequence[Atom], limit: float = BEFORE_FACTOR) -> int:
+def longest(atoms: Iterable[Atom], limit: float = BEFORE_FACTOR) -> int:
     """The narrowest width at which no break is worse than `limit`."""
     widest = run = 0
     for atom in atoms:

@@ -113,7 +113,7 @@ class Page:
         if self.styled:
             return flow.atoms(texts, style, True)
         parts = partial(flow.atoms, texts, style) if flow.cuts else None
-        return [Atom(flow.template % tuple(texts), style, NEVER, False, (), parts)]
+        return [Atom(flow.line(texts), style, NEVER, False, (), parts)]
 
     def formula(self, formula: Formula) -> str:
         """The formula on one line."""
@@ -214,15 +214,15 @@ def inline(line: doc.Line, page: Page, style: str = "") -> list[Atom]:
 def number_atoms(numeral: doc.Numeral, page: Page, style: str = "") -> list[Atom]:
     """A number that may stand apart from its ≈."""
     if numeral.over:
-        (number,) = page.atoms(numeral.formula, style)
+        (fraction,) = page.atoms(numeral.formula, style)
+        written, spans = fraction.text, fraction.spans
     else:
-        minus = page.notation.sign(MINUS) * numeral.negative
-        text = minus + page.notation.spell(numeral.digits)
-        number = Atom(text, style, NEVER, spans=((text, "number"),) * page.styled)
+        written = page.notation.sign(MINUS) * numeral.negative + page.notation.spell(numeral.digits)
+        spans = ((written, "number"),) * page.styled
     if not numeral.rounded:
-        return [number]
+        return [Atom(written, style, NEVER, spans=spans)]
     about = Atom(page.signs.relation("≈"), style, NEVER)
-    return [about, number._replace(penalty=BETWEEN_WORDS, space=True)]
+    return [about, Atom(written, style, BETWEEN_WORDS, True, spans)]
 
 
 def relation(left: Formula, sign: str, right: Formula, page: Page, style: str = "") -> list[Atom]:
@@ -464,11 +464,6 @@ def plan(table: doc.Table, page: Page) -> Plan:
         for place, head in enumerate(heads)
     ]
     room = page.width - GAP * (len(heads) - 1)
-    if sum(natural) > room:
-        heads, *rows = (
-            [cell._replace(atoms=list(opened(cell.atoms))) for cell in row]
-            for row in [heads, *rows]
-        )
     # Rather a break inside brackets than a table taken apart.
     widths = _fit(table, natural, [heads, *rows], room, BEFORE_FACTOR) or _fit(
         table, natural, [heads, *rows], room, WITHIN_BRACKETS
@@ -505,7 +500,7 @@ def _cell(line: doc.Line, decimal: bool, page: Page, style: str = "") -> Cell:
     atoms = inline(line, page, style)
     point = None
     if decimal and (numeral := aligned(line)) is not None:
-        point = cells(page.words(at_point(numeral)[0]))
+        point = len(at_point(numeral)[0])
     return Cell(atoms, width_of(atoms), point)
 
 
@@ -514,9 +509,7 @@ def _natural(cell: Cell, point: int) -> int:
 
 
 def _plain(atoms: Sequence[Atom]) -> str:
-    return "".join(
-        (" " if atom.space and place else "") + atom.text for place, atom in enumerate(atoms)
-    )
+    return "".join([f" {atom.text}" if atom.space else atom.text for atom in flush(atoms)])
 
 
 def _fit(
@@ -532,7 +525,8 @@ def _fit(
         return list(natural)
     floors = {
         place: min(
-            natural[place], max(MINIMUM, *(longest(row[place].atoms, limit) + 2 for row in rows))
+            natural[place],
+            max(MINIMUM, *(longest(opened(row[place].atoms), limit) + 2 for row in rows)),
         )
         for place, column in enumerate(table.columns)
         if column.wrap
