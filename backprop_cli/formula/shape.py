@@ -22,7 +22,6 @@ _SAID: Mapping[type, Callable[[Any], Hashable]] = {
     Call: attrgetter("function"),
     Comparison: attrgetter("relation"),
     Shown: attrgetter("form"),
-    Matrix: lambda matrix: tuple(map(len, matrix.rows)),
 }
 """What a node says beside its parts."""
 
@@ -67,6 +66,8 @@ class Shapes:
                 shape.append(kind)
                 if text is not None:
                     texts.append(text)
+            elif isinstance(part, Matrix):  # its numbers stand under one another
+                shape.append(part)
             else:
                 parts = children(part)
                 said = _SAID.get(type(part), type)
