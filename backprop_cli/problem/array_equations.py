@@ -81,11 +81,12 @@ def read_index(top: Fields, report: Report) -> Index | None:
             message = f"the range of {quote(name)} must be like `1..3`"
             report.error("out-of-range", message, value, like)
         return Index(name, 1, 1)
-    low, high = int(match[1]), int(match[2])
-    if not 1 <= low <= high < low + MOST_TIMES:
+    said = int(match[1]), int(match[2])
+    low = max(1, min(said))
+    high = min(max(1, *said), low + MOST_TIMES - 1)
+    if (low, high) != said:
         limits = f"from 1 or more upwards, over {MOST_TIMES} steps at most"
         report.error("out-of-range", f"{quote(name)} must run {limits}", value)
-        return Index(name, max(low, 1), max(low, 1))
     return Index(name, low, high)
 
 

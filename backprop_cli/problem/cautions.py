@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 
 from backprop_cli.diagnostics import listed, quote
+from backprop_cli.formula.build import names_in
 from backprop_cli.problem.dense import ReadLayers
 from backprop_cli.problem.fields import Fields
-from backprop_cli.problem.forms import AnyLayer, Network, RuleUse, Value
+from backprop_cli.problem.forms import AnyLayer, Custom, Network, RuleUse, Value
 from backprop_cli.problem.layer_parts import is_layerwise, is_rule
 from backprop_cli.problem.names import NetworkNames
 from backprop_cli.problem.samples import Samples
@@ -35,6 +36,11 @@ def warn(
     if loss is not None and (loss.output is not None or loss.targets == "signs"):
         node = layers.activation_nodes.get(len(network.layers), top.key("layers"))
         _unusual_output(network.layers[-1], loss, node, report)
+    if isinstance(network.loss, Custom) and not {*names.output_names} & {
+        *names_in(network.loss.formula)
+    }:
+        said = "this loss does not depend on the output, so that all gradients are 0"
+        report.warning("unused", said, top.key("loss"))
     if loss is not None and loss.targets == "distribution":
         _one_of_one(network.layers[-1], top, report)
     _partly_symbolic(network, names, top.key("layers"), report)

@@ -49,6 +49,7 @@ from backprop_cli.problem.training import (
 from backprop_cli.problem.upstream import GRADIENTS
 from backprop_cli.problem.values import Report, sort_of
 from backprop_cli.problem.variants import VARIANTS, read_variants
+from backprop_cli.problem.yaml_syntax import colon_meant
 from backprop_cli.problem.yaml_tree import Entries, Node, Scalar, compose
 
 TITLE = Field("title", TEXT, "Untitled", "The heading of the sheet.")
@@ -101,7 +102,8 @@ def _problem(source: Source, root: Node | None, report: Report) -> Problem | Non
     if not isinstance(root, Entries):
         like = "a mapping of keys like `title:` and `layers:`"
         message = f"a problem file is {like}, not {sort_of(root)}"
-        report.error("not-a-mapping", message, root)
+        colon = colon_meant(source.text, root.span.start or 0)
+        report.error("not-a-mapping", message, root, None if colon is None else colon[2])
         return None
     present = {key.text for key, _ in root.entries}
     offered = PROBLEM.names

@@ -125,9 +125,7 @@ def read_variants(
     if model is None or report.failed:
         return None
     cells = list(_cells(report, model, notation, rate))
-    if isinstance(model, Network):
-        _refuse_initialised(rows, model, report)
-    found = _assigned(rows, cells, report)
+    found = _assigned(rows, cells, _initialised(model), report)
     if report.failed:
         return None
     key = top.key("variants").span
@@ -223,14 +221,21 @@ def decimal(value: Fraction) -> str:
 
 
 def _assigned(
-    rows: Sequence[_Row], cells: list[Cell], report: Report
+    rows: Sequence[_Row], cells: list[Cell], initialised: list[str], report: Report
 ) -> tuple[tuple[Cell, Draw], ...]:
-    """The rule of each drawn cell: a name beats a pattern, a pattern beats a section."""
+    """The rule of each drawn cell: a name beats a pattern, a pattern beats a section. The weights of
+    layers that are `initialised` have no numbers in the file."""
     found: dict[str, tuple[int, Draw]] = {}
     for row in rows:
         text = row.key.text.strip()
         rank, fitting = _fitting(text, cells)
-        if not fitting:
+        if initialised and text in ("weights", "parameters"):
+            message = (
+                f"the weights of layer {' and '.join(initialised)} are drawn by `init` already"
+            )
+            help = "write them as numbers, so that they can be drawn for each student"
+            report.error("wrong-form", message, row.key, help)
+        elif not fitting:
             report.error(
                 "unknown-name",
                 f"`draw` names {quote(text)}, and the file has no such number",
@@ -238,7 +243,6 @@ def _assigned(
                 report.nearest(text, [*(cell.name for cell in cells), *SECTIONS])
                 or "numbers can be drawn that stand in the file, by name, pattern or section",
             )
-            continue
         if row.draw is None:
             continue
         if isinstance(row.draw, OneHot) and any(cell.section != "targets" for cell in fitting):
@@ -276,14 +280,10 @@ def _is_entry(cell: str, array: str) -> bool:
     return any(stem == array for stem, _ in arrays_of(bare(cell)))
 
 
-def _refuse_initialised(rows: Sequence[_Row], network: Network, report: Report) -> None:
-    """Weights that an initializer draws have no numbers in the file."""
-    drawn = [str(index) for index, layer in enumerate(network.layers, 1) if layer.initialised]
-    for row in rows:
-        if drawn and row.key.text.strip() in ("weights", "parameters"):
-            message = f"the weights of layer {listed(drawn)} are drawn by `init` already"
-            help = "write them as numbers, so that they can be drawn for each student"
-            report.error("wrong-form", message, row.key, help)
+def _initialised(model: Network | Equations) -> list[str]:
+    """The numbers of the layers whose weights an initializer draws."""
+    layers = model.layers if isinstance(model, Network) else ()
+    return [str(index) for index, layer in enumerate(layers, 1) if layer.initialised]
 
 
 # --- the numbers of a file --------------------------------------------------------------------

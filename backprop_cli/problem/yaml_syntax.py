@@ -109,28 +109,41 @@ def syntax_problem(source: Source, error: yaml.YAMLError) -> Diagnostic:
             break
     if "expected ',' or '}'" in problem and character in "[{":
         help = "a formula with a bracket, a brace or a comma inside `{…}` needs quotes"
-    if (equals := _equals_for_colon(source.text, at)) is not None:
-        help = "a key is followed by a colon and a space, not by `=`"
-        return Diagnostic(
-            "yaml-syntax",
-            "there is a `=` where a `:` belongs",
-            Span(source, equals, equals + 1),
-            help=help,
-        )
+    if (colon := colon_meant(source.text, at)) is not None:
+        place, message, help = colon
+        return Diagnostic("yaml-syntax", message, Span(source, place, place + 1), help=help)
     if character == "\t" and ("token" in problem or "tab" in problem):
         message, help = "a tab cannot indent a line", "YAML is indented with spaces"
     return Diagnostic("yaml-syntax", message, Span(source, at, at + 1), help=help)
 
 
-_EQUATION = re.compile(r"[ ]*[\w.'/()∂⁰-⁹₀-₉]{1,40} ?=(?!=)")
+_COLONS = (
+    # a key with what stands for the colon behind it → message, help
+    (
+        re.compile(r"[ ]*[\w.'/()∂⁰-⁹₀-₉]{1,40} ?=(?!=)"),
+        "there is a `=` where a `:` belongs",
+        "a key is followed by a colon and a space, not by `=`",
+    ),
+    (
+        re.compile(r"[ ]*(?:- )?[\w.]{1,40} ?[：﹕︰꞉∶]"),
+        "there is another colon than `:`",
+        "write the `:` of the keyboard, and a space behind it",
+    ),
+    (
+        re.compile(r"[ ]*(?:- )?[\w.]{1,40} ?:[\u00a0\u1680\u2000-\u200d\u202f\u205f\u3000\ufeff]"),
+        "behind this colon stands another space than that of the keyboard",
+        "write the space anew; it may be invisible in an editor",
+    ),
+)
 
 
-def _equals_for_colon(text: str, at: int) -> int | None:
-    """Where `z = w*x` stands for `z: w*x`, in the line of the complaint or the one above it."""
+def colon_meant(text: str, at: int) -> tuple[int, str, str] | None:
+    """Where something stands for a colon and a space, in the line of a complaint or the one above
+    it: the place, a message, help."""
     start = text.rfind("\n", 0, at) + 1
     above = text.rfind("\n", 0, max(start - 1, 0)) + 1
     for begin in dict.fromkeys((above, start)):
-        found = _EQUATION.match(text, begin)
-        if found is not None:
-            return found.end() - 1
+        for pattern, message, help in _COLONS:
+            if (found := pattern.match(text, begin)) is not None:
+                return found.end() - 1, message, help
     return None

@@ -7,6 +7,7 @@ from textwrap import dedent
 import pytest
 
 from backprop_cli.diagnostics import Diagnostic, ProblemError, render_all
+from backprop_cli.problem.forms import Equations
 from backprop_cli.problem.read import read
 from backprop_cli.rules import activations, losses
 
@@ -240,6 +241,10 @@ def training(text: str, **parts: str) -> str:
 
 # file, code, what is marked, part of the message or of its help
 TABLE = [
+    # another colon, another space, other signs than a file has
+    (network().replace("inputs: ", "inputs:\u00a0"), "yaml-syntax", "\u00a0", "another space"),
+    (network().replace("inputs: ", "inputs： "), "yaml-syntax", "：", "another colon than `:`"),
+    ('title = "t"\n', "not-a-mapping", 'title = "t"', "not by `=`"),
     # numbers that are none
     (network(learning_rate="alpha"), "not-a-number", "alpha", "write `learning_rate: eta`"),
     (network(inputs="[1，2]"), "not-a-number", "1，2", "write `,` and a space"),
@@ -549,6 +554,7 @@ def test_a_mistake_is_not_reported_as_several(text: str) -> None:
             "one-output", "uses `binary_cross_entropy`",
         ),
         (one_layer("weights: [[1, 2]]"), "no-activation", "z itself"),
+        (network(loss='{formula: "(y - 2)^2"}'), "unused", "does not depend on the output"),
         (
             one_layer(
                 "activation: softmax, weights: [[1, 2], [3, 4]]", targets="[1, 1]", loss="ce"
@@ -650,6 +656,23 @@ def test_what_follows_from_a_mistake_is_not_reported() -> None:
     with pytest.raises(ProblemError) as raised:
         read("p.yaml", batches)
     assert [each.code for each in raised.value.diagnostics] == ["unknown-key"]
+    backwards = "index: {t: 3..1}\nequations: {h_t: 'tanh(w*h_{t-1} + x_t)', L: h_3^2}\n"
+    backwards += "given: {x: [1, 2, 3], h_0: 0}\nparameters: {w: 1}\n"
+    with pytest.raises(ProblemError) as raised:
+        read("p.yaml", backwards)
+    assert [each.code for each in raised.value.diagnostics] == ["out-of-range"]
+    drawn = one_layer("activation: sigmoid, units: 1, weights: {init: he, seed: 1}")
+    with pytest.raises(ProblemError) as raised:
+        read("p.yaml", drawn + "variants: {draw: {weights: [1, 2]}}\n")
+    assert [each.code for each in raised.value.diagnostics] == ["wrong-form"]
+
+
+def test_single_numbers_are_not_counted_as_entries_of_arrays() -> None:
+    """An array may have 10,000 entries, a file 20,000 names."""
+    names = ", ".join(f"a{index}" for index in range(12_000))
+    problem, _ = read("p.yaml", f"equations: {{f: a1 + a2}}\ngiven: [{names}]\n")
+    assert isinstance(problem.model, Equations)
+    assert len(problem.model.given) == 12_000
 
 
 @pytest.mark.parametrize(
