@@ -43,7 +43,7 @@ max-width:52rem;margin:0 auto;padding:1.5rem 1rem 4rem;overflow-wrap:break-word}
 .bp caption{text-align:left;font-style:italic;color:var(--soft);padding-bottom:.35em}
 .bp th,.bp td{padding:.3em .8em .3em 0;vertical-align:baseline;border-bottom:1px solid var(--rule)}
 .bp thead th{border-bottom:2px solid var(--soft);font-family:system-ui,-apple-system,'Segoe UI',Roboto,sans-serif;font-size:.86em}
-.bp tbody th{font-weight:normal}
+.bp tbody th{font-weight:normal}.bp tbody tr:has(mfrac)>*{padding-top:.45em;padding-bottom:.45em}
 .bp th,.bp td{white-space:nowrap}.bp .bp-wrap{white-space:normal;min-width:12em}
 .bp .bp-scroll tr>th,.bp .bp-scroll tr>td{text-align:left}
 .bp .bp-scroll tr>.bp-right,.bp .bp-scroll tr>.bp-decimal{text-align:right}
@@ -62,7 +62,7 @@ background:var(--bar) 0 0,var(--bar) 100% 0,var(--bar) 0 100%,var(--bar) 100% 10
 .bp-callout strong:first-child{color:var(--note)}
 .bp-warning{border-left-style:double;border-left-width:6px;border-left-color:var(--warn)}
 .bp-warning strong:first-child{color:var(--warn)}
-.bp figure{margin:1.4em 0;overflow-x:auto}.bp figure svg{max-width:100%;height:auto}
+.bp figure{margin:1.4em 0;overflow-x:auto;overflow-y:hidden;padding-bottom:.4em}.bp figure svg{max-width:100%;height:auto}
 .bp figcaption{color:var(--soft);font-size:.92em}
 .bp-answer{display:grid;grid-template-columns:max-content minmax(0,1fr) max-content;column-gap:.5em;row-gap:.9em;align-items:end;margin:1.2em 0}
 .bp-room{border-bottom:1px solid var(--soft);height:2.1em}.bp-key{font-size:.9em;color:var(--soft)}
