@@ -20,7 +20,7 @@ from backprop_cli.formula.notation import in_line, letters
 from backprop_cli.formula.spelling import Spelling, Symbol
 from backprop_cli.render.breaking import cells
 from backprop_cli.render.layout import Box, Plan, Point, Way, layout
-from backprop_cli.render.plot import drawable, finite, numeral, spread, thinned
+from backprop_cli.render.plot import drawable, finite, numeral, share, spread, thinned
 from backprop_cli.render.reading import set_in, spoken, written_out
 from backprop_cli.worksheet.document import (
     Curve,
@@ -223,11 +223,6 @@ class Axes:
             PLOT.left + PLOT.width * share(x, self.x),
             PLOT.top + PLOT.height * (1 - share(y, self.y)),
         )
-
-
-def share(value: float, bounds: Point) -> float:
-    low, high = bounds
-    return (value - low) / (high - low)
 
 
 def nice_range(low: float, high: float) -> list[float]:

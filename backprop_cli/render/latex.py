@@ -264,14 +264,9 @@ def _derivation(lines: Sequence[doc.DerivationLine], spelling: Spelling) -> str:
 def _table(table: doc.Table, spelling: Spelling) -> str:
     columns = list(table.columns)
     rows = [[narrow_cell(cell, spelling) for cell in row] for row in full_rows(table)]
-    widths = [
-        max([line_width(c.heading, spelling), *(line_width(row[n], spelling) for row in rows)])
-        for n, c in enumerate(columns)
-    ]
-    least = [
-        max([_least_width(c.heading, spelling), *(_least_width(row[n], spelling) for row in rows)])
-        for n, c in enumerate(columns)
-    ]
+    lines = list(zip([column.heading for column in columns], *rows, strict=True))
+    widths = [max(line_width(line, spelling) for line in each) for each in lines]
+    least = [max(_least_width(line, spelling) for line in each) for each in lines]
     size, given = _fit(columns, widths, least)
     if given is None:
         return _records(table, rows, spelling)
@@ -284,13 +279,12 @@ def _table(table: doc.Table, spelling: Spelling) -> str:
         heading = f"\\textbf{{{inline(column.heading, spelling)}}}" if column.heading else ""
         if numerals[place]:
             spec.append("r@{}l")
-            heads.append(f"\\multicolumn{{2}}{{c}}{{{heading}}}")
+            heading = f"\\multicolumn{{2}}{{c}}{{{heading}}}"
         elif given[place]:
             spec.append(f"L{{{given[place]}\\linewidth}}")
-            heads.append(heading)
         else:
             spec.append("l" if column.align == "left" else "r")
-            heads.append(heading)
+        heads.append(heading)
     caption = (
         f"\\emph{{{inline(table.caption, spelling)}}}\\par\\nopagebreak\n" if table.caption else ""
     )

@@ -12,20 +12,18 @@ from functools import partial
 from itertools import groupby, takewhile
 from typing import assert_never
 
-from backprop_cli.formula import latex, unicode
+from backprop_cli.formula import latex
 from backprop_cli.formula.characters import visible
-from backprop_cli.formula.layout import Node, Operator, pieces
+from backprop_cli.formula.layout import Node
 from backprop_cli.formula.nodes import Formula
-from backprop_cli.formula.notation import in_line, stacked
+from backprop_cli.formula.notation import stacked
 from backprop_cli.formula.spelling import Spelling
 from backprop_cli.render import mermaid
-from backprop_cli.render.breaking import cells
 from backprop_cli.render.plot import plot
 from backprop_cli.render.reading import CALLOUT_WORD, full_rows, set_in, spoken, titled_blocks
-from backprop_cli.render.wide import IN_LINE, narrow_cell, narrowed
+from backprop_cli.render.wide import aligned_rows, narrow_cell
 from backprop_cli.worksheet import document as doc
 
-LINE = 64  # about so many characters of a formula stand on a line of an aligned block
 PLOT_WIDTH = 72
 
 
@@ -198,46 +196,14 @@ def _table(table: doc.Table, spelling: Spelling) -> str:
 
 
 def _derivation(lines: Sequence[doc.DerivationLine], spelling: Spelling) -> str:
-    rows = []
-    for line in lines:
-        left = formula_tex(line.left, spelling) if line.left else ""
-        pieces = broken(narrowed(line.right, spelling, IN_LINE), spelling)
-        label = f" \\qquad {_label(line.label, spelling)}" if line.label else ""
-        first, *rest = pieces
-        row = f"{left} &{tex(Operator(line.sign))} {first}"
-        rows.append(row.strip())
-        rows.extend(f"&\\quad {piece}" for piece in rest)
-        rows[-1] += label
-    body = " \\cr\n".join(rows)
+    body = " \\cr\n".join(aligned_rows(lines, spelling, tex, _harmless))
     return f"$$\n\\begin{{aligned}}\n{body}\n\\end{{aligned}}\n$$"
 
 
-def _label(label: doc.Line, spelling: Spelling) -> str:
-    """A label inside a formula: words as `\\text`."""
-    return " ".join(set_in(label, _harmless, partial(formula_tex, spelling=spelling)))
-
-
-def _harmless(text: str, _: str) -> str:
+def _harmless(text: str) -> str:
     """Inside `\\text` only letters, digits and harmless signs are safe in every reader."""
     safe = (c if c.isalnum() or c in " .,:;()/+=−'-" else " " for c in visible(text))
     return f"\\text{{{''.join(safe)}}}"
-
-
-def broken(formula: Formula, spelling: Spelling) -> list[str]:
-    """A formula in LaTeX on lines of about `LINE` characters."""
-    written = map(tex, pieces(stacked(spelling).node(formula)))
-    as_text = pieces(in_line(spelling).node(formula))
-    lines = [next(written)]
-    used = cells(unicode.spell(next(as_text)).strip())
-    for piece, alike in zip(written, as_text, strict=False):
-        width = cells(unicode.spell(alike).strip())
-        if used + width > LINE:
-            lines.append(piece)
-            used = 0
-        else:
-            lines[-1] += f" {piece}"
-        used += width
-    return lines
 
 
 def _emphasised(line: doc.Line, spelling: Spelling, mark: str = "*") -> str:

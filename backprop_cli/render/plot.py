@@ -127,10 +127,14 @@ def numeral(value: float, bounds: tuple[float, float]) -> Formula:
     return Negative(number) if value < 0 else number
 
 
-def _place(value: float, bounds: tuple[float, float], cells: int) -> int:
+def share(value: float, bounds: Point) -> float:
+    """How far between the bounds a value is."""
     low, high = bounds
-    share = (value - low) / (high - low)
-    return max(0, min(cells - 1, round(share * (cells - 1))))
+    return (value - low) / (high - low)
+
+
+def _place(value: float, bounds: tuple[float, float], cells: int) -> int:
+    return max(0, min(cells - 1, round(share(value, bounds) * (cells - 1))))
 
 
 def _track(

@@ -9,14 +9,14 @@ from typing import assert_never
 
 from backprop_cli.formula import latex
 from backprop_cli.formula.characters import visible
-from backprop_cli.formula.layout import Node, Operator, pieces
+from backprop_cli.formula.layout import Node
 from backprop_cli.formula.nodes import Formula
 from backprop_cli.formula.notation import stacked
 from backprop_cli.formula.spelling import Spelling
 from backprop_cli.render import svg
 from backprop_cli.render.plot import plot
 from backprop_cli.render.reading import CALLOUT_WORD, full_rows, set_in, spoken, titled_blocks
-from backprop_cli.render.wide import IN_LINE, narrowed
+from backprop_cli.render.wide import aligned_rows
 from backprop_cli.worksheet import document as doc
 
 UNDER = {1: "=", 2: "-", 3: "~"}
@@ -115,31 +115,8 @@ def _spell(node: Node) -> str:
 
 
 def _derivation(lines: Sequence[doc.DerivationLine], spelling: Spelling) -> Iterator[str]:
-    """Signs under one another; what is long goes on behind its sign."""
-    rows: list[str] = []
-    for line in lines:
-        left = tex(line.left, spelling) if line.left else ""
-        node = stacked(spelling).node(narrowed(line.right, spelling, IN_LINE))
-        first, *rest = map(_spell, pieces(node))
-        rows.append(f"{left} &{_spell(Operator(line.sign))} {first}")
-        for piece in rest:
-            if len(rows[-1]) + len(piece) > LONGEST:
-                rows.append(r"&\quad")
-            rows[-1] += f" {piece}"
-        if line.label:
-            rows[-1] += rf" \qquad {_label(line.label, spelling)}"
-    *most, last = rows
+    *most, last = aligned_rows(lines, spelling, _spell, latex.words)
     yield from _literal(".. math::", (*(f"{row} \\\\" for row in most), last))
-
-
-LONGEST = 160
-"""Characters of LaTeX on a line of a derivation."""
-
-
-def _label(label: doc.Line, spelling: Spelling) -> str:
-    return " ".join(
-        set_in(label, lambda text, _: latex.words(text), partial(tex, spelling=spelling))
-    )
 
 
 def _table(table: doc.Table, spelling: Spelling) -> Iterator[str]:

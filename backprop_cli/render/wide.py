@@ -6,10 +6,12 @@ A fraction bar and a root sign hold everything together on one line: (a + b + c)
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from math import inf
 
 from backprop_cli.formula import unicode
 from backprop_cli.formula.build import children
+from backprop_cli.formula.layout import Node, Operator, pieces
 from backprop_cli.formula.nodes import (
     Call,
     Formula,
@@ -20,10 +22,11 @@ from backprop_cli.formula.nodes import (
     Quotient,
     Sum,
 )
+from backprop_cli.formula.notation import stacked
 from backprop_cli.formula.spelling import Spelling
 from backprop_cli.render.breaking import cells
-from backprop_cli.render.reading import spoken
-from backprop_cli.worksheet.document import Line, Math
+from backprop_cli.render.reading import set_in, spoken
+from backprop_cli.worksheet.document import DerivationLine, Line, Math
 
 DIGITS = frozenset("0123456789.")
 IN_CELL = 24
@@ -85,6 +88,38 @@ def _stiff(formula: Formula) -> bool:
             return True
         case _:
             return False
+
+
+LINE = 72
+"""About so many characters of a formula stand on a line of a derivation in LaTeX."""
+
+
+def aligned_rows(
+    lines: Sequence[DerivationLine],
+    spelling: Spelling,
+    tex: Callable[[Node], str],
+    words: Callable[[str], str],
+) -> list[str]:
+    """A derivation as rows of LaTeX, its signs under one another; what is long goes on behind its
+    sign, and words of a label are in `\\text`."""
+    layout = stacked(spelling)
+    rows: list[str] = []
+    for line in lines:
+        rows.append(tex(layout.node(line.left)) if line.left else "")
+        used, between = 0, f" &{tex(Operator(line.sign))}"
+        for piece in pieces(layout.node(narrowed(line.right, spelling, IN_LINE))):
+            width = cells(unicode.spell(piece).strip())
+            if used and used + width > LINE:
+                rows.append("&\\quad")
+                used = 0
+            rows[-1] += f"{between} {tex(piece)}"
+            used, between = used + width, ""
+        if line.label:
+            label = set_in(
+                line.label, lambda text, _: words(text), lambda each: tex(layout.node(each))
+            )
+            rows[-1] += f" \\qquad {' '.join(label)}"
+    return [row.strip() for row in rows]
 
 
 def narrow_cell(line: Line, spelling: Spelling) -> Line:
