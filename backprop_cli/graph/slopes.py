@@ -145,16 +145,12 @@ def _loss_slopes(
 ) -> dict[str, Local]:
     row = losses.LOSSES[applied.rule]
     target = dict(zip(applied.arguments, applied.targets, strict=True))
-    added = {} if step.added is None else linear_coefficients(step.added) or {}
-    found = {parent: Local(added[parent]) for parent in parents if parent in added}
     # As the author wrote the loss: (ŷ − y)² gives 2(ŷ − y).
-    untaught = [p for p in parents if p not in added and not (applied.taught and Name(p) in target)]
-    own = _derivatives(problem, step, untaught)
+    untaught = [parent for parent in parents if not (applied.taught and Name(parent) in target)]
+    own, found = _derivatives(problem, step, untaught), dict[str, Local]()
     for parent in parents:
-        if parent in added:
-            continue
         name = Name(parent)
-        if name not in target:  # a target itself, where the file asks for its derivative
+        if name not in target:  # a penalty; a target, where the file asks for its derivative
             found[parent] = Local(own[parent])
             continue
         numeric = losses.saturated_slope(row, name, target[name], applied.options)
@@ -182,14 +178,6 @@ def linear_coefficients(formula: Formula) -> dict[str, Formula] | None:
             minus, term = True, term.operand
         if isinstance(term, Quotient) and isinstance(term.denominator, Number):
             divisor, term = term.denominator, term.numerator
-            if isinstance(term, Sum):
-                inner = linear_coefficients(term)
-                if inner is None:
-                    return None
-                for name, coefficient in inner.items():
-                    part = quotient(coefficient, divisor)
-                    found[name].append(negative(part) if minus else part)
-                continue
         factors = term.factors if isinstance(term, Product) else (term,)
         named = [factor.name for factor in factors if isinstance(factor, Name)]
         if any(not isinstance(factor, Name | Number) for factor in factors):

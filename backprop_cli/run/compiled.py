@@ -202,10 +202,10 @@ def _once(steps: Sequence[Settled], constants: Set[str]) -> tuple[list[Settled],
     counts: Counter[Formula] = Counter()
 
     def count(part: Formula) -> None:
-        if isinstance(part, Name | Number):
+        if isinstance(part, Name | Number | Conditional):  # of which one branch is done
             return
         counts[part] += 1
-        if counts[part] == 1 and not isinstance(part, Conditional):  # of which one branch is done
+        if counts[part] == 1:
             for inner in children(part):
                 count(inner)
 
@@ -215,7 +215,7 @@ def _once(steps: Sequence[Settled], constants: Set[str]) -> tuple[list[Settled],
     fixed: list[Settled] = []
 
     def shared(part: Formula, own: list[Settled]) -> Formula:
-        if isinstance(part, Name | Number | Conditional) or counts[part] == 0:
+        if counts[part] == 0:
             return part
         if part in named:
             return Name(named[part])
