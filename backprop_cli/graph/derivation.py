@@ -184,8 +184,8 @@ class Derivations:
     def of(self, step: Step, limit: int = PATHS) -> Derivation:
         """The derivation of a gradient step, its paths written out if there are at most `limit`
         and none is too long."""
-        count = self.count(step)
-        written = count <= limit and self._length(step) <= LONGEST_PATH
+        count, longest = measured(step, self._measures)
+        written = count <= limit and longest <= LONGEST_PATH
         paths = tuple(self._paths(step)) if written else ()
         return Derivation(step, self.graph, paths, count, self.closed(step))
 
@@ -207,7 +207,7 @@ class Derivations:
 
     def count(self, step: Step) -> int:
         """How many paths lead from the loss to the quantity."""
-        return sum(self._ways(link) for link in step.links)
+        return measured(step, self._measures)[0]
 
     def closed(self, step: Step) -> Formula:
         """The factored form down to quantities of the forward pass."""
@@ -219,35 +219,15 @@ class Derivations:
                 self._closed[earlier.name] = self._derive_factors(earlier)
         return product(*self._closed[step.name])
 
-    def _ways(self, link: Link) -> int:
-        return 1 if link.upstream is None else self._counts[link.upstream]
-
     @cached_property
-    def _counts(self) -> Mapping[str, int]:
-        """The number of paths to each quantity that others build on; one that is written as one
-        (σ with cross-entropy) starts a path of its own."""
-        counts: dict[str, int] = {}
+    def _measures(self) -> Mapping[str, tuple[int, int]]:
+        """How many paths lead to each quantity that others build on, and how long they are; what is
+        written as one (σ with cross-entropy) starts a path of its own, and is no link of it."""
+        found: dict[str, tuple[int, int]] = {}
         for step in self.graph.steps:
             if step.links:
-                ways = [counts[link.upstream] if link.upstream else 1 for link in step.links]
-                counts[step.name] = 1 if step.product is not None else sum(ways)
-        return counts
-
-    def _length(self, step: Step) -> int:
-        """The number of links of the longest path to the quantity."""
-        return 1 + max(
-            (self._lengths[link.upstream] for link in step.links if link.upstream), default=0
-        )
-
-    @cached_property
-    def _lengths(self) -> Mapping[str, int]:
-        lengths: dict[str, int] = {}
-        for step in self.graph.steps:
-            if step.links:
-                above = [lengths[link.upstream] for link in step.links if link.upstream]
-                # What is written as one starts a path of its own, and is no link of it.
-                lengths[step.name] = 0 if step.product is not None else 1 + max(above, default=0)
-        return lengths
+                found[step.name] = measured(step, found) if step.product is None else (1, 0)
+        return found
 
     def _paths(self, step: Step) -> list[Path]:
         found: list[Path] = []
@@ -292,6 +272,13 @@ class Derivations:
         shared = common_prefix(branches)
         rests = [product(*branch[len(shared) :]) for branch in branches]
         return (*shared, total(*rests))
+
+
+def measured(step: Step, known: Mapping[str, tuple[int, int]]) -> tuple[int, int]:
+    """How many paths lead to the quantity of a gradient, and how many links the longest of them
+    has, by those of what it builds on."""
+    above = [known[link.upstream] if link.upstream else (1, 0) for link in step.links]
+    return sum(ways for ways, _ in above), 1 + max((far for _, far in above), default=0)
 
 
 def factors_of(formula: Formula) -> tuple[Formula, ...]:

@@ -25,7 +25,6 @@ from backprop_cli.graph.parts import (
     leaf,
     of_samples,
     parameter_leaf,
-    row_of,
     stable_loss,
 )
 from backprop_cli.graph.repeated import in_all
@@ -172,9 +171,7 @@ class _Expansion:
                 return Call("sum", (Shown("hadamard", (target, output)),))
             loss = self.network.loss
             assert isinstance(loss, RuleUse)
-            return losses.loss_of_arrays(
-                row_of(losses.BY_ANY_NAME, loss), output, target, loss.options
-            )
+            return losses.loss_of_arrays(losses.LOSSES[loss.name], output, target, loss.options)
 
         letter = self._handed_letter(len(self.network.layers))
         views = last.views if isinstance(last, ArrayLayer) else ()
@@ -192,7 +189,7 @@ class _Expansion:
             return in_pairs(substitute(loss.formula, one_by_one))
         if not rows:
             return whole(letter, target)
-        shared = isinstance(loss, RuleUse) and row_of(losses.BY_ANY_NAME, loss).per_output
+        shared = isinstance(loss, RuleUse) and losses.LOSSES[loss.name].per_output
         if shared or len(rows) > MOST_TIMES:
             return whole(Call("stack", tuple(map(Name, rows))), target)
         terms = [
@@ -509,7 +506,7 @@ class _Expansion:
         loss = self.network.loss
         match loss:
             case RuleUse():
-                row = row_of(losses.BY_ANY_NAME, loss)
+                row = losses.LOSSES[loss.name]
                 formula = losses.loss_formula(row, outputs, targets, loss.options)
                 names = tuple(map(Name, outputs)), tuple(map(Name, targets))
                 sure = self.network.targets_sum_to_one
@@ -572,7 +569,7 @@ def _activation(
         case Custom(_, formula):
             return substitute(formula, {"z": zs[index]}), None, None
         case RuleUse():
-            row = row_of(activations.BY_ANY_NAME, activation)
+            row = activations.ACTIVATIONS[activation.name]
             formula = row.of_unit(index, zs, activation.options)
             if row.joint is not None:
                 applied = Applied(row.name, tuple(zs), own=index)

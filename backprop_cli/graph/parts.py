@@ -10,10 +10,9 @@ from backprop_cli.formula.build import names_in, number, quotient, rename, total
 from backprop_cli.formula.nodes import Formula, Name
 from backprop_cli.formula.quantity import sampled
 from backprop_cli.graph.step import Applied, Graph, Leaf, LeafKind, Step, Unit
-from backprop_cli.problem.forms import RuleUse, Value
+from backprop_cli.problem.forms import Value
 from backprop_cli.problem.model import Problem
 from backprop_cli.rules import losses
-from backprop_cli.rules.written import ByAnyName, R
 
 
 def unused(name: str, graph: Graph) -> str:
@@ -46,13 +45,6 @@ def is_trainable(problem: Problem, name: str) -> bool:
     if problem.trainable is not None:
         return name in problem.trainable
     return name not in problem.frozen
-
-
-def row_of(table: ByAnyName[R], use: RuleUse) -> R:
-    """The table's row; the reader has checked that there is one."""
-    row = table.find(use.name)
-    assert row is not None, use.name
-    return row
 
 
 def stable_loss(loss: Applied, outputs: Mapping[str, Applied]) -> Formula | None:

@@ -87,12 +87,9 @@ def _moves(graph: Graph, name: str) -> dict[str, Formula]:
     return found
 
 
-def newton_step(graph: Graph, names: Sequence[str], determinant: Name | None) -> list[Formula]:
-    """n of H·n = g, parameter by parameter, by Cramer's rule; of one parameter g/H."""
-    output = graph.output
-    slopes = [Name(derivative_name(output, name)) for name in names]
-    if determinant is None:
-        return [quotient(slopes[0], curvature(graph, names)[0][0])]
+def newton_step(graph: Graph, names: Sequence[str], determinant: Formula) -> list[Formula]:
+    """n of H·n = g, parameter by parameter, by Cramer's rule; `determinant` is that of H."""
+    slopes = [Name(derivative_name(graph.output, name)) for name in names]
     matrix = curvature(graph, names)
     found = []
     for place in range(len(names)):

@@ -195,10 +195,9 @@ class _Update:
 
     def _newton(self, known: Mapping[str, dict[str, Formula]]) -> None:
         """n of every parameter: the step that the second derivatives make of the gradient."""
-        determinant = None
+        determinant = determinant_of(curvature(self.graph, self.trained))
         if len(self.trained) > 1:
-            whole = determinant_of(curvature(self.graph, self.trained))
-            determinant = Name(self._step(self._fresh("det"), whole, None, "state"))
+            determinant = Name(self._step(self._fresh("det"), determinant, None, "state"))
         for name, step in zip(
             self.trained, newton_step(self.graph, self.trained, determinant), strict=True
         ):
