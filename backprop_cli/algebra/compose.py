@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, reduce
 from random import Random
 from typing import Any, Literal, TypeAlias
 
@@ -91,10 +91,10 @@ def derivative_size(definitions: Definitions, output: str, variable: str) -> int
         parts = children(formula)
         own = [slope(part) for part in parts]
         touched = sum(1 for each in own if each)
-        if not touched:
-            return 0
         whole = sum(_count(part, sizes) for part in parts)
         match formula:
+            case _ if not touched:
+                return 0
             case Product():
                 return sum(own) + touched * (whole + 1)
             case Quotient() | Power() | Call():
@@ -247,14 +247,11 @@ def _terms(node: Any) -> int:
     """At most how many terms multiplying out would give."""
     if node.is_Add:
         return sum(map(_terms, node.args))
+    most = 10 * LARGEST_EXPANDED
     if node.is_Mul:
-        result = 1
-        for factor in node.args:
-            result = min(result * _terms(factor), 10 * LARGEST_EXPANDED)
-        return result
+        return reduce(lambda terms, factor: min(terms * _terms(factor), most), node.args, 1)
     if node.is_Pow and node.exp.is_Integer and node.exp > 0:
-        inner = _terms(node.base)
-        return 1 if inner == 1 else int(min(inner ** min(int(node.exp), 20), 10 * LARGEST_EXPANDED))
+        return int(min(_terms(node.base) ** min(int(node.exp), 20), most))
     return 1
 
 
@@ -306,10 +303,9 @@ class Hiding:
         self._found: dict[Any, Any] = {}
 
     def hidden(self, node: Any) -> Any:
-        found = self._found.get(node)
-        if found is None:
-            found = self._found[node] = self._hidden(node)
-        return found
+        if node not in self._found:
+            self._found[node] = self._hidden(node)
+        return self._found[node]
 
     def _hidden(self, node: Any) -> Any:
         import sympy
@@ -408,10 +404,9 @@ class _Reader:
         self.found: dict[Any, Precise] = dict(known)
 
     def value(self, node: Any) -> Precise:
-        found = self.found.get(node)
-        if found is None:
-            found = self.found[node] = self._value(node)
-        return found
+        if node not in self.found:
+            self.found[node] = self._value(node)
+        return self.found[node]
 
     def _value(self, node: Any) -> Precise:
         import sympy

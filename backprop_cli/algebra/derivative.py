@@ -117,8 +117,7 @@ def _linear(formula: Formula, name: str) -> Formula | None:
                 return None
             if any(isinstance(factor, Number | Quotient | Negative) for factor in factors):
                 return None  # numbers may have to be gathered
-            rest = [factor for factor in factors if factor != Name(name)]
-            return product(*rest)
+            return product(*(factor for factor in factors if factor != Name(name)))
         case _:
             return None
 
@@ -144,14 +143,10 @@ class _Derivation:
         self._touched: dict[Formula, bool] = {}
 
     def touches(self, formula: Formula) -> bool:
-        found = self._touched.get(formula)
-        if found is None:
-            if isinstance(formula, Name):
-                found = formula.name == self.name
-            else:
-                found = any(map(self.touches, children(formula)))
-            self._touched[formula] = found
-        return found
+        if formula not in self._touched:
+            inside = map(self.touches, children(formula))
+            self._touched[formula] = formula == Name(self.name) or any(inside)
+        return self._touched[formula]
 
     def written(self, formula: Formula) -> Formula:
         self.ring.monomial(formula)  # so that sums are written as the author writes them

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
+from functools import reduce
+from operator import mul
 from typing import TypeAlias
 
 from backprop_cli.dataclass import dataclass
@@ -72,10 +74,9 @@ class Ring:
 
     def monomial(self, formula: Formula) -> Monomial:
         """The formula as one product; what is no product is one part."""
-        found = self._known.get(formula)
-        if found is None:
-            found = self._known[formula] = self._monomial(formula)
-        return found
+        if formula not in self._known:
+            self._known[formula] = self._monomial(formula)
+        return self._known[formula]
 
     def _monomial(self, formula: Formula) -> Monomial:
         match formula:
@@ -100,10 +101,7 @@ class Ring:
                 return _part(formula)
 
     def times(self, factors: Iterable[Monomial]) -> Monomial:
-        result = UNIT
-        for factor in factors:
-            result = result * factor
-        return result
+        return reduce(mul, factors, UNIT)
 
     def power(self, base: Formula, exponent: Monomial, written: Formula) -> Monomial:
         """base^exponent; `written` is what stays when that is no product of powers."""
@@ -202,10 +200,9 @@ class Writer:
         self, coefficient: Fraction, above: Sequence[Formula], below: Sequence[Formula]
     ) -> Formula:
         size = abs(coefficient)
-        if self.decimals and isinstance(decimal(size), Number):
-            top, bottom = decimal(size), decimal(1)
-        else:
-            top, bottom = decimal(size.numerator), decimal(size.denominator)
+        short = self.decimals and isinstance(decimal(size), Number)
+        top = decimal(size if short else size.numerator)
+        bottom = decimal(1 if short else size.denominator)
         # 1/2*x is written x/2, but 1/2*(x - y) keeps its factor in front.
         if not below and above and isinstance(above[0], Sum):
             result = product(quotient(top, bottom), *above)

@@ -138,8 +138,7 @@ def picked(shape: Shape, axes: Iterable[tuple[Sequence[int], bool]]) -> tuple[Sh
 def joined(shapes: Iterable[Shape]) -> Shape:
     """The shape of arrays put together entry by entry."""
     sizes = zip_longest(*(reversed(shape) for shape in shapes), fillvalue=1)
-    found = [next((size for size in each if size != 1), 1) for each in sizes]
-    return tuple(reversed(found))
+    return tuple(reversed([next((size for size in each if size != 1), 1) for each in sizes]))
 
 
 def spread_over(own: Shape, shape: Shape) -> Sequence[int]:
@@ -166,15 +165,12 @@ def named(name: str, shape: Shape) -> Array:
 
 def arguments_of(call: Call) -> tuple[tuple[Formula, ...], dict[str, Formula]]:
     """What a call is of, in order, and what it is given by name."""
-    placed: list[Formula] = []
-    named: dict[str, Formula] = {}
+    named: dict[Formula, tuple[str, Formula]] = {}
     for part in call.arguments:
         match part:
             case Call(name, (value,)) if name.endswith(KEYWORD):
-                named[name.removesuffix(KEYWORD)] = value
-            case _:
-                placed.append(part)
-    return tuple(placed), named
+                named[part] = name.removesuffix(KEYWORD), value
+    return tuple(part for part in call.arguments if part not in named), dict(named.values())
 
 
 def argument(call: Call, name: str, place: int | None = None) -> Formula | None:

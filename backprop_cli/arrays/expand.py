@@ -213,8 +213,7 @@ class Expansion:
                         "this range is empty: its ends are in the wrong order", at=spec
                     )
                 return list(range(first, last + 1)), False
-        found = self._places(spec, size, what)
-        return found, not self.value(spec).shape
+        return self._places(spec, size, what), not self.value(spec).shape
 
     def _places(self, spec: Formula, size: int, what: str) -> list[int]:
         value = self.value(spec)

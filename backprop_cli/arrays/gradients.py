@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from fractions import Fraction
 from functools import cached_property, reduce
+from math import prod
 from typing import TypeAlias, assert_never
 
 from backprop_cli.arrays.array import (
@@ -94,17 +95,14 @@ class Back:
             entries: dict[int, list[Formula]] = {}
             for share in own:
                 match share.formula:
-                    case Call(function, (gradient, Name(), Number() as at)) if function == PLACED:
+                    case Call("placed", (gradient, Name(), Number() as at)):
                         entries.setdefault(int(at.value), []).append(gradient)
-                    case _:
-                        break
-            else:
-                if self.shape(Name(to)) == (len(entries),):
-                    whole = Call("stack", tuple(total(*entries[at]) for at in sorted(entries)))
-                    reasons = (reason for share in own for reason in share.reasons)
-                    picked = (RULES[INDEX].said,)
-                    said = tuple(reason for reason in reasons if reason != picked)
-                    own = [Share(to, self.via, whole, said)]
+            placed = sum(map(len, entries.values()))
+            if placed == len(own) and self.shape(Name(to)) == (len(entries),):
+                whole = Call("stack", tuple(total(*entries[at]) for at in sorted(entries)))
+                reasons = (reason for share in own for reason in share.reasons)
+                said = tuple(each for each in reasons if each != (RULES[INDEX].said,))
+                own = [Share(to, self.via, whole, said)]
             found += own
         return found
 
@@ -159,8 +157,7 @@ class Back:
     ) -> Iterator[tuple[Formula, Formula, Reason]]:
         match formula:
             case Sum(terms):
-                for term in terms:
-                    yield term, up, ()
+                yield from ((term, up, ()) for term in terms)
             case Negative(operand):
                 yield operand, self.opposite(up), ()
             case Product(factors) | Shown("hadamard", factors):
@@ -169,12 +166,8 @@ class Back:
             case Quotient(one, other):
                 yield one, self.over(up, other), ()
                 if self.asks(other):
-                    whole = result or formula
-                    yield (
-                        other,
-                        self.opposite(self.over(self.times(up, whole), other)),
-                        (),
-                    )
+                    below = self.over(self.times(up, result or formula), other)
+                    yield other, self.opposite(below), ()
             case Power(base, exponent):
                 yield base, self.times(up, exponent, _lowered(base, exponent)), ()
                 if self.asks(exponent):
@@ -203,18 +196,11 @@ class Back:
         own, sizes = self.shape(part), self.shape(whole)
         if own == sizes:
             return up
-        front = len(sizes) - len(own)
-        have = self.shape(up)
-        have = (*(1,) * (len(sizes) - len(have)), *have)
-        repeated, axes = 1, []
-        for axis, size in enumerate(sizes):
-            if size == 1 or (axis >= front and own[axis - front] == size):
-                continue
-            if have[axis] == 1:
-                repeated *= size
-            else:
-                axes.append(axis)
-        up = self.times(number(repeated), up)
+        kept = (*(1,) * (len(sizes) - len(own)), *own)
+        have = (*(1,) * (len(sizes) - len(self.shape(up))), *self.shape(up))
+        gone = [axis for axis, size in enumerate(sizes) if size != 1 and kept[axis] != size]
+        axes = [axis for axis in gone if have[axis] != 1]
+        up = self.times(number(prod(sizes[axis] for axis in gone if have[axis] == 1)), up)
         if not axes:
             return up if not self.shape(up) else self.reshaped(up, own)
         given = self.reshaped(up, have)
@@ -262,14 +248,9 @@ class Back:
                 return _Scaled(body=formula)
 
     def join(self, parts: _Scaled) -> Formula:
-        factor = Fraction(1)
-        above: list[Formula] = []
+        factor = prod((e.value for e in parts.above if isinstance(e, Number)), start=Fraction(1))
+        above = [each for each in parts.above if not isinstance(each, Number)]
         below: list[Formula] = []
-        for each in parts.above:
-            if isinstance(each, Number):
-                factor *= each.value
-            else:
-                above.append(each)
         for each in parts.below:
             if isinstance(each, Number) and each.value != 0:
                 factor /= each.value
@@ -368,8 +349,7 @@ class Back:
         if count(own) == count(shape):
             return self.reshaped(formula, shape)
         parts = self.split(formula)
-        sizes = tuple(map(number, shape))
-        spread = Call(SPREAD, (parts.body or ONE, *sizes))
+        spread = Call(SPREAD, (parts.body or ONE, *map(number, shape)))
         return self.join(replace(parts, body=spread))
 
 
@@ -487,27 +467,22 @@ class Rule:
     def reason(self, part: Formula, parts: Sequence[Formula]) -> Reason:
         at = next((at for at, each in enumerate(parts) if each is part), 0)
         words = self.of.get(at, self.said)
-        found: list[str | Formula] = []
-        for piece in words.replace("{", "\0{").replace("}", "}\0").split("\0"):
-            if piece.startswith("{"):
-                found.append(parts[int(piece[1:-1])])
-            elif piece:
-                found.append(piece)
-        return tuple(found)
+        pieces = filter(None, words.replace("{", "\0{").replace("}", "}\0").split("\0"))
+        return tuple(parts[int(each[1:-1])] if each[0] == "{" else each for each in pieces)
 
 
 WHERE: Reason = ("The gradient goes back to the branch that was taken, entry by entry.",)
 
 
 def _sum(back: Back, given: _Use) -> Shares:
-    for operand in given.operands:
-        yield operand, given.kept(given.up) if len(given.operands) == 1 else given.up
+    up = given.kept(given.up) if len(given.operands) == 1 else given.up
+    yield from ((operand, up) for operand in given.operands)
 
 
 def _mean(back: Back, given: _Use) -> Shares:
     several = len(given.operands)
-    for operand, whole in _sum(back, given):
-        yield operand, back.over(whole, number(given.line if several == 1 else several))
+    size = number(given.line if several == 1 else several)
+    yield from ((operand, back.over(up, size)) for operand, up in _sum(back, given))
 
 
 def _extreme(relation: Relation) -> Apply:

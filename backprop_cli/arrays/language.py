@@ -7,9 +7,9 @@ products, transposes and entry-by-entry products, and calls of the names below.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Mapping, Set
 from dataclasses import field
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from backprop_cli.arrays.array import BESIDE, INDEX, KEYWORD, SLICE, WHOLE
 from backprop_cli.arrays.operations import KEYWORDS, OPERATIONS
@@ -175,16 +175,13 @@ class ArrayParser(Parser):
         return formula
 
     def expression(self) -> Formula:
-        first = self.token
-        return self.mark(first, super().expression())
+        return self.mark(self.token, super().expression())
 
     def sum(self) -> Formula:
-        first = self.token
-        return self.mark(first, super().sum())
+        return self.mark(self.token, super().sum())
 
     def power(self) -> Formula:
-        first = self.token
-        return self.mark(first, super().power())
+        return self.mark(self.token, super().power())
 
     def term(self) -> Formula:
         """As for numbers; a product of arrays is left as it is grouped."""
@@ -197,12 +194,10 @@ class ArrayParser(Parser):
                 between = self.characters.original[self.characters.starts[sign.start]] in EITHER
                 found = Call(BESIDE, (found, right)) if between else Product((found, right))
                 divisor = None
-            elif self.sees("⊙", "∘"):
+            elif self.sees("⊙", "∘", "@"):
+                form: Literal["matmul", "hadamard"] = "matmul" if self.sees("@") else "hadamard"
                 self.advance()
-                found, divisor = Shown("hadamard", (found, self.signed_power())), None
-            elif self.sees("@"):
-                self.advance()
-                found, divisor = Shown("matmul", (found, self.signed_power())), None
+                found, divisor = Shown(form, (found, self.signed_power())), None
             elif self.sees("/"):
                 self.advance()
                 divisor = self.token
@@ -256,36 +251,41 @@ class ArrayParser(Parser):
         following = self.tokens[self.position + 1]
         return following.kind == "name" and following.value == "T"
 
+    def listed(self, part: Callable[[], Formula]) -> list[Formula]:
+        """What stands in the brackets that begin here, parted by commas."""
+        closer = BRACKETS[self.token.value]
+        self.open.append(self.advance())
+        found = [part()]
+        while self.sees(","):
+            self.advance()
+            found.append(part())
+        if not self.sees(closer):
+            raise self.misplaced()
+        self.advance()
+        self.open.pop()
+        return found
+
     def entries(self, base: Formula) -> Formula:
         """`A[2]`, `A[:, 1]`, `A[1:2, 3]`, `E[tokens]`."""
         self.deeper()
-        opener = self.advance()
-        self.open.append(opener)
-        found: list[Formula] = [base]
-        while True:
-            first = self.token
-            low: Formula | None = None if self.sees(":") else self.expression()
-            if self.sees(":"):
-                self.advance()
-                high: Formula | None = None if self.sees(",", "]") else self.expression()
-                if (low is None) != (high is None):
-                    raise self.error(
-                        "a range has both ends or neither", first, self.tokens[self.position - 1],
-                        "as in `A[1:2]` or `A[:, 1]`",
-                    )  # fmt: skip
-                found.append(WHOLE if low is None or high is None else Call(SLICE, (low, high)))
-            else:
-                assert low is not None
-                found.append(low)
-            if self.sees(","):
-                self.advance()
-                continue
-            if not self.sees("]"):
-                raise self.misplaced()
-            self.advance()
-            self.open.pop()
-            self.depth -= 1
-            return Call(INDEX, tuple(found))
+        places = self.listed(self.place)
+        self.depth -= 1
+        return Call(INDEX, (base, *places))
+
+    def place(self) -> Formula:
+        """A place on an axis, or a range of them."""
+        first = self.token
+        low: Formula | None = None if self.sees(":") else self.expression()
+        if low is not None and not self.sees(":"):
+            return low
+        self.advance()
+        high: Formula | None = None if self.sees(",", "]") else self.expression()
+        if (low is None) != (high is None):
+            raise self.error(
+                "a range has both ends or neither", first, self.tokens[self.position - 1],
+                "as in `A[1:2]` or `A[:, 1]`",
+            )  # fmt: skip
+        return WHOLE if low is None or high is None else Call(SLICE, (low, high))
 
     def call(self) -> Formula:
         first = self.token
@@ -339,30 +339,22 @@ class ArrayParser(Parser):
                 return scores
 
     def arguments(self) -> list[Formula]:
-        opener = self.advance()
-        closer = BRACKETS[opener.value]
-        self.open.append(opener)
-        found: list[Formula] = []
-        if self.sees(closer):
-            raise self.error("nothing stands in the brackets", opener, self.token)
-        while True:
-            if self.token.kind == "name" and self.token.value in KEYWORDS and self.next_is("="):
-                keyword = self.advance()
-                self.advance()
-                found.append(Call(keyword.value + KEYWORD, (self.expression(),)))
-            elif self.token.kind == "name" and self.next_is("="):
-                meant = nearest(self.token.value, KEYWORDS)
-                raise self.error(
-                    f"{quote(self.token.value)} is not the name of an argument", self.token, None,
-                    meant or "there are " + ", ".join(sorted(KEYWORDS)),
-                )  # fmt: skip
-            else:
-                found.append(self.expression())
-            if self.sees(","):
-                self.advance()
-                continue
-            if not self.sees(closer):
-                raise self.misplaced()
-            self.advance()
-            self.open.pop()
-            return found
+        opener = self.token
+        if self.next_is(BRACKETS[opener.value]):
+            raise self.error(
+                "nothing stands in the brackets", opener, self.tokens[self.position + 1]
+            )
+        return self.listed(self.argument)
+
+    def argument(self) -> Formula:
+        """An argument by its place or, with `=` before it, by its name."""
+        if self.token.kind != "name" or not self.next_is("="):
+            return self.expression()
+        if self.token.value not in KEYWORDS:
+            raise self.error(
+                f"{quote(self.token.value)} is not the name of an argument", self.token, None,
+                nearest(self.token.value, KEYWORDS) or "there are " + ", ".join(sorted(KEYWORDS)),
+            )  # fmt: skip
+        keyword = self.advance()
+        self.advance()
+        return Call(keyword.value + KEYWORD, (self.expression(),))

@@ -171,14 +171,9 @@ def matmul(shop: Workshop, one: Array, other: Array, words: tuple[str, str] = ("
     rows, inner, columns = left[0], left[1], right[1]
     weight = inner * (one.weight + other.weight + 1) + 1
     shop.charge(rows * columns, weight)
-    entries = []
-    for row in range(rows):
-        for column in range(columns):
-            terms = [
-                times(one.entries[row * inner + k], other.entries[k * columns + column])
-                for k in range(inner)
-            ]
-            entries.append(total(*terms))
+    down = [other.entries[column::columns] for column in range(columns)]
+    lines = [one.entries[row * inner : (row + 1) * inner] for row in range(rows)]
+    entries = [total(*map(times, line, each)) for line in lines for each in down]
     shape: Shape = (rows, columns)
     if rows == columns == 1 and len(one.shape) == 2:
         shape = () if len(other.shape) == 2 or one.row else (1,)
@@ -247,8 +242,7 @@ def _dot(shop: Workshop, given: Arguments) -> Array:
             f"`dot` takes vectors of one length: these have {one.shape[0]} and {other.shape[0]}"
         )
     weight = count(one.shape) * (one.weight + other.weight + 1)
-    pairs = zip(one.entries, other.entries, strict=True)
-    return shop.array((), lambda _: total(*(times(u, v) for u, v in pairs)), weight)
+    return shop.array((), lambda _: total(*map(times, one.entries, other.entries)), weight)
 
 
 def _trace(shop: Workshop, given: Arguments) -> Array:
@@ -521,11 +515,8 @@ def _normalised(name: str, rows: bool) -> Apply:
                 f"`{name}` takes {'a vector or ' if rows else ''}a matrix, and this is "
                 f"{shape_text(value.shape)}"
             )
-        epsilon: Formula = Number("1e-5")
-        if len(factors) == 3:
-            epsilon = factors.pop().scalar
-        if "epsilon" in given.keywords:
-            epsilon = given.keywords["epsilon"].scalar
+        own = factors.pop() if len(factors) == 3 else Array((), (Number("1e-5"),))
+        epsilon = given.keywords.get("epsilon", own).scalar
         for factor in factors:
             if factor.shape not in ((), value.shape[-1:]):
                 raise ArrayError(
@@ -622,12 +613,7 @@ def _flatten(shop: Workshop, given: Arguments) -> Array:
 
 
 def _filled(entry: Callable[[tuple[int, ...]], Formula], square: bool = False) -> Apply:
-    def apply(shop: Workshop, given: Arguments) -> Array:
-        shape = _sizes(given, 0)
-        shape = shape * 2 if square else shape
-        return shop.array(shape, entry, 1)
-
-    return apply
+    return lambda shop, given: shop.array(_sizes(given, 0) * (1 + square), entry, 1)
 
 
 def _causal_mask(shop: Workshop, given: Arguments) -> Array:

@@ -308,12 +308,23 @@ def _share(numerator: int, m: int) -> Formula:
     return top if share.denominator == 1 else Quotient(top, Number(str(share.denominator)))
 
 
+def _of_one(
+    rule: LossRule,
+    text: str,
+    output: Formula | str,
+    target: Formula | str,
+    options: Mapping[str, Number],
+) -> Formula:
+    """What a row says of one output and its target."""
+    values = {"y": named(target), "yhat": named(output), **signed(rule.with_options(options))}
+    return instantiate(text, values)
+
+
 def loss_of_arrays(
     rule: LossRule, output: Formula, target: Formula, options: Mapping[str, Number]
 ) -> Formula:
     """The whole loss of an array of outputs, entry by entry, as a formula between arrays."""
-    values: dict[str, Formula] = {**signed(rule.with_options(options)), "y": target, "yhat": output}
-    term = instantiate(rule.term_text, values)
+    term = _of_one(rule, rule.term_text, output, target, options)
     whole: Formula = Call("mean" if rule.per_output else "sum", (term,))
     whole = negative(whole) if rule.minus else whole
     return whole if rule.factor is None else product(rule.factor, whole)
@@ -326,11 +337,8 @@ def loss_formula(
     options: Mapping[str, Number] = _NO_OPTIONS,
 ) -> Formula:
     """The loss of one sample as written: `1/2*((y1 - yhat1)^2 + (y2 - yhat2)^2)`."""
-    values = signed(rule.with_options(options))
-    terms = [
-        instantiate(rule.term_text, {**values, "y": named(target), "yhat": named(output)})
-        for output, target in zip(outputs, targets, strict=True)
-    ]
+    pairs = zip(outputs, targets, strict=True)
+    terms = [_of_one(rule, rule.term_text, *pair, options) for pair in pairs]
     factor: Formula = rule.factor or (_share(1, len(terms)) if rule.per_output else ONE)
     written_out = product(factor, total(*terms))
     return negative(written_out) if rule.minus else written_out
@@ -344,12 +352,7 @@ def loss_slope(
     options: Mapping[str, Number] = _NO_OPTIONS,
 ) -> Formula:
     """∂L/∂ŷ of one of m outputs, as taught."""
-    values: dict[str, Formula] = {
-        **signed(rule.with_options(options)),
-        "y": named(target),
-        "yhat": named(output),
-    }
-    slope = instantiate(rule.slope_text, values)
+    slope = _of_one(rule, rule.slope_text, output, target, options)
     return product(_share(rule.slope_factor, m), slope) if rule.per_output else slope
 
 
@@ -361,10 +364,8 @@ def saturated_slope(
 ) -> Formula | None:
     """∂L/∂ŷ in a form that is right at ŷ = 0 and 1: a term whose target is 0 is not there, however
     small the ŷ below it. None where the slope as taught is never 0/0."""
-    if rule.saturated_text is None:
-        return None
-    values = {"y": named(target), "yhat": named(output), **signed(rule.with_options(options))}
-    return instantiate(rule.saturated_text, values)
+    text = rule.saturated_text
+    return None if text is None else _of_one(rule, text, output, target, options)
 
 
 COMBINED: dict[tuple[str, str], Combination] = {}

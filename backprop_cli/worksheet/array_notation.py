@@ -151,8 +151,7 @@ class Notation:
 
     def view(self, name: str) -> View:
         """The array of a name, a row of one included."""
-        found = self.rules.views.get(name)
-        if found is not None:
+        if (found := self.rules.views.get(name)) is not None:
             return found
         gradient = self.rules.by_name.get(name)
         return View(name, (), (Name(name),)) if gradient is None else gradient.view
@@ -179,17 +178,11 @@ class Notation:
                 return Sum(tuple(self._entrywise(formula, terms, letter, lying)))
             case Product(factors) | Shown("hadamard", factors):
                 written = self._entrywise(formula, factors, letter, lying)
-                scalars = [
-                    each
-                    for each, part in zip(written, factors, strict=True)
-                    if not self.shape(part)
-                ]
-                arrays = [
-                    each for each, part in zip(written, factors, strict=True) if self.shape(part)
-                ]
+                pairs = list(zip(written, factors, strict=True))
+                arrays = [each for each, part in pairs if self.shape(part)]
                 if len(arrays) > 1:
                     arrays = [Shown("hadamard", tuple(arrays))]
-                return _factors(*scalars, *arrays)
+                return _factors(*(each for each, part in pairs if not self.shape(part)), *arrays)
             case Quotient(above, below):
                 one, other = self._entrywise(formula, (above, below), letter, lying)
                 if isinstance(one, Quotient):  # one fraction, not one above another
@@ -302,16 +295,13 @@ class Notation:
         sizes = tuple(int(self.rules.evaluator.value(size).scalar) for size in sizes_)
         own = self.shape(inner)
         ones = Name("1")
-        if len(sizes) == 2 and len(own) == 1:
-            return matmul(shape(ones, sizes[0], 1), transpose(self.write(inner, letter)))
         if len(sizes) == 2 and own == (sizes[0], 1):
             return matmul(self.write(inner, letter), shape(ones, 1, sizes[1]))
-        if len(sizes) == 2 and own == (1, sizes[1]):
-            return matmul(shape(ones, sizes[0], 1), self.write(inner, letter))
-        if len(sizes) > 2:
-            below: Formula = Shown("shape", (ones, *(Name(str(size)) for size in sizes)))
-        else:
-            below = shape(ones, *sides(sizes))
+        if len(sizes) == 2 and own in (sizes[1:], (1, *sizes[1:])):
+            row = self.write(inner, letter)
+            return matmul(shape(ones, sizes[0], 1), transpose(row) if len(own) == 1 else row)
+        whole = sizes if len(sizes) > 2 else sides(sizes)
+        below = Shown("shape", (ones, *(Name(str(size)) for size in whole)))
         return below if inner == ONE else product(self.write(inner, letter), below)
 
     def _entries(self, call: Call, letter: Letter, lying: bool) -> Formula:
@@ -339,11 +329,10 @@ class Notation:
 def _factors(*factors: Formula) -> Formula:
     """A product with its minus in front; 0 and 1 stay, for they are numbers put in."""
     flat: list[Formula] = []
-    minus = False
+    minus = sum(isinstance(factor, Negative) for factor in factors) % 2 == 1
     for factor in factors:
-        if isinstance(factor, Negative):
-            minus, factor = not minus, factor.operand
-        flat += factor.factors if isinstance(factor, Product) else (factor,)
+        bare = factor.operand if isinstance(factor, Negative) else factor
+        flat += bare.factors if isinstance(bare, Product) else (bare,)
     result = flat[0] if len(flat) == 1 else Product(tuple(flat))
     return negative(result) if minus else result
 
@@ -435,9 +424,8 @@ def laid_out(entries: Sequence[Formula], shape_: Shape, lying: bool) -> Formula:
 def corner(entries: Sequence[Formula], shape_: Shape) -> Matrix:
     """The first rows and columns of a large matrix, dots where it goes on."""
     rows, width = sides(shape_)
-    down, along = min(rows, MOST_ROWS), min(width, MOST_COLUMNS)
-    down = CORNER if rows > down else rows
-    along = CORNER if width > along else width
+    down = CORNER if rows > MOST_ROWS else rows
+    along = CORNER if width > MOST_COLUMNS else width
     found: list[tuple[Formula, ...]] = []
     for row in range(down):
         line = tuple(entries[row * width : row * width + along])

@@ -7,11 +7,11 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from backprop_cli.arrays.array import View, argument, entry_name, offset, places
-from backprop_cli.arrays.evaluate import UNPOOLED
+from backprop_cli.arrays.array import View, argument, entry_name, places
+from backprop_cli.arrays.evaluate import UNPOOLED, Grid
 from backprop_cli.arrays.gradients import Reason
 from backprop_cli.arrays.operations import OPERATIONS, pool_windows
-from backprop_cli.formula.build import names_in, product, walk
+from backprop_cli.formula.build import ONE, names_in, product, walk
 from backprop_cli.formula.nodes import Call, Formula, Name, Shown
 from backprop_cli.formula.quantity import derivative_name
 from backprop_cli.graph.array_rules import ArrayGradient
@@ -54,16 +54,22 @@ def forward(sheet: Sheet) -> Iterator[Block]:
         yield Paragraph((Text(ENTRYWISE),))
         yield from map(Paragraph, _cells(graph))
     general, said = _at_every_time(sheet), set[str]()
-    for view in graph.arrays:
-        if view.equation is not None and not view.rows:
-            yield from map(Paragraph, general.get(view.name, ()))
-            yield from _equation(sheet, view)
-            yield from map(Paragraph, _words(sheet.notation.letters(view.equation), said))
+    for view, equation in _written(sheet):
+        yield from map(Paragraph, general.get(view.name, ()))
+        yield from _equation(sheet, view, equation)
+        yield from map(Paragraph, _words(sheet.notation.letters(equation), said))
     yield from function_reasons(sheet)
     within = {name for view in graph.arrays for entry in view.entries for name in names_in(entry)}
     steps = [step for step in graph.section("forward", "loss") if step.name not in within]
     if steps:  # the loss of a batch
         yield step_table(sheet, steps)
+
+
+def _written(sheet: Sheet) -> Iterator[tuple[View, Formula]]:
+    """The arrays that have an equation, but for those of all times, with their equations."""
+    for view in sheet.graph.arrays:
+        if view.equation is not None and not view.rows:
+            yield view, view.equation
 
 
 def rules(sheet: Sheet) -> Iterator[Line]:
@@ -74,9 +80,8 @@ def rules(sheet: Sheet) -> Iterator[Line]:
     general, said = _at_every_time(sheet), set[str]()
     yield from _cells(graph)
     for view in graph.arrays:
-        if view.equation is None or view.rows:
-            continue
-        if "[" in view.name and not view.name.endswith(sample):
+        of_another = "[" in view.name and not view.name.endswith(sample)
+        if view.equation is None or view.rows or of_another:
             continue
         relation = Relation(view.letter, "=", sheet.notation.bare(view.equation))
         yield from general.get(view.name, ((relation,),))
@@ -203,12 +208,11 @@ def _index(graph: Graph) -> str | None:
 _SUBSCRIPT = re.compile(r"(.+)_\{(\w+?)(?:-1)?\}\Z")
 
 
-def _equation(sheet: Sheet, view: View) -> Iterator[Block]:
-    assert view.equation is not None
-    lines = [DerivationLine(view.letter, "=", sheet.notation.letters(view.equation))]
-    yield from _worked(sheet, view, lines, view.equation)
+def _equation(sheet: Sheet, view: View, equation: Formula) -> Iterator[Block]:
+    lines = [DerivationLine(view.letter, "=", sheet.notation.letters(equation))]
+    yield from _worked(sheet, view, lines, equation)
     if sheet.choices.pictures and not sheet.symbolic:
-        yield from _pictures(sheet, view, view.equation)
+        yield from _pictures(sheet, view, equation)
 
 
 def _pictures(sheet: Sheet, view: View, equation: Formula) -> Iterator[HeatMap]:
@@ -236,13 +240,10 @@ def _pictures(sheet: Sheet, view: View, equation: Formula) -> Iterator[HeatMap]:
                 yield from _heat_map(sheet, sheet.notation.view(name), frame, title, said)
             case Call("max_pool", (Name(name), *_)):
                 image = sheet.array_rules.known[name]
-                size_ = _setting(sheet, part, "size", 1, 2)
+                side = _setting(sheet, part, "size", 1, 2)
                 if len(image.shape) != 2:
                     continue
-                windows = pool_windows(
-                    image.shape, size_, _setting(sheet, part, "stride", 2, size_)
-                )
-                tops = [max(window, key=lambda at: image.values[at]) for window in windows]
+                tops = _tops(image, side, _setting(sheet, part, "stride", 2, side))
                 frame = tuple(divmod(at, image.shape[1]) for at in tops)
                 largest = Text("Framed are the largest of each window: they make ")
                 said = (largest, Math(view.letter), Text("."))
@@ -254,6 +255,12 @@ def _setting(sheet: Sheet, call: Call, name: str, place: int, default: int) -> i
     """A whole number that an operation is given by name or by place."""
     given = argument(call, name, place)
     return default if given is None else int(sheet.array_rules.evaluator.value(given).scalar)
+
+
+def _tops(image: Grid, size: int, stride: int) -> list[int]:
+    """Where the largest entry of each window of a pooling stands, the first of those that tie."""
+    windows = pool_windows(image.shape, size, stride)
+    return [max(window, key=image.values.__getitem__) for window in windows]
 
 
 def _heat_map(
@@ -276,7 +283,7 @@ def _heat_map(
     starts = range(0, len(values), width)
     yield HeatMap(
         view.letter,
-        tuple(tuple(entries[at : at + width]) for at in starts),
+        in_rows(entries, view.shape).rows,
         tuple(tuple(shades[at : at + width]) for at in starts),
         tuple((row, column) for row, column in framed if row < view.shape[0] and column < width),
         title,
@@ -299,9 +306,8 @@ def derived(sheet: Sheet, found: Sequence[ArrayGradient]) -> Iterator[Block]:
     """Some gradients; what has been said of a rule is not said again."""
     said: set[Reason] = set()
     words = set[str]()
-    for view in () if sheet.choices.only else sheet.graph.arrays:
-        if view.equation is not None and not view.rows:
-            list(_words(sheet.notation.letters(view.equation), words))
+    for _, equation in () if sheet.choices.only else _written(sheet):
+        list(_words(sheet.notation.letters(equation), words))
     for gradient in found:
         if gradient.constant and not gradient.of.shape and gradient.of.equation is not None:
             continue  # ∂L/∂L₁ = 1 goes without saying
@@ -324,12 +330,8 @@ def only(sheet: Sheet) -> Iterator[Block]:
     while asked:
         fitting = (each for each in arrays if len(each[1]) > 1 and each[1] == asked[: len(each[1])])
         view, names = next(fitting, (None, asked[:1]))
-        if view is None:
-            yield from entries_only(
-                replace(sheet, choices=replace(sheet.choices, only=tuple(names)))
-            )
-        else:
-            yield from _only(sheet, view)
+        alone = replace(sheet, choices=replace(sheet.choices, only=tuple(names)))
+        yield from entries_only(alone) if view is None else _only(sheet, view)
         del asked[: len(names)]
 
 
@@ -341,9 +343,8 @@ def _only(sheet: Sheet, asked: View) -> Iterator[Block]:
         if gradient.name in needed and gradient.formula is not None:
             needed.update(names_in(gradient.formula))
     yield from derived(sheet, [each for each in rules.gradients if each.name in needed])
-    view = rules.views.get(name)
-    if view is not None and view.equation is not None and not view.rows:
-        yield from _equation(sheet, view)
+    if own := [(view, equation) for view, equation in _written(sheet) if view.name == name]:
+        yield from _equation(sheet, *own[0])
     elif name not in rules.by_name:
         yield from numbers(sheet, asked)
 
@@ -351,6 +352,9 @@ def _only(sheet: Sheet, asked: View) -> Iterator[Block]:
 def sentence(reason: Reason) -> tuple[Inline, ...]:
     """Why a rule between arrays is as it is."""
     return tuple(Text(part) if isinstance(part, str) else Math(part) for part in reason)
+
+
+AFTER = (Text("after cancelling"),)
 
 
 def _gradient(sheet: Sheet, gradient: ArrayGradient) -> Iterator[Block]:
@@ -369,11 +373,9 @@ def _gradient(sheet: Sheet, gradient: ArrayGradient) -> Iterator[Block]:
         lines.append(added(left, notation.letters(share.formula), label, first=not lines))
     if not lines:
         lines = [DerivationLine(left, "=", notation.letters(gradient.formula))]
-    last = gradient.formula
+    last = gradient.short or gradient.formula
     if gradient.short is not None:
-        last = gradient.short
-        written = notation.letters(last)
-        lines.append(DerivationLine(None, "=", written, (Text("after cancelling"),)))
+        lines.append(DerivationLine(None, "=", notation.letters(last), AFTER))
     if not sheet.symbolic:
         yield from _lines_first(sheet, last)
     yield from _worked(sheet, gradient.view, lines, last)
@@ -425,30 +427,20 @@ def _lines_first(sheet: Sheet, formula: Formula) -> Iterator[Block]:
 
 def _winners(sheet: Sheet, gradient: ArrayGradient) -> Iterator[Block]:
     """Where the largest of each window stood, for a pooling that was gone back through."""
-    formula = gradient.formula
-    pools = (
-        []
-        if formula is None
-        else [
-            part for part in walk(formula) if isinstance(part, Call) and part.function == UNPOOLED
-        ]
-    )
-    for pool in pools:
-        evaluator = sheet.array_rules.evaluator
-        result, image = (evaluator.value(part) for part in pool.arguments[:2])
-        size, stride = (int(evaluator.value(part).scalar) for part in pool.arguments[2:])
-        base, name = pool.arguments[1], gradient.shares[0].via
-        if not isinstance(base, Name) or len(result.values) > MOST_WINNERS or sheet.symbolic:
+    for pool in walk(gradient.formula or ONE):
+        if not isinstance(pool, Call) or pool.function != UNPOOLED or sheet.symbolic:
             continue
-        at_place = {offset(image.shape, place): place for place in places(image.shape)}
+        result, image, size, stride = map(sheet.array_rules.evaluator.value, pool.arguments)
+        base, name = pool.arguments[1], gradient.shares[0].via
+        if not isinstance(base, Name) or len(result.values) > MOST_WINNERS:
+            continue
+        at_place = list(places(image.shape))
         line: list[Inline] = []
-        windows = pool_windows(image.shape, size, stride)
-        for window, place in zip(windows, places(result.shape), strict=True):
-            top = max(image.values[at] for at in window)
-            where = next(at for at in window if image.values[at] == top)
+        tops = _tops(image, int(size.scalar), int(stride.scalar))
+        for top, place in zip(tops, places(result.shape), strict=True):
+            own, where = entry_name(name, place), entry_name(base.name, at_place[top])
             line += [Text(", " if line else "The largest entries: ")]
-            own = Name(entry_name(name, place))
-            line.append(Relation(own, "=", Name(entry_name(base.name, at_place[where]))))
+            line.append(Relation(Name(own), "=", Name(where)))
         yield Paragraph((*line, Text(".")))
 
 
@@ -471,8 +463,7 @@ def updates(sheet: Sheet) -> Iterator[Block]:
             continue
         within.update(names_in(view.matrix))
         formula = moved(graph, view.letter, product(Name("eta"), gradient))
-        lines = [DerivationLine(new.letter, "=", formula)]
-        yield from _worked(sheet, new, lines, formula)
+        yield from _worked(sheet, new, [DerivationLine(new.letter, "=", formula)], formula)
     rest = [step for step in graph.section("update") if step.of not in within]
     if rest:
         yield from plain_table(sheet, rest)

@@ -56,6 +56,8 @@ SECTION_TITLES = {
 }
 GOING_BACK = "Local derivatives and gradients"
 """The title of both, where both are asked: one is needed for the other, so they take turns."""
+ALIKE = "Each answer is worth 1 point."
+OTHERWISE = "An answer is worth 1 point where nothing else is said."
 DERIVATION_LINES = 3
 """Room for a formula, where a number needs one line."""
 
@@ -94,10 +96,7 @@ def _blocks(run: Run, choices: Choices, student: str) -> Iterator[Block]:
     for in_loss in (True, False):
         yield from penalised(first, in_loss=in_loss)
     how = _how_to_answer(problem, first)
-    worth = "Each answer is worth 1 point."
-    if not alike:
-        worth = "An answer is worth 1 point where nothing else is said."
-    yield Paragraph((Text(f"{how} {worth}"),))
+    yield Paragraph((Text(f"{how} {ALIKE if alike else OTHERWISE}"),))
     titled = count > 1 or batch_size(problem) < problem.sample_count
     for sheet, each in zip(sheets, rooms, strict=True):
         if titled:
@@ -219,13 +218,11 @@ def _update_rule(problem: Problem, graph: Graph) -> Iterator[Line]:
     row = OPTIMIZERS.get(optimizer.name)
     slope = Name(derivative_name(graph.output, "w"))
     title = f"Update ({row.title if row else optimizer.name}), where "
-    place: Line = ()
-    if optimizer.point is not None:
-        place = (Text(" at "), Math(optimizer.point))
+    point = optimizer.point
+    place: Line = () if point is None else (Text(" at "), Math(point))
     yield (Text(title), Relation(Name("g"), "=", slope), *place, Text(":"))
-    values: dict[str, Formula] = {}
-    if problem.training.direction == "ascent":
-        values["g"] = negative(Name("g"))
+    ascends = problem.training.direction == "ascent"
+    values: dict[str, Formula] = {"g": negative(Name("g"))} if ascends else {}
     for name, formula in optimizer.equations.items():
         left = Name(updated(name) if name == "w" or name in optimizer.state else name)
         yield (Relation(left, "=", put_together(formula, values)),)
@@ -233,8 +230,7 @@ def _update_rule(problem: Problem, graph: Graph) -> Iterator[Line]:
     for step in graph.section("update"):
         if isinstance(step.formula, Conditional):  # by how much a gradient is shortened
             yield (Relation(Name(step.name), "=", step.formula),)
-    for said in remedies(problem, graph):
-        yield (Text(said),)
+    yield from ((Text(said),) for said in remedies(problem, graph))
 
 
 @dataclass(frozen=True)
@@ -254,33 +250,29 @@ def _rooms(sheet: Sheet) -> list[Room]:
     form = sheet.choices.form
     within = layer_matrices(sheet) if form == "matrix" else {}
     arrays = whole_arrays(sheet.graph, {step.name for step in wanted}) if sheet.in_arrays else {}
-    steps = list(wanted)
-    answered = {view.name for view in layer_views(sheet.graph)} | {step.name for step in wanted}
+    steps, marked = list(wanted), {step.name for step in wanted}
+    answered = {view.name for view in layer_views(sheet.graph)} | marked
     if form in ("delta", "matrix"):
-        names = {step.name for step in wanted} | {delta.name for delta in deltas(sheet.graph)}
-        names -= sheet.passed_back.keys()
+        names = marked.union(delta.name for delta in deltas(sheet.graph)) - {*sheet.passed_back}
         steps = [step for step in sheet.graph.steps if step.name in names]
-    if within:  # a matrix of δ has the slopes in it
-        steps = [step for step in steps if step.kind != "slope"]
     found: dict[str, Room] = {}
-    marked = {step.name for step in wanted}
     for step in steps:
+        if within and step.kind == "slope":  # a matrix of δ has the slopes in it
+            continue
         points = points_of(problem.marking, step, sheet.graph) if step.name in marked else 0.0
         key, space = step.name, AnswerSpace(Name(step.name), step.name, lines)
         if (view := arrays.get(step.name)) is not None:
             rows = len(view.entries) // view.shape[-1] if len(view.shape) > 1 else view.shape[0]
-            sizes = size_of(view)
-            key = view.name
-            space = AnswerSpace(view.letter, f"{view.name} ({sizes})", rows * lines)
+            key, size = view.name, f"{view.name} ({size_of(view)})"
+            space = AnswerSpace(view.letter, size, rows * lines)
         if step.name in within:
             left, rows, columns = within[step.name]
             called = re.sub(r"[()]", "", left.name) if rows * columns > 1 else step.name
             size = f"{rows}×{columns}"  # δ is on the way: it is asked for by no name
             size = f"{called} ({size})" if called in answered else size
             key, space = left.name, AnswerSpace(left, size, rows * lines)
-        if key in found:
-            points += found[key].points
-        found[key] = Room(step.section, points, space)
+        before = found[key].points if key in found else 0.0
+        found[key] = Room(step.section, before + points, space)
     return list(found.values())
 
 
@@ -345,31 +337,20 @@ def answers_template(run: Run, kind: AnswerKind = "yaml", student: str = "") -> 
 def _with_arrays(graph: Graph, names: Sequence[str]) -> dict[str, str]:
     """What is asked, whole arrays by their names, and what a comment says of it: its shape."""
     arrays = whole_arrays(graph, set(names))
-    views = {name: arrays.get(name) for name in names}
-    return {
-        name if view is None else view.name: ""
-        if view is None
-        else f"  # {'×'.join(map(str, view.shape))}"
-        for name, view in views.items()
-    }
+    named = {name: (view.name, view.shape) for name, view in arrays.items()}
+    found = (named.get(name, (name, ())) for name in names)
+    return {name: f"  # {'×'.join(map(str, shape))}" if shape else "" for name, shape in found}
 
 
 def _yaml_template(run: Run, updates: Sequence[Mapping[str, str]], whose: str) -> str:
     title = " ".join(run.problem.title.split())
-    symbolic = Sheet(run, run.iterations[0], DEFAULT).symbolic
-    how = EXPRESSIONS if symbolic else NUMBERS
+    how = EXPRESSIONS if Sheet(run, run.iterations[0], DEFAULT).symbolic else NUMBERS
     lines = [f"# Answers to: {printable(title)}", how, f"student:{whose}"]
-    if len(updates) == 1:
-        lines.append("answers:")
-        lines += [f"  {name}:{comment}" for name, comment in updates[0].items()]
-    else:
-        lines.append("iterations:")
-        for names in updates:
-            starts = ["  - ", *["    "] * (len(names) - 1)]
-            lines += [
-                f"{start}{name}:{comment}"
-                for start, (name, comment) in zip(starts, names.items(), strict=False)
-            ]
+    first, others = ("  ", "  ") if len(updates) == 1 else ("  - ", "    ")
+    lines.append("answers:" if len(updates) == 1 else "iterations:")
+    for names in updates:
+        for at, (name, comment) in enumerate(names.items()):
+            lines.append(f"{others if at else first}{name}:{comment}")
     if any(comment for names in updates for comment in names.values()):
         lines.insert(2, ARRAYS)
     return "\n".join(lines) + "\n"
@@ -382,11 +363,10 @@ EXPRESSIONS = "# An answer is a formula in the names of the sheet."
 
 def _csv_template(updates: Sequence[Sequence[str]], whose: str) -> str:
     own = f'"{whose.replace(chr(34), chr(34) * 2)}"' if re.search('[,;"]', whose) else whose
-    if len(updates) == 1:
-        rows = ["name,value", f"student,{own}", *(f"{name}," for name in updates[0])]
-        return "\n".join(rows) + "\n"
-    rows = [f"{at},{name}," for at, names in enumerate(updates, 1) for name in names]
-    return "\n".join(["iteration,name,value", f"1,student,{own}", *rows]) + "\n"
+    rows = [(at, name, "") for at, names in enumerate(updates, 1) for name in names]
+    whole = [("iteration", "name", "value"), (1, "student", own), *rows]
+    start = 1 if len(updates) == 1 else 0
+    return "".join(",".join(map(str, row[start:])) + "\n" for row in whole)
 
 
 def printable(text: str) -> str:

@@ -41,9 +41,7 @@ def blank_data(run: Run) -> dict[str, Any]:
             )
     first = run.iterations[0]
     names = {str(entry["name"]) for entry in entries}
-    arrays = dict.fromkeys(
-        view.name for view in whole_arrays(run.iterations[0].graph, names).values()
-    )
+    arrays = {view.name for view in whole_arrays(first.graph, names).values()}
     more = {"arrays": [each for each in arrays_of(run) if each["name"] in arrays]} if arrays else {}
     return {
         "format": FORMAT,

@@ -68,9 +68,8 @@ class _Collapse:
             return
         weights = [self._values(self.layer[depth].weights.matrix) for depth in self._from_above(0)]
         products = list(accumulate(weights, _times))  # of the last layer, of the last two, …
-        offset: Numbers = [[Fraction(0)] for _ in weights[0]]
-        for term in self._offsets(products):
-            offset = [[x + y] for (x,), (y,) in zip(offset, term, strict=True)]
+        terms = [[[Fraction(0)] for _ in weights[0]], *self._offsets(products)]
+        offset: Numbers = [[sum(value for (value,) in row)] for row in zip(*terms, strict=True)]
         if self.depth <= MOST_WRITTEN and all(fits(self._matrix(each)) for each in weights):
             yield self._multiplied(weights, products)
             if self.biased:

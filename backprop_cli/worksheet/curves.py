@@ -9,7 +9,7 @@ from fractions import Fraction
 
 from backprop_cli.formula.build import names_in
 from backprop_cli.formula.evaluate import as_float
-from backprop_cli.formula.nodes import Formula, Name
+from backprop_cli.formula.nodes import Name
 from backprop_cli.graph.batches import batch_size
 from backprop_cli.graph.step import Graph, Section
 from backprop_cli.run import Run, Value, Values, evaluate_steps, leaf_values
@@ -63,19 +63,13 @@ def _finite(values: Sequence[tuple[float, Value | None]]) -> list[tuple[float, f
 def _trend(run: Run, choices: Choices, points: Sequence[tuple[float, float]]) -> Iterator[Inline]:
     """From what to what a loss goes, and where it was lowest if that is on the way."""
     digits = choices.digits or run.problem.rounding.digits
-
-    def written(value: float) -> Formula:
-        return shown(value, digits).formula
-
-    first, last = points[0][1], points[-1][1]
-    yield from went(first, last, written(first), written(last))
-    yield Text(f" in {run.updates} updates")
     done, lowest = min(points, key=lambda point: point[1])
+    first, last = points[0][1], points[-1][1]
+    begin, low, end = (shown(value, digits).formula for value in (first, lowest, last))
+    yield from went(first, last, begin, end)
+    yield Text(f" in {run.updates} updates")
     if lowest < min(first, last) and len(points) > run.updates:
-        yield from (
-            Text(f"; at its lowest, after update {done:.0f}, it is "),
-            Math(written(lowest)),
-        )
+        yield from (Text(f"; at its lowest, after update {done:.0f}, it is "), Math(low))
     yield Text(".")
 
 
@@ -93,8 +87,7 @@ def drawn(graph: Graph) -> tuple[str, ...]:
         return tuple(step.name for step in graph.handed_on)
     forward = graph.section("forward")
     output = graph.step[graph.output]
-    before = {step.name for step in forward}
-    last = before.intersection(names_in(output.formula))
+    last = {step.name for step in forward}.intersection(names_in(output.formula))
     if output.section != "loss" or not last:
         return (output.name,)
     return (max(last, key=[step.name for step in forward].index),)

@@ -97,22 +97,16 @@ class _Picture:
     def finished(self, title: str, *description: Inline) -> Diagram:
         """Columns centred on one another; edges without labels where they would be too many."""
         tallest = max(len(keys) for keys in self.columns.values())
-        placed: dict[str, DiagramNode] = {}
-        for column, keys in sorted(self.columns.items()):
-            for place, key in enumerate(keys):
-                node = self.nodes[key]
-                height = place + (tallest - len(keys)) / 2
-                placed[key] = replace(node, x=float(column), y=height)
+        placed = {
+            key: replace(self.nodes[key], x=float(column), y=place + (tallest - len(keys)) / 2)
+            for column, keys in sorted(self.columns.items())
+            for place, key in enumerate(keys)
+        }
         position = {key: index for index, key in enumerate(placed)}
         labelled = len(self.edges) <= MOST_LABELS
         edges = tuple(
-            DiagramEdge(
-                position[start],
-                position[end],
-                label if labelled else None,
-                value if labelled else None,
-            )
-            for start, end, label, value in self.edges
+            DiagramEdge(position[start], position[end], *(labels if labelled else ()))
+            for start, end, *labels in self.edges
         )
         return Diagram(tuple(placed.values()), edges, (Text(title),), description)
 
@@ -138,8 +132,7 @@ def _network(sheet: Sheet, arrays: Layers) -> Diagram:
             picture.edges += [(s, e, None, None) for s, e in zip(row(view), units, strict=True)]
         if layer.biases is not None:
             constant = f"1 of layer {depth}"
-            node_of_ones = DiagramNode(layer.bias_input, 0, 0, "parameter")
-            picture.add(constant, depth - 1, node_of_ones)
+            picture.add(constant, depth - 1, DiagramNode(layer.bias_input, 0, 0, "parameter"))
             for name, bias in zip(units, row(layer.biases), strict=True):
                 picture.edges.append((constant, name, Name(bias), _number(sheet, bias)))
     if sheet.graph.losses:
@@ -272,9 +265,9 @@ def _columns(parents: Mapping[str, Sequence[str]]) -> dict[str, int]:
     """Where everything stands: what is calculated behind all that it is made of; what is given just
     before what first uses it, so that its line is short."""
     column: dict[str, int] = {}
+    first: dict[str, int] = {}
     for name, above in parents.items():
         column[name] = 1 + max((column.get(parent, 0) for parent in above), default=0)
-    first: dict[str, int] = {}
     for name, above in parents.items():
         for parent in above:
             first[parent] = min(first.get(parent, column[name]), column[name])
@@ -296,8 +289,7 @@ def _done_with(formula: Formula, name: str) -> list[str]:
         case Shown(form, _):
             sign = _SIGNS.get(form, "")
         case Call(function, _):
-            word = spelled(function.rstrip("'")).unicode
-            sign = "" if function in _UNSAID else word
+            sign = "" if function in _UNSAID else spelled(function.rstrip("'")).unicode
         case Sum(terms):
             sign = "−" if any(isinstance(term, Negative) for term in terms) else "+"
         case _:
@@ -309,7 +301,7 @@ def _untangle(picture: _Picture) -> None:
     """Order each column by the mean place of its neighbours, a few times to and fro (Sugiyama,
     Tagawa and Toda 1981), so that few lines cross."""
     neighbours: dict[str, list[str]] = defaultdict(list)
-    for start, end, _, _ in picture.edges:
+    for start, end, *_ in picture.edges:
         neighbours[start].append(end)
         neighbours[end].append(start)
     for sweep in range(SWEEPS):

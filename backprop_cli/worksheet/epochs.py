@@ -33,9 +33,6 @@ def perceptron_table(run: Run, choices: Choices) -> Iterator[Block]:
     yield Heading(2, (Text("All presentations"),))
     yield Paragraph((Text("The weights are those after the presentation."),))
 
-    def shown(name: str) -> Callable[[Sheet], Line]:
-        return lambda sheet: sheet.cell(graph.carried.get(name, name))
-
     def counted(number: int) -> Line:
         return (Text(str(number + 1)),)
 
@@ -43,10 +40,8 @@ def perceptron_table(run: Run, choices: Choices) -> Iterator[Block]:
         [Sheet(run, iteration, choices) for iteration in run.presented],
         (Column((Text("Epoch"),)), lambda sheet: counted((sheet.iteration.number - 1) // count)),
         (Column((Text("Sample"),)), lambda sheet: counted((sheet.iteration.number - 1) % count)),
-        *(
-            (Column((Math(Name(name)),), align="decimal"), shown(name))
-            for name in (*names, *graph.carried)
-        ),
+        *(_column(name, name) for name in names),
+        *(_column(name, after) for name, after in graph.carried.items()),
     )
     yield from truth_table(run, choices)
 
@@ -64,20 +59,19 @@ def truth_table(run: Run, choices: Choices) -> Iterator[Block]:
     def right(sheet: Sheet) -> bool:
         return all(sheet.value(step.name) == 0 for step in sheet.graph.section("loss"))
 
-    def shown(name: str) -> Callable[[Sheet], Line]:
-        return lambda sheet: sheet.cell(name)
-
     sheets = [worked_out(sample) for sample in range(1, count + 1)]
     yield Heading(3, (Text("What it answers now"),))
     yield table(
         sheets,
-        *(
-            (Column((Math(Name(name)),), align="decimal"), shown(name))
-            for name in _shown(sheets[0].graph)
-        ),
+        *(_column(name, name) for name in _shown(sheets[0].graph)),
         (Column((Text("Answer"),)), lambda sheet: ANSWERS[right(sheet)]),
     )
     yield answered(sum(map(right, sheets)), count)
+
+
+def _column(head: str, name: str) -> tuple[Column, Callable[[Sheet], Line]]:
+    """The numbers of a name, one below the other."""
+    return Column((Math(Name(head)),), align="decimal"), lambda sheet: sheet.cell(name)
 
 
 def _shown(graph: Graph) -> list[str]:

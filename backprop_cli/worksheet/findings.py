@@ -70,14 +70,12 @@ def _twins(sheet: Sheet) -> Iterator[Callout]:
         if not _treated_alike(sheet.graph, twins):
             continue
         unit = sheet.graph.step[twins[0]].unit
-        who: Line
-        if unit is None:
-            who = (*named(map(sheet.graph.unmarked, twins)), HAVE)
-            like = "together they work"
-        elif len(twins) == sum(each.layer == unit.layer for each in sheet.graph.units):
+        who: Line = (*named(map(sheet.graph.unmarked, twins)), HAVE)
+        like = "together they work"
+        if unit is not None:
             who, like = (Text(f"All units of layer {unit.layer} have"),), "the layer works"
-        else:
-            continue
+            if len(twins) != sum(each.layer == unit.layer for each in sheet.graph.units):
+                continue
         text = (
             " the same weights, in and out. They compute the same value, get the same gradient and"
             f" stay identical for ever: {like} like a single unit. Different (random) starting"
@@ -98,8 +96,7 @@ def alike(graph: Graph) -> Iterator[list[str]]:
     for step in graph.section("forward"):
         if step.sample not in (None, graph.batch[0]):
             continue
-        known = substitute(_valued(graph, step.formula), first)
-        own = same.setdefault(known, step.name)
+        own = same.setdefault(substitute(_valued(graph, step.formula), first), step.name)
         first[step.name] = Name(own)
         if activation_of(step) is not None:
             groups.setdefault(own, []).append(step.name)
@@ -282,13 +279,12 @@ def _flat(sheet: Sheet) -> Iterator[Callout]:
         says = f"{is_off} {_how(flat)} and {pass_none} no gradient."
         alone = [unit for unit in units if isinstance(unit, str)]
         indices = [unit.index for unit in units if isinstance(unit, Unit)]
+        where = f"the {title}{many_of} of unit{many_of} {ranges(indices)}"
+        line: Line = (Text(f"Layer {depth}: {where} {says}"),)
         if alone:
-            line: Line = (Text(f"The {title}{many_of} "), *named(alone), Text(f" {says}"))
+            line = (Text(f"The {title}{many_of} "), *named(alone), Text(f" {says}"))
         elif len(units) > 1 and len(units) == sum(u.layer == depth for u in sheet.graph.units):
             line = (Text(_whole_layer_flat(depth, rule, flat)),)
-        else:
-            where = f"the {title}{many_of} of unit{many_of} {ranges(indices)}"
-            line = (Text(f"Layer {depth}: {where} {says}"),)
         yield Callout("warning", line)
 
 

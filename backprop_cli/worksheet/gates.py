@@ -75,11 +75,15 @@ def _incoming(link: Link) -> Formula:
     return Number("1") if link.upstream is None else Name(link.upstream)
 
 
+def _sent_back(sheet: Sheet) -> Iterator[Step]:
+    """The gradients, each the sum of what gates send back."""
+    going_back = sheet.graph.section("backward", "gradient")
+    return (step for step in going_back if step.kind in ("upstream", "gradient"))
+
+
 def _backward_table(sheet: Sheet) -> Table:
     rows: list[tuple[Line, ...]] = []
-    for step in sheet.graph.section("backward", "gradient"):
-        if step.kind not in ("upstream", "gradient"):
-            continue
+    for step in _sent_back(sheet):
         for link in step.links:
             sent = product(_incoming(link), link.local)
             _, number = sheet.evaluated(sent)
@@ -114,10 +118,8 @@ def _cell(sheet: Sheet, formula: Formula) -> Line:
 def _record(sheet: Sheet, steps: Sequence[Step]) -> Iterator[Table]:
     """What is kept of each operation going forward, and what is made of it going back."""
     sent: dict[str, list[Link]] = {}
-    for step in sheet.graph.section("backward", "gradient"):
-        if step.kind in ("upstream", "gradient"):
-            for link in step.links:
-                sent.setdefault(link.child, []).append(link)
+    for link in (link for step in _sent_back(sheet) for link in step.links):
+        sent.setdefault(link.child, []).append(link)
     yield Table(
         (
             Column((Text("Variable"),)),
@@ -188,16 +190,18 @@ OPERATIONS: Mapping[type, str] = {
 
 def operation(step: Step) -> str:
     """The name an engine gives the operation: Mul, Exp, Sigmoid; Linear for a weighted sum."""
-    formula = step.formula
-    if isinstance(formula, Sum):
-        if any(isinstance(term, Product) for term in formula.terms):
+    match step.formula:
+        case Sum(terms) if any(isinstance(term, Product) for term in terms):
             return "Linear"
-        signs = [isinstance(term, Negative) for term in formula.terms]
-        return "Subtract" if signs == [False, True] else "Add"
-    if step.kind == "preactivation":
-        return "Linear"
-    if step.rule is not None:
-        return "".join(word.capitalize() for word in step.rule.split("_"))
-    if isinstance(formula, Call):
-        return formula.function.capitalize()
-    return OPERATIONS.get(type(formula), "Function")
+        case Sum((one, Negative())) if not isinstance(one, Negative):
+            return "Subtract"
+        case Sum():
+            return "Add"
+        case _ if step.kind == "preactivation":
+            return "Linear"
+        case _ if step.rule is not None:
+            return "".join(word.capitalize() for word in step.rule.split("_"))
+        case Call(function, _):
+            return function.capitalize()
+        case formula:
+            return OPERATIONS.get(type(formula), "Function")

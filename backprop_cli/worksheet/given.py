@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import groupby
 
 from backprop_cli.arrays.array import View
 from backprop_cli.formula.build import names_in
@@ -26,7 +27,7 @@ from backprop_cli.worksheet.document import (
     table,
 )
 from backprop_cli.worksheet.numbers import LARGEST_PLAIN, Shown, authored, shown
-from backprop_cli.worksheet.sheet import NO_VALUE, Sheet, cell_of, equal
+from backprop_cli.worksheet.sheet import Sheet, cell_of, equal
 
 MOST_DIGITS = 30
 """A longer number of the problem file is rounded."""
@@ -70,10 +71,8 @@ def _in_rows(sheet: Sheet, views: Sequence[View]) -> Iterator[Block]:
         if own and learned:
             yield Paragraph((Text("Parameters", "strong"),))
         empty = [view for view in own if _within([view]) and not _any_number(sheet, view)]
-        if empty:
-            yield Paragraph(
-                listed([(Math(view.letter), Text(f": {size_of(view)}")) for view in empty])
-            )
+        if sizes := listed((Math(view.letter), Text(f": {size_of(view)}")) for view in empty):
+            yield Paragraph(sizes)
         for view in own:
             yield from numbers(sheet, view, shapes=True)
 
@@ -128,14 +127,13 @@ def carried(sheet: Sheet) -> str:
         return "Exact fractions are carried and shown where they exist; other numbers are marked ≈."
     layers = sheet.choices.form == "matrix" and isinstance(sheet.matrices, Layers)
     large = ", large ones to a whole number" if _has_large(sheet) and not sheet.in_arrays else ""
-    text = "Full precision is carried. Results marked ≈ are rounded to "
-    text += f"{sheet.digits} significant digits{large}"
-    if layers or sheet.in_arrays:
-        text += ", and so are the numbers put into matrices"
-    if not sheet.in_arrays:
-        which = "put into tables" if layers else "put in"
-        text += f"; the numbers {which} have as many as it takes to reproduce them"
-    return f"{text}."
+    alike = ", and so are the numbers put into matrices" if layers or sheet.in_arrays else ""
+    which = "put into tables" if layers else "put in"
+    others = f"; the numbers {which} have as many as it takes to reproduce them"
+    return (
+        f"Full precision is carried. Results marked ≈ are rounded to {sheet.digits} significant"
+        f" digits{large}{alike}{'' if sheet.in_arrays else others}."
+    )
 
 
 def _has_large(sheet: Sheet) -> bool:
@@ -154,7 +152,7 @@ def _sample_table(sheet: Sheet) -> Iterator[Block]:
     names = list(dict.fromkeys(name for sample in samples for name in sample))
 
     def given(name: str) -> Callable[[tuple[int, Mapping[str, Number | None]]], Line]:
-        return lambda sample: _cell(sheet, sample[1].get(name))
+        return lambda sample: cell_of(_authored(sheet, sample[1].get(name)))
 
     yield table(
         list(enumerate(samples[:MOST_SAMPLES], 1)),
@@ -175,16 +173,10 @@ def _sample_table(sheet: Sheet) -> Iterator[Block]:
         )
 
 
-def _cell(sheet: Sheet, value: Number | None) -> Line:
-    if value is None:
-        return NO_VALUE
-    return cell_of(_authored(sheet, value))
-
-
-def _authored(sheet: Sheet, number: Number) -> Shown:
+def _authored(sheet: Sheet, number: Number | None) -> Shown | None:
     """A given number as its author wrote it: the sheet can be recomputed from the sheet."""
-    digits = max(sheet.digits, MOST_DIGITS)
-    return authored(number, digits, fractions=sheet.choices.fractions)
+    digits, fractions = max(sheet.digits, MOST_DIGITS), sheet.choices.fractions
+    return None if number is None else authored(number, digits, fractions=fractions)
 
 
 def _table(sheet: Sheet, *groups: Sequence[Group]) -> Iterator[Table]:
@@ -254,10 +246,6 @@ def update_title(sheet: Sheet) -> str:
 
 def ranges(numbers: Sequence[int]) -> str:
     """`1–4, 7`: numbers in order, those that follow one another as a range."""
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and runs[-1][-1] == number - 1:
-            runs[-1].append(number)
-        else:
-            runs.append([number])
+    steps = groupby(enumerate(numbers), lambda each: each[1] - each[0])  # equal within a run
+    runs = [[number for _, number in run] for _, run in steps]
     return ", ".join(f"{run[0]}–{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)

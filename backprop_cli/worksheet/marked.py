@@ -112,8 +112,7 @@ def _first_slip(slip: AnswerResult, graph: Graph) -> Line:
 def _name(name: str, graph: Graph) -> Inline:
     if name in graph.step or name in graph.leaf:
         return Math(Name(name))
-    shown = name if len(name) <= LONGEST_NAME else name[:LONGEST_NAME] + "…"
-    return Text(harmless(shown), "code")
+    return Text(harmless(name[:LONGEST_NAME] + "…" * (len(name) > LONGEST_NAME)), "code")
 
 
 _TIMES = re.compile(r"(?<=[\w)\]])\*(?=[\w(])")
@@ -189,9 +188,8 @@ def _row(
         end = f"… = {number}" if equals and len(number) < LONGEST_GIVEN // 2 else "…"
         given = given[: LONGEST_GIVEN + 1 - len(end)] + end
     most = sum(each.max_points for each in alike)
-    worth = points(sum(each.points for each in alike))
-    if most != 1:
-        worth += f"/{points(most)}"
+    of = "" if most == 1 else f"/{points(most)}"
+    worth = points(sum(each.points for each in alike)) + of if most else "–"
     name: Line = (_name(answer.name, graph),)
     said = prose(_said(answer), graph)
     if view is not None and [each.name for each in alike] == names_of(view):
@@ -207,7 +205,7 @@ def _row(
         (Text(harmless(given)),),
         *(((Text(_value(value)),) for value in right) if head.reveal else ()),
         (Text(WORDS[answer.verdict]),),
-        (Text(worth if most else "–"),),
+        (Text(worth),),
         said,
     )
 
@@ -294,11 +292,8 @@ def _class(head: Head, tally: Tally, rows: list[SubmissionReport], graph: Graph)
 
 def _score_row(report: SubmissionReport, unread: list[Verdict], graph: Graph) -> tuple[Line, ...]:
     slip = report.first_slip
-    if report.error is not None:
-        remark: Line = (Text(harmless(report.error)),)
-    elif slip is None:
-        remark = (Text(""),)
-    else:
+    remark: Line = (Text(harmless(report.error or "")),)
+    if report.error is None and slip is not None:
         kind = slip.mistake.code if slip.mistake else "wrong"
         remark = (_name(slip.name, graph), Text(f" {kind}"))
     return (

@@ -69,8 +69,7 @@ def layer_matrices(sheet: Sheet) -> dict[str, tuple[Name, int, int]]:
     if isinstance(sheet.matrices, Layers):
         for letter, matrix in _Matrices(sheet, sheet.matrices).matrix.items():
             if isinstance(letter, Name):
-                each = (letter, *_shape_of(matrix))
-                found = dict.fromkeys(names_in(matrix), each) | found
+                found = dict.fromkeys(names_in(matrix), (letter, *_shape_of(matrix))) | found
     return found
 
 
@@ -153,9 +152,9 @@ class _Matrices:
 
     def _numbers(self, formula: Formula) -> Formula | None:
         """The formula with numbers for names, or None where one is missing."""
-        shown = {name: self.sheet.shown(name) for name in names_in(formula)}
-        known = {name: written.formula for name, written in shown.items() if written is not None}
-        return substitute(formula, known) if len(known) == len(shown) else None
+        names = names_in(formula)
+        known = {n: written.formula for n in names if (written := self.sheet.shown(n)) is not None}
+        return substitute(formula, known) if len(known) == len(names) else None
 
     def _result(self, matrix: Matrix) -> list[DerivationLine]:
         """The numbers of a matrix, ≈ in front where one of them is rounded."""
@@ -176,12 +175,11 @@ class _Matrices:
         """By letters with shapes, entry by entry, with numbers, and the result."""
         lines = [DerivationLine(left, "=", self._shaped(letters) if shapes else letters)]
         entries = self._in_entries(letters) if in_entries and fits(result) else None
-        if entries is not None:
-            if entries != result or self.sheet.symbolic:
-                lines.append(DerivationLine(None, "=", entries))
-            numbers = self._numbers(entries)
-            if numbers is not None and numbers not in (entries, self._numbers(result)):
-                lines.append(DerivationLine(None, "=", numbers))
+        numbers = None if entries is None else self._numbers(entries)
+        if entries is not None and (entries != result or self.sheet.symbolic):
+            lines.append(DerivationLine(None, "=", entries))
+        if numbers is not None and numbers not in (entries, self._numbers(result)):
+            lines.append(DerivationLine(None, "=", numbers))
         return Derivation((*lines, *(self._result(result) if fits(result) else ())))
 
     # Forward
@@ -238,8 +236,7 @@ class _Matrices:
         tall = Matrix((*below.rows, (layer.bias_input,) * self.samples))
         units, inputs = layer.weights.shape
         right = matmul(shape(wide, units, inputs + 1), shape(tall, inputs + 1, self.samples))
-        left = shape(layer.z.matrix, units, self.samples)
-        lines = [DerivationLine(left, "=", right)]
+        lines = [DerivationLine(shape(layer.z.matrix, units, self.samples), "=", right)]
         if (numbers := self._numbers(matmul(wide, tall))) is not None:
             lines.append(DerivationLine(None, "=", numbers))
         yield Derivation((*lines, *self._result(layer.z.matrix)))
@@ -268,8 +265,7 @@ class _Matrices:
             units = layer.z.shape[0]
             jacobian = shape(transpose(Name(f"J({layer.depth})")), units, units)
             return self._derivation(left, matmul(jacobian, upstream), deltas, in_entries=False)
-        slopes = layer.slope(layer.z.letter)
-        return self._derivation(left, hadamard(upstream, slopes), deltas)
+        return self._derivation(left, hadamard(upstream, layer.slope(layer.z.letter)), deltas)
 
     def _slope_by(self, view: View) -> Name:
         return Name(derivative_name(self.graph.output, view.name))
@@ -284,16 +280,13 @@ class _Matrices:
         """∂L/∂ what is handed on: what each layer that uses it sends back."""
         found: list[Formula] = []
         for above in self.layers:
-            delta = _delta_of(above)
+            delta, weighing = _delta_of(above), above.weighing
             if above.below is values:
-                back: Formula = transpose(above.weighing)
-                if isinstance(above.weighing, Shown):  # (Wᵀ)ᵀ
-                    back = above.weighing.operands[0]
+                own = weighing.operands[0] if isinstance(weighing, Shown) else None  # of (Wᵀ)ᵀ
+                back = own or transpose(weighing)
                 found.append(matmul(back, delta))
-            if values in above.added:
-                found.append(delta)
-            if values in above.added_behind:
-                found.append(self._left_in(above))
+            found += [delta] * (values in above.added)
+            found += [self._left_in(above)] * (values in above.added_behind)
         return total(*found)
 
     def _handed_back(self, values: View) -> Derivation:
@@ -358,12 +351,9 @@ class _Matrices:
         """With the slope of what stands in the loss as a penalty on these weights."""
         graph = self.graph
         wrt = {step.of for name in names_in(gradients) if (step := graph.step.get(name))}
-        pulls = [
-            slope(each, weights)
-            for each in graph.penalties
-            if each.in_loss and wrt.intersection(each.parameters)
-        ]
-        return total(formula, *(negative(each) if graph.ascends else each for each in pulls))
+        pulls = [each for each in graph.penalties if each.in_loss and wrt & {*each.parameters}]
+        slopes = (slope(each, weights) for each in pulls)
+        return total(formula, *map(negative, slopes) if graph.ascends else slopes)
 
     def _averaged(self, formula: Formula) -> Formula:
         """Divided by the number of samples, where the batch takes the mean."""
@@ -371,11 +361,6 @@ class _Matrices:
         if samples == 1 or self.sheet.run.problem.training.reduction == "sum":
             return formula
         return product(quotient(ONE, number(samples)), formula)
-
-    @staticmethod
-    def _number(name: str) -> tuple[int, ...]:
-        """Where a parameter stands in the order of its indices: w₂ before w₁₀."""
-        return tuple(map(int, re.findall(r"\d+", name)))
 
     def _gradient_vector(self) -> Iterator[Block]:
         """All gradients in one column, and the update of all parameters in one line."""
@@ -385,8 +370,8 @@ class _Matrices:
             return
         yield Heading(3, (Text("All parameters at once"),))
         if self.sheet.run.problem.notation.gradient_order == "weights_first":
-            added = biases(graph)
-            names.sort(key=lambda name: (name in added, self._number(name)))
+            added = biases(graph)  # w₂ before w₁₀
+            names.sort(key=lambda name: (name in added, [*map(int, re.findall(r"\d+", name))]))
         every = column([Name(derivative_name(graph.output, name)) for name in names])
         yield Derivation((DerivationLine(Name("∇L"), "=", every), *self._result(every)))
         if graph.carried and is_plain(graph):

@@ -64,16 +64,12 @@ def _names(graph: Graph) -> Iterator[tuple[str, Line]]:
     for step in graph.section("forward", "loss"):
         for name in names_in(step.formula):
             uses.setdefault(name, []).append(step.name)
-    for leaf in graph.leaves:
-        yield leaf.name, _given(leaf, uses.get(leaf.name, []))
-    for step in graph.steps:
-        yield step.name, _calculated(step)
-    for name, other in graph.aliases.items():
-        yield name, (Text("another name of "), Math(Name(other)))
-    for name, formula in graph.trivial_slopes.items():
-        yield name, (Text("local derivative, which is "), Math(formula))
-    for view in graph.arrays:
-        yield view.name, _array(view)
+    other, slope = Text("another name of "), Text("local derivative, which is ")
+    yield from ((leaf.name, _given(leaf, uses.get(leaf.name, []))) for leaf in graph.leaves)
+    yield from ((step.name, _calculated(step)) for step in graph.steps)
+    yield from ((name, (other, Math(Name(own)))) for name, own in graph.aliases.items())
+    yield from ((name, (slope, Math(own))) for name, own in graph.trivial_slopes.items())
+    yield from ((view.name, _array(view)) for view in graph.arrays)
 
 
 def _array(view: View) -> Line:

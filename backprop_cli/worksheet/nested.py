@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from backprop_cli.formula.build import ONE, children, names_in, put_together, size, total, walk
+from backprop_cli.algebra.compose import composed_size
+from backprop_cli.formula.build import ONE, names_in, put_together, size, total, walk
 from backprop_cli.formula.nodes import Call, Formula, Name, Shown
 from backprop_cli.graph.step import Graph
 from backprop_cli.worksheet.arrays import matmul
@@ -51,40 +52,28 @@ def _scalar(graph: Graph) -> list[DerivationLine]:
     outputs = [step.name for step in forward if step.name not in used]
     if len(outputs) > MOST_OUTPUTS:
         return []
-    wholes = [_whole(graph, name, LONGEST) for name in outputs]
-    if any(whole is None or _calls(whole) < 2 for whole in wholes):
-        return []
-    return [
-        DerivationLine(Name(name), "=", whole)
-        for name, whole in zip(outputs, wholes, strict=True)
-        if whole is not None
-    ]
+    wholes = [(name, _whole(graph, name, LONGEST)) for name in outputs]
+    found = [DerivationLine(Name(name), "=", f) for name, f in wholes if f and _calls(f) > 1]
+    return found if len(found) == len(outputs) else []
 
 
 def _whole(graph: Graph, name: str, most: int) -> Formula | None:
     """A quantity with everything on the way to it put in; None where that becomes too long."""
-    known: dict[str, Formula] = {}
-    for step in graph.section("forward", "loss"):
-        written = put_together(step.formula, known)
-        if size(written) > most:
-            if step.name == name:
-                return None
-            continue  # whatever uses it becomes too long as well, unless nothing does
-        known[step.name] = written
-        if step.name == name:
-            return written if _reaches_leaves(graph, written) and not _stops(written) else None
-    return None
+    definitions = {step.name: step.formula for step in graph.section("forward", "loss")}
+    if composed_size([*definitions.items()], name) > 3 * most:  # what is put together is shorter
+        return None
+
+    def put_in(formula: Formula) -> Formula:
+        below = [name for name in names_in(formula) if name in definitions]
+        return put_together(formula, {name: put_in(definitions[name]) for name in below})
+
+    whole = put_in(Name(name))
+    return None if size(whole) > most or _stops(whole) else whole
 
 
 def _stops(formula: Formula) -> bool:
     """Whether a part passes no gradient: then the whole is no function to be differentiated."""
     return any(isinstance(part, Call) and part.function == "stop" for part in walk(formula))
-
-
-def _reaches_leaves(graph: Graph, formula: Formula) -> bool:
-    if isinstance(formula, Name):
-        return formula.name not in graph.step
-    return all(_reaches_leaves(graph, part) for part in children(formula))
 
 
 def _calls(formula: Formula) -> int:
@@ -98,9 +87,7 @@ def _calls(formula: Formula) -> int:
 def _in_layers(sheet: Sheet) -> list[DerivationLine]:
     """σ(W⁽²⁾ σ(W⁽¹⁾ x + b⁽¹⁾) + b⁽²⁾), where every layer is of that kind and fully connected."""
     arrays = sheet.arrays
-    if isinstance(arrays, str) or arrays.scattered:
-        return []
-    if not 2 <= len(arrays.layers) <= MOST_LAYERS:
+    if isinstance(arrays, str) or arrays.scattered or not 2 <= len(arrays.layers) <= MOST_LAYERS:
         return []
     inside: Formula = arrays.inputs.letter
     for layer in arrays.layers:

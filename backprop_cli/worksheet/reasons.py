@@ -9,7 +9,7 @@ from backprop_cli.formula.nodes import Call, Formula, Name
 from backprop_cli.graph.stages import activation_of
 from backprop_cli.graph.step import Link, Step
 from backprop_cli.rules import losses
-from backprop_cli.rules.activations import ACTIVATIONS
+from backprop_cli.rules.activations import ACTIVATIONS, ActivationRule
 from backprop_cli.rules.kinks import flat_side
 from backprop_cli.worksheet.catalogue import curve
 from backprop_cli.worksheet.document import (
@@ -34,26 +34,18 @@ def function_reasons(sheet: Sheet) -> Iterator[Block]:
     """What each activation function on the sheet is, at its first use."""
     if not sheet.first:
         return
-    calls = [
-        call
-        for step in sheet.graph.section("forward", "loss")
-        for call in calls_in(step.formula)
-        if call.function in ACTIVATIONS
-    ]
     heads: dict[Formula, Formula] = {}
-    for call in calls:
-        rule = ACTIVATIONS[call.function]
-        values = dict(zip(("z", *rule.options), (Name("z"), *call.arguments[1:]), strict=False))
-        heads[Call(call.function, tuple(values.values()))] = rule.formula_with(values)
+    applied: dict[str, ActivationRule] = {}
+    steps = sheet.graph.section("forward", "loss")
+    for call in (call for step in steps for call in calls_in(step.formula)):
+        if (rule := ACTIVATIONS.get(call.function)) is not None:
+            values = dict(zip(("z", *rule.options), (Name("z"), *call.arguments[1:]), strict=False))
+            heads[Call(call.function, tuple(values.values()))] = rule.formula_with(values)
+            applied[rule.name] = rule
     for head, formula in heads.items():
         yield Paragraph((Relation(sheet.short(head), "=", formula),))
     if sheet.choices.pictures:
-        yield from map(
-            curve,
-            {
-                ACTIVATIONS[call.function].name: ACTIVATIONS[call.function] for call in calls
-            }.values(),
-        )
+        yield from map(curve, applied.values())
 
 
 def slope_reasons(sheet: Sheet) -> Iterator[Paragraph]:
@@ -121,8 +113,7 @@ class Reasons:
 
     def of(self, group: Sequence[Step]) -> Iterator[Paragraph]:
         """What there is to say of the gradients of one unit."""
-        lines = [*self.once(group), *self._off(group)]
-        yield from map(Paragraph, lines)
+        yield from map(Paragraph, [*self.once(group), *self._off(group)])
 
     def once(self, group: Sequence[Step]) -> Iterator[Line]:
         """What holds of all units, where it is seen first."""
@@ -172,9 +163,8 @@ class Reasons:
     def _paths(self, step: Step) -> Line:
         assert step.of is not None
         users = list(dict.fromkeys(self._plain(link.child) for link in step.links))
-        through: Line = (Text(f"{len(users)} quantities"),)
-        if len(users) <= MOST_NAMED:
-            through = together(users)
+        many: Line = (Text(f"{len(users)} quantities"),)
+        through = together(users) if len(users) <= MOST_NAMED else many
         return (
             Math(Name(self._plain(step.of))),
             Text(" acts on "),
@@ -196,32 +186,28 @@ class Reasons:
         )
 
     def _bias(self, step: Step) -> Iterator[tuple[str, Line]]:
-        link = step.links[0]
+        link, name = step.links[0], Math(Name(step.of or ""))
         upstream = Math(Name(self._plain(link.upstream or "")))
-        leaf = self.sheet.graph.leaf[step.of or ""]
-        bias = leaf.role is not None
+        bias = self.sheet.graph.leaf[step.of or ""].role is not None
         if len(step.links) > 1:
+            text = (
+                f" is added in {len(step.links)} places and collects the gradient of each of them."
+            )
             if len({link.local for link in step.links}) == 1:
-                yield (
-                    "shared",
-                    (
-                        Math(Name(step.of or "")),
-                        Text(f" is added in {len(step.links)} places and collects the gradient of"),
-                        Text(" each of them."),
-                    ),
-                )
+                yield "shared", (name, Text(text))
         elif link.local == ONE and bias:
-            text = "A bias always has the input 1, so its gradient is "
-            yield "bias", (Text(text), upstream, Text(" itself."))
+            yield "bias", (Text(f"A bias always has the input 1{SO}"), upstream, Text(" itself."))
         elif link.local == negative(ONE) and bias:
-            text = "A threshold always has the input −1, so its gradient is "
-            yield "bias", (Text(text), upstream, Text(" with the opposite sign."))
+            sign = Text(" with the opposite sign.")
+            yield "bias", (Text(f"A threshold always has the input −1{SO}"), upstream, sign)
         elif bias:
-            input_text: Line = (Text("A bias here has the input "), Math(link.local))
-            yield "bias", (*input_text, Text(", so its gradient is that times "), upstream, STOP)
+            times = Text(f"{SO}that times ")
+            yield (
+                "bias",
+                (Text("A bias here has the input "), Math(link.local), times, upstream, STOP),
+            )
         elif link.local == ONE:
-            line = (Math(Name(step.of or "")), Text(" is added as it stands, so its gradient is "))
-            yield "bias", (*line, upstream, Text(" itself."))
+            yield "bias", (name, Text(f" is added as it stands{SO}"), upstream, Text(" itself."))
 
     def _dropped(self, link: Link) -> Iterator[Line]:
         """r = 0: what dropout leaves out passes no gradient."""
@@ -237,32 +223,27 @@ class Reasons:
 
     def _off(self, group: Sequence[Step]) -> Iterator[Line]:
         """z < 0: this ReLU is off and passes no gradient."""
-        batch = self.sheet.graph.batch
+        batch, steps = self.sheet.graph.batch, self.sheet.graph.step
         samples: dict[tuple[Relation, str], dict[int, None]] = {}
         for step in group:
-            owner = self.sheet.graph.step.get(step.of or "")
-            if step.kind != "upstream" or owner is None:
+            if step.kind != "upstream" or (owner := steps.get(step.of or "")) is None:
                 continue
             z = self.sheet.value(owner.name)
             for link in step.links:
-                user = self.sheet.graph.step[link.child]
-                if user.kind == "handed_on":
+                if (user := steps[link.child]).kind == "handed_on":
                     yield from self._dropped(link)
                 if user.applied is None or activation_of(user) != (user.rule, owner.name):
                     continue
                 if (side := flat_side(user.applied.rule, user.applied.options, z)) is not None:
                     relation = Relation(Name(self._plain(owner.name)), side[0], number(side[1]))
                     says = f"this {ACTIVATIONS[user.applied.rule].title} is {BEYOND[side[0]]}"
-                    own = samples.setdefault((relation, says), {})
-                    own[owner.sample or batch[0]] = None
+                    samples.setdefault((relation, says), {})[owner.sample or batch[0]] = None
         for (relation, says), those in samples.items():
-            if len(batch) == 1:
-                yield (relation, Text(f", so {says} and passes no gradient."))
-            else:
-                where = (
-                    "every sample" if len(those) == len(batch) else f"sample {_counted([*those])}"
-                )
-                yield (relation, Text(f" for {where}: there {says} and passes none."))
+            all_ = len(those) == len(batch)
+            where = "every sample" if all_ else f"sample {_counted([*those])}"
+            text = f" for {where}: there {says} and passes none."
+            alone = f", so {says} and passes no gradient."
+            yield (relation, Text(alone if len(batch) == 1 else text))
 
 
 def given_upstream(loss: Step) -> bool:
@@ -281,6 +262,7 @@ UPSTREAM = (
     "The gradient of the outputs is given in place of a loss. L stands for the sum that has just"
     " these slopes; of the loss itself nothing else is known."
 )
+SO = ", so its gradient is "
 STOP = Text(".")
 
 

@@ -20,10 +20,9 @@ def singular_remarks(sheet: Sheet, names: Collection[str] | None = None) -> Iter
     """Where each derivative that is 0/0 or 0·∞ step by step has its value from, or has none."""
     groups: dict[tuple[object, ...], list[Singular]] = {}
     for each in sheet.singular.values():
-        if names is not None and each.name not in names:
-            continue
-        reason = each.why if each.value is None else each.at_an_edge
-        groups.setdefault((each.value is None, each.output, reason), []).append(each)
+        if names is None or each.name in names:
+            reason = each.why if each.value is None else each.at_an_edge
+            groups.setdefault((each.value is None, each.output, reason), []).append(each)
     for group in groups.values():
         yield Callout("note", _remark(group))
 
@@ -32,10 +31,9 @@ def _remark(group: list[Singular]) -> Line:
     first = group[0]
     names = and_so_on([each.name for each in group], NAMED)
     alone = len(group) == 1
-    output = Math(Name(first.output))
-    function: Line = (output, Text(" as a function of "), Math(Name(first.variable)))
-    if not alone:
-        function = (output, Text(" as a function of each"))
+    of: Line = (Text(" as a function of "), Math(Name(first.variable)))
+    each: Line = (Text(" as a function of each"),)
+    function = (Math(Name(first.output)), *(of if alone else each))
     if first.value is not None:
         text = ": step by step this comes to 0/0 or 0·∞, which says nothing. "
         ending = " alone has a derivative there, and that is the value."

@@ -71,8 +71,8 @@ class Swept:
 
     @property
     def last(self) -> float:
-        value = self.loss(len(self.losses) - 1)
-        return math.nan if value is None else value
+        value = self.losses[-1]
+        return math.nan if value is None else as_float(value)
 
 
 def sweep(problem: Problem, rates: Sequence[str], steps: int | None = None) -> Document:
@@ -118,9 +118,8 @@ def _blocks(problem: Problem, runs: Sequence[Swept]) -> Iterator[Block]:
 
 def _introduction(run: Run) -> str:
     text = "The same problem from the same start, once with each learning rate."
-    if run.problem.sample_count > len(run.iterations[0].graph.batch):
-        text += " Each loss is that of the batch which the next update uses."
-    return text
+    which = " Each loss is that of the batch which the next update uses."
+    return text + which * (run.problem.sample_count > len(run.iterations[0].graph.batch))
 
 
 def _table(runs: Sequence[Swept], wanted: int, digits: int) -> Table:
@@ -162,8 +161,7 @@ def _curve(runs: Sequence[Swept], wanted: int) -> Curve | None:
     if start is None or wanted < 2:
         return None
     ceiling = TALLEST * max(abs(start), 1e-12)
-    step = max(1, -(-wanted // LOSS_POINTS))
-    places = [*range(0, wanted, step), wanted]
+    places = [*range(0, wanted, max(1, -(-wanted // LOSS_POINTS))), wanted]
 
     def drawn(each: Swept) -> Series:
         losses = ((float(index), each.loss(index)) for index in places)
