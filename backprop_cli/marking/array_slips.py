@@ -12,7 +12,8 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from functools import cache, cached_property, partial
+from functools import cached_property, partial
+from itertools import chain
 from operator import ge
 from typing import NamedTuple, TypeAlias
 
@@ -236,79 +237,24 @@ class ArraySlips:
         for change in changes:
             if mode in (FORWARD, THROUGHOUT):
                 found |= change.entries
-            for x in self._reached(change, mode):
+            reached = dict.fromkeys(self._reached(change, mode))
+            if mode == THROUGHOUT:
+                reached |= dict.fromkeys(chain(*self._slopes(change).values()))
+            for x in reached:
                 slopes[x] |= self._slopes(change)
         for x, each in slopes.items():
             for step in self.gradients[x]:
                 found[step.name] = self._summed(step, each)
         found |= self._uncombined(found)
-        if mode == THROUGHOUT:
-            self._add_hidden(changes, found)
         return found
 
-    def _add_hidden(self, changes: Sequence[_Change], found: dict[str, Formula]) -> None:
-        """What comes back through quantities that have no gradient on the sheet, as they reach the
-        loss only by the slip: a score that is masked, and what it alone is made of."""
-        entries: dict[str, Formula] = {}
-        slopes: dict[str, Mapping[str, Formula]] = {}
-        for change in changes:
-            entries |= change.entries
-            slopes |= self._slopes(change)
-
-        def formula(name: str) -> Formula:
-            return entries[name] if name in entries else self.graph.step[name].formula
-
-        def slope(child: str, of: str) -> Formula:
-            own = slopes.get(child, {}).get(of)
-            return derivatives(formula(child), (of,))[of] if own is None else own
-
-        @cache
-        def upstream(name: str, over: str | None) -> Formula | None:
-            if name == over or name in self.gradients:
-                return self._upstream(name, over)
-            users = {*self._users.get(name, ()), *met.get(name, ())}
-            pairs = (
-                (upstream(child, over), child)
-                for child in sorted(users, key=self.graph.place.__getitem__)
-                if name in names_in(formula(child))
-            )
-            terms = [product(up, slope(child, name)) for up, child in pairs if up is not None]
-            return total(*terms) if terms else None
-
-        met: dict[str, list[str]] = defaultdict(list)
-        for child, own in entries.items():
-            for name in names_in(own):
-                met[name].append(child)
-        own_paths = {
-            (child, x)
-            for change in changes
-            for x in self._reached(change, THROUGHOUT)
-            for child in change.entries
-        }
-        inner = list(entries) + [name for name in met if self._is_hidden(name)]
-        for name in inner:  # which grows
-            for parent in names_in(formula(name)):
-                if self._is_hidden(parent) and parent not in inner:
-                    inner.append(parent)
-                if (name, parent) in own_paths and not self._is_hidden(name):
-                    continue  # by its slope already
-                for step in self.gradients.get(parent, ()):
-                    up = upstream(name, step.over)
-                    if up is not None and all(link.child != name for link in step.links):
-                        more = product(up, slope(name, parent))
-                        found[step.name] = total(found.get(step.name, step.formula), more)
-
-    def _is_hidden(self, name: str) -> bool:
-        """Whether this is worked out and has no gradient on the sheet."""
-        return name in self.graph.step and name not in self.gradients
-
     @cached_property
-    def _users(self) -> dict[str, list[str]]:
-        """What each quantity is put into."""
-        found: dict[str, list[str]] = defaultdict(list)
+    def _moving(self) -> Collection[str]:
+        """What has a gradient on the sheet, and what is made of that."""
+        found = set(self.gradients)
         for step in self.graph.section("forward", "loss"):
-            for name in names_in(step.formula):
-                found[name].append(step.name)
+            if not found.isdisjoint(names_in(step.formula)):
+                found.add(step.name)
         return found
 
     @cached_property
@@ -350,35 +296,57 @@ class ArraySlips:
 
     @kept
     def _slopes(self, change: _Change) -> Slopes:
-        return _of_shares(change.entries) or {
-            entry: self._derivatives(formula) for entry, formula in change.entries.items()
+        slopes = _of_shares(change.entries) or {
+            entry: _derivatives(formula, self._moving) for entry, formula in change.entries.items()
         }
+        return {entry: self._seen(own) for entry, own in slopes.items()}
 
-    def _derivatives(self, formula: Formula) -> Mapping[str, Formula]:
-        names = [name for name in names_in(formula) if name in self.gradients]
-        found = linear_coefficients(formula)
-        if found is None:
-            try:
-                return derivatives(formula, names)
-            except NotDifferentiable:
-                return {}
-        return {name: found[name] for name in names}
+    def _seen(self, slopes: Mapping[str, Formula]) -> Mapping[str, Formula]:
+        """Slopes by what has a gradient on the sheet, through what has none there, as it reaches the
+        loss only by the slip: a score that is masked, and what it alone is made of."""
+        found: dict[str, Formula] = {}
+        for name, slope in slopes.items():
+            inner: Mapping[str, Formula] = {name: ONE} if name in self.gradients else {}
+            if name in self._moving and not inner:
+                inner = self._seen(_derivatives(self.graph.step[name].formula, self._moving))
+            for x, own in inner.items():
+                found[x] = total(found.get(x, ZERO), product(slope, own))
+        return found
 
     def _summed(self, step: Step, slopes: Slopes) -> Formula:
         """A gradient whose paths through some children have other slopes."""
         terms = [link_product(link) for link in step.links if link.child not in slopes]
         weights = {link.child: link.weight for link in step.links}
         for child, own in slopes.items():
-            upstream = self._upstream(child, step.over)
-            if step.of in own and upstream is not None:
+            upstream = self._upstream(child, step.over) if step.of in own else None
+            if upstream is not None:
                 terms.append(product(weights.get(child, ONE), upstream, own[step.of or ""]))
         return total(*terms)
 
+    @kept
     def _upstream(self, child: str, over: str | None) -> Formula | None:
+        """The gradient of a quantity; of one that has none on the sheet what it is made of."""
         if child == over:
             return ONE
-        found = (step for step in self.gradients.get(child, ()) if step.over == over)
-        return next((Name(step.name) for step in found), None)
+        for step in self.gradients.get(child, ()):
+            if step.over == over:
+                return Name(step.name)
+        terms = [
+            product(up, slope)
+            for user in (self._users.get(child, ()) if child not in self.gradients else ())
+            if (up := self._upstream(user.name, over)) is not None
+            for slope in _derivatives(user.formula, (child,)).values()
+        ]
+        return total(*terms) if terms else None
+
+    @cached_property
+    def _users(self) -> dict[str, list[Step]]:
+        """What each quantity is put into."""
+        found: dict[str, list[Step]] = defaultdict(list)
+        for step in self.graph.section("forward", "loss"):
+            for name in names_in(step.formula):
+                found[name].append(step)
+        return found
 
     # --- slips of single numbers ---
 
@@ -802,6 +770,18 @@ class _Known(dict[str, Array]):
 
 def _kept(keep: Callable[[Link], bool]) -> Callable[[Step], Formula]:
     return lambda step: total(*(link_product(link) for link in step.links if keep(link)))
+
+
+def _derivatives(formula: Formula, of: Collection[str]) -> Mapping[str, Formula]:
+    """The derivatives by those of some quantities that stand in a formula, where it has any."""
+    names = [name for name in names_in(formula) if name in of]
+    found = linear_coefficients(formula)
+    if found is None:
+        try:
+            return derivatives(formula, names)
+        except NotDifferentiable:
+            return {}
+    return {name: found[name] for name in names}
 
 
 def _of_shares(entries: Mapping[str, Formula]) -> Slopes | None:
