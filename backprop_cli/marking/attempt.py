@@ -22,7 +22,7 @@ from backprop_cli.marking.feedback import (
 )
 from backprop_cli.marking.judge import Judgement, NumberJudge
 from backprop_cli.marking.mistakes import Idea
-from backprop_cli.marking.model import GOOD, AnswerResult, Mistake, Verdict
+from backprop_cli.marking.model import GOOD, VERDICTS, AnswerResult, Mistake, Verdict
 from backprop_cli.marking.readings import Page, Reading, ReadWork, carried, given_under
 from backprop_cli.marking.ready import Ready
 from backprop_cli.marking.sheet import Node, step_at
@@ -304,7 +304,7 @@ class Update:
             expressions = self.ready.expressions[self.place]
             self.expressions = ExpressionJudge(expressions, self.work, self.judge, self.texts)
         judgements = [self.expressions.judge(node, text, number) for text in texts]
-        formula = max(judgements, key=lambda each: _ORDER[each.verdict])
+        formula = max(judgements, key=lambda each: VERDICTS.index(each.verdict))
         if number is None:
             return formula
         self.beside[slot] = formula
@@ -322,7 +322,9 @@ class Update:
             )
         if result.verdict in GOOD and formula.verdict not in GOOD:
             return formula._replace(share=method, feedback=formula.feedback or BESIDE)
-        return max((formula, result), key=lambda each: (_ORDER[each.verdict], bool(each.feedback)))
+        return max(
+            (formula, result), key=lambda each: (VERDICTS.index(each.verdict), bool(each.feedback))
+        )
 
     def _leaf(self, slot: int, answer: Answer) -> Judgement:
         """A given quantity repeated: it must be what is given, and earns nothing."""
@@ -366,14 +368,3 @@ class Update:
                 feedback += f" Did you mean {' or '.join(nearest)}?"
         verdict: Verdict = "unknown" if answer.problem is None else "unreadable"
         return told(self.key.number, answer, verdict, feedback)
-
-
-_ORDER: dict[Verdict, int] = {
-    "correct": 0,
-    "follow_through": 1,
-    "imprecise": 2,
-    "wrong": 3,
-    "unreadable": 4,
-    "missing": 5,
-    "unknown": 6,
-}

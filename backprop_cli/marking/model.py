@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias, get_args
 
 from backprop_cli.dataclass import dataclass
 
@@ -16,15 +16,8 @@ Verdict: TypeAlias = Literal[
     "unknown",  # no such name on the sheet
 ]
 
-VERDICTS: tuple[Verdict, ...] = (
-    "correct",
-    "follow_through",
-    "imprecise",
-    "wrong",
-    "missing",
-    "unreadable",
-    "unknown",
-)
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+"""The best first."""
 GOOD: tuple[Verdict, ...] = ("correct", "follow_through")
 """What an answer is that has no mark to lose."""
 

@@ -73,12 +73,12 @@ class AnswerNames:
             self.known[name] = name
         for alias, name in graph.aliases.items():
             self.known.setdefault(alias, name)
-        others: dict[str, dict[str, None]] = {}
+        self.others: dict[str, dict[str, None]] = {}  # without samples: what else each is called
         for alias, name in graph.aliases.items():
-            others.setdefault(bare(name), {})[bare(alias)] = None
+            self.others.setdefault(bare(name), {})[bare(alias)] = None
         for step in graph.section("backward", "gradient"):
             for written in (step.name, *([step.alias] if step.alias else [])):
-                for renamed in _derivative_aliases(written, others):
+                for renamed in _derivative_aliases(written, self.others):
                     self.known.setdefault(renamed, step.name)
         for name in (*graph.leaf, *graph.step):  # where `y` is shown for ŷ, it means ŷ
             for shown in graph.lettering.spellings(name):
@@ -167,11 +167,8 @@ class AnswerNames:
             for link in step.links:
                 if link.slope is None and link.upstream is not None:
                     found.setdefault(slope_name(link.child, link.parent), link.local)
-        others: dict[str, list[str]] = {}
-        for alias, name in self.graph.aliases.items():
-            others.setdefault(name, []).append(alias)
         for name, formula in list(found.items()):
-            for renamed in _derivative_aliases(name, others):
+            for renamed in _derivative_aliases(name, self.others):
                 found.setdefault(renamed, formula)
         return {name: formula for name, formula in found.items() if name not in self.known}
 

@@ -47,10 +47,7 @@ def read_number(text: str) -> Written | None:
     fraction = fraction or ""
     mantissa = (whole or "") + fraction
     negative = sign not in ("", "+")
-    try:
-        value = float(f"{whole or '0'}.{fraction or '0'}e{_ascii(exponent)}")
-    except (ValueError, OverflowError):  # pragma: no cover - the pattern allows no such text
-        return None
+    value = float(f"{whole or '0'}.{fraction or '0'}e{_ascii(exponent)}")
     power = int(_ascii(exponent)) - len(fraction)
     significant = mantissa.lstrip("0")
     if found.group(3) is None and significant:

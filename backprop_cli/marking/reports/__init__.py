@@ -6,6 +6,7 @@ Nothing here holds more than one submission at a time, save what a format needs 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from importlib import import_module
 from typing import TypeAlias, cast
 
@@ -25,19 +26,13 @@ _WRITERS = {
 }
 
 
-class _Reports(Mapping[str, Report]):
-    """The writers by format, each imported when it is asked for."""
-
-    def __getitem__(self, format: str) -> Report:
-        module, _, name = _WRITERS[format].partition(".")
-        return cast(Report, getattr(import_module(f"{__name__}.{module}"), name))
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(_WRITERS)
-
-    def __len__(self) -> int:
-        return len(_WRITERS)
+def _written(writer: str, head: Head, reports: Iterable[SubmissionReport]) -> Iterator[str]:
+    """What a writer makes of reports; it is imported when it is asked for."""
+    module, _, name = writer.partition(".")
+    return cast(Report, getattr(import_module(f"{__name__}.{module}"), name))(head, reports)
 
 
-REPORTS: Mapping[str, Report] = _Reports()
+REPORTS: Mapping[str, Report] = {
+    format: partial(_written, writer) for format, writer in _WRITERS.items()
+}
 """Every format but those that are sheets: a document (see `worksheet.marked`)."""
