@@ -205,9 +205,8 @@ class Evidence:
                 return judgement._replace(verdict="imprecise", feedback=feedback, share=0.0)
             return judgement._replace(verdict="wrong", feedback=feedback)
         followed = self._followed(node)
-        if followed and all(self._is_good(at) or self._is_upheld(at) for at in followed):
-            return judgement
-        if self._show(followed) or self._show(self._that_change(node)):
+        upheld = followed and all(self._is_good(at) or self._is_upheld(at) for at in followed)
+        if upheld or self._show(followed) or self._show(self._that_change(node)):
             return judgement
         return judgement._replace(verdict="imprecise", feedback=UNCHANGED, share=0.0)
 

@@ -396,11 +396,9 @@ class NumberJudge:
     def _before_rounding(self, node: Node, given: Written, work: Work) -> Judgement | None:
         """What follows from own numbers as they were before they were written down: a student
         goes on with what the calculator shows."""
-        if not self.searched or not given.digits:
-            return None
-        if any(work.tainted[slot] for slot in node.parents):
-            return None
-        if self._copies(node, given) or self.key.short[node.slot]:
+        tainted = any(work.tainted[slot] for slot in node.parents)
+        idle = tainted or self._copies(node, given) or self.key.short[node.slot]
+        if idle or not self.searched or not given.digits:
             return None
         for levels in range(KEPT + 1):
             own = work.unrounded(node, levels)
@@ -497,9 +495,8 @@ class NumberJudge:
         marks = [tainted[parent] for parent in node.parents]
         if not any(marks):
             return False
-        if IMPOSSIBLE in marks or own == 0 or not math.isfinite(own):
-            return True
-        if node.base >= 0 and own == work.v[node.base]:
+        unchanged = node.base >= 0 and own == work.v[node.base]
+        if IMPOSSIBLE in marks or own == 0 or not math.isfinite(own) or unchanged:
             return True
         return any(tainted[slot] == EASY for slot in node.factors)
 

@@ -156,9 +156,8 @@ class Slips:
         seen: set[Formula] = set(node.formulas)
         count = 0
         for variant in sorted(self._all(node), key=lambda each: each.rank):
-            if variant.formula in seen:
-                continue
-            if not all(name in self.structure.slots for name in names_in(variant.formula)):
+            known = all(name in self.structure.slots for name in names_in(variant.formula))
+            if variant.formula in seen or not known:
                 continue
             seen.add(variant.formula)
             count += 1
@@ -448,9 +447,8 @@ class Slips:
         if isinstance(part, Call):
             return part.function.endswith("'")
         child = self._slope_of(part)
-        if child is None or _is_gate(child):
-            return False
-        return child.rule is not None or child.kind in ("activation", "equation")
+        applied = child is not None and (child.rule or child.kind in ("activation", "equation"))
+        return bool(applied) and not _is_gate(child)
 
     def _slope_of(self, part: Formula) -> Step | None:
         """What a local derivative is one of."""

@@ -104,11 +104,9 @@ FEWEST_TYPED = 4
 def is_mistyped(written: Written, right: float) -> bool:
     """Whether one digit is another than that of the right number, or two are exchanged."""
     unit = written.last
-    if written.digits < FEWEST_TYPED or not unit:
+    if written.digits < FEWEST_TYPED or not unit or written.value * right <= 0:
         return False
     if not math.isfinite(max(abs(right), abs(written.value)) / unit):
-        return False
-    if written.value * right <= 0:
         return False
     count = round(abs(right) / unit)
     typed = round(abs(written.value) / unit)

@@ -272,11 +272,9 @@ class AnswerKey:
         node = self.structure.nodes[slot]
         if node is not None and not node.parents and written.value != self.truth[slot]:
             return written.unit
-        if not written.value and not self.truth[slot]:
-            return 0.0
-        if self.short[slot] and divides(written.last, self.truth[slot]):
-            return 0.0
-        return written.unit
+        nothing = not written.value and not self.truth[slot]
+        whole = self.short[slot] and divides(written.last, self.truth[slot])
+        return 0.0 if nothing or whole else written.unit
 
     @cached_property
     def terms(self) -> list[float]:

@@ -94,9 +94,8 @@ class Work:
 
     def short(self, node: Node) -> bool:
         """Whether nothing had to be rounded in what this step is calculated from."""
-        if not node.polynomial or not self.key.short[node.slot]:
-            return False
-        return not any(self.unit[parent] for parent in node.parents)
+        short = node.polynomial and self.key.short[node.slot]
+        return short and not any(self.unit[parent] for parent in node.parents)
 
     def forget(self, slot: int) -> None:
         """The written number says too little: go on with what follows from the earlier ones."""
