@@ -61,7 +61,7 @@ from backprop_cli.formula.nodes import (
 from backprop_cli.graph.backward import link_product
 from backprop_cli.graph.slopes import linear_coefficients
 from backprop_cli.graph.step import Graph, Link, Step
-from backprop_cli.marking.kept import kept
+from backprop_cli.marking.kept import grouped, kept
 from backprop_cli.marking.model import Code
 from backprop_cli.rules.activations import ACTIVATIONS
 
@@ -172,11 +172,8 @@ class ArraySlips:
     @cached_property
     def gradients(self) -> dict[str, list[Step]]:
         """The gradients of each quantity that are a sum over paths."""
-        found: dict[str, list[Step]] = defaultdict(list)
-        for step in self.graph.section("backward", "gradient"):
-            if step.of is not None and step.links:
-                found[step.of].append(step)
-        return dict(found)
+        steps = self.graph.section("backward", "gradient")
+        return grouped((step.of, step) for step in steps if step.of is not None and step.links)
 
     def stem(self, name: str) -> str:
         """What the arrays of one author's equation, or of all times, have in common."""
@@ -342,11 +339,8 @@ class ArraySlips:
     @cached_property
     def _users(self) -> dict[str, list[Step]]:
         """What each quantity is put into."""
-        found: dict[str, list[Step]] = defaultdict(list)
-        for step in self.graph.section("forward", "loss"):
-            for name in names_in(step.formula):
-                found[name].append(step)
-        return found
+        steps = self.graph.section("forward", "loss")
+        return grouped((name, step) for step in steps for name in names_in(step.formula))
 
     # --- slips of single numbers ---
 

@@ -1,12 +1,13 @@
-"""Methods that work out the same thing once."""
+"""Methods that work out the same thing once, and things put together by what they share."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any, TypeVar
 
 Found = TypeVar("Found")
+Key = TypeVar("Key")
 
 
 def kept(method: Callable[..., Found]) -> Callable[..., Found]:
@@ -21,4 +22,12 @@ def kept(method: Callable[..., Found]) -> Callable[..., Found]:
             results[key] = method(self, *key)
         return results[key]
 
+    return found
+
+
+def grouped(pairs: Iterable[tuple[Key, Found]]) -> dict[Key, list[Found]]:
+    """What comes with each key, in order."""
+    found: dict[Key, list[Found]] = {}
+    for key, value in pairs:
+        found.setdefault(key, []).append(value)
     return found

@@ -41,7 +41,7 @@ from backprop_cli.formula.nodes import (
 )
 from backprop_cli.graph.step import Kind, Step
 from backprop_cli.marking.compiled import Functions, compile_all
-from backprop_cli.marking.kept import kept
+from backprop_cli.marking.kept import grouped, kept
 from backprop_cli.marking.model import Code, Mistake
 from backprop_cli.marking.ranks import LATER, RANK
 from backprop_cli.marking.sheet import Node, Structure
@@ -115,11 +115,8 @@ class Slips:
     @cached_property
     def rows(self) -> dict[int, list[list[tuple[str, str]]]]:
         """By layer, each unit's (weight, what it multiplies), in writing order."""
-        found: dict[int, list[list[tuple[str, str]]]] = {}
-        for step in self.structure.graph.section("forward"):
-            if (layer := self.layer.get(step.name)) is not None:
-                found.setdefault(layer, []).append(self._pairs(step))
-        return found
+        steps = self.structure.graph.step
+        return grouped((layer, self._pairs(steps[name])) for name, layer in self.layer.items())
 
     @cached_property
     def layer(self) -> dict[str, int]:

@@ -47,27 +47,20 @@ def read_number(text: str) -> Written | None:
     fraction = fraction or ""
     mantissa = (whole or "") + fraction
     negative = sign not in ("", "+")
-    value = float(f"{whole or '0'}.{fraction or '0'}e{_ascii(exponent)}")
-    power = int(_ascii(exponent)) - len(fraction)
+    ten = (exponent or "0").replace("−", "-")
+    value = float(f"{whole or '0'}.{fraction or '0'}e{ten}")
+    power = int(ten) - len(fraction)
     significant = mantissa.lstrip("0")
     if found.group(3) is None and significant:
         # 15000 may have been rounded to the thousands: zeros at its end need not be meant.
         bare = significant.rstrip("0")
         power += len(significant) - len(bare)
-    unit = _TENS[-power] if -22 <= power <= 0 else _ten_to(power)
+    unit = _TENS[-power] if -22 <= power <= 0 else 10.0**power if power < 308 else math.inf
     if not math.isfinite(value):
         return None
     # `0.90` has two digits, but the zero of `5.0` or `16000.0` may come from a program.
     meant = significant if len(fraction) > 1 else significant.rstrip("0")
     return Written(-value if negative else value, unit, len(significant), len(meant))
-
-
-def _ascii(exponent: str | None) -> str:
-    return "0" if exponent is None else exponent.replace("−", "-")
-
-
-def _ten_to(power: int) -> float:
-    return 10.0**power if power < 308 else math.inf
 
 
 def _not_finite(text: str) -> Written | None:

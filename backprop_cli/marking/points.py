@@ -15,6 +15,7 @@ from backprop_cli.formula.defined import bends
 from backprop_cli.formula.nodes import Call, Conditional, Formula
 from backprop_cli.graph.step import Leaf
 from backprop_cli.marking.compiled import Function, compile_formula
+from backprop_cli.marking.kept import grouped
 from backprop_cli.marking.sheet import AnswerKey, Structure
 from backprop_cli.rules.losses import LOSSES
 
@@ -79,11 +80,9 @@ def _share_out_targets(structure: Structure, v: list[float]) -> None:
     rules = (LOSSES.get(step.rule or "") for step in structure.graph.steps)
     if not any(rule is not None and rule.targets == "distribution" for rule in rules):
         return
-    groups: dict[int | None, list[int]] = {}
-    for slot, leaf in enumerate(structure.graph.leaves):
-        if leaf.kind == "target":
-            groups.setdefault(leaf.sample, []).append(slot)
-    for slots in groups.values():
+    leaves = enumerate(structure.graph.leaves)
+    targets = ((leaf.sample, slot) for slot, leaf in leaves if leaf.kind == "target")
+    for slots in grouped(targets).values():
         whole = sum(v[slot] for slot in slots)
         if len(slots) > 1 and whole:
             for slot in slots:

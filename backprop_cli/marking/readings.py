@@ -30,6 +30,7 @@ from backprop_cli.formula.evaluate import as_float, evaluate
 from backprop_cli.formula.nodes import Call, Formula, Name, Negative, Number, Product, Quotient, Sum
 from backprop_cli.formula.quantity import bare, mark
 from backprop_cli.graph.step import LeafKind, Step
+from backprop_cli.marking.kept import grouped
 from backprop_cli.marking.mistakes import TRANSPOSED, Idea, Slips, terms_of
 from backprop_cli.marking.model import Mistake
 from backprop_cli.marking.numbers import Written, written_the_same
@@ -394,12 +395,14 @@ class Page:
         """Pairs of quantities of which each has the value of the other: what is right there, or
         follows from what was written before. Only where chance does not explain it."""
         steps = self.key.structure.nodes
-        groups: dict[str, list[Node]] = {}
-        for slot in self.wrong:
-            node, written = steps[slot], self.numbers[slot]
-            if node is not None and written.value and math.isfinite(written.value):
-                groups.setdefault(node.step.kind, []).append(node)
-        for nodes in groups.values():
+        told = (
+            (node.step.kind, node)
+            for slot in self.wrong
+            if (node := steps[slot]) is not None
+            and self.numbers[slot].value
+            and math.isfinite(self.numbers[slot].value)
+        )
+        for nodes in grouped(told).values():
             if len(nodes) > MOST_PAIRED:
                 continue
             tries = len(nodes) * (len(nodes) - 1) / 2

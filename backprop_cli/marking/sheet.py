@@ -28,7 +28,7 @@ from backprop_cli.formula.nodes import (
 from backprop_cli.graph.step import Graph, Step
 from backprop_cli.marking.asked import asked, points_of
 from backprop_cli.marking.compiled import Function, compile_formula
-from backprop_cli.marking.kept import kept
+from backprop_cli.marking.kept import grouped, kept
 from backprop_cli.marking.numbers import Written, divides, is_short
 from backprop_cli.problem.model import Problem
 from backprop_cli.rules.activations import ACTIVATIONS
@@ -174,11 +174,7 @@ class Structure:
     @cached_property
     def users(self) -> dict[int, list[int]]:
         """The slots of the steps that mention a slot."""
-        found: dict[int, list[int]] = {}
-        for node in self.steps:
-            for parent in node.parents:
-                found.setdefault(parent, []).append(node.slot)
-        return found
+        return grouped((parent, node.slot) for node in self.steps for parent in node.parents)
 
     @kept
     def later(self, slot: int) -> frozenset[int]:

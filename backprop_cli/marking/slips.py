@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from functools import cached_property
 from typing import NamedTuple, TypeAlias
@@ -18,7 +17,7 @@ from backprop_cli.formula.build import names_in
 from backprop_cli.formula.nodes import Name, Quotient
 from backprop_cli.formula.quantity import fraction
 from backprop_cli.graph.step import Kind, LeafKind, Section, Step
-from backprop_cli.marking.kept import kept
+from backprop_cli.marking.kept import grouped, kept
 from backprop_cli.marking.mistakes import OF_BATCH, Idea, Slips
 from backprop_cli.marking.model import Mistake
 from backprop_cli.marking.numbers import Written, written_the_same
@@ -150,11 +149,11 @@ class SlipFinder:
     @cached_property
     def _beside(self) -> Mapping[tuple[object, int | None], Sequence[Step]]:
         """The steps by their unit and by what each is calculated from, and by their sample."""
-        found: dict[tuple[object, int | None], list[Step]] = defaultdict(list)
-        for step in self.structure.graph.steps:
-            for shared in (step.unit, *names_in(step.formula)):
-                found[shared, step.sample].append(step)
-        return found
+        return grouped(
+            ((shared, step.sample), step)
+            for step in self.structure.graph.steps
+            for shared in (step.unit, *names_in(step.formula))
+        )
 
     @kept
     def neighbours(self, node: Node, parent: int) -> Sequence[tuple[int, float]]:

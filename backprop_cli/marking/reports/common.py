@@ -6,6 +6,7 @@ import math
 
 from backprop_cli.diagnostics import cut, escape
 from backprop_cli.marking.feedback import CHANGE
+from backprop_cli.marking.kept import grouped
 from backprop_cli.marking.model import GOOD, AnswerResult, SubmissionReport
 
 
@@ -49,10 +50,8 @@ MOST_NOTICES = 12
 
 def notices(report: SubmissionReport) -> list[str]:
     """What can be repaired at once, or was read otherwise than it looks, each with its place."""
-    alike: dict[object, list[AnswerResult]] = {}
-    for answer in sorted(report.answers, key=_order):
-        if _unread(answer) or answer.read_as:
-            alike.setdefault(_manner(answer), []).append(answer)
+    told = (each for each in report.answers if _unread(each) or each.read_as)
+    alike = grouped((_manner(answer), answer) for answer in sorted(told, key=_order))
     found = [*report.remarks, *map(_notice, alike.values())]
     more = len(found) - MOST_NOTICES
     return [*found[:MOST_NOTICES], f"And {more} more."] if more > 1 else found
