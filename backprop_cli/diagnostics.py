@@ -179,7 +179,9 @@ def escape(text: str) -> str:
     """The text with everything that is not plainly visible written as `\\x1b` or `\\u202e`."""
     if text.isascii() and text.isprintable():
         return text
-    return "".join(c if _visible(c) else _escaped(c) for c in text)
+    # isprintable is False for controls, formats (bidi marks, zero widths), surrogates, private
+    # and unassigned characters, and for every separator but the plain space.
+    return "".join(c if c.isprintable() else _escaped(c) for c in text)
 
 
 def json_text(data: object, indent: int = 1) -> str:
@@ -193,17 +195,7 @@ def json_text(data: object, indent: int = 1) -> str:
 
 
 def _shown(line: str) -> str:
-    return "".join(c if c.isprintable() else _as_json(c) for c in line)
-
-
-def _as_json(character: str) -> str:
-    return json.dumps(character)[1:-1]
-
-
-def _visible(character: str) -> bool:
-    # isprintable is False for controls, formats (bidi marks, zero widths), surrogates, private
-    # and unassigned characters, and for every separator but the plain space.
-    return character.isprintable()
+    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in line)
 
 
 def _escaped(character: str) -> str:

@@ -237,17 +237,13 @@ def _keys(table: Keys) -> list[Block]:
     return [Table(tuple(Column((Text(each),), wrap=True) for each in headings), tuple(rows))]
 
 
-def _verdicts() -> list[Block]:
-    return [two_columns(("Verdict", "Means"), list(VERDICTS.items()))]
-
-
 def _slips() -> list[Block]:
     meanings = [(code, text.split("\n\n")[0]) for code, text in sections("slips").items()]
     return [two_columns(("Slip", "What happened"), meanings)]
 
 
 TABLES: Tables = {
-    "verdicts": _verdicts,
+    "verdicts": lambda: [two_columns(("Verdict", "Means"), list(VERDICTS.items()))],
     "slips": _slips,
     "toolbox": toolbox,
     "both forms": lambda: _keys(BOTH_FORMS),

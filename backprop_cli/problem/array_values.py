@@ -12,7 +12,7 @@ from backprop_cli.problem.fields import Fields, any_of, apart, by_name, list_of,
 from backprop_cli.problem.forms import Value
 from backprop_cli.problem.rule_use import initializer
 from backprop_cli.problem.values import Refused, Report, entries, items, number, number_or_null
-from backprop_cli.problem.yaml_tree import Entries, Items, Node, Scalar
+from backprop_cli.problem.yaml_tree import Entries, Items, Node, Scalar, entry
 
 MOST_VALUES = 10_000  # numbers in all arrays of a file
 
@@ -195,13 +195,13 @@ class ArrayReader:
         return ReadArray(shape, (None,) * count(shape))
 
     def _drawn(self, node: Entries, name: str, seed: int, what: str) -> ReadArray:
-        if not any(key.text == "init" for key, _ in node.entries):
+        if entry(node, "init") is None:
             self.report.refuse(
                 "not-a-number",
                 f"{what} must be a number, a list, or `{{init: …, shape: […]}}`, not a mapping",
                 node,
                 f"an array without numbers: `shapes: {{{name}: [2, 3]}}`"
-                if any(key.text == "shape" for key, _ in node.entries)
+                if entry(node, "shape") is not None
                 else "{init: uniform, shape: [2, 3], low: -1, high: 1, seed: 7}",
             )
         found = _filled(node, self.report, what, seed, None, _of_rows)

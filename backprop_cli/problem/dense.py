@@ -59,7 +59,7 @@ from backprop_cli.problem.values import (
     is_number,
     items,
 )
-from backprop_cli.problem.yaml_tree import Entries, Items, Node, Scalar
+from backprop_cli.problem.yaml_tree import Entries, Items, Node, Scalar, entry
 
 MOST_PARAMETERS = 200_000
 
@@ -438,4 +438,4 @@ def note(own: Fields, index: int, read: ReadLayers) -> None:
 
 
 def _is_tied(node: Node | None) -> TypeGuard[Entries]:
-    return isinstance(node, Entries) and any(key.text == "same_as" for key, _ in node.entries)
+    return entry(node, "same_as") is not None

@@ -166,11 +166,13 @@ class Keys:
     ) -> Field[T]:
         """A key with these as its value, where each of them is an argument of `make`, by its name or
         the one that it is `called` there."""
-        return self.row(
-            key,
-            lambda own: make(**{called.get(row.key, row.key): own[row] for row in self.rows}),
-            make(),
-        )
+        return self.row(key, lambda own: self.fill(make, own, called), make())
+
+    def fill(
+        self, make: Callable[..., T], own: Fields, called: Mapping[str, str] = MappingProxyType({})
+    ) -> T:
+        """What `make` gives of the values of a mapping; see `filled`."""
+        return make(**{called.get(row.key, row.key): own[row] for row in self.rows})
 
     @property
     def words(self) -> str:

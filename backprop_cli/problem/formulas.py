@@ -104,9 +104,10 @@ def uncut(pairs: Iterable[tuple[Scalar, Node]], report: Report) -> Iterator[tupl
     while waiting:
         key, value = waiting.pop()
         parts = [value]
-        while isinstance(value, Scalar) and value.plain and _is_open(value.text) and waiting:
+        while isinstance(value, Scalar) and value.plain and waiting:
             after, nothing = waiting[-1]
-            if not (isinstance(nothing, Scalar) and nothing.null):
+            closed = value.text.count("(") <= value.text.count(")")
+            if closed or not (isinstance(nothing, Scalar) and nothing.null):
                 break
             waiting.pop()
             parts.append(after)
@@ -117,10 +118,6 @@ def uncut(pairs: Iterable[tuple[Scalar, Node]], report: Report) -> Iterator[tupl
             help = f"write it in quotes: {quote(chr(34) + value.text + chr(34))}"
             report.error("bad-formula", message, value, help)
         yield key, value
-
-
-def _is_open(text: str) -> bool:
-    return text.count("(") > text.count(")")
 
 
 _ASSIGNED = re.compile(r"([A-Za-z_]\w*) ?= ?([^=]{1,60})\Z")

@@ -341,13 +341,6 @@ TRAINABLE = Field("trainable", _SOME, None, "The only parameters of this layer t
 ROW_PER_UNIT = "a row for each unit, a column for each number that comes in"
 
 
-def drawn(node: Node) -> bool:
-    """Whether numbers are drawn, or only their shape is said."""
-    return isinstance(node, Entries) and any(
-        key.text in ("init", "shape") for key, _ in node.entries
-    )
-
-
 LEFT_IN = number_of(Range("1, or 0 for a unit that is dropped", {"enum": [0, 1]}))
 PART = number_of(Range("greater than 0 and at most 1", {"exclusiveMinimum": 0, "maximum": 1}))
 NO_MASK: tuple[Number, ...] = ()

@@ -21,7 +21,7 @@ from backprop_cli.problem.layer_parts import ADD, MOST_LAYERS, LayerPlace
 from backprop_cli.problem.names import value_names
 from backprop_cli.problem.samples import Samples
 from backprop_cli.problem.values import Refused, Report, rows, word
-from backprop_cli.problem.yaml_tree import Entries, Node, Scalar
+from backprop_cli.problem.yaml_tree import Node, Scalar, entry
 
 LAYERS = apart(
     "layers",
@@ -97,9 +97,7 @@ def _handed(index: int, layer: AnyLayer) -> Handed | None:
 
 def _kind(at: LayerPlace, below: Handed | None) -> LayerKind | None:
     """The row of the table for a layer that is not dense, or dense on each row of a sequence."""
-    pairs = at.node.entries if isinstance(at.node, Entries) else ()
-    node = next((value for key, value in pairs if key.text == "kind"), None)
-    name = DENSE
+    node, name = entry(at.node, "kind"), DENSE
     if node is not None and not (isinstance(node, Scalar) and node.null):
         name = at.report.tried(word, node, f"`kind` of {at}") or DENSE
     if name not in KINDS:

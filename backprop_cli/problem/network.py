@@ -102,7 +102,8 @@ class NetworkReader:
             return ReadNetwork(None, (), (), None)
         inputs = layers[0].fan_in
         # Without a loss targets are not needed; what is said of them is kept.
-        targets = layers[-1].units if self._uses_targets(chosen, perceptron) else 0
+        used = chosen is not None or perceptron or self.samples.have_targets
+        targets = layers[-1].units if used else 0
         samples = self.samples.complete(inputs, targets)
         if given is not None:
             pairs = zip(samples, given, strict=True)
@@ -184,9 +185,6 @@ class NetworkReader:
         return names_of(node, self.report, "`with_respect_to`", known, groups)
 
     # --- loss and targets ------------------------------------------------------------------------
-
-    def _uses_targets(self, chosen: Loss | None, perceptron: bool) -> bool:
-        return chosen is not None or perceptron or self.samples.have_targets
 
     def _target_count(self) -> None:
         units = self.layers.units

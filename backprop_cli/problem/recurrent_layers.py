@@ -18,12 +18,13 @@ from backprop_cli.problem.layer_parts import (
     UNITS,
     by_gate,
     by_name,
-    drawn,
     or_none,
 )
-from backprop_cli.problem.yaml_tree import Entries, Items, Node, Scalar
+from backprop_cli.problem.yaml_tree import Entries, Items, Node, Scalar, entry
 
 MOST_TIMES = 100
+DRAWN = ("init", "shape")
+"""Keys of numbers that are drawn, or of which only the shape is said."""
 
 
 @dataclass(frozen=True)
@@ -172,7 +173,7 @@ class _Recurrence:
         made = self.made
         node: Node | None = self.settings["initial"]
         held: dict[str, Node] = {}
-        whole = node is not None and (isinstance(node, Items) or drawn(node))
+        whole = isinstance(node, Items) or entry(node, *DRAWN) is not None
         if node is not None and "c" in self.cell.states and whole:
             message = f"`initial` of {made.at} is an output a and a state c"
             made.report.error("not-a-mapping", message, node, "write `{a: […], c: […]}`")
@@ -206,7 +207,7 @@ class _ByGate:
         self.held: dict[str, dict[str, Node]] = {}
         for key in ("weights", "recurrent", "biases", "recurrent_biases"):
             node = made.own.get(key)
-            if not self.named or node is None or not isinstance(node, Entries) or drawn(node):
+            if not self.named or not isinstance(node, Entries) or entry(node, *DRAWN) is not None:
                 continue
             known = (*self.letters, *(prefixed(self.letters) if key == "weights" else ()))
             own = fields(node, made.report, f"`{key}` of {made.at}", known, tuple(self.letters))
@@ -244,7 +245,7 @@ class _ByGate:
         """What the file has of each gate, row by row; of all that are `needed`, or of none."""
         node, size = self.made.own.get(key), count(shape)
         help = ROW_PER_UNIT if len(shape) > 1 else None
-        if node is not None and (not self.named or drawn(node)):
+        if node is not None and (not self.named or entry(node, *DRAWN) is not None):
             together = (len(letters) * shape[0], *shape[1:])
             values = self.made.numbers(node, quote(key), together, help)
             return {g: values[at * size :][:size] for at, g in enumerate(letters)}

@@ -25,7 +25,7 @@ from backprop_cli.problem.fields import (
 from backprop_cli.problem.forms import Activation, Custom, RuleUse
 from backprop_cli.problem.formulas import FORMULA, formula, report_undefined
 from backprop_cli.problem.values import Refused, Report, number, number_in, truth, word
-from backprop_cli.problem.yaml_tree import Entries, Node, Scalar
+from backprop_cli.problem.yaml_tree import Entries, Node, Scalar, entry
 from backprop_cli.rules import activations, initializers, losses
 from backprop_cli.rules.written import ByAnyName, Range
 
@@ -187,13 +187,9 @@ LOSS = apart(
 )
 
 
-def _of_ones_own(node: Node) -> bool:
-    return isinstance(node, Entries) and any(key.text == "formula" for key, _ in node.entries)
-
-
 def activation(node: Node, report: Report) -> Activation:
     """The activation of a unit: a name, a name with options, or an own formula in `z`."""
-    if not _of_ones_own(node):
+    if entry(node, "formula") is None:
         chosen = ACTIVATIONS.read(node, report)
         return RuleUse(chosen.rule.name, chosen.options)
     own = OWN_ACTIVATION.of(node, report, "an activation with its own formula", of="an activation")
@@ -249,7 +245,7 @@ def loss(
 
     `names` are the outputs and targets that a formula may use, None if they are not known.
     """
-    if not _of_ones_own(node):
+    if entry(node, "formula") is None:
         chosen = LOSSES.read(node, report)
         return RuleUse(chosen.rule.name, chosen.options)
     own = OWN_LOSS.of(node, report, "a loss with its own formula", of="a loss")

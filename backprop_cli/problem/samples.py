@@ -24,7 +24,7 @@ from backprop_cli.problem.fields import (
 from backprop_cli.problem.forms import Sample, Value
 from backprop_cli.problem.names import value_names
 from backprop_cli.problem.values import Report, counted, is_mapping, misnamed, number, rows
-from backprop_cli.problem.yaml_tree import Entries, Items, Node, Scalar
+from backprop_cli.problem.yaml_tree import Entries, Items, Node, Scalar, entry
 
 MOST_SAMPLES = 10_000
 MOST_VALUES = 2_000  # inputs or targets of one sample
@@ -264,6 +264,5 @@ class _Values:
 
 def _in_levels(node: Node) -> bool:
     """Whether a value is an image or a sequence: lists in lists, or its shape alone."""
-    if isinstance(node, Entries):
-        return any(key.text == "shape" for key, _ in node.entries)
-    return isinstance(node, Items) and isinstance(next(iter(node.items), None), Items)
+    listed = isinstance(node, Items) and isinstance(next(iter(node.items), None), Items)
+    return listed or entry(node, "shape") is not None

@@ -24,18 +24,15 @@ from backprop_cli.problem.fields import (
     whole,
 )
 from backprop_cli.problem.forms import Value
-from backprop_cli.problem.model import Clip, Optimizer, Penalty, Training
+from backprop_cli.problem.model import Clip, Penalty, Training
 from backprop_cli.problem.optimizer_use import optimizer
 from backprop_cli.problem.values import Report, counted, integer, number_in
-from backprop_cli.problem.yaml_tree import Entries, Node, Scalar
+from backprop_cli.problem.yaml_tree import Entries, Node, Scalar, entry
 from backprop_cli.rules.optimizers import CORRECTIONS, Correction
 from backprop_cli.rules.written import NOT_NEGATIVE, POSITIVE
 
 MOST_STEPS = 1_000_000
 
-REDUCTION: Field[Literal["mean", "sum"]] = selected(
-    "reduction", "How the samples of a batch are put together.", "mean", "sum"
-)
 STEPS = Field(
     "steps", whole(1, MOST_STEPS, "without updates leave `training` out"), 1, "How many updates."
 )
@@ -48,16 +45,6 @@ BATCH = Field[int | Literal["all"]](
     ),
     "all",
     "Samples per update, taken in order, wrapping round.",
-)
-OPTIMIZER = Field[Optimizer | None](
-    "optimizer",
-    Kind(
-        lambda node, report, what: optimizer(node, report),
-        reference("optimizer"),
-        "a name, `{name: …}` with options, or `{equations: …}`",
-    ),
-    None,
-    "How a gradient becomes an update.",
 )
 
 NORM = Field[Number | None]("norm", number_of(POSITIVE), None, "Scale the whole gradient to it.")
@@ -98,9 +85,6 @@ def _penalty(key: str, about: str, *more: Field[bool]) -> Field[Penalty]:
 # |w| has no ½ that could cancel anything.
 L1 = _penalty("l1", "Adds l1·sign(w) to the gradient of each weight.")
 L2 = _penalty("l2", "Adds l2·w to the gradient of each weight.", HALF)
-DIRECTION: Field[Literal["descent", "ascent"]] = selected(
-    "direction", "Down the slope, or up: w + η·gradient.", "descent", "ascent"
-)
 PERCEPTRON = "{name: perceptron, update: target}"
 RULE_NAME: Field[Literal["gradient", "perceptron"]] = selected(
     "name", "Which rule.", "gradient", "perceptron"
@@ -125,7 +109,24 @@ RULE = Field[Correction | None](
 )
 TRAINING_KEYS = Keys(
     "How parameters are updated.",
-    *(STEPS, BATCH, REDUCTION, OPTIMIZER, CLIP, L1, L2, DIRECTION, RULE),
+    STEPS,
+    BATCH,
+    selected("reduction", "How the samples of a batch are put together.", "mean", "sum"),
+    Field(
+        "optimizer",
+        Kind(
+            lambda node, report, what: optimizer(node, report),
+            reference("optimizer"),
+            "a name, `{name: …}` with options, or `{equations: …}`",
+        ),
+        None,
+        "How a gradient becomes an update.",
+    ),
+    CLIP,
+    L1,
+    L2,
+    selected("direction", "Down the slope, or up: w + η·gradient.", "descent", "ascent"),
+    RULE,
     type=["object", "null"],
 )
 TRAINING = TRAINING_KEYS.row("training", lambda own: own, None)
@@ -192,17 +193,8 @@ def read_training(top: Fields, report: Report, samples: int | None) -> ReadTrain
 
 
 def _training(own: Fields, samples: int | None) -> Training:
-    training = Training(
-        steps=own[STEPS],
-        batch=_batch_of(own, samples),
-        reduction=own[REDUCTION],
-        optimizer=own[OPTIMIZER],
-        clip=own[CLIP],
-        l1=own[L1],
-        l2=own[L2],
-        direction=own[DIRECTION],
-        correction=own[RULE],
-    )
+    training = TRAINING_KEYS.fill(Training, own, {"rule": "correction"})
+    training = replace(training, batch=_batch_of(own, samples))
     if training.direction == "ascent" and training.correction is not None:
         message = "the perceptron rule has no direction: it moves towards the target"
         own.report.error("unknown-option", message, own.key("direction"), "leave `direction` out")
@@ -223,9 +215,8 @@ def _batch_of(own: Fields, samples: int | None) -> int | None:
     size = own[BATCH]
     if size == "all":
         return None
-    node = own.node
-    named = isinstance(node, Entries) and any(key.text == "batch" for key, _ in node.entries)
-    if samples is not None and size > samples and named:  # of a misspelt key that is said
+    named = entry(own.node, BATCH.key) is not None  # a misspelt key has been said
+    if samples is not None and size > samples and named:
         there = f"there {'is' if samples == 1 else 'are'} {counted(samples, 'sample')}"
         message = f"a batch of {size} samples is larger than the data: {there}"
         help = "`batch: all` uses every sample for each update"

@@ -63,6 +63,13 @@ class Entries:
 Node: TypeAlias = Scalar | Items | Entries
 
 
+def entry(node: Node | None, *keys: str) -> Node | None:
+    """The value under the first of these keys that a mapping has; None where it has none of them,
+    or is none."""
+    found = node.entries if isinstance(node, Entries) else ()
+    return next((value for key, value in found if key.text in keys), None)
+
+
 # What YAML does not allow in a file, and the line breaks that only YAML 1.1 knows.
 _FORBIDDEN = re.compile("[\0-\b\v\f\x0e-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
 

@@ -17,7 +17,7 @@ from backprop_cli.marking.answers import read_submission
 from backprop_cli.marking.submission import Answer, Cells, Submission
 from backprop_cli.problem.source_file import load
 from backprop_cli.problem.values import is_number
-from backprop_cli.problem.yaml_tree import Entries, Items, Node, Scalar, compose
+from backprop_cli.problem.yaml_tree import Items, Node, Scalar, compose, entry
 from backprop_cli.tutor.arrays import written as array
 from backprop_cli.tutor.question import Place, Question
 
@@ -129,14 +129,8 @@ def read_state(path: str | Path) -> State:
     answers = {place: each.texts for place, each in places.items() if each.texts}
     arrays = {place: each.cells for place, each in places.items() if each.cells is not None}
     root, _ = compose(load(path))
-    named = _scalar(_entry(root, "student"))
-    return State(named, answers, dict(_records(_entry(root, "practice"))), arrays)
-
-
-def _entry(node: Node | None, name: str) -> Node | None:
-    if isinstance(node, Entries):
-        return next((value for key, value in node.entries if key.text == name), None)
-    return None
+    named = _scalar(entry(root, "student"))
+    return State(named, answers, dict(_records(entry(root, "practice"))), arrays)
 
 
 def _scalar(node: Node | None) -> str:
@@ -147,10 +141,10 @@ def _records(node: Node | None) -> list[tuple[Place, Record]]:
     """The records that make sense; a student may have edited the file."""
     found = []
     for row in node.items if isinstance(node, Items) else ():
-        name, update = _scalar(_entry(row, "name")), _count(_entry(row, "iteration"))
+        name, update = _scalar(entry(row, "name")), _count(entry(row, "iteration"))
         if name and update:
-            wrong, hints = _count(_entry(row, "wrong")), _count(_entry(row, "hints"))
-            shown = _scalar(_entry(row, "shown")) == "true"
+            wrong, hints = _count(entry(row, "wrong")), _count(entry(row, "hints"))
+            shown = _scalar(entry(row, "shown")) == "true"
             found.append(((update, name), Record(wrong, hints, shown)))
     return found
 
