@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import lru_cache
 from html import escape
-from typing import NamedTuple, assert_never
+from typing import assert_never
 
 from backprop_cli.formula import layout as tree
 from backprop_cli.formula.characters import visible
@@ -70,16 +70,9 @@ def broken(node: tree.Node) -> str:
     return "".join(found)
 
 
-class _Part(NamedTuple):
-    """What stands side by side with others, and how many lines it is high."""
-
-    written: str
-    height: int = 1
-
-
 def _opened(node: tree.Node) -> list[list[str]]:
     """A long row in pieces. Only brackets are opened: a fraction or a root stays whole."""
-    found: list[list[_Part]] = [[]]
+    found: list[list[str]] = [[]]
 
     def walk(node: tree.Node) -> None:
         match node:
@@ -96,34 +89,25 @@ def _opened(node: tree.Node) -> list[list[str]]:
                         found.append([])
             case tree.Fence("group" | "call" | "indicator", inside):
                 if node.kind == "call":
-                    found[-1].append(_Part(APPLY))
+                    found[-1].append(APPLY)
                 begin, at = found[-1], len(found[-1])
                 walk(inside)
-                tall, height = tree.is_tall(inside), _height(inside)
+                tall = tree.is_tall(inside)
                 left, right = bracket(node, 0, tall), bracket(node, 1, tall)
-                first = "".join(part.written for part in begin[at:])
                 if begin is found[-1]:
-                    begin[at:] = [_Part(_between(left, first, right, tall), height)]
-                    return
-                # In two halves, either as tall as the taller.
-                last = "".join(part.written for part in found[-1])
-                above = max((part.height for part in begin[at:]), default=1)
-                below = max((part.height for part in found[-1]), default=1)
-                begin[at:] = [
-                    _Part(_between(left, first + _strut(last, below > above), "", tall), height)
-                ]
-                found[-1][:] = [
-                    _Part(_between("", _strut(first, above > below) + last, right, tall), height)
-                ]
+                    begin[at:] = [_between(left, "".join(begin[at:]), right, tall)]
+                else:  # in two halves, either as tall as the whole
+                    strut = _strut(inside) if tall else ""
+                    begin[at:] = [_between(left, strut + "".join(begin[at:]), "", tall)]
+                    found[-1][:] = [_between("", strut + "".join(found[-1]), right, tall)]
             case tree.Script(tree.Fence("group") as base, None, above) if above is not None:
                 walk(base)
-                written, height = found[-1][-1]
-                found[-1][-1] = _Part(f"<msup>{written}{spell(above)}</msup>", height)
+                found[-1][-1] = f"<msup>{found[-1][-1]}{spell(above)}</msup>"
             case _:
-                found[-1].append(_Part(spell(node), _height(node)))
+                found[-1].append(spell(node))
 
     walk(node)
-    return [[part.written for part in piece] for piece in found if piece]
+    return [piece for piece in found if piece]
 
 
 def _height(node: tree.Node) -> int:
@@ -141,9 +125,10 @@ def _height(node: tree.Node) -> int:
             return max(map(_height, tree.parts_of(node)), default=1)
 
 
-def _strut(other: str, needed: bool) -> str:
-    """The height of what is taller, without its width."""
-    return f'<mpadded width="0"><mphantom>{other}</mphantom></mpadded>' if needed else ""
+def _strut(inside: tree.Node) -> str:
+    """The height of the tallest that is side by side, without its width."""
+    tallest = max(tree.within(inside), key=_height)
+    return f'<mpadded width="0"><mphantom>{spell(tallest)}</mphantom></mpadded>'
 
 
 def _between(left: str, inside: str, right: str, tall: bool) -> str:

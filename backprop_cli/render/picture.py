@@ -36,7 +36,7 @@ def draw(picture: Curve | Diagram, spelling: Spelling, inline: Inline) -> str:
     )
 
 
-TITLE = 26.0
+TITLE = 18.0
 """What a title takes of the height, which stands above the picture here."""
 
 
@@ -78,7 +78,7 @@ class _Pen:
             case Label(words, (x, y), size, anchor):
                 side = {"start": "[l]", "middle": "", "end": "[r]"}[anchor]
                 if shape.upwards:  # nothing is turned here: it stands above its axis
-                    x, y, side = 4.0, 20.0, "[l]"
+                    x, y, side = 4.0, 28.0, "[l]"
                 written = f"\\makebox(0,0){side}{{{SMALLER * (size < 12)}{self.inline(words)}}}"
                 yield _put(*self.up((x, y - size / 3)), written)
             case _:

@@ -191,7 +191,11 @@ def _equations(sheet: Sheet) -> Diagram:
         parents,
         nodes,
         lambda name, parent: None,
-        *(Text(f"A graph of {len(steps)} equations: "), *listed(written, "; "), Text(".")),
+        *(
+            Text(f"A graph of {_counted(len(steps), 'equation')}: "),
+            *listed(written, "; "),
+            Text("."),
+        ),
         *((*holds, Math(Name(graph.output)), Text(" by it.")) if _filled(sheet) else ()),
     )
 
@@ -238,7 +242,10 @@ def _arrays(sheet: Sheet) -> Diagram:
         parents,
         {view.name: node(view) for view in views},
         label,
-        *(Text(f"A graph of {len(parents)} equations between arrays: "), *listed(written, "; ")),
+        *(
+            Text(f"A graph of {_counted(len(parents), 'equation')} between arrays: "),
+            *listed(written, "; "),
+        ),
         Text(". Each box is an array with its shape; a line says what is done with it."),
     )
 
