@@ -280,7 +280,7 @@ def _grid(kind: str, rows: tuple[tuple[tree.Node, ...], ...]) -> str:
     ]
     lines.append(_case(spell(rows[-1][0]), "<mtext>otherwise</mtext>"))
     brace = '<mo form="prefix" stretchy="true">{</mo>'
-    return f"<mrow>{brace}<mtable>{''.join(lines)}</mtable></mrow>"
+    return f'<mrow class="cases">{brace}<mtable>{"".join(lines)}</mtable></mrow>'
 
 
 def _case(then: str, condition: str) -> str:

@@ -43,7 +43,7 @@ max-width:52rem;margin:0 auto;padding:1.5rem 1rem 4rem;overflow-wrap:break-word}
 .bp caption{text-align:left;font-style:italic;color:var(--soft);padding-bottom:.35em}
 .bp th,.bp td{padding:.3em .8em .3em 0;vertical-align:baseline;border-bottom:1px solid var(--rule)}
 .bp thead th{border-bottom:2px solid var(--soft);font-family:system-ui,-apple-system,'Segoe UI',Roboto,sans-serif;font-size:.86em}
-.bp tbody th{font-weight:normal}.bp tbody tr:has(mfrac)>*{padding-top:.45em;padding-bottom:.45em}
+.bp tbody th{font-weight:normal}.bp tbody tr:has(mfrac,mtable)>*{padding-top:.45em;padding-bottom:.45em}
 .bp th,.bp td{white-space:nowrap}.bp .bp-wrap{white-space:normal;min-width:12em}
 .bp .bp-scroll tr>th,.bp .bp-scroll tr>td{text-align:left}
 .bp .bp-scroll tr>.bp-right,.bp .bp-scroll tr>.bp-decimal{text-align:right}
@@ -51,9 +51,14 @@ max-width:52rem;margin:0 auto;padding:1.5rem 1rem 4rem;overflow-wrap:break-word}
 .bp-steps{display:grid;grid-template-columns:max-content max-content minmax(0,max-content) minmax(max-content,1fr);
 column-gap:.5em;row-gap:.45em;margin:1em 0;padding:.25em 0;align-items:baseline;overflow-x:auto;overflow-y:hidden}
 .bp-steps math,.bp-answer math,.bp-display math,.bp td math,.bp tbody th math{math-style:normal}
-@supports (-webkit-app-region:none){.bp .matrix>mo,.bp .tall>mo:is(:first-child,:last-child):is([stretchy=true]){display:none}
+@supports (-webkit-app-region:none){.bp :is(.matrix,.cases)>mo,.bp .tall>mo:is(:first-child,:last-child):is([stretchy=true]){display:none}
 .bp .matrix>mtable{border:solid;border-width:0 .07em;padding:.1em .15em;margin:0 .15em;print-color-adjust:exact;--bar:linear-gradient(currentColor,currentColor);
 background:var(--bar) 0 0,var(--bar) 100% 0,var(--bar) 0 100%,var(--bar) 100% 100%;background-size:.3em .07em;background-repeat:no-repeat}
+.bp .cases{margin-left:.15em;padding-left:.6em;print-color-adjust:exact;--bar:linear-gradient(currentColor,currentColor);background:
+radial-gradient(circle at 100% 100%,#0000 .18em,currentColor .19em .25em,#0000 .26em) .19em 0,radial-gradient(circle at 100% 0,#0000 .18em,currentColor .19em .25em,#0000 .26em) .19em 100%,
+radial-gradient(circle at 0 0,#0000 .18em,currentColor .19em .25em,#0000 .26em) 0 calc(50% - .125em),radial-gradient(circle at 0 100%,#0000 .18em,currentColor .19em .25em,#0000 .26em) 0 calc(50% + .125em),
+var(--bar) .19em .25em,var(--bar) .19em calc(100% - .25em);background-repeat:no-repeat;
+background-size:.25em .25em,.25em .25em,.25em .25em,.25em .25em,.06em calc(50% - .5em),.06em calc(50% - .5em)}
 .bp .tall{border:solid;border-width:0 .08em;border-radius:.5em/50%;padding:0 .25em}
 .bp .tall.left{border-right-width:0;border-radius:.5em 0 0 .5em/50%;padding-right:0}.bp .tall.right{border-left-width:0;border-radius:0 .5em .5em 0/50%;padding-left:0}}
 .bp-right-side{padding-left:1.6em;text-indent:-1.6em}.bp-right-side>*{text-indent:0}
