@@ -219,6 +219,11 @@ def rename(formula: Formula, new_name: Callable[[str], str]) -> Formula:
     return rebuild(formula, lambda part: rename(part, new_name))
 
 
+def replaced(formula: Formula, old: Formula, new: Formula) -> Formula:
+    """The formula with one part written in another way, wherever it stands."""
+    return new if formula == old else rebuild(formula, lambda part: replaced(part, old, new))
+
+
 def size(formula: Formula) -> int:
     """How many nodes the tree has."""
     return sum(1 for _ in walk(formula))

@@ -22,7 +22,7 @@ from backprop_cli.formula.build import (
     names_in,
     negative,
     number,
-    rebuild,
+    replaced,
     substitute,
     total,
     walk,
@@ -326,14 +326,8 @@ def slope(call: Call, at: int, result: Formula | None) -> tuple[Formula, Reason]
     found = substitute(
         found, dict(zip(variables(len(call.arguments)), call.arguments, strict=True))
     )
-    match found := _by_name(found, call, result):
-        case Conditional(condition, then, otherwise) if (then, otherwise) == (ONE, ZERO):
-            return condition, ()
-        case _:
-            return found, ()
-
-
-def _by_name(formula: Formula, call: Call, result: Formula | None) -> Formula:
-    if result is not None and formula == call:
-        return result
-    return rebuild(formula, lambda part: _by_name(part, call, result))
+    if result is not None:
+        found = replaced(found, call, result)
+    if isinstance(found, Conditional) and (found.then, found.otherwise) == (ONE, ZERO):
+        found = found.condition
+    return found, ()

@@ -192,12 +192,9 @@ class _Backward:
     def _add_zeros(self) -> None:
         """What the loss does not depend on has the gradient 0; the sheet says so."""
         known = {step.of for step in self.gradients.values()}
-        output = self.graph.output
         for name in self._wanted_in_order():
             if not known.intersection((name, *self._samples_of(name))):
-                gradient = derivative_name(output, name)
-                zero = Step(gradient, ZERO, "gradient", "gradient", of=name, over=output)
-                self._append(replace(zero, unit=self._unit_of(name)))
+                self._append_whole(name, ZERO, "gradient")
 
     def _reaching_loss(self) -> set[str]:
         reached = set(self.seeds)
@@ -360,14 +357,14 @@ class _Backward:
             whole = reduce_batch(self.problem, list(names), len(self.graph.losses))
             self._append_whole(name, total(whole, penalty))
 
-    def _append_whole(self, name: str, formula: Formula) -> None:
+    def _append_whole(self, name: str, formula: Formula, kind: Kind = "batch_gradient") -> None:
         """The gradient of the batch's loss, made of those of its samples."""
         self._append(
             Step(
                 name=derivative_name(self.graph.output, name),
                 formula=formula,
                 section="gradient",
-                kind="batch_gradient",
+                kind=kind,
                 unit=self._unit_of(name),
                 of=name,
                 over=self.graph.output,

@@ -14,7 +14,7 @@ from backprop_cli.formula.build import (
     negative,
     product,
     quotient,
-    rebuild,
+    replaced,
     total,
 )
 from backprop_cli.formula.nodes import (
@@ -75,7 +75,10 @@ def _derivatives(problem: Problem, step: Step, names: Sequence[str]) -> dict[str
     """The derivatives, the step's own formula written by its name (the slope of e^x is e^x)."""
     formula = to_differentiate(step.formula, problem.kinks)
     found = derivatives(formula, names)
-    return {name: _by_name(derivative, step) for name, derivative in found.items()}
+    if not children(step.formula):
+        return found
+    own = Name(step.name)
+    return {name: replaced(slope, step.formula, own) for name, slope in found.items()}
 
 
 def _at_kinks(
@@ -88,12 +91,6 @@ def _at_kinks(
         for kink, values in kinks_of(Call(rule, (z, *signed(row.with_options(options)).values()))):
             slope = with_slope_at(slope, kink, values, signed({"": value})[""])
     return slope
-
-
-def _by_name(formula: Formula, step: Step) -> Formula:
-    if formula == step.formula and children(formula):
-        return Name(step.name)
-    return rebuild(formula, lambda part: _by_name(part, step))
 
 
 def _activation_slopes(

@@ -106,37 +106,22 @@ def loss_with(graph: Graph, carried: Values, round_each: int | None = None) -> V
 
 
 def stop_if_not_finite(graph: Graph, number: int, values: Values) -> Stop | None:
-    """A loss or an updated parameter that is infinite or not a number ends the run."""
+    """A loss or an updated parameter that is infinite or not a number ends the run; the first
+    quantity that has left floating point says why."""
     watched = [graph.output] if graph.losses else []
-    for name in (*watched, *graph.carried.values()):
-        value = values.get(name)
-        if value is not None and not math.isfinite(as_float(value)):
-            return not_finite(graph, number, values)
-    return None
-
-
-def first_not_finite(graph: Graph, values: Values) -> str:
-    """The first step whose value is infinite or not a number though those before are finite."""
-    for step in graph.steps:
-        value = values.get(step.name)
-        if value is None or math.isfinite(as_float(value)):
-            continue
-        if step.section == "backward" and step.kind == "slope":
-            continue
-        return step.name
-    return graph.output
-
-
-def not_finite(graph: Graph, number: int, values: Values) -> Stop:
-    """The end of a run at an update in which a quantity has left floating point."""
-    name = first_not_finite(graph, values)
-    value = values.get(name)
-    kind = "not a number" if value is None or value != value else "infinite"
-    singular = singularities(graph, values).get(name)
-    why = reason(
-        graph.step[name], values, trained=number > 1 or graph.step[name].section == "update"
-    )
-    if singular is not None:
+    if not any(_is_lost(values.get(name)) for name in (*watched, *graph.carried.values())):
+        return None
+    steps = (step for step in graph.steps if step.kind != "slope")
+    first = next(step for step in steps if _is_lost(values.get(step.name)))
+    value = values[first.name]
+    kind = "not a number" if value != value else "infinite"
+    why = reason(first, values, trained=number > 1 or first.section == "update")
+    if (singular := singularities(graph, values).get(first.name)) is not None:
         why = f"{singular.output} {singular.why}"
     where = f"The run stops at update {number}: " if graph.carried else ""
-    return Stop("not-finite", number, f"{where}{name} is {kind}, because {why}.")
+    return Stop("not-finite", number, f"{where}{first.name} is {kind}, because {why}.")
+
+
+def _is_lost(value: Value | None) -> bool:
+    """Whether a value is infinite or not a number."""
+    return value is not None and not math.isfinite(as_float(value))
