@@ -40,7 +40,7 @@ TAKEN_APART = {"partition", "rpartition", "split", "rsplit", "startswith", "ends
                "removeprefix", "removesuffix", "replace", "count", "lstrip", "rstrip", "strip"}  # fmt: skip
 """Methods that look into a text; blanks at its ends, and lines and words in it, may be looked for."""
 LOOK_INTO = {
-    "shape._around": "marks that were put in the place of names and numbers",
+    "shape._around": "the holes that were put in the place of names and numbers",
     "notation.signed": "a number of a formula is a text",
     "escape": "words into ASCII, and what a build log would take for a command",
     "breaking._cut": "what a build log would take for a command",

@@ -15,8 +15,8 @@ from backprop_cli.dataclass import dataclass
 from backprop_cli.formula import layout as tree
 from backprop_cli.formula.characters import visible
 from backprop_cli.formula.nodes import Formula
-from backprop_cli.formula.notation import Stacked, letters, stacked
-from backprop_cli.formula.shape import Shapes
+from backprop_cli.formula.notation import letters, stacked
+from backprop_cli.formula.shape import shapes
 from backprop_cli.formula.spelling import GREEK, Spelling
 
 COMMANDS = {letter: "\\" + word for word, letter in GREEK.items()}
@@ -55,12 +55,7 @@ FIXED = Dialect(brackets=(r"\Bigl(", r"\Bigr)"))
 
 def write(formula: Formula, spelling: Spelling | None = None) -> str:
     """The formula as LaTeX for math mode."""
-    return _shapes(stacked(spelling)).write(formula)
-
-
-@lru_cache(maxsize=2)
-def _shapes(layout: Stacked) -> Shapes:
-    return Shapes(layout, spell)
+    return shapes(stacked(spelling), spell).write(formula)
 
 
 def escape(text: str, dialect: Dialect = LATEX) -> str:

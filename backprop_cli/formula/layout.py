@@ -7,7 +7,7 @@ nodes. Whoever breaks lines, aligns, or draws reads the tree and never the text 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -212,28 +212,8 @@ def is_short(number: Digits) -> bool:
 
 def is_leaf(node: Node) -> bool:
     """A name, or a number that is not short: whatever it is, the rest looks the same."""
-    if isinstance(node, Digits):
-        return not is_short(node)
-    return isinstance(node, Named) or (isinstance(node, Word) and node.kind == "typed")
-
-
-def changed(node: Node, change: Callable[[Node], Node]) -> Node:
-    """The same node with `change` applied to each of its parts, in writing order."""
-    match node:
-        case Row(parts):
-            return node._replace(parts=tuple(map(change, parts)))
-        case Fence(kind, inside):
-            return Fence(kind, change(inside))
-        case Fraction(above, below):
-            return Fraction(change(above), change(below))
-        case Script(base, below, above):
-            return Script(change(base), below and change(below), above and change(above))
-        case Grid(kind, rows):
-            return Grid(kind, tuple(tuple(map(change, entries)) for entries in rows))
-        case Under(base, shape):
-            return Under(change(base), shape)
-        case _:
-            return node
+    typed = isinstance(node, Word) and node.kind == "typed"
+    return typed or isinstance(node, Named) or (isinstance(node, Digits) and not is_short(node))
 
 
 def is_tall(node: Node) -> bool:

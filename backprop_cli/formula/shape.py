@@ -10,14 +10,14 @@ from operator import attrgetter
 from typing import Any, TypeAlias
 
 from backprop_cli.formula.build import children
-from backprop_cli.formula.layout import Digits, Named, Node, Word, changed, is_leaf, is_short
+from backprop_cli.formula.layout import Digits, Named, Node, Word, is_leaf, is_short
 from backprop_cli.formula.nodes import Call, Comparison, Formula, Matrix, Name, Number, Shown
 from backprop_cli.formula.notation import Layout, signed
-from backprop_cli.formula.spelling import Derivative, Symbol
 
 Shape: TypeAlias = tuple[Hashable, ...]
 """All that a layout depends on, part by part in writing order; of a name and a number the kind."""
 
+HOLE = "□"
 _SAID: Mapping[type, Callable[[Any], Hashable]] = {
     Call: attrgetter("function"),
     Comparison: attrgetter("relation"),
@@ -76,7 +76,8 @@ class Shapes:
         return tuple(shape), texts
 
     def _name(self, name: str) -> tuple[Hashable, str]:
-        return self.layout.kind(name), self.spell(self.layout.name(name))
+        written = self.spell(self.layout.name(name))
+        return (self.layout.kind(name), len(written) == 1), written  # x^n has no braces in LaTeX
 
     def _number(self, text: str) -> tuple[Hashable, str | None]:
         """A short number belongs to the shape."""
@@ -86,34 +87,24 @@ class Shapes:
         return (Number, minus, written.power is None, not written.decimals), self.spell(written)
 
     def _around(self, node: Node) -> list[str]:
-        """What stands around the names and numbers, each of which is empty; nothing where one is
-        not to be seen."""
-        marks: list[str] = []
+        """What stands around the names and numbers, each of which is empty."""
 
-        def mark(node: Node) -> Node:
-            sign = f"9{len(marks):05}7.5"
-            match node:
-                case _ if not is_leaf(node):
-                    return changed(node, mark)
-                case Named(Derivative()):
-                    node = Named(Derivative(Symbol(sign), Symbol(sign)))
-                case Named():
-                    node = Named(Symbol(sign))
-                case Word():
-                    node = node._replace(text=sign)
-                case Digits():
-                    node = node._replace(whole=sign)
-            marks.append(self.spell(node))
-            return node
+        def without(part: Any) -> Any:
+            if isinstance(part, Named | Digits | Word) and is_leaf(part):
+                return Word(HOLE, "sign")
+            if not isinstance(part, tuple):
+                return part
+            parts = map(without, part)
+            return type(part)(*parts) if isinstance(part, Node) else tuple(parts)
 
-        pieces: list[str] = []
-        rest = self.spell(mark(node))
-        for each in marks:
-            before, found, rest = rest.partition(each)
-            if not found:
-                return []
-            pieces += (before, "")
-        return [*pieces, rest]
+        pieces = self.spell(without(node)).split(HOLE)
+        return [each for piece in pieces for each in (piece, "")][:-1]
+
+
+@lru_cache(maxsize=8)
+def shapes(layout: Layout, spell: Callable[[Node], str]) -> Shapes:
+    """Those of one layout and one notation."""
+    return Shapes(layout, spell)
 
 
 def filled(pieces: Sequence[str], texts: Sequence[str]) -> str:

@@ -9,8 +9,8 @@ from typing import assert_never
 from backprop_cli.formula import layout as tree
 from backprop_cli.formula.characters import visible
 from backprop_cli.formula.nodes import Formula
-from backprop_cli.formula.notation import TRANSPOSED, InLine, hatted, in_line, letters, quantity
-from backprop_cli.formula.shape import Shapes
+from backprop_cli.formula.notation import TRANSPOSED, hatted, in_line, letters, quantity
+from backprop_cli.formula.shape import shapes
 from backprop_cli.formula.spelling import Glyph, Spelling
 
 SUBSCRIPTS = dict(zip("0123456789+-=()aehijklmnoprstuvxβγρφχ,",
@@ -33,12 +33,7 @@ FENCES = {
 
 def write(formula: Formula, spelling: Spelling | None = None) -> str:
     """The formula in Unicode text on one line."""
-    return _shapes(in_line(spelling)).write(formula)
-
-
-@lru_cache(maxsize=2)
-def _shapes(layout: InLine) -> Shapes:
-    return Shapes(layout, spell)
+    return shapes(in_line(spelling), spell).write(formula)
 
 
 def glyph_text(glyph: Glyph) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import field
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from itertools import groupby
 from typing import NamedTuple, assert_never
 
@@ -87,10 +87,13 @@ class Page:
     width: int
     layout: Layout
     notation: Notation
-    shapes: Shapes
     signs: Signs
     styled: bool = False
     flows: dict[Shape, Flow] = field(default_factory=dict)
+
+    @cached_property
+    def shapes(self) -> Shapes:
+        return Shapes(self.layout, self.notation.spell)
 
     @property
     def ascii(self) -> bool:
@@ -124,12 +127,8 @@ def page_of(document: doc.Document, width: int, ascii: bool, *, styled: bool = F
     """How this document is set."""
     width = max(width, NARROWEST)
     if ascii:
-        return _page(width, Ascii(document.typed), PLAIN, ASCII_SIGNS, styled)
-    return _page(width, InLine(document.spelling), UNICODE, UNICODE_SIGNS, styled)
-
-
-def _page(width: int, layout: Layout, notation: Notation, signs: Signs, styled: bool) -> Page:
-    return Page(width, layout, notation, Shapes(layout, notation.spell), signs, styled)
+        return Page(width, Ascii(document.typed), PLAIN, ASCII_SIGNS, styled)
+    return Page(width, InLine(document.spelling), UNICODE, UNICODE_SIGNS, styled)
 
 
 Row = list[Atom]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
-from functools import cached_property
+from functools import cache, cached_property
 from random import Random
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -264,19 +264,15 @@ class Sheet:
 
     def shown(self, name: str, digits: int | None = None) -> Shown | None:
         """The number of a name; what the author wrote is written as he wrote it."""
-        value = self.value(name)
-        if value is None:
-            return None
-        wanted = (name, digits or self.digits)
-        if wanted not in self._written:
-            self._written[wanted] = self._write(name, value, wanted[1])
-        return self._written[wanted]
+        return self._written(name, digits or self.digits)
 
     @cached_property
-    def _written(self) -> dict[tuple[str, int], Shown]:
-        return {}
+    def _written(self) -> Callable[[str, int], Shown | None]:
+        return cache(self._write)
 
-    def _write(self, name: str, value: Value, digits: int) -> Shown:
+    def _write(self, name: str, digits: int) -> Shown | None:
+        if (value := self.value(name)) is None:
+            return None
         leaf = self.graph.leaf.get(name)
         if leaf is not None and leaf.text is not None and value == leaf.value:
             return authored(Number(leaf.text), digits, fractions=self.choices.fractions)
@@ -308,7 +304,7 @@ class Sheet:
             if abs(difference) > NO_DIFFERENCE * abs(value):
                 return False
         works = reproducing(value, self.digits, True)
-        return enough(step.formula, self.numbers, works, self.digits, self._others) is not None
+        return enough(step.formula, self.numbers, works, self.digits, self._others()) is not None
 
     @cached_property
     def _inexact(self) -> bool:
@@ -327,15 +323,10 @@ class Sheet:
         """The number of a name, or the name itself where it has none."""
         return self.numbers(self.digits)[name]
 
-    def numbers(self, digits: int) -> Mapping[str, Formula]:
-        """The same of every name with so many digits."""
-        if digits not in self._numbers:
-            self._numbers[digits] = Numbers(lambda name: self._number(name, digits))
-        return self._numbers[digits]
-
     @cached_property
-    def _numbers(self) -> dict[int, Numbers]:
-        return {}
+    def numbers(self) -> InDigits:
+        """The same of every name, with so many digits."""
+        return cache(lambda digits: Numbers(lambda name: self._number(name, digits)))
 
     def _number(self, name: str, digits: int) -> Formula:
         if (singular := self.singular.get(name)) is not None and singular.value is None:
@@ -343,22 +334,16 @@ class Sheet:
         written = self.shown(name, digits)
         return Name(name) if written is None else written.formula
 
-    def _as_fractions(self, digits: int) -> Mapping[str, Formula]:
-        def number(name: str) -> Formula:
-            value = self.value(name)
-            if isinstance(value, Fraction) and short_fraction(value):
-                return fraction(value)
+    def _as_fraction(self, name: str, digits: int) -> Formula:
+        value = self.value(name)
+        if isinstance(value, Fraction) and short_fraction(value):
+            return fraction(value)
+        return self._number(name, digits)
+
+    def _in_many_digits(self, name: str, digits: int) -> Formula:
+        if self.run.round_each is not None or not isinstance(self.value(name), float):
             return self._number(name, digits)
-
-        return Numbers(number)
-
-    def _in_many_digits(self, digits: int) -> Mapping[str, Formula]:
-        def number(name: str) -> Formula:
-            if self.run.round_each is not None or not isinstance(self.value(name), float):
-                return self._number(name, digits)
-            return shown(self._precisely.value(name), digits).formula
-
-        return Numbers(number)
+        return shown(self._precisely.value(name), digits).formula
 
     @cached_property
     def _precisely(self) -> Precisely:
@@ -392,11 +377,13 @@ class Sheet:
     def put_in(self, formula: Formula, result: Value | None, exact: bool | None = None) -> Formula:
         """The formula with numbers for names, long enough to reproduce the result; `exact` says
         whether that is written whole."""
-        return put_in(formula, self.numbers, result, self.digits, self._others, exact)
+        return put_in(formula, self.numbers, result, self.digits, self._others(), exact)
 
-    @cached_property
     def _others(self) -> Sequence[InDigits]:
-        return (self._as_fractions, self._in_many_digits)
+        return [
+            lambda digits, write=write: Numbers(lambda name: write(name, digits))  # type: ignore[misc]
+            for write in (self._as_fraction, self._in_many_digits)
+        ]
 
     def short(self, formula: Formula) -> Formula:
         """A formula for a table: without the options of a flat unit, which are the same in the

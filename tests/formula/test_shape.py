@@ -1,0 +1,82 @@
+"""What is filled in by the shape of a formula is what is written of that formula alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from random import Random
+
+import pytest
+
+from backprop_cli.formula import latex, plain, unicode
+from backprop_cli.formula.build import substitute
+from backprop_cli.formula.layout import Node
+from backprop_cli.formula.nodes import Formula, Name, Number
+from backprop_cli.formula.notation import InLine, Layout, Stacked, Typed
+from backprop_cli.formula.parse import parse
+from backprop_cli.formula.shape import Shapes
+from backprop_cli.formula.spelling import Lettering, spell
+from backprop_cli.render.breaking import UNICODE, Flow, formula_atoms
+
+layered = partial(spell, lettering=Lettering(layered=True))
+
+SHAPES = (
+    "A*B", "A*B + C*D + E", "A*(1 - A)", "(A - B)*A*(1 - A)", "-A/B", "A/(B*C)", "(A/B)*C", "A^B",
+    "A^2*(B - C)", "exp(-A)*B", "sqrt(A)/(sqrt(B) + C)", "1/2*(A - B)^2", "max(A, B)*C",
+    "A if B > 0 else C*A", "-(A + B)*C", "(A + B)^C", "A - -B", "log(A)*(B/C)^D", "1/N*(A + B)",
+)  # fmt: skip
+LEAVES = (
+    "w", "n", "yhat", "eta", "w2_1_3", "b1_12", "dL/dw2_1_3", "dL/dyhat", "w2_1_3_new", "z1_1[2]",
+    "0.5", "-0.25", "-3", "2", "7", "12", "1234", "1e-5", "-2.5e-7", "0.7400", "100000", "3.",
+)  # fmt: skip
+
+
+def formulas(seed: int) -> list[Formula]:
+    draw = Random(seed)
+    found = []
+    for shape in SHAPES * 40:
+        names = {letter: Name(draw.choice(LEAVES)) for letter in "ABCDEN"}
+        found.append(_put(parse(shape), names))
+    draw.shuffle(found)
+    return found
+
+
+def _put(formula: Formula, names: dict[str, Name]) -> Formula:
+    numeric = {
+        letter: Number(leaf.name) if leaf.name[0] in "-0123456789" else leaf
+        for letter, leaf in names.items()
+    }
+    return substitute(formula, numeric)
+
+
+@pytest.mark.parametrize(
+    ("layout", "spelled"),
+    [
+        (InLine(layered), unicode.spell),
+        (Stacked(layered), latex.spell),
+        (Typed(), plain.spell),
+    ],
+)
+@pytest.mark.parametrize("seed", range(4))
+def test_a_formula_is_filled_in_as_it_is_written_alone(
+    layout: Layout, spelled: Callable[[Node], str], seed: int
+) -> None:
+    shapes = Shapes(layout, spelled)
+    for formula in formulas(seed):
+        assert shapes.write(formula) == spelled(layout.node(formula))
+    assert shapes._pieces  # or nothing was filled in
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_formulas_of_one_shape_are_broken_at_the_same_places(seed: int) -> None:
+    layout = InLine(layered)
+    shapes, flows = Shapes(layout, unicode.spell), dict[object, Flow]()
+    for formula in formulas(seed):
+        shape, texts = shapes.take(formula)
+        flow = flows.setdefault(shape, Flow(layout.node(formula), UNICODE))
+        if len(flow.texts) == len(texts):
+            node = layout.node(formula)
+            assert flow.line(texts) == unicode.spell(node)
+            for styled in (False, True):
+                alone = formula_atoms(node, UNICODE, styled=styled)
+                assert flow.atoms(texts, styled=styled) == alone
