@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from backprop_cli.dataclass import dataclass
+from backprop_cli.render.formats import PAGES, REPORTS
 
 FORMS = tuple(f"--form {each}" for each in ("reuse", "chain", "delta", "matrix", "scalar"))
 """That of gates is none of them: it makes other steps, and not only another page."""
@@ -22,6 +23,7 @@ class Apart:
     chosen: tuple[str, ...]
     refused: tuple[str, ...]
     because: str
+    unless: str = ""  # an option with which they mean something after all
 
 
 TABLE: Sequence[Apart] = (
@@ -52,6 +54,15 @@ TABLE: Sequence[Apart] = (
         ("worksheet", "--answers"),
         ("--form", "--digits"),
         "they are of the sheet, not of an answer file",
+    ),
+    *(
+        Apart(
+            (f"--format {name}",),
+            ("--reveal",),
+            "it has no place for right values; text, rst, latex, html, pdf and json have",
+            unless="--feedback",
+        )
+        for name in REPORTS.keys() - PAGES.keys() - {"json"} | {"markdown"}
     ),
     Apart(("--random",), ("--student",), "its numbers are nobody's"),
     Apart(("--watch",), ("--answers",), "each is a file of answers, kept or only looked at"),
@@ -84,7 +95,7 @@ def conflict(there: Collection[str]) -> str | None:
     value, as `--form delta`, and the name of the command; None if all go together."""
     for row in TABLE:
         clash = [name for name in there if name in row.refused]
-        if clash and set(row.chosen) <= set(there):
+        if clash and set(row.chosen) <= set(there) and row.unless not in there:
             *most, last = clash
             names = f"{', '.join(most)} and {last}" if most else last
             chosen = [name for name in row.chosen if name.startswith("--")]

@@ -213,6 +213,8 @@ def test_an_option_changes_a_solution_or_is_refused(name: str, option: str) -> N
         ),
         ("worksheet FILE --answers --format text", "it has yaml, json, csv"),
         ("solve FILE --form delta --format json --all", "it has every step in the same form"),
+        ("check FILE a.yaml --reveal --format junit", "it has no place for right values"),
+        ("check FILE a.yaml --reveal -o report.md", "it has no place for right values"),
         ("practice FILE --watch a.yaml --tries 2", "it asks nothing, and marks the whole file"),
         ("practice FILE --watch a.yaml --answers b.yaml", "each is a file of answers"),
         ("practice FILE --random --student ada", "its numbers are nobody's"),
@@ -227,3 +229,16 @@ def test_what_has_no_effect_is_refused_with_the_reason(
     assert (refused.code, refused.output) == (2, b"")
     assert why in refused.complaints
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", [each for each in formats.REPORTS if each != "pdf"])
+def test_right_values_are_shown_or_refused(name: str, tmp_path: Path) -> None:
+    answers = tmp_path / "a.yaml"
+    answers.write_text("answers: {z1_1: 5.03, dL/dyhat: 2}\n", encoding="utf-8")
+    asked = ("check", SHEET, answers, "--exit-zero", "--format", name)
+    plain, revealed = backprop(*asked), backprop(*asked, "--reveal")
+    assert revealed.code == 2 or revealed.output != plain.output
+    if revealed.code:  # a sheet for each student has room for them
+        folder = tmp_path / "sheets"
+        assert backprop(*asked, "--reveal", "--feedback", folder).code == 0
+        assert any("| Right |" in each.read_text(encoding="utf-8") for each in folder.iterdir())
