@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from itertools import zip_longest
 from types import MappingProxyType
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from backprop_cli.arrays.operations import OPERATIONS, Operation
 from backprop_cli.dataclass import dataclass
@@ -340,27 +340,31 @@ def curves(rows: Sequence[ActivationRule]) -> list[Block]:
         return [curve(row) for row in rows]
     reach = max(_reach(row) for row in rows)
     drawn = [(row, _values_and_slopes(row, reach)) for row in rows]
-    z, names = Name("z"), _listed_words([row.title for row in rows])
+    names = _listed_words([row.title for row in rows])
     return [
-        Curve(
-            series=tuple(
-                Series((Math(Call(row.name + prime, (z,))),), points[which])
-                for row, points in drawn
-            ),
-            x_label=(Math(z),),
-            y_label=label,
-            title=(Text(title),),
-            description=(
-                *(Text("For "), *_there(reach), Text(": ")),
-                *_listed(((Text(row.name), *_extent(all_[which])) for row, all_ in drawn), "; "),
-                Text("."),
-            ),
-        )
-        for which, prime, label, title in (
-            (0, "", (Math(Name("a")),), names),
-            (1, "'", (Text("slope"),), f"Slopes of {names}"),
-        )
+        _together(drawn, reach, 0, (Math(Name("a")),), names),
+        _together(drawn, reach, 1, (Text("slope"),), f"Slopes of {names}"),
     ]
+
+
+def _together(
+    drawn: Sequence[tuple[ActivationRule, tuple[Points, Points]]],
+    reach: float,
+    which: Literal[0, 1],
+    label: Line,
+    title: str,
+) -> Curve:
+    """The activations themselves (0) or their slopes (1) in one picture."""
+    prime = "'" * which
+    series = [(Math(Call(row.name + prime, (Name("z"),))), points[which]) for row, points in drawn]
+    said: list[Line] = [(name, *_extent(points)) for name, points in series]
+    return Curve(
+        series=tuple(Series((name,), points) for name, points in series),
+        x_label=(Math(Name("z")),),
+        y_label=label,
+        title=(Text(title),),
+        description=(Text("For "), *_there(reach), Text(": "), *_listed(said, "; "), Text(".")),
+    )
 
 
 def _listed_words(words: Sequence[str]) -> str:
