@@ -12,6 +12,7 @@ from html import escape
 from typing import assert_never
 
 from backprop_cli.formula import layout as tree
+from backprop_cli.formula import unicode
 from backprop_cli.formula.characters import visible
 from backprop_cli.formula.functions import Function, spelled
 from backprop_cli.formula.nodes import Formula
@@ -54,19 +55,19 @@ def element(parts: Iterable[str]) -> str:
     return f"<math><mrow>{''.join(parts)}</mrow></math>"
 
 
-LONG = 24
-"""Letters, digits and signs of a piece that stays whole even on a phone."""
+LONG = 30
+"""Signs in a line of text of a piece that stays whole even on a phone."""
 _CUT = frozenset(("+", "−", "·", "hadamard", "correlation", "full", "beside"))
 
 
 def broken(node: tree.Node) -> str:
     """The formula as elements between which a line may be broken: before its outermost operators,
     and inside the brackets of what is still too long."""
-    if length(node) <= LONG:
+    if not is_long(node):
         return math(node)
     found: list[str] = []
     for piece in tree.pieces(node):
-        found += map(element, _opened(piece)) if length(piece) > LONG else [math(piece)]
+        found += map(element, _opened(piece)) if is_long(piece) else [math(piece)]
     return "".join(found)
 
 
@@ -139,28 +140,9 @@ def _between(left: str, inside: str, right: str, tall: bool) -> str:
     return f"<mrow{kind}>{left}{inside}{right}</mrow>"
 
 
-@lru_cache(maxsize=65536)
-def _name_length(name: tree.Named) -> int:
-    return length(letters(name, stacked=True))
-
-
-def length(node: tree.Node) -> int:
-    """About how many letters, digits and signs there are to see."""
-    match node:
-        case tree.Digits(_, _, power):
-            return len(node.mantissa) + (0 if power is None else 3 + len(str(power)))
-        case tree.Named():
-            return _name_length(node)
-        case tree.Word(text, _, accent):
-            return len(text) + bool(accent)
-        case tree.Called(function):
-            return len(function.unicode)
-        case tree.Operator(sign):
-            return sign not in ("beside", "thin", "matmul", "wide")
-        case tree.Fence(kind):
-            return {"root": 0, "call": 3}.get(kind, 2) + length(node.inside)
-        case _:
-            return sum(map(length, tree.parts_of(node)))
+def is_long(node: tree.Node) -> bool:
+    """Whether it is wider than a phone, by its signs in a line of text."""
+    return len(unicode.spell(node)) > LONG
 
 
 def inside_of(node: tree.Node) -> str:

@@ -124,19 +124,16 @@ def _shape(shape: Shape, spelling: Spelling) -> str:
             assert_never(shape)
 
 
+LINES = {"grid": 'class="bp-grid" stroke="#e2e6ea"', "axis": f'class="bp-line" stroke="{INK}"'}
+
+
 def _stroke(kind: str | int) -> str:
-    match kind:
-        case int():
-            dash, colour = DASHES[kind % len(DASHES)], kind % len(SERIES)
-            dashes = f' stroke-dasharray="{dash}"' if dash else ""
-            return (
-                f'class="bp-s{colour}" stroke="{SERIES[colour]}" stroke-width="2" '
-                f'stroke-linejoin="round"{dashes}'
-            )
-        case "grid":
-            return 'class="bp-grid" stroke="#e2e6ea"'
-        case _:
-            return f'class="bp-line" stroke="{INK}"'
+    if isinstance(kind, str):
+        return LINES[kind]
+    dash, colour = DASHES[kind % len(DASHES)], kind % len(SERIES)
+    dashes = f' stroke-dasharray="{dash}"' if dash else ""
+    line = f'stroke="{SERIES[colour]}" stroke-width="2" stroke-linejoin="round"'
+    return f'class="bp-s{colour}" {line}{dashes}'
 
 
 def _label(label: Label, written: Sequence[Run]) -> str:
