@@ -12,6 +12,7 @@ from backprop_cli.arrays.array import places
 from backprop_cli.diagnostics import quote
 from backprop_cli.formula.nodes import Formula, Name, Negative, Sum
 from backprop_cli.marking.expressions import Expressions, came_to
+from backprop_cli.marking.lines import is_word
 from backprop_cli.marking.numbers import (
     Written,
     is_rounded,
@@ -54,6 +55,15 @@ def misfit(given: tuple[int, ...] | None, wanted: tuple[int, ...]) -> str | None
     elif len(given) == 2 and given[1:] == wanted:
         question = f": are its {given[0]} rows not added up yet?"
     return f"this is {shown} where {belongs} belongs{question}"
+
+
+def _differ(first: Answer, again: Answer) -> bool:
+    """Whether two answers end in numbers of which neither is the other rounded."""
+    one, other = (
+        read_number(list(parts_of(each.texts))[-1].strip()) if each.texts else None
+        for each in (first, again)
+    )
+    return bool(one and other and not is_rounded(one, other) and not is_rounded(other, one))
 
 
 def given_text(answer: Answer) -> str:
@@ -168,6 +178,8 @@ class Entered:
             self.typed.setdefault(slot, typed)
         if slot in self.given:
             first = self.given[slot]
+            if is_word(answer.name) and not is_word(first.name) and _differ(first, answer):
+                return  # `error: yhat - y = -0.23` beside L is no loss
             self.numbers.pop(slot, None)
             self.texts.pop(slot, None)
             if (both := joined(first, answer)) is None:
@@ -288,6 +300,7 @@ class Entered:
         if len(texts) > 1:  # `z1_1 = 0.855` under z1_1
             own = self.key.structure.names[slot]
             texts = [text for text in texts if self.key.names.find(text.strip()) != own] or texts
+            texts = [text for text in texts if not self.expressions.reader.in_words(text)] or texts
         unit = None if node is None or node.step.unit is None else node.step.unit.index
         for text in texts:
             found = self.expressions.reader.read(text, self.commas, symbolic, unit)

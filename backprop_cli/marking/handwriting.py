@@ -45,7 +45,8 @@ _WORDS = {
     "leq": "<=", "le": "<=", "geq": ">=", "ge": ">=", "varepsilon": "epsilon", "ell": "L",
 }  # fmt: skip
 _WORDS |= {word: word for word in GREEK}
-_WORDS |= {word: word for word in ("exp", "ln", "log", "max", "min", "sin", "cos", "tan", "tanh")}
+_FUNCTIONS = ("exp", "ln", "log", "max", "min", "sin", "cos", "tan", "tanh")
+_WORDS |= {word: word for word in _FUNCTIONS}
 _FRACTION = pattern(r"\\[dt]?frac\s*(?=\{)|\\[dt]?frac\s*(\d)\s*(\d)")
 _ROOT = pattern(r"\\sqrt\s*(?=\{)")
 _DERIVED = pattern(
@@ -90,6 +91,7 @@ def _plain_command(found: re.Match[str]) -> str:
         return found[0]
     following = found.string[found.end() : found.end() + 1]
     apart = word[-1:].isalpha() and word != "d" and (following.isalpha() or following == "\\")
+    apart = apart or (word in _FUNCTIONS and following.isdigit())
     return f"{word} " if apart else word
 
 

@@ -112,13 +112,21 @@ _PART = pattern(
     r"|(?<=[a-z])\.\s|(?<=[\w$)])\.\s+(?=[A-Z$\\])|\s\s)\s*"
 )
 _WORKED = pattern(
-    r"[+·×⋅∙](?=.)|\\(?:cdot|times)|[^\s*]\s*[-−–*]\s+\S|\d\s*[*/]|(?<=[\w)}])\*(?=\w)|\A[\d.−–-]"
+    r"[+·×⋅∙](?=.)|\\(?:cdot|times)|[^\s*]\s*[-−–*]\s+\S|\d\s*(?:\*|/(?!\s*(?:[d∂]|\\partial)))|(?<=[\w)}])\*(?=\w)|\A[\d.−–-]"
 )
 """A calculation, so no name."""
 _BESIDE = pattern(r"([^\s.…]+)[\s.…]*\s([-+−–]?\d*[.,]\d+(?:[eE][-+]?\d+)?)\.?")
 """`z1_1 ... 0.855`"""
 _ALIKE = pattern(r"\s*[-+−–]?[\d.,]+\s+(([A-Za-z]+)[\d_^({\[]\S*)\s*\Z")
 """`-0.7 z1_2` before a sign, where z1_1 was said to be the number."""
+_ALSO = pattern(r"(.*?([-+−–]?\d*[.,]?\d+(?:[eE][-+]?\d+)?))\s*[=≈]\s*([^\W\d][^\s=≈+*/()-]*)")
+"""`… = 1.77 = yhat`: another quantity that is the same."""
+_FIRST = pattern(
+    r"((?:[d∂][^\s=≈+*/()-]*/)?[^\W\d][^\s=≈+*/()-]+)\s*[=≈]\s*(.*[=≈]\s*[-+−–]?[\d.,]+|[-+−–]?[\d.,]+)"
+)
+"""`z2_1 = 0.6*3 + 0.06 = 1.86` under yhat: it is both."""
+_ASIDE = pattern(r"(#{1,6}\s.*\w)\s\(.*=.*\)\s*")
+"""A heading that says in brackets how something is calculated."""
 _AFTER = pattern(r"[.,;:)]*(?:\s+[A-Za-z(]|\s*\Z)")
 _SAID = pattern(
     r"\s*[✓✔☑✅]|(?<=\d)\s*[<>]\s*0(?=\s*(?:[,;]|\Z))|\s+(?://|#)\s|\s+\(\s*[=≈]|,?\s+[(\[]?(?:which|since|because|as|where|with|using|by|for|see|from|so"
@@ -210,7 +218,8 @@ def statements(lines: Iterable[tuple[int, str]]) -> Iterator[Statement]:
             inside = fresh = True
         pieces = _BREAK.split(_MATRIX.sub(_rows, line) if "matrix" in line else line)
         for place, piece in enumerate(pieces, 1):
-            text = without_markup(piece)
+            aside = _ASIDE.fullmatch(piece)
+            text = without_markup(aside[1] if aside else piece)
             begun = _BEFORE.match(text)
             text = text[begun.end() if begun else 0 :].rstrip()
             if text:
@@ -269,7 +278,12 @@ def _stated(number: int, text: str, line: str) -> Iterator[Statement]:
             inside, _, after = value.partition("$")
             value = inside if inside.strip() and _AFTER.match(after) else value
         value = _SAID.split(value, maxsplit=1)[0].strip()
-        yield Statement(number, line, name, sign[0], value, _value(value))
+        also = _ALSO.fullmatch(_value(value))
+        yield Statement(number, line, name, sign[0], value, also[1] if also else _value(value))
+        if also:
+            yield Statement(number, line, also[3], "", value, also[2])
+        if (first := _FIRST.fullmatch(_value(value))) and is_name(first[1]):
+            yield Statement(number, line, first[1], "", value, first[2])
 
 
 def _begin(text: str, start: int, end: int) -> tuple[int, int] | None:

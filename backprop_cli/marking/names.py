@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from backprop_cli.arrays.array import View, places
 from backprop_cli.diagnostics import closest
-from backprop_cli.formula.build import names_in, size, substitute
+from backprop_cli.formula.build import ONE, names_in, size, substitute
 from backprop_cli.formula.characters import plain_characters
 from backprop_cli.formula.nodes import Formula, Name
 from backprop_cli.formula.quantity import (
@@ -174,7 +174,10 @@ class AnswerNames:
 
     def ends(self, written: str) -> tuple[str, str] | None:
         """A calculated quantity and one that it is to be differentiated by."""
-        above, below = fraction(normalised(written[:LONGEST_NAME])) or ("", "")
+        text = normalised(written[:LONGEST_NAME])
+        above, below = fraction(text) or ("", "")
+        if not below and self.graph.losses and (gradient := _GRADIENT.match(text)):
+            above, below = self.graph.losses[0], text[gradient.end() :]
         one, other = self.find(above), self.find(below)
         if one is None or other is None or one not in self.graph.step:
             return None
@@ -187,6 +190,8 @@ class AnswerNames:
         from backprop_cli.graph.derivation import towards
 
         target, name = ends[0], slope_name(*ends)
+        if target == ends[1]:
+            return name, ONE
         if target not in self._towards:
             steps = towards(self.graph, target).step
             self._towards[target] = {n: s.formula for n, s in steps.items() if n not in self.known}

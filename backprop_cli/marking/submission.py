@@ -185,8 +185,8 @@ def as_list(name: str, text: str, line: int, column: int) -> Cells | None:
     if not text.startswith("[") or len(text) > MOST_BYTES // 8:
         return None
     if "," not in text:  # as other programs write them: [[1. 2.] [3. 4.]], [1 2; 3 4]
-        rows = _GAP.sub(",", text).split(";")
-        text = rows[0] if len(rows) == 1 else f"[{'],['.join(rows)}]"
+        lines = _GAP.sub(",", text).split(";")
+        text = lines[0] if len(lines) == 1 else f"[{'],['.join(lines)}]"
     open_: list[list[Nested]] = [[]]
     for found in _LISTED.finditer(text):
         if found[1] and len(open_) <= MOST_LEVELS:
@@ -199,7 +199,8 @@ def as_list(name: str, text: str, line: int, column: int) -> Cells | None:
             open_.pop()
         elif found[3] and found[3].strip():
             open_[-1] += _entries(name, [found[3].strip()], line, column)
-    return as_array(open_[0][0]) if len(open_) == 1 and len(open_[0]) == 1 else None
+    rows: Nested = open_[0][0] if len(open_[0]) == 1 else open_[0]  # `[1 2] [3 4]` are two
+    return as_array(rows) if len(open_) == 1 else None
 
 
 def _entries(name: str, values: Sequence[str], line: int, column: int) -> tuple[Answer, ...]:

@@ -12,16 +12,18 @@ from backprop_cli.patterns import pattern
 Row: TypeAlias = tuple[int, list[str]]
 """The number of a line, and the cells on it."""
 
-_NAMED = frozenset({"name", "quantity", "symbol", "variable", "term", "unit"})
+_NAMED = frozenset({"name", "quantity", "symbol", "variable", "term", "unit", "gate"})
 _VALUED = frozenset({"value", "values", "answer", "answers", "result", "results", "number"})
 _COLUMNS = (
     (pattern(r"(?:update|iteration|epoch) ?(\d{1,3})"), ""),
     (pattern(r"(?:sample|example) ?(\d{1,4})"), "{name}[{number}]"),
     (pattern(r"(?:unit|neuron) ?(\d{1,4})"), "{name}_{number}"),
     (pattern(r"(?:new|updated)(?: value)?"), "{name} new"),
-    (pattern(r"grad(?:ient)?|derivative"), "grad {name}"),
+    (pattern(r"grad(?:ient)?|derivative|backward(?: pass)?"), "grad {name}"),
 )
 """What stands below a head that says so: the same in another update, or something else of it."""
+_FORWARD = frozenset({*_VALUED, "forward", "forward pass"})
+"""What stands in one more column of the same table, beside those."""
 _UNITS = frozenset({"", "i", "j", "k", "unit", "neuron", "node", "class"})
 _OF_UNIT = pattern(r"(?:unit |neuron )?([\d_,]{1,9})", re.I)
 _BESIDE = frozenset({"#", "no", "no.", "nr", "nr.", "remark", "remarks", "comment", "comments",
@@ -86,6 +88,9 @@ def answers_of(table: Sequence[Row], ruled: bool, update: int) -> Iterator[tuple
         for marked, form in _COLUMNS
         if at and (found := marked.fullmatch(word))
     ]
+    if columns:
+        plain = [at for at, word in enumerate(head) if at and word in _FORWARD]
+        columns += [(at, "{name}", ()) for at in plain]
     if not columns and not names and (start := _turned(table)) is not None:
         yield from _below(table, start, update)
         return

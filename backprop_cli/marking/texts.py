@@ -51,12 +51,17 @@ _CALL = pattern(
     r"\(\s*\[?\s*['\"]?([-+.\deE]{1,60})['\"]?\s*\]?\s*(?:,[^()]{0,60})?\)"
 )
 _SILENT = pattern(
-    r"\s*(?:\.\.\.|…|[.;,]|\((?:rounded|cut off|truncated|approx\.?|approximately|"
+    r"\s*(?:\.\.\.|…|[.;,✓✔☑✅]|\((?:rounded|cut off|truncated|approx\.?|approximately|"
     r"(?:to )?\d{1,2} ?(?:d\.? ?p\.?|s\.? ?f\.?|digits|decimals|decimal places))\)"
     r"|\(?(?:rounded|approx\.?)\)?)\Z",
     re.I,
 )
+_ASIDE = pattern(r"\s*[(\[]([^()\[\]*/^·×=+]{2,60})[)\]]\Z")
+"""`0.4778 (was 0.5)`"""
 _SPREAD = pattern(r"\s*(?:±|\+/-|\+-)\s*[\d.,]{1,30}(?:[eE][+-]?\d{1,3})?\Z")
+_WORD = pattern(r"[^\W\d_]{2,}")
+_ONLY_WORDS = pattern(r"[^\d*/^·×=+()\[\]]{2,80}")
+_MINUS = pattern(r"\Aminus\s+", re.I)
 _UNIT = pattern(r"\s*([A-Za-zµ°Ω]{1,12})(?:\^?-?\d)?\Z")
 _SUPER = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻", "0123456789+-")
 _RAISED = pattern("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻]+")
@@ -101,6 +106,7 @@ def read_loosely(text: str, commas: Commas, known: Callable[[str], bool]) -> Tex
     rest = from_latex(cleaned(rest)).strip()
     if before := _BEFORE.match(rest):
         rest = rest[before.end() :]
+    rest = _MINUS.sub("-", rest)
     if call := _CALL.fullmatch(rest):
         rest = call[1]
     told = False
@@ -108,7 +114,9 @@ def read_loosely(text: str, commas: Commas, known: Callable[[str], bool]) -> Tex
     for _ in range(MOST_TAILS):
         if rest.endswith("%"):
             rest, power, told = rest[:-1].rstrip(), -2, True
-        elif tail := _SILENT.search(rest):
+        elif (tail := _SILENT.search(rest)) or (
+            (tail := _ASIDE.search(rest)) and is_remark(tail[1], known)
+        ):
             rest = rest[: tail.start()]
         elif tail := _SPREAD.search(rest):
             rest, told = rest[: tail.start()], True
@@ -163,6 +171,12 @@ def _moved_point(sign: str, plain: str) -> str:
     return f"{sign}{digits[:-2].lstrip('0') or '0'}.{digits[-2:]}{decimals}"
 
 
+def is_remark(text: str, known: Callable[[str], bool]) -> bool:
+    """Whether there are words in a text, and none that a formula could be about."""
+    words = _WORD.findall(text)
+    return bool(words) and not any(_has_meaning(word, known) for word in words)
+
+
 def _has_meaning(word: str, known: Callable[[str], bool]) -> bool:
     return known(word) or word in FUNCTIONS or word.lower() in ("x", "e", "inf", "nan")
 
@@ -197,6 +211,7 @@ def translated(text: str, names: AnswerNames, commas: Commas, unit: int | None) 
     """A formula that the parser refuses, in the parser's own words as far as they are known, and
     whether something in it was taken for what it need not be: x for times."""
     plain = from_latex(cleaned(text))
+    plain = plain[about.end() :] if (about := _BEFORE.match(plain)) else plain
     plain = plain_characters(plain).text.replace("⁽", "").replace("⁾", "")
     plain = _MODULE.sub("", plain)
     plain = _LOG_BASE.sub(r"log\1", plain)
@@ -342,6 +357,11 @@ class TextReader:
         self.names = names
         self.parsed = parsed
         self._known = names.known.__contains__
+
+    def in_words(self, text: str) -> bool:
+        """Whether a text beside a number only says something of it."""
+        alone = text.strip() in FUNCTIONS
+        return _ONLY_WORDS.fullmatch(text) is not None and (alone or is_remark(text, self._known))
 
     def read(self, text: str, commas: Commas, symbolic: bool, unit: int | None) -> Text:
         """What a text is: a number, unless the sheet is `symbolic`, or an expression."""
