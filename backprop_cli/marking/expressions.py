@@ -61,7 +61,7 @@ class Expressions:
 
     @cached_property
     def names(self) -> frozenset[str]:
-        return frozenset((*self.key.known, *self.key.names.locals))
+        return frozenset((*self.key.names.known, *self.key.names.locals))
 
     @cached_property
     def reader(self) -> TextReader:
@@ -155,13 +155,13 @@ class Expressions:
         return [self.value(formula, v) for v in points]
 
     def value(self, formula: Formula, v: Sequence[float]) -> float:
-        slots, known = self.key.structure.slots, self.key.known
+        slots, known = self.key.structure.slots, self.key.names.known
         return as_float(evaluate(formula, lambda name: v[slots[known[name]]]))
 
     def circular(self, node: Node, formula: Formula) -> str | None:
         """The first name in an expression that is itself calculated from the quantity."""
         later = self.key.structure.later(node.slot)
-        slots, known = self.key.structure.slots, self.key.known
+        slots, known = self.key.structure.slots, self.key.names.known
         return next((name for name in names_in(formula) if slots[known[name]] in later), None)
 
 
@@ -218,13 +218,13 @@ class ExpressionJudge:
         return judgement
 
     def _slots(self, formula: Formula) -> list[int]:
-        slots, known = self.key.structure.slots, self.key.known
+        slots, known = self.key.structure.slots, self.key.names.known
         return [slots[known[name]] for name in names_in(formula)]
 
     def _leads_to(self, node: Node, formula: Formula, number: Written) -> Judgement | None:
         """The verdict on a formula with rounded numbers put in for some of its names, where it comes
         to a number that is right."""
-        slots, known, v = self.key.structure.slots, self.key.known, self.work.v
+        slots, known, v = self.key.structure.slots, self.key.names.known, self.work.v
         self.work.settle(self._slots(formula))
         working = self.shared.worked_out(formula, lambda name: v[slots[known[name]]])
         leads = working.unit > 0 and came_to(working, number)

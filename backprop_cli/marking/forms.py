@@ -165,9 +165,8 @@ def _of_tree(file: str, text: str) -> Submission:
 
 
 def _located(problem: Diagnostic) -> str:
-    where = ""
-    if problem.span is not None and problem.span.start is not None:
-        where = f"line {problem.span.line}, column {problem.span.column}: "
+    span = problem.span if problem.span and problem.span.start is not None else None
+    where = f"line {span.line}, column {span.column}: " if span else ""
     help = f" ({problem.help})" if problem.help else ""
     return f"{where}{problem.message}{help}"
 

@@ -102,10 +102,9 @@ def _without_fraction(text: str, found: re.Match[str]) -> str:
     below = None if above is None else _braced(text, above[1])
     if above is None or below is None:
         return text[: found.start()] + " " + text[found.end() :]
-    if _DERIVED.match(above[0]) and _DERIVED.match(below[0]):
-        middle = f" {above[0].strip()}/{below[0].strip()} "
-    else:
-        middle = f"(({above[0]})/({below[0]}))"
+    derived = _DERIVED.match(above[0]) and _DERIVED.match(below[0])
+    fraction = f" {above[0].strip()}/{below[0].strip()} "
+    middle = fraction if derived else f"(({above[0]})/({below[0]}))"
     return text[: found.start()] + middle + text[below[1] :]
 
 

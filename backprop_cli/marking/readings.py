@@ -735,9 +735,7 @@ class ReadWork:
                 work.nodes[slot] = node
                 if not reading.role or node.name in reading.kind.split():
                     self.owners[slot] = reading
-            names = [name for name, _ in reading.given]
-            if reading.stale:
-                names = [name for name, _ in given]
+            names = [name for name, _ in (given if reading.stale else reading.given)]
             self.owners |= {slots[name]: reading for name in names if name in slots}
         for name, value in given:
             work.v[slots[name]] = value

@@ -294,7 +294,3 @@ class AnswerKey:
         from backprop_cli.marking.names import AnswerNames
 
         return AnswerNames(self.graph)
-
-    @cached_property
-    def known(self) -> dict[str, str]:
-        return self.names.known

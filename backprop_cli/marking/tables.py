@@ -104,9 +104,8 @@ def answers_of(table: Sequence[Row], ruled: bool, update: int) -> Iterator[tuple
             yield update if form else int(marks[0]), (line, [name, *cells[at : at + 1]])
         if columns:
             continue
-        number = update
-        if headed and head[0] in ("update", "iteration") and cells[0].isdigit():
-            number = int(cells[0][:4])
+        counted = headed and head[0] in ("update", "iteration") and cells[0].isdigit()
+        number = int(cells[0][:4]) if counted else update
         places = names if headed and names else range(0, len(cells), 2) if _paired(cells) else [0]
         for at, end in zip(places, [*places[1:], len(cells)], strict=True):
             yield (

@@ -85,9 +85,7 @@ def _annotations(report: SubmissionReport, left: dict[str, int]) -> Iterator[str
             continue
         left[level] -= 1
         title = f"{label(answer, several)} is {answer.verdict}"
-        message = answer.feedback
-        if answer.given:
-            message = f"{cut(answer.given)}: {message}"
+        message = f"{cut(answer.given)}: {answer.feedback}" if answer.given else answer.feedback
         yield command(level, report.file, answer.line or 1, answer.column or 1, title, message)
 
 
