@@ -76,15 +76,6 @@ ITSELF, OTHERS = "back to itself", "back to the others"
 EVERYWHERE = "everywhere"
 
 
-class ArraySlip(NamedTuple):
-    """A step as a slip makes it; `role` tells ideas of one code apart."""
-
-    code: Code
-    message: str
-    formula: Formula
-    role: str
-
-
 class Edit(NamedTuple):
     """Another equation for an array.
 
@@ -344,14 +335,15 @@ class ArraySlips:
 
     # --- slips of single numbers ---
 
-    def of(self, step: Step) -> Iterator[ArraySlip]:
-        """The slips of one entry."""
+    def of(self, step: Step) -> Iterator[tuple[Code, str, Formula, str]]:
+        """The slips of one entry: each with what the step comes to, and what tells it from others of
+        its code."""
         if step.section == "forward" or step.section == "loss":
             view = self.array_of.get(step.name)
             for change in () if view is None else self.changes(view.name):
                 if change.edit.alone and step.name in change.entries:
                     edit = change.edit
-                    yield ArraySlip(edit.code, edit.message, change.entries[step.name], edit.kind)
+                    yield edit.code, edit.message, change.entries[step.name], edit.kind
         elif step.of in self.gradients and step.links:
             own = {link.child: self.array_of.get(link.child) for link in step.links}
             for view in {each.name: each for each in own.values() if each is not None}.values():
@@ -360,10 +352,10 @@ class ArraySlips:
                         itself = step.of in self._entries(change.edit.part)
                         code, message = change.edit.named(ITSELF if itself else BACK)
                         formula = self._summed(step, self._slopes(change))
-                        yield ArraySlip(code, message, formula, change.edit.kind)
+                        yield code, message, formula, change.edit.kind
             for path in self._paths(step):
                 if path.alone:
-                    yield ArraySlip(path.code, path.message, path.make(step), path.kind)
+                    yield path.code, path.message, path.make(step), path.kind
 
     # --- edits, written out ---
 

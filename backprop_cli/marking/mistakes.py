@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from itertools import starmap
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -183,8 +184,7 @@ class Slips:
         if step.kind == "state":
             yield from self._of_rule(step)
         if self.arrays is not None:
-            for slip in self.arrays.of(step):
-                yield _variant(slip.code, slip.message, slip.formula, slip.role)
+            yield from starmap(_variant, self.arrays.of(step))
 
     @cached_property
     def arrays(self) -> ArraySlips | None:
