@@ -37,6 +37,7 @@ from backprop_cli.formula.build import (
     ONE,
     ZERO,
     Put,
+    children,
     inside,
     names_in,
     negative,
@@ -53,6 +54,7 @@ from backprop_cli.formula.nodes import (
     Formula,
     Name,
     Number,
+    Power,
     Product,
     Quotient,
     Shown,
@@ -454,6 +456,9 @@ class ArraySlips:
                 message = "the sum was taken; the mean divides it by the number of entries"
                 to = put(Call("sum", arguments))
                 yield Edit("mean", to, "missing-scale", message)
+                if isinstance(arguments[0], Power) and (less := self._one_less(part)) is not None:
+                    message = "the sum of the squares was divided by one less than their number"
+                    yield Edit("one less", put(less), "sum-not-mean", message)
             case Quotient(above, below) if not names_in(below):
                 message = f"the division by {plain.write(below)} was left out"
                 yield Edit("scale", put(above), "missing-scale", message)
@@ -490,6 +495,30 @@ class ArraySlips:
                         "missing-bias" if bias else "missing-path", message,
                         alone=False, onward=True,
                     )  # fmt: skip
+                match terms:
+                    case (Product((one, first)), Product((other, second))) if not self._weigh(
+                        one, other
+                    ):
+                        gates = plain.write(one), plain.write(other)
+                        message = f"{' and '.join(gates)} stand each where the other belongs"
+                        to = put(Sum((Product((other, first)), Product((one, second)))))
+                        yield Edit("gates", to, "wrong-operand", message)
+
+    def _weigh(self, *parts: Formula) -> bool:
+        """Whether weights or numbers stand here alone, and no gate that is worked out."""
+        names = [names_in(part) for part in parts]
+        return not all(
+            each and all(name in self.views and self.views[name].equation for name in each)
+            for each in names
+        )
+
+    def _one_less(self, mean: Formula) -> Formula | None:
+        """A mean whose sum is divided by one less; None where that leaves nothing to divide by."""
+        whole, squares = self._expanded(mean), self._expanded(next(iter(children(mean))))
+        if whole is None or squares is None or len(squares.entries) <= 2 * len(whole.entries):
+            return None
+        count = len(squares.entries) // len(whole.entries)
+        return product(Quotient(number(count), number(count - 1)), mean)
 
     def _unmasked(self, name: str) -> Iterator[Edit]:
         """A masked array that has a name, with what would stand where it is masked."""

@@ -180,6 +180,7 @@ class Slips:
         if step.product is not None:
             yield from self._of_combined(step)
         yield from self._of_squares(step)
+        yield from self._of_variance(step)
         yield from self._of_logarithms(step)
         if step.kind == "state":
             yield from self._of_rule(step)
@@ -232,6 +233,18 @@ class Slips:
         if any(isinstance(factor, Number) for factor in step.formula.factors):
             message = f"a factor 2 was left out of {_text(step.formula)}"
             yield _variant("missing-factor", message, Quotient(step.formula, TWO), "square")
+
+    def _of_variance(self, step: Step) -> Iterator[Variant]:
+        """A mean of squares, or its slope, with a sum that is divided by one less than their number."""
+        steps = self.structure.graph.step
+        whole = steps.get(step.of or "", step) if step.kind == "slope" else step
+        match whole.formula:
+            case Quotient(Sum(terms), Number() as below) if below.value == len(terms) > 2 and all(
+                isinstance(term, Power) for term in terms
+            ):
+                message = f"the sum of the {len(terms)} squares was divided by {len(terms) - 1}"
+                less = Quotient(below, Number(str(len(terms) - 1)))
+                yield _variant("sum-not-mean", message, product(less, step.formula), "variance")
 
     def _of_logarithms(self, step: Step) -> Iterator[Variant]:
         if step.section not in ("forward", "loss"):

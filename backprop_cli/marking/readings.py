@@ -27,7 +27,17 @@ from backprop_cli.formula.build import (
     total,
 )
 from backprop_cli.formula.evaluate import as_float, evaluate
-from backprop_cli.formula.nodes import Call, Formula, Name, Negative, Number, Product, Quotient, Sum
+from backprop_cli.formula.nodes import (
+    Call,
+    Formula,
+    Name,
+    Negative,
+    Number,
+    Power,
+    Product,
+    Quotient,
+    Sum,
+)
 from backprop_cli.formula.quantity import bare, mark
 from backprop_cli.graph.step import LeafKind, Step
 from backprop_cli.marking.kept import grouped
@@ -96,10 +106,14 @@ class Rewriting(NamedTuple):
 
 
 EXCHANGED, NAMES, TURNED, FASTER, DOWNHILL = "exchanged", "names", "turned", "faster", "downhill"
-OF_BATCH, SAMPLES, PAIR = "of the batch", "samples", "pair "
+OF_BATCH, SAMPLES, PAIR, UNCORRECTED = "of the batch", "samples", "pair ", "uncorrected"
 
 _EXCHANGED = Mistake("wrong-operand", "the weights were taken with their two indices exchanged")
 STALE = Mistake("stale-parameters", "the parameters of the first update were used again")
+NO_CORRECTION = Mistake(
+    "missing-factor",
+    "the corrections for the first steps were left out: the means were taken as they are",
+)
 SAME_SAMPLES = Mistake("misread-given", "the samples of the first update were used again")
 ONE_LOWER = Mistake("row-shift", "the numbers stand one row too low")
 ONE_HIGHER = Mistake("row-shift", "the numbers stand one row too high")
@@ -119,6 +133,7 @@ WRITTEN: tuple[Reading, ...] = (
     Reading(OF_BATCH, "Read with each derivative in a sample as that of the mean loss."),
     *(Reading(tie, f"Read with the gradient at a tie {given}.") for tie, given in TIES.items()),
     Reading(EXCHANGED, "", _EXCHANGED),
+    Reading(UNCORRECTED, "", NO_CORRECTION),
     Reading("stale", "", STALE, stale=True),
     Reading(SAMPLES, "", SAME_SAMPLES, stale=True),
     *(
@@ -171,6 +186,8 @@ class Rewritings:
                 return turned if updates else Rewriting({}, {})
             case "faster" | "downhill":
                 return self._changed(lambda step: self._velocity(step, kind == DOWNHILL))
+            case "uncorrected":
+                return self._changed(_uncorrected)
             case "of the batch":
                 return self._changed(self._of_batch)
             case _ if section in TIES:
@@ -765,6 +782,15 @@ def exchanged(one: Node, other: Node) -> Reading:
     role = " ".join(map(str, units)) if apart else " ".join(names)
     mistake = Mistake("values-exchanged", f"{message}: the two are exchanged")
     return Reading(f"{PAIR}{names[0]} {names[1]}", "", mistake, role=role)
+
+
+def _uncorrected(step: Step) -> Formula | None:
+    """A mean that an optimizer carries, as it is: without the division by 1 − βᵗ."""
+    match step.formula:
+        case Quotient(Name() as mean, Sum((_, Negative(Power())))) if step.kind == "state":
+            return mean
+        case _:
+            return None
 
 
 def _operands(part: Formula) -> tuple[Formula, ...]:
