@@ -7,20 +7,25 @@ works the sheet out by NumPy with one thing done otherwise, and hands in whole a
 from __future__ import annotations
 
 import json
+import re
 from functools import lru_cache
 from random import Random
+from typing import Any
 
 import array_ideas
 import numpy as np
 import pytest
+import yaml
 from array_ideas import IDEAS, SHEETS, Idea
 from pages import PROBLEMS, problem
 
 from backprop_cli import load
+from backprop_cli.formula.evaluate import as_float
 from backprop_cli.marking.answers import parse_submission
 from backprop_cli.marking.check import Checker
 from backprop_cli.marking.model import GOOD, SubmissionReport
 from backprop_cli.problem.read import read_problem
+from backprop_cli.run import solve
 
 
 @lru_cache(maxsize=len(SHEETS))
@@ -164,3 +169,69 @@ def test_a_bias_gradient_handed_in_by_rows_lacks_their_sum() -> None:
         parse_submission("s.json", '{"answers": {"dL/db": [[1, 2], [3, 4], [5, 6]]}}')
     )
     assert {answer.verdict for answer in unlike.answers} <= {"unreadable", "missing"}
+
+
+def _with_gates_exchanged(name: str) -> str:
+    """`dL/dwf1_1_2` for `dL/dwi1_1_2`: the same quantity where the gates i and f change places."""
+    return re.sub(
+        r"(?<![a-ce-z])([zwub]?)([if])1(?=_)", lambda m: f"{m[1]}{'fi'['if'.index(m[2])]}1", name
+    )
+
+
+def test_gates_that_stand_each_in_the_others_place_cost_one_mark() -> None:
+    """c = i c + f g: what the sheet gives with the weights of both gates exchanged."""
+    text = (PROBLEMS / "lstm-one-unit.yaml").read_text(encoding="utf-8")
+    data = yaml.safe_load(text)
+    for key in ("weights", "recurrent", "biases"):
+        gates = data["layers"][0][key]
+        gates["i"], gates["f"] = gates["f"], gates["i"]
+    other = read_problem("other.yaml", yaml.safe_dump(data, sort_keys=False))
+    (iteration,) = solve(other, steps=1, show=1).iterations[:1]
+    asked = [step.name for step in iteration.graph.steps if step.section != "backward"]
+    answers = {
+        _with_gates_exchanged(name): f"{as_float(iteration.values[name] or 0):.5g}"
+        for name in asked
+    }
+    report = Checker(read_problem("lstm.yaml", text)).mark(
+        parse_submission("student.json", json.dumps({"answers": answers}))
+    )
+    first = next(answer for answer in report.answers if answer.verdict == "wrong")
+    assert first.mistake is not None
+    assert (first.name, first.mistake.code) == ("c1_1_1", "wrong-operand")
+    assert 0 < report.max_score - report.score <= 2
+
+
+def test_a_variance_divided_by_one_less_costs_one_mark() -> None:
+    """Worked with numpy, going back by differences of the loss as this student takes it."""
+    data, _ = array_ideas.loaded(SHEETS["layer norm"], Random(0), shipped=True)
+    x, gamma, beta = (np.array(each, dtype=float) for each in data["parameters"].values())
+    y = np.array(data["given"]["Y"], dtype=float)
+
+    def forward(x: Any, gamma: Any, beta: Any) -> tuple[Any, ...]:
+        mean, var = x.mean(axis=1), x.var(axis=1, ddof=1)
+        hat = (x - mean[:, None]) / np.sqrt(var[:, None] + 0.01)
+        n = gamma * hat + beta
+        return mean, var, hat, n, 0.5 * np.sum((n - y) ** 2)
+
+    leaves = {"X": x, "gamma": gamma, "beta": beta}
+    answers: dict[str, Any] = dict(
+        zip(("N_mean", "N_var", "N_hat", "N", "L"), forward(x, gamma, beta), strict=True)
+    )
+    for name, leaf in leaves.items():
+        slope = np.zeros(leaf.shape)
+        for at in np.ndindex(*leaf.shape):
+            step = np.zeros(leaf.shape)
+            step[at] = 1e-5
+            above, below = (
+                forward(*{**leaves, name: leaf + way * step}.values())[-1] for way in (1, -1)
+            )
+            slope[at] = (above - below) / 2e-5
+        answers[f"dL/d{name}"] = slope
+        answers[f"{name}_new"] = leaf - data["learning_rate"] * slope
+    listed = {key: array_ideas.listed(np.round(value, 5)) for key, value in answers.items()}
+    text = json.dumps({"answers": listed})
+    report = checker("layer-norm").mark(parse_submission("student.json", text))
+    first = next(answer for answer in report.answers if answer.verdict == "wrong")
+    assert first.mistake is not None
+    assert (first.name, first.mistake.code) == ("N_var_1", "sum-not-mean")
+    assert 0 < report.max_score - report.score <= 2

@@ -89,7 +89,7 @@ def problem(random: Random, **fixed: Any) -> Problem:
     data |= rows[0] if len(rows) == 1 else {"samples": rows}
     data["loss"] = "cross_entropy" if fixed.get("softmax") else "half_squared_error"
     data["learning_rate"] = random.choice((0.3, 0.5, 0.7))
-    training: dict[str, Any] = {}
+    training: dict[str, Any] = {"optimizer": "adam"} if fixed.get("adam") else {}
     if fixed.get("steps"):
         training["steps"] = fixed["steps"]
     if fixed.get("momentum"):
@@ -271,6 +271,10 @@ def ideas(random: Random) -> Mapping[str, tuple[dict[str, Any], Callable[[Proble
         g = next(n for n in names_in(step.formula) if n not in ("momentum", f"v_{step.of}"))
         return 0.9 * v[f"v_{step.of}"] + (1 - 0.9) * v[g]
 
+    def uncorrected(step: Step, v: Values) -> float | None:
+        kind, _, of = step.name.partition("hat_")
+        return v[f"{kind}_{of}_new"] if of and kind in ("m", "v") else None
+
     def sums(step: Step, v: Values) -> float | None:
         return plain(step, v) * 2
 
@@ -311,6 +315,10 @@ def ideas(random: Random) -> Mapping[str, tuple[dict[str, Any], Callable[[Proble
         "other momentum": (
             {"momentum": True, "steps": 2},
             always(of_kind(("state",), other_momentum)),
+        ),
+        "Adam without corrections": (
+            {"adam": True, "steps": 2},
+            always(of_kind(("state",), uncorrected)),
         ),
         "stale": ({"steps": 2}, always(Idea(stale=True))),
         "own class only": ({"softmax": True}, always(Idea(own_class_only))),
