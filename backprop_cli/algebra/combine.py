@@ -29,8 +29,7 @@ def combine(formula: Formula) -> Formula | None:
     """The product with everything cancelled, in the author's order; None if that is not simpler."""
     names = names_in(formula)
     position = {own: f"v{index}" for index, own in enumerate(names)}
-    combined = _combine(rename(formula, position.__getitem__))
-    if combined is None:
+    if (combined := _combine(rename(formula, position.__getitem__))) is None:
         return None
     return rename(combined, dict(zip(position.values(), names, strict=True)).__getitem__)
 

@@ -88,8 +88,7 @@ def _concerning(formula: Formula) -> dict[str, Formula]:
 
 
 def _derivative(formula: Formula, name: str, decimals: bool) -> Formula:
-    simple = _linear(formula, name)
-    if simple is not None:
+    if (simple := _linear(formula, name)) is not None:
         return simple
     names = names_in(formula)
     position = {own: f"v{index}" for index, own in enumerate(names)}
@@ -113,10 +112,9 @@ def _linear(formula: Formula, name: str) -> Formula | None:
             return _linear(touched[0], name) if len(touched) == 1 else None
         case Product(factors):
             touched = [factor for factor in factors if mentions(factor, name)]
-            if touched != [Name(name)]:
+            numbers = any(isinstance(factor, Number | Quotient | Negative) for factor in factors)
+            if touched != [Name(name)] or numbers:  # which may have to be gathered
                 return None
-            if any(isinstance(factor, Number | Quotient | Negative) for factor in factors):
-                return None  # numbers may have to be gathered
             return product(*(factor for factor in factors if factor != Name(name)))
         case _:
             return None
@@ -286,8 +284,7 @@ def _extreme_slope(function: str, arity: int, index: int) -> Formula:
 @derived
 def function_slope(function: str, arity: int, index: int) -> Formula | None:
     """The slope of a function by its argument `index`, in the names u0, u1, …; None without one."""
-    row = FUNCTIONS.get(function)
-    if row is None:
+    if (row := FUNCTIONS.get(function)) is None:
         return None
     arguments = tuple(map(Name, variables(arity)))
     if row.slopes:
@@ -304,7 +301,6 @@ def function_slope(function: str, arity: int, index: int) -> Formula | None:
 @derived
 def slope_of_definition(function: str, arity: int, index: int = 0) -> Formula | None:
     """The same derived from what the function is defined by, if it is."""
-    definition = defined(function, arity)
-    if definition is None:
+    if (definition := defined(function, arity)) is None:
         return None
     return differentiate(definition, variables(arity)[index])

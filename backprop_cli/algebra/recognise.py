@@ -125,8 +125,7 @@ def _in_order(
     if len(forms) != len(formulas):
         return None
     for form, formula in zip(forms, formulas, strict=True):
-        found = _match(form, formula, bound)
-        if found is None:
+        if (found := _match(form, formula, bound)) is None:
             return None
         bound = found[0]
     return (bound,)

@@ -86,8 +86,7 @@ class Evaluator:
         return self.value(formula).shape
 
     def value(self, formula: Formula) -> Grid:
-        kept = self.found.get(id(formula))
-        if kept is None:
+        if (kept := self.found.get(id(formula))) is None:
             kept = formula, self._value(formula)  # with the formula, so that its identity lasts
             self.found[id(formula)] = kept
         return kept[1]

@@ -259,8 +259,7 @@ def _trace(shop: Workshop, given: Arguments) -> Array:
 
 
 def _axis(given: Arguments, shape: Shape, default: int | None = None) -> int | None:
-    value = given.keywords.get("axis")
-    if value is None:
+    if (value := given.keywords.get("axis")) is None:
         return default
     found = _whole(value)
     if found is None or not -len(shape) <= found < len(shape):

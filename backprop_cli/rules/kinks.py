@@ -93,12 +93,8 @@ def kinks_of(call: Call) -> Iterator[tuple[Kink, Mapping[str, Formula]]]:
 def flat_side(rule: str, options: Mapping[str, Number], z: Value | None) -> Side | None:
     """On which side of which kink z lies where an activation is flat beyond it: below 0 where a
     ReLU is off. None where a gradient passes."""
-    if z is None:
-        return None
-    for relation, bound in _flat_beyond(rule, tuple(options.items())).items():
-        if COMPARE[relation](z, bound):
-            return relation, bound
-    return None
+    sides = {} if z is None else _flat_beyond(rule, tuple(options.items()))
+    return next((side for side in sides.items() if COMPARE[side[0]](z, side[1])), None)
 
 
 @lru_cache
@@ -153,17 +149,15 @@ def to_differentiate(formula: Formula, kinks: Kinks) -> Formula:
         return formula
     if formula.function in EXTREMES:
         return _extreme(formula, str(kinks[formula.function]))
-    value = chosen(kinks, formula.function)
-    if value is None:
+    if (value := chosen(kinks, formula.function)) is None:
         return formula
     slope = signed({"": value})[""]
     found: Formula = formula
     for kink, values in kinks_of(formula):
         # Every kink that has a slope at all lies where the function is equal to its argument.
         quantity, at = substitute(kink.quantity, values), substitute(kink.at, values)
-        line = product(slope, quantity)
-        if not is_number(at, 0):
-            line = total(at, product(slope, total(quantity, negative(at))))
+        beyond = product(slope, total(quantity, negative(at)))
+        line = product(slope, quantity) if is_number(at, 0) else total(at, beyond)
         found = Conditional(Comparison(quantity, "==", at), line, found)
     return found
 
@@ -173,8 +167,7 @@ def _extreme(call: Call, tie: str) -> Formula:
     if tie == "share" or not rest:
         return call
     other: Formula = rest[0] if len(rest) == 1 else Call(call.function, tuple(rest))
-    relation: Relation = ">" if call.function == "max" else "<"
-    if tie == "first":
-        relation = ">=" if call.function == "max" else "<="
+    or_equal: tuple[Relation, Relation] = (">", ">=") if call.function == "max" else ("<", "<=")
+    relation = or_equal[tie == "first"]
     beyond = other if len(rest) == 1 else _extreme(Call(call.function, tuple(rest)), tie)
     return Conditional(Comparison(first, relation, other), first, beyond)

@@ -397,8 +397,7 @@ def combined_slope(
 
     `targets` are all targets of the sample; they are written where their sum need not be 1.
     """
-    row = COMBINED.get((loss, activation))
-    if row is None:
+    if (row := COMBINED.get((loss, activation))) is None:
         return None
     text = row.slope_text if targets_sum_to_one or not row.general_text else row.general_text
     assert text is not None

@@ -390,8 +390,7 @@ class _Numbers(Notation):
     worked: Mapping[int, tuple[Sequence[Formula], Shape]]
 
     def write(self, formula: Formula, letter: Letter, lying: bool = False) -> Formula:
-        found = self.worked.get(id(formula))
-        if found is not None:
+        if (found := self.worked.get(id(formula))) is not None:
             return laid_out(*found, lying)
         return super().write(formula, letter, lying)
 

@@ -47,8 +47,7 @@ def result_of(sheet: Sheet, view: View) -> DerivationLine | None:
     """The numbers of an array in rows; of a large one its corner."""
     if len(view.shape) > 2:
         return None
-    entries = sheet.notation.entries(view, lambda name: number_of(sheet, name))
-    if entries is None:
+    if (entries := sheet.notation.entries(view, lambda name: number_of(sheet, name))) is None:
         return None
     written = [sheet.entry(entry.name) for entry in view.entries if isinstance(entry, Name)]
     sign: Sign = "=" if all(each is not None and each.exact for each in written) else "≈"
@@ -77,8 +76,7 @@ def numbers(sheet: Sheet, view: View, *, shapes: bool = False) -> Iterator[Block
     left: Formula = view.letter
     if shapes and view.shape:
         left = Shown("shape", (left, *(Name(str(size)) for size in sizes_of(view))))
-    result = result_of(sheet, view)
-    if result is not None:
+    if (result := result_of(sheet, view)) is not None:
         yield Derivation((DerivationLine(left, result.sign, result.right),))
         if not _in_full(sheet, view):
             yield Paragraph(note(view))

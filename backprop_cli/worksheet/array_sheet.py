@@ -293,8 +293,7 @@ def _heat_map(
 
 def gradients(sheet: Sheet) -> Iterator[Block]:
     """∂L/∂ each array, one rule at a time, in the order of going back."""
-    found = sheet.array_rules.gradients
-    if not found:
+    if not (found := sheet.array_rules.gradients):
         return
     yield Heading(2, (Text("Backward pass"),))
     if sheet.first and given_upstream(sheet.graph.step[sheet.graph.losses[0]]):
@@ -387,8 +386,7 @@ def _worked(
 ) -> Iterator[Block]:
     """A formula by its letters, in numbers, and what it comes to."""
     found = list(lines)
-    result = result_of(sheet, view)
-    if result is not None:
+    if (result := result_of(sheet, view)) is not None:
         inside = _put_in(sheet, formula)
         if inside is not None and inside not in (result.right, lines[-1].right):
             found.append(DerivationLine(None, "=", inside))

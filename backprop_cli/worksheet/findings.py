@@ -120,8 +120,7 @@ def _treated_alike(graph: Graph, names: Sequence[str]) -> bool:
     for step in graph.section("forward", "loss"):
         if step.kind == "batch_loss" or not {*names_in(step.formula)}.intersection(names):
             continue
-        coefficients = linear_coefficients(step.formula)
-        if coefficients is None:
+        if (coefficients := linear_coefficients(step.formula)) is None:
             return False
         weights = {_valued(graph, coefficients.get(name, ZERO)) for name in names}
         if len(weights) > 1:
@@ -309,8 +308,7 @@ def _whole_layer_flat(depth: int, rule: str, sides: Sequence[Side]) -> str:
 def _gradient_flow(sheet: Sheet) -> Iterator[Block]:
     """The mean size of ∂L/∂z in each layer or stage, from the output back."""
     means = layer_sizes(sheet.graph, sheet.iteration.values)
-    numbers = sorted(means, reverse=True)
-    if len(numbers) < 2:
+    if len(numbers := sorted(means, reverse=True)) < 2:
         return
     found = stages(sheet.graph)
     above = dict(zip(numbers[1:], numbers, strict=False))
@@ -353,8 +351,7 @@ def _stage_name(stage: Stage) -> Line:
 
 def flow_over_run(run: Run) -> Iterator[Block]:
     """The mean size of ∂L/∂z in each layer at a few updates of a long run."""
-    rows = [flow for flow in run.flow if len(flow.sizes) > 1]
-    if not rows:
+    if not (rows := [flow for flow in run.flow if len(flow.sizes) > 1]):
         return
     graph = run.iterations[0].graph
     found = stages(graph)

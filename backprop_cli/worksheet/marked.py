@@ -81,8 +81,7 @@ def _student(head: Head, report: SubmissionReport, graph: Graph) -> Iterator[Blo
     for place, notice in enumerate(notices(report)):
         read = place < len(report.remarks)
         yield Callout("note" if read else "warning", prose(notice, graph))
-    slip = report.first_slip
-    if slip is not None:
+    if (slip := report.first_slip) is not None:
         yield Callout("warning", _first_slip(slip, graph))
     yield Paragraph(
         (

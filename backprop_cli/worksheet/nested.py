@@ -36,10 +36,8 @@ def nested_loss(sheet: Sheet) -> Iterator[Block]:
     names = graph.parameters
     if not sheet.first or len(graph.batch) > 1 or not 1 <= len(names) <= MOST_PARAMETERS:
         return
-    if graph.output not in {step.name for step in graph.section("loss")} or not _scalar(graph):
-        return
-    whole = _whole(graph, graph.output, LONGEST_LOSS)
-    if whole is not None:
+    is_loss = graph.output in {step.name for step in graph.section("loss")}
+    if is_loss and _scalar(graph) and (whole := _whole(graph, graph.output, LONGEST_LOSS)):
         left = Shown("applied", (Name(graph.output), *map(Name, names)))
         yield Paragraph((Text("As a function of the parameters:"),))
         yield Derivation((DerivationLine(left, "=", whole),))

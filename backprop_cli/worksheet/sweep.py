@@ -110,8 +110,7 @@ def _blocks(problem: Problem, runs: Sequence[Swept]) -> Iterator[Block]:
     yield Paragraph((Text(_introduction(first)),))
     for start in range(0, len(runs), ACROSS):
         yield _table(runs[start : start + ACROSS], wanted, problem.rounding.digits)
-    curve = _curve(runs, wanted)
-    if curve is not None:
+    if (curve := _curve(runs, wanted)) is not None:
         yield curve
     yield from _remarks(runs)
 
@@ -143,8 +142,7 @@ def _table(runs: Sequence[Swept], wanted: int, digits: int) -> Table:
 
 
 def _cell(each: Swept, index: int, digits: int) -> Line:
-    loss = each.loss(index)
-    if loss is None:
+    if (loss := each.loss(index)) is None:
         return (Text("stopped"),) if each.stopped is not None else NO_VALUE
     return numeral(_number(loss, digits))
 
@@ -157,8 +155,7 @@ def _number(value: float, digits: int) -> Formula:
 
 def _curve(runs: Sequence[Swept], wanted: int) -> Curve | None:
     """One series a rate; a run that explodes is drawn as far as the picture reaches."""
-    start = runs[0].loss(0)
-    if start is None or wanted < 2:
+    if (start := runs[0].loss(0)) is None or wanted < 2:
         return None
     ceiling = TALLEST * max(abs(start), 1e-12)
     places = [*range(0, wanted, max(1, -(-wanted // LOSS_POINTS))), wanted]
