@@ -291,6 +291,7 @@ def test_a_perceptron_that_comes_back_to_its_weights_cycles() -> None:
     solved = solve(asked, steps=400)
     assert solved.stop is not None
     assert solved.stop.reason == "cycle"
+    assert solved.updates == 400  # as many as were asked for, whatever was found before
 
 
 def test_what_updates_have_in_common_is_calculated_once():

@@ -6,6 +6,7 @@ import pytest
 from pages import problem
 
 from backprop_cli.formula import plain
+from backprop_cli.formula.build import names_in
 from backprop_cli.graph.batches import build
 from backprop_cli.graph.step import Graph
 
@@ -109,3 +110,19 @@ def test_the_perceptron_rule(rule: str, formula: str) -> None:
     assert plain.write(graph.step["w1_1_1_new"].formula) == formula
     assert graph.losses == ()
     assert not graph.section("gradient")
+
+
+def test_at_the_look_ahead_point_only_what_gradients_need_is_worked_out_again() -> None:
+    text = """
+inputs: [1]
+targets: [0]
+layers: [{weights: [[0.5]], activation: tanh}, {weights: [[0.2]], activation: tanh}]
+loss: half_squared_error
+learning_rate: 0.1
+training: {optimizer: {name: nesterov, look_ahead: true}}
+"""
+    steps = build(problem(text), (1,)).section("update")
+    used = {name for step in steps for name in names_in(step.numeric or step.formula)}
+    again = [step.name for step in steps if step.kind == "ahead"]
+    assert len(again) > 4
+    assert used.issuperset(again)
