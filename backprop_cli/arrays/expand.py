@@ -100,6 +100,10 @@ class Expansion:
                 return matmul(self.shop, self._factor(one), self._factor(other), words)
             case Shown("transpose", (operand,)):
                 return transpose(self.shop, self.value(operand))
+            case Sum((scores, Call("causal_mask", (own,)) as mask)) if scores == own:
+                named = self.shop.light(self.value(scores), scores, 0)
+                self.shop.say(own, self.shop.in_names(scores))
+                return elementwise(self.shop, (named, self.value(mask)), added)
             case Sum() | Product() | Quotient() | Negative():
                 return self._together(children(formula), _ENTRY[type(formula)])
             case Power(base, exponent):

@@ -194,6 +194,8 @@ CASES = {
                     lambda a, b: softmax(a + np.triu(np.full((3, 3), -700.0), 1)) @ b),
     "causal_mask of scores": ("softmax(causal_mask(A)) @ B", [(3, 3), (3, 2)],
                               lambda a, b: softmax(a + np.triu(np.full((3, 3), -700.0), 1)) @ b),
+    "causal_mask of a product": ("softmax(causal_mask(A @ B / 2))", [(3, 2), (2, 3)],
+                                 lambda a, b: softmax(a @ b / 2 + np.triu(np.full((3, 3), -700.0), 1))),
     "dropout": ("dropout(A, B, 0.5)", [(2, 3), (2, 3)], lambda a, b: a * b / 0.5),
     "conv1d": ("conv1d(A, B)", [(5,), (3,)], conv1d),
     "conv1d wide": ("conv1d(A, B, stride=2, padding=1)", [(2, 5), (2, 2)], lambda a, b: conv1d(a, b, 2, 1)),
