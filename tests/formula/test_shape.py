@@ -26,16 +26,18 @@ SHAPES = (
     "A if B > 0 else C*A", "-(A + B)*C", "(A + B)^C", "A - -B", "log(A)*(B/C)^D", "1/N*(A + B)",
 )  # fmt: skip
 LEAVES = (
-    "w", "n", "yhat", "eta", "w2_1_3", "b1_12", "dL/dw2_1_3", "dL/dyhat", "w2_1_3_new", "z1_1[2]",
-    "0.5", "-0.25", "-3", "2", "7", "12", "1234", "1e-5", "-2.5e-7", "0.7400", "100000", "3.",
-)  # fmt: skip
+    ("w", "n", "yhat", "eta", "p", "rho"),
+    ("w2_1_3", "b1_12", "dL/dw2_1_3", "dL/dyhat", "w2_1_3_new", "z1_1[2]"),
+    ("0.5", "0.7400", "1e-5", "3.", "2.5e-7"),
+    ("-0.25", "-3", "2", "7", "12", "1234", "-2.5e-7", "100000"),
+)
 
 
 def formulas(seed: int) -> list[Formula]:
     draw = Random(seed)
     found = []
-    for shape in SHAPES * 40:
-        names = {letter: Name(draw.choice(LEAVES)) for letter in "ABCDEN"}
+    for shape in SHAPES * 80:
+        names = {letter: Name(draw.choice(draw.choice(LEAVES))) for letter in "ABCDEN"}
         found.append(_put(parse(shape), names))
     draw.shuffle(found)
     return found
@@ -57,7 +59,7 @@ def _put(formula: Formula, names: dict[str, Name]) -> Formula:
         (Typed(), plain.spell),
     ],
 )
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_a_formula_is_filled_in_as_it_is_written_alone(
     layout: Layout, spelled: Callable[[Node], str], seed: int
 ) -> None:
@@ -67,7 +69,7 @@ def test_a_formula_is_filled_in_as_it_is_written_alone(
     assert shapes._pieces  # or nothing was filled in
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_formulas_of_one_shape_are_broken_at_the_same_places(seed: int) -> None:
     layout = InLine(layered)
     shapes, flows = Shapes(layout, unicode.spell), dict[object, Flow]()
