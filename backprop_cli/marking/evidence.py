@@ -16,6 +16,7 @@ from backprop_cli.graph.step import Section
 from backprop_cli.marking.feedback import (
     ACCIDENT,
     NO_DIGITS,
+    TOO_COARSE,
     TRIVIAL,
     UNCHANGED,
     ZERO,
@@ -200,7 +201,7 @@ class Evidence:
             able = self._with_digits(node, self.numbers[slot].unit)
             if self._show(able) and self._is_small(slot, able):
                 return judgement
-            feedback = ZERO if able else NO_DIGITS
+            feedback = TOO_COARSE if self.numbers[slot].value else ZERO if able else NO_DIGITS
             if judgement.doubt == "rounded":
                 return judgement._replace(verdict="imprecise", feedback=feedback, share=0.0)
             return judgement._replace(verdict="wrong", feedback=feedback)

@@ -656,7 +656,8 @@ class NumberJudge:
     ) -> Judgement:
         self._infer(node, given, explanation)
         if explanation is None:
-            feedback = look_again(node.step) if given.digits else ZERO
+            plainly = given.digits or self.key.short[node.slot]  # no digit is hidden behind this 0
+            feedback = look_again(node.step) if plainly else ZERO
             return Judgement("wrong", feedback, own=own, chance=1.0)
         return self.charge(node, explanation, own)
 

@@ -181,6 +181,7 @@ class Slips:
             yield from self._of_combined(step)
         yield from self._of_squares(step)
         yield from self._of_variance(step)
+        yield from self._of_log_sigmoid(step)
         yield from self._of_logarithms(step)
         if step.kind == "state":
             yield from self._of_rule(step)
@@ -245,6 +246,16 @@ class Slips:
                 message = f"the sum of the {len(terms)} squares was divided by {len(terms) - 1}"
                 less = Quotient(below, Number(str(len(terms) - 1)))
                 yield _variant("sum-not-mean", message, product(less, step.formula), "variance")
+
+    def _of_log_sigmoid(self, step: Step) -> Iterator[Variant]:
+        """1 − σ(x), the slope of ln σ(x), without its 1 or as σ(x)."""
+        for whole, put in inside(step.formula):
+            match whole:
+                case Quotient(Call("sigmoid'", (x,)), Call("sigmoid", (y,)) as taken) if x == y:
+                    message = f"the 1 of {_text(taken)} - 1 was left out"
+                    yield _variant("missing-path", message, put(negative(taken)), "log sigmoid")
+                    message = f"{_text(taken)} was taken for 1 - {_text(taken)}"
+                    yield _variant("sign-flipped", message, put(taken), "log sigmoid")
 
     def _of_logarithms(self, step: Step) -> Iterator[Variant]:
         if step.section not in ("forward", "loss"):

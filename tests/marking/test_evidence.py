@@ -13,6 +13,8 @@ import simulated
 import single_numbers
 import whole_sheets
 
+from backprop_cli.marking.answers import parse_submission
+from backprop_cli.marking.check import Checker
 from backprop_cli.problem.read import read_problem
 
 SHEETS = sorted(knowing_nothing.PROBLEMS.glob("*.yaml"), key=lambda path: path.stem)
@@ -89,3 +91,26 @@ def test_gradients_alone_accuse_nobody(
         accused, off = single_numbers.gradients_only(random, problem, rounding, end)
         assert accused == []
         assert [far for far, verdict in off if far <= 0.1 and verdict == "wrong"] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "said"),
+    [
+        ("yhat", "0", "Look again at yhat"),  # a step unit has no digits to write
+        ("a", "1", "Too few digits"),
+        ("a", "0", "A bare 0 shows nothing"),
+    ],
+)
+def test_nobody_is_told_to_write_digits_that_there_are_not(
+    name: str, given: str, said: str
+) -> None:
+    text = """\
+title: A threshold
+equations: {z: 0.1*x, a: sigmoid(z), s: 2*x, yhat: step(s)}
+given: {x: 1.5}
+"""
+    checker = Checker(read_problem("threshold.yaml", text))
+    report = checker.mark(parse_submission("s.yaml", f"answers:\n  {name}: {given}\n"))
+    (answer,) = (each for each in report.answers if each.name == name)
+    assert answer.verdict != "correct"
+    assert answer.feedback.startswith(said)
