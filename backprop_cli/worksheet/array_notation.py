@@ -32,10 +32,13 @@ from backprop_cli.formula.nodes import (
     Sum,
 )
 from backprop_cli.graph.array_rules import NOTHING_LEFT, ArrayRules
+from backprop_cli.graph.layered import transposed
 from backprop_cli.rules.activations import ACTIVATIONS
-from backprop_cli.worksheet.arrays import MOST_COLUMNS, MOST_ROWS, matmul, shape, transpose
 from backprop_cli.worksheet.numbers import without_minus_zero
 
+MOST_ROWS = 10
+MOST_COLUMNS = 7
+"""A larger matrix is written as its letter and its shape, not entry by entry."""
 CORNER = 3
 """So many rows and columns of a large matrix are written."""
 MOST_ACROSS = 14
@@ -299,7 +302,7 @@ class Notation:
             return matmul(self.write(inner, letter), shape(ones, 1, sizes[1]))
         if len(sizes) == 2 and own in (sizes[1:], (1, *sizes[1:])):
             row = self.write(inner, letter)
-            return matmul(shape(ones, sizes[0], 1), transpose(row) if len(own) == 1 else row)
+            return matmul(shape(ones, sizes[0], 1), transposed(row) if len(own) == 1 else row)
         whole = sizes if len(sizes) > 2 else sides(sizes)
         below = Shown("shape", (ones, *(Name(str(size)) for size in whole)))
         return below if inner == ONE else product(self.write(inner, letter), below)
@@ -365,9 +368,9 @@ def _turned(formula: Formula) -> Formula:
     """The transpose of a factor; the shape under it is that of the transpose."""
     match formula:
         case Shown("shape", (what, rows, columns)):
-            return Shown("shape", (transpose(what), columns, rows))
+            return Shown("shape", (transposed(what), columns, rows))
         case _:
-            return transpose(formula)
+            return transposed(formula)
 
 
 def _unscaled(formula: Formula) -> Formula:
@@ -393,6 +396,20 @@ class _Numbers(Notation):
         if (found := self.worked.get(id(formula))) is not None:
             return laid_out(*found, lying)
         return super().write(formula, letter, lying)
+
+
+def shape(formula: Formula, rows: int, columns: int) -> Shown:
+    """A factor with its shape under it: `2×3`."""
+    return Shown("shape", (formula, Name(str(rows)), Name(str(columns))))
+
+
+def column(entries: Sequence[Formula]) -> Matrix:
+    """Entries one below the other."""
+    return Matrix(tuple((entry,) for entry in entries))
+
+
+def matmul(*factors: Formula) -> Shown:
+    return Shown("matmul", factors)
 
 
 def sides(shape_: Shape, lying: bool = False) -> tuple[int, int]:

@@ -13,7 +13,7 @@ from backprop_cli.formula.evaluate import evaluate
 from backprop_cli.formula.nodes import Formula, Matrix, Name
 from backprop_cli.graph.layered import Layers
 from backprop_cli.run import Value
-from backprop_cli.worksheet.arrays import column, fits, matmul
+from backprop_cli.worksheet.array_notation import column, fits, matmul
 from backprop_cli.worksheet.document import (
     Block,
     Derivation,
@@ -70,7 +70,7 @@ class _Collapse:
         products = list(accumulate(weights, _times))  # of the last layer, of the last two, …
         terms = [[[Fraction(0)] for _ in weights[0]], *self._offsets(products)]
         offset: Numbers = [[sum(value for (value,) in row)] for row in zip(*terms, strict=True)]
-        if self.depth <= MOST_WRITTEN and all(fits(self._matrix(each)) for each in weights):
+        if self.depth <= MOST_WRITTEN and all(fits((len(rows), len(rows[0]))) for rows in weights):
             yield self._multiplied(weights, products)
             if self.biased:
                 yield self._added(products, offset)

@@ -50,13 +50,10 @@ def what_is_given(sheet: Sheet) -> Iterator[Block]:
     own = _differing(sheet)
     samples = all_samples(sheet.run.problem)
     listed = len(samples) > 1 and any(value for sample in samples for value in sample.values())
-    arrays = _arrays(sheet)
-    if listed and not (
-        len(sheet.graph.batch) == len(samples) and _within(arrays).issuperset(map(_name, own))
-    ):
+    arrays, names = _arrays(sheet), {leaf.name for leaf in own}
+    if listed and not (len(sheet.graph.batch) == len(samples) and names <= _within(arrays)):
         yield from _sample_table(sheet)
-        arrays = [view for view in arrays if not _within([view]).intersection(map(_name, own))]
-    names = {leaf.name for leaf in own}
+        arrays = [view for view in arrays if _within([view]).isdisjoint(names)]
     alike = [leaf for leaf in _inputs(sheet) if leaf.name not in names]
     given = _groups([*([] if listed else own), *alike])
     yield from _table(sheet, given, _parameters(sheet), _constants(sheet))
@@ -79,10 +76,6 @@ def _in_rows(sheet: Sheet, views: Sequence[View]) -> Iterator[Block]:
 
 def _any_number(sheet: Sheet, view: View) -> bool:
     return any(sheet.value(name) is not None for name in _within([view]))
-
-
-def _name(leaf: Leaf) -> str:
-    return leaf.name
 
 
 def _arrays(sheet: Sheet) -> list[View]:
@@ -111,8 +104,8 @@ def final(sheet: Sheet) -> Iterator[Block]:
 def _at(sheet: Sheet, own: Sequence[Leaf], *groups: Sequence[Group]) -> Iterator[Block]:
     """The parameters of an update and what its sample has for itself, in tables and arrays."""
     yield from _table(sheet, *groups)
-    changes = {leaf.name for leaf in sheet.graph.leaves if leaf.kind == "parameter"}
-    changes.update(map(_name, own))
+    learned = (leaf for leaf in sheet.graph.leaves if leaf.kind == "parameter")
+    changes = {leaf.name for leaf in (*learned, *own)}
     yield from _in_rows(sheet, [view for view in _arrays(sheet) if _within([view]) & changes])
 
 

@@ -22,10 +22,9 @@ from backprop_cli.formula.build import (
 )
 from backprop_cli.formula.nodes import Call, Formula, Matrix, Name, Shown
 from backprop_cli.formula.quantity import derivative_name, slope_name, updated
-from backprop_cli.graph.layered import Layer, Layers
+from backprop_cli.graph.layered import Layer, Layers, transposed
 from backprop_cli.graph.penalty import biases, slope
-from backprop_cli.worksheet.arrays import column, fits, hadamard, matmul, shape, transpose
-from backprop_cli.worksheet.arrays import gradients as slopes_of
+from backprop_cli.worksheet.array_notation import column, fits, matmul, shape
 from backprop_cli.worksheet.collapse import collapsed
 from backprop_cli.worksheet.document import (
     Block,
@@ -174,13 +173,13 @@ class _Matrices:
     ) -> Derivation:
         """By letters with shapes, entry by entry, with numbers, and the result."""
         lines = [DerivationLine(left, "=", self._shaped(letters) if shapes else letters)]
-        entries = self._in_entries(letters) if in_entries and fits(result) else None
+        entries = self._in_entries(letters) if in_entries and fits(_shape_of(result)) else None
         numbers = None if entries is None else self._numbers(entries)
         if entries is not None and (entries != result or self.sheet.symbolic):
             lines.append(DerivationLine(None, "=", entries))
         if numbers is not None and numbers not in (entries, self._numbers(result)):
             lines.append(DerivationLine(None, "=", numbers))
-        return Derivation((*lines, *(self._result(result) if fits(result) else ())))
+        return Derivation((*lines, *(self._result(result) if fits(_shape_of(result)) else ())))
 
     # Forward
 
@@ -204,7 +203,7 @@ class _Matrices:
 
         written = put(formula)
         arrays = (part for part in walk(written) if isinstance(part, Matrix))
-        return written if all(map(fits, arrays)) else None
+        return written if all(fits(_shape_of(each)) for each in arrays) else None
 
     def _equation(self, view: View, *, shapes: bool) -> Derivation:
         assert view.equation is not None
@@ -229,7 +228,11 @@ class _Matrices:
 
     def _wide_layer(self, layer: Layer) -> Iterator[Derivation]:
         weights, below = layer.weights.matrix, layer.below.matrix
-        if layer.biases is None or layer.added or not (fits(weights) and fits(below)):
+        if (
+            layer.biases is None
+            or layer.added
+            or not (fits(layer.weights.shape) and fits(layer.below.shape))
+        ):
             return
         biases = layer.biases.matrix.rows
         wide = Matrix(tuple(row + bias for row, bias in zip(weights.rows, biases, strict=True)))
@@ -248,8 +251,15 @@ class _Matrices:
         return any(name in self.graph.derivative for name in names_in(view.matrix))
 
     def _slopes_by(self, view: View) -> Matrix:
-        """∂L/∂ each entry."""
-        return slopes_of(self.graph, view.matrix)
+        """∂L/∂ each entry, where it has no line of its own as well; a missing connection stays 0."""
+
+        def derivative(entry: Formula) -> Formula:
+            if not isinstance(entry, Name):
+                return entry
+            step = self.graph.derivative.get(entry.name)
+            return self._slope_by(entry) if step is None else Name(step.name)
+
+        return Matrix(tuple(tuple(map(derivative, row)) for row in view.matrix.rows))
 
     def _delta(self, layer: Layer) -> Derivation:
         """δ of a layer: what comes back from above, times the slopes."""
@@ -263,11 +273,11 @@ class _Matrices:
             return self._derivation(left, upstream, deltas)
         if _is_joint(layer):
             units = layer.z.shape[0]
-            jacobian = shape(transpose(Name(f"J({layer.depth})")), units, units)
+            jacobian = shape(transposed(Name(f"J({layer.depth})")), units, units)
             return self._derivation(left, matmul(jacobian, upstream), deltas, in_entries=False)
         return self._derivation(left, hadamard(upstream, layer.slope(layer.z.letter)), deltas)
 
-    def _slope_by(self, view: View) -> Name:
+    def _slope_by(self, view: View | Name) -> Name:
         return Name(derivative_name(self.graph.output, view.name))
 
     def _left_in(self, layer: Layer) -> Formula:
@@ -283,7 +293,7 @@ class _Matrices:
             delta, weighing = _delta_of(above), above.weighing
             if above.below is values:
                 own = weighing.operands[0] if isinstance(weighing, Shown) else None  # of (Wᵀ)ᵀ
-                back = own or transpose(weighing)
+                back = own or transposed(weighing)
                 found.append(matmul(back, delta))
             found += [delta] * (values in above.added)
             found += [self._left_in(above)] * (values in above.added_behind)
@@ -322,9 +332,9 @@ class _Matrices:
         own, weights = layer.weights, self._slopes_by(layer.weights)
         written = total(
             *(
-                matmul(user.below.letter, transpose(_delta_of(user)))  # (δ aᵀ)ᵀ
+                matmul(user.below.letter, transposed(_delta_of(user)))  # (δ aᵀ)ᵀ
                 if is_turned
-                else matmul(_delta_of(user), transpose(user.below.letter))
+                else matmul(_delta_of(user), transposed(user.below.letter))
                 for user, is_turned in self.arrays.weighed_by(own)
             )
         )
@@ -338,7 +348,7 @@ class _Matrices:
         parts: list[Formula] = [_delta_of(layer)]
         biases = self._slopes_by(view)
         if layer.shared:  # summed over the units: a row of ones in front
-            parts.insert(0, shape(transpose(Name("1")), 1, units))
+            parts.insert(0, shape(transposed(Name("1")), 1, units))
             biases = Matrix(biases.rows[:1])
         if self.samples > 1:  # and over the samples: a column of ones behind
             parts.append(shape(Name("1"), self.samples, 1))
@@ -377,6 +387,14 @@ class _Matrices:
         if graph.carried and is_plain(graph):
             step = moved(graph, Name("w"), product(Name("eta"), Name("∇L")))
             yield Derivation((DerivationLine(Name(updated("w")), "=", step),))
+
+
+def hadamard(*factors: Formula) -> Shown:
+    flat: list[Formula] = []
+    for each in factors:
+        inside = isinstance(each, Shown) and each.form == "hadamard"
+        flat += each.operands if isinstance(each, Shown) and inside else (each,)
+    return Shown("hadamard", tuple(flat))
 
 
 def _is_joint(layer: Layer) -> bool:

@@ -8,7 +8,7 @@ from backprop_cli.algebra.compose import composed_size
 from backprop_cli.formula.build import ONE, names_in, put_together, size, total, walk
 from backprop_cli.formula.nodes import Call, Formula, Name, Shown
 from backprop_cli.graph.step import Graph
-from backprop_cli.worksheet.arrays import matmul
+from backprop_cli.worksheet.array_notation import matmul
 from backprop_cli.worksheet.document import Block, Derivation, DerivationLine, Paragraph, Text
 from backprop_cli.worksheet.sheet import Sheet
 

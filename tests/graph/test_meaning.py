@@ -29,7 +29,7 @@ from backprop_cli.formula.nodes import (
 )
 from backprop_cli.formula.spelling import Derivative, Symbol
 from backprop_cli.graph.expand import expand
-from backprop_cli.graph.layered import Layers
+from backprop_cli.graph.layered import Layers, transposed
 from backprop_cli.graph.recognised import in_equations
 from backprop_cli.marking.answers import parse_submission
 from backprop_cli.marking.check import Checker
@@ -38,7 +38,7 @@ from backprop_cli.problem.read import read_problem
 from backprop_cli.rules.losses import LOSSES, loss_formula
 from backprop_cli.run import Run, solve
 from backprop_cli.verify import verification
-from backprop_cli.worksheet.arrays import matmul, shape, transpose
+from backprop_cli.worksheet.array_notation import matmul, shape
 from backprop_cli.worksheet.blank import blank
 from backprop_cli.worksheet.diagram import diagram
 from backprop_cli.worksheet.document import (
@@ -141,7 +141,7 @@ def test_gradients_by_the_inputs() -> None:
         if isinstance(block, Derivation)
     ]
     written = {lines[0].left: lines[0].right for lines in matrices}
-    shaped = [shape(transpose(Name("W(1)")), 2, 2), shape(Name("delta(1)"), 2, 1)]
+    shaped = [shape(transposed(Name("W(1)")), 2, 2), shape(Name("delta(1)"), 2, 1)]
     assert written[Name("dL/dx")] == matmul(*shaped)
     assert not {Name("dL/dW(1)"), Name("dL/db(1)")} & written.keys()
 
