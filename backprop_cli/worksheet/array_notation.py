@@ -120,6 +120,9 @@ class Notation:
             part
             for part in walk(formula)
             if isinstance(part, Call) and part.function == INDEX and part is not formula
+            if not all(
+                isinstance(place, Number) for place in part.arguments[1:]
+            )  # an entry by name
         )
         for part in (*self.inner(formula), *_cases(formula), *picked):
             grid = self.rules.evaluator.value(part)
