@@ -330,3 +330,15 @@ training: {steps: 100}
     assert (looked[0], looked[-1]) == (1, 100)
     apart = [later - sooner for sooner, later in pairwise(looked)]
     assert max(apart) - min(apart) <= 1
+
+
+def test_a_saturated_loss_has_a_value_where_every_value_is_rounded() -> None:
+    """ŷ is rounded to 1, and −ln(1 − ŷ) is z + ln(1 + e⁻ᶻ) all the same: 40."""
+    text = """
+inputs: [1]
+targets: [0]
+layers: [{weights: [[40]], activation: sigmoid}]
+loss: binary_cross_entropy
+"""
+    values = solve(problem(text), round_each=4).iterations[0].values
+    assert (values["yhat"], values["L"]) == (1, 40)
