@@ -314,7 +314,7 @@ class _Backward:
         wanted = bare(name) in self.graph.wrt
         gradient = self._gradient(name, links, step.unit, "gradient" if wanted else "upstream")
         self.adjoint[name] = gradient
-        self._append(self._combined(gradient, step))
+        self.gradients[gradient.name] = self._combined(gradient, step)
 
     def _numeric(self, links: Sequence[Link]) -> Formula | None:
         """The form for extremes of a slope that is a gradient as it stands: ∂L/∂ŷ of the loss."""
@@ -359,24 +359,20 @@ class _Backward:
 
     def _append_whole(self, name: str, formula: Formula, kind: Kind = "batch_gradient") -> None:
         """The gradient of the batch's loss, made of those of its samples."""
-        self._append(
-            Step(
-                name=derivative_name(self.graph.output, name),
-                formula=formula,
-                section="gradient",
-                kind=kind,
-                unit=self._unit_of(name),
-                of=name,
-                over=self.graph.output,
-            )
+        gradient = derivative_name(self.graph.output, name)
+        self.gradients[gradient] = Step(
+            name=gradient,
+            formula=formula,
+            section="gradient",
+            kind=kind,
+            unit=self._unit_of(name),
+            of=name,
+            over=self.graph.output,
         )
-
-    def _append(self, gradient: Step) -> None:
-        self.gradients[gradient.name] = gradient
 
     def _append_gradient(self, name: str, links: Sequence[Link]) -> str:
         gradient = self._gradient(name, links, self._unit_of(name))
-        self._append(gradient)
+        self.gradients[gradient.name] = gradient
         return gradient.name
 
     def _unit_of(self, name: str) -> Unit | None:

@@ -57,7 +57,7 @@ class Wholes:
     @cached_property
     def asked(self) -> dict[str, Asked]:
         """The gradients that can be asked for."""
-        return {each.name: each for each in differentiated(self.graph)}
+        return differentiated(self.graph)
 
     def of(self, name: str) -> Whole:
         if name not in self._known:

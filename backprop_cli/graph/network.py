@@ -174,8 +174,7 @@ class _Expansion:
             return losses.loss_of_arrays(losses.LOSSES[loss.name], output, target, loss.options)
 
         letter = self._handed_letter(len(self.network.layers))
-        views = last.views if isinstance(last, ArrayLayer) else ()
-        rows = next((view.rows for view in views if view.name == letter.name), ())
+        rows = _rows(last, letter)
         loss = self.network.loss
         if (
             isinstance(loss, Custom) and not self.network.upstream
@@ -250,7 +249,9 @@ class _Expansion:
         if depth == 0:
             return Call("flatten", (letter,)) if self.network.inputs_shape else letter
         if isinstance(layer, ArrayLayer) and len(layer.shape) > 1:
-            return Call("flatten", (_by_rows(layer, letter),))
+            rows = _rows(layer, letter)
+            whole = Call("stack", tuple(map(Name, rows))) if rows else letter
+            return Call("flatten", (whole,))
         return letter
 
     def _handed_letter(self, depth: int) -> Name:
@@ -544,11 +545,10 @@ def _by_place(
     return found
 
 
-def _by_rows(layer: AnyLayer, letter: Name) -> Formula:
-    """An array of all times as the rows that it is made of; any other as it is."""
+def _rows(layer: AnyLayer, letter: Name) -> tuple[str, ...]:
+    """The rows that an array of all times is made of; none of any other."""
     views = layer.views if isinstance(layer, ArrayLayer) else ()
-    rows = next((view.rows for view in views if view.name == letter.name), ())
-    return Call("stack", tuple(map(Name, rows))) if rows else letter
+    return next((view.rows for view in views if view.name == letter.name), ())
 
 
 def _view(

@@ -68,14 +68,14 @@ def _to_measure(step: Step, saturated: bool) -> Formula:
     return total(Call("stop", (step.formula,)), product(Call("stop", (slope,)), moved))
 
 
-def differentiated(graph: Graph) -> list[Asked]:
+def differentiated(graph: Graph) -> dict[str, Asked]:
     """The gradients on the sheet, and those it leaves off because nothing leads there."""
-    found = []
-    for step in graph.section("backward", "gradient"):
-        if step.of is not None and step.over is not None:
-            found.append(Asked(step.name, step.over, step.of, step.section == "gradient"))
+    found = [
+        Asked(step.name, step.over, step.of, step.section == "gradient")
+        for step in graph.section("backward", "gradient")
+        if step.of is not None and step.over is not None
+    ]
     for name in graph.wrt:
         if name in graph.leaf and name not in graph.derivative:
-            gradient = derivative_name(graph.output, name)
-            found.append(Asked(gradient, graph.output, name, True))
-    return found
+            found.append(Asked(derivative_name(graph.output, name), graph.output, name, True))
+    return {each.name: each for each in found}

@@ -25,11 +25,7 @@ def layer_sizes(graph: Graph, values: Values) -> dict[int, Value]:
             value = None if slope is None else values.get(slope.name)
             if value is not None:
                 found.setdefault(number, []).append(-value if value < 0 else value)
-    return {number: _mean(sizes) for number, sizes in found.items()}
-
-
-def _mean(sizes: list[Value]) -> Value:
-    return sum(sizes, start=Fraction(0)) / len(sizes)
+    return {number: sum(own, start=Fraction(0)) / len(own) for number, own in found.items()}
 
 
 def updates_looked_at(graph: Graph, updates: int) -> tuple[int, ...]:

@@ -188,7 +188,7 @@ class Precisely:
 
     @cached_property
     def _asked(self) -> Mapping[str, Asked]:
-        return {each.name: each for each in differentiated(self.graph)}
+        return differentiated(self.graph)
 
     @cached_property
     def _parents(self) -> Mapping[str, str]:

@@ -179,7 +179,7 @@ def compare(problem: Problem) -> Findings:
             places.append((_place(label, graph), frozenset()))
             continue
         done = frozenset(_prove(label, graph, findings))
-        if all(asked.name in done for asked in differentiated(graph)):
+        if differentiated(graph).keys() <= done:
             continue
         for point in range(1, POINTS + 1):
             found = _random_place(graph, point)
@@ -320,7 +320,7 @@ def _compare_at(
     forward = forward_pass(graph, saturated=False)
     if not math.isfinite(_precisely(forward.definitions, leaves)[graph.output]):
         forward = forward_pass(graph, saturated=True)  # log-loss at saturation
-    asked = [each for each in differentiated(graph) if each.name not in done]
+    asked = [each for each in differentiated(graph).values() if each.name not in done]
     chosen = _affordable(asked, forward, work)
     findings.left_out += len(asked) - len(chosen)
     quotients = _quotients(chosen, forward, leaves)
