@@ -222,11 +222,11 @@ class Derivations:
     @cached_property
     def _measures(self) -> Mapping[str, tuple[int, int]]:
         """How many paths lead to each quantity that others build on, and how long they are; what is
-        written as one (σ with cross-entropy) starts a path of its own, and is no link of it."""
+        written as one (σ with cross-entropy) starts a path of its own, and is left out."""
         found: dict[str, tuple[int, int]] = {}
         for step in self.graph.steps:
-            if step.links:
-                found[step.name] = measured(step, found) if step.product is None else (1, 0)
+            if step.links and step.product is None:
+                found[step.name] = measured(step, found)
         return found
 
     def _paths(self, step: Step) -> list[Path]:
@@ -277,7 +277,7 @@ class Derivations:
 def measured(step: Step, known: Mapping[str, tuple[int, int]]) -> tuple[int, int]:
     """How many paths lead to the quantity of a gradient, and how many links the longest of them
     has, by those of what it builds on."""
-    above = [known[link.upstream] if link.upstream else (1, 0) for link in step.links]
+    above = [known.get(link.upstream or "", (1, 0)) for link in step.links]
     return sum(ways for ways, _ in above), 1 + max((far for _, far in above), default=0)
 
 
