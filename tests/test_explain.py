@@ -21,7 +21,7 @@ from backprop_cli.problem.read import read
 from backprop_cli.variants.variant import Drawer
 
 PACKAGE = ROOT / "backprop_cli"
-SAYING = {"Diagnostic", "error", "warning", "fail", "refuse", "_problem", "Choices"}
+SAYING = {"Doubt", "Diagnostic", "error", "warning", "fail", "refuse", "_problem", "Choices"}
 """What is called to say something about a file: a code is among its arguments."""
 CODES, SLIPS = manual.sections("codes"), manual.sections("slips")
 EXAMPLE = re.compile(r"^```yaml\n(.*?)^```$", re.M | re.S)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Set
 from dataclasses import field
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, NamedTuple
 
 from backprop_cli.arrays.array import BESIDE, INDEX, KEYWORD, SLICE, WHOLE
 from backprop_cli.arrays.operations import KEYWORDS, OPERATIONS
@@ -34,13 +34,25 @@ _TIMED = re.compile(r"([A-Za-z](?:[A-Za-z0-9_]*[A-Za-z0-9])?)_?[(\[] ?([A-Za-z])
 _LIKE_SHIFT = re.compile(r"-1(?![0-9.])")
 
 
+class Doubt(NamedTuple):
+    """What is read, and may be meant otherwise: a warning's code and words, and the column and
+    length of what it is about. `row` is the family whose row before may be meant."""
+
+    code: str
+    message: str
+    column: int
+    length: int
+    advice: str
+    row: str = ""
+
+
 @dataclass(frozen=True)
 class Written:
     """A formula, and where its parts stand in the text: column and length by identity."""
 
     formula: Formula
     spans: Mapping[int, tuple[int, int]]
-    warnings: tuple[tuple[str, int, int, str, str], ...] = ()
+    doubts: tuple[Doubt, ...] = ()
 
     def span(self, part: Formula | None) -> tuple[int, int] | None:
         return None if part is None else self.spans.get(id(part))
@@ -58,7 +70,7 @@ def read_formula(text: str, names: Set[str], stems: Set[str], index: str | None)
     parser = ArrayParser(characters, reader.tokens(), DEFAULT, names=names)
     formula = parser.whole()
     refuse_tall(formula, DEFAULT)
-    return Written(formula, parser.spans, tuple(reader.warnings))
+    return Written(formula, parser.spans, (*reader.doubts, *parser.doubts))
 
 
 @dataclass
@@ -67,7 +79,7 @@ class ArrayReader(Reader):
 
     stems: Set[str] = frozenset()
     index: str | None = None
-    warnings: list[tuple[str, int, int, str, str]] = field(default_factory=list)
+    doubts: list[Doubt] = field(default_factory=list)
     operator: ClassVar[re.Pattern[str]] = _OPERATOR
 
     def is_function(self, word: str) -> bool:
@@ -90,8 +102,9 @@ class ArrayReader(Reader):
             if stem in self.stems:
                 if shift := _LIKE_SHIFT.match(self.text, end):
                     column, length = self.characters.span(run.start(), shift.end())
-                    self.warnings.append(
-                        (
+                    self.doubts.append(
+                        Doubt(
+                            "shift",
                             f"{quote(word + '-1')} is {quote(word)} minus 1",
                             column,
                             length,
@@ -166,6 +179,7 @@ class ArrayParser(Parser):
     names: Set[str] = frozenset()
     spans: dict[int, tuple[int, int]] = field(default_factory=dict)
     kept: list[Formula] = field(default_factory=list)  # so that identities last
+    doubts: list[Doubt] = field(default_factory=list)
 
     def mark(self, first: Token, formula: Formula) -> Formula:
         if id(formula) not in self.spans:
@@ -325,7 +339,12 @@ class ArrayParser(Parser):
             )  # fmt: skip
         if operation.name in SCORED:
             arguments[0] = self.masked(arguments[0])
-        return self.mark(first, Call(operation.name, tuple(arguments)))
+        found = self.mark(first, Call(operation.name, tuple(arguments)))
+        if operation.name == "sum" and self.sees("^", "**"):
+            message = "`sum(…)^2` is the square of the sum"
+            advice = "write `sum((…)^2)` for the sum of the squares, `(sum(…))^2` for this"
+            self.doubts.append(Doubt("squared-sum", message, *self.spans[id(found)], advice))
+        return found
 
     def masked(self, scores: Formula) -> Formula:
         """`causal_mask(S)` where scores are meant, and not their mask alone, is S with its mask."""

@@ -214,13 +214,12 @@ class ArrayEquations:
         if written is None or not isinstance(value, Scalar):
             return None
         itself = False
-        for message, column, length, advice, asked in written.warnings:
-            place = value.within(column, length)
-            if asked == self.stem(key.text.strip()):
-                itself = True
-                self.report.error("shift", message, place, advice)
-            else:
-                self.report.warning("shift", message, place, advice)
+        for doubt in written.doubts:
+            place = value.within(doubt.column, doubt.length)
+            own = doubt.row != "" and doubt.row == self.stem(key.text.strip())
+            itself = itself or own
+            tell = self.report.error if own else self.report.warning
+            tell(doubt.code, doubt.message, place, doubt.advice)
         if itself:
             return None
         self.spans.update(written.spans)

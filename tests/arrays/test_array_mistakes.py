@@ -150,6 +150,21 @@ def test_a_subscript_that_looks_like_a_shift_is_warned_of():
     assert "`h_{t-1}`" in (warnings[0].help or "")
 
 
+@pytest.mark.parametrize(
+    ("formula", "warned"),
+    [
+        ("sum (Z - Y)^2", True),
+        ("2 sum(Z)**2", True),
+        ("(sum(Z))^2", False),
+        ("sum((Z - Y)²)", False),
+    ],
+)
+def test_a_square_behind_a_sum_is_warned_of(formula, warned):
+    text = f"equations: {{L: '{formula}'}}\ngiven: {{Y: [1, 2]}}\nparameters: {{Z: [3, 5]}}\n"
+    warnings = [each for each in read("t.yaml", text)[1] if each.code == "squared-sum"]
+    assert bool(warnings) == warned
+
+
 @pytest.mark.parametrize("range_", ["1..101", "1..1000000", "1..999999999999", "3..2", "0..3"])
 def test_a_range_of_time_names_its_limit(range_):
     text = f"index: {{t: {range_}}}\nequations:\n  h_t: x_t\n  L: sum(h_t)\ngiven: {{x: [1, 2]}}\n"
