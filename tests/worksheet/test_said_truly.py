@@ -120,7 +120,7 @@ def test_curves_are_named_as_the_sheet_names_them() -> None:
     file = PROBLEMS / "two-hidden-layers.yaml"
     options = ("--curve", "x1=-5:5", "--only", "z1_1")
     assert "z₁⁽¹⁾ as a function of x₁\n" in backprop("solve", file, *options).text
-    assert "z1^(1) as a function of x1\n" in backprop("solve", file, *options, "--ascii").text
+    assert "z1_1 as a function of x1\n" in backprop("solve", file, *options, "--ascii").text
 
 
 def test_what_passes_no_gradient_is_not_written_as_one_function(tmp_path: Path) -> None:
