@@ -119,13 +119,8 @@ _BESIDE = pattern(r"([^\s.…]+)[\s.…]*\s([-+−–]?\d*[.,]\d+(?:[eE][-+]?\d+
 """`z1_1 ... 0.855`"""
 _ALIKE = pattern(r"\s*[-+−–]?[\d.,]+\s+(([A-Za-z]+)[\d_^({\[]\S*)\s*\Z")
 """`-0.7 z1_2` before a sign, where z1_1 was said to be the number."""
-_ALSO = pattern(r"(.*?([-+−–]?\d*[.,]?\d+(?:[eE][-+]?\d+)?))\s*[=≈]\s*([^\W\d][^\s=≈+*/()-]*)")
-"""`… = 1.77 = yhat`: another quantity that is the same."""
-_FIRST = pattern(
-    r"((?:[d∂][^\s=≈+*/()-]*/)?[^\W\d][^\s=≈+*/()-]+)\s*[=≈]\s*(.*[=≈]\s*[-+−–]?[\d.,]+|[-+−–]?[\d.,]+)"
-)
-"""`z2_1 = 0.6*3 + 0.06 = 1.86` under yhat: it is both."""
-_ASIDE = pattern(r"(#{1,6}\s.*\w)\s\(.*=.*\)\s*")
+_CALLED_SO = pattern(r"(?:[d∂][^\s=≈+*/()-]{0,60}/)?[^\W\d][^\s=≈+*/()-]{0,60}")
+_ASIDE = pattern(r"(#{1,6}\s[^=(]{0,120}\w)\s\(.{0,120}\)\s*")
 """A heading that says in brackets how something is calculated."""
 _AFTER = pattern(r"[.,;:)]*(?:\s+[A-Za-z(]|\s*\Z)")
 _SAID = pattern(
@@ -278,12 +273,31 @@ def _stated(number: int, text: str, line: str) -> Iterator[Statement]:
             inside, _, after = value.partition("$")
             value = inside if inside.strip() and _AFTER.match(after) else value
         value = _SAID.split(value, maxsplit=1)[0].strip()
-        also = _ALSO.fullmatch(_value(value))
-        yield Statement(number, line, name, sign[0], value, also[1] if also else _value(value))
-        if also:
-            yield Statement(number, line, also[3], "", value, also[2])
-        if (first := _FIRST.fullmatch(_value(value))) and is_name(first[1]):
-            yield Statement(number, line, first[1], "", value, first[2])
+        value_, others = _shared(_value(value))
+        yield Statement(number, line, name, sign[0], value, value_)
+        for other, its_value in others:
+            yield Statement(number, line, other, "", value, its_value)
+
+
+def _shared(value: str) -> tuple[str, list[tuple[str, str]]]:
+    """A value without the name at its end, and what else has it: `z2_1 = 0.6*3 + 0.06 = 1.86` under
+    yhat is that of both, as is `0.6*3 + 0.06 = 1.86 = yhat` under z2_1."""
+    parts = re.split("[=≈]", value)
+    found: list[tuple[str, str]] = []
+    if not 1 < len(parts) <= MOST_SIGNS:
+        return value, found
+    last, before = parts[-1].strip(), parts[-2].strip()
+    if _CALLED_SO.fullmatch(last) and _is_short_number(before):
+        value = value[: -len(parts.pop()) - 1].rstrip()
+        found.append((last, before))
+    first = parts[0].strip()
+    if len(first) > 1 and _CALLED_SO.fullmatch(first) and _is_short_number(parts[-1].strip()):
+        found.append((first, value[len(parts[0]) + 1 :].strip()))
+    return value, found
+
+
+def _is_short_number(text: str) -> bool:
+    return len(text) < LONGEST_NAME and read_number(text) is not None
 
 
 def _begin(text: str, start: int, end: int) -> tuple[int, int] | None:

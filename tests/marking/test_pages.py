@@ -339,7 +339,7 @@ def test_updates_on_a_page() -> None:
 
 
 @pytest.mark.parametrize("part", ["a = 1\n", "*", "$$\n", "| a | 1 |\n", "```yaml\na: 1\n```\n", "\\boxed{{",
-                                  "=\n", "<sub>", "a ... 1.0\n", "a = $b$ c\n"])  # fmt: skip
+                                  "=\n", "<sub>", "a ... 1.0\n", "a = $b$ c\n", "# a (b = c) ", "a = 1 = b", "1111"])  # fmt: skip
 def test_no_page_takes_long(part: str) -> None:
     start = time.process_time()
     parse_submission("a.md", (part * 100_000)[:100_000])
