@@ -267,5 +267,5 @@ def test_a_new_file_may_draw_other_numbers_for_each_student(
 def test_weights_that_nobody_types_are_not_drawn_again() -> None:
     made = backprop("new", "--layers", "30-30-1", "--variants")
     assert made.code == 2
-    assert "--variants: the weights of layer `1` are drawn by `init` already" in made.complaints
+    assert "--variants: the weights of layer 1 are drawn by `init` already" in made.complaints
     assert backprop("new", "--list", "--variants").code == 2
