@@ -208,22 +208,20 @@ class Expansion:
             case Call(function, ()) if function == SLICE:
                 return list(range(size)), False
             case Call(function, ends) if function == SLICE:
-                for end in ends:
-                    if self.value(end).shape:
+                values = [(self.value(end), end) for end in ends]
+                for value, end in values:
+                    if value.shape:
                         raise ArrayError("a range goes from one place to another", at=end)
-                (first,), (last,) = (self._places(end, size, what) for end in ends)
+                first, last = (self._place(each.scalar, size, what, at) for each, at in values)
                 if first > last:
                     raise ArrayError(
                         "this range is empty: its ends are in the wrong order", at=spec
                     )
                 return list(range(first, last + 1)), False
-        return self._places(spec, size, what), not self.value(spec).shape
-
-    def _places(self, spec: Formula, size: int, what: str) -> list[int]:
         value = self.value(spec)
         if len(value.shape) > 1:
             raise ArrayError("the places in an array are one list", at=spec)
-        return [self._place(entry, size, what, spec) for entry in value.entries]
+        return [self._place(each, size, what, spec) for each in value.entries], not value.shape
 
     def _place(self, entry: Formula, size: int, what: str, at: Formula) -> int:
         """Counted from 0, of the numbers that are written or given."""

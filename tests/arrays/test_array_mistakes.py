@@ -140,6 +140,17 @@ def test_time_looks_one_step_back(formula, words):
     assert any(words in (each.help or "") for each in raised.value.diagnostics)
 
 
+@pytest.mark.parametrize("place", ["2", "1:2"])
+def test_places_within_places_are_each_found_once(place):
+    deep = "t[" * 22 + place + "]" * 22
+    start = time.process_time()
+    read_problem(
+        "t.yaml", f"equations: {{M: 'E[{deep}]', L: sum(M)}}\ngiven: {{t: [1, 2]}}\n"
+        "parameters: {E: [[1, 2], [3, 4]]}\n",
+    )  # fmt: skip
+    assert time.process_time() - start < 5  # twice at each level would be minutes
+
+
 def test_a_subscript_that_looks_like_a_shift_is_warned_of():
     text = (
         "index: {t: 1..2}\nequations:\n  h_t: u x_t\n  L_t: h_t-1\n  L: sum(L_t)\n"
