@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import signal
+
+GARBAGE = 100_000
+"""What a command makes it keeps, nearly all of it: garbage is looked for after so many objects."""
 
 
 def main() -> None:
     """Run the command line. While it is loaded Ctrl-C ends the program as the system does it:
     nobody is there yet to catch it, and there is nothing to keep."""
+    gc.set_threshold(GARBAGE)
     usual = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if usual:
         signal.signal(signal.SIGINT, signal.SIG_DFL)

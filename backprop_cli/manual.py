@@ -15,6 +15,7 @@ from typing import TypeAlias
 from backprop_cli.diagnostics import nearest, quote
 from backprop_cli.formula.spelling import spell
 from backprop_cli.marking.model import Verdict
+from backprop_cli.patterns import pattern
 from backprop_cli.problem.dense import LAYER
 from backprop_cli.problem.fields import Keys
 from backprop_cli.problem.read import BOTH_FORMS, EQUATION_FORM, LAYER_FORM
@@ -119,7 +120,7 @@ def heading(text: str) -> Heading:
     return Heading(2, (Text(text),))
 
 
-_IN_MESSAGE = re.compile(r"^(?:error|warning)\[(.*)\]:?$")
+_IN_MESSAGE = pattern(r"^(?:error|warning)\[(.*)\]:?$")
 
 
 def explanation(code: str) -> Document:
@@ -201,7 +202,7 @@ def _cells(row: str) -> tuple[Line, ...]:
     return tuple(inline(cell.strip().replace(r"\|", "|")) for cell in cells)
 
 
-_INLINE = re.compile(r"(`[^`]+`)|\*\*([^*]+)\*\*|(?<!\w)\*([^*]+)\*(?!\w)")
+_INLINE = pattern(r"(`[^`]+`)|\*\*([^*]+)\*\*|(?<!\w)\*([^*]+)\*(?!\w)")
 
 
 def inline(text: str) -> Line:

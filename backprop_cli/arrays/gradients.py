@@ -8,7 +8,7 @@ kept in front. Nothing here is believed: `graph.array_rules` evaluates what come
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import field
 from fractions import Fraction
 from functools import cached_property, reduce
 from math import prod
@@ -34,7 +34,7 @@ from backprop_cli.arrays.evaluate import (
     WINDOWED,
     Evaluator,
 )
-from backprop_cli.dataclass import dataclass
+from backprop_cli.dataclass import dataclass, replace
 from backprop_cli.formula.build import ONE, ZERO, names_in, negative, number, product, total
 from backprop_cli.formula.nodes import (
     Call,

@@ -20,18 +20,19 @@ from backprop_cli.formula.nodes import Call, Formula, Number, Product, Quotient,
 from backprop_cli.formula.parse import Parser, refuse_long, refuse_tall
 from backprop_cli.formula.quantity import arrays_of
 from backprop_cli.formula.words import BRACKETS, DEFAULT, FormulaError, Reader, Token
+from backprop_cli.patterns import pattern
 
 SCORED = frozenset({"softmax", "log_softmax", "logsumexp"})
 """Functions of scores, to which a mask is added."""
 EITHER = "×·⋅∙•"
 """Signs that books write for products of both kinds: between two arrays they say as little as none."""
 
-_OPERATOR = re.compile(r"\*\*|<=|>=|==|!=|[-+*/^(){}\[\],|<>@:=⊙∘ᵀ⊤]")
-_SUBSCRIPT = re.compile(
+_OPERATOR = pattern(r"\*\*|<=|>=|==|!=|[-+*/^(){}\[\],|<>@:=⊙∘ᵀ⊤]")
+_SUBSCRIPT = pattern(
     r"([A-Za-z_][A-Za-z0-9_]*)_\{ ?([A-Za-z]\w*|[0-9]+) ?(?:([-+]) ?([0-9]+) ?)?\}"
 )
-_TIMED = re.compile(r"([A-Za-z](?:[A-Za-z0-9_]*[A-Za-z0-9])?)_?[(\[] ?([A-Za-z]) ?(- ?1 ?)?[)\]]")
-_LIKE_SHIFT = re.compile(r"-1(?![0-9.])")
+_TIMED = pattern(r"([A-Za-z](?:[A-Za-z0-9_]*[A-Za-z0-9])?)_?[(\[] ?([A-Za-z]) ?(- ?1 ?)?[)\]]")
+_LIKE_SHIFT = pattern(r"-1(?![0-9.])")
 
 
 class Doubt(NamedTuple):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -31,13 +30,9 @@ __all__ = ["EXIT_CODES", "app", "command_helps", "command_lines", "main", "outco
 
 app.registered_commands.sort(key=lambda each: GROUPS.index(str(each.rich_help_panel)))
 
-GARBAGE = 100_000
-"""What a command makes it keeps, nearly all of it: garbage is looked for after so many objects."""
-
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and leave with its exit code; never with a traceback."""
-    gc.set_threshold(GARBAGE)
     sys.exit(outcome(arguments))
 
 

@@ -259,8 +259,7 @@ def practice(
         from backprop_cli.tutor.watch import watch_file
 
         raise typer.Exit(OK if watch_file(problem, watch, write, page) else NOT_PASSED)
-    from dataclasses import replace
-
+    from backprop_cli.dataclass import replace
     from backprop_cli.tutor.prompt import reader
     from backprop_cli.tutor.session import NoSuchQuantity, Session
     from backprop_cli.tutor.terminal import Terminal

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -20,6 +19,7 @@ from backprop_cli.cli.shared import (
     suggestion,
 )
 from backprop_cli.console import Progress, deliver
+from backprop_cli.dataclass import replace
 from backprop_cli.diagnostics import quote
 from backprop_cli.render.formats import JSON, PICTURES, SHEETS, SOLUTIONS, TEXT
 from backprop_cli.render.formats import draw as draw_as

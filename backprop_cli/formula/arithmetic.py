@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Mapping
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
 from fractions import Fraction
 from functools import lru_cache
 from typing import Any, TypeAlias
@@ -50,6 +50,31 @@ def bounded(value: Value) -> Value:
     ):
         return value
     return as_float(value)
+
+
+def round_to(value: Value, digits: int) -> Value:
+    """The value rounded to `digits` significant digits, halves away from zero as on paper."""
+    if value == 0 or (isinstance(value, float) and not math.isfinite(value)):
+        return value
+    return Fraction(rounded(value, digits))
+
+
+def rounded(value: Value | Decimal, digits: int) -> Decimal:
+    """A finite value as a decimal of at most `digits` significant digits.
+
+    A float stands for the shortest decimal that names it: 0.125 is a half to round.
+    """
+    if isinstance(value, float):
+        return _to(digits).create_decimal(repr(value))
+    if isinstance(value, Decimal):
+        return _to(digits).plus(value)
+    return _to(digits).divide(Decimal(value.numerator), Decimal(value.denominator))
+
+
+@lru_cache
+def _to(digits: int) -> Context:
+    """Arithmetic with so many digits."""
+    return Context(prec=digits, rounding=ROUND_HALF_UP)
 
 
 @lru_cache(maxsize=65536)

@@ -14,6 +14,7 @@ from itertools import groupby
 
 from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.spelling import LATIN
+from backprop_cli.patterns import pattern
 
 _SUBSCRIPTS = dict(zip("₀₁₂₃₄₅₆₇₈₉", "0123456789", strict=True))
 _SUPERSCRIPTS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻", "0123456789+-", strict=True))
@@ -30,10 +31,10 @@ _SAME = {
 }  # fmt: skip
 _LETTER_VARIANTS = ("ϵ", "ϑ", "ϕ", "µ")  # µ is the micro sign, which keyboards have
 _COMBINING_HAT = "\u0302"
-_LETTERS_OF_WORDS = re.compile(r"[A-Za-z]\Z")
+_LETTERS_OF_WORDS = pattern(r"[A-Za-z]\Z")
 
 # w₁₃⁽²⁾ (or w⁽²⁾₁₃): the layer in small brackets, one digit an index unless commas part them.
-_LAYERED = re.compile(
+_LAYERED = pattern(
     r"(?P<letter>[A-Za-zα-ωϵ])"
     r"(?:(?P<below>[₀-₉][₀-₉,]{0,20})⁽(?P<layer>[⁰¹²³⁴-⁹]{1,3})⁾"
     r"|⁽(?P<first>[⁰¹²³⁴-⁹]{1,3})⁾(?P<after>[₀-₉][₀-₉,]{0,20})?)"

@@ -17,11 +17,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from backprop_cli.patterns import pattern
+
 _AHEAD = "ahead_"
 _NEW = "_new"
-_MARK = re.compile(r"\[([0-9]{1,6}|s)\]")
-_SECOND = re.compile(r"d2(.+?)/d(.+?)d(.+)\Z", re.S)
-_DERIVATIVE = re.compile(r"d(.+?)/d(.+)\Z", re.S)
+_MARK = pattern(r"\[([0-9]{1,6}|s)\]")
+_SECOND = pattern(r"d2(.+?)/d(.+?)d(.+)\Z", re.S)
+_DERIVATIVE = pattern(r"d(.+?)/d(.+)\Z", re.S)
 
 
 def sampled(name: str, sample: int | str | None) -> str:

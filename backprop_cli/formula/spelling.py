@@ -6,7 +6,6 @@ each notation prints in its own way.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import field
 from functools import lru_cache
@@ -25,6 +24,7 @@ from backprop_cli.formula.quantity import (
     second_fraction,
     updated,
 )
+from backprop_cli.patterns import pattern
 
 GREEK = {
     "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ε", "zeta": "ζ",
@@ -121,8 +121,8 @@ class Lettering:
 
 PLAIN = Lettering()
 
-_LAYERED = re.compile(r"([A-Za-z]+?)(\d+)((?:_\d+)*)\Z")
-_STATE = re.compile(r"([A-Za-z]+)_([A-Za-z].*)\Z")
+_LAYERED = pattern(r"([A-Za-z]+?)(\d+)((?:_\d+)*)\Z")
+_STATE = pattern(r"([A-Za-z]+)_([A-Za-z].*)\Z")
 _GATED = {part + gate for part in ("", "w", "u", "b", "z") for gate in "ifogrzn"} | {"c", "bun"}
 """Of a recurrent layer: gates, what belongs to a gate, the state."""
 _LAYERED_LETTERS = {
@@ -132,9 +132,9 @@ _LAYERED_LETTERS = {
 }  # fmt: skip
 _OF_A_LAYER = {*_LAYERED_LETTERS} - {"g", "gamma", "beta", "delta"}
 """What a layer may have one of, or an array; g₁ is a gradient that is given, β₁ an option."""
-_ANY_TIME = re.compile(r"(.+)_\{([A-Za-z])(-1)?\}\Z")
-_WORD = re.compile(r"([A-Za-z]+)(\d*)(?:_(\w+))?\Z")
-_STEM = re.compile(r"([A-Za-z]+)(\d+(?:_\d+)*)\Z")
+_ANY_TIME = pattern(r"(.+)_\{([A-Za-z])(-1)?\}\Z")
+_WORD = pattern(r"([A-Za-z]+)(\d*)(?:_(\w+))?\Z")
+_STEM = pattern(r"([A-Za-z]+)(\d+(?:_\d+)*)\Z")
 
 
 @lru_cache(maxsize=65536)

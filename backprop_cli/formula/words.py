@@ -15,6 +15,7 @@ from backprop_cli.diagnostics import closest, escape, quote
 from backprop_cli.formula.characters import Characters
 from backprop_cli.formula.functions import FUNCTIONS, functions
 from backprop_cli.formula.quantity import updated
+from backprop_cli.patterns import pattern
 
 
 class FormulaError(Exception):
@@ -110,13 +111,13 @@ def is_word_character(char: str) -> bool:
     return bool(char) and char.isascii() and (char.isalnum() or char == "_")
 
 
-_NUMBER = re.compile(r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
-_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_OPERATOR = re.compile(r"\*\*|<=|>=|==|!=|[-+*/^(){}\[\],|<>]")
-_INDEX = re.compile(r" ?\[ ?[0-9]+ ?\]")
-_STATE = re.compile(r"([A-Za-z]+)\[([A-Za-z][A-Za-z0-9_]*)\]('| new\b)?")
-_DOTTED = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)+")
-_DERIVATIVE = re.compile(r"d[A-Za-z0-9_]+ {0,2}/ {0,2}d[A-Za-z0-9_]+(?:\[[0-9]+\])?")
+_NUMBER = pattern(r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_WORD = pattern(r"[A-Za-z_][A-Za-z0-9_]*")
+_OPERATOR = pattern(r"\*\*|<=|>=|==|!=|[-+*/^(){}\[\],|<>]")
+_INDEX = pattern(r" ?\[ ?[0-9]+ ?\]")
+_STATE = pattern(r"([A-Za-z]+)\[([A-Za-z][A-Za-z0-9_]*)\]('| new\b)?")
+_DOTTED = pattern(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)+")
+_DERIVATIVE = pattern(r"d[A-Za-z0-9_]+ {0,2}/ {0,2}d[A-Za-z0-9_]+(?:\[[0-9]+\])?")
 
 
 @dataclass

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 
 from backprop_cli.algebra.derivative import function_slope
 from backprop_cli.arrays.array import MINUS_INFINITY, View, count, entry_names
 from backprop_cli.arrays.evaluate import Evaluator, Grid
 from backprop_cli.arrays.gradients import Back, Reason, Share
-from backprop_cli.dataclass import dataclass
+from backprop_cli.dataclass import dataclass, replace
 from backprop_cli.formula.build import (
     ONE,
     ZERO,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 from math import gcd
 
+from backprop_cli.dataclass import replace
 from backprop_cli.formula.arithmetic import as_float
 from backprop_cli.formula.nodes import Number
 from backprop_cli.formula.quantity import sampled

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 
 from backprop_cli.arrays.array import View
+from backprop_cli.dataclass import replace
 from backprop_cli.formula.build import ONE, ZERO, number, product, quotient, total
 from backprop_cli.formula.nodes import Formula, Name, Shown
 from backprop_cli.formula.quantity import sampled

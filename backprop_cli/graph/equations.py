@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 
+from backprop_cli.dataclass import replace
 from backprop_cli.formula.build import names_in, rename
 from backprop_cli.formula.nodes import Formula, Name, Negative, Product, Sum
 from backprop_cli.formula.quantity import sampled

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 
 from backprop_cli.arrays.array import View
+from backprop_cli.dataclass import replace
 from backprop_cli.formula.build import names_in, number, quotient, rename, total
 from backprop_cli.formula.nodes import Formula, Name
 from backprop_cli.formula.quantity import sampled

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Literal
 
+from backprop_cli.dataclass import replace
 from backprop_cli.formula.build import ONE, names_in, negative, product, quotient, total
 from backprop_cli.formula.nodes import Call, Formula, Name, Negative, Number, Power, Sum
 from backprop_cli.graph.parts import leaf, unused

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from functools import lru_cache
 from random import Random
 
 from backprop_cli.algebra.recognise import recognise
+from backprop_cli.dataclass import replace
 from backprop_cli.formula.build import names_in, rename, walk
 from backprop_cli.formula.evaluate import Value, as_float, evaluate
 from backprop_cli.formula.nodes import Call, Formula, Name, Negative, Number

@@ -7,10 +7,10 @@ them, times how that one moves: by hand one does the same. It is for small calcu
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import combinations_with_replacement
 
 from backprop_cli.algebra.derivative import differentiate
+from backprop_cli.dataclass import replace
 from backprop_cli.diagnostics import Diagnostic, ProblemError
 from backprop_cli.formula.build import ONE, names_in, negative, product, quotient, total
 from backprop_cli.formula.nodes import Formula, Name

@@ -12,11 +12,10 @@ import stat
 import struct
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO
 
-from backprop_cli.dataclass import dataclass
+from backprop_cli.dataclass import dataclass, replace
 from backprop_cli.marking.answers import parse_submission, read_submission
 from backprop_cli.marking.names import AnswerNames
 from backprop_cli.marking.pages import is_page

@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 from backprop_cli.arrays.array import View, places
+from backprop_cli.dataclass import replace
 from backprop_cli.diagnostics import closest
 from backprop_cli.formula.build import ONE, names_in, size, substitute
 from backprop_cli.formula.characters import plain_characters

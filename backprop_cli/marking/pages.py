@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from itertools import groupby
 
+from backprop_cli.dataclass import replace
 from backprop_cli.marking import typed_rows
 from backprop_cli.marking.forms import (
     ABOUT,

@@ -10,13 +10,12 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property, lru_cache
 from itertools import chain, combinations, islice, pairwise, zip_longest
 from typing import NamedTuple
 
 from backprop_cli.algebra.derivative import differentiate
-from backprop_cli.dataclass import dataclass
+from backprop_cli.dataclass import dataclass, replace
 from backprop_cli.formula.build import (
     inside,
     names_in,

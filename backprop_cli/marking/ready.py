@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from fractions import Fraction
 from functools import cached_property, partial
 from typing import Any
 
+from backprop_cli.dataclass import replace
 from backprop_cli.graph.step import Graph
 from backprop_cli.marking.asked import updates_asked
 from backprop_cli.marking.expressions import Expressions

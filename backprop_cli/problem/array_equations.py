@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Set
-from dataclasses import field, replace
+from dataclasses import field
 
 from backprop_cli.arrays.array import (
     INDEX,
@@ -22,11 +22,12 @@ from backprop_cli.arrays.expand import Expansion, tidy
 from backprop_cli.arrays.language import SCORED, Written, read_formula
 from backprop_cli.arrays.operations import OPERATIONS
 from backprop_cli.arrays.workshop import Workshop
-from backprop_cli.dataclass import dataclass
+from backprop_cli.dataclass import dataclass, replace
 from backprop_cli.diagnostics import quote
 from backprop_cli.formula.build import children, names_in, rebuild
 from backprop_cli.formula.nodes import Call, Formula, Name, Number
 from backprop_cli.formula.quantity import arrays_of
+from backprop_cli.patterns import pattern
 from backprop_cli.problem.array_values import ArrayReader, ReadArray, has_arrays, read_shapes
 from backprop_cli.problem.fields import Fields, apart, by_name
 from backprop_cli.problem.forms import Value
@@ -41,8 +42,8 @@ INDEX_ROW = apart(
     "`{name: range}`",
     "Time: `{t: 1..3}` makes h_t one equation for each t.",
 )
-_RANGE = re.compile(r"([0-9]{1,18}) ?(?:\.\.|…|-) ?([0-9]{1,18})\Z")
-_BRACED = re.compile(r"(.+)_\{ ?(\w+) ?\}\Z")
+_RANGE = pattern(r"([0-9]{1,18}) ?(?:\.\.|…|-) ?([0-9]{1,18})\Z")
+_BRACED = pattern(r"(.+)_\{ ?(\w+) ?\}\Z")
 
 
 @dataclass(frozen=True)
@@ -419,7 +420,7 @@ def _masked(formula: Formula) -> Name | None:
             return None
 
 
-_BRACED_ROW = re.compile(r"(.+)_\{(\w+)(-1)?\}\Z")
+_BRACED_ROW = pattern(r"(.+)_\{(\w+)(-1)?\}\Z")
 
 
 @dataclass(frozen=True)

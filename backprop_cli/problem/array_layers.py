@@ -7,7 +7,7 @@ A row of `layer_kinds` reads its keys and writes its equations with a `Making`; 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import field, replace
+from dataclasses import field
 from itertools import islice
 from typing import Literal, NoReturn, TypeAlias
 
@@ -24,7 +24,7 @@ from backprop_cli.arrays.array import (
 from backprop_cli.arrays.expand import Expansion, tidy
 from backprop_cli.arrays.language import read_formula
 from backprop_cli.arrays.workshop import Workshop
-from backprop_cli.dataclass import dataclass
+from backprop_cli.dataclass import dataclass, replace
 from backprop_cli.formula.build import rebuild, rename, substitute
 from backprop_cli.formula.nodes import Call, Formula, Name, Number, Product
 from backprop_cli.problem.array_values import read_levels

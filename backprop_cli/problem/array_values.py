@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 from backprop_cli.arrays.array import MOST_LEVELS, Shape, count, shape_text
-from backprop_cli.dataclass import dataclass
+from backprop_cli.dataclass import dataclass, replace
 from backprop_cli.diagnostics import quote
 from backprop_cli.problem.fields import Fields, any_of, apart, by_name, list_of, whole
 from backprop_cli.problem.forms import Value

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import field
 from typing import TypeAlias
 
 from backprop_cli.arrays.array import shape_text
-from backprop_cli.dataclass import dataclass
+from backprop_cli.dataclass import dataclass, replace
 from backprop_cli.diagnostics import listed, quote
 from backprop_cli.formula.build import names_in
 from backprop_cli.formula.nodes import Formula
 from backprop_cli.formula.quantity import updated
+from backprop_cli.patterns import pattern
 from backprop_cli.problem.array_equations import ArrayEquations, WrittenOut
 from backprop_cli.problem.fields import (
     NAME,
@@ -352,7 +352,7 @@ def _written(top: Fields, names: _Names, report: Report, arrays: ArrayEquations)
     return found
 
 
-_EQUATION = re.compile(r"\s*([^\s=:]{1,30})\s*=\s*([^=\n]{1,60})(?:\n|\Z)")
+_EQUATION = pattern(r"\s*([^\s=:]{1,30})\s*=\s*([^=\n]{1,60})(?:\n|\Z)")
 
 
 def _with_colon(node: Node) -> str:

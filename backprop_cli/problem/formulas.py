@@ -11,6 +11,7 @@ from backprop_cli.diagnostics import Span, quote
 from backprop_cli.formula.build import children, names_in
 from backprop_cli.formula.functions import FUNCTIONS
 from backprop_cli.formula.nodes import Call, Comparison, Conditional, Formula, Name
+from backprop_cli.patterns import pattern
 from backprop_cli.problem.fields import Kind
 from backprop_cli.problem.values import Report, sort_of
 from backprop_cli.problem.yaml_tree import Node, Scalar
@@ -26,7 +27,7 @@ FORMULA: Kind[Formula] = Kind(
     },
     "a formula",
 )
-IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+IDENTIFIER = pattern(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 LONGEST_NAME = 64
 
 
@@ -120,8 +121,8 @@ def uncut(pairs: Iterable[tuple[Scalar, Node]], report: Report) -> Iterator[tupl
         yield key, value
 
 
-_ASSIGNED = re.compile(r"([A-Za-z_]\w*) ?= ?([^=]{1,60})\Z")
-_OF_ARGUMENTS = re.compile(r"([A-Za-z_]\w*) ?\([\w ,]*\)\Z")
+_ASSIGNED = pattern(r"([A-Za-z_]\w*) ?= ?([^=]{1,60})\Z")
+_OF_ARGUMENTS = pattern(r"([A-Za-z_]\w*) ?\([\w ,]*\)\Z")
 
 
 def _name_help(text: str, what: str) -> str:

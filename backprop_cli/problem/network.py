@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from backprop_cli.arrays.array import shape_text
-from backprop_cli.dataclass import dataclass
+from backprop_cli.dataclass import dataclass, replace
 from backprop_cli.diagnostics import listed, quote
 from backprop_cli.formula.nodes import Number
 from backprop_cli.problem.cautions import warn

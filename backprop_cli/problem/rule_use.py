@@ -3,7 +3,6 @@ formula in place of one, or `{init: uniform, …}` in place of numbers."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Generic, Protocol, TypeVar
 
@@ -11,6 +10,7 @@ from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import escape, listed, quote
 from backprop_cli.formula.evaluate import as_float, evaluate
 from backprop_cli.formula.nodes import Formula, Number
+from backprop_cli.patterns import pattern
 from backprop_cli.problem.fields import (
     TEXT,
     Field,
@@ -113,8 +113,8 @@ class Choices(Generic[R]):
         return None
 
 
-_CALLED = re.compile(r"([\w ]+)\(([^()]*)\)\Z")
-_FORMULA = re.compile(r"[-+*/^()]")
+_CALLED = pattern(r"([\w ]+)\(([^()]*)\)\Z")
+_FORMULA = pattern(r"[-+*/^()]")
 
 
 def _options(rule: Rule, own: Fields, keys: Iterable[str]) -> dict[str, Number]:

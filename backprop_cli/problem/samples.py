@@ -10,6 +10,7 @@ from typing import Literal
 from backprop_cli.arrays.array import Shape, shape_text
 from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import listed, quote
+from backprop_cli.patterns import pattern
 from backprop_cli.problem.array_values import read_levels
 from backprop_cli.problem.fields import (
     Field,
@@ -56,7 +57,7 @@ SAMPLES = apart(
     "Several samples. Layers: `{inputs: …, targets: …}`; equations: `{x: 1, y: 0}`, the same names in "
     "each.",
 )
-_OTHER_NAME = re.compile(r"(?![yYnN]\Z)[^\W\d_]_?[0-9]*\Z")
+_OTHER_NAME = pattern(r"(?![yYnN]\Z)[^\W\d_]_?[0-9]*\Z")
 """A name that people give a quantity, but for the truth values `y` and `n` of YAML."""
 
 

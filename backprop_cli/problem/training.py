@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 from typing import Literal
 
-from backprop_cli.dataclass import dataclass
+from backprop_cli.dataclass import dataclass, replace
 from backprop_cli.diagnostics import quote
 from backprop_cli.formula.build import names_in
 from backprop_cli.formula.nodes import Number

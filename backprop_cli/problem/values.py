@@ -16,6 +16,7 @@ from typing import Concatenate, NoReturn, ParamSpec, TypeGuard, TypeVar
 from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import Diagnostic, Severity, Span, listed, nearest, quote, there_are
 from backprop_cli.formula.nodes import Number
+from backprop_cli.patterns import pattern
 from backprop_cli.problem.yaml_tree import Entries, Items, Node, Scalar
 from backprop_cli.rules.written import Range
 
@@ -156,8 +157,8 @@ def sort_of(node: Node) -> str:
             return "a single value"
 
 
-_NUMBER = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?\Z")
-_LEADING_ZERO = re.compile(r"([-+]?)0+(?=[0-9])")
+_NUMBER = pattern(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?\Z")
+_LEADING_ZERO = pattern(r"([-+]?)0+(?=[0-9])")
 
 
 def is_number(node: Node) -> bool:
@@ -195,35 +196,35 @@ def number(node: Node, report: Report, what: str) -> Number:
 
 # What looks like a number to somebody: pattern, reason, help.
 _TRAPS: tuple[tuple[re.Pattern[str], str, str | None], ...] = (
-    (re.compile(r"(?i)(?:yes|no|on|off|y|n|true|false)\Z"), "not a truth value", "write 1 or 0"),
+    (pattern(r"(?i)(?:yes|no|on|off|y|n|true|false)\Z"), "not a truth value", "write 1 or 0"),
     (
-        re.compile(r"[-+]?[0-9]+(?::[0-9]+)+(?:\.[0-9]*)?\Z"),
+        pattern(r"[-+]?[0-9]+(?::[0-9]+)+(?:\.[0-9]*)?\Z"),
         "not a time",
         "write it as one number",
     ),
-    (re.compile(r"(?i)[-+]?0[xob][0-9a-f_]+\Z"), "written in base ten", None),
-    (re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[Tt ].*)?\Z"), "not a date", None),
+    (pattern(r"(?i)[-+]?0[xob][0-9a-f_]+\Z"), "written in base ten", None),
+    (pattern(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[Tt ].*)?\Z"), "not a date", None),
     (
-        re.compile(r"(?i)[-+]?\.?inf(?:inity)?\Z"),
+        pattern(r"(?i)[-+]?\.?inf(?:inity)?\Z"),
         "and infinity is not one that can be calculated with",
         "leave it out, or write a large number",
     ),
-    (re.compile(r"(?i)[-+]?\.?nan\Z"), "and nan means that there is none", "leave it out"),
-    (re.compile(r"[-+]?[0-9]+,[0-9]+\Z"), "with a point, not a comma", None),
-    (re.compile(r"[-+]?[0-9]+(?:[_'][0-9]+)+(?:\.[0-9]*)?\Z"), "without separators", None),
+    (pattern(r"(?i)[-+]?\.?nan\Z"), "and nan means that there is none", "leave it out"),
+    (pattern(r"[-+]?[0-9]+,[0-9]+\Z"), "with a point, not a comma", None),
+    (pattern(r"[-+]?[0-9]+(?:[_'][0-9]+)+(?:\.[0-9]*)?\Z"), "without separators", None),
     (
-        re.compile(r"[-+0-9.eE]+(?:[ ;]+[-+0-9.eE]+)+\Z"),
+        pattern(r"[-+0-9.eE]+(?:[ ;]+[-+0-9.eE]+)+\Z"),
         "and these are several",
         "put a comma between two numbers",
     ),
     (
-        re.compile(r"[-+]?[0-9.]+ ?[/*^] ?[0-9.]+\Z"),
+        pattern(r"[-+]?[0-9.]+ ?[/*^] ?[0-9.]+\Z"),
         "not a formula",
         "write it as a decimal",
     ),
-    (re.compile("[\u2212\u2013\u2014][0-9.]"), "with the minus sign of the keyboard", None),
-    (re.compile(r"[-+]?[0-9.]+ ?%\Z"), "not a percentage", "write it as a decimal"),
-    (re.compile("[-+]?[0-9]*[¼-¾⅐-⅞]\\Z"), "not a fraction", "write it as a decimal"),
+    (pattern("[\u2212\u2013\u2014][0-9.]"), "with the minus sign of the keyboard", None),
+    (pattern(r"[-+]?[0-9.]+ ?%\Z"), "not a percentage", "write it as a decimal"),
+    (pattern("[-+]?[0-9]*[¼-¾⅐-⅞]\\Z"), "not a fraction", "write it as a decimal"),
 )
 
 
@@ -259,7 +260,7 @@ def _meant(text: str) -> str | None:
     return f"write {candidate}" if _NUMBER.match(candidate) else None
 
 
-_TIGHT_COMMA = re.compile(r"(?<![0-9.])([0-9]+),([0-9]+)(?![0-9.])")
+_TIGHT_COMMA = pattern(r"(?<![0-9.])([0-9]+),([0-9]+)(?![0-9.])")
 
 
 def decimal_comma(node: Node, count: int, wanted: int) -> str | None:

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from typing import get_args
 
 from backprop_cli.arrays.array import entry_names
-from backprop_cli.dataclass import dataclass
+from backprop_cli.dataclass import dataclass, replace
 from backprop_cli.diagnostics import listed, quote
 from backprop_cli.formula.nodes import Number
 from backprop_cli.formula.quantity import arrays_of, bare

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from backprop_cli.diagnostics import Diagnostic, Source, Span, escape, quote
+from backprop_cli.patterns import pattern
 
 if TYPE_CHECKING:
     import yaml
@@ -120,17 +120,17 @@ def syntax_problem(source: Source, error: yaml.YAMLError) -> Diagnostic:
 _COLONS = (
     # a key with what stands for the colon behind it → message, help
     (
-        re.compile(r"[ ]*[\w.'/()∂⁰-⁹₀-₉]{1,40} ?=(?!=)"),
+        pattern(r"[ ]*[\w.'/()∂⁰-⁹₀-₉]{1,40} ?=(?!=)"),
         "there is a `=` where a `:` belongs",
         "a key is followed by a colon and a space, not by `=`",
     ),
     (
-        re.compile(r"[ ]*(?:- )?[\w.]{1,40} ?[：﹕︰꞉∶]"),
+        pattern(r"[ ]*(?:- )?[\w.]{1,40} ?[：﹕︰꞉∶]"),
         "there is another colon than `:`",
         "write the `:` of the keyboard, and a space behind it",
     ),
     (
-        re.compile(r"[ ]*(?:- )?[\w.]{1,40} ?:[\u00a0\u1680\u2000-\u200d\u202f\u205f\u3000\ufeff]"),
+        pattern(r"[ ]*(?:- )?[\w.]{1,40} ?:[\u00a0\u1680\u2000-\u200d\u202f\u205f\u3000\ufeff]"),
         "behind this colon stands another space than that of the keyboard",
         "write the space anew; it may be invisible in an editor",
     ),
@@ -143,7 +143,7 @@ def colon_meant(text: str, at: int) -> tuple[int, str, str] | None:
     start = text.rfind("\n", 0, at) + 1
     above = text.rfind("\n", 0, max(start - 1, 0)) + 1
     for begin in dict.fromkeys((above, start)):
-        for pattern, message, help in _COLONS:
-            if (found := pattern.match(text, begin)) is not None:
+        for colon, message, help in _COLONS:
+            if (found := colon.match(text, begin)) is not None:
                 return found.end() - 1, message, help
     return None

@@ -7,11 +7,11 @@ has been checked. Anchors, aliases and tags are refused, so a tree is as large a
 
 from __future__ import annotations
 
-import re
 from typing import Any, TypeAlias
 
 from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import Diagnostic, Source, Span, quote
+from backprop_cli.patterns import pattern
 from backprop_cli.problem.scalar_places import offset_in
 from backprop_cli.problem.source_file import MOST_BYTES, too_large
 from backprop_cli.problem.yaml_syntax import syntax_problem
@@ -71,7 +71,7 @@ def entry(node: Node | None, *keys: str) -> Node | None:
 
 
 # What YAML does not allow in a file, and the line breaks that only YAML 1.1 knows.
-_FORBIDDEN = re.compile("[\0-\b\v\f\x0e-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
+_FORBIDDEN = pattern("[\0-\b\v\f\x0e-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
 
 
 def compose(source: Source) -> tuple[Node | None, list[Diagnostic]]:
@@ -132,7 +132,7 @@ class _Open:
         self.key: Node | None = None
 
 
-_HALVES = re.compile(r"[-+−]?\d{1,40},\d{1,40}(?:[eE][-+]?\d{1,4})?")
+_HALVES = pattern(r"[-+−]?\d{1,40},\d{1,40}(?:[eE][-+]?\d{1,4})?")
 
 
 def _with_comma(opened: _Open, key: Node, value: Node) -> Scalar | None:

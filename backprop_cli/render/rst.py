@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import assert_never
 
+from backprop_cli.dataclass import replace
 from backprop_cli.formula import latex
 from backprop_cli.formula.characters import visible
 from backprop_cli.formula.layout import Node

@@ -8,11 +8,11 @@ them overflows or loses its digits, `stable` and `stable_slope` say the same in 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import field
 from types import MappingProxyType
 from typing import Literal, TypeAlias
 
-from backprop_cli.dataclass import dataclass
+from backprop_cli.dataclass import dataclass, replace
 from backprop_cli.formula.build import negative, over, product, substitute, total
 from backprop_cli.formula.functions import FUNCTIONS, Function, define, slope_of, spelling
 from backprop_cli.formula.nodes import Call, Formula, Name, Number, Power, Quotient, Sum

@@ -7,12 +7,12 @@ options; `slope` is ∂L/∂ŷ of one output as it is taught. A test proves each
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import field
 from fractions import Fraction
 from types import MappingProxyType
 from typing import Literal, TypeAlias
 
-from backprop_cli.dataclass import dataclass
+from backprop_cli.dataclass import dataclass, replace
 from backprop_cli.formula.build import ONE, ZERO, negative, product, total
 from backprop_cli.formula.nodes import Call, Formula, Name, Number, Quotient
 from backprop_cli.rules.written import (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backprop_cli.run.evaluation import evaluate_steps, is_clock, leaf_values, round_to, rounded
+from backprop_cli.run.evaluation import evaluate_steps, is_clock, leaf_values
 from backprop_cli.run.flow import layer_sizes
 from backprop_cli.run.model import Iteration, Run, Stop, Value, Values
 from backprop_cli.run.precise import Precisely, Singular, singularities
@@ -20,8 +20,6 @@ __all__ = [
     "is_clock",
     "layer_sizes",
     "leaf_values",
-    "round_to",
-    "rounded",
     "singularities",
     "solve",
 ]

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-from decimal import ROUND_HALF_UP, Context, Decimal
 from fractions import Fraction
-from functools import lru_cache
 
+from backprop_cli.formula.arithmetic import Value, round_to
 from backprop_cli.formula.build import names_in
 from backprop_cli.formula.evaluate import as_float, evaluate, known_in
 from backprop_cli.graph.step import Graph, Leaf, Step
 from backprop_cli.run.failure import reason
-from backprop_cli.run.model import Stop, Value, Values
+from backprop_cli.run.model import Stop, Values
 from backprop_cli.run.precise import Precisely, is_derivative, singularities
 
 
@@ -72,31 +71,6 @@ def _value(step: Step, values: Values, precisely: Precisely, round_each: int | N
         if singular is not None and singular.value is not None:
             value = singular.value
     return value if round_each is None else round_to(value, round_each)
-
-
-def round_to(value: Value, digits: int) -> Value:
-    """The value rounded to `digits` significant digits, halves away from zero as on paper."""
-    if value == 0 or (isinstance(value, float) and not math.isfinite(value)):
-        return value
-    return Fraction(rounded(value, digits))
-
-
-def rounded(value: Value | Decimal, digits: int) -> Decimal:
-    """A finite value as a decimal of at most `digits` significant digits.
-
-    A float stands for the shortest decimal that names it: 0.125 is a half to round.
-    """
-    if isinstance(value, float):
-        return _to(digits).create_decimal(repr(value))
-    if isinstance(value, Decimal):
-        return _to(digits).plus(value)
-    return _to(digits).divide(Decimal(value.numerator), Decimal(value.denominator))
-
-
-@lru_cache
-def _to(digits: int) -> Context:
-    """Arithmetic with so many digits."""
-    return Context(prec=digits, rounding=ROUND_HALF_UP)
 
 
 def loss_with(graph: Graph, carried: Values, round_each: int | None = None) -> Value | None:

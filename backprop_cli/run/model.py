@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from fractions import Fraction
 from typing import Literal, TypeAlias
 
 from backprop_cli.dataclass import dataclass
+from backprop_cli.formula.arithmetic import Value as Value
 from backprop_cli.graph.step import Graph
 from backprop_cli.problem.model import Problem
 
-Value: TypeAlias = Fraction | float
 Values: TypeAlias = Mapping[str, Value | None]
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator, Sequence
 
 from backprop_cli.marking.entered import misfit
+from backprop_cli.patterns import pattern
 
-_BETWEEN = re.compile(r"[;\n]|\]\s*,?\s*\[")
+_BETWEEN = pattern(r"[;\n]|\]\s*,?\s*\[")
 
 
 def cells(text: str, shape: Sequence[int]) -> list[str] | str:

@@ -7,11 +7,10 @@ back. The judgement is that of `check` on the answers so far, never another one.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
-from backprop_cli.dataclass import dataclass
+from backprop_cli.dataclass import dataclass, replace
 from backprop_cli.diagnostics import nearest, quote
 from backprop_cli.formula import plain
 from backprop_cli.formula.build import names_in

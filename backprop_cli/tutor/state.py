@@ -6,15 +6,15 @@ values there were; marking passes over it.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import field
 from pathlib import Path
 
-from backprop_cli.dataclass import dataclass
+from backprop_cli.dataclass import dataclass, replace
 from backprop_cli.diagnostics import Diagnostic, ProblemError, Source, Span
 from backprop_cli.marking.answers import read_submission
 from backprop_cli.marking.submission import Answer, Cells, Submission
+from backprop_cli.patterns import pattern
 from backprop_cli.problem.source_file import load
 from backprop_cli.problem.values import is_number
 from backprop_cli.problem.yaml_tree import Items, Node, Scalar, compose, entry
@@ -91,8 +91,8 @@ def written(state: State, order: Sequence[Question]) -> str:
     return "\n".join(lines) + "\n"
 
 
-_PLAIN_KEY = re.compile(r"[A-Za-z∂][\w/ŷ∂]*(?:\[\d+\])?(?:/[\w∂]+(?:\[\d+\])?)?\Z")
-_PLAIN_NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?\Z")
+_PLAIN_KEY = pattern(r"[A-Za-z∂][\w/ŷ∂]*(?:\[\d+\])?(?:/[\w∂]+(?:\[\d+\])?)?\Z")
+_PLAIN_NUMBER = pattern(r"-?[0-9]+(?:\.[0-9]+)?\Z")
 
 
 def _key(name: str) -> str:

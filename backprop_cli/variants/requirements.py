@@ -15,13 +15,13 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from backprop_cli.dataclass import dataclass
+from backprop_cli.formula.arithmetic import rounded
 from backprop_cli.formula.build import ZERO, children, names_in, substitute
 from backprop_cli.formula.evaluate import as_float, evaluate, known_in
 from backprop_cli.formula.nodes import Call, Comparison, Formula, Sum
 from backprop_cli.graph.step import Step
 from backprop_cli.problem.model import Requirement
 from backprop_cli.rules.activations import ACTIVATIONS
-from backprop_cli.run.evaluation import rounded
 from backprop_cli.run.model import Value, Values
 from backprop_cli.variants.trial import CARRIED_DIGITS, Update
 

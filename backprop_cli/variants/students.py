@@ -10,11 +10,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from backprop_cli.dataclass import replace
 from backprop_cli.diagnostics import ProblemError, quote
 from backprop_cli.interrupts import undisturbed
 from backprop_cli.marking.check import Checker

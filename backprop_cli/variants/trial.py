@@ -6,13 +6,13 @@ The equations are those of the author's numbers, built once; a try only puts oth
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field, replace
+from dataclasses import field
 from fractions import Fraction
 from functools import cached_property
 from typing import Literal, TypeAlias
 
-from backprop_cli.dataclass import dataclass
-from backprop_cli.formula.evaluate import as_float
+from backprop_cli.dataclass import dataclass, replace
+from backprop_cli.formula.arithmetic import as_float, rounded
 from backprop_cli.formula.quantity import sampled
 from backprop_cli.graph.batches import Builder
 from backprop_cli.graph.step import Graph, Leaf
@@ -23,7 +23,6 @@ from backprop_cli.run.evaluation import (
     evaluate_steps,
     initial_values,
     leaf_values,
-    rounded,
 )
 from backprop_cli.run.model import Value, Values
 from backprop_cli.variants.slips import SlipTable

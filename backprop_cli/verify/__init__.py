@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import field
 from fractions import Fraction
 from random import Random
 from typing import TypeVar
 
 from backprop_cli.algebra.compose import Proof, composed_gradient, composed_size
 from backprop_cli.algebra.precise import arithmetic, evaluate_precisely, finite_difference
-from backprop_cli.dataclass import dataclass
+from backprop_cli.dataclass import dataclass, replace
 from backprop_cli.formula.build import names_in, size
 from backprop_cli.formula.evaluate import as_float
 from backprop_cli.formula.nodes import Formula, Name

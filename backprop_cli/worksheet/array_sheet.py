@@ -5,18 +5,19 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 
 from backprop_cli.arrays.array import View, argument, entry_name, places
 from backprop_cli.arrays.evaluate import UNPOOLED, Grid
 from backprop_cli.arrays.gradients import Reason
 from backprop_cli.arrays.operations import OPERATIONS, pool_windows
+from backprop_cli.dataclass import replace
 from backprop_cli.formula.build import ONE, names_in, product, walk
 from backprop_cli.formula.nodes import Call, Formula, Name, Shown
 from backprop_cli.formula.quantity import derivative_name
 from backprop_cli.graph.array_rules import ArrayGradient
 from backprop_cli.graph.step import Graph
 from backprop_cli.graph.views import NONE, all_views
+from backprop_cli.patterns import pattern
 from backprop_cli.worksheet.array_notation import fits, in_rows
 from backprop_cli.worksheet.array_numbers import Sign, note, number_of, numbers, result_of, rounded
 from backprop_cli.worksheet.derivations import added
@@ -99,7 +100,7 @@ CELLS = {
 WEIGHING = "; w weighs what comes in, u the output of the time before."
 
 
-_DEPTH = re.compile(r"\d+\Z")
+_DEPTH = pattern(r"\d+\Z")
 
 
 def _cells(graph: Graph) -> Iterator[Line]:
@@ -205,7 +206,7 @@ def _index(graph: Graph) -> str | None:
     return next((mark[2] for name in names if (mark := _SUBSCRIPT.match(name))), None)
 
 
-_SUBSCRIPT = re.compile(r"(.+)_\{(\w+?)(?:-1)?\}\Z")
+_SUBSCRIPT = pattern(r"(.+)_\{(\w+?)(?:-1)?\}\Z")
 
 
 def _equation(sheet: Sheet, view: View, equation: Formula) -> Iterator[Block]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from typing import Literal
 
+from backprop_cli.dataclass import replace
 from backprop_cli.formula.build import product, put_together
 from backprop_cli.formula.nodes import Formula, Name, Negative, Shown, Sum
 from backprop_cli.formula.quantity import fraction, mark, slope_name

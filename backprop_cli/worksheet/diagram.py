@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Literal, TypeAlias
 
 from backprop_cli.arrays.array import AS, INDEX, View
+from backprop_cli.dataclass import replace
 from backprop_cli.formula.build import ONE, children, names_in
 from backprop_cli.formula.functions import spelled
 from backprop_cli.formula.nodes import (

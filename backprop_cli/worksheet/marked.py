@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from itertools import groupby
 
@@ -14,6 +13,7 @@ from backprop_cli.marking.feedback import FOLLOWS
 from backprop_cli.marking.model import VERDICTS, AnswerResult, Head, SubmissionReport, Verdict
 from backprop_cli.marking.reports.common import all_judged, as_read, harmless, notices, remark
 from backprop_cli.marking.reports.tally import Tally
+from backprop_cli.patterns import pattern
 from backprop_cli.worksheet.document import (
     Block,
     Callout,
@@ -114,9 +114,9 @@ def _name(name: str, graph: Graph) -> Inline:
     return Text(harmless(name[:LONGEST_NAME] + "…" * (len(name) > LONGEST_NAME)), "code")
 
 
-_TIMES = re.compile(r"(?<=[\w)\]])\*(?=[\w(])")
-_QUOTED = re.compile(r"`([^`]*)`")
-_WORD = re.compile(r"[A-Za-z](?:[\w/]|\[\d+\])*")
+_TIMES = pattern(r"(?<=[\w)\]])\*(?=[\w(])")
+_QUOTED = pattern(r"`([^`]*)`")
+_WORD = pattern(r"[A-Za-z](?:[\w/]|\[\d+\])*")
 
 
 def prose(words: str, graph: Graph) -> Line:

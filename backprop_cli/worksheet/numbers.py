@@ -10,10 +10,10 @@ from functools import cached_property, reduce
 from typing import Literal, TypeAlias
 
 from backprop_cli.dataclass import dataclass
+from backprop_cli.formula.arithmetic import Value, as_float, rounded
 from backprop_cli.formula.build import is_number, names_in, substitute
-from backprop_cli.formula.evaluate import as_float, evaluate
+from backprop_cli.formula.evaluate import evaluate
 from backprop_cli.formula.nodes import Formula, Name, Negative, Number, Product, Quotient, Sum
-from backprop_cli.run import Value, rounded
 from backprop_cli.worksheet.document import Line, Math, Text, numeral
 
 SMALLEST_PLAIN = -4

@@ -6,13 +6,12 @@ import math
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from fractions import Fraction
 from functools import cache, cached_property
 from random import Random
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from backprop_cli.dataclass import dataclass
+from backprop_cli.dataclass import dataclass, replace
 from backprop_cli.formula.build import calls_in, names_in, rebuild
 from backprop_cli.formula.evaluate import Lookup, as_float, evaluate, known_in
 from backprop_cli.formula.nodes import Call, Formula, Name, Number, Sum
@@ -30,6 +29,7 @@ from backprop_cli.graph.array_rules import ArrayRules
 from backprop_cli.graph.derivation import Derivations, towards
 from backprop_cli.graph.layered import Layers
 from backprop_cli.graph.step import Graph, Step
+from backprop_cli.patterns import pattern
 from backprop_cli.rules.activations import ACTIVATIONS
 from backprop_cli.run import (
     Iteration,
@@ -460,7 +460,7 @@ def cell_of(written: Shown | None) -> Line:
     return written.cell
 
 
-_MATRIX = re.compile(r"(?:d(?P<over>\w+)/d)?(?P<letter>\w+)\((?P<layer>\d+)\)\Z")
+_MATRIX = pattern(r"(?:d(?P<over>\w+)/d)?(?P<letter>\w+)\((?P<layer>\d+)\)\Z")
 
 
 def matrix_glyph(found: re.Match[str], lettering: Lettering) -> Glyph:

@@ -4,9 +4,9 @@ kind, the first and the last."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from itertools import groupby
 
+from backprop_cli.dataclass import replace
 from backprop_cli.worksheet.document import (
     Block,
     Callout,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
 from typing import TypeAlias
 
+from backprop_cli.dataclass import replace
 from backprop_cli.run import Run
 from backprop_cli.worksheet import (
     array_sheet,

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import field
 from typing import Any
 
 from backprop_cli.algebra.compose import Proof
 from backprop_cli.arrays.array import AS
-from backprop_cli.dataclass import dataclass
+from backprop_cli.dataclass import dataclass, replace
 from backprop_cli.diagnostics import json_text
 from backprop_cli.formula import latex, plain
 from backprop_cli.formula.build import names_in, rebuild

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 
+from backprop_cli.formula.arithmetic import Value, round_to
 from backprop_cli.formula.build import names_in, negative, product, total
 from backprop_cli.formula.evaluate import as_float
 from backprop_cli.formula.nodes import Formula, Name, Sum
@@ -15,7 +16,7 @@ from backprop_cli.graph.step import Graph, Step
 from backprop_cli.graph.update import optimizer_of
 from backprop_cli.problem.model import Optimizer, Problem
 from backprop_cli.rules.optimizers import OPTIMIZERS
-from backprop_cli.run import Run, Value, evaluate_steps, is_clock, round_to
+from backprop_cli.run import Run, evaluate_steps, is_clock
 from backprop_cli.worksheet.document import (
     Block,
     Callout,

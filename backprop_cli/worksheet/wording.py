@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import assert_never
 
+from backprop_cli.dataclass import replace
 from backprop_cli.formula.spelling import LATIN, Lettering, spell
 from backprop_cli.formula.unicode import glyph_text
+from backprop_cli.patterns import pattern
 from backprop_cli.worksheet.document import (
     Answers,
     Block,
@@ -27,7 +28,7 @@ from backprop_cli.worksheet.document import (
 )
 
 # In a sentence `a` is an article, unless it is calculated with: a(1 − a).
-_LETTER = re.compile(r"(?<![\w′])(?:[ŷyLzwbxηδ](?![\w′])|a(?=[()²]))")
+_LETTER = pattern(r"(?<![\w′])(?:[ŷyLzwbxηδ](?![\w′])|a(?=[()²]))")
 _NAMES = {**LATIN, "ŷ": "yhat"}
 
 

@@ -301,7 +301,7 @@ def main() -> None:
     axes = [axis for axis in AXES if axis in asked.only] or list(AXES)
     commands = [command for command in COMMANDS if command in asked.only] or list(COMMANDS)
     before = json.loads(asked.against.read_text()) if asked.against else {}
-    from backprop_cli.cli import GARBAGE
+    from backprop_cli.__main__ import GARBAGE
 
     found = {}
     called(["solve", str(ROOT / "problems" / "one-neuron.yaml")])  # imports what all need

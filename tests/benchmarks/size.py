@@ -13,7 +13,7 @@ FLAT = 1.4
 
 
 def measure() -> Iterator[Row]:
-    from backprop_cli.cli import GARBAGE
+    from backprop_cli.__main__ import GARBAGE
     from backprop_cli.render.formats import render
     from backprop_cli.run import solve
     from backprop_cli.worksheet.sheet import Choices

@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 from strategies import Problem, examples
 
 from backprop_cli.formula import plain, unicode
+from backprop_cli.formula.arithmetic import Value, round_to
 from backprop_cli.formula.evaluate import evaluate
 from backprop_cli.formula.parse import parse
 from backprop_cli.formula.spelling import spell
 from backprop_cli.problem.read import read_problem
 from backprop_cli.render.reading import spoken
-from backprop_cli.run import Value, round_to, solve
+from backprop_cli.run import solve
 from backprop_cli.worksheet.numbers import Shown, in_a_sentence, put_in, shown, signed
 from backprop_cli.worksheet.sheet import Choices, Sheet
 
