@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field
-from functools import lru_cache
 from typing import assert_never
 
 from backprop_cli.dataclass import dataclass
@@ -16,7 +15,7 @@ from backprop_cli.formula import layout as tree
 from backprop_cli.formula.characters import visible
 from backprop_cli.formula.nodes import Formula
 from backprop_cli.formula.notation import letters, stacked
-from backprop_cli.formula.shape import shapes
+from backprop_cli.formula.shape import by_digits, by_shape
 from backprop_cli.formula.spelling import GREEK, Spelling
 
 COMMANDS = {letter: "\\" + word for word, letter in GREEK.items()}
@@ -53,11 +52,6 @@ FIXED = Dialect(brackets=(r"\Bigl(", r"\Bigr)"))
 """Brackets of a fixed size: TeX never breaks a line between `\\left` and `\\right`."""
 
 
-def write(formula: Formula, spelling: Spelling | None = None) -> str:
-    """The formula as LaTeX for math mode."""
-    return shapes(stacked(spelling), spell).write(formula)
-
-
 def escape(text: str, dialect: Dialect = LATEX) -> str:
     r"""Any text for use inside `\text{…}`; what LaTeX has no letter for is a question mark."""
     return "".join(
@@ -84,7 +78,7 @@ def words(text: str, dialect: Dialect = LATEX) -> str:
     return rf"\text{{{escape(text, dialect)}}}"
 
 
-@lru_cache(maxsize=65536)
+@by_digits
 def named(name: tree.Named, dialect: Dialect) -> str:
     return spell(letters(name, stacked=True), dialect)
 
@@ -178,3 +172,9 @@ def _grid(kind: str, rows: tuple[tuple[tree.Node, ...], ...], dialect: Dialect) 
     lines = [rf"{then} & \text{{if }} {condition}" for then, condition in written[:-1]]
     body = dialect.new_row.join([*lines, rf"{written[-1][0]} & \text{{otherwise}}"])
     return rf"\begin{{cases}} {body} \end{{cases}}"
+
+
+@by_shape(stacked, spell)
+def write(formula: Formula, spelling: Spelling | None = None) -> str:
+    """The formula as LaTeX for math mode."""
+    return spell(stacked(spelling).node(formula))

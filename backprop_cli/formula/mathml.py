@@ -7,7 +7,6 @@ between `<math>` elements, so a long formula is best set as its pieces, each in 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import lru_cache
 from html import escape
 from typing import assert_never
 
@@ -17,6 +16,7 @@ from backprop_cli.formula.characters import visible
 from backprop_cli.formula.functions import Function, spelled
 from backprop_cli.formula.nodes import Formula
 from backprop_cli.formula.notation import COMMA, letters, stacked
+from backprop_cli.formula.shape import by_digits
 from backprop_cli.formula.spelling import GREEK, Derivative, Spelling
 
 SIGNS: dict[str, str] = {
@@ -63,7 +63,7 @@ _CUT = frozenset(("+", "−", "·", "hadamard", "correlation", "full", "beside")
 def broken(node: tree.Node) -> str:
     """The formula as elements between which a line may be broken: before its outermost operators,
     and inside the brackets of what is still too long."""
-    if not is_long(node):
+    if isinstance(node, tree.Named) or not is_long(node):
         return math(node)
     found: list[str] = []
     for piece in tree.pieces(node):
@@ -150,7 +150,7 @@ def inside_of(node: tree.Node) -> str:
     return "".join(map(spell, node.parts)) if isinstance(node, tree.Row) else spell(node)
 
 
-@lru_cache(maxsize=65536)
+@by_digits
 def named(name: tree.Named) -> str:
     return spell(letters(name, stacked=True))
 

@@ -4,20 +4,26 @@ between these is found out once, and each row is filled in.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial, wraps
+from itertools import islice, pairwise
 from operator import attrgetter
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar, cast
 
 from backprop_cli.formula.build import children
-from backprop_cli.formula.layout import Digits, Named, Node, Word, is_leaf, is_short
+from backprop_cli.formula.layout import Named, Node, is_short
 from backprop_cli.formula.nodes import Call, Comparison, Formula, Matrix, Name, Number, Shown
 from backprop_cli.formula.notation import Layout, signed
+from backprop_cli.formula.spelling import Spelling, Symbol, with_digits
 
+Write = TypeVar("Write", bound=Callable[..., str])
 Shape: TypeAlias = tuple[Hashable, ...]
 """All that a layout depends on, part by part in writing order; of a name and a number the kind."""
 
-HOLE = "□"
+OFTEN = 3
+"""So many quantities alike are written before what they have in common is found out."""
+TENS = ("0123456789", "₀₁₂₃₄₅₆₇₈₉", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 _SAID: Mapping[type, Callable[[Any], Hashable]] = {
     Call: attrgetter("function"),
     Comparison: attrgetter("relation"),
@@ -27,29 +33,36 @@ _SAID: Mapping[type, Callable[[Any], Hashable]] = {
 
 
 class Shapes:
-    """What one notation writes, by the shape of the formula."""
+    """What one way of writing makes of formulas, by their shape. Where it asks how wide they are,
+    so does `width`: the shape then has the width of each name and number in it."""
 
-    def __init__(self, layout: Layout, spell: Callable[[Node], str]) -> None:
-        self.layout, self.spell = layout, spell
-        self._met: dict[Shape, int] = {}
+    def __init__(
+        self,
+        layout: Layout,
+        spell: Callable[[Node], str],
+        whole: Callable[[Formula], str] | None = None,
+        width: Callable[[Formula], int] | None = None,
+    ) -> None:
+        self.layout, self.spell, self.width = layout, spell, width
+        self.whole = whole or (lambda formula: spell(layout.node(formula)))
+        self.alone = lru_cache(maxsize=65536)(lambda name: self.whole(Name(name)))
+        self._met: set[Shape] = set()
         self._pieces: dict[Shape, list[str]] = {}
         self.name = lru_cache(maxsize=65536)(self._name)
         self.number = lru_cache(maxsize=65536)(self._number)
 
     def write(self, formula: Formula) -> str:
-        """The formula as it is spelled."""
+        """The formula as it is written."""
         if isinstance(formula, Name):  # most are
-            return self.name(formula.name)[1]
+            return self.alone(formula.name)
         shape, texts = self.take(formula)
         if (pieces := self._pieces.get(shape)) is not None:
             return filled(pieces, texts)
-        node = self.layout.node(formula)
-        written = self.spell(node)
-        met = self._met[shape] = self._met.get(shape, 0) + 1
-        if met == 2:  # not of every sum whose signs nobody else has
-            pieces = self._around(node)
-            if len(pieces) == 2 * len(texts) + 1 and filled(pieces, texts) == written:
-                self._pieces[shape] = pieces
+        written = self.whole(formula)
+        if shape not in self._met:  # as most sums, whose signs nobody else has
+            self._met.add(shape)
+        elif (pieces := _around(written, texts)) is not None:
+            self._pieces[shape] = pieces
         return written
 
     def take(self, formula: Formula) -> tuple[Shape, list[str]]:
@@ -59,52 +72,77 @@ class Shapes:
         waiting = [formula]
         while waiting:
             part = waiting.pop()
-            if isinstance(part, Name | Number):
-                kind, text = (
-                    self.name(part.name) if isinstance(part, Name) else self.number(part.text)
-                )
+            if isinstance(part, Name):
+                kind, text = self.name(part.name)
                 shape.append(kind)
-                if text is not None:
-                    texts.append(text)
+                texts.append(text)
+            elif isinstance(part, Number):
+                kind, digits = self.number(part.text)
+                shape.append(kind)
+                texts += digits
             elif isinstance(part, Matrix):  # its numbers stand under one another
                 shape.append(part)
             else:
                 parts = children(part)
                 said = _SAID.get(type(part), type)
-                shape.extend((type(part), said(part), len(parts)))
+                shape += (type(part), said(part), len(parts))
                 waiting += parts[::-1]
+        if len(set(texts)) < len(texts):  # which of them are the same
+            shape += map({text: at for at, text in enumerate(texts)}.get, texts)
         return tuple(shape), texts
 
     def _name(self, name: str) -> tuple[Hashable, str]:
         written = self.spell(self.layout.name(name))
-        return (self.layout.kind(name), len(written) == 1), written  # x^n has no braces in LaTeX
+        width = self.width and self.width(Name(name))
+        # x^n has no braces in LaTeX
+        return (self.layout.kind(name), len(written) == 1, width), written
 
-    def _number(self, text: str) -> tuple[Hashable, str | None]:
+    def _number(self, text: str) -> tuple[Hashable, tuple[str, ...]]:
         """A short number belongs to the shape."""
         minus, written = signed(text)
         if is_short(written):
-            return text, None
-        return (Number, minus, written.power is None, not written.decimals), self.spell(written)
-
-    def _around(self, node: Node) -> list[str]:
-        """What stands around the names and numbers, each of which is empty."""
-
-        def without(part: Any) -> Any:
-            if isinstance(part, Named | Digits | Word) and is_leaf(part):
-                return Word(HOLE, "sign")
-            if not isinstance(part, tuple):
-                return part
-            parts = map(without, part)
-            return type(part)(*parts) if isinstance(part, Node) else tuple(parts)
-
-        pieces = self.spell(without(node)).split(HOLE)
-        return [each for piece in pieces for each in (piece, "")][:-1]
+            return text, ()
+        width = self.width and self.width(Number(text))
+        kind = Number, minus, written.power is None, not written.decimals, width
+        return kind, (self.spell(written),)
 
 
-@lru_cache(maxsize=8)
-def shapes(layout: Layout, spell: Callable[[Node], str]) -> Shapes:
-    """Those of one layout and one notation."""
-    return Shapes(layout, spell)
+def _around(written: str, texts: Sequence[str]) -> list[str] | None:
+    """What stands around the names and numbers; None where it has such a text in it."""
+    everything, pieces = "\0".join(texts), list[str]()
+    for text in texts:
+        before, found, rest = written.partition(text)
+        if not found or written.count(text) != everything.count(text):
+            return None
+        everything, written = everything[len(text) + 1 :], rest
+        pieces += (before, "")
+    return [*pieces, written]
+
+
+def by_shape(
+    layout: Callable[[Spelling | None], Layout],
+    spell: Callable[[Node], str],
+    width: Callable[..., int] | None = None,
+) -> Callable[[Write], Write]:
+    """Fills in what a function writes of formulas of one shape, by their names and numbers as the
+    notation spells them; `width` is what it asks of them beside."""
+
+    def decorated(write: Write) -> Write:
+        @lru_cache(maxsize=8)
+        def shapes(spelling: Spelling | None, *options: Any) -> Shapes:
+            def whole(formula: Formula) -> str:
+                return write(formula, spelling, *options)
+
+            wide = partial(width, spelling=spelling) if width else None
+            return Shapes(layout(spelling), spell, whole, wide)
+
+        @wraps(write)
+        def written(formula: Formula, spelling: Spelling | None = None, *options: Any) -> str:
+            return shapes(spelling, *options).write(formula)
+
+        return cast(Write, written)
+
+    return decorated
 
 
 def filled(pieces: Sequence[str], texts: Sequence[str]) -> str:
@@ -112,3 +150,57 @@ def filled(pieces: Sequence[str], texts: Sequence[str]) -> str:
     whole = list(pieces)
     whole[1::2] = texts
     return "".join(whole)
+
+
+def by_digits(write: Write) -> Write:
+    """What a notation writes for a quantity; where others of them differ in their digits alone, as
+    the weights of a layer do, these are filled in."""
+    met = Counter[Hashable]()
+    known: dict[Hashable, tuple[list[str], list[tuple[int, str]]]] = {}
+
+    @lru_cache(maxsize=65536)
+    def written(name: Named, *notation: Any) -> str:
+        if not isinstance(name.glyph, Symbol):  # a derivative is written in those
+            return write(name, *notation)
+        runs: list[str] = []
+
+        def take(run: str) -> str:
+            runs.append(run)
+            return "1" * len(run)
+
+        key = with_digits(name.glyph, take), name.transposed, notation
+        digits = "".join(runs)
+        if key not in known:
+            met[key] += 1
+            if met[key] <= OFTEN or len(digits) >= 10:
+                return write(name, *notation)
+            known[key] = around(name.glyph, name.transposed, *notation)
+        pieces, places = known[key]
+        return filled(pieces, [ten[int(digits[place])] for place, ten in places])
+
+    def around(
+        glyph: Symbol, transposed: bool, *notation: Any
+    ) -> tuple[list[str], list[tuple[int, str]]]:
+        """What stands around the digits, and of each its place among them and the ten that it is
+        one of: with one more in each place, just these change."""
+        one, other = (
+            write(Named(with_digits(glyph, _taken_from(row)), transposed), *notation)
+            for row in ("123456789", "234567891")
+        )
+        changed = [at for at, signs in enumerate(zip(one, other, strict=True)) if len({*signs}) > 1]
+        tens = [next(ten for ten in TENS if one[at] in ten) for at in changed]
+        pieces = [one[begin + 1 : end] for begin, end in pairwise((-1, *changed, len(one)))]
+        places = [ten.index(one[at]) - 1 for at, ten in zip(changed, tens, strict=True)]
+        return _parted(pieces), list(zip(places, tens, strict=True))
+
+    return cast(Write, written)
+
+
+def _taken_from(row: str) -> Callable[[str], str]:
+    rest = iter(row)
+    return lambda run: "".join(islice(rest, len(run)))
+
+
+def _parted(pieces: Sequence[str]) -> list[str]:
+    """The pieces with room for something between any two."""
+    return [each for piece in pieces for each in (piece, "")][:-1]

@@ -68,6 +68,20 @@ Glyph: TypeAlias = Symbol | Derivative
 Spelling: TypeAlias = Callable[[str], Glyph]
 
 
+def with_digits(symbol: Symbol, change: Callable[[str], str]) -> Symbol:
+    """The symbol with each of its indices, its layer and its sample changed that are numbers."""
+
+    def changed(text: str) -> str:
+        return change(text) if text.isdecimal() and text.isascii() else text
+
+    base, places, layer, hat, new, sample, of, fence, tilde, before = symbol
+    places = tuple([changed(each) for each in places])
+    layer = changed(layer)
+    sample = int(change(str(sample))) if isinstance(sample, int) else sample
+    of = with_digits(of, change) if isinstance(of, Symbol) else of
+    return Symbol(base, places, layer, hat, new, sample, of, fence, tilde, before)
+
+
 @dataclass(frozen=True, eq=False)
 class Lettering:
     """How a problem writes its names.
@@ -154,7 +168,7 @@ def spell(name: str, lettering: Lettering = PLAIN) -> Glyph:
         return again(marked[0])._replace(sample="s" if marked[1] == "s" else int(marked[1]))
     if is_updated(name):
         return again(before_update(name))._replace(new=True)
-    if any_time := _ANY_TIME.match(name):
+    if name.endswith("}") and (any_time := _ANY_TIME.match(name)):
         first = again(f"{any_time[1]}_1")
         assert isinstance(first, Symbol)
         times = (*first.subscript[:-1], any_time[2])
@@ -173,7 +187,7 @@ def spell(name: str, lettering: Lettering = PLAIN) -> Glyph:
         if found and _layered(found[2], lettering):
             return _plain(found[1])._replace(of=again(found[2]))
     glyph = glyph or _plain(name)
-    if (found := _STEM.match(name)) and found[1] in lettering.symbols:
+    if lettering.symbols and (found := _STEM.match(name)) and found[1] in lettering.symbols:
         own = _plain(lettering.symbols[found[1]])
         return glyph._replace(base=own.base, hat=own.hat)
     return glyph

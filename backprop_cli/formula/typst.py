@@ -6,13 +6,13 @@ nothing in an unknown name is markup.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import assert_never
 
 from backprop_cli.formula import layout as tree
 from backprop_cli.formula.characters import visible
 from backprop_cli.formula.nodes import Formula
 from backprop_cli.formula.notation import letters, stacked
+from backprop_cli.formula.shape import by_digits
 from backprop_cli.formula.spelling import GREEK, LATIN, Spelling
 
 SIGNS: dict[str, str] = {
@@ -66,7 +66,7 @@ def word(text: str) -> str:
     return quoted(text)
 
 
-@lru_cache(maxsize=65536)
+@by_digits
 def named(name: tree.Named) -> str:
     return spell(letters(name, stacked=True))
 

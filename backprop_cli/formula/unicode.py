@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import assert_never
 
 from backprop_cli.formula import layout as tree
 from backprop_cli.formula.characters import visible
 from backprop_cli.formula.nodes import Formula
 from backprop_cli.formula.notation import TRANSPOSED, hatted, in_line, letters, quantity
-from backprop_cli.formula.shape import shapes
+from backprop_cli.formula.shape import by_digits, by_shape
 from backprop_cli.formula.spelling import Glyph, Spelling
 
 SUBSCRIPTS = dict(zip("0123456789+-=()aehijklmnoprstuvxβγρφχ,",
@@ -31,17 +30,12 @@ FENCES = {
 }  # fmt: skip
 
 
-def write(formula: Formula, spelling: Spelling | None = None) -> str:
-    """The formula in Unicode text on one line."""
-    return shapes(in_line(spelling), spell).write(formula)
-
-
 def glyph_text(glyph: Glyph) -> str:
     """A quantity's name as it is shown: w₁₃⁽²⁾, ∂L/∂ŷ, z₁⁽²⁾[2], v[w₁₃⁽²⁾]."""
     return named(quantity(glyph))
 
 
-@lru_cache(maxsize=65536)
+@by_digits
 def named(name: tree.Named) -> str:
     return spell(letters(name, stacked=False))
 
@@ -119,3 +113,9 @@ def mark(above: tree.Node) -> str | None:
     ):
         return small(spell(above), SUPERSCRIPTS, "^")
     return None
+
+
+@by_shape(in_line, spell)
+def write(formula: Formula, spelling: Spelling | None = None) -> str:
+    """The formula in Unicode text on one line."""
+    return spell(in_line(spelling).node(formula))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from html import escape as escape_html
+from math import inf
 from typing import assert_never
 
 from backprop_cli.formula import mathml
@@ -12,6 +12,7 @@ from backprop_cli.formula.characters import visible
 from backprop_cli.formula.layout import Operator
 from backprop_cli.formula.nodes import Formula
 from backprop_cli.formula.notation import stacked
+from backprop_cli.formula.shape import by_shape
 from backprop_cli.formula.spelling import Spelling
 from backprop_cli.render import svg
 from backprop_cli.render.reading import (
@@ -25,7 +26,7 @@ from backprop_cli.render.reading import (
     set_in,
     titled_blocks,
 )
-from backprop_cli.render.wide import IN_LINE, narrow_cell, narrowed
+from backprop_cli.render.wide import IN_CELL, IN_LINE, narrowed, width
 from backprop_cli.worksheet import document as doc
 
 STYLE = """
@@ -163,8 +164,10 @@ def _block(block: doc.Block, spelling: Spelling, key: str) -> str:
 TAGS = {"plain": "", "strong": "strong", "emphasis": "em", "code": "code"}
 
 
-def inline(line: doc.Line, spelling: Spelling) -> str:
-    return "".join(set_in(line, _words, partial(formula_pieces, spelling=spelling)))
+def inline(line: doc.Line, spelling: Spelling, most: float = inf) -> str:
+    """A line of words and formulas, these narrowed to `most` signs."""
+    parts = set_in(line, _words, lambda formula: formula_pieces(formula, spelling, most))
+    return "".join(parts)
 
 
 def _words(text: str, style: str) -> str:
@@ -172,9 +175,10 @@ def _words(text: str, style: str) -> str:
     return f"<{tag}>{escape(text)}</{tag}>" if tag else escape(text)
 
 
-def formula_pieces(formula: Formula, spelling: Spelling) -> str:
+@by_shape(stacked, mathml.spell, width)
+def formula_pieces(formula: Formula, spelling: Spelling, most: float = inf) -> str:
     """The formula as a row of `math` elements, between which a browser may break the line."""
-    return mathml.broken(stacked(spelling).node(formula))
+    return mathml.broken(stacked(spelling).node(narrowed(formula, spelling, most)))
 
 
 # Blocks
@@ -187,7 +191,7 @@ def _derivation(lines: Sequence[doc.DerivationLine], spelling: Spelling) -> str:
         rows.append(
             f'<div class="bp-left">{left}</div>'
             f'<div class="bp-sign">{mathml.math(Operator(line.sign))}</div>'
-            f'<div class="bp-right-side">{formula_pieces(narrowed(line.right, spelling, IN_LINE), spelling)}</div>'
+            f'<div class="bp-right-side">{formula_pieces(line.right, spelling, IN_LINE)}</div>'
             f'<div class="{"bp-label" if line.label else "bp-none"}">'
             f"{inline(line.label, spelling)}</div>\n"
         )
@@ -240,7 +244,7 @@ def _cells(lines: Sequence[doc.Line], column: doc.Column, spelling: Spelling) ->
     written = []
     for line, each in zip(lines, numerals, strict=True):
         if each is None:
-            written.append(inline(narrow_cell(line, spelling), spelling))
+            written.append(inline(line, spelling, IN_CELL))
             continue
         begin, end = map(escape, at_point(each))
         end += f"×10<sup>{raised(each)}</sup>" if raised(each) else ""

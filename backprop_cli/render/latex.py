@@ -17,6 +17,7 @@ from backprop_cli.formula.characters import spelled, visible
 from backprop_cli.formula.layout import Operator, is_tall, pieces
 from backprop_cli.formula.nodes import Formula
 from backprop_cli.formula.notation import in_line, stacked
+from backprop_cli.formula.shape import by_shape
 from backprop_cli.formula.spelling import LATIN, Spelling
 from backprop_cli.render import picture
 from backprop_cli.render.breaking import cells, narrowed_to
@@ -212,6 +213,7 @@ def _words(text: str, style: str) -> str:
     return f"\\{COMMANDS[style]}{{{written}}}" if COMMANDS[style] else written
 
 
+@by_shape(stacked, latex.spell, width)
 def formula_tex(formula: Formula, spelling: Spelling, most: int = IN_LINE) -> str:
     """A formula for text style; TeX may break it between its pieces.
 

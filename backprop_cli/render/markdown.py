@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from itertools import groupby, takewhile
+from math import inf
 from typing import assert_never
 
 from backprop_cli.formula import latex
@@ -17,11 +18,12 @@ from backprop_cli.formula.characters import visible
 from backprop_cli.formula.layout import Node
 from backprop_cli.formula.nodes import Formula
 from backprop_cli.formula.notation import stacked
+from backprop_cli.formula.shape import by_shape
 from backprop_cli.formula.spelling import Spelling
 from backprop_cli.render import mermaid
 from backprop_cli.render.plot import plot
 from backprop_cli.render.reading import CALLOUT_WORD, full_rows, set_in, spoken, titled_blocks
-from backprop_cli.render.wide import aligned_rows, narrow_cell
+from backprop_cli.render.wide import IN_CELL, aligned_rows, narrowed, width
 from backprop_cli.worksheet import document as doc
 
 PLOT_WIDTH = 72
@@ -121,12 +123,13 @@ def tex(node: Node) -> str:
     return " ".join(latex.spell(node, DIALECT).split())
 
 
-def formula_tex(formula: Formula, spelling: Spelling) -> str:
-    return tex(stacked(spelling).node(formula))
+@by_shape(stacked, tex, width)
+def formula_tex(formula: Formula, spelling: Spelling, most: float = inf) -> str:
+    return tex(stacked(spelling).node(narrowed(formula, spelling, most)))
 
 
-def inline(line: doc.Line, spelling: Spelling) -> str:
-    parts = set_in(line, _words, lambda formula: f"${formula_tex(formula, spelling)}$")
+def inline(line: doc.Line, spelling: Spelling, most: float = inf) -> str:
+    parts = set_in(line, _words, lambda formula: f"${formula_tex(formula, spelling, most)}$")
     return begun("".join(parts))
 
 
@@ -189,7 +192,7 @@ def _table(table: doc.Table, spelling: Spelling) -> str:
         [rules[column.align] for column in table.columns],
     ]
     for row in full_rows(table):
-        rows.append([inline(narrow_cell(cell, spelling), spelling) for cell in row])
+        rows.append([inline(cell, spelling, IN_CELL) for cell in row])
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     caption = f"*{inline(table.caption, spelling).strip()}*\n\n" if table.caption else ""
     return caption + "\n".join(lines)

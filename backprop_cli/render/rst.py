@@ -12,6 +12,7 @@ from backprop_cli.formula.characters import visible
 from backprop_cli.formula.layout import Node
 from backprop_cli.formula.nodes import Formula
 from backprop_cli.formula.notation import stacked
+from backprop_cli.formula.shape import by_shape
 from backprop_cli.formula.spelling import Spelling
 from backprop_cli.render import svg
 from backprop_cli.render.plot import plot
@@ -102,16 +103,17 @@ def _text(text: str, style: str) -> str:
     return f"{before}{MARKS[style]}{inside}{MARKS[style]}{after}"
 
 
-def tex(formula: Formula, spelling: Spelling) -> str:
-    return _spell(stacked(spelling).node(formula))
-
-
 DIALECT = latex.Dialect(escapes={**latex.ESCAPES, "`": "'"})
 """A backquote would end the role that a formula stands in."""
 
 
 def _spell(node: Node) -> str:
     return latex.spell(node, DIALECT).strip()
+
+
+@by_shape(stacked, _spell)
+def tex(formula: Formula, spelling: Spelling) -> str:
+    return _spell(stacked(spelling).node(formula))
 
 
 def _derivation(lines: Sequence[doc.DerivationLine], spelling: Spelling) -> Iterator[str]:

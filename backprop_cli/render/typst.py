@@ -9,6 +9,7 @@ from backprop_cli.formula import typst
 from backprop_cli.formula.layout import Operator, Row, is_tall, pieces
 from backprop_cli.formula.nodes import Formula
 from backprop_cli.formula.notation import stacked
+from backprop_cli.formula.shape import by_shape
 from backprop_cli.formula.spelling import Spelling
 from backprop_cli.formula.typst import quoted
 from backprop_cli.render import svg
@@ -135,6 +136,7 @@ def _wide(line: doc.Line, spelling: Spelling) -> str:
     return "wide" if any(_is_tall(each, spelling) for each in formulas) else ""
 
 
+@by_shape(stacked, typst.spell, lambda formula, spelling: len(typst.write(formula, spelling)))
 def _tex(formula: Formula, spelling: Spelling) -> str:
     """A formula in math mode, broken by Typst before the operators of its outermost level."""
     return typst.loose(stacked(spelling).node(formula))

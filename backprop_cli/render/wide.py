@@ -33,7 +33,7 @@ IN_CELL = 24
 IN_LINE = 64
 
 
-def width(formula: Formula, spelling: Spelling) -> int:
+def width(formula: Formula, spelling: Spelling | None) -> int:
     """About how many characters wide a formula is on one line."""
     return cells(unicode.write(formula, spelling))
 
@@ -43,7 +43,7 @@ def line_width(line: Line, spelling: Spelling) -> int:
     return cells(spoken(line, spelling))
 
 
-def narrowed(formula: Formula, spelling: Spelling, most: int) -> Formula:
+def narrowed(formula: Formula, spelling: Spelling, most: float) -> Formula:
     """The same formula without fractions and roots wider than `most` on its outermost levels."""
     if not _stiff(formula) or _at_most(formula) <= most or width(formula, spelling) <= most:
         return formula

@@ -480,7 +480,7 @@ def spelling_of(graph: Graph, *, deltas: bool = False) -> Spelling:
     kept = _kept_for(graph)
 
     def spelling(name: str) -> Glyph:
-        if (matrix := _MATRIX.match(name)) is not None:
+        if name.endswith(")") and (matrix := _MATRIX.match(name)) is not None:
             return matrix_glyph(matrix, graph.lettering)
         if name.startswith("∇"):
             of = spell(name[1:], graph.lettering)
