@@ -363,11 +363,12 @@ class Reader:
         raise self.error(f"{quote(word)} is not defined here", run.start(), end)
 
     def without_argument(self, run: re.Match[str]) -> FormulaError:
+        power = "^2" if self.text[run.end() :].lstrip().startswith("^") else ""
         return self.error(
             f"{quote(run[0])} is a function and stands without its argument",
             run.start(),
             run.end(),
-            f"write the argument first: {quote(run[0] + '(x)^2')}",
+            f"write its argument in brackets: {quote(f'{run[0]}(x){power}')}",
         )
 
     def _meant_as_function(self, word: str) -> bool:
@@ -408,9 +409,10 @@ class Reader:
             return self.unknown_name(run.start(), derivative.end())
         if index := _INDEX.match(self.text, run.end()):
             return self.unknown_name(run.start(), index.end())
-        if run[0] in BRACKETLESS:
+        parts = self._parts(run[0])
+        if run[0] in BRACKETLESS or parts == [run[0]]:
             return self.without_argument(run)
-        if parts := self._parts(run[0]):
+        if parts:
             return self.error(
                 f"{quote(run[0])} runs several names together",
                 run.start(),

@@ -64,6 +64,7 @@ from backprop_cli.graph.backward import link_product
 from backprop_cli.graph.slopes import linear_coefficients
 from backprop_cli.graph.step import Graph, Link, Step
 from backprop_cli.marking.kept import grouped, kept
+from backprop_cli.marking.mistakes import terms_of
 from backprop_cli.marking.model import Code
 from backprop_cli.rules.activations import ACTIVATIONS
 
@@ -445,6 +446,8 @@ class ArraySlips:
                 yield edit._replace(inside=names_in(part))
 
     def _of_part(self, part: Formula, put: Put, at: int, whole: bool) -> Iterator[Edit]:
+        for word, other, code, message in self._simply(part):
+            yield Edit(word, put(other), code, message)
         match part:
             case Shown("matmul", (one, other)):
                 yield from self._of_product(at, one, other, put)
@@ -452,16 +455,6 @@ class ArraySlips:
                 yield from self._of_windows(at, part, put)
             case Call(function, (argument_,)) if function in SIMPLE:
                 yield from _of_function(function, argument_, put)
-            case Call("mean", arguments):
-                message = "the sum was taken; the mean divides it by the number of entries"
-                to = put(Call("sum", arguments))
-                yield Edit("mean", to, "missing-scale", message)
-                if isinstance(arguments[0], Power) and (less := self._one_less(part)) is not None:
-                    message = "the sum of the squares was divided by one less than their number"
-                    yield Edit("one less", put(less), "sum-not-mean", message)
-            case Quotient(above, below) if not names_in(below):
-                message = f"the division by {plain.write(below)} was left out"
-                yield Edit("scale", put(above), "missing-scale", message)
             case Product(factors) | Shown("hadamard", factors):
                 for place, factor in enumerate(factors if names_in(part) else ()):
                     if names_in(factor):
@@ -475,18 +468,7 @@ class ArraySlips:
             case Name(name) if self._masks(part) and name in self.views:
                 for edit in self._unmasked(name):
                     yield edit._replace(equation=put(edit.equation))
-            case Call("where", (_, *branches)):
-                for place, branch in enumerate(branches):
-                    message = f"the mask was left out: {plain.write(branch)} was taken everywhere"
-                    yield Edit(f"mask {place}", put(branch), "missing-factor", message)
-            case Call("dropout", (value, _, keep)):
-                message = f"the mask was left out: all of {plain.write(value)} was kept"
-                yield Edit("mask", put(value), "missing-factor", message)
-                yield Edit("mask alone", put(Quotient(value, keep)), "missing-factor", message)
             case Sum(terms):
-                if kept := [term for term in terms if not self._masks(term)]:
-                    message = "the mask was left out: what is masked counts here as well"
-                    yield Edit("mask", put(total(*kept)), "missing-factor", message)
                 for place, term in enumerate(terms if whole else ()):
                     message = f"{plain.write(term)} was left out of the sum"
                     bias = isinstance(term, Name) and term.name in self.gradients
@@ -495,14 +477,57 @@ class ArraySlips:
                         "missing-bias" if bias else "missing-path", message,
                         alone=False, onward=True,
                     )  # fmt: skip
+
+    def _simply(self, part: Formula) -> Iterator[tuple[str, Formula, Code, str]]:
+        """What may be written for a part: what was done, the other formula, and what to say."""
+        match part:
+            case Call("mean", (of, *_) as arguments):
+                message = "the sum was taken; the mean divides it by the number of entries"
+                yield "mean", Call("sum", arguments), "missing-scale", message
+                if isinstance(of, Power) and (less := self._one_less(part)) is not None:
+                    message = "the sum of the squares was divided by one less than their number"
+                    yield "one less", less, "sum-not-mean", message
+            case Quotient(above, below) if not names_in(below):
+                message = f"the division by {plain.write(below)} was left out"
+                yield "scale", above, "missing-scale", message
+            case Call("sqrt", (of,)):
+                message = "the root was left out: what stands under it was taken as it is"
+                yield "root", of, "missing-factor", message
+                match of:
+                    case Sum((inner, small)) if not names_in(small):
+                        root, said = Call("sqrt", (inner,)), plain.write(small)
+                        message = f"{said} was left out under the root"
+                        yield "small", root, "missing-path", message
+                        message = f"{said} was added to the root; it belongs under it"
+                        yield "outside", Sum((root, small)), "missing-path", message
+            case Product((Name() as gate, whole)) | Shown("hadamard", (Name() as gate, whole)):
+                match terms_of(whole):
+                    case (Shown("matmul", (weights, of)), *rest):
+                        message = (
+                            f"{plain.write(of)} was multiplied by {gate.name} before it was weighed"
+                        )
+                        weighed = Shown("matmul", (weights, Shown("hadamard", (gate, of))))
+                        yield "gate first", total(weighed, *rest), "matrix-order", message
+            case Call("where", (_, *branches)):
+                for place, branch in enumerate(branches):
+                    message = f"the mask was left out: {plain.write(branch)} was taken everywhere"
+                    yield f"mask {place}", branch, "missing-factor", message
+            case Call("dropout", (value, _, keep)):
+                message = f"the mask was left out: all of {plain.write(value)} was kept"
+                yield "mask", value, "missing-factor", message
+                yield "mask alone", Quotient(value, keep), "missing-factor", message
+            case Sum(terms):
+                if kept := [term for term in terms if not self._masks(term)]:
+                    message = "the mask was left out: what is masked counts here as well"
+                    yield "mask", total(*kept), "missing-factor", message
                 match terms:
                     case (Product((one, first)), Product((other, second))) if not self._weigh(
                         one, other
                     ):
                         gates = plain.write(one), plain.write(other)
                         message = f"{' and '.join(gates)} stand each where the other belongs"
-                        to = put(Sum((Product((other, first)), Product((one, second)))))
-                        yield Edit("gates", to, "wrong-operand", message)
+                        to = Sum((Product((other, first)), Product((one, second))))
+                        yield "gates", to, "wrong-operand", message
 
     def _weigh(self, *parts: Formula) -> bool:
         """Whether weights or numbers stand here alone, and no gate that is worked out."""
@@ -841,7 +866,7 @@ def _is_axis(part: Formula) -> bool:
 def _of_function(function: str, argument_: Formula, put: Put) -> Iterator[Edit]:
     title = ACTIVATIONS[function].title
     yield Edit(
-        "function", put(argument_), "missing-activation", f"{title} was not applied",
+        "function", put(argument_), "missing-activation", f"the activation {title} was not applied",
         ("missing-activation-derivative", f"the slope of {title} was left out"), sort=function,
         alone=False,
     )  # fmt: skip

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
-from backprop_cli.marking.attempt import MOST_UNKNOWN, Attempt, told
+from backprop_cli.marking.attempt import Attempt
 from backprop_cli.marking.entered import Entered
 from backprop_cli.marking.evidence import shown_ideas
-from backprop_cli.marking.model import AnswerResult, SubmissionReport
+from backprop_cli.marking.model import SubmissionReport
 from backprop_cli.marking.readings import (
     MOST_PAIRS,
     MOST_READINGS,
@@ -49,8 +49,6 @@ class Checker(Ready):
         ]
         best = self._best(sheets)
         results = best.results
-        for place in range(len(self.keys), len(submission.iterations)):
-            results.extend(self._beyond(place + 1, submission.iterations[place]))
         score = sum(result.points for result in results)
         passed = score >= self.pass_mark * self.max_score - ROUND_OFF
         return SubmissionReport(
@@ -60,7 +58,11 @@ class Checker(Ready):
             self.max_score,
             passed,
             tuple(results),
-            remarks=(*submission.remarks, *(each.note for each in best.readings if each.note)),
+            remarks=(
+                *submission.remarks,
+                *self._beyond(submission.iterations),
+                *(each.note for each in best.readings if each.note),
+            ),
         )
 
     def _best(self, sheets: Sequence[Entered]) -> Attempt:
@@ -116,8 +118,9 @@ class Checker(Ready):
         again = Attempt(self, sheets, readings, ideas)
         return again if again.merit > first.merit else first
 
-    def _beyond(self, number: int, answers: tuple[Answer, ...]) -> Iterator[AnswerResult]:
+    def _beyond(self, iterations: Sequence[tuple[Answer, ...]]) -> Iterator[str]:
+        """What to say of answers to updates that are not asked for."""
         count = len(self.keys)
-        reason = f"This sheet asks for {count} update{'s' if count != 1 else ''}; this is number {number}."
-        for answer in answers[:MOST_UNKNOWN]:
-            yield told(number, answer, "unknown", reason)
+        if any(iterations[count:]):
+            asks = f"This sheet asks for {count} update{'s' if count != 1 else ''}"
+            yield f"{asks}: what stands under later ones was not marked."

@@ -57,13 +57,10 @@ def misfit(given: tuple[int, ...] | None, wanted: tuple[int, ...]) -> str | None
     return f"this is {shown} where {belongs} belongs{question}"
 
 
-def _differ(first: Answer, again: Answer) -> bool:
-    """Whether two answers end in numbers of which neither is the other rounded."""
-    one, other = (
-        read_number(list(parts_of(each.texts))[-1].strip()) if each.texts else None
-        for each in (first, again)
-    )
-    return bool(one and other and not is_rounded(one, other) and not is_rounded(other, one))
+def _is_aside(typed: str) -> bool:
+    """Whether a name that is none of the sheet's may be the student's own: `Let e`, `error`."""
+    *words, last = typed.split() or [""]
+    return last == "e" or all(map(is_word, (*words, last)))
 
 
 def given_text(answer: Answer) -> str:
@@ -174,18 +171,21 @@ class Entered:
             self.extras.append((answer, name, extra))
             return
         slot = self.key.structure.slots[name]
-        if typed:
-            self.typed.setdefault(slot, typed)
-        if slot in self.given:
-            first = self.given[slot]
-            if is_word(answer.name) and not is_word(first.name) and _differ(first, answer):
+        if (first := self.given.get(slot)) is not None:
+            before, aside = _is_aside(self.typed.get(slot, "")), _is_aside(typed)
+            if aside and not before:
                 return  # `error: yhat - y = -0.23` beside L is no loss
+            if before and not aside:
+                self.typed.pop(slot, None)
             self.numbers.pop(slot, None)
             self.texts.pop(slot, None)
-            if (both := joined(first, answer)) is None:
+            both = joined(first, answer) if before == aside else answer
+            if both is None:
                 problem = f"it is given twice, as {first.name} and as {answer.name}"
                 both = first._replace(problem=problem)
             answer = both
+        if typed:
+            self.typed.setdefault(slot, typed)
         self.given[slot] = answer
         if answer.problem is None:
             self._read(slot, answer)

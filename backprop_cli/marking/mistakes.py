@@ -462,7 +462,10 @@ class Slips:
         if function in ACTIVATIONS and step.section == "forward":
             message = f"the activation {ACTIVATIONS[function].title} was not applied"
             return _variant("missing-activation", message, formula)
-        return _variant("missing-factor", f"{function} was left out", formula, function)
+        said = {"sqrt": "root", "exp": "exponential", "ln": "logarithm"}.get(
+            function, f"function {function}"
+        )
+        return _variant("missing-factor", f"the {said} was left out", formula, function)
 
     def _is_activation_slope(self, part: Formula) -> bool:
         if isinstance(part, Call):

@@ -72,6 +72,7 @@ FIRST = 3
 SHARE = 0.5
 """A reading must explain this part of the wrong answers that it changes."""
 SAMPLED: tuple[LeafKind, ...] = ("input", "target")
+TINY = 1e-9  # what is no 0
 ROOM = 1.5  # units that own roundings move an answer by
 TOLERANCE = 0.003
 
@@ -643,9 +644,15 @@ class Survey:
         return hits if hits > nothing else 0, changed
 
     def _contradicted(self, reading: Reading, predicted: Sequence[Sequence[float]]) -> int:
-        """How many answers where the slip would be made are right as they are."""
+        """How many answers where the slip would be made are right as they are: a 0, where nothing
+        else is."""
         return sum(
-            slot in page.numbers and slot not in page.wrong and not page.agrees(slot, values[slot])
+            slot in page.numbers
+            and slot not in page.wrong
+            and (
+                not page.agrees(slot, values[slot])
+                or (page.key.truth[slot] == 0 and abs(values[slot]) > TINY)
+            )
             for page, values in zip(self.pages, predicted, strict=True)
             for slot in page.rewritings.of(reading.kind).nodes
         )

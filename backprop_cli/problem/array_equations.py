@@ -303,10 +303,9 @@ class ArrayEquations:
 
     def write_out(
         self, order: Iterable[str], parameters: Collection[str], unsound: Iterable[str] = ()
-    ) -> WrittenOut | None:
-        """The equations between numbers, without those that are `unsound` and what needs them; None
-        after what is wrong has been reported."""
-        start = len(self.report.problems)
+    ) -> WrittenOut:
+        """The equations between numbers, without those that are `unsound` or do not fit, which is
+        reported, and what needs them."""
         self.masks_alone()
         used = _used(each.formula for each in self.equations.values())
         taken = {*self.leaves, *self.equations, *self.families}
@@ -358,8 +357,6 @@ class ArrayEquations:
             help = "list it under `given` or `parameters` too: `parameters: [W]`"
             self.report.unknown("`shapes`", name, self.shapes[name][1], (), help)
         self._refuse_rows(expansion.known)
-        if failed or self.report.failed_since(start):
-            return None
         views = [
             view
             if view.equation is None or view.written is None
@@ -367,8 +364,9 @@ class ArrayEquations:
             for view in shop.views
         ]
         for stem, own in self.families.items():
-            shape = expansion.known[own[0]].shape
-            if stem in expansion.known or any(expansion.known[n].shape != shape for n in own):
+            rows = [expansion.known.get(name) for name in own]
+            shape = () if rows[0] is None else rows[0].shape
+            if stem in expansion.known or any(row is None or row.shape != shape for row in rows):
                 continue
             entries_ = [entry for name in own for entry in expansion.known[name].entries]
             first = self.equations[own[0]]

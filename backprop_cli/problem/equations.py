@@ -174,11 +174,12 @@ def _finished(
     if out is None:
         return ReadEquations(None, places, names.of("parameters"), count or None)
     ends = None
-    if (upstream := top.get("upstream")) is not None:
+    lost = tuple(f"{name}_" for name in written if name not in out.shapes)  # what is wrong is said
+    if (upstream := top.get("upstream")) is not None and not lost:
         shapes = {name: out.shapes[name] for name in written}
         of_each = count if listed_samples else None
         ends = read_upstream(upstream, report, shapes, names.places, of_each)
-    elif output is not None and (shape := out.shapes[output]):
+    elif output is not None and (shape := out.shapes.get(output)):
         report.error(
             "shape",
             f"the output {quote(output)} is {shape_text(shape)}, and only a single number can be "
@@ -207,8 +208,11 @@ def _finished(
     if asked is not None:
         known = dict.fromkeys([*out.entries, *places, *out.equations])
         groups = {"inputs": inputs, **out.entries}
+        cells = asked.items if isinstance(asked, Items) else (asked,)
+        texts = [cell.text.strip() for cell in cells if isinstance(cell, Scalar)]
+        known |= dict.fromkeys(text for text in texts if text.startswith(lost))
         wrt = names_of(asked, report, "`with_respect_to`", known, groups)
-        for each in asked.items if isinstance(asked, Items) else ():
+        for each in cells:
             if isinstance(each, Scalar) and each.text.strip() in out.structural:
                 message = f"{quote(each.text)} only says which rows are meant: it has no derivative"
                 report.error("unknown-name", message, each, "ask for the array whose rows they are")

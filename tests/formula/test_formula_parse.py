@@ -226,6 +226,12 @@ def test_names_run_together_in_two_ways_are_refused() -> None:
     ("text", "column", "length", "words"),
     [
         ("yln(yhat)", 0, 3, "`y*ln`"),
+        (
+            "relu*yhat",
+            0,
+            4,
+            "is a function and stands without its argument; write its argument in brackets: `relu(x)`",
+        ),
         ("dL/dz2", 0, 6, "did you mean `dL/dz2_1`"),
         ("z1_1[3]", 0, 7, "`z1_1[3]` is not a name on the sheet"),
         ("z1_1", 0, 4, "say which sample"),

@@ -126,16 +126,20 @@ def pooling(stride: int = 0, start: int = 0) -> Op:
 
 def normal(axis: int) -> Mapping[str, Op]:
     """The three steps of a normalisation along an axis: mean, var, (x − mean)/√(var + ε)."""
+    return normalised(
+        axis, lambda var, eps: np.sqrt(var + eps), lambda var, eps: 0.5 / np.sqrt(var + eps)
+    )
+
+
+def normalised(axis: int, root: Callable[..., Any], slope: Callable[..., Any]) -> Mapping[str, Op]:
+    """The same with something else below, and its slope by the variance."""
 
     def line(m: Grid) -> Grid:
         return np.expand_dims(m, axis)
 
-    def root(var: Grid, eps: float) -> Grid:
-        return np.sqrt(line(var) + eps)
-
     def back(g: Grid, hat: Grid, x: Grid, m: Grid, var: Grid, eps: float) -> list[Any]:
-        own = g / root(var, eps)
-        third = -0.5 * (own * (x - line(m))).sum(axis) / (var + eps)
+        own = g / root(line(var), eps)
+        third = -(own * (x - line(m))).sum(axis) * slope(var, eps) / root(var, eps)
         return [own, -own.sum(axis), third, None]
 
     def back_of_var(g: Grid, v: Grid, x: Grid, m: Grid) -> list[Any]:
@@ -147,7 +151,7 @@ def normal(axis: int) -> Mapping[str, Op]:
             lambda x: x.mean(axis), lambda g, m, x: [np.ones(x.shape) * line(g) / x.shape[axis]]
         ),
         "var": Op(lambda x, m: ((x - line(m)) ** 2).mean(axis), back_of_var),
-        "hat": Op(lambda x, m, var, eps: (x - line(m)) / root(var, eps), back),
+        "hat": Op(lambda x, m, var, eps: (x - line(m)) / root(line(var), eps), back),
     }
 
 
@@ -524,7 +528,14 @@ def work_cell(student: Student, data: Data) -> None:
             taken = student.of("dense", w[gate], x)
             kept = student.of("recurrent", u[gate], a)
             if bun is not None and gate == "n":
-                kept = student.of("times", made["r"], student.add(kept, bun))
+                first = "gate first" in student.ops
+                seen = (
+                    student.of("recurrent", u[gate], student.of("times", made["r"], a))
+                    if first
+                    else kept
+                )
+                kept = student.add(seen, bun)
+                kept = kept if first else student.of("times", made["r"], kept)
             z = student.write(f"z{gate}1_{t}", student.add(taken, kept, b[gate]))
             squash = "tanh" if gate in "gn" else "sigmoid"
             made[gate] = student.write(f"{gate}1_{t}", student.of(squash, z))
@@ -695,6 +706,10 @@ IDEAS: Mapping[str, Idea] = {
     "mean constant": Idea(("missing-path",), ("layer norm",), CONSTANT_MEAN),
     "variance constant": Idea(("missing-path",), ("layer norm",), CONSTANT_VAR),
     "gamma left out going back": Idea(("missing-factor",), ("layer norm",), {"gain": RIGHT["gain"].going_back(lambda g, c, a, b: [gather(g * b, np.shape(a)), g])}),
+    "ε left out": Idea(("missing-path",), ("layer norm",), normalised(1, lambda var, eps: np.sqrt(var), lambda var, eps: 0.5 / np.sqrt(var))),
+    "ε beside the root": Idea(("missing-path",), ("layer norm",), normalised(1, lambda var, eps: np.sqrt(var) + eps, lambda var, eps: 0.5 / np.sqrt(var))),
+    "no root": Idea(("missing-factor",), ("layer norm",), normalised(1, lambda var, eps: var + eps, lambda var, eps: 1)),
+    "reset gate before the product": Idea(("matrix-order",), ("gru",), {"gate first": RIGHT["times"]}),
     "repeated token once": Idea(("missing-path", "missing-sum"), ("embedding",), {"rows": RIGHT["rows"].going_back(lambda g, c, e, rows: [_picked(g, e, rows, True), None])}),
     "no 1/n going back": Idea(("missing-scale", "missing-factor", "sum-not-mean"), ("embedding",), {"mean rows": RIGHT["mean rows"].going_back(lambda g, c, a: [np.tile(g, (len(a), 1))])}),
     "mask left out": Idea(("missing-factor",), ("causal",), {"mask": Op(lambda s: s, lambda g, c, s: [g])}),

@@ -282,9 +282,11 @@ iterations:
 
 
 def test_more_updates_than_are_asked_for() -> None:
-    text = "iterations:\n  - {z1_1: 1.25}\n  - {z1_1: 1.25}\n"
+    text = "iterations:\n  - {z1_1: 1.25}\n  - {z1_1: 1.25, yhat: 3}\n"
     report = checker().mark(parse_submission("s.yaml", text))
-    assert by_name(report, 2)["z1_1"].verdict == "unknown"
+    assert {answer.iteration for answer in report.answers} == {1}
+    (said,) = report.remarks
+    assert "asks for 1 update:" in said
 
 
 @pytest.mark.parametrize(

@@ -147,6 +147,17 @@ def test_the_head_of_a_table_is_no_answer(head: str) -> None:
     assert marks(f"{head.replace(' | ', ',')}\nz1_1,5.02\nz1_2,4.52\n", "ada.csv") == right
 
 
+@pytest.mark.parametrize("own", ["error: yhat - y = -0.14", "Let e = y - yhat.", "e = 0.14"])
+@pytest.mark.parametrize("first", [True, False])
+def test_an_own_name_beside_the_loss_is_no_loss(own: str, first: bool) -> None:
+    page = f"yhat = 1.86\n\n{own}\n\n" * first + "L = 0.0098\n\n" + f"{own}\n" * (not first)
+    sheet = "inputs: [1]\ntargets: [2]\nlayers: [{activation: identity, weights: [[1.86]]}]\n"
+    checker = Checker(read_problem("s.yaml", f"{sheet}loss: half_squared_error\n"))
+    report = checker.mark(parse_submission("ada.md", page))
+    (loss,) = [each for each in report.answers if each.name == "L"]
+    assert (loss.verdict, loss.typed, loss.given) == ("correct", "", "0.0098")
+
+
 def test_a_page_of_lines_and_pictures() -> None:
     page = "# Mine\n\n```mermaid\ngraph LR\n  a[z1_1 = 7] --> b\n```\n\n- $z_1^{(1)}$ = 5.02\n- `z1_2`: 4.52\n"
     assert marks(page) == {"z1_1": "correct", "z1_2": "correct"}

@@ -667,6 +667,19 @@ def test_what_follows_from_a_mistake_is_not_reported() -> None:
     assert [each.code for each in raised.value.diagnostics] == ["wrong-form"]
 
 
+def test_what_does_not_fit_hides_no_other_mistake() -> None:
+    """An entry or a gradient of what does not fit is no mistake of its own."""
+    text = "equations: {h: W @ x, g: h + c, L: sum(g^2)}\ngiven: {x: [1, 2]}\n"
+    text += "parameters: {W: [[1, 2, 3], [3, 4, 5]], c: [1, 2]}\n"
+    text += "output: M\nwith_respect_to: [W, h_1, g, g_*, W_2_3, k]\n"
+    told = [(each.code, each.message) for each in mistakes(text) if each.severity == "error"]
+    assert [code for code, _ in told] == ["shape", "unknown-name", "unknown-name"]
+    assert ["`output` names `M`" in told[1][1], "`with_respect_to` names `k`" in told[2][1]] == [
+        True,
+        True,
+    ]
+
+
 def test_single_numbers_are_not_counted_as_entries_of_arrays() -> None:
     """An array may have 10,000 entries, a file 20,000 names."""
     names = ", ".join(f"a{index}" for index in range(12_000))
