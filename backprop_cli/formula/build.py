@@ -60,12 +60,16 @@ def negative(operand: Formula) -> Formula:
     return operand if is_number(operand, 0) else Negative(operand)
 
 
+def terms_of(formula: Formula) -> tuple[Formula, ...]:
+    """The terms of a sum; anything else is one term."""
+    return formula.terms if isinstance(formula, Sum) else (formula,)
+
+
 def total(*terms: Formula) -> Formula:
     """The sum in writing order, nested sums flattened; no terms at all make 0."""
     flat: list[Formula] = []
     for term in terms:
-        parts = term.terms if isinstance(term, Sum) else (term,)
-        flat += [each for each in parts if not is_number(each, 0)]
+        flat += [each for each in terms_of(term) if not is_number(each, 0)]
     if not flat:
         return ZERO
     return flat[0] if len(flat) == 1 else Sum(tuple(flat))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from backprop_cli.dataclass import replace
-from backprop_cli.formula.build import names_in, rename
-from backprop_cli.formula.nodes import Formula, Name, Negative, Product, Sum
+from backprop_cli.formula.build import names_in, rename, terms_of
+from backprop_cli.formula.nodes import Formula, Name, Negative, Product
 from backprop_cli.formula.quantity import sampled
 from backprop_cli.formula.spelling import Lettering, spell
 from backprop_cli.graph.gates import gates
@@ -107,7 +107,7 @@ def _with_roles(leaves: Sequence[Leaf], steps: Sequence[Step]) -> tuple[Leaf, ..
     roles: dict[str, set[Role | None]] = {}
     names = {leaf.name for leaf in leaves if leaf.kind == "parameter"}
     for step in steps:
-        terms = step.formula.terms if isinstance(step.formula, Sum) else (step.formula,)
+        terms = terms_of(step.formula)
         bare = [term.operand if isinstance(term, Negative) else term for term in terms]
         weighed = {
             name

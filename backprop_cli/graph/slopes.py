@@ -15,6 +15,7 @@ from backprop_cli.formula.build import (
     product,
     quotient,
     replaced,
+    terms_of,
     total,
 )
 from backprop_cli.formula.nodes import (
@@ -25,7 +26,6 @@ from backprop_cli.formula.nodes import (
     Number,
     Product,
     Quotient,
-    Sum,
 )
 from backprop_cli.graph.penalty import slope_in_loss
 from backprop_cli.graph.step import Applied, Graph, Step
@@ -167,7 +167,7 @@ def linear_coefficients(formula: Formula) -> dict[str, Formula] | None:
     """The derivative by each name of a sum of products of names and numbers, in one pass; None
     where the formula is not such a sum (then SymPy differentiates it)."""
     found: dict[str, list[Formula]] = defaultdict(list)
-    terms = formula.terms if isinstance(formula, Sum) else (formula,)
+    terms = terms_of(formula)
     for term in terms:
         divisor: Formula = ONE
         minus = False

@@ -45,6 +45,7 @@ from backprop_cli.formula.build import (
     product,
     rebuild,
     substitute,
+    terms_of,
     total,
     without,
 )
@@ -64,7 +65,6 @@ from backprop_cli.graph.backward import link_product
 from backprop_cli.graph.slopes import linear_coefficients
 from backprop_cli.graph.step import Graph, Link, Step
 from backprop_cli.marking.kept import grouped, kept
-from backprop_cli.marking.mistakes import terms_of
 from backprop_cli.marking.model import Code
 from backprop_cli.rules.activations import ACTIVATIONS
 

@@ -26,6 +26,7 @@ from backprop_cli.formula.build import (
     rename,
     size,
     substitute,
+    terms_of,
     total,
     without,
 )
@@ -637,8 +638,3 @@ def _with_base(formula: Formula, base: Number) -> Formula:
 def _text(formula: Formula) -> str:
     text = plain.write(formula)
     return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def terms_of(formula: Formula) -> tuple[Formula, ...]:
-    """The terms of a sum; anything else is one term."""
-    return formula.terms if isinstance(formula, Sum) else (formula,)

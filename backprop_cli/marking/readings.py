@@ -23,6 +23,7 @@ from backprop_cli.formula.build import (
     product,
     rename,
     substitute,
+    terms_of,
     total,
 )
 from backprop_cli.formula.evaluate import as_float, evaluate
@@ -40,7 +41,7 @@ from backprop_cli.formula.nodes import (
 from backprop_cli.formula.quantity import bare, mark
 from backprop_cli.graph.step import LeafKind, Step
 from backprop_cli.marking.kept import grouped
-from backprop_cli.marking.mistakes import TRANSPOSED, Idea, Slips, terms_of
+from backprop_cli.marking.mistakes import TRANSPOSED, Idea, Slips
 from backprop_cli.marking.model import Mistake
 from backprop_cli.marking.numbers import Written, written_the_same
 from backprop_cli.marking.sheet import AnswerKey, Node, Structure, walk

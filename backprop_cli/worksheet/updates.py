@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 
 from backprop_cli.formula.arithmetic import Value, round_to
-from backprop_cli.formula.build import names_in, negative, product, total
+from backprop_cli.formula.build import names_in, negative, product, terms_of, total
 from backprop_cli.formula.evaluate import as_float
-from backprop_cli.formula.nodes import Formula, Name, Sum
+from backprop_cli.formula.nodes import Formula, Name
 from backprop_cli.formula.quantity import derivative_name
 from backprop_cli.graph.batches import batch_of, batch_size
 from backprop_cli.graph.expand import expand
@@ -240,7 +240,7 @@ def _why_wrong_way(sheet: Sheet) -> str:
 def _scales_with_rate(optimizer: Optimizer) -> bool:
     """Whether half the learning rate is half the step: w and multiples of eta, nothing else."""
     rule = optimizer.equations["w"]
-    terms = rule.terms if isinstance(rule, Sum) else (rule,)
+    terms = terms_of(rule)
     others = [term for term in terms if term != Name("w")]
     states = [right for name, right in optimizer.equations.items() if name != "w"]
     return (
