@@ -20,7 +20,10 @@ def main() -> None:
 
     if usual:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    cli.main()
+    try:
+        cli.main()
+    finally:
+        gc.freeze()  # the system takes back what is left faster than Python looks through it
 
 
 if __name__ == "__main__":

@@ -147,7 +147,8 @@ class Parser:
         return token
 
     def sees(self, *operators: str) -> bool:
-        return self.token.kind == "operator" and self.token.value in operators
+        token = self.tokens[self.position]
+        return token.kind == "operator" and token.value in operators
 
     def sees_word(self, word: str) -> bool:
         return self.token.kind == "word" and self.token.value == word

@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
-from rich.cells import cell_len
-
 from backprop_cli.formula import layout as tree
 from backprop_cli.formula import plain, unicode
 from backprop_cli.formula.shape import filled
@@ -46,7 +44,11 @@ _NARROW = frozenset(
 @lru_cache(maxsize=65536)
 def cells(text: str) -> int:
     """How many cells of a terminal the text takes."""
-    return len(text) if _NARROW.issuperset(text) else cell_len(text)
+    if _NARROW.issuperset(text):
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
 
 
 class Atom(NamedTuple):
@@ -321,7 +323,7 @@ def _cut(text: str, width: int) -> list[str]:
     pieces = [""]
     used = 0
     for character in text:
-        taken = cell_len(character)
+        taken = cells(character)
         if used + taken > width and pieces[-1]:
             pieces.append("")
             used = 0

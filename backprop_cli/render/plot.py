@@ -6,11 +6,9 @@ import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
-from rich.cells import cell_len
-
 from backprop_cli.formula.characters import visible
 from backprop_cli.formula.nodes import Formula, Negative, Number
-from backprop_cli.render.breaking import fill, word_atoms
+from backprop_cli.render.breaking import cells, fill, word_atoms
 from backprop_cli.worksheet.document import Curve, Line, Math, Series
 
 Point = tuple[float, float]
@@ -56,9 +54,9 @@ def plot(curve: Curve, say: Callable[[Line], str], *, width: int, ascii: bool = 
     low, high = (tick(x, x_range) for x in x_range)
     label = words(curve.x_label)
     room = columns - len(low) - len(high)
-    middle = f" {label} " if cell_len(label) + 2 <= room else ""
-    left = (room - cell_len(middle)) // 2
-    right = room - cell_len(middle) - left
+    middle = f" {label} " if cells(label) + 2 <= room else ""
+    left = (room - cells(middle)) // 2
+    right = room - cells(middle) - left
     lines.append(" " * (gutter + 2) + low + " " * left + middle + " " * right + high)
     if label and not middle:
         lines.extend(_beside(" " * (gutter + 2), label, width))
@@ -72,7 +70,7 @@ def plot(curve: Curve, say: Callable[[Line], str], *, width: int, ascii: bool = 
 
 def _beside(mark: str, text: str, width: int) -> list[str]:
     """Words behind a mark, their later lines indented as far."""
-    indent = cell_len(mark)
+    indent = cells(mark)
     room = max(4, width - indent)
     return [
         (" " * indent if place else mark) + " ".join(atom.text for atom in row)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import field
-from functools import cached_property, lru_cache, partial
+from functools import cache, cached_property, lru_cache, partial
 from itertools import groupby
 from typing import NamedTuple, assert_never
 
@@ -115,7 +115,7 @@ class Page:
             texts = flow.texts
         if self.styled:
             return flow.atoms(texts, style, True)
-        parts = partial(flow.atoms, texts, style) if flow.cuts else None
+        parts = cache(partial(flow.atoms, texts, style)) if flow.cuts else None
         return [Atom(flow.line(texts), style, NEVER, False, (), parts)]
 
     def formula(self, formula: Formula) -> str:

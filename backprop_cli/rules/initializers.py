@@ -10,16 +10,19 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import field
 from decimal import Decimal
-from random import Random
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.nodes import Number
 from backprop_cli.rules.written import NOT_NEGATIVE, POSITIVE, ByAnyName, Range, numbers
 
+if TYPE_CHECKING:  # for most files nothing is drawn
+    from random import Random
+
+    Draw: TypeAlias = Callable[[Random, int, int, "Options"], float]
+
 Options: TypeAlias = Mapping[str, float]
-Draw: TypeAlias = Callable[[Random, int, int, Options], float]
 
 DECIMALS = 4
 
@@ -130,6 +133,8 @@ def draws(
     decimals: int = DECIMALS,
 ) -> tuple[tuple[Number, ...], ...]:
     """`rows` × `columns` values, row by row, rounded to `decimals` places."""
+    from random import Random
+
     random = Random(seed)
     if rule.name == "constant":  # as written, unrounded
         return tuple((options["value"],) * columns for _ in range(rows))
