@@ -86,12 +86,12 @@ def test_small_is_not_on_the_kink_in_compiled_code() -> None:
 @examples(3, 100)
 @given(strategies.networks())
 def test_the_same_run_whatever_is_shown(problem: Problem) -> None:
-    training = {**problem, "training": {**problem.get("training", {}), "steps": 7}}
+    training = {**problem, "training": {**problem.get("training", {}), "steps": 5}}
     training.setdefault("learning_rate", 0.1)
     whole = ours.run(training)
     if whole.symbolic:
         return
-    for show in (1, 2, 5):
+    for show in (1, 3):
         run = ours.run(training, show=show)
         assert numbers(run) == numbers(whole)
         assert numbers(run, show) == numbers(whole, show)

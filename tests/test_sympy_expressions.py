@@ -56,7 +56,7 @@ def test_sigma_can_be_worked_with() -> None:
 @pytest.mark.parametrize("path", sorted(PROBLEMS.glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_problem(path) -> None:
     solution = solve(path)
-    for name in list(solution.gradients)[:3]:
+    for name in list(solution.gradients)[:2]:
         value = solution.value(name)
         if value is None:
             solution.composed(name)

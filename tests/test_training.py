@@ -45,6 +45,12 @@ PENALTIES: dict[str, dict[str, Any]] = {
     },
 }
 BATCHES = (1, 2, "all")
+# Every pair of remedies, with one kind of batch each: each two of the three meet somewhere.
+REMEDIES = [
+    pytest.param(clip, penalty, BATCHES[(one + other) % 3], id=f"{clip}, {penalty}")
+    for one, clip in enumerate(CLIPS)
+    for other, penalty in enumerate(PENALTIES)
+]
 RULES = sorted(set(OPTIMIZERS) - {"nesterov_look_ahead", "newton"})  # these have tests of their own
 
 
@@ -88,9 +94,7 @@ def assert_close(mine: Any, theirs: float, what: str) -> None:
     assert math.isclose(float(mine), theirs, rel_tol=PRECISION, abs_tol=PRECISION), what
 
 
-@pytest.mark.parametrize("batch", BATCHES)
-@pytest.mark.parametrize("penalty", PENALTIES)
-@pytest.mark.parametrize("clip", CLIPS)
+@pytest.mark.parametrize(("clip", "penalty", "batch"), REMEDIES)
 @pytest.mark.parametrize("optimizer", RULES)
 def test_ten_updates_follow_the_published_rules(
     optimizer: str, clip: str, penalty: str, batch: Any
@@ -530,9 +534,7 @@ def author(**training: Any) -> Problem:
     }
 
 
-@pytest.mark.parametrize("clip", CLIPS)
-@pytest.mark.parametrize("penalty", PENALTIES)
-@pytest.mark.parametrize("batch", BATCHES)
+@pytest.mark.parametrize(("clip", "penalty", "batch"), REMEDIES)
 @pytest.mark.parametrize("direction", ["descent", "ascent"])
 def test_equations_with_penalties_down_and_up(
     clip: str, penalty: str, batch: Any, direction: str
@@ -593,9 +595,7 @@ def test_nesterov_at_the_look_ahead_point() -> None:
     assert ours.run({**problem, "training": {"optimizer": plain}}).final != run.final
 
 
-@pytest.mark.parametrize("clip", CLIPS)
-@pytest.mark.parametrize("penalty", PENALTIES)
-@pytest.mark.parametrize("batch", BATCHES)
+@pytest.mark.parametrize(("clip", "penalty", "batch"), REMEDIES)
 @pytest.mark.parametrize("made", [small, author])
 def test_looking_ahead_with_remedies(made: Any, clip: str, penalty: str, batch: Any) -> None:
     spec = {"name": "nesterov", "look_ahead": True, "initial": 0.05}

@@ -156,13 +156,14 @@ def _sample(own: Fields, report: Report, of: str) -> ReadSample:
 
 
 def _same_counts(samples: Samples, report: Report) -> None:
+    have_targets = samples.have_targets
     for what, usual in (("inputs", samples.inputs), ("targets", samples.targets)):
         for index, sample in enumerate(samples.samples, 1):
             own = sample.inputs if what == "inputs" else sample.targets
             node, row = own.node, own.values
             if node is None:
                 at = sample.inputs.node
-                if what == "targets" and samples.have_targets and at is not None:
+                if what == "targets" and have_targets and at is not None:
                     message = f"sample {index} has no `targets`, and other samples have"
                     report.error("missing-key", message, at)
             elif row is not None and usual is not None and len(row) != usual:

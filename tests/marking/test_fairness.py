@@ -66,7 +66,7 @@ def test_a_slip_is_found_and_what_follows_is_followed(code: str, source: slip_ta
 @pytest.mark.parametrize("code", sorted({*simulated.CODES} - {"wrong-operand"}))
 def test_a_slip_is_found_in_numbers_of_three_digits(code: str) -> None:
     """Other operands than the right ones take four: too many numbers are near in three."""
-    row = slip_table.count(code, 12, digits=3)
+    row = slip_table.count(code, 8, digits=3)
     assert row.right_called_wrong == 0
     assert row.share >= 0.75
 

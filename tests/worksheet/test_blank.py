@@ -220,7 +220,8 @@ def test_every_kind_of_answer_file_can_be_filled_in(
     template = answers_template(solved, kind)
     handed_in = parse_submission(f"s1.{kind}", template)
     assert (handed_in.error, handed_in.student) == (None, "s1")
-    report = Checker(solved.problem).mark(handed_in)
+    checker = Checker(solved.problem)
+    report = checker.mark(handed_in)
     assert {answer.verdict for answer in report.answers} == {"missing"}
     for view in all_views(solved.iterations[0].graph):
         nested = json.dumps(np.ones(view.shape).tolist())
@@ -229,7 +230,7 @@ def test_every_kind_of_answer_file_can_be_filled_in(
             rf'^(.*[ "]{name}"?:)( null|  #.*)', rf"\1 {nested}", template, flags=re.M
         )
     handed_in = parse_submission(f"s1.{kind}", re.sub(empty, filled, template, flags=re.M))
-    report = Checker(solved.problem).mark(handed_in)
+    report = checker.mark(handed_in)
     assert not {"missing", "unknown"} & {answer.verdict for answer in report.answers}
 
 
