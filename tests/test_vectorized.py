@@ -84,7 +84,7 @@ def trained(draw: Any) -> Problem:
     return {**problem, "learning_rate": 0.05, "training": training}
 
 
-@examples(30, 1500)
+@examples(20, 1500)
 @given(problem=trained())
 def test_random_problems_come_to_the_same_bits(problem: Problem) -> None:
     assert_same(problem)
