@@ -210,3 +210,26 @@ def test_a_large_run_is_the_same_with_and_without_numpy(monkeypatch: pytest.Monk
     assert len(used) == 1
     assert with_it.final == without.final
     assert list(with_it.losses) == list(without.losses)
+
+
+def test_powers_of_e_have_every_bit_of_the_c_library() -> None:
+    numbers = [(place - 15_000) / 20.37 for place in range(29_000)] + [-0.0, 5e-324, -math.inf]
+    assert vectorized._exp(vectorized.np.array(numbers)).tolist() == list(map(math.exp, numbers))
+    assert vectorized._exp(vectorized.np.array([1.0, 710.0])).tolist() == [math.e, math.inf]
+
+
+def test_a_product_that_is_only_added_up_over_the_samples_is_not_kept() -> None:
+    kept = [name for name, _ in looped(network("sigmoid")).each]
+    assert "dL[1]/dz1_1[1]" in kept
+    assert not any(name.startswith("dL[1]/dw") for name in kept)
+
+
+def test_samples_of_which_nothing_but_a_product_is_left() -> None:
+    problem = {
+        "equations": {"L": "w*x"},
+        "samples": [{"x": 0.1 * s} for s in range(5)],
+        "parameters": {"w": 0.3},
+        "learning_rate": 0.1,
+        "training": {"batch": "all"},
+    }
+    assert_same(problem)

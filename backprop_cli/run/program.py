@@ -22,10 +22,11 @@ from backprop_cli.formula.build import (
     over,
     rebuild,
     rename,
+    substitute,
     total,
 )
 from backprop_cli.formula.defined import bends
-from backprop_cli.formula.nodes import Call, Comparison, Formula, Name, Number, Sum
+from backprop_cli.formula.nodes import Call, Comparison, Formula, Name, Number, Product, Sum
 from backprop_cli.formula.quantity import sampled, without_marks
 from backprop_cli.graph.batches import Builder
 from backprop_cli.graph.step import Graph
@@ -162,7 +163,18 @@ def _in_a_loop(
     late -= varying
     if not late.isdisjoint(name for _, formula in each.values() for name in names_in(formula)):
         return None
-    return Program(graph, given[:1], tuple(before), tuple(each.values()), tuple(after))
+    # A product that is only added up is worked out within the sum: it need not be kept.
+    used = {name for _, formula in each.values() for name in names_in(formula)}
+    products = {
+        name: formula
+        for name, formula in each.values()
+        if name not in used
+        and isinstance(formula, Product)
+        and all(isinstance(factor, Name) for factor in formula.factors)
+    }
+    lines = [line for line in each.values() if line[0] not in products] or list(each.values())
+    after = [(name, substitute(formula, products)) for name, formula in after]
+    return Program(graph, given[:1], tuple(before), tuple(lines), tuple(after))
 
 
 def over_samples(formula: Formula) -> Formula | None:

@@ -23,8 +23,8 @@ from numpy.lib.stride_tricks import as_strided
 
 from backprop_cli.dataclass import dataclass
 from backprop_cli.formula import python
-from backprop_cli.formula.build import children, names_in, rebuild, walk
-from backprop_cli.formula.nodes import Call, Comparison, Conditional, Formula, Name, Sum
+from backprop_cli.formula.build import calls_in, children, names_in, rebuild
+from backprop_cli.formula.nodes import Comparison, Conditional, Formula, Name, Sum
 from backprop_cli.graph.step import Graph
 from backprop_cli.run.evaluation import is_clock
 from backprop_cli.run.program import (
@@ -234,22 +234,23 @@ class _Expression:
         runs = {place: run for _, formula in lines for place, run in _runs(formula)}
         covered = {p + t * width for p, (count, width) in runs.items() for t in range(count)}
         alone = [place for place in range(len(columns)) if place not in covered]
-        terms = {p: columns[p : p + count * width : width] for p, (count, width) in runs.items()}
-        even = [
-            p
-            for p, rows in terms.items()
-            if (np.diff(rows, axis=0) == rows[1, 0] - rows[0, 0]).all()
-        ]
+        terms = {p: slice(p, p + count * width, width) for p, (count, width) in runs.items()}
+        steps = {p: np.diff(columns[run], axis=0) for p, run in terms.items()}
+        even = [p for p, step in steps.items() if (step == step[0, 0]).all()]
         axes = _axes(columns[[*alone, *even]])
-        self.shape = axes or (columns.shape[1],)
+        shape = axes or (columns.shape[1],)
+        # NumPy is quick along the last axis: where terms are added up, that is the longest.
+        order = sorted(range(len(shape)), key=shape.__getitem__) if terms else range(len(shape))
+        columns = columns.reshape(-1, *shape).transpose(0, *(axis + 1 for axis in order))
+        self.target = values[own].reshape(shape).transpose(order)
+        self.shape = self.target.shape
         self.known: dict[str, Array] = {}
         self.picked: dict[str, Array] = {}
         self.copied: list[tuple[Array, Array]] = []
         for place in alone:
             self._read(f"p{place}", columns[place], axes is not None)
-        for place, rows in terms.items():
-            self._read(f"p{place}", rows, axes is not None and place in even)
-        self.target = values[own].reshape(self.shape)
+        for place, run in terms.items():
+            self._read(f"p{place}", columns[run], axes is not None and place in even)
         self.lines: list[tuple[str, Part, Part | None]] = []
         for name, formula in lines:
             size = size_of(formula) if name in deciding or (group.decides and not name) else None
@@ -257,7 +258,6 @@ class _Expression:
 
     def _read(self, name: str, places: Array, regular: bool) -> None:
         """A name as a view of all values, or as what is picked from them at each update."""
-        places = places.reshape(*places.shape[:-1], *self.shape)
         steps = [
             int(np.take(places, 1, axis).flat[0] - places.flat[0]) if length > 1 else 0
             for axis, length in enumerate(places.shape)
@@ -392,15 +392,15 @@ class _Writer(python.Writer):
         return super().call(function, arguments)
 
     def inline(self, body: Formula | None, argument: str) -> str | None:
-        inner = _Writer(str)
-        return None if body is None else f"(lambda u0: {inner.inside(body)})({argument})"
+        return None if body is None else f"(lambda u0: {_Writer(str).inside(body)})({argument})"
 
     def conditional(self, formula: Conditional) -> str:
         """Where it costs much, each of two is worked out only where it is needed."""
         names = ", ".join(map(self.identifier, names_in(formula)))
         branches = self.branches(formula)
         long = not self.within and any(_runs(formula))
-        if long or not names or not _has_call(formula.then, formula.otherwise):
+        calls = any(calls_in(formula.then)) or any(calls_in(formula.otherwise))
+        if long or not names or not calls:
             return self.choice(formula.condition, *branches)
         here, there = (f"lambda {names}: {branch}" for branch in branches)
         return f"f_chosen({self.condition(formula.condition)}, {here}, {there}, {names})"
@@ -424,9 +424,9 @@ def _with_rows(found: Array | None, rows: Array) -> Array:
     shape = rows.shape[1:]
     if found is not None:
         shape = np.broadcast_shapes(np.shape(found), shape)
-        stacked = np.empty((len(rows) + 1, *shape))
-        stacked[0], stacked[1:] = found, rows
-        rows = stacked
+        if not rows.flags.owndata or rows.shape[1:] != shape:
+            rows = np.broadcast_to(rows, (len(rows), *shape)).copy()
+        rows[0] += found
     if math.prod(shape) == 1:
         return np.full(shape, reduce(operator.add, rows.ravel().tolist()))
     return np.add.reduce(np.ascontiguousarray(rows), axis=0)
@@ -438,14 +438,12 @@ def _divide(above: Array, below: Array) -> Array:
     return _number_by_number(python.divide, above, below)
 
 
-def _has_call(*formulas: Formula) -> bool:
-    return any(isinstance(part, Call) for formula in formulas for part in walk(formula))
-
-
 def _chosen(
     holds: Array, here: Callable[..., Array], there: Callable[..., Array], *arrays: Array
 ) -> Array:
     """One of two, number by number, each worked out only where it is needed."""
+    if np.all(holds):
+        return here(*arrays)
     shape = np.broadcast_shapes(np.shape(holds), *map(np.shape, arrays))
     holds = np.broadcast_to(holds, shape)
     found = np.empty(shape)
@@ -463,10 +461,16 @@ def _number_by_number(function: Callable[..., float], *arrays: Array) -> Array:
 
 
 def _exp(array: Array) -> Array:
-    try:
-        return _number_by_number(math.exp, array)
-    except OverflowError:
-        return _number_by_number(python.numeric("exp"), array)
+    """e^x as the C library has it. NumPy's own is another in the last bit; e^(x + 0i) is the C
+    library's times 1, where it is in range."""
+    if _SAME and np.max(array) < python.LARGEST_EXPONENT:
+        return np.exp(array + 0j).real
+    return _number_by_number(python.numeric("exp"), array)
+
+
+_PROBE = np.linspace(-40, 40, 257)
+_SAME = np.exp(_PROBE + 0j).real.tolist() == list(map(math.exp, _PROBE.tolist()))
+"""Whether it is so on this machine."""
 
 
 _ON_ARRAYS: Mapping[str, object] = {
