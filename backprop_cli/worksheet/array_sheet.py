@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from backprop_cli.arrays.array import View, argument, entry_name, places
 from backprop_cli.arrays.evaluate import UNPOOLED, Grid
 from backprop_cli.arrays.gradients import Reason
 from backprop_cli.arrays.operations import OPERATIONS, pool_windows
 from backprop_cli.dataclass import replace
-from backprop_cli.formula.build import ONE, names_in, product, walk
+from backprop_cli.formula.build import ONE, names_in, product, substitute, walk
 from backprop_cli.formula.nodes import Call, Formula, Name, Shown
 from backprop_cli.formula.quantity import derivative_name
 from backprop_cli.graph.array_rules import ArrayGradient
@@ -176,21 +175,16 @@ def _at_every_time(sheet: Sheet) -> dict[str, Sequence[Line]]:
             alike.append(after.name)
         if len(alike) == 1:
             continue
-        # What is subscripted in the formula stands at the first time, or at the one before.
-        of_time = re.findall(rf"([A-Za-z]\w*)_(?:{index}\b|{{ *{index}\b)", view.text or "")
-        shifts = {0: index, -1: f"{index}-1"}
-        to = {
-            f"{row}_{int(low) + shift}": f"{row}_{{{at}}}"
-            for row in (stem, *of_time)
-            for shift, at in shifts.items()
-        }
-
-        def letter(each: View, _: bool, to: Mapping[str, str] = to) -> Formula:
-            return Name(to.get(each.name, each.name))
-
-        written = sheet.notation.write(view.written, letter)
+        # What is another at the next time has a subscript: the time, or the one before.
+        written, later = (sheet.notation.bare(views[each].written or ONE) for each in alike[:2])
+        to: dict[str, Formula] = {name: Name(f"{stem}_{{{index}}}")}
+        for one, other in zip(walk(written), walk(later), strict=True):
+            if isinstance(one, Name) and one != other:
+                row, _, number = one.name.rpartition("_")
+                before = "" if number == low else "-1"
+                to[one.name] = Name(f"{row}_{{{index}{before}}}")
         when = f"For every {index} from {low} to {int(low) + len(alike) - 1}: "
-        relation = Relation(Name(to[name]), "=", written)
+        relation = Relation(to[name], "=", substitute(written, to))
         found |= dict.fromkeys(alike, ()) | {name: ((Text(when), relation, Text(".")),)}
     return found
 
