@@ -7,7 +7,7 @@ products, transposes and entry-by-entry products, and calls of the names below.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Mapping, Set
 from dataclasses import field
 from typing import ClassVar, Literal, NamedTuple
 
@@ -266,24 +266,10 @@ class ArrayParser(Parser):
         following = self.tokens[self.position + 1]
         return following.kind == "name" and following.value == "T"
 
-    def listed(self, part: Callable[[], Formula]) -> list[Formula]:
-        """What stands in the brackets that begin here, parted by commas."""
-        closer = BRACKETS[self.token.value]
-        self.open.append(self.advance())
-        found = [part()]
-        while self.sees(","):
-            self.advance()
-            found.append(part())
-        if not self.sees(closer):
-            raise self.misplaced()
-        self.advance()
-        self.open.pop()
-        return found
-
     def entries(self, base: Formula) -> Formula:
         """`A[2]`, `A[:, 1]`, `A[1:2, 3]`, `E[tokens]`."""
         self.deeper()
-        places = self.listed(self.place)
+        places = self.inside(self.place)
         self.depth -= 1
         return Call(INDEX, (base, *places))
 
@@ -310,7 +296,7 @@ class ArrayParser(Parser):
         if self.tokens[self.position + 1].value not in BRACKETS:
             raise self.error(f"{quote(first.value)} stands without its brackets", first)
         self.advance()
-        arguments, seen = self.arguments(), set[str]()
+        arguments, seen = self.inside(self.argument), set[str]()
         positional = 0
         for argument in arguments:
             match argument:
@@ -357,14 +343,6 @@ class ArrayParser(Parser):
                 return found
             case _:
                 return scores
-
-    def arguments(self) -> list[Formula]:
-        opener = self.token
-        if self.next_is(BRACKETS[opener.value]):
-            raise self.error(
-                "nothing stands in the brackets", opener, self.tokens[self.position + 1]
-            )
-        return self.listed(self.argument)
 
     def argument(self) -> Formula:
         """An argument by its place or, with `=` before it, by its name."""

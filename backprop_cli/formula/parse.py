@@ -13,7 +13,7 @@ A condition of several comparisons becomes a list of cases: `A if 0 < x < 1 else
 
 from __future__ import annotations
 
-from collections.abc import Collection, Set
+from collections.abc import Callable, Collection, Set
 from dataclasses import field
 from functools import lru_cache
 from itertools import pairwise
@@ -305,11 +305,13 @@ class Parser:
 
     def signed_term(self) -> Formula:
         """A term with the signs before it: −a·b is −(a·b)."""
-        minus = self.signs()
-        term = self.term()
+        return self.signed(self.term)
+
+    def signed(self, part: Callable[[], Formula]) -> Formula:
+        minus, found = self.signs(), part()
         for _ in range(minus):
-            term = Negative(term)
-        return term
+            found = Negative(found)
+        return found
 
     def signs(self) -> int:
         """How many minus signs stand here; plus signs mean nothing."""
@@ -371,11 +373,7 @@ class Parser:
         )
 
     def signed_power(self) -> Formula:
-        minus = self.signs()
-        formula = self.power()
-        for _ in range(minus):
-            formula = Negative(formula)
-        return formula
+        return self.signed(self.power)
 
     def power(self) -> Formula:
         start = self.token
@@ -397,43 +395,38 @@ class Parser:
 
     def atom(self) -> Formula:
         token = self.token
-        if token.kind == "number":
+        if token.kind in ("number", "name"):
             self.advance()
             if self.token.kind == "number":
                 raise self.misplaced()
-            return Number(token.value)
-        if token.kind == "name":
-            self.advance()
-            if self.token.kind == "number":
-                raise self.misplaced()
-            return Name(token.value)
+            return Number(token.value) if token.kind == "number" else Name(token.value)
         if token.kind == "function":
             return self.call()
         if self.sees(*BRACKETS):
-            return self.inside(BRACKETS[token.value])[0]
+            return self.inside()[0]
         if self.sees("|"):
-            return Call("abs", (self.inside("|")[0],))
+            return Call("abs", (self.inside()[0],))
         raise self.misplaced()
 
-    def inside(self, closer: str, several: bool = False) -> list[Formula]:
-        """What stands between this bracket and its `closer`; `several` parted by commas."""
+    def inside(self, each: Callable[[], Formula] | None = None) -> list[Formula]:
+        """What stands between this bracket or bar and the one that closes it: an expression, or
+        several parts, `each` read so, with commas between them."""
         opener = self.advance()
+        closer = BRACKETS.get(opener.value, "|")
         self.open.append(opener)
-        found: list[Formula] = []
         if self.sees(closer) and closer != "|":
             raise self.error("nothing stands in the brackets", opener, self.token)
-        while True:
-            found.append(self.expression())
-            if several and self.sees(","):
-                self.advance()
-                continue
-            if not self.sees(closer):
-                raise self.misplaced()
+        found = [(each or self.expression)()]
+        while each and self.sees(","):
             self.advance()
-            self.open.pop()
-            if self.token.kind == "number":
-                raise self.misplaced()
-            return found
+            found.append(each())
+        if not self.sees(closer):
+            raise self.misplaced()
+        self.advance()
+        self.open.pop()
+        if self.token.kind == "number":
+            raise self.misplaced()
+        return found
 
     def call(self) -> Formula:
         token = self.advance()
@@ -448,7 +441,7 @@ class Parser:
         if function.constant:
             return Call(function.name, ())
         if self.sees(*BRACKETS):
-            arguments = self.inside(BRACKETS[self.token.value], several=True)
+            arguments = self.inside(self.expression)
         else:
             arguments = [self.bare_argument(token)]
         count = len(arguments)
@@ -463,7 +456,7 @@ class Parser:
     def written_out(self, token: Token) -> Formula:
         """A function of several values that is only short for a formula in them."""
         name = token.value
-        values = self.inside(BRACKETS[self.token.value], several=True)
+        values = self.inside(self.expression)
         last = self.tokens[self.position - 1]
         if name == "softmax":
             raise self.error(

@@ -269,8 +269,6 @@ class Reader:
             raise self.derivative(derivative)
         if self._reads_as_function(run):
             return None
-        if self.constants and word in FUNCTIONS and FUNCTIONS[word].constant:
-            return None
         if self.text[end : end + 1] == "'":
             return None
         if word in BRACKETLESS:
@@ -323,8 +321,6 @@ class Reader:
                 return Token("name", name, run.start(), state.end())
         if self._reads_as_function(run):
             return None
-        if self.constants and word in FUNCTIONS and FUNCTIONS[word].constant:
-            return None
         if first := _only_first_part(word, self.known.names):
             # `w2h` on a sheet with w2 and h: there is only one way to read it.
             return Token("name", first, run.start(), run.start() + len(first))
@@ -334,8 +330,10 @@ class Reader:
         return self.text[index : index + 4].lstrip(" ")[:1] in BRACKETS
 
     def _reads_as_function(self, run: re.Match[str]) -> bool:
-        """Whether a word (with its primes) is a function where it stands."""
+        """Whether a word (with its primes) is a function, or a constant, where it stands."""
         word, end = self._primed(run)
+        if self.constants and run[0] in FUNCTIONS and FUNCTIONS[run[0]].constant:
+            return True
         if not self.is_function(word):
             return False
         if self._opens_bracket(end):
