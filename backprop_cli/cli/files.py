@@ -13,7 +13,7 @@ from backprop_cli.cli.app import FILES, OK, WRONG_INPUT, UsageProblem, command
 from backprop_cli.cli.options import Ascii, Files, Layout, Output, Width
 from backprop_cli.cli.shared import chosen_format, deliver_document, only_one
 from backprop_cli.console import complain, deliver, file_of, write
-from backprop_cli.diagnostics import ProblemError, escape, quote, render_all
+from backprop_cli.diagnostics import ProblemError, escape, json_text, quote, render_all
 from backprop_cli.render.formats import PAGES
 
 
@@ -133,9 +133,7 @@ def schema(
     output: Output = None,
 ) -> None:
     """JSON Schema of problem and answer files, for editors."""
-    import json
-
     from backprop_cli.problem.schema import answers_schema, problem_schema
 
     described = problem_schema() if which is Files.PROBLEM else answers_schema()
-    deliver(json.dumps(described, indent=2, ensure_ascii=False) + "\n", output)
+    deliver(json_text(described, 2), output)

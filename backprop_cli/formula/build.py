@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from itertools import chain, count, islice
 from operator import attrgetter
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from backprop_cli.formula.nodes import (
     Call,
@@ -28,6 +28,7 @@ from backprop_cli.formula.nodes import (
 ZERO = Number("0")
 ONE = Number("1")
 
+T = TypeVar("T", bound=Hashable)
 Put: TypeAlias = Callable[[Formula], Formula]
 
 
@@ -169,6 +170,17 @@ def names_in(formula: Formula) -> tuple[str, ...]:
         else:
             waiting += reversed(children(node))
     return tuple(found)
+
+
+def reached(starts: Iterable[T], onward: Callable[[T], Iterable[T]]) -> dict[T, None]:
+    """What is come to from some things, themselves among it, by what each leads to."""
+    found = dict.fromkeys(starts)
+    waiting = list(found)
+    while waiting:
+        new = dict.fromkeys(each for each in onward(waiting.pop()) if each not in found)
+        found |= new
+        waiting += new
+    return found
 
 
 def walk(formula: Formula) -> Iterator[Formula]:

@@ -11,6 +11,7 @@ from backprop_cli.formula.build import (
     names_in,
     product,
     put_together,
+    reached,
     size,
     total,
     walk,
@@ -243,13 +244,11 @@ class Derivations:
 
     def _leading_to(self, step: Step) -> list[Step]:
         """The gradients that a gradient builds on, itself last, in order of calculation."""
-        waiting, found = [step], {step.name}
-        while waiting:
-            for link in waiting.pop().links:
-                if link.upstream is not None and link.upstream not in found:
-                    found.add(link.upstream)
-                    waiting.append(self.graph.step[link.upstream])
-        return [self.graph.step[name] for name in sorted(found, key=self.graph.place.__getitem__)]
+        steps = self.graph.step
+        found = reached(
+            [step.name], lambda name: (link.upstream for link in steps[name].links if link.upstream)
+        )
+        return [steps[name] for name in sorted(found, key=self.graph.place.__getitem__)]
 
     def _derive_factors(self, step: Step) -> tuple[Formula, ...]:
         """The factored closed form as its factors, what the paths share in front."""

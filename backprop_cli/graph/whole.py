@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import TypeAlias
 
 from backprop_cli.dataclass import dataclass
-from backprop_cli.formula.build import names_in, negative, product, substitute, total
+from backprop_cli.formula.build import names_in, negative, product, reached, substitute, total
 from backprop_cli.formula.nodes import Call, Formula, Name
 from backprop_cli.formula.quantity import derivative_name
 from backprop_cli.graph.step import Graph, Step
@@ -39,12 +39,11 @@ class Forward:
 
     def leading_to(self, *outputs: str) -> Definitions:
         """What the outputs need: the loss of one sample, hardly anything of the others."""
-        waiting, found = list(outputs), set()
-        while waiting:
-            place = self._places.get(waiting.pop())
-            if place is not None and place not in found:
-                found.add(place)
-                waiting += names_in(self.definitions[place][1])
+
+        def places(names: Iterable[str]) -> list[int]:
+            return [self._places[name] for name in names if name in self._places]
+
+        found = reached(places(outputs), lambda at: places(names_in(self.definitions[at][1])))
         return [self.definitions[place] for place in sorted(found)]
 
 

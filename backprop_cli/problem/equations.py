@@ -9,7 +9,7 @@ from typing import TypeAlias
 from backprop_cli.arrays.array import shape_text
 from backprop_cli.dataclass import dataclass, replace
 from backprop_cli.diagnostics import listed, quote
-from backprop_cli.formula.build import names_in
+from backprop_cli.formula.build import names_in, reached
 from backprop_cli.formula.nodes import Formula
 from backprop_cli.formula.quantity import updated
 from backprop_cli.patterns import pattern
@@ -438,18 +438,14 @@ def _output(top: Fields, written: Written, report: Report) -> str | None:
 
 def _unused(names: _Names, written: Written, outputs: Sequence[str], report: Report) -> None:
     """Warn of what the outputs do not depend on: most often a slip of the pen."""
-    reached: set[str] = set()
-    waiting = list(outputs)
-    output = outputs[0]
-    while waiting:
-        name = waiting.pop()
-        if name in reached:
-            continue
-        reached.add(name)
-        if name in written and (right := written[name][0]) is not None:
-            waiting.extend(names_in(right))
+
+    def needed(name: str) -> Sequence[str]:
+        right = written[name][0] if name in written else None
+        return () if right is None else names_in(right)
+
+    output, used = outputs[0], reached(outputs, needed)
     for name, (section, place) in names.places.items():
-        if name in reached:
+        if name in used:
             continue
         if section == "equations":
             message = f"the output {quote(output)} does not depend on the equation {quote(name)}"

@@ -33,8 +33,8 @@ from backprop_cli.problem.upstream import (
     slopes_sum,
     stands_alone,
 )
-from backprop_cli.problem.values import Report, counted, decimal_comma, misnamed
-from backprop_cli.problem.yaml_tree import Node, Scalar
+from backprop_cli.problem.values import Report, counted, decimal_comma, misnamed, said_truth
+from backprop_cli.problem.yaml_tree import Node
 
 MOST_EXPANDED = 1_000_000  # parameters (and pairs of softmax outputs) × samples of a batch
 
@@ -408,7 +408,7 @@ def frozen_and_trainable(
     frozen = dict.fromkeys(listed_frozen)
     for key, layer, node in layers.moved:
         own = dict.fromkeys(each.name for each in names.parameters_of(layer))
-        said = _truth(node)
+        said = said_truth(node)
         if said is None:
             listing = names_of(node, report, quote(key), own, arrays)
         else:
@@ -418,10 +418,3 @@ def frozen_and_trainable(
         frozen.update(dict.fromkeys(listing))
     refuse_both(frozen, trainable, top, report)
     return tuple(frozen), trainable
-
-
-def _truth(node: Node) -> bool | None:
-    """True or false where a list could stand, None where one does."""
-    if isinstance(node, Scalar) and node.plain and node.text.lower() in ("true", "false"):
-        return node.text.lower() == "true"
-    return None

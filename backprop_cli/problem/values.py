@@ -316,11 +316,16 @@ def word(node: Node, report: Report, what: str) -> str:
 
 def truth(node: Node, report: Report, what: str) -> bool:
     """`true` or `false`, and nothing else that YAML readers of other years take for it."""
-    said = node.text.lower() if isinstance(node, Scalar) and node.plain else ""
-    if said not in ("true", "false"):
+    if (said := said_truth(node)) is None:
         shown = f", not {quote(node.text)}" if isinstance(node, Scalar) else ""
         report.refuse("not-true-or-false", f"{what} must be true or false{shown}", node)
-    return said == "true"
+    return said
+
+
+def said_truth(node: Node) -> bool | None:
+    """True or false where something else could stand, None where that does."""
+    said = node.text.lower() if isinstance(node, Scalar) and node.plain else ""
+    return said == "true" if said in ("true", "false") else None
 
 
 def choice(node: Node, report: Report, what: str, names: Sequence[L]) -> L:

@@ -22,7 +22,7 @@ from backprop_cli.algebra.precise import (
     to_fraction,
 )
 from backprop_cli.dataclass import dataclass
-from backprop_cli.formula.build import names_in
+from backprop_cli.formula.build import names_in, reached
 from backprop_cli.formula.evaluate import as_float, evaluate, known_in
 from backprop_cli.formula.nodes import Formula, Name, Sum
 from backprop_cli.graph.step import Graph, Step
@@ -141,18 +141,19 @@ class Precisely:
 
     def _missing(self, wanted: Iterable[str], known: Mapping[str, Precise]) -> list[str]:
         """The names that have to be worked out first, in order of calculation."""
-        found: set[str] = set()
-        waiting = [name for name in wanted if name not in known]
-        while waiting:
-            name = waiting.pop()
-            if name in found:
-                continue
-            found.add(name)
+
+        def needed(name: str) -> list[str]:
             step = self.graph.step.get(name)
-            if step is not None and not isinstance(self.values.get(name), Fraction):
-                waiting += [own for own in names_in(step.formula) if own not in known]
+            given = step is None or isinstance(self.values.get(name), Fraction)
+            return [] if step is None or given else unknown(names_in(step.formula))
+
+        def unknown(names: Iterable[str]) -> list[str]:
+            return [name for name in names if name not in known]
+
+        found = reached(unknown(wanted), needed)
         leaves = [name for name in found if name not in self.graph.step]
-        return [*leaves, *sorted(found.difference(leaves), key=self.graph.place.__getitem__)]
+        steps = [name for name in found if name in self.graph.step]
+        return [*leaves, *sorted(steps, key=self.graph.place.__getitem__)]
 
     # Derivatives
 

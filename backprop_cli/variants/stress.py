@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,6 +10,7 @@ from itertools import combinations
 from statistics import mean, median
 
 from backprop_cli.dataclass import dataclass
+from backprop_cli.diagnostics import json_text
 from backprop_cli.formula.evaluate import as_float
 from backprop_cli.formula.nodes import Name, Number
 from backprop_cli.problem.model import Problem
@@ -250,4 +250,4 @@ def report_json(found: Stress) -> str:
             for (update, name), spread in found.spreads.items()
         ],
     }
-    return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+    return json_text(data, 2)

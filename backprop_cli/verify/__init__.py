@@ -19,7 +19,7 @@ from typing import TypeVar
 from backprop_cli.algebra.compose import Proof, composed_gradient, composed_size
 from backprop_cli.algebra.precise import arithmetic, evaluate_precisely, finite_difference
 from backprop_cli.dataclass import dataclass, replace
-from backprop_cli.formula.build import names_in, size
+from backprop_cli.formula.build import names_in, reached, size
 from backprop_cli.formula.evaluate import as_float
 from backprop_cli.formula.nodes import Formula, Name
 from backprop_cli.graph.array_rules import ArrayRules
@@ -454,14 +454,8 @@ def _costs(asked: Sequence[Asked], definitions: Definitions) -> dict[str, int]:
 
     def cost(entries: tuple[int, ...]) -> int:
         if entries not in known:
-            reached: set[int] = set()
-            waiting = list(entries)
-            while waiting:
-                index = waiting.pop()
-                if index not in reached:
-                    reached.add(index)
-                    waiting += users.get(definitions[index][0], ())
-            known[entries] = 2 * sum(sizes[index] for index in reached)
+            changing = reached(entries, lambda index: users.get(definitions[index][0], ()))
+            known[entries] = 2 * sum(sizes[index] for index in changing)
         return known[entries]
 
     return {each.name: cost(tuple(users.get(each.variable, ()))) for each in asked}

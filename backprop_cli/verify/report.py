@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
-from backprop_cli.verify import TOLERANCE, Comparison, Proved, Verification
+from backprop_cli.diagnostics import json_text
+from backprop_cli.verify import TOLERANCE, Comparison, Proved, Uncompared, Verification
 from backprop_cli.worksheet.solution_json import PROOFS, number
 
 FORMAT = "backprop-verification/1"
@@ -14,7 +14,7 @@ FORMAT = "backprop-verification/1"
 
 def verification_json(verified: Verification) -> str:
     """The comparison as JSON text, ending in a line feed."""
-    return json.dumps(verification_data(verified), ensure_ascii=False, indent=1) + "\n"
+    return json_text(verification_data(verified))
 
 
 def verification_data(verified: Verification) -> dict[str, Any]:
@@ -45,45 +45,33 @@ def _gradients(verified: Verification) -> Iterator[dict[str, Any]]:
     if verified.findings is None:
         return
     for proved in verified.findings.proved:
-        yield _proved(proved)
-    for comparison in verified.findings.comparisons:
-        yield _compared(comparison)
-    for each in verified.findings.singular:
-        yield {
-            "name": each.name,
-            "at": each.place or None,
-            "value": number(each.ours),
-            "quotient": None,
-            "sympy": None,
-            "relative_error": None,
-            "verdict": "one-sided" if each.at_an_edge else "no-derivative",
-            "proof": None,
-        }
+        yield _entry(proved, "agrees", proof=PROOFS[proved.proof])
+    for each in verified.findings.comparisons:
+        found = (each.difference, each.symbolic, each.error)
+        yield _entry(each, _verdict(each), each.ours, *([] if each.on_kink else found))
+    for own in verified.findings.singular:
+        yield _entry(own, "one-sided" if own.at_an_edge else "no-derivative", own.ours)
 
 
-def _proved(each: Proved) -> dict[str, Any]:
+def _entry(
+    each: Comparison | Proved | Uncompared,
+    verdict: str,
+    ours: float | None = None,
+    quotient: float | None = None,
+    symbolic: float | None = None,
+    error: float | None = None,
+    *,
+    proof: str | None = None,
+) -> dict[str, Any]:
     return {
         "name": each.name,
         "at": each.place or None,
-        "value": None,
-        "quotient": None,
-        "sympy": None,
-        "relative_error": None,
-        "verdict": "agrees",
-        "proof": PROOFS[each.proof],
-    }
-
-
-def _compared(each: Comparison) -> dict[str, Any]:
-    return {
-        "name": each.name,
-        "at": each.place or None,
-        "value": number(each.ours),
-        "quotient": None if each.on_kink else number(each.difference),
-        "sympy": None if each.on_kink else number(each.symbolic),
-        "relative_error": None if each.on_kink else number(each.error),
-        "verdict": _verdict(each),
-        "proof": None,
+        "value": number(ours),
+        "quotient": number(quotient),
+        "sympy": number(symbolic),
+        "relative_error": number(error),
+        "verdict": verdict,
+        "proof": proof,
     }
 
 

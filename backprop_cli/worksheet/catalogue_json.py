@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from backprop_cli.diagnostics import json_text
 from backprop_cli.formula import latex, plain
 from backprop_cli.formula.nodes import Formula, Number
 from backprop_cli.formula.spelling import spell
@@ -27,7 +27,7 @@ def catalogue_json(what: Sequence[str] = ()) -> str:
     for group, row in _chosen(what):
         groups.setdefault(group.name, {})[row.name] = row
     written = {name: [_entry(name, row) for row in rows.values()] for name, rows in groups.items()}
-    return json.dumps({"format": FORMAT, **written}, ensure_ascii=False, indent=2) + "\n"
+    return json_text({"format": FORMAT, **written}, 2)
 
 
 def _chosen(what: Sequence[str]) -> list[tuple[Group, Row]]:

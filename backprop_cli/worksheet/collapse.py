@@ -34,7 +34,7 @@ MOST_WRITTEN = 5
 
 def collapsed(sheet: Sheet) -> Iterator[Block]:
     """Where every unit is linear: ŷ = W̃x + b̃ derived, with numbers if there are any."""
-    arrays = sheet.arrays
+    arrays = sheet.graph.layers
     if isinstance(arrays, str):
         return
     layers = arrays.layers

@@ -57,7 +57,7 @@ def diagram(run: Run, *, blank: bool = False) -> Diagram:
         given = {name: first.values.get(name) for name in first.graph.leaf}
         first = replace(first, values=given)
     sheet = Sheet(run, first, DEFAULT)
-    arrays = sheet.arrays
+    arrays = sheet.graph.layers
     if sheet.in_arrays:
         return _arrays(sheet)
     return _equations(sheet) if isinstance(arrays, str) else _network(sheet, arrays)

@@ -84,7 +84,7 @@ def _calls(formula: Formula) -> int:
 
 def _in_layers(sheet: Sheet) -> list[DerivationLine]:
     """σ(W⁽²⁾ σ(W⁽¹⁾ x + b⁽¹⁾) + b⁽²⁾), where every layer is of that kind and fully connected."""
-    arrays = sheet.arrays
+    arrays = sheet.graph.layers
     if isinstance(arrays, str) or arrays.scattered or not 2 <= len(arrays.layers) <= MOST_LAYERS:
         return []
     inside: Formula = arrays.inputs.letter

@@ -172,14 +172,9 @@ class Sheet:
         return Derivations(self.graph, short)
 
     @cached_property
-    def arrays(self) -> Layers | str:
-        """The arrays that the sheet's layers are written in, or why there are none."""
-        return self.graph.layers
-
-    @cached_property
     def matrices(self) -> Layers | str:
         """The arrays in which the whole pass is written, or why it is not."""
-        found = self.arrays
+        found = self.graph.layers
         if isinstance(found, Layers) and any(layer.normalised for layer in found.layers):
             return "batch normalisation ties the samples together"
         if isinstance(found, Layers) and found.scattered:
