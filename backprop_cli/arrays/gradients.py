@@ -7,6 +7,7 @@ kept in front. Nothing here is believed: `graph.array_rules` evaluates what come
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import field
 from fractions import Fraction
@@ -236,7 +237,9 @@ class Back:
             case Product(factors):
                 scalars = [each for each in factors if not self.shape(each)]
                 rest = [each for each in factors if self.shape(each)]
-                found = self.split(rest[0]) if len(rest) == 1 else _Scaled(body=_together(rest))
+                found = _Scaled(body=_fraction(rest, ()))
+                if len(rest) == 1:
+                    found = self.split(rest[0])
                 for scalar in reversed(scalars):
                     found = self.split(scalar).before(found, found.body)
                 return found
@@ -280,13 +283,21 @@ class Back:
 
     def times(self, *factors: Formula) -> Formula:
         """The product entry by entry, numbers in front."""
-        found, bodies = _Scaled(), list[Formula]()
-        for own in map(self.split, factors):
-            found = found.before(own, None)
-            bodies += _factors(own.body)
-        if len(bodies) > 1:
-            bodies = [each for each in bodies if not _is_ones(each)] or bodies[:1]
-        return self.join(replace(found, body=_together(bodies)))
+        parts = [self.split(each) for each in factors]
+        found = reduce(lambda one, other: one.before(other, None), parts, _Scaled())
+        bodies = [own.body for own in parts if own.body is not None]
+        return self.join(replace(found, body=_fraction(bodies, ())))
+
+    def added(self, *terms: Formula) -> Formula:
+        """The sum; what is the same in every entry needs no array beside one that is not."""
+        parts = [self.split(term) for term in terms]
+        same = [own.body is not None and _is_ones(own.body) for own in parts]
+        if not all(same):
+            terms = tuple(
+                self.join(replace(own, body=None)) if alike else term
+                for term, own, alike in zip(terms, parts, same, strict=True)
+            )
+        return total(*terms)
 
     def over(self, one: Formula, other: Formula) -> Formula:
         return self.join(self.split(one).over(self.split(other)))
@@ -370,7 +381,7 @@ class _Scaled:
     def over(self, divisor: _Scaled) -> _Scaled:
         body = self.body
         if divisor.body is not None:
-            body = Quotient(ONE if body is None or _is_ones(body) else body, divisor.body)
+            body = _fraction(() if body is None else (body,), (divisor.body,))
         return self.before(_Scaled(divisor.minus, divisor.below, divisor.above), body)
 
 
@@ -381,13 +392,39 @@ def _factors(body: Formula | None, form: str = "hadamard") -> Sequence[Formula]:
     return () if body is None else (body,)
 
 
+def _fraction(above: Sequence[Formula], below: Sequence[Formula]) -> Formula | None:
+    """Arrays multiplied and divided entry by entry, what is equal above and below struck out; None
+    where nothing is left."""
+    top, bottom = list[Formula](), list[Formula]()
+    for bodies, same, other in ((above, top, bottom), (below, bottom, top)):
+        for body in bodies:
+            for factor in _factors(body):
+                if isinstance(factor, Quotient):
+                    same += _factors(factor.numerator)
+                    other += _factors(factor.denominator)
+                else:
+                    same.append(factor)
+    for factor in [each for each in top if each in bottom]:
+        if factor in bottom:
+            top.remove(factor)
+            bottom.remove(factor)
+    found = _together([each for each in top if not _is_ones(each)] or top[:1])
+    if not bottom:
+        return found
+    return Quotient(ONE if found is None or _is_ones(found) else found, _together(bottom) or ONE)
+
+
 def _together(bodies: Sequence[Formula]) -> Formula | None:
-    """The product of arrays entry by entry."""
+    """The product of arrays entry by entry; what stands there more than once is a power."""
+    times = Counter(bodies)
+    bodies = [each if n == 1 else Power(each, number(n)) for each, n in times.items()]
     return Shown("hadamard", tuple(bodies)) if len(bodies) > 1 else next(iter(bodies), None)
 
 
 def _is_ones(formula: Formula) -> bool:
-    return isinstance(formula, Call) and formula.function == SPREAD and formula.arguments[0] == ONE
+    return formula == ONE or (
+        isinstance(formula, Call) and formula.function == SPREAD and formula.arguments[0] == ONE
+    )
 
 
 def _keyword(name: str, value: int) -> Call:

@@ -246,11 +246,10 @@ class ArrayRules:
             if target is None or target.shape != outputs.shape or target is outputs:
                 continue
             left = total(outputs.letter, negative(target.letter))
-            sizes = {1, *view.shape, count(view.shape)}
-            for size in sorted(sizes):
-                rows = (
-                    self.back.reshaped(upstream, (*view.shape[:-1], 1)) if view.shape else upstream
-                )
+            rows = upstream
+            if self.back.shape(upstream):
+                rows = self.back.reshaped(upstream, (*view.shape[:-1], 1))
+            for size in sorted({1, *view.shape, count(view.shape)}):
                 found = self.back.over(self.back.times(rows, left), number(size))
                 truth = self._truth(loss, view) or ()
                 if self._holds(self.evaluator.value(found), view, truth, shares):
@@ -275,7 +274,7 @@ class ArrayRules:
                 else Share(
                     share.to,
                     share.via,
-                    total(share.formula, have.formula),
+                    self.back.added(share.formula, have.formula),
                     (*share.reasons, *have.reasons),
                 )
             )

@@ -126,7 +126,7 @@ WORDS = {
     "unpad": "unpad takes the rim off: what comes back to its zeros goes nowhere.",
     "dilate": "dilate puts zeros between the entries, and behind them, where the stride left places "
     "out or no window came.",
-    "entries": "A[i] is row i of A, counted from 1; a list in the brackets takes a row for each of "
+    "entries": "A[i] is row i of A, or entry i, counted from 1; a list takes one for each of "
     "its numbers.",
     "placed": "placed puts every entry where it was taken from; elsewhere are zeros.",
 }

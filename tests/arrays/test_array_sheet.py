@@ -363,3 +363,18 @@ def test_a_sum_that_is_the_whole_gradient_is_worked_out_in_its_place():
     shown = backprop("solve", "problems/batch-norm-as-arrays.yaml").text
     assert shown.count("sum(∂L/∂ŷ ⊙ ŷₕₐₜ)") == 1
     assert "−2·0/3" in shown
+
+
+@pytest.mark.parametrize(
+    ("equations", "name", "rule"),
+    [
+        ("{q: exp(w), L: sum(t*ln(t/q))}", "q", "−t/q"),  # not t/(t/q) ⊙ t/q/q
+        ("{p: softmax(w), L: sum(p*ln(p))}", "p", "ln(p) + 1"),  # not ln(p) + p/p
+        ("{q: exp(w), L: sum(t/(q*t))}", "q", "−1/q²"),
+        ("{q: σ(w), L: -sum(t*ln(q) + (1 - t)*ln(1 - q))}", "w", "q − t"),  # not 1 ⊙ (q − t)
+    ],
+)
+def test_a_rule_has_no_factor_that_can_be_struck_out(equations, name, rule):
+    given = "{given: {t: [0.3, 0.7]}, parameters: {w: [0.2, -0.4]}"
+    text = backprop("solve", "-", stdin=f"{given}, equations: {equations}}}").text
+    assert re.search(rf"^ *∂L/∂{name} = (?:.*\n +=)? *{re.escape(rule)}$", text, re.M)

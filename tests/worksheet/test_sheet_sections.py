@@ -57,7 +57,7 @@ def test_a_whole_sheet() -> None:
         A slope that is only a number or a single quantity, such as ∂z₁⁽¹⁾/∂w₁₁⁽¹⁾ = x₁,
         is written where it is used; the slope of L itself stands among the gradients.
 
-        The slope of σ can be read off its own output: a(1 − a), at most 1/4.
+        The slope of σ can be read off its own output: σ(1 − σ), at most 1/4.
 
         Gradients
         ─────────
