@@ -105,12 +105,13 @@ class Shown:
     """Notation that only a sheet uses: `transpose`, `hadamard`, `matmul`, `correlation` (∗) and
     that over all overlaps (`full`), `entries` (an array and the places that are meant), `shape` (a
     formula and its sizes as names), `applied` (a name and what it is a function of), `group` (what
-    stands in brackets behind the sign of its line), and what is said of two formulas by a sign
-    between them (`=`). Never evaluated as a number."""
+    stands in brackets behind the sign of its line), a `term` of a sum that is written apart, with its
+    sign if it is `further` than the first, and what is said of two formulas by a sign between them
+    (`=`). Never evaluated as a number."""
 
     form: Literal[
         "transpose", "hadamard", "matmul", "correlation", "full", "entries", "shape", "applied",
-        "group", "=", "≈", "→", "<", ">", "≥", "≤",
+        "group", "term", "further", "=", "≈", "→", "<", ">", "≥", "≤",
     ]  # fmt: skip
     operands: tuple[Formula, ...]
 

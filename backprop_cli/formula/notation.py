@@ -330,12 +330,14 @@ class Layout:
             case _:
                 assert_never(formula)
 
-    def _terms(self, terms: Sequence[Formula]) -> list[Node]:
-        first, *rest = terms
-        negative = self.level(first) is Level.NEGATIVE
-        parts = [self.node(first, inside_sum=True) if negative else self._term(first)]
-        for term in rest:
-            if isinstance(term, Negative):
+    def _terms(self, terms: Sequence[Formula], further: bool = False) -> list[Node]:
+        """Terms with the signs between them, if they are `further` ones before the first too."""
+        parts: list[Node] = []
+        for term in terms:
+            if not (parts or further):
+                negative = self.level(term) is Level.NEGATIVE
+                parts.append(self.node(term, inside_sum=True) if negative else self._term(term))
+            elif isinstance(term, Negative):
                 parts += (LESS, self._term(term.operand))
             else:
                 # A number may carry its own sign: 0.3 + (−0.2).
@@ -470,6 +472,8 @@ class Layout:
                 return Row((self.fit(what, Level.ATOM), BESIDE, inside))
             case Shown("group", (operand,)):
                 return Fence("group", self.node(operand))
+            case Shown("term" | "further" as form, operands):
+                return Row(tuple(self._terms(operands, form == "further")), is_sum=True)
             case Shown("applied", (what, *arguments)):
                 inside = Fence("group", listed(list(map(self.node, arguments))))
                 return Row((self.node(what), BESIDE, inside))

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias, TypeVar, cast
 
 from backprop_cli.formula.build import children
 from backprop_cli.formula.layout import Named, Node, is_short
-from backprop_cli.formula.nodes import Call, Comparison, Formula, Matrix, Name, Number, Shown
+from backprop_cli.formula.nodes import Call, Comparison, Formula, Matrix, Name, Number, Shown, Sum
 from backprop_cli.formula.notation import Layout, signed
 from backprop_cli.formula.spelling import Spelling, Symbol, with_digits
 
@@ -32,9 +32,23 @@ _SAID: Mapping[type, Callable[[Any], Hashable]] = {
 """What a node says beside its parts."""
 
 
+MANY = 9
+"""Terms of a sum that is too long for a line on a phone, whatever they are."""
+
+
+def terms_of(formula: Formula) -> Sequence[Formula]:
+    """The terms of a long sum with their signs; of anything else itself."""
+    if not isinstance(formula, Sum) or len(formula.terms) < MANY:
+        return (formula,)
+    first, *rest = formula.terms
+    return [Shown("term", (first,)), *(Shown("further", (term,)) for term in rest)]
+
+
 class Shapes:
     """What one way of writing makes of formulas, by their shape. Where it asks how wide they are,
-    so does `width`: the shape then has the width of each name and number in it."""
+    so does `width`: the shape then has the width of each name and number in it. The terms of a long
+    sum are written one by one, with `between` them; None where how one is written depends on others.
+    """
 
     def __init__(
         self,
@@ -42,8 +56,9 @@ class Shapes:
         spell: Callable[[Node], str],
         whole: Callable[[Formula], str] | None = None,
         width: Callable[[Formula], int] | None = None,
+        between: str | None = "",
     ) -> None:
-        self.layout, self.spell, self.width = layout, spell, width
+        self.layout, self.spell, self.width, self.between = layout, spell, width, between
         self.whole = whole or (lambda formula: spell(layout.node(formula)))
         self.alone = lru_cache(maxsize=65536)(lambda name: self.whole(Name(name)))
         self._met: set[Shape] = set()
@@ -55,11 +70,13 @@ class Shapes:
         """The formula as it is written."""
         if isinstance(formula, Name):  # most are
             return self.alone(formula.name)
+        if self.between is not None and len(terms := terms_of(formula)) > 1:
+            return self.between.join(map(self.write, terms))
         shape, texts = self.take(formula)
         if (pieces := self._pieces.get(shape)) is not None:
             return filled(pieces, texts)
         written = self.whole(formula)
-        if shape not in self._met:  # as most sums, whose signs nobody else has
+        if shape not in self._met:  # nobody else may have it
             self._met.add(shape)
         elif (pieces := _around(written, texts)) is not None:
             self._pieces[shape] = pieces
@@ -83,9 +100,8 @@ class Shapes:
             elif isinstance(part, Matrix):  # its numbers stand under one another
                 shape.append(part)
             else:
-                parts = children(part)
-                said = _SAID.get(type(part), type)
-                shape += (type(part), said(part), len(parts))
+                parts, node = children(part), type(part)
+                shape += (node, len(parts), node in _SAID and _SAID[node](part))
                 waiting += parts[::-1]
         if len(set(texts)) < len(texts):  # which of them are the same
             shape += map({text: at for at, text in enumerate(texts)}.get, texts)
@@ -123,9 +139,10 @@ def by_shape(
     layout: Callable[[Spelling | None], Layout],
     spell: Callable[[Node], str],
     width: Callable[..., int] | None = None,
+    between: str | None = "",
 ) -> Callable[[Write], Write]:
     """Fills in what a function writes of formulas of one shape, by their names and numbers as the
-    notation spells them; `width` is what it asks of them beside."""
+    notation spells them; `width` is what it asks of them beside, and `between` as in `Shapes`."""
 
     def decorated(write: Write) -> Write:
         @lru_cache(maxsize=8)
@@ -134,7 +151,7 @@ def by_shape(
                 return write(formula, spelling, *options)
 
             wide = partial(width, spelling=spelling) if width else None
-            return Shapes(layout(spelling), spell, whole, wide)
+            return Shapes(layout(spelling), spell, whole, wide, between)
 
         @wraps(write)
         def written(formula: Formula, spelling: Spelling | None = None, *options: Any) -> str:

@@ -13,7 +13,6 @@ from typing import NamedTuple, TypeAlias
 
 from backprop_cli.formula import layout as tree
 from backprop_cli.formula import plain, unicode
-from backprop_cli.formula.shape import filled
 from backprop_cli.render.escape import no_command
 
 BETWEEN_WORDS = 0.0
@@ -81,96 +80,76 @@ UNICODE = Notation(unicode.spell, unicode.sign, unicode.ends, unicode.mark, unic
 PLAIN = Notation(plain.spell, plain.sign, plain.ends, plain.mark, plain.beneath)
 
 
-class Put(NamedTuple):
-    """Something written; a `leaf` is a name or a number, of which others of its shape have their
-    own, behind the minus that leads it."""
-
-    text: str
-    style: str = "operator"
-    leaf: bool = False
-    minus: str = ""
-
-
-class Cut(NamedTuple):
-    """A line may begin with what comes next."""
-
-    penalty: float
-    space: bool
-
-
-class Close(NamedTuple):
-    """The end of what is in brackets, and which cuts are in none but these; None is its begin."""
-
-    cuts: tuple[int, ...]
-
-
 class Flow:
     """What a formula is in a line, one after the other, and where it may be broken, whatever the
     names and numbers in it are."""
 
     def __init__(self, node: tree.Node, notation: Notation) -> None:
         self.notation = notation
-        self.tokens: list[Put | Cut | Close | None] = []
-        self.cuts = 0
+        self.parts: list[str] = []  # of a name or a number the minus that leads it
+        self.styles: list[str] = []
+        self.leaves: list[int] = []  # which of the parts these are
+        self.texts: list[str] = []
+        self.cuts: list[int] = []  # the blank, or nothing, in whose place a line may end
+        self.penalties = [tree.NEVER]
+        self.fences: list[
+            tuple[int, int, list[int]]
+        ] = []  # brackets, and the cuts in none but these
         self.here: list[int] = []  # the cuts inside the innermost brackets
         self.walk(node, 0, False)
-        self.texts = [each.text for each in self.tokens if isinstance(each, Put) and each.leaf]
-        self.pieces = [""]
-        for each in self.tokens:
-            if isinstance(each, Put) and each.leaf:
-                self.pieces[-1] += each.minus
-                self.pieces += ("", "")
-            elif isinstance(each, Put):
-                self.pieces[-1] += each.text
-            elif isinstance(each, Cut):
-                self.pieces[-1] += " " * each.space
 
     def line(self, texts: Sequence[str]) -> str:
         """The formula with these names and numbers on one line."""
-        return filled(self.pieces, texts)
+        return "".join(self.filled(texts))
+
+    def filled(self, texts: Sequence[str]) -> list[str]:
+        parts = list(self.parts)
+        for place, text in zip(self.leaves, texts, strict=True):
+            parts[place] += text
+        return parts
 
     def atoms(self, texts: Sequence[str], style: str = "", styled: bool = False) -> list[Atom]:
         """The formula with these names and numbers, breakable before its operators; the first atom
         never begins a line."""
-        rest = iter(texts)
-        written, spans = [""], list[list[Span]]([[]])
-        penalties, spaces = [tree.NEVER], [False]
-        length, begun = 0, list[int]()
-        for token in self.tokens:
-            if isinstance(token, Put):
-                text = token.minus + next(rest) if token.leaf else token.text
-                written[-1] += text
-                spans[-1].append((text, token.style))
-                length += len(text)
-            elif isinstance(token, Cut):
-                written.append("")
-                spans.append([])
-                penalties.append(token.penalty)
-                spaces.append(token.space)
-                length += token.space
-            elif token is None:
-                begun.append(length)
-            elif length - begun.pop() <= SHORT:
-                for place in token.cuts:
-                    penalties[place] += WITHIN_SHORT
-        return [
-            Atom(text, style, penalty, space, tuple(own) if styled else ())
-            for text, penalty, space, own in zip(written, penalties, spaces, spans, strict=True)
-        ]
+        parts, penalties = self.filled(texts), list(self.penalties)
+        for begin, end, cuts in self.fences:
+            if cuts and len("".join(parts[begin:end])) <= SHORT:
+                for cut in cuts:
+                    penalties[cut] += WITHIN_SHORT
+        atoms = []
+        ends = *self.cuts, len(parts)
+        for cut, stop, penalty in zip((-1, *self.cuts), ends, penalties, strict=True):
+            own = slice(cut + 1, stop)
+            spans = tuple(zip(parts[own], self.styles[own], strict=True)) if styled else ()
+            space = cut >= 0 and parts[cut] == " "
+            atoms.append(Atom("".join(parts[own]), style, penalty, space, spans))
+        return atoms
 
     def put(self, text: str, style: str = "operator") -> None:
-        self.tokens.append(Put(text, style))
+        self.parts.append(text)
+        self.styles.append(style)
+
+    def leaf(self, text: str, style: str, minus: str = "") -> None:
+        """A name or a number, of which others of the same shape have their own."""
+        self.leaves.append(len(self.parts))
+        self.texts.append(text)
+        self.put(minus, style)
 
     def cut(self, penalty: float, space: bool) -> None:
-        self.cuts += 1
-        self.here.append(self.cuts)
-        self.tokens.append(Cut(penalty, space))
+        """A line may begin with what comes next."""
+        self.here.append(len(self.penalties))
+        self.cuts.append(len(self.parts))
+        self.penalties.append(penalty)
+        self.put(" " * space)
 
     def walk(self, node: tree.Node, depth: int, in_sum: bool) -> None:
         match node:
             case tree.Row((tree.Operator("negative"), tree.Digits() as digits)):
-                minus = self.notation.sign(tree.MINUS)
-                self.tokens.append(Put(self.notation.spell(digits), "number", True, minus))
+                minus, text = self.notation.sign(tree.MINUS), self.notation.spell(digits)
+                if tree.is_leaf(digits):
+                    self.leaf(text, "number", minus)
+                else:
+                    self.put(minus + text, "number")
             case tree.Row(parts, is_sum):
                 in_sum = in_sum or is_sum
                 for part in parts:
@@ -181,10 +160,9 @@ class Flow:
             case tree.Fence(kind, inside):
                 left, right = self.notation.ends(kind)
                 self.put(left)
-                outside, self.here = self.here, []
-                self.tokens.append(None)
+                outside, self.here, begin = self.here, [], len(self.parts)
                 self.walk(inside, depth + 1, False)
-                self.tokens.append(Close(tuple(self.here)))
+                self.fences.append((begin, len(self.parts), self.here))
                 self.here = outside
                 self.put(right)
             case tree.Script(base, below, above) if below is None and above is not None:
@@ -202,8 +180,8 @@ class Flow:
             case tree.Operator():
                 self.operator(node, depth, in_sum)
             case _:
-                style = STYLES.get(type(node), "")
-                self.tokens.append(Put(self.notation.spell(node), style, tree.is_leaf(node)))
+                write = self.leaf if tree.is_leaf(node) else self.put
+                write(self.notation.spell(node), STYLES.get(type(node), ""))
 
     def operator(self, operator: tree.Operator, depth: int, in_sum: bool) -> None:
         sign = self.notation.sign(operator)
@@ -255,8 +233,8 @@ def opened(atoms: Iterable[Atom]) -> Iterator[Atom]:
         else:
             first, *rest = atom.parts()
             apart = atom.space or atom.penalty != first.penalty
-            yield first._replace(penalty=atom.penalty, space=atom.space) if apart else first
-            yield from rest
+            first = first._replace(penalty=atom.penalty, space=atom.space) if apart else first
+            yield from opened((first, *rest))
 
 
 def formula_atoms(

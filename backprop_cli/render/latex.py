@@ -213,7 +213,7 @@ def _words(text: str, style: str) -> str:
     return f"\\{COMMANDS[style]}{{{written}}}" if COMMANDS[style] else written
 
 
-@by_shape(stacked, latex.spell, width)
+@by_shape(stacked, latex.spell, width, between=None)
 def formula_tex(formula: Formula, spelling: Spelling, most: int = IN_LINE) -> str:
     """A formula for text style; TeX may break it between its pieces.
 

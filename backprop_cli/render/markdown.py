@@ -123,7 +123,7 @@ def tex(node: Node) -> str:
     return " ".join(latex.spell(node, DIALECT).split())
 
 
-@by_shape(stacked, tex, width)
+@by_shape(stacked, tex, width, between=" ")
 def formula_tex(formula: Formula, spelling: Spelling, most: float = inf) -> str:
     return tex(stacked(spelling).node(narrowed(formula, spelling, most)))
 

@@ -111,7 +111,7 @@ def _spell(node: Node) -> str:
     return latex.spell(node, DIALECT).strip()
 
 
-@by_shape(stacked, _spell)
+@by_shape(stacked, _spell, between=" ")
 def tex(formula: Formula, spelling: Spelling) -> str:
     return _spell(stacked(spelling).node(formula))
 

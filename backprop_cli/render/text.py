@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import field
-from functools import cache, cached_property, lru_cache, partial
+from functools import cache, cached_property, partial
 from itertools import groupby
+from operator import le
 from typing import NamedTuple, assert_never
 
 from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.characters import visible
 from backprop_cli.formula.layout import MINUS, NEVER, Node, Word
-from backprop_cli.formula.nodes import Formula, Name
+from backprop_cli.formula.nodes import Formula, Name, Number
 from backprop_cli.formula.notation import InLine, Layout, Typed
-from backprop_cli.formula.shape import Shape, Shapes
+from backprop_cli.formula.shape import Shape, Shapes, terms_of
 from backprop_cli.render.boxes import Box, Boxes, beside, is_tall, line_box
 from backprop_cli.render.breaking import (
     BEFORE_FACTOR,
@@ -41,6 +42,7 @@ from backprop_cli.render.reading import (
     CALLOUT_WORD,
     aligned,
     at_point,
+    full_rows,
     titled_blocks,
 )
 from backprop_cli.worksheet import document as doc
@@ -105,22 +107,45 @@ class Page:
 
     def atoms(self, formula: Formula, style: str = "") -> list[Atom]:
         """The formula, to be broken before its operators."""
-        if isinstance(formula, Name) and not self.styled:  # most are
-            return [Atom(self.formula(formula), style, NEVER)]
-        shape, texts = self.shapes.take(formula)
-        if (flow := self.flows.get(shape)) is None:
-            flow = Flow(self.layout.node(formula), self.notation)
-            if flow.texts == texts:
-                self.flows[shape] = flow
-            texts = flow.texts
-        if self.styled:
-            return flow.atoms(texts, style, True)
-        parts = cache(partial(flow.atoms, texts, style)) if flow.cuts else None
-        return [Atom(flow.line(texts), style, NEVER, False, (), parts)]
+        terms = (formula,) if self.styled else terms_of(formula)
+        if self.styled or len(terms) > 1:
+            return self._broken(terms, style)
+        whole = isinstance(formula, Name | Number)  # most are
+        parts = None if whole else cache(partial(self._broken, terms, style))
+        return [Atom(self.formula(formula), style, NEVER, False, (), parts)]
+
+    def _broken(self, terms: Sequence[Formula], style: str) -> list[Atom]:
+        found: list[Atom] = []
+        for term in terms:
+            shape, texts = self.shapes.take(term)
+            if (flow := self.flows.get(shape)) is None:
+                flow = Flow(self.layout.node(term), self.notation)
+                if flow.texts == texts:
+                    self.flows[shape] = flow
+                texts = flow.texts
+            # Nothing stands before the sign of a further term.
+            found += flow.atoms(texts, style, self.styled)[bool(found) :]
+        return found
 
     def formula(self, formula: Formula) -> str:
         """The formula on one line."""
         return self.shapes.write(formula)
+
+    def number(self, numeral: doc.Numeral) -> str:
+        """A number that is no fraction, without its ≈."""
+        return self.notation.sign(MINUS) * numeral.negative + self.notation.spell(numeral.digits)
+
+    def text(self, line: doc.Line) -> str | None:
+        """What is but one thing, as most cells are, on one line."""
+        match line:
+            case (doc.Math(formula),) if len(terms_of(formula)) == 1:
+                return self.formula(formula)
+            case (doc.Numeral(over="") as numeral,):
+                return f"{self.signs.relation('≈')} " * numeral.rounded + self.number(numeral)
+            case (doc.Relation(left, sign, right),):
+                return f"{self.formula(left)} {self.signs.relation(sign)} {self.formula(right)}"
+            case _:
+                return None
 
 
 def page_of(document: doc.Document, width: int, ascii: bool, *, styled: bool = False) -> Page:
@@ -216,7 +241,7 @@ def number_atoms(numeral: doc.Numeral, page: Page, style: str = "") -> list[Atom
         (fraction,) = page.atoms(numeral.formula, style)
         written, spans = fraction.text, fraction.spans
     else:
-        written = page.notation.sign(MINUS) * numeral.negative + page.notation.spell(numeral.digits)
+        written = page.number(numeral)
         spans = ((written, "number"),) * page.styled
     if not numeral.rounded:
         return [Atom(written, style, NEVER, spans=spans)]
@@ -230,18 +255,15 @@ def relation(left: Formula, sign: str, right: Formula, page: Page, style: str = 
     end = page.atoms(right, style)
     begin = page.atoms(left, style)
     short = width_of(begin) + width_of(end) <= SHORT_RELATION
-    first, *rest = _led(f"{shown} ", end)
-    penalty = EMPTY_LINE if short else BEFORE_RELATION
-    return [*begin, first._replace(penalty=penalty, space=True), *rest]
+    return [*begin, *_led(f"{shown} ", end, EMPTY_LINE if short else BEFORE_RELATION)]
 
 
-def _led(sign: str, atoms: Sequence[Atom]) -> list[Atom]:
-    """Atoms with a sign that goes with the first of them."""
-    first, *rest = atoms
-    spans = ((sign, "operator"), *first.spans) if first.spans else ()
-    own = first.parts
-    parts = None if own is None else lambda: _led(sign, own())
-    return [first._replace(text=sign + first.text, spans=spans, parts=parts), *rest]
+def _led(sign: str, atoms: Sequence[Atom], penalty: float) -> list[Atom]:
+    """Atoms with a sign that goes with the first of them, before which a line may end."""
+    (text, style, _, _, spans, own), *rest = atoms
+    spans = ((sign, "operator"), *spans) if spans else ()
+    parts = None if own is None else lambda: _led(sign, own(), penalty)
+    return [Atom(sign + text, style, penalty, True, spans, parts), *rest]
 
 
 def _marked(mark: str, mark_style: str, atoms: Sequence[Atom], page: Page) -> Iterator[Row]:
@@ -429,45 +451,72 @@ MINIMUM = 10  # a column that is broken keeps at least so many cells
 
 
 class Cell(NamedTuple):
-    """What stands in a table's cell, how wide it is, and what of it stands before a point."""
+    """What stands in a table's cell on one line, how wide that is, what of it stands before a point,
+    and its atoms."""
 
-    atoms: list[Atom]
+    text: str
     width: int
-    point: int | None = None
+    point: int | None
+    atoms: Callable[[], list[Atom]]
 
 
 class Plan(NamedTuple):
     """A table as it is set: its cells, how wide each column is (None where it has to become a list
     of records), and how far from its left the points of a column are."""
 
+    table: doc.Table
     heads: list[Cell]
     rows: list[list[Cell]]
     widths: list[int] | None
     points: list[int]
 
-    def before(self, column: doc.Column, place: int, cell: Cell, width: int) -> int:
-        """The blanks before a cell on one line."""
-        room = max(0, width - cell.width)
-        if column.align == "left":
-            return 0
-        return room if cell.point is None else min(room, self.points[place] - cell.point)
+    def blanks(self, place: int, width: int, used: int, point: int | None) -> tuple[int, int]:
+        """The blanks before and behind what stands on one line of a cell."""
+        room = max(0, width - used)
+        if self.table.columns[place].align == "left":
+            return 0, room
+        before = room if point is None else min(room, self.points[place] - point)
+        return before, room - before
 
 
 def plan(table: doc.Table, page: Page) -> Plan:
     """How a table is set on this page."""
     heads = [_cell(column.heading, False, page, "strong") for column in table.columns]
-    rows = [_cells(row, table, page) for row in table.rows]
-    points = [max((row[n].point or 0 for row in rows), default=0) for n in range(len(heads))]
+    kinds = [(column.align == "decimal", "strong" * column.result) for column in table.columns]
+    rows = [
+        [
+            _cell(line, decimal, page, style)
+            for line, (decimal, style) in zip(row, kinds, strict=True)
+        ]
+        for row in full_rows(table)
+    ]
+    columns = list(zip(heads, *rows, strict=True))
+    points = [max([cell.point or 0 for cell in cells]) for cells in columns]
     natural = [
-        max([head.width, *(_natural(row[place], points[place]) for row in rows)])
-        for place, head in enumerate(heads)
+        max([cell.width + (0 if cell.point is None else point - cell.point) for cell in cells])
+        for cells, point in zip(columns, points, strict=True)
     ]
     room = page.width - GAP * (len(heads) - 1)
+    widths = natural if sum(natural) <= room else None
     # Rather a break inside brackets than a table taken apart.
-    widths = _fit(table, natural, [heads, *rows], room, BEFORE_FACTOR) or _fit(
-        table, natural, [heads, *rows], room, WITHIN_BRACKETS
-    )
-    return Plan(heads, rows, widths, points)
+    for limit in (BEFORE_FACTOR, WITHIN_BRACKETS):
+        if widths is None:
+            floors = {
+                place: min(natural[place], _floor(cells, limit))
+                for place, cells in enumerate(columns)
+                if table.columns[place].wrap
+            }
+            widths = narrowed_to(room, natural, floors)
+    return Plan(table, heads, rows, widths, points)
+
+
+def _floor(cells: Sequence[Cell], limit: float) -> int:
+    """How narrow a column can be without a break that costs more than the limit."""
+    floor = MINIMUM
+    for cell in cells:
+        if cell.width + 2 > floor:
+            floor = max(floor, longest(opened(cell.atoms()), limit) + 2)
+    return floor
 
 
 def table(table: doc.Table, page: Page) -> Iterator[Row]:
@@ -478,91 +527,55 @@ def table(table: doc.Table, page: Page) -> Iterator[Row]:
     if planned.widths is None:
         yield from _records(planned.heads, planned.rows, page)
         return
-    if any(head.atoms for head in planned.heads):
-        yield from _table_row(table, planned, planned.heads, page)
+    if any(head.text for head in planned.heads):
+        yield from _table_row(planned, planned.widths, planned.heads, page)
         rule = page.signs.thin
         joint = f"{rule}{page.signs.cross}{rule}"
         yield [Atom(joint.join(rule * width for width in planned.widths), "rule")]
     for row in planned.rows:
-        yield from _table_row(table, planned, row, page)
+        yield from _table_row(planned, planned.widths, row, page)
 
 
-def _cells(row: Sequence[doc.Line], table: doc.Table, page: Page) -> list[Cell]:
-    written = [
-        _cell(line, column.align == "decimal", page, "strong" if column.result else "")
-        for line, column in zip(row, table.columns, strict=False)
-    ]
-    return written + [Cell([], 0)] * (len(table.columns) - len(written))
-
-
-def _cell(line: doc.Line, decimal: bool, page: Page, style: str = "") -> Cell:
-    atoms = inline(line, page, style)
-    point = None
-    if decimal and (numeral := aligned(line)) is not None:
-        point = len(at_point(numeral)[0])
-    return Cell(atoms, width_of(atoms), point)
-
-
-def _natural(cell: Cell, point: int) -> int:
-    return cell.width if cell.point is None else point + cell.width - cell.point
+def _cell(line: doc.Line, decimal: bool, page: Page, style: str) -> Cell:
+    atoms = partial(inline, line, page, style)
+    if (text := page.text(line)) is None:
+        found = atoms()
+        text, atoms = _plain(found), partial(list, found)
+    numeral = aligned(line) if decimal else None
+    point = None if numeral is None else len(at_point(numeral)[0])
+    return Cell(text, cells(text), point, atoms)
 
 
 def _plain(atoms: Sequence[Atom]) -> str:
     return "".join([f" {atom.text}" if atom.space else atom.text for atom in flush(atoms)])
 
 
-def _fit(
-    table: doc.Table,
-    natural: Sequence[int],
-    rows: Sequence[Sequence[Cell]],
-    room: int,
-    limit: float,
-) -> list[int] | None:
-    """Widths that fit in the room, the wrapping columns narrowed; None where they cannot without
-    a break that costs more than `limit`."""
-    if sum(natural) <= room:
-        return list(natural)
-    floors = {
-        place: min(
-            natural[place],
-            max(MINIMUM, *(longest(opened(row[place].atoms), limit) + 2 for row in rows)),
-        )
-        for place, column in enumerate(table.columns)
-        if column.wrap
-    }
-    return narrowed_to(room, natural, floors)
-
-
-def _table_row(table: doc.Table, planned: Plan, row: Sequence[Cell], page: Page) -> Iterator[Row]:
-    assert planned.widths is not None
+def _table_row(
+    planned: Plan, widths: Sequence[int], row: Sequence[Cell], page: Page
+) -> Iterator[Row]:
+    wall = f" {page.signs.wall} "
+    if not page.styled and all(map(le, [cell.width for cell in row], widths)):
+        texts = []
+        for place, ((text, used, point, _), width) in enumerate(zip(row, widths, strict=True)):
+            before, behind = planned.blanks(place, width, used, point)
+            texts.append(f"{' ' * before}{text}{' ' * behind}")
+        yield [Atom(wall.join(texts))]
+        return
     stacks = [
-        [cell.atoms] if cell.width <= width else fill(cell.atoms, width, max(1, width - 2))
-        for cell, width in zip(row, planned.widths, strict=True)
+        fill(cell.atoms(), width, max(1, width - 2))
+        for cell, width in zip(row, widths, strict=True)
     ]
-    wall = Atom(page.signs.wall, "rule")
+    between = Atom(wall, spans=((" ", ""), (page.signs.wall, "rule"), (" ", "")))
     for level in range(max(map(len, stacks), default=0)):
         line: Row = []
-        for place, (stack, cell) in enumerate(zip(stacks, row, strict=True)):
-            width, column = planned.widths[place], table.columns[place]
-            if len(stack) > 1 or level:
-                atoms = flush(stack[level]) if level < len(stack) else []
-                cell = Cell(atoms, width_of(atoms))
-            before = planned.before(column, place, cell, width)
-            if level and len(stack) > 1 and column.align == "left":
-                before = 2
-            if before:
-                line.append(_blanks(before))
-            line += flush(cell.atoms)
-            line += (_blanks(width - before - cell.width + 1), wall, BLANK)
-        yield line[:-3]
-
-
-@lru_cache
-def _blanks(count: int) -> Atom:
-    return Atom(" " * count)
-
-
-BLANK = Atom(" ")
+        for place, (stack, width) in enumerate(zip(stacks, widths, strict=True)):
+            atoms = flush(stack[level]) if level < len(stack) else []
+            point = None if len(stack) > 1 or level else row[place].point
+            before, behind = planned.blanks(place, width, width_of(atoms), point)
+            if level and len(stack) > 1 and not before:
+                before, behind = 2, behind - 2
+            line += (Atom(" " * before), *atoms, Atom(" " * behind), between)
+        yield line[:-1]
 
 
 def _records(heads: Sequence[Cell], rows: Sequence[Sequence[Cell]], page: Page) -> Iterator[Row]:
@@ -570,11 +583,12 @@ def _records(heads: Sequence[Cell], rows: Sequence[Sequence[Cell]], page: Page) 
     for place, row in enumerate(rows):
         if place:
             yield []
-        for column, (body, _, _) in enumerate(row):
+        for column, cell in enumerate(row):
+            body = cell.atoms()
             if column and not body:
                 continue
             indent = 2 if column else 0
-            head = heads[column].atoms
+            head = heads[column].atoms()
             if head:
                 colon = Atom(":", head[-1].style, NEVER, False)
                 begin = [a._replace(penalty=BETWEEN_WORDS, space=True) for a in body[:1]]

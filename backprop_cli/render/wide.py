@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from math import inf
 
 from backprop_cli.formula import unicode
-from backprop_cli.formula.build import children
+from backprop_cli.formula.build import children, rebuild
 from backprop_cli.formula.layout import Node, Operator, pieces
 from backprop_cli.formula.nodes import (
     Call,
@@ -20,6 +20,7 @@ from backprop_cli.formula.nodes import (
     Power,
     Product,
     Quotient,
+    Shown,
     Sum,
 )
 from backprop_cli.formula.notation import stacked
@@ -45,6 +46,12 @@ def line_width(line: Line, spelling: Spelling) -> int:
 
 def narrowed(formula: Formula, spelling: Spelling, most: float) -> Formula:
     """The same formula without fractions and roots wider than `most` on its outermost levels."""
+    if isinstance(formula, Shown):
+        return (
+            rebuild(formula, lambda term: narrowed(term, spelling, most))
+            if formula.form in ("term", "further")
+            else formula
+        )
     if not _stiff(formula) or _at_most(formula) <= most or width(formula, spelling) <= most:
         return formula
     match formula:
