@@ -65,7 +65,7 @@ from backprop_cli.graph.backward import link_product
 from backprop_cli.graph.slopes import linear_coefficients
 from backprop_cli.graph.step import Graph, Link, Step
 from backprop_cli.marking.kept import grouped, kept
-from backprop_cli.marking.model import Code
+from backprop_cli.marking.model import Code, Mistake, Throughout
 from backprop_cli.rules.activations import ACTIVATIONS
 
 Slopes: TypeAlias = Mapping[str, Mapping[str, Formula]]
@@ -116,23 +116,6 @@ class _Change:
     edit: Edit
     entries: Mapping[str, Formula]
     operands: Sequence[str]  # the arrays in the equation that have a gradient
-
-
-class Throughout:
-    """A slip wherever it is made: which steps it changes, and what they come to."""
-
-    def __init__(
-        self,
-        code: Code,
-        message: str,
-        names: frozenset[str],
-        make: Callable[[], dict[str, Formula]],
-    ) -> None:
-        self.code, self.message, self.names, self.make = code, message, names, make
-
-    @cached_property
-    def formulas(self) -> dict[str, Formula]:
-        return self.make()
 
 
 @dataclass(frozen=True)
@@ -219,8 +202,8 @@ class ArraySlips:
                 step.name for x in self._reached(change, mode) for step in self.gradients[x]
             )
         names.update(self._combined if mode != FORWARD else ())
-        code, message = changes[0].edit.named(mode)
-        return Throughout(code, message, frozenset(names), lambda: self._made(mode, changes))
+        mistake = Mistake(*changes[0].edit.named(mode))
+        return Throughout(mistake, frozenset(names), lambda: self._made(mode, changes))
 
     def _made(self, mode: str, changes: Sequence[_Change]) -> dict[str, Formula]:
         found: dict[str, Formula] = {}
@@ -694,12 +677,8 @@ class ArraySlips:
             same = (first.kind, *made)
             if len(made) > 1 and same not in alike:
                 alike.add(same)
-                found[kind] = Throughout(
-                    first.code,
-                    first.message,
-                    frozenset(made),
-                    partial(self._without, made),
-                )
+                mistake = Mistake(first.code, first.message)
+                found[kind] = Throughout(mistake, frozenset(made), partial(self._without, made))
         return found
 
     def _without(self, made: Mapping[str, _Path]) -> dict[str, Formula]:

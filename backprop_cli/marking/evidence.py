@@ -223,9 +223,11 @@ class Evidence:
         return not units or abs(self.key.truth[slot]) <= 0.5 * max(units) * (1 + EPS)
 
     def _is_upheld(self, slot: int) -> bool:
-        """Whether a 0 has been settled: what the other gradients can show they show."""
+        """Whether a 0 has been settled: what the other gradients can show they show; or a slip that
+        cost its mark elsewhere was followed."""
         judgement = self.judgements[slot]
-        return judgement.doubt == "zero" and judgement.verdict in GOOD
+        shown = judgement.doubt == "zero" or judgement.same_as
+        return bool(shown) and judgement.verdict in GOOD
 
     def _is_good(self, slot: int) -> bool:
         judgement = self.judgements[slot]

@@ -544,12 +544,16 @@ class NumberJudge:
 
     def _wrong(self, node: Node, given: Written, own: float | None) -> Judgement:
         found, tried = self._searched(node, given)
-        if self._repeats(node, given) or self._rounds_to_nothing(node, given):
-            found = []
+        repeats = self._repeats(node, given)
+        if repeats or self._rounds_to_nothing(node, given):
+            known = {*self.accepted, *(self.charged or ())} if repeats else set()
+            found = [each for each in found if each.idea in known]
         if self._is_another(node, given):
             found = [each for each in found if each.mistake.code != "wrong-activation"]
         near = not self._copies(node, given) and self._near(node, given.value, own)
-        explanation = self._mistyped(node, given, self._chosen(found), own, near)
+        explanation = self._chosen(found)
+        if not repeats:
+            explanation = self._mistyped(node, given, explanation, own, near)
         if self._alone(node) and self._may_be_rounded(node, given):
             explanation = None
         loose = explanation is None or (

@@ -8,9 +8,9 @@ the simplest is named.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from functools import cached_property
-from itertools import starmap
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property, partial
+from itertools import chain, combinations, islice, starmap
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -44,9 +44,9 @@ from backprop_cli.formula.nodes import (
 from backprop_cli.graph.step import Kind, Step
 from backprop_cli.marking.compiled import Functions, compile_all
 from backprop_cli.marking.kept import grouped, kept
-from backprop_cli.marking.model import Code, Mistake
+from backprop_cli.marking.model import Code, Mistake, Throughout
 from backprop_cli.marking.ranks import LATER, RANK
-from backprop_cli.marking.sheet import Node, Structure
+from backprop_cli.marking.sheet import Node, Structure, step_at
 from backprop_cli.rules.activations import ACTIVATIONS
 from backprop_cli.rules.kinks import EXTREMES
 
@@ -57,6 +57,12 @@ LARGEST_FORMULA = 400  # nodes; longer ones are searched only for slips of the w
 MOST_VARIANTS = 400
 TWO = Number("2")
 TRANSPOSED = "transposed"
+MIRRORED = "weights were taken in exchanged places, each for its mirror image, as w12 for w21"
+MOST_BESIDE = 8
+"""Of units with more weights no two are exchanged."""
+HIDDEN: tuple[Kind, ...] = ("upstream", "slope", "penalty")
+"""Steps that few sheets ask for."""
+PLAIN: tuple[Kind, ...] = ("gradient", "batch_gradient")
 OF_BATCH: tuple[Kind, ...] = ("batch_loss", "batch_gradient")
 NATURAL = ("ln", "log")
 LAYERWISE = frozenset(row.name for row in ACTIVATIONS.values() if row.layerwise)
@@ -97,7 +103,7 @@ class Slips:
     def of(self, node: Node) -> Made:
         """The variants of a step, the simplest first, and one function with all their values."""
         slots = self.structure.slots
-        variants = tuple(self.variants(node))
+        variants = self.variants(node)
         functions = compile_all([each.formula for each in variants], slots)
         needs = {slots[name] for each in variants for name in names_in(each.formula)}
         return Made(variants, functions, tuple(sorted(slot for slot in needs if slot < node.slot)))
@@ -150,18 +156,18 @@ class Slips:
 
     # The variants of one step
 
-    def variants(self, node: Node) -> Iterator[Variant]:
+    @kept
+    def variants(self, node: Node) -> Sequence[Variant]:
         """The definitions of a step with one slip in them, the simplest first."""
+        return tuple(islice(self._variants(node), MOST_VARIANTS))
+
+    def _variants(self, node: Node) -> Iterator[Variant]:
         seen: set[Formula] = set(node.formulas)
-        count = 0
         for variant in sorted(self._all(node), key=lambda each: each.rank):
             known = all(name in self.structure.slots for name in names_in(variant.formula))
             if variant.formula in seen or not known:
                 continue
             seen.add(variant.formula)
-            count += 1
-            if count > MOST_VARIANTS:
-                return
             yield variant
 
     def _all(self, node: Node) -> Iterator[Variant]:
@@ -188,6 +194,64 @@ class Slips:
             yield from self._of_rule(step)
         if self.arrays is not None:
             yield from starmap(_variant, self.arrays.of(step))
+
+    @cached_property
+    def throughout(self) -> Mapping[str, Throughout]:
+        """Slips wherever they can be made: with whole arrays; those of single steps, going back to
+        quantities of a kind, as to a layer, or with the same words; two weights of a unit, each
+        used going back where the other belongs."""
+        groups: dict[tuple[str, str], tuple[Mistake, dict[str, Formula]]] = {}
+        for step, each in self._hidden():
+            stem = (step.of or "").partition("_")[0]
+            for where in ("", f"of {stem}", each.mistake.message):
+                way = f"{step.kind} {' '.join(each.idea or ())}", where
+                groups.setdefault(way, (each.mistake, {}))[1][step.name] = each.formula
+        rows = ([weight for weight, _ in row] for rows in self.rows.values() for row in rows)
+        for one, other in chain(*(combinations(row[:MOST_BESIDE], 2) for row in rows)):
+            message = f"{one} and {other} stand each where the other belongs, going back"
+            to: dict[str, Formula] = {one: Name(other), other: Name(one)}
+            groups[one, other] = (
+                Mistake("wrong-operand", message),
+                {
+                    at.name: substitute(at.step.formula, to)
+                    for name in (one, other)
+                    for user in self.structure.users[self.structure.slots[name]]
+                    if (at := step_at(self.structure.nodes, user)).step.kind == "upstream"
+                },
+            )
+        groups["penalty", "of biases"] = self._all_penalised()
+        found = {} if self.arrays is None else dict(self.arrays.throughout)
+        same = set[tuple[str, frozenset[str]]]()
+        for (kind, where), (mistake, made) in groups.items():
+            if len(names := frozenset(made)) > 1 and (kind, names) not in same:
+                same.add((kind, names))
+                found[f"{kind} {where}"] = Throughout(mistake, names, partial(dict, made), True)
+        return found
+
+    def _all_penalised(self) -> tuple[Mistake, dict[str, Formula]]:
+        """The updates of what has no penalty, as biases, with that of the others."""
+        steps, made = self.structure.graph.step, dict[str, Formula]()
+        penalties = [step for step in steps.values() if step.kind == "penalty"]
+        for penalty in penalties[:1]:
+            decay = total(
+                *(term for term in terms_of(penalty.formula) if penalty.of in names_in(term))
+            )
+            for step in self.structure.graph.section("update"):
+                for name in names_in(step.formula):
+                    of = steps[name].of if name in steps and steps[name].kind in PLAIN else None
+                    if of is not None and all(each.of != of for each in penalties):
+                        own = substitute(decay, {penalty.of or "": Name(of)})
+                        made[step.name] = substitute(step.formula, {name: total(Name(name), own)})
+        return Mistake(
+            "other-rule", "a penalty was put on the biases too; it is on the weights"
+        ), made
+
+    def _hidden(self) -> Iterator[tuple[Step, Variant]]:
+        """The slips that are a way of working, in steps that few sheets ask for."""
+        for node in self.structure.steps:
+            for each in self.variants(node) if node.step.kind in HIDDEN else ():
+                if each.idea is not None:
+                    yield node.step, each
 
     @cached_property
     def arrays(self) -> ArraySlips | None:
@@ -486,9 +550,8 @@ class Slips:
         names = names_in(step.formula)
         mirrored = {name: self.transposed[name] for name in names if name in self.transposed}
         if mirrored:
-            message = "the weights were taken with their two indices exchanged"
             renamed = rename(step.formula, lambda name: mirrored.get(name, name))
-            yield _variant("wrong-operand", message, renamed, TRANSPOSED, "transposed")
+            yield _variant("wrong-operand", MIRRORED, renamed, TRANSPOSED, "transposed")
         own = self._pairs(step)
         for row in self.rows.get(self.layer.get(step.name, -1), ()):
             if len(own) < 2 or len(row) != len(own) or row == own:

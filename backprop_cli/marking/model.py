@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Literal, NamedTuple, TypeAlias, get_args
 
 from backprop_cli.dataclass import dataclass
+from backprop_cli.formula.nodes import Formula
 
 Verdict: TypeAlias = Literal[
     "correct",
@@ -63,6 +65,15 @@ class Mistake(NamedTuple):
 
     code: Code
     message: str
+
+
+class Throughout(NamedTuple):
+    """A slip wherever it is made: the steps it changes, and how to make what they come to."""
+
+    mistake: Mistake
+    names: frozenset[str]
+    make: Callable[[], Mapping[str, Formula]]
+    of_steps: bool = False  # a slip of single steps, made in several
 
 
 class AnswerResult(NamedTuple):

@@ -41,7 +41,7 @@ from backprop_cli.formula.nodes import (
 from backprop_cli.formula.quantity import bare, mark
 from backprop_cli.graph.step import LeafKind, Step
 from backprop_cli.marking.kept import grouped
-from backprop_cli.marking.mistakes import TRANSPOSED, Idea, Slips
+from backprop_cli.marking.mistakes import MIRRORED, TRANSPOSED, Idea, Slips
 from backprop_cli.marking.model import Mistake
 from backprop_cli.marking.numbers import Written, written_the_same
 from backprop_cli.marking.sheet import AnswerKey, Node, Structure, walk
@@ -87,6 +87,7 @@ class Reading(NamedTuple):
     given: tuple[tuple[str, float], ...] = ()  # given quantities taken for something else
     stale: bool = False  # later updates begin with parameters of the first, or have its samples
     role: str = ""  # of the idea, where it is not the kind
+    shown: int = 0  # answers that must show it of those that cost something
 
     @property
     def idea(self) -> Idea | None:
@@ -109,7 +110,7 @@ class Rewriting(NamedTuple):
 EXCHANGED, NAMES, TURNED, FASTER, DOWNHILL = "exchanged", "names", "turned", "faster", "downhill"
 OF_BATCH, SAMPLES, PAIR, UNCORRECTED = "of the batch", "samples", "pair ", "uncorrected"
 
-_EXCHANGED = Mistake("wrong-operand", "the weights were taken with their two indices exchanged")
+_EXCHANGED = Mistake("wrong-operand", MIRRORED)
 STALE = Mistake("stale-parameters", "the parameters of the first update were used again")
 NO_CORRECTION = Mistake(
     "missing-factor",
@@ -199,20 +200,19 @@ class Rewritings:
                 one, other = kind.removeprefix(PAIR).split()
                 return self._relabelled({one: other, other: one})
             case _:
-                made = None if self.slips.arrays is None else self.slips.arrays.throughout.get(kind)
-                return Rewriting({} if made is None else self._nodes(made.formulas), {})
+                made = self.slips.throughout.get(kind)
+                return Rewriting({} if made is None else self._nodes(made.make()), {})
 
     @cached_property
-    def arrays(self) -> Sequence[tuple[Reading, frozenset[int]]]:
-        """A slip with whole arrays, in one or wherever it can be made, and the steps it changes."""
-        made = {} if self.slips.arrays is None else self.slips.arrays.throughout
+    def throughout(self) -> Sequence[tuple[Reading, frozenset[int]]]:
+        """A slip wherever it can be made, and the steps it changes."""
         slots = self.structure.slots
         return [
             (
-                Reading(kind, "", Mistake(each.code, each.message)),
+                Reading(kind, "", each.mistake, shown=FEWEST if each.of_steps else 0),
                 frozenset(map(slots.__getitem__, each.names)),
             )
-            for kind, each in made.items()
+            for kind, each in self.slips.throughout.items()
         ]
 
     def _changed(self, change: Callable[[Step], Formula | None]) -> Rewriting:
@@ -497,9 +497,9 @@ class Survey:
         begun = any(page.work.begun for page in self.pages)
         if sum(page.lost for page in self.pages) < FEWEST or not begun:
             candidates = [reading for reading in candidates if reading.mistake is None]
-            candidates += self._with_arrays() if begun else ()
+            candidates += self._throughout() if begun else ()
         else:
-            candidates += [*self._with_arrays(), *self._misread()]
+            candidates += [*self._throughout(), *self._misread()]
             candidates += islice(self._for_each_other(), MOST_GIVEN)
         for place, reading in enumerate(candidates):
             if reading in self.taken or not self._changes(reading):
@@ -510,24 +510,28 @@ class Survey:
             told = reading in self.told and hits > 0
             if not told and (hits < FEWEST or hits < SHARE * changed):
                 continue
+            if reading.shown and self._paid(predicted) < reading.shown:
+                continue
             if reading.mistake is None and not self._same_parameters(reading, predicted):
                 continue
             rated.append((changed - 2 * hits, place, reading))
         return [reading for _, _, reading in sorted(rated, key=lambda each: each[:2])]
 
-    def _with_arrays(self) -> Iterator[Reading]:
-        """The slips of whole arrays that explain one of the first answers that nothing explains yet."""
+    def _throughout(self) -> Iterator[Reading]:
+        """The slips that are made wherever they can be and explain one of the first answers that
+        nothing explains yet."""
         found: dict[Reading, None] = {}
         for place, page in enumerate(self.pages):
-            first = self._first(place)
+            first, nodes = self._first(place), self._nodes(page)
             for slot in first if len(first) >= FEWEST else ():
-                nodes = self._nodes(page, self.taken)
-                behind = {each.slot for each in walk(nodes, [slot], page.numbers.__contains__)}
-                for reading, slots in page.rewritings.arrays if len(behind) <= MOST_BEHIND else ():
-                    if reading in found or reading in self.taken or behind.isdisjoint(slots):
+                behind = walk(nodes, [slot], page.numbers.__contains__)
+                near = {each.slot for each in behind}
+                for reading, slots in (
+                    page.rewritings.throughout if len(near) <= MOST_BEHIND else ()
+                ):
+                    if reading in found or reading in self.taken or near.isdisjoint(slots):
                         continue
-                    value = self._reached(place, slot, reading)
-                    if page.agrees(slot, value):
+                    if page.agrees(slot, self._reached(place, behind, reading)):
                         found[reading] = None
         return iter(found)
 
@@ -542,25 +546,31 @@ class Survey:
         )
         return list(islice(unexplained, FIRST))
 
-    @staticmethod
-    def _nodes(page: Page, readings: Iterable[Reading]) -> Sequence[Node | None]:
-        """The steps as these readings have them."""
+    def _nodes(self, page: Page) -> Sequence[Node | None]:
+        """The steps as the readings have them that are taken."""
         nodes = list(page.key.structure.nodes)
-        for reading in readings:
+        for reading in self.taken:
             for slot, node in page.rewritings.of(reading.kind).nodes.items():
                 nodes[slot] = node
         return nodes
 
-    def _reached(self, place: int, slot: int, reading: Reading) -> float:
-        """What a step comes to under one more reading, from the numbers written before it."""
-        page, v = self.pages[place], list(self.own[place])
-        moved, fresh = set[int](), page.rewritings.of(reading.kind).nodes
-        nodes = self._nodes(page, (*self.taken, reading))
-        for node in walk(nodes, [slot], page.numbers.__contains__):
-            if node.slot in fresh or not moved.isdisjoint(node.needs):
+    def _reached(self, place: int, steps: Sequence[Node], reading: Reading) -> float:
+        """What the last of these steps comes to under one more reading, from the numbers written
+        before it."""
+        page, v, moved = self.pages[place], list(self.own[place]), set[int]()
+        fresh = page.rewritings.of(reading.kind).nodes
+        known = {need for at in steps for need in at.needs}
+        if any(not known.issuperset(fresh[at.slot].needs) for at in steps if at.slot in fresh):
+            nodes = list(self._nodes(page))
+            for slot, node in fresh.items():
+                nodes[slot] = node
+            steps = walk(nodes, [steps[-1].slot], page.numbers.__contains__)
+        for at in steps:
+            node = fresh.get(at.slot, at)
+            if at.slot in fresh or not moved.isdisjoint(node.needs):
                 moved.add(node.slot)
                 v[node.slot] = node.function(v)
-        return v[slot]
+        return v[steps[-1].slot]
 
     def _changes(self, reading: Reading) -> bool:
         """Whether a reading says anything else of these sheets."""
@@ -643,6 +653,16 @@ class Survey:
                 else:
                     changed += abs(value - plain[slot]) > TOLERANCE * abs(value)
         return hits if hits > nothing else 0, changed
+
+    def _paid(self, predicted: Sequence[Sequence[float]]) -> int:
+        """How many answers that cost something come out as written, and did not before."""
+        return sum(
+            slot in page.numbers
+            and page.agrees(slot, values[slot])
+            and not page.agrees(slot, plain[slot])
+            for page, plain, values in zip(self.pages, self.plain, predicted, strict=True)
+            for slot in page.charged
+        )
 
     def _contradicted(self, reading: Reading, predicted: Sequence[Sequence[float]]) -> int:
         """How many answers where the slip would be made are right as they are: a 0, where nothing

@@ -66,6 +66,28 @@ def test_one_idea_costs_one_mark(kind: str, name: str) -> None:
         assert 0 < lost <= 2
 
 
+def test_a_slope_taken_for_another_in_every_drawn_word_costs_one_mark() -> None:
+    """σ(−n) for σ(n), the slope of −ln σ(−n), which no sheet asks for."""
+    data = yaml.safe_load((PROBLEMS / "skip-gram-negative-sampling.yaml").read_text("utf-8"))
+    v_all, u_all = (np.array(data["parameters"][name], dtype=float) for name in "VU")
+    centre, seen = data["given"]["centre"] - 1, data["given"]["seen"] - 1
+    drawn = [word - 1 for word in data["given"]["drawn"]]
+    v, u, n = v_all[centre], u_all[seen], u_all[drawn]
+    ds, dn = 1 / (1 + np.exp(-u @ v)) - 1, 1 / (1 + np.exp(n @ v))
+    dv, du = np.zeros_like(v_all), np.zeros_like(u_all)
+    dv[centre] = ds * u + dn @ n
+    np.add.at(du, [seen, *drawn], np.outer([ds, *dn], v))
+    found = {"dL/dV": dv, "dL/dU": du, "V_new": v_all - 0.5 * dv, "U_new": u_all - 0.5 * du}
+    listed = {name: np.round(value, 4).tolist() for name, value in found.items()}
+    text = json.dumps(
+        {"answers": {"s": round(float(u @ v), 4), "n": (n @ v).round(4).tolist()} | listed}
+    )
+    answers = checker("skip-gram-negative-sampling").mark(parse_submission("s.json", text)).answers
+    (wrong,) = [each for each in answers if each.verdict not in ("missing", *GOOD)]
+    assert wrong.mistake is not None
+    assert wrong.mistake.code == "sign-flipped"
+
+
 def test_what_large_terms_leave_when_they_cancel_shows_an_idea_too() -> None:
     """Terms of 5 come to 0.02, so that four digits on the way leave two."""
     report = marked("layer norm", IDEAS["gamma left out going back"], 4, False)

@@ -57,6 +57,11 @@ def test_an_honest_student_at_two_decimals_loses_nothing(number: int) -> None:
         assert knowing_nothing.honest_loss(make(Random(f"nothing-0-{number}"))) <= 0.05
 
 
+@pytest.mark.parametrize("kind", ["weights exchanged going back", "biases decayed"])
+def test_one_idea_in_several_steps_costs_one_mark(kind: str) -> None:
+    assert [whole_sheets.marked(Random(f"one-{n}"), [kind])[0] for n in range(1)] == [1]
+
+
 @pytest.mark.parametrize("pair", whole_sheets.PAIRS, ids=" + ".join)
 def test_two_ideas_cost_two_marks(pair: list[str]) -> None:
     lost = [whole_sheets.marked(Random(f"pair-{n}"), pair)[0] for n in range(3)]

@@ -94,6 +94,8 @@ def problem(random: Random, **fixed: Any) -> Problem:
         training["steps"] = fixed["steps"]
     if fixed.get("momentum"):
         training["optimizer"] = {"name": "momentum", "momentum": 0.9}
+    if fixed.get("l2"):
+        training["l2"] = 0.1
     if training:
         data["training"] = training
     return read_problem("whole.yaml", yaml.safe_dump(data, sort_keys=False))
@@ -289,7 +291,20 @@ def ideas(random: Random) -> Mapping[str, tuple[dict[str, Any], Callable[[Proble
         place = step.unit.index
         return -v[f"y{place}"] * (1 - v[f"yhat{place}"])
 
+    def weights_exchanged_going_back(step: Step, v: Values) -> float | None:
+        one, other = "w2_1_1", "w2_1_2"
+        if step.kind != "upstream" or {one, other}.isdisjoint(names_in(step.formula)):
+            return None
+        return plain(step, {**v, one: v[other], other: v[one]})
+
+    def biases_decayed(step: Step, v: Values) -> float | None:
+        if step.of is None or step.of[0] != "b":
+            return None
+        return v[step.of] - v["eta"] * (v[gradient_of(step)] + v["lambda2"] * v[step.of])
+
     return {
+        "weights exchanged going back": ({}, always(Idea(weights_exchanged_going_back))),
+        "biases decayed": ({"l2": True, "steps": 2}, always(of_kind(("update",), biases_decayed))),
         "added": ({}, always(of_kind(("update",), added))),
         "no rate": (
             {},
