@@ -260,6 +260,17 @@ def finite_difference(
     return slopes
 
 
+class _Numbers(dict[str, Precise]):
+    """Values as numbers of an arithmetic, each when it is first asked for."""
+
+    def __init__(self, values: Mapping[str, Fraction | float], on: Arithmetic) -> None:
+        self.values_given, self.on = values, on
+
+    def __missing__(self, name: str) -> Precise:
+        found = self[name] = self.on.number(self.values_given[name])
+        return found
+
+
 class _Point:
     """Definitions at one set of numbers, and what `output` comes to when a name moves."""
 
@@ -274,7 +285,7 @@ class _Point:
         self.definitions: list[tuple[str, Formula]] = []
         self.output = output
         self.on = on
-        self.base: dict[str, Precise] = {name: on.number(value) for name, value in values.items()}
+        self.base: dict[str, Precise] = _Numbers(values, on)
         self.users: dict[str, list[int]] = {}
         self.held: dict[Formula, Name] = {}
         for index, (name, written_out) in enumerate(definitions):

@@ -13,6 +13,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
 from fractions import Fraction
+from functools import cache
 from random import Random
 from typing import TypeVar
 
@@ -47,6 +48,8 @@ NOTHING_LEFT = 1e-25
 DIGITS = 50
 WORK = 250_000
 """How many nodes of formulas are evaluated in high precision; then gradients are sampled."""
+COUNTED = 300
+"""Of so many gradients the nodes are counted, evenly spread: in a long chain each reaches all."""
 SYMPY_WORK = 6_000
 """Nodes of the composed loss, times the gradients that SymPy takes of it."""
 LARGEST_PROVED = 4_000
@@ -427,38 +430,39 @@ def _symbolic(
 def _affordable(asked: Sequence[Asked], forward: Forward, work: int) -> list[Asked]:
     """All of them, or as many as can be compared for so much work: those asked for first, then
     those on the way; evenly spread, so that every layer is among them."""
-    costs: dict[str, int] = {}
-    for output, own in _by_output(asked).items():
-        costs.update(_costs(own, forward.leading_to(output)))
+    cost_by = {output: _cost(forward.leading_to(output)) for output in _by_output(asked)}
+
+    def costs(some: Iterable[Asked]) -> int:
+        return sum(cost_by[each.output](each.variable) for each in some)
+
     chosen: set[str] = set()
     for group in ([a for a in asked if a.wanted], [a for a in asked if not a.wanted]):
         if not group:
             continue
-        whole = sum(costs[each.name] for each in group)
+        counted = evenly(group, COUNTED)
+        whole = costs(counted) * len(group) / len(counted)
         share = 1.0 if whole <= work else max(0, work) / whole
         taken = evenly(group, max(math.floor(len(group) * share), 3 if group[0].wanted else 0))
         chosen.update(each.name for each in taken)
-        work -= sum(costs[each.name] for each in taken)
+        work -= costs(taken)
     return [each for each in asked if each.name in chosen]
 
 
-def _costs(asked: Sequence[Asked], definitions: Definitions) -> dict[str, int]:
-    """How many nodes are evaluated for the difference quotient of each: those that change with
-    its variable, twice. What enters at the same places costs the same."""
+def _cost(definitions: Definitions) -> Callable[[str], int]:
+    """How many nodes are evaluated for the difference quotient by a variable: those that change
+    with it, twice. What enters at the same places costs the same."""
     users: dict[str, list[int]] = {}
     for index, (_, formula) in enumerate(definitions):
         for name in names_in(formula):
             users.setdefault(name, []).append(index)
     sizes = [size(formula) for _, formula in definitions]
-    known: dict[tuple[int, ...], int] = {}
 
+    @cache
     def cost(entries: tuple[int, ...]) -> int:
-        if entries not in known:
-            changing = reached(entries, lambda index: users.get(definitions[index][0], ()))
-            known[entries] = 2 * sum(sizes[index] for index in changing)
-        return known[entries]
+        changing = reached(entries, lambda index: users.get(definitions[index][0], ()))
+        return 2 * sum(sizes[index] for index in changing)
 
-    return {each.name: cost(tuple(users.get(each.variable, ()))) for each in asked}
+    return lambda variable: cost(tuple(users.get(variable, ())))
 
 
 def evenly(items: Sequence[Item], count: int) -> list[Item]:
