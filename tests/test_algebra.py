@@ -423,6 +423,19 @@ def test_a_name_that_does_not_reach_the_output_has_gradient_zero():
     assert finite_difference(NETWORK, "L", ["unused"], values) == {"unused": 0.0}
 
 
+def test_only_what_leads_to_the_output_is_made_a_number_of_many_digits():
+    asked = set()
+
+    class Values(dict):
+        def __getitem__(self, name):
+            asked.add(name)
+            return super().__getitem__(name)
+
+    finite_difference(NETWORK, "L", ["w1"], Values(VALUES, unused=Fraction(3)))
+    assert "w1" in asked
+    assert "unused" not in asked
+
+
 def test_cases_and_primes_survive_composition():
     definitions = [
         ("h", parse("x^2 if x > 1 else 3*x")),
