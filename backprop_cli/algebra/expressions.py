@@ -16,7 +16,7 @@ from typing import Any
 from backprop_cli.algebra.bridge import Beyond, choice, from_sympy, piecewise, to_sympy
 from backprop_cli.algebra.classes import SYMPYS, function_classes
 from backprop_cli.formula import plain
-from backprop_cli.formula.defined import defined, variables
+from backprop_cli.formula.defined import by_definition
 from backprop_cli.formula.functions import FUNCTIONS, derived, functions
 from backprop_cli.formula.nodes import Formula, Name
 from backprop_cli.formula.python import numeric
@@ -88,19 +88,14 @@ def public_functions() -> Mapping[str, Callable[..., Any]]:
         ),
     }
 
-    def by_definition(function: str) -> Callable[..., Any]:
-        def value(*arguments: Any) -> Any:
-            definition = defined(function, len(arguments))
-            assert definition is not None, function
-            at = dict(zip(variables(len(arguments)), arguments, strict=True))
-            return piecewise(to_sympy(definition, at.__getitem__, known))
-
-        return value
+    def value(formula: Formula, lookup: Callable[[str], Any]) -> Any:
+        return piecewise(to_sympy(formula, lookup, known))
 
     for row in functions():
-        if row.name not in known and (row.definition or row.fewest):
-            own = by_definition(row.name) if row.definition else getattr(sympy, row.name)
-            known[row.name] = own
+        if row.name not in known and row.definition:
+            known[row.name] = by_definition(row.name, "definition", value)
+        elif row.name not in known and row.fewest:
+            known[row.name] = getattr(sympy, row.name)
     return known | {name: known[row.name] for name, row in FUNCTIONS.items() if row.name in known}
 
 

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias, assert_never
 from backprop_cli.dataclass import dataclass
 from backprop_cli.formula.arithmetic import COMPARE
 from backprop_cli.formula.build import names_in, rebuild
-from backprop_cli.formula.defined import defined, variables
+from backprop_cli.formula.defined import by_definition
 from backprop_cli.formula.functions import derived, functions
 from backprop_cli.formula.nodes import (
     Call,
@@ -158,17 +158,11 @@ def _functions(on: Arithmetic) -> Mapping[str, Callable[..., Precise]]:
         "sign": sign,
     }
 
-    def from_definition(function: str) -> Callable[..., Precise]:
-        def value(*arguments: Precise) -> Precise:
-            definition = defined(function, len(arguments), "stable")
-            assert definition is not None, function
-            at = dict(zip(variables(len(arguments)), arguments, strict=True))
-            return evaluate_precisely(definition, at.__getitem__, on)
-
-        return value
+    def value(formula: Formula, lookup: Callable[[str], Precise]) -> Precise:
+        return evaluate_precisely(formula, lookup, on)
 
     return {
-        row.name: table[row.name] if row.name in table else from_definition(row.name)
+        row.name: table.get(row.name) or by_definition(row.name, "stable", value)
         for row in functions()
     } | {"log": ln}
 

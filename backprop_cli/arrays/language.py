@@ -67,7 +67,7 @@ def read_formula(text: str, names: Set[str], stems: Set[str], index: str | None)
     """
     refuse_long(text, DEFAULT)
     characters = plain_characters(text)
-    reader = ArrayReader(characters, None, names, True, DEFAULT, stems, index)
+    reader = ArrayReader(characters, names, True, DEFAULT, stems, index)
     parser = ArrayParser(characters, reader.tokens(), DEFAULT, names=names)
     formula = parser.whole()
     refuse_tall(formula, DEFAULT)

@@ -3,13 +3,15 @@ the texts of their rows."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Literal
+from collections.abc import Callable, Iterator
+from typing import Literal, TypeVar
 
 from backprop_cli.formula.build import negative, substitute, total
 from backprop_cli.formula.functions import FUNCTIONS, derived
 from backprop_cli.formula.nodes import Call, Formula, Name, Negative, Number
 from backprop_cli.formula.parse import parse
+
+T = TypeVar("T")
 
 
 def variables(count: int) -> tuple[str, ...]:
@@ -25,6 +27,23 @@ def defined(
     row = FUNCTIONS[function]
     text = (row.stable or row.definition) if form == "stable" else row.definition
     return read(function, text, arity) if text else None
+
+
+def by_definition(
+    function: str,
+    form: Literal["definition", "stable"],
+    evaluate: Callable[[Formula, Callable[[str], T]], T],
+) -> Callable[..., T]:
+    """A function of values of any kind by what defines it; `evaluate` works a formula out, with the
+    values of its names."""
+
+    def value(*arguments: T) -> T:
+        formula = defined(function, len(arguments), form)
+        assert formula is not None, function
+        at = dict(zip(variables(len(arguments)), arguments, strict=True))
+        return evaluate(formula, at.__getitem__)
+
+    return value
 
 
 @derived

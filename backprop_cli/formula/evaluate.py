@@ -22,7 +22,7 @@ from backprop_cli.formula.arithmetic import (
     power,
     quotient,
 )
-from backprop_cli.formula.defined import defined, variables
+from backprop_cli.formula.defined import by_definition
 from backprop_cli.formula.functions import FUNCTIONS, INF, NAN
 from backprop_cli.formula.nodes import (
     Call,
@@ -179,9 +179,7 @@ def exactly(function: str, *values: Value) -> Fraction | None:
     row = FUNCTIONS[function]
     if row.primitive is not None:
         return row.primitive_exact(*values) if row.primitive_exact is not None else None
-    formula = defined(function, len(values))
-    assert formula is not None, function
-    found = evaluate(formula, dict(zip(variables(len(values)), values, strict=True)).__getitem__)
+    found = by_definition(function, "definition", evaluate)(*values)
     return found if isinstance(found, Fraction) else None
 
 

@@ -45,6 +45,7 @@ from backprop_cli.formula.words import (
     KnownNames,
     Limits,
     Reader,
+    SheetReader,
     Token,
 )
 
@@ -73,14 +74,11 @@ def parse(
     """
     refuse_long(text, limits)
     characters = plain_characters(text)
-    reader = Reader(
-        characters,
-        None if known is None else _known_names(frozenset(known)),
-        names,
-        constants,
-        limits,
-    )
-    tokens = reader.tokens()
+    tokens = (
+        Reader(characters, names, constants, limits)
+        if known is None
+        else SheetReader(characters, names, constants, limits, _known_names(frozenset(known)))
+    ).tokens()
     try:
         formula = Parser(characters, tokens, limits).whole()
     except FormulaError:

@@ -125,7 +125,6 @@ class Reader:
     """Cuts the plain text into tokens."""
 
     characters: Characters
-    known: KnownNames | None
     names: Set[str] | None
     constants: bool
     limits: Limits
@@ -198,8 +197,6 @@ class Reader:
         return Token("number", value, found.start(), found.end())
 
     def _is_name(self, word: str) -> bool:
-        if self.known is not None:
-            return word in self.known.names
         return self.names is not None and word in self.names
 
     def unexpected(self, index: int) -> FormulaError:
@@ -219,8 +216,7 @@ class Reader:
         assert run is not None
         if dotted := _DOTTED.match(self.text, start):
             raise self.attribute(dotted)
-        token = self.known_word(run) if self.known is not None else self.free_word(run)
-        if token is None:
+        if (token := self.free_word(run)) is None:
             return self.function_word(run)
         if (
             token.kind == "name"
@@ -300,31 +296,9 @@ class Reader:
             f"{quote(f'{run[0]}*{which}')} for the product",
         )
 
-    def known_word(self, run: re.Match[str]) -> Token | None:
-        """A name of the sheet by longest match; it may go on past the run of letters."""
-        assert self.known is not None
-        word, end = run[0], run.end()
-        match = self.known.longest_match(self.text, run.start())
-        if match is not None and match[1] >= end:
-            name, stop = match
-            index = _INDEX.match(self.text, stop)
-            if index and not name.endswith("]"):
-                raise self.unknown_name(run.start(), index.end())
-            if not is_word_character(self.text[stop : stop + 1]):
-                return Token("name", name, run.start(), stop)
-        if word in NOT_NAMES or word in JOINS:
-            return Token("word", word, run.start(), end)
-        if state := _STATE.match(self.text, run.start()):
-            # An optimizer's state as it is shown: v[w₁₃⁽²⁾] is v_w2_1_3.
-            name = f"{state[1]}_{state[2]}{'_new' if state[3] else ''}"
-            if name in self.known.names:
-                return Token("name", name, run.start(), state.end())
-        if self._reads_as_function(run):
-            return None
-        if first := _only_first_part(word, self.known.names):
-            # `w2h` on a sheet with w2 and h: there is only one way to read it.
-            return Token("name", first, run.start(), run.start() + len(first))
-        raise self.not_known(run)
+    def suggested(self) -> list[str]:
+        """The names of quantities that a misspelt word may mean."""
+        return sorted(self.names or ())
 
     def _opens_bracket(self, index: int) -> bool:
         return self.text[index : index + 4].lstrip(" ")[:1] in BRACKETS
@@ -379,19 +353,52 @@ class Reader:
 
     def unknown_function(self, run: re.Match[str]) -> FormulaError:
         word, end = self._primed(run)
-        known = [row.name for row in functions()]
-        if self.known is not None:
-            known += self.known.in_order
-        elif self.names is not None:
-            known += sorted(self.names)
+        known = [*(row.name for row in functions()), *self.suggested()]
         message = f"{quote(word)} is not a function"
         if self.names is not None:
             message += ", nor a quantity of the file that the bracket would multiply"
         help = self.advice(run[0]) or _did_you_mean(word, known) or _FUNCTIONS_HELP
         return self.error(message, run.start(), end, help)
 
+
+@dataclass
+class SheetReader(Reader):
+    """Words of an answer, in which there are only the names of its sheet."""
+
+    known: KnownNames
+
+    def _is_name(self, word: str) -> bool:
+        return word in self.known.names
+
+    def free_word(self, run: re.Match[str]) -> Token | None:
+        """A name of the sheet by longest match; it may go on past the run of letters."""
+        word, end = run[0], run.end()
+        match = self.known.longest_match(self.text, run.start())
+        if match is not None and match[1] >= end:
+            name, stop = match
+            index = _INDEX.match(self.text, stop)
+            if index and not name.endswith("]"):
+                raise self.unknown_name(run.start(), index.end())
+            if not is_word_character(self.text[stop : stop + 1]):
+                return Token("name", name, run.start(), stop)
+        if word in NOT_NAMES or word in JOINS:
+            return Token("word", word, run.start(), end)
+        if state := _STATE.match(self.text, run.start()):
+            # An optimizer's state as it is shown: v[w₁₃⁽²⁾] is v_w2_1_3.
+            name = f"{state[1]}_{state[2]}{'_new' if state[3] else ''}"
+            if name in self.known.names:
+                return Token("name", name, run.start(), state.end())
+        if self._reads_as_function(run):
+            return None
+        if first := _only_first_part(word, self.known.names):
+            # `w2h` on a sheet with w2 and h: there is only one way to read it.
+            return Token("name", first, run.start(), run.start() + len(first))
+        raise self.not_known(run)
+
+    def suggested(self) -> list[str]:
+        return self.known.in_order
+
     def unknown_name(self, start: int, end: int) -> FormulaError:
-        assert self.known is not None
         word = self.text[start:end].replace(" ", "")
         samples = [name for name in self.known.in_order if name.startswith(word + "[")]
         if samples:
@@ -402,7 +409,6 @@ class Reader:
 
     def not_known(self, run: re.Match[str]) -> FormulaError:
         """Say why a run of letters is no name: several run together, or a slip of the pen."""
-        assert self.known is not None
         if derivative := _DERIVATIVE.match(self.text, run.start()):
             return self.unknown_name(run.start(), derivative.end())
         if index := _INDEX.match(self.text, run.end()):
@@ -423,7 +429,6 @@ class Reader:
 
     def _parts(self, word: str) -> list[str] | None:
         """The fewest names and functions that a run of letters can be cut into, if any."""
-        assert self.known is not None
         if len(word) > LONGEST_RUN:
             return None
         ways: list[list[str] | None] = [[]] + [None] * len(word)

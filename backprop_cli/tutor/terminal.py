@@ -82,7 +82,7 @@ class Terminal:
                 line = ask().strip()
                 if not line:
                     self.begun = ()
-                elif not self._done(line):
+                elif not self._done(line, question):
                     break
                 self.save(session.state)
         except (EOFError, KeyboardInterrupt):
@@ -92,22 +92,20 @@ class Terminal:
             self._put(self._ending())
         return session.passed
 
-    def _done(self, line: str) -> bool:
-        """Carry out what was typed; False to stop."""
+    def _done(self, line: str, question: Question) -> bool:
+        """Carry out what was typed at a question; False to stop."""
         session = self.session
         command = self._command(line)
         if command is None:
-            self._answered(line)
+            self._answered(line, question)
             return True
         self.begun = ()
         match command:
             case "h":
-                self._put(self._hint())
+                self._put(self._hint(question))
             case "why":
                 self._show(session.why())
             case "show":
-                question = session.next
-                assert question is not None
                 shown = session.show()
                 self._put([Paragraph((*self._name(question), Text(f" = {escape(shown)}")))])
             case "skip":
@@ -124,10 +122,8 @@ class Terminal:
                 self._put(self._commands(line))
         return True
 
-    def _answered(self, line: str) -> None:
+    def _answered(self, line: str, question: Question) -> None:
         """An answer, or the next row of one: an array may be typed row by row."""
-        question = self.session.next
-        assert question is not None
         if question.shape:
             line = self.session.entries_of(question, line)
             whole = math.prod(question.shape)
@@ -213,9 +209,7 @@ class Terminal:
             again = " Try again, or type skip to go on with what you have."
         return [Paragraph((*line, Text(again)))]
 
-    def _hint(self) -> list[Block]:
-        question = self.session.next
-        assert question is not None
+    def _hint(self, question: Question) -> list[Block]:
         document = self.session.hint()
         seen = self.session.record(question).hints
         return [Paragraph((Text(f"Hint {seen} of {LAST}", "strong"),)), *document.blocks]
