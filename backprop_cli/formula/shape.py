@@ -36,7 +36,7 @@ MANY = 9
 """Terms of a sum that is too long for a line on a phone, whatever they are."""
 
 
-def terms_of(formula: Formula) -> Sequence[Formula]:
+def one_by_one(formula: Formula) -> Sequence[Formula]:
     """The terms of a long sum with their signs; of anything else itself."""
     if not isinstance(formula, Sum) or len(formula.terms) < MANY:
         return (formula,)
@@ -70,7 +70,7 @@ class Shapes:
         """The formula as it is written."""
         if isinstance(formula, Name):  # most are
             return self.alone(formula.name)
-        if self.between is not None and len(terms := terms_of(formula)) > 1:
+        if self.between is not None and len(terms := one_by_one(formula)) > 1:
             return self.between.join(map(self.write, terms))
         shape, texts = self.take(formula)
         if (pieces := self._pieces.get(shape)) is not None:

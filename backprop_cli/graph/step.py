@@ -10,8 +10,8 @@ from typing import Literal, TypeAlias
 
 from backprop_cli.arrays.array import View
 from backprop_cli.dataclass import dataclass
-from backprop_cli.formula.build import ONE, size
-from backprop_cli.formula.nodes import Formula, Number
+from backprop_cli.formula.build import ONE, calls_in, size
+from backprop_cli.formula.nodes import Call, Formula, Number
 from backprop_cli.formula.quantity import derivative_name, sampled
 from backprop_cli.formula.spelling import PLAIN, Lettering
 from backprop_cli.graph.layered import Layers
@@ -153,6 +153,11 @@ class Step:
     def rule(self) -> str | None:
         """The name of the row that the step applies."""
         return None if self.applied is None else self.applied.rule
+
+    @cached_property
+    def calls(self) -> tuple[Call, ...]:
+        """Every function call in the formula, outermost first."""
+        return tuple(calls_in(self.formula))
 
 
 @dataclass(frozen=True)

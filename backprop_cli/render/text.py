@@ -14,7 +14,7 @@ from backprop_cli.formula.characters import visible
 from backprop_cli.formula.layout import MINUS, NEVER, Node, Word
 from backprop_cli.formula.nodes import Formula, Name, Number
 from backprop_cli.formula.notation import InLine, Layout, Typed
-from backprop_cli.formula.shape import Shape, Shapes, terms_of
+from backprop_cli.formula.shape import Shape, Shapes, one_by_one
 from backprop_cli.render.boxes import Box, Boxes, beside, is_tall, line_box
 from backprop_cli.render.breaking import (
     BEFORE_FACTOR,
@@ -107,8 +107,9 @@ class Page:
 
     def atoms(self, formula: Formula, style: str = "") -> list[Atom]:
         """The formula, to be broken before its operators."""
-        terms = (formula,) if self.styled else terms_of(formula)
-        if self.styled or len(terms) > 1:
+        if self.styled:
+            return self._broken((formula,), style)
+        if len(terms := one_by_one(formula)) > 1:
             return self._broken(terms, style)
         whole = isinstance(formula, Name | Number)  # most are
         parts = None if whole else cache(partial(self._broken, terms, style))
@@ -138,7 +139,7 @@ class Page:
     def text(self, line: doc.Line) -> str | None:
         """What is but one thing, as most cells are, on one line."""
         match line:
-            case (doc.Math(formula),) if len(terms_of(formula)) == 1:
+            case (doc.Math(formula),) if len(one_by_one(formula)) == 1:
                 return self.formula(formula)
             case (doc.Numeral(over="") as numeral,):
                 return f"{self.signs.relation('≈')} " * numeral.rounded + self.number(numeral)

@@ -98,10 +98,10 @@ def together(names: Sequence[str]) -> Line:
 def numeral(formula: Formula, *, rounded: bool = False) -> Line:
     """A number in a cell, ≈ in front where it is rounded; what is none (`inf`) as a formula."""
     match formula.operand if isinstance(formula, Negative) else formula:
-        case Quotient(Number(text), Number(over)):
-            pass
         case Number(text):
             over = ""
+        case Quotient(Number(text), Number(over)):
+            pass
         case _:
             return (Text("≈ "), Math(formula)) if rounded else (Math(formula),)
     minus, digits = signed(text)

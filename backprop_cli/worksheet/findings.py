@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from fractions import Fraction
 
-from backprop_cli.formula.build import ZERO, calls_in, names_in, substitute
+from backprop_cli.formula.build import ZERO, names_in, substitute
 from backprop_cli.formula.build import number as literal
 from backprop_cli.formula.evaluate import as_float, evaluate
 from backprop_cli.formula.nodes import Call, Formula, Name
@@ -189,7 +189,7 @@ def _kinks_of(step: Step) -> Iterator[tuple[str, Kink, Mapping[str, Formula]]]:
             values = {"yhat": output, "y": target}
             yield from ((applied.rule, kink, values) for kink in LOSSES[applied.rule].kinks)
         return
-    calls = list(calls_in(step.formula))
+    calls = [*step.calls]
     if applied is not None and not applied.targets:
         options = signed(ACTIVATIONS[applied.rule].with_options(applied.options))
         calls.insert(0, Call(applied.rule, (applied.argument, *options.values())))
@@ -203,7 +203,7 @@ def _ties(sheet: Sheet) -> Iterator[Callout]:
     for step in sheet.graph.section("forward", "loss"):
         if step.applied is not None and step.applied.targets and step.applied.taught:
             continue
-        for call in calls_in(step.formula):
+        for call in step.calls:
             compares = call.function in EXTREMES and len(call.arguments) > 1
             if not compares or any(sheet.value(name) is None for name in names_in(call)):
                 continue

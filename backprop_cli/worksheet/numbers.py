@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow, Subnormal
 from fractions import Fraction
-from functools import cached_property, reduce
+from functools import cached_property, lru_cache, reduce
 from typing import Literal, TypeAlias
 
 from backprop_cli.dataclass import dataclass
@@ -265,16 +265,17 @@ def _decimal(formula: Formula, numbers: Mapping[str, Formula]) -> Decimal:
     """What a formula of short decimals comes to: they are worked with at a tenth of the cost of
     fractions. Raises ArithmeticError where that is not exact, or more than sums and products, and
     KeyError where there is no number."""
-    match formula:
-        case Number(text):
-            return EXACT.create_decimal(text)
-        case Name(name):
-            return _decimal(numbers[name], {})
-        case Product(factors):
-            return reduce(EXACT.multiply, (_decimal(factor, numbers) for factor in factors))
-        case Sum(terms):
-            return reduce(EXACT.add, (_decimal(term, numbers) for term in terms))
-        case Negative(operand):
-            return EXACT.minus(_decimal(operand, numbers))
-        case _:
-            raise ArithmeticError
+    if isinstance(formula, Name):
+        formula = numbers[formula.name]
+    if isinstance(formula, Number):
+        return _exact(formula.text)
+    if isinstance(formula, Negative):
+        return _decimal(formula.operand, numbers).copy_negate()
+    if isinstance(formula, Product):
+        return reduce(EXACT.multiply, [_decimal(factor, numbers) for factor in formula.factors])
+    if isinstance(formula, Sum):
+        return reduce(EXACT.add, [_decimal(term, numbers) for term in formula.terms])
+    raise ArithmeticError
+
+
+_exact = lru_cache(maxsize=65536)(EXACT.create_decimal)

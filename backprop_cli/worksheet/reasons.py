@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from backprop_cli.formula.build import ONE, ZERO, calls_in, names_in, negative, number
+from backprop_cli.formula.build import ONE, ZERO, names_in, negative, number
 from backprop_cli.formula.nodes import Call, Formula, Name
 from backprop_cli.graph.stages import activation_of
 from backprop_cli.graph.step import Link, Step
@@ -37,7 +37,7 @@ def function_reasons(sheet: Sheet) -> Iterator[Block]:
     heads: dict[Formula, Formula] = {}
     applied: dict[str, ActivationRule] = {}
     steps = sheet.graph.section("forward", "loss")
-    for call in (call for step in steps for call in calls_in(step.formula)):
+    for call in (call for step in steps for call in step.calls):
         if (rule := ACTIVATIONS.get(call.function)) is not None:
             values = dict(zip(("z", *rule.options), (Name("z"), *call.arguments[1:]), strict=False))
             heads[Call(call.function, tuple(values.values()))] = rule.formula_with(values)
@@ -73,17 +73,13 @@ def share_reasons(sheet: Sheet) -> Iterator[Paragraph]:
     if not sheet.first:
         return
     forward = sheet.graph.section("forward", "loss")
-    stopped = [
-        call for step in forward for call in calls_in(step.formula) if call.function == "stop"
-    ]
+    stopped = [call for step in forward for call in step.calls if call.function == "stop"]
     for call in dict.fromkeys(stopped):
         text = " has the value of what it holds and passes no gradient back: it counts as a number."
         yield Paragraph((Math(call), Text(text)))
     backward = sheet.graph.section("backward", "gradient")
     children = {link.child for step in backward for link in step.links}
-    called = {
-        call.function for name in children for call in calls_in(sheet.graph.step[name].formula)
-    }
+    called = {call.function for name in children for call in sheet.graph.step[name].calls}
     for function, extreme in (("max", "largest"), ("min", "smallest")):
         if function in called:
             chosen = sheet.run.problem.kinks.get(function, "share")
@@ -95,7 +91,7 @@ def share_reasons(sheet: Sheet) -> Iterator[Paragraph]:
                 f" the others. Where arguments are equal it has no derivative: {gets}."
             )
             share = f"{function}_share"  # of more than two arguments
-            if any(call.function == share for step in backward for call in calls_in(step.formula)):
+            if any(call.function == share for step in backward for call in step.calls):
                 text += (
                     f" Share of {function} is what the argument written first gets:"
                     f" 1 where it alone is the {extreme}, an equal part in a tie, else 0."

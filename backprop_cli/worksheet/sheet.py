@@ -12,7 +12,7 @@ from random import Random
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from backprop_cli.dataclass import dataclass, replace
-from backprop_cli.formula.build import calls_in, names_in, rebuild
+from backprop_cli.formula.build import names_in, rebuild
 from backprop_cli.formula.evaluate import Lookup, as_float, evaluate, known_in
 from backprop_cli.formula.nodes import Call, Formula, Name, Number, Sum
 from backprop_cli.formula.quantity import before_update, carried_for
@@ -299,7 +299,7 @@ class Sheet:
             if abs(difference) > NO_DIFFERENCE * abs(value):
                 return False
         works = reproducing(value, self.digits, True)
-        return enough(step.formula, self.numbers, works, self.digits, self._others()) is not None
+        return enough(step.formula, self.numbers, works, self.digits, self._others) is not None
 
     @cached_property
     def _inexact(self) -> bool:
@@ -372,8 +372,9 @@ class Sheet:
     def put_in(self, formula: Formula, result: Value | None, exact: bool | None = None) -> Formula:
         """The formula with numbers for names, long enough to reproduce the result; `exact` says
         whether that is written whole."""
-        return put_in(formula, self.numbers, result, self.digits, self._others(), exact)
+        return put_in(formula, self.numbers, result, self.digits, self._others, exact)
 
+    @cached_property
     def _others(self) -> Sequence[InDigits]:
         return [
             lambda digits, write=write: Numbers(lambda name: write(name, digits))  # type: ignore[misc]
@@ -399,7 +400,7 @@ class Sheet:
     def _shortens(self) -> bool:
         """Whether anything is ever made shorter."""
         steps = self.graph.section("forward", "loss")
-        called = {call.function for step in steps for call in calls_in(step.formula)}
+        called = {call.function for step in steps for call in step.calls}
         return bool(self._flat or called & {"max", "min", "max_share", "min_share"})
 
     @cached_property

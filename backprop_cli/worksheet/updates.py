@@ -8,7 +8,7 @@ from functools import cache
 from backprop_cli.formula.arithmetic import Value, round_to
 from backprop_cli.formula.build import names_in, negative, product, terms_of, total
 from backprop_cli.formula.evaluate import as_float
-from backprop_cli.formula.nodes import Formula, Name
+from backprop_cli.formula.nodes import Formula, Name, Product
 from backprop_cli.formula.quantity import derivative_name
 from backprop_cli.graph.batches import batch_of, batch_size
 from backprop_cli.graph.expand import expand
@@ -152,7 +152,8 @@ def plain_table(sheet: Sheet, steps: Sequence[Step]) -> Iterator[Block]:
         Column((Text("New"),), align="decimal", result=True),
     )
     names = [(step.of or "", derivative_name(sheet.graph.output, step.of or "")) for step in steps]
-    rows = [_plain_row(sheet, step, *own) for step, own in zip(steps, names, strict=True)]
+    moving = moved(sheet.graph, Name("old"), Name("change"))
+    rows = [_plain_row(sheet, moving, step, *own) for step, own in zip(steps, names, strict=True)]
     yield Table(columns, tuple(rows))
     if sheet.first and any(
         row[2] != sheet.cell(name) for row, (_, name) in zip(rows, names, strict=True)
@@ -160,10 +161,10 @@ def plain_table(sheet: Sheet, steps: Sequence[Step]) -> Iterator[Block]:
         yield Paragraph((Text(MORE_DIGITS),))
 
 
-def _plain_row(sheet: Sheet, step: Step, of: str, name: str) -> tuple[Line, ...]:
+def _plain_row(sheet: Sheet, moving: Formula, step: Step, of: str, name: str) -> tuple[Line, ...]:
     """`old − η·gradient = new` (going up: `+`), each with as many digits as it takes to work out the next."""
     singular, new = sheet.singular.get(name), sheet.value(step.name)
-    change = sheet.worth(product(Name("eta"), Name(name)))
+    change = sheet.worth(Product((Name("eta"), Name(name))))
     if change is None or new is None or (singular is not None and singular.value is None):
         return ((Math(Name(of)),), sheet.cell(of), sheet.cell(name), NO_VALUE, NO_VALUE)
 
@@ -183,7 +184,7 @@ def _plain_row(sheet: Sheet, step: Step, of: str, name: str) -> tuple[Line, ...]
 
     written = sheet.shown(step.name)
     works = reproducing(new, sheet.digits, None if written is None else written.exact)
-    longer = length(moved(sheet.graph, Name("old"), Name("change")), move, works)
+    longer = length(moving, move, works)
     longest = length(CHANGE, multiply, reproducing(change, longer))
     return (
         (Math(Name(of)),),
