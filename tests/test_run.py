@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Mapping
 from decimal import ROUND_HALF_UP, Context, Decimal
 from fractions import Fraction
@@ -342,3 +343,46 @@ loss: binary_cross_entropy
 """
     values = solve(problem(text), round_each=4).iterations[0].values
     assert (values["yhat"], values["L"]) == (1, 40)
+
+
+def test_a_parameter_may_have_the_name_of_the_number_of_the_update() -> None:
+    text = "equations: {L: (t - 1)^2}\nparameters: {t: 3}\nlearning_rate: 0.25\n"
+    assert solve(problem(text + "training: {steps: 3}\n")).final == {"t": Fraction(5, 4)}
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3])
+def test_compiled_updates_are_over_their_own_samples(
+    monkeypatch: pytest.MonkeyPatch, batch: int
+) -> None:
+    monkeypatch.setattr(sys.modules["backprop_cli.run.solve"], "EXACT_UPDATES", 1)
+    monkeypatch.setattr(sys.modules["backprop_cli.run.solve"], "EXACT_STEPS", 0)
+    w, b = 1.0, 0.0
+    samples = [(1, 2), (2, 3), (3, 5)] * batch
+    for update in range(4):
+        own = samples[batch * update % 3 :][:batch]
+        errors = [(w * x + b - y, x) for x, y in own]
+        w -= 0.1 * sum(error * x for error, x in errors) / batch
+        b -= 0.1 * sum(error for error, _ in errors) / batch
+    final = run(LINE % (batch, 4), show=1).final
+    assert [float(final[name] or 0) for name in ("w1_1_1", "b1_1")] == pytest.approx([w, b])
+
+
+def test_a_perceptron_is_asked_until_an_epoch_without_a_mistake() -> None:
+    corners = [((0, 0), 0), ((0, 1), 0), ((1, 0), 0), ((1, 1), 1)]
+    weights, presented, mistakes = [0, 0, 0], 0, 1
+    while mistakes:
+        mistakes = 0
+        for (one, other), wanted in corners:
+            presented += 1
+            error = wanted - (weights[0] * one + weights[1] * other + weights[2] >= 0)
+            mistakes += error != 0
+            weights = [w + error * x for w, x in zip(weights, (one, other, 1), strict=True)]
+    samples = ", ".join(f"{{inputs: {list(x)}, targets: [{y}]}}" for x, y in corners)
+    solved = solve(
+        problem(
+            f"samples: [{samples}]\nlayers: [{{activation: step, weights: [[0, 0]], biases: [0]}}]\n"
+            "training: {rule: perceptron}\n"
+        )
+    )
+    assert solved.updates == presented
+    assert list(solved.final.values()) == weights

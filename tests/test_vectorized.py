@@ -149,14 +149,17 @@ def test_samples_that_a_batch_ties_together_are_written_out() -> None:
     assert not looped(tied).each
 
 
-def test_samples_that_choose_their_equations_are_written_out() -> None:
+@pytest.mark.parametrize("tokens", [((1,), (2,), (2,)), ((2, 2), (1, 2), (2, 2))])
+def test_samples_that_choose_their_equations_are_written_out(
+    tokens: tuple[tuple[int, ...], ...],
+) -> None:
     """The rows of a table are other ones in each sample."""
     problem = {
-        "samples": [{"inputs": [token], "targets": [1]} for token in (1, 2, 2)],
+        "samples": [{"inputs": [*own], "targets": [1]} for own in tokens],
         "layers": [
             {"kind": "embedding", "weights": [[1, 2], [3, 4]]},
             {"kind": "flatten"},
-            {"activation": "sigmoid", "weights": [[0.5, -0.5]]},
+            {"activation": "sigmoid", "weights": [[0.5, -0.5] * len(tokens[0])]},
         ],
         "loss": "half_squared_error",
         "learning_rate": 0.1,

@@ -16,8 +16,6 @@ MOST_PARAMETERS = 2000
 
 def layer_sizes(graph: Graph, values: Values) -> dict[int, Value]:
     """The mean of |∂L/∂z| over the units (and samples) of each stage that has gradients."""
-    if not graph.losses:
-        return {}
     found: dict[int, list[Value]] = {}
     for number, stage in stages(graph).items():
         for name in stage.preactivations:
@@ -31,8 +29,6 @@ def layer_sizes(graph: Graph, values: Values) -> dict[int, Value]:
 def updates_looked_at(graph: Graph, updates: int) -> tuple[int, ...]:
     """The updates at which the flow of the gradient is recorded."""
     if updates < 3 or len(graph.parameters) > MOST_PARAMETERS:
-        return ()
-    if not graph.losses or len(stages(graph)) < 2:
         return ()
     last = min(LOOKS, updates) - 1
     return tuple(sorted({1 + round(place * (updates - 1) / last) for place in range(last + 1)}))
