@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from functools import cached_property, partial
+from functools import cached_property
 from itertools import chain
 from operator import ge
 from typing import NamedTuple, TypeAlias
@@ -64,7 +64,7 @@ from backprop_cli.formula.nodes import (
 from backprop_cli.graph.backward import link_product
 from backprop_cli.graph.slopes import linear_coefficients
 from backprop_cli.graph.step import Graph, Link, Step
-from backprop_cli.marking.kept import grouped, kept
+from backprop_cli.marking.kept import grouped, kept, spread
 from backprop_cli.marking.model import Code, Mistake, Throughout
 from backprop_cli.rules.activations import ACTIVATIONS
 
@@ -162,23 +162,27 @@ class ArraySlips:
     def throughout(self) -> dict[str, Throughout]:
         """Each slip in one array, in those that belong together, and in all arrays where it can be
         made, by a word for it."""
-        found: dict[str, Throughout] = {}
-        groups: dict[str, tuple[str, list[_Change]]] = {}
-        for view in self.views.values():
-            for change in self.changes(view.name):
-                edit = change.edit
-                places = (view.name, self.stem(view.name), f"every {edit.sort}", EVERYWHERE)
-                for mode in self._modes(change):
-                    for where in dict.fromkeys(places):
-                        group = groups.setdefault(f"{edit.kind} {mode}: {where}", (mode, []))
-                        group[1].append(change)
-        alike = set()
-        for kind, (mode, changes) in groups.items():
-            same = (mode, *((each.view.name, each.edit.kind) for each in changes))
-            if same not in alike:
-                alike.add(same)
-                found[kind] = self._thrown(mode, changes)
-        return found | self._of_paths
+        rows = (
+            (
+                f"{change.edit.kind} {mode}",
+                (name, self.stem(name), f"every {change.edit.sort}", EVERYWHERE),
+                (mode, change),
+                change,
+            )
+            for name in self.views
+            for change in self.changes(name)
+            for mode in self._modes(change)
+        )
+        paths = (
+            (path.kind, (array, self.stem(array), EVERYWHERE), step.name, path)
+            for x, steps in self.gradients.items()
+            for array in (self.array_of[x].name if x in self.array_of else x,)
+            for step in steps
+            for path in self._paths(step)
+        )
+        made = {kind: self._thrown(tuple(group)) for kind, group in spread(rows)}
+        left = {kind: self._left(group) for kind, group in spread(paths) if len(group) > 1}
+        return made | left
 
     def _modes(self, change: _Change) -> Iterator[str]:
         if change.operands:
@@ -193,7 +197,8 @@ class ArraySlips:
             elif len(change.operands) > 1:
                 yield from (f"{BACK} to {operand}" for operand in change.operands)
 
-    def _thrown(self, mode: str, changes: Sequence[_Change]) -> Throughout:
+    def _thrown(self, made: Sequence[tuple[str, _Change]]) -> Throughout:
+        mode, changes = made[0][0], [change for _, change in made]
         names: set[str] = set()
         for change in changes:
             if mode in (FORWARD, THROUGHOUT):
@@ -661,28 +666,13 @@ class ArraySlips:
 
     # --- paths left out ---
 
-    @cached_property
-    def _of_paths(self) -> dict[str, Throughout]:
-        groups: dict[str, tuple[_Path, dict[str, _Path]]] = {}
-        for x, steps in self.gradients.items():
-            array = self.array_of[x].name if x in self.array_of else x
-            for step in steps:
-                for path in self._paths(step):
-                    for where in (array, self.stem(array), EVERYWHERE):
-                        _, made = groups.setdefault(f"{path.kind}: {where}", (path, {}))
-                        made.setdefault(step.name, path)
-        found: dict[str, Throughout] = {}
-        alike = set()
-        for kind, (first, made) in groups.items():
-            same = (first.kind, *made)
-            if len(made) > 1 and same not in alike:
-                alike.add(same)
-                mistake = Mistake(first.code, first.message)
-                found[kind] = Throughout(mistake, frozenset(made), partial(self._without, made))
-        return found
-
-    def _without(self, made: Mapping[str, _Path]) -> dict[str, Formula]:
-        return {name: path.make(self.graph.step[name]) for name, path in made.items()}
+    def _left(self, made: Mapping[str, _Path]) -> Throughout:
+        first, steps = next(iter(made.values())), self.graph.step
+        return Throughout(
+            Mistake(first.code, first.message),
+            frozenset(made),
+            lambda: {name: path.make(steps[name]) for name, path in made.items()},
+        )
 
     def _paths(self, step: Step) -> Iterator[_Path]:
         """Ways of summing a gradient over some of its paths only."""

@@ -68,17 +68,18 @@ class Checker(Ready):
     def _best(self, sheets: Sequence[Entered]) -> Attempt:
         """The marks that the fewest slips explain: ideas that several answers show together, and
         the whole sheet read another way, where two or more answers are wrong."""
+        found: list[Attempt] = []
         if self.graph.arrays:
             # An idea about arrays goes through many answers, which are not searched one by one.
             judged = partial(Attempt, self, sheets, searched=False)
             seen = self._read(sheets, judged(()), judged)
             if seen.readings:
-                found = self._with_ideas(sheets, seen.readings)
-                if found.settled:
-                    return found
+                found = [self._with_ideas(sheets, seen.readings)]
+                if found[0].settled and len(seen.readings) == 1:
+                    return found[0]
         judged = partial(self._with_ideas, sheets)
         plain = judged(())
-        best = self._read(sheets, plain, judged)
+        best = max((*found, self._read(sheets, plain, judged)), key=lambda each: each.merit)
         pairs = tuple(dict.fromkeys(each for page in plain.pages for each in page.exchanged()))
         if not 0 < len(pairs) <= MOST_PAIRS:
             return best

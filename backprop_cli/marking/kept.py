@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import wraps
 from typing import Any, TypeVar
 
@@ -23,6 +23,22 @@ def kept(method: Callable[..., Found]) -> Callable[..., Found]:
         return results[key]
 
     return found
+
+
+def spread(
+    rows: Iterable[tuple[str, Iterable[str], Key, Found]],
+) -> Iterator[tuple[str, dict[Key, Found]]]:
+    """What is of a kind at each of the places that it belongs to, by a word for both; places with
+    the same things of a kind are one."""
+    found: dict[tuple[str, str], dict[Key, Found]] = {}
+    for kind, places, key, value in rows:
+        for place in places:
+            found.setdefault((kind, place), {}).setdefault(key, value)
+    alike = set[tuple[str, frozenset[Key]]]()
+    for (kind, place), group in found.items():
+        if (kind, frozenset(group)) not in alike:
+            alike.add((kind, frozenset(group)))
+            yield f"{kind}: {place}", group
 
 
 def grouped(pairs: Iterable[tuple[Key, Found]]) -> dict[Key, list[Found]]:

@@ -43,7 +43,7 @@ from backprop_cli.formula.nodes import (
 )
 from backprop_cli.graph.step import Kind, Step
 from backprop_cli.marking.compiled import Functions, compile_all
-from backprop_cli.marking.kept import grouped, kept
+from backprop_cli.marking.kept import grouped, kept, spread
 from backprop_cli.marking.model import Code, Mistake, Throughout
 from backprop_cli.marking.ranks import LATER, RANK
 from backprop_cli.marking.sheet import Node, Structure, step_at
@@ -176,22 +176,21 @@ class Slips:
             yield from self._of_the_whole(step, formula)
             if size(formula) <= LARGEST_FORMULA:
                 yield from self._of_parts(step, formula)
-        yield from self._in_every_term(step)
-        yield from self._of_operands(step)
-        if step.section == "forward":
-            yield from self._of_activation(step)
-        if step.kind == "slope":
-            yield from self._of_slope(step)
-        yield from self._of_updated_weights(step)
-        yield from self._of_softmax(step)
-        if step.product is not None:
-            yield from self._of_combined(step)
-        yield from self._of_squares(step)
-        yield from self._of_variance(step)
-        yield from self._of_log_sigmoid(step)
-        yield from self._of_logarithms(step)
-        if step.kind == "state":
-            yield from self._of_rule(step)
+        for slips_of in (
+            self._in_every_term,
+            self._of_operands,
+            self._of_activation,
+            self._of_slope,
+            self._of_updated_weights,
+            self._of_softmax,
+            self._of_combined,
+            self._of_squares,
+            self._of_variance,
+            self._of_log_sigmoid,
+            self._of_logarithms,
+            self._of_rule,
+        ):
+            yield from slips_of(step)
         if self.arrays is not None:
             yield from starmap(_variant, self.arrays.of(step))
 
@@ -200,58 +199,43 @@ class Slips:
         """Slips wherever they can be made: with whole arrays; those of single steps, going back to
         quantities of a kind, as to a layer, or with the same words; two weights of a unit, each
         used going back where the other belongs."""
-        groups: dict[tuple[str, str], tuple[Mistake, dict[str, Formula]]] = {}
-        for step, each in self._hidden():
-            stem = (step.of or "").partition("_")[0]
-            for where in ("", f"of {stem}", each.mistake.message):
-                way = f"{step.kind} {' '.join(each.idea or ())}", where
-                groups.setdefault(way, (each.mistake, {}))[1][step.name] = each.formula
+        found = {} if self.arrays is None else dict(self.arrays.throughout)
+        for kind, made in spread(self._in_several()):
+            mistake, formulas = made[next(iter(made))][0], {at: made[at][1] for at in made}
+            if len(made) > 1:
+                found[kind] = Throughout(mistake, frozenset(made), partial(dict, formulas), True)
+        return found
+
+    def _in_several(self) -> Iterator[tuple[str, Sequence[str], str, tuple[Mistake, Formula]]]:
+        """Slips of single steps that are a way of working: a word for each, where it is one idea,
+        the step, and what that comes to."""
+        steps, users = self.structure.graph.step, self.structure.users
+        for node in self.structure.steps:
+            stem = (node.step.of or "").partition("_")[0]
+            for each in self.variants(node) if node.step.kind in HIDDEN else ():
+                if each.idea is not None:
+                    kind, places = f"{node.step.kind} {each.idea}", ("", stem, each.mistake.message)
+                    yield kind, places, node.name, (each.mistake, each.formula)
         rows = ([weight for weight, _ in row] for rows in self.rows.values() for row in rows)
         for one, other in chain(*(combinations(row[:MOST_BESIDE], 2) for row in rows)):
             message = f"{one} and {other} stand each where the other belongs, going back"
-            to: dict[str, Formula] = {one: Name(other), other: Name(one)}
-            groups[one, other] = (
-                Mistake("wrong-operand", message),
-                {
-                    at.name: substitute(at.step.formula, to)
-                    for name in (one, other)
-                    for user in self.structure.users[self.structure.slots[name]]
-                    if (at := step_at(self.structure.nodes, user)).step.kind == "upstream"
-                },
-            )
-        groups["penalty", "of biases"] = self._all_penalised()
-        found = {} if self.arrays is None else dict(self.arrays.throughout)
-        same = set[tuple[str, frozenset[str]]]()
-        for (kind, where), (mistake, made) in groups.items():
-            if len(names := frozenset(made)) > 1 and (kind, names) not in same:
-                same.add((kind, names))
-                found[f"{kind} {where}"] = Throughout(mistake, names, partial(dict, made), True)
-        return found
-
-    def _all_penalised(self) -> tuple[Mistake, dict[str, Formula]]:
-        """The updates of what has no penalty, as biases, with that of the others."""
-        steps, made = self.structure.graph.step, dict[str, Formula]()
-        penalties = [step for step in steps.values() if step.kind == "penalty"]
-        for penalty in penalties[:1]:
-            decay = total(
-                *(term for term in terms_of(penalty.formula) if penalty.of in names_in(term))
-            )
+            mistake, to = Mistake("wrong-operand", message), {one: Name(other), other: Name(one)}
+            for user in chain(*(users[self.structure.slots[name]] for name in to)):
+                step = step_at(self.structure.nodes, user).step
+                if step.kind == "upstream":
+                    formula = substitute(step.formula, to)
+                    yield "back", (f"{one} {other}",), step.name, (mistake, formula)
+        mistake = Mistake("other-rule", "a penalty was put on the biases too; it is on the weights")
+        decays = {step.of: step for step in steps.values() if step.of and step.kind == "penalty"}
+        for of, penalty in list(decays.items())[:1]:
+            decay = [term for term in terms_of(penalty.formula) if of in names_in(term)]
             for step in self.structure.graph.section("update"):
                 for name in names_in(step.formula):
-                    of = steps[name].of if name in steps and steps[name].kind in PLAIN else None
-                    if of is not None and all(each.of != of for each in penalties):
-                        own = substitute(decay, {penalty.of or "": Name(of)})
-                        made[step.name] = substitute(step.formula, {name: total(Name(name), own)})
-        return Mistake(
-            "other-rule", "a penalty was put on the biases too; it is on the weights"
-        ), made
-
-    def _hidden(self) -> Iterator[tuple[Step, Variant]]:
-        """The slips that are a way of working, in steps that few sheets ask for."""
-        for node in self.structure.steps:
-            for each in self.variants(node) if node.step.kind in HIDDEN else ():
-                if each.idea is not None:
-                    yield node.step, each
+                    its = steps[name].of if name in steps and steps[name].kind in PLAIN else None
+                    if its is not None and its not in decays:
+                        own = substitute(total(Name(name), *decay), {of: Name(its)})
+                        formula = substitute(step.formula, {name: own})
+                        yield "penalty", ("",), step.name, (mistake, formula)
 
     @cached_property
     def arrays(self) -> ArraySlips | None:
@@ -286,7 +270,7 @@ class Slips:
     def _of_combined(self, step: Step) -> Iterator[Variant]:
         """The slope of a unit that the loss has taken in, as in ŷ − y, multiplied in again."""
         steps = self.structure.graph.step
-        for link in step.links:
+        for link in step.links if step.product is not None else ():
             if link.slope is not None and steps[link.child].unit == step.unit:
                 message = f"the factor {link.slope} was multiplied in again: it is in here already"
                 again = product(step.formula, Name(link.slope))
@@ -336,7 +320,7 @@ class Slips:
     def _of_rule(self, step: Step) -> Iterator[Variant]:
         """v = μv + (1 − μ)g where the rule is v = μv + g."""
         terms = terms_of(step.formula)
-        for index, term in enumerate(terms):
+        for index, term in enumerate(terms if step.kind == "state" else ()):
             match term:
                 case Product((Name(share), Name(old))) if old in self.structure.graph.carried:
                     rest = total(*terms[:index], *terms[index + 1 :])
@@ -378,22 +362,19 @@ class Slips:
 
     def _loss_constants(self, step: Step, formula: Formula) -> Iterator[Variant]:
         graph = self.structure.graph
-        constants: dict[str, Formula] = {}
-        squared = False
-        for name in (step.name, *graph.losses):
-            at = graph.step.get(name)
-            if at is None or (name != step.name and at.sample != step.sample):
-                continue
-            for part, _ in inside(at.formula):
-                if isinstance(part, Power):
-                    squared = True
-                if (
-                    isinstance(part, Number)
-                    and part.value not in (0, 1)
-                    and part.value == int(part.value)
-                ):
-                    constants[part.text] = part
-        if not squared and not constants:
+        parts = [
+            part
+            for name in (step.name, *graph.losses)
+            if (at := graph.step.get(name)) and (name == step.name or at.sample == step.sample)
+            for part, _ in inside(at.formula)
+        ]
+        numbers = (part for part in parts if isinstance(part, Number))
+        constants = {
+            part.text: part
+            for part in numbers
+            if part.value not in (0, 1) and part.value == int(part.value)
+        }
+        if not constants and not any(isinstance(part, Power) for part in parts):
             return
         constants.setdefault("2", TWO)
         for text, constant in constants.items():
@@ -565,7 +546,7 @@ class Slips:
             yield _variant("wrong-operand", message, renamed, role, "other row")
 
     def _of_activation(self, step: Step) -> Iterator[Variant]:
-        argument = self._argument(step)
+        argument = self._argument(step) if step.section == "forward" else None
         if argument is None:
             return
         if step.rule != "identity":
@@ -592,7 +573,7 @@ class Slips:
 
     def _of_slope(self, step: Step) -> Iterator[Variant]:
         child = self.structure.graph.step.get(step.of or "")
-        if child is None:
+        if child is None or step.kind != "slope":
             return
         match child.formula:
             case Call(function, operands) if function in EXTREMES and {*map(type, operands)} == {
@@ -639,13 +620,9 @@ class Slips:
 
     def _of_updated_weights(self, step: Step) -> Iterator[Variant]:
         graph = self.structure.graph
-        if step.section not in ("backward", "gradient") or step.kind not in (
-            "upstream",
-            "gradient",
-        ):
-            return
+        back = step.section in ("backward", "gradient") and step.kind in ("upstream", "gradient")
         weights = [name for name in names_in(step.formula) if name in graph.carried]
-        if not weights:
+        if not back or not weights:
             return
         message = "the weights after the update were used; the way back goes through the old ones"
         renamed = rename(step.formula, lambda name: graph.carried.get(name, name))

@@ -91,13 +91,13 @@ class Reading(NamedTuple):
 
     @property
     def idea(self) -> Idea | None:
-        if self.mistake is None:
-            return None
-        if self.kind == EXCHANGED:
-            return Idea("wrong-operand", TRANSPOSED)
-        if self.role:
-            return Idea(self.mistake.code, self.role)
-        return Idea(self.mistake.code, ", ".join((self.kind, *(name for name, _ in self.given))))
+        role = self.role or ", ".join((self.kind, *(name for name, _ in self.given)))
+        return None if self.mistake is None else Idea(self.mistake.code, role)
+
+    @property
+    def of_two(self) -> bool:
+        """Whether only two quantities are concerned, and what else there is as it is."""
+        return self.kind.startswith(PAIR)
 
 
 class Rewriting(NamedTuple):
@@ -134,7 +134,7 @@ WRITTEN: tuple[Reading, ...] = (
     Reading(DOWNHILL, "Read with a velocity that points downhill, and is added."),
     Reading(OF_BATCH, "Read with each derivative in a sample as that of the mean loss."),
     *(Reading(tie, f"Read with the gradient at a tie {given}.") for tie, given in TIES.items()),
-    Reading(EXCHANGED, "", _EXCHANGED),
+    Reading(EXCHANGED, "", _EXCHANGED, role=TRANSPOSED),
     Reading(UNCORRECTED, "", NO_CORRECTION),
     Reading("stale", "", STALE, stale=True),
     Reading(SAMPLES, "", SAME_SAMPLES, stale=True),
@@ -633,14 +633,9 @@ class Survey:
         hits = changed = nothing = 0
         for page, plain, values in zip(self.pages, self.plain, predicted, strict=True):
             for slot in page.wrong:
-                written = page.numbers.get(slot)
-                if written is None:
-                    continue
-                value = values[slot]
-                if value == plain[slot]:
-                    continue
+                written, value = page.numbers[slot], values[slot]
                 bare = written.digits < fewest
-                if bare and (fewest > 1 or value or written.value):
+                if value == plain[slot] or (bare and (fewest > 1 or value or written.value)):
                     continue
                 # Where nothing was rounded, the next whole number is another one.
                 whole = (bare or page.key.short[slot]) and math.isclose(value, written.value)
@@ -687,47 +682,44 @@ class Survey:
             for node in page.rewritings.of(reading.kind).nodes.values()
         )
         for section in ("gradient", "update"):
-            agree = differ = 0
-            for page, plain, values in zip(self.pages, self.plain, predicted, strict=True):
-                for slot in page.numbers:
-                    node = page.key.structure.nodes[slot]
-                    if node is None or node.step.section != section:
-                        continue
-                    if section == "update" or values[slot] != plain[slot]:
-                        same = page.agrees(slot, values[slot])
-                        agree, differ = agree + same, differ + (not same)
-            if agree <= differ and (agree or differ or (steps and section == "update")):
+            same = [
+                page.agrees(slot, values[slot])
+                for page, plain, values in zip(self.pages, self.plain, predicted, strict=True)
+                for slot in page.numbers
+                if (node := page.key.structure.nodes[slot]) and node.step.section == section
+                if section == "update" or values[slot] != plain[slot]
+            ]
+            if 2 * sum(same) <= len(same) and (same or (steps and section == "update")):
                 return False
         return True
 
     def _misread(self) -> list[Reading]:
         """Given numbers that would make the first wrong answers come out as written."""
-        found: dict[tuple[str, float], None] = {}
-        tried = 0
-        for place, page in enumerate(self.pages):
+        told = (
+            (page, node, page.numbers[slot], place == 0)
+            for place, page in enumerate(self.pages)
             # Where other slips repeat themselves, the ones without a reason tell more.
-            for slot in (*page.charged, *page.repeated):
-                node, written = page.key.structure.nodes[slot], page.numbers.get(slot)
-                if node is None or written is None or written.digits < FEWEST:
-                    continue
-                tried += 1
-                if tried > MOST_WRONG or len(found) > MOST_GIVEN:
-                    break
-                found.update(dict.fromkeys(self._given_for(page, node, written, place == 0)))
-        return [misread(name, value) for name, value in found]
+            for slot in (*page.charged, *page.repeated)
+            if (node := page.key.structure.nodes[slot]) and slot in page.numbers
+            if page.numbers[slot].digits >= FEWEST
+        )
+        found = chain(*(self._given_for(*each) for each in islice(told, MOST_WRONG)))
+        return [misread(name, value) for name, value in islice(dict.fromkeys(found), MOST_GIVEN)]
 
     def _for_each_other(self) -> Iterator[Reading]:
         """Two inputs or two targets taken each for the other: in all samples, or in one of them."""
-        given: dict[str, float] = {}
-        kinds: dict[LeafKind, dict[str, None]] = {kind: {} for kind in SAMPLED}
-        for page in self.pages:
-            for leaf, value in zip(page.key.graph.leaves, page.key.truth, strict=False):
-                if leaf.kind in SAMPLED:
-                    given[leaf.name] = value
-                    kinds[leaf.kind][bare(leaf.name)] = None
+        leaves = [
+            (leaf, value)
+            for page in self.pages
+            for leaf, value in zip(page.key.graph.leaves, page.key.truth, strict=False)
+            if leaf.kind in SAMPLED
+        ]
+        given = {leaf.name: value for leaf, value in leaves}
+        kinds = grouped((leaf.kind, bare(leaf.name)) for leaf, _ in leaves)
+        pairs_of = (combinations(dict.fromkeys(kinds.get(kind, ())), 2) for kind in SAMPLED)
         samples = tuple(dict.fromkeys(map(mark, given)))
         wheres = [samples, *((each,) for each in samples if len(samples) > 1)]
-        for one, other in chain(*(combinations(names, 2) for names in kinds.values())):
+        for one, other in chain(*pairs_of):
             for where in wheres:
                 pairs = [(one + sample, other + sample) for sample in where]
                 known = [pair for pair in pairs if given.keys() >= {*pair}]
@@ -777,7 +769,7 @@ class ReadWork:
         for reading in readings:
             for slot, node in rewritings.of(reading.kind).nodes.items():
                 work.nodes[slot] = node
-                if not reading.role or node.name in reading.kind.split():
+                if not reading.of_two or node.name in reading.kind.split():
                     self.owners[slot] = reading
             names = [name for name, _ in (given if reading.stale else reading.given)]
             self.owners |= {slots[name]: reading for name in names if name in slots}
@@ -791,7 +783,7 @@ class ReadWork:
         slots = (node.slot, *(slot for at in reversed(behind) for slot in at.parents))
         owners = ((self.owners.get(slot), slot == node.slot) for slot in slots)
         return list(
-            dict.fromkeys(owner for owner, own in owners if owner and (own or not owner.role))
+            dict.fromkeys(owner for owner, own in owners if owner and (own or not owner.of_two))
         )
 
 
