@@ -210,9 +210,8 @@ class _Backward:
         user which comes last on the way back."""
         found: dict[str, list[str]] = defaultdict(list)
         for name in self._wanted_in_order():
-            users = [step.name for step in self.consumers[name] if step.name in reached]
-            for base in self._samples_of(name):
-                users += [step.name for step in self.consumers[base] if step.name in reached]
+            steps = (self.consumers[own] for own in (name, *self._samples_of(name)))
+            users = [step.name for own in steps for step in own if step.name in reached]
             if users:
                 found[max(users, key=rank.__getitem__)].append(name)
         return found

@@ -75,15 +75,13 @@ class _Update:
 
     def __post_init__(self) -> None:
         self.taken = {leaf.name for leaf in self.graph.leaves} | set(self.graph.step)
+        corrected = self.problem.training.correction is not None
         self.trained = [
             name
             for name in self.graph.parameters
-            if self.graph.leaf[name].trainable and self._has_gradient(name)
+            if self.graph.leaf[name].trainable
+            and (corrected or derivative_name(self.graph.output, name) in self.graph.step)
         ]
-
-    def _has_gradient(self, name: str) -> bool:
-        corrected = self.problem.training.correction is not None
-        return corrected or derivative_name(self.graph.output, name) in self.graph.step
 
     def graph_with_updates(self) -> Graph:
         self.eta = self._constant("eta", self.problem.learning_rate, title="Learning rate")
@@ -265,19 +263,13 @@ class _Update:
             uphill = negative(gradient) if self.ascends else gradient
             values = {**known[parameter], "g": uphill}
             for name, formula in optimizer.equations.items():
+                old = values[name] if name == "w" or name in optimizer.state else None
+                fresh = updated(old.name) if isinstance(old, Name) else f"{name}_{parameter}"
+                kind: Kind = "update" if name == "w" else "state"
                 written = put_together(formula, values)
-                if name == "w":
-                    new = self._step(self._fresh(updated(parameter)), written, parameter, "update")
-                    self.carried[parameter] = new
-                elif name in optimizer.state:
-                    old = values[name]
-                    assert isinstance(old, Name)
-                    new = self._step(self._fresh(updated(old.name)), written, parameter, "state")
+                new = self._step(self._fresh(fresh), written, parameter, kind)
+                if isinstance(old, Name):
                     self.carried[old.name] = new
-                else:
-                    new = self._step(
-                        self._fresh(f"{name}_{parameter}"), written, parameter, "state"
-                    )
                 values[name] = Name(new)
 
     def _corrected(self, correction: Correction) -> None:
