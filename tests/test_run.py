@@ -357,14 +357,34 @@ def test_compiled_updates_are_over_their_own_samples(
     monkeypatch.setattr(sys.modules["backprop_cli.run.solve"], "EXACT_UPDATES", 1)
     monkeypatch.setattr(sys.modules["backprop_cli.run.solve"], "EXACT_STEPS", 0)
     w, b = 1.0, 0.0
-    samples = [(1, 2), (2, 3), (3, 5)] * batch
+    samples, losses = [(1, 2), (2, 3), (3, 5)] * batch, list[float]()
     for update in range(4):
         own = samples[batch * update % 3 :][:batch]
         errors = [(w * x + b - y, x) for x, y in own]
+        losses.append(sum(error**2 for error, _ in errors) / 2 / batch)
         w -= 0.1 * sum(error * x for error, x in errors) / batch
         b -= 0.1 * sum(error for error, _ in errors) / batch
-    final = run(LINE % (batch, 4), show=1).final
-    assert [float(final[name] or 0) for name in ("w1_1_1", "b1_1")] == pytest.approx([w, b])
+    solved = run(LINE % (batch, 4), show=1)
+    final = [float(solved.final[name] or 0) for name in ("w1_1_1", "b1_1")]
+    assert final == pytest.approx([w, b])
+    *before, _ = solved.losses
+    assert list(map(float, before)) == pytest.approx(losses)  # type: ignore[arg-type]
+
+
+def test_whether_a_comparison_holds_is_decided_without_rounding_in_compiled_updates_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In floats 0.1 + 0.2 is more than 0.3."""
+    monkeypatch.setattr(sys.modules["backprop_cli.run.solve"], "EXACT_UPDATES", 1)
+    monkeypatch.setattr(sys.modules["backprop_cli.run.solve"], "EXACT_STEPS", 0)
+    text = """
+        equations: {L: "w if a + b > 0.3 else 3w"}
+        given: {a: 0.1, b: 0.2}
+        parameters: {w: 100}
+        learning_rate: 1
+        training: {steps: 8}
+    """
+    assert run(text, show=1).final == {"w": 100 - 3 * 8}
 
 
 def test_a_perceptron_is_asked_until_an_epoch_without_a_mistake() -> None:

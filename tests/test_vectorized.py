@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import Problem, examples
 
+from backprop_cli.formula import python
 from backprop_cli.formula.evaluate import as_float
 from backprop_cli.formula.quantity import sampled
 from backprop_cli.graph.batches import Builder
@@ -192,6 +193,21 @@ def test_sums_are_added_up_from_left_to_right(terms: int) -> None:
     problem = {
         "equations": {"z": " + ".join(f"{w}*x" for w in weights), "L": "(z/1000 - 1)^2"},
         "samples": [{"x": 0.1 * s + 0.03} for s in range(3)],
+        "parameters": weights,
+        "learning_rate": 0.001,
+        "training": {"batch": 3},
+    }
+    assert_same(problem)
+
+
+def test_long_sums_and_products_of_what_is_not_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(python, "LONGEST_CHAIN", 3)
+    weights = {f"w{i}": round(1 + math.sin(i) / 9, 4) for i in range(5)}
+    terms = " + ".join(w if place % 2 else f"{w}*x" for place, w in enumerate(weights))
+    factors = "*".join(f"({w} - x)" if place % 2 else w for place, w in enumerate(weights))
+    problem = {
+        "equations": {"z": terms, "p": factors, "L": "(z - p)^2"},
+        "samples": [{"x": 0.01 * s} for s in range(3)],
         "parameters": weights,
         "learning_rate": 0.001,
         "training": {"batch": 3},

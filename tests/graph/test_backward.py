@@ -185,6 +185,16 @@ def test_what_a_parameter_gets_from_its_samples_stands_together_behind_the_last(
     ]  # fmt: skip
 
 
+def test_slopes_by_a_parameter_stand_together_as_its_gradients_do() -> None:
+    source = """
+        equations: {a: tanh(w*x), b: a^3, L: (b - 1)^2}
+        samples: [{x: 1}, {x: 2}]
+        parameters: {w: 1}
+    """
+    slopes = [step.name for step in graph(source, (1, 2)).steps if step.kind == "slope"]
+    assert slopes == ["db/da[1]", "db/da[2]", "da/dw[1]", "da/dw[2]"]
+
+
 def test_samples_that_choose_their_own_rows_are_gone_through_one_after_the_other() -> None:
     source = """
         layers:

@@ -15,7 +15,13 @@ from backprop_cli.formula import plain
 from backprop_cli.formula.build import size
 from backprop_cli.formula.parse import parse
 from backprop_cli.graph.batches import build
-from backprop_cli.graph.derivation import CLOSED_SIZE, LONGEST_PATH, Derivations, put_together
+from backprop_cli.graph.derivation import (
+    CLOSED_SIZE,
+    LONGEST_PATH,
+    Derivations,
+    fraction,
+    put_together,
+)
 from backprop_cli.graph.step import Graph
 
 
@@ -115,3 +121,15 @@ def test_putting_together_runs_sums_and_products_together() -> None:
     assert plain.write(put_together(parse("q*x"), parts)) == "c*d*x"
     assert plain.write(put_together(parse("p*x"), parts)) == "(a + b)*x"
     assert plain.write(put_together(parse("p/2"), parts)) == "(a + b)/2"
+
+
+def test_a_fraction_is_called_as_its_own_line_is_in_every_sample() -> None:
+    source = """
+        layers: [{activation: tanh, weights: [[1]], biases: [0]}]
+        loss: half_squared_error
+        samples: [{inputs: [1], targets: [0]}, {inputs: [3], targets: [1]}]
+    """
+    whole = build(problem(source), (1, 2))
+    named = {fraction(link).name for step in whole.steps for link in step.links}
+    assert {"dL[1]/dyhat[1]", "dL[2]/dyhat[2]", "dyhat/dz1_1[2]"} <= named
+    assert named <= {*whole.step, *whole.trivial_slopes}
