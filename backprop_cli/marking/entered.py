@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from backprop_cli.arrays.array import places
 from backprop_cli.diagnostics import quote
 from backprop_cli.formula.nodes import Formula, Name, Negative, Sum
+from backprop_cli.marking import typed_rows
 from backprop_cli.marking.expressions import Expressions, came_to
 from backprop_cli.marking.lines import is_word
 from backprop_cli.marking.numbers import (
@@ -21,7 +22,7 @@ from backprop_cli.marking.numbers import (
     written_the_same,
 )
 from backprop_cli.marking.sheet import AnswerKey
-from backprop_cli.marking.submission import Answer, Cells, joined
+from backprop_cli.marking.submission import Answer, Cells, as_list, joined
 from backprop_cli.marking.texts import Commas, parts_of
 from backprop_cli.marking.work import Habit
 from backprop_cli.patterns import pattern
@@ -38,6 +39,15 @@ _RUN_ON = pattern(
     r"([-+−–]?[\d.,]+(?:[eE][-+−]?\d+)?)\s+([^\W\d][^\s=≈]*)\s*[=≈]\s*([-+−–]?[\d.]\S*(?:\s.*)?)"
 )
 """A number, and another name with its own."""
+
+
+def _typed(answer: Answer, shape: tuple[int, ...]) -> Cells | None:
+    """An array whose rows stand in one line, without the brackets of a list."""
+    if len(shape) > 2 or len(answer.texts) != 1:
+        return None
+    rows, columns = (*shape, 1)[:2]
+    written = typed_rows.as_list([answer.texts[0]], (rows, columns)) or ""
+    return as_list(answer.name, written, answer.line, answer.column)
 
 
 def misfit(given: tuple[int, ...] | None, wanted: tuple[int, ...]) -> str | None:
@@ -245,11 +255,16 @@ class Entered:
         for answer in answers:
             exactly = self.key.names.exactly(answer.name) is not None
             view = None if exactly else self.key.names.array(answer.name)
+            alike = None if exactly else view or self.key.names.array_alike(answer.name)
+            cells = answer.cells
+            if cells is None and alike is not None:
+                cells = _typed(answer, alike.shape)
+            if cells is not None:
+                view = alike
             if view is None:
                 yield answer
                 continue
             names = [entry.name if isinstance(entry, Name) else "" for entry in view.entries]
-            cells = answer.cells
             if answer.problem is None and cells is None:
                 each = tuple(answer._replace(texts=(text,)) for text in answer.texts)
                 cells = Cells((len(each),), each)

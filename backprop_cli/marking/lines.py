@@ -102,7 +102,7 @@ _BEFORE = pattern(
 )
 _MATRIX = pattern(r"\\begin\{[pbvB]?matrix\}(.{0,4000}?)\\end\{[pbvB]?matrix\}")
 _OPENS, _CLOSES = pattern(r"\\\[|\\begin\{"), pattern(r"\\\]|\\end\{")
-_BREAK = pattern(r"\\\\(?![A-Za-z])|<br ?/?>", re.I)
+_BREAK = pattern(r"\\(?:\\|cr)(?![A-Za-z])|<br ?/?>", re.I)
 _SIGN = pattern(
     r"(?<![<>!=:])(?::=|=(?![=>])|[≈≅≃≐→~]|->|(?P<becomes>←|<-|\\(?:leftarrow|gets)(?![A-Za-z]))"
     r"|\\(?:approx|simeq|cong|sim|to|rightarrow)(?![A-Za-z])|(?P<colon>:)(?=[\s$`*]|\Z))"
@@ -143,6 +143,11 @@ _HEADED = pattern(
     r"[^.=]{0,60}[:*_\s]*\Z",
     re.I,
 )
+_OPEN = ("=", ":")
+_AROUND = " \t,;|[](){}⎡⎢⎣⎤⎥⎦│\\"
+_BETWEEN, _NUMERAL = pattern(r"[\s,;&|]+"), pattern(r"[-+−–]?(?:\d+[.,]?\d*|\.\d+)(?:e[-+]?\d+)?")
+_LETTER = pattern(r"[\d_/^∂\\]|(?<![A-Za-z])[A-Za-z]{1,2}(?![A-Za-z])")
+"""What a quantity has in its name, and a word has not."""
 _PROSE = pattern(r"[A-Za-z]{2,},? [A-Za-z]{2,}\b[^\d=^*/·+×(\\]*")
 
 
@@ -207,7 +212,7 @@ def statements(lines: Iterable[tuple[int, str]]) -> Iterator[Statement]:
     """What the lines say, in order; a line that goes on with `= 0.5`, or in a formula that is set
     apart, belongs to the one before it."""
     number, held, whole = 0, "", ""
-    inside, fresh = False, True
+    inside, fresh, rows = False, True, False
     for at, line in lines:
         if not inside and _OPENS.search(line):
             inside = fresh = True
@@ -217,6 +222,14 @@ def statements(lines: Iterable[tuple[int, str]]) -> Iterator[Statement]:
             text = without_markup(aside[1] if aside else piece)
             begun = _BEFORE.match(text)
             text = text[begun.end() if begun else 0 :].rstrip()
+            if (
+                is_row(text)
+                and (rows or (held[-1:] in _OPEN and named(held)))
+                and len(held) < LONGEST_LINE
+            ):
+                held, rows = f"{held}; {text}" if rows else f"{held} {text}", True
+                continue
+            rows = False
             if text:
                 sign = _SIGN.match(text)
                 goes_on = (sign and not sign["colon"]) or not (
@@ -233,6 +246,20 @@ def statements(lines: Iterable[tuple[int, str]]) -> Iterator[Statement]:
         if _CLOSES.search(line):
             inside, fresh = False, True
     yield from _stated(number, held, whole)
+
+
+def is_row(text: str) -> bool:
+    """Whether a line is a row of numbers, in brackets or in none."""
+    return len(text) < LONGEST_LINE and all(
+        map(_NUMERAL.fullmatch, _BETWEEN.split(text.strip(_AROUND)))
+    )
+
+
+def named(line: str) -> str:
+    """What a line names of which nothing is said on it, `dL/dG =` or `## dL/dG`; `Gradients:`
+    names nothing."""
+    name = bare_name(without_markup(line)).rstrip("".join((*_OPEN, " ")))
+    return name if is_name(name) and _LETTER.search(name) else ""
 
 
 def _starts(text: str) -> bool:

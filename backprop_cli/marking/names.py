@@ -106,6 +106,30 @@ class AnswerNames:
         alike = [name for name in self.arrays if name.lower() == written.lower()]
         return found or (self.arrays[alike[0]] if len(alike) == 1 else None)
 
+    def array_alike(self, written: str) -> View | None:
+        """The array that other books call so: `grad_G` or `dE/dG` is dL/dG, `updated W^v` W_v_new."""
+        if len(written) > LONGEST_NAME:
+            return None
+        text, new = _without_new(_plain(written))
+        gradient = None if new else _LOSS_ABOVE.match(text) or _GRADIENT.match(text)
+        output = bare(self.graph.output)
+        if gradient:
+            text = derivative_name(output, text[gradient.end() :])
+        letters = _alphanumeric(updated(text) if new else text)
+        for each in (letters, letters.lower(), letters.removesuffix(output)):  # ∇_W L
+            if (found := self._by_letters.get(each)) is not None:
+                return found
+        return None
+
+    @cached_property
+    def _by_letters(self) -> Mapping[str, View | None]:
+        """Arrays by the letters and digits of their names; in small letters where one has them."""
+        found: dict[str, View | None] = {}
+        for name, view in self.arrays.items():
+            small = _alphanumeric(name).lower()
+            found[small] = None if small in found else view
+        return found | {_alphanumeric(name): view for name, view in self.arrays.items()}
+
     @cached_property
     def _entries(self) -> Mapping[str, str]:
         """`W[2,1]` for W_2_1; `b[2]` only where no number of a sample can be meant."""
@@ -549,6 +573,10 @@ def _keys(written: _Written) -> Iterator[tuple[str, ...]]:
 
 def _letters(name: str) -> str:
     return "".join(filter(str.isalpha, name))
+
+
+def _alphanumeric(name: str) -> str:
+    return "".join(filter(str.isalnum, name))
 
 
 def _derivative_aliases(name: str, others: Mapping[str, Iterable[str]]) -> Iterator[str]:

@@ -21,7 +21,7 @@ from backprop_cli.marking.forms import (
     of_form,
     of_rows,
 )
-from backprop_cli.marking.lines import Statement, answer_of, is_name, statements
+from backprop_cli.marking.lines import Statement, answer_of, is_name, is_row, named, statements
 from backprop_cli.marking.submission import (
     MOST_REMARKS,
     Answer,
@@ -245,21 +245,27 @@ _EQUATED = pattern(r"[^=]{1,80}=|\Z")
 
 def _of_lines(file: str, lines: Iterable[tuple[int, str]]) -> Submission | None:
     """The answers on the lines and in the tables of a page, or None where there are none."""
-    found, student, update = Updates(page=True), "", 1
+    found, student, update, above = Updates(page=True), "", 1, ""
     for kind, part in groupby(in_pipes(lines), lambda each: _kind_of_line(each[1])):
         if kind == "table":
             table, ruled = table_of(list(part))
-            if all(len(cells) == 1 or all(map(_EQUATED.match, cells)) for _, cells in table):
+            rows = [" ".join(cells) for _, cells in table]
+            if rows and all(map(is_row, rows)) and (name := named(above)):
+                found.begin(update)
+                found.row(update, table[0][0], [name, "; ".join(rows)])
+            elif all(len(cells) == 1 or all(map(_EQUATED.match, cells)) for _, cells in table):
                 inside = [(line, cell) for line, cells in table for cell in cells]
                 _take(found, update, statements(inside))
-                continue
-            found.begin(update)
-            for number, (line, cells) in answers_of(table, ruled, update):
-                found.row(number, line, cells)
+            else:
+                found.begin(update)
+                for number, (line, cells) in answers_of(table, ruled, update):
+                    found.row(number, line, cells)
         elif kind == "update":
             update = _update([text for _, text in part][-1])
         else:
-            student = _take(found, update, statements(part)) or student
+            said = list(part)
+            above = next((text for _, text in reversed(said) if text.strip()), "")
+            student = _take(found, update, statements(said)) or student
     if not found.found:
         return None
     return Submission(file, student or student_of(file), found.iterations())

@@ -361,3 +361,68 @@ def test_an_answer_whose_name_was_rubbed_out_on_a_blank_sheet() -> None:
     page = "## Forward\n\n$w = 3$\n\n$z_1^{(1)} =$ __5.02__ (`z1_1`)\n\n$z_2^{(1)} =$ 4.52\n\n"
     page += r"$\frac{\partial L}{\partial b_1^{(3)}} = -0.0518$"
     assert marks(page) == dict.fromkeys(("z1_1", "z1_2", "dL/db3_1"), "correct")
+
+
+ARRAYS = """
+equations: {z: W_v @ x + c, L: sum(z^2)}
+given: {x: [2, -1]}
+parameters: {W_v: [[0.5, -0.25], [1, 0.75]], c: [0.5, -1.5]}
+learning_rate: 0.1
+"""
+# By hand: z = (1.75, -0.25), dL/dz = 2 z, dL/dW = dL/dz x^T, c − 0.1 dL/dz.
+GRADIENT = "7 -3.5", "-1 0.5"
+LINED = "\n".join(GRADIENT)
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        *(
+            f"{name} = [[7, -3.5], [-1, 0.5]]"
+            for name in (
+                r"$\frac{\partial L}{\partial W_v}$",
+                r"$\frac{dL}{dWv}$",
+                r"\partial L/\partial W_{v}",
+                *(
+                    "dL_dW_v",
+                    "dE/dW_v",
+                    "∂L/∂W^v",
+                    "dLdW_v",
+                    "grad_W_v",
+                    "dW_v",
+                    "dWv",
+                    "∇_{W_v} L",
+                ),
+            )
+        ),
+        "$$\n\\begin{aligned}\n\\frac{\\partial L}{\\partial W_v} &= \\begin{bmatrix} 7 & -3.5 \\cr"
+        " -1 & 0.5 \\end{bmatrix}\n\\end{aligned}\n$$",
+        "dL/dW_v = 7 -3.5; -1 0.5",
+        f"dL/dW_v =\n{LINED}",
+        f"**dL/dW_v**:\n\n```\n{LINED}\n```",
+        f"```\ndL/dW_v =\n{LINED}\n```\n",
+        "dL/dW_v =\n[7  -3.5]\n[-1  0.5]",
+        "dL/dW_v:\n\n| 7 | -3.5 |\n|---|---|\n| -1 | 0.5 |",
+        "## dL/dW_v\n\n| | |\n|---|---|\n| 7 | -3.5 |\n| -1 | 0.5 |\n\nL = 3.125",
+    ],
+)
+def test_a_whole_array_is_read_by_any_name_and_in_any_layout(page: str) -> None:
+    report = Checker(read_problem("s.yaml", ARRAYS)).mark(parse_submission("ada.md", page))
+    found = {each.name: each.verdict for each in report.answers if each.verdict != "missing"}
+    found.pop("L", "")
+    assert found == {f"dL/dW_v_{i}_{j}": "correct" for i in (1, 2) for j in (1, 2)}
+
+
+def test_columns_and_new_values_are_read_by_any_name() -> None:
+    page = "dc =\n3.5\n-0.5\n\nnew c = 0.15; -1.45\n\nupdated W_v = [[-0.2, 0.1], [1.1, 0.7]]\n"
+    report = Checker(read_problem("s.yaml", ARRAYS)).mark(parse_submission("ada.md", page))
+    right = {each.name for each in report.answers if each.verdict == "correct"}
+    assert len(right) == 8
+    assert {"dL/dc_2", "c_2_new", "W_v_2_1_new"} < right
+
+
+def test_a_row_of_numbers_below_words_is_no_answer() -> None:
+    report = Checker(read_problem("s.yaml", ARRAYS)).mark(
+        parse_submission("ada.md", "Inputs:\n2 -1\n\nGradients:\n\nL = 3.125\n0.1 0.2\n")
+    )
+    assert {each.name for each in report.answers if each.verdict != "missing"} == {"L"}
