@@ -199,13 +199,15 @@ def _shown(line: str) -> str:
 
 
 def _escaped(character: str) -> str:
-    named = {"\n": "\\n", "\t": "\\t", "\r": "\\r"}.get(character)
-    if named:
-        return named
+    return {"\n": "\\n", "\t": "\\t", "\r": "\\r"}.get(character) or spelled(character)
+
+
+def spelled(character: str) -> str:
+    """The code of a character in ASCII."""
     code = ord(character)
-    return (
-        f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" if code < 65536 else f"\\U{code:08x}"
-    )
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def quote(text: str) -> str:

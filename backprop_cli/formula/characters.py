@@ -13,6 +13,7 @@ import unicodedata
 from itertools import groupby
 
 from backprop_cli.dataclass import dataclass
+from backprop_cli.diagnostics import spelled
 from backprop_cli.formula.spelling import LATIN
 from backprop_cli.patterns import pattern
 
@@ -160,11 +161,3 @@ def _visible_character(character: str) -> str:
     if character.isprintable():
         return spelled(character) if character in _BLANK_LETTERS else character
     return " " if unicodedata.category(character) == "Zs" else spelled(character)
-
-
-def spelled(character: str) -> str:
-    """The code of a character in ASCII."""
-    code = ord(character)
-    if code < 0x100:
-        return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Set
 from functools import cached_property
-from typing import ClassVar, Literal, TypeAlias
+from typing import ClassVar, Literal, NamedTuple, TypeAlias
 
 from backprop_cli.dataclass import dataclass
 from backprop_cli.diagnostics import closest, escape, quote
@@ -52,8 +52,7 @@ WRITTEN_OUT = frozenset({"sum", "mean", "norm"})  # of several values: a formula
 Kind: TypeAlias = Literal["number", "name", "function", "word", "operator", "end"]
 
 
-@dataclass(frozen=True)
-class Token:
+class Token(NamedTuple):
     """A piece of the plain text, `text[start:end]`; `value` is the canonical name or digits."""
 
     kind: Kind

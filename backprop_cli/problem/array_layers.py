@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import field
 from itertools import islice
-from typing import Literal, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Literal, NoReturn, TypeAlias
 
 from backprop_cli.arrays.array import (
     INDEX,
@@ -41,10 +41,12 @@ from backprop_cli.problem.forms import (
     Value,
 )
 from backprop_cli.problem.layer_parts import KEEP, MASKS, OF_ARRAYS, Biases, LayerPlace
-from backprop_cli.problem.samples import Samples
 from backprop_cli.problem.values import Refused, Report
 from backprop_cli.problem.yaml_tree import Node
 from backprop_cli.rules.activations import ACTIVATIONS
+
+if TYPE_CHECKING:  # the table of kinds is read without any problem
+    from backprop_cli.problem.samples import Samples
 
 LineKind: TypeAlias = Literal["preactivation", "handed_on", "equation"]
 

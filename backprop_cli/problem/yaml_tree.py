@@ -14,7 +14,6 @@ from backprop_cli.diagnostics import Diagnostic, Source, Span, quote
 from backprop_cli.patterns import pattern
 from backprop_cli.problem.scalar_places import offset_in
 from backprop_cli.problem.source_file import MOST_BYTES, too_large
-from backprop_cli.problem.yaml_syntax import syntax_problem
 
 MOST_DEPTH = 50
 MOST_NODES = 300_000
@@ -107,6 +106,8 @@ def _built(builder: _Builder) -> tuple[Node | None, list[Diagnostic]]:
     except yaml.YAMLError as error:
         if "nesting depth" in str(error):
             raise _OwnLimit from None
+        from backprop_cli.problem.yaml_syntax import syntax_problem
+
         return None, [*builder.problems, syntax_problem(builder.source, error)]
     return builder.root, builder.problems
 

@@ -66,6 +66,19 @@ class Atom(NamedTuple):
         return cells(self.text)
 
 
+def once(make: Callable[[], list[Atom]]) -> Callable[[], list[Atom]]:
+    """What makes atoms, called when they are first asked for; a cache of the library takes longer
+    to set up than most atoms to make."""
+    made: list[list[Atom]] = []
+
+    def kept() -> list[Atom]:
+        if not made:
+            made.append(make())
+        return made[0]
+
+    return kept
+
+
 class Notation(NamedTuple):
     """How a formula is written in a line of a terminal."""
 

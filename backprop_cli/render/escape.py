@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from itertools import groupby
 
-from backprop_cli.formula.characters import spelled
+from backprop_cli.diagnostics import spelled
 from backprop_cli.formula.spelling import LATIN
 
 

@@ -12,8 +12,9 @@ from functools import partial
 from itertools import groupby
 from typing import assert_never
 
+from backprop_cli.diagnostics import spelled
 from backprop_cli.formula import latex, unicode
-from backprop_cli.formula.characters import spelled, visible
+from backprop_cli.formula.characters import visible
 from backprop_cli.formula.layout import Operator, is_tall, pieces
 from backprop_cli.formula.nodes import Formula
 from backprop_cli.formula.notation import in_line, stacked

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import field
-from functools import cache, cached_property, partial
+from functools import cached_property, lru_cache, partial
 from itertools import groupby
 from operator import le
 from typing import NamedTuple, assert_never
@@ -32,6 +32,7 @@ from backprop_cli.render.breaking import (
     formula_atoms,
     longest,
     narrowed_to,
+    once,
     opened,
     width_of,
     word_atoms,
@@ -50,6 +51,7 @@ from backprop_cli.worksheet import document as doc
 SHORT_RELATION = 24  # `x₁ = 0.5` stays together wherever the line can end before it
 READABLE = 100  # running text is not set wider than this
 NARROWEST = 20
+MOST_LAID_OUT = 4096  # formulas whose layout is kept
 LONG_LEFT = 6  # a left side longer than this rather has a line of its own than to break the right
 
 
@@ -95,7 +97,15 @@ class Page:
 
     @cached_property
     def shapes(self) -> Shapes:
-        return Shapes(self.layout, self.notation.spell)
+        return Shapes(self.layout, self.notation.spell, self._spelled)
+
+    @cached_property
+    def node(self) -> Callable[[Formula], Node]:
+        """The layout of a formula, made once of what is both written and broken."""
+        return lru_cache(maxsize=MOST_LAID_OUT)(self.layout.node)
+
+    def _spelled(self, formula: Formula) -> str:
+        return self.notation.spell(self.node(formula))
 
     @property
     def ascii(self) -> bool:
@@ -112,7 +122,7 @@ class Page:
         if len(terms := one_by_one(formula)) > 1:
             return self._broken(terms, style)
         whole = isinstance(formula, Name | Number)  # most are
-        parts = None if whole else cache(partial(self._broken, terms, style))
+        parts = None if whole else once(partial(self._broken, terms, style))
         return [Atom(self.formula(formula), style, NEVER, False, (), parts)]
 
     def _broken(self, terms: Sequence[Formula], style: str) -> list[Atom]:
@@ -120,7 +130,7 @@ class Page:
         for term in terms:
             shape, texts = self.shapes.take(term)
             if (flow := self.flows.get(shape)) is None:
-                flow = Flow(self.layout.node(term), self.notation)
+                flow = Flow(self.node(term), self.notation)
                 if flow.texts == texts:
                     self.flows[shape] = flow
                 texts = flow.texts
@@ -538,10 +548,9 @@ def table(table: doc.Table, page: Page) -> Iterator[Row]:
 
 
 def _cell(line: doc.Line, decimal: bool, page: Page, style: str) -> Cell:
-    atoms = partial(inline, line, page, style)
+    atoms = once(partial(inline, line, page, style))
     if (text := page.text(line)) is None:
-        found = atoms()
-        text, atoms = _plain(found), partial(list, found)
+        text = _plain(atoms())
     numeral = aligned(line) if decimal else None
     point = None if numeral is None else len(at_point(numeral)[0])
     return Cell(text, cells(text), point, atoms)
