@@ -153,6 +153,7 @@ class Update:
             self.read,
             searched,
             sheet.fewest,
+            sheet.terms,
         )
         self.expressions: ExpressionJudge | None = None
         self.place = place

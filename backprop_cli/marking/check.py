@@ -123,5 +123,7 @@ class Checker(Ready):
         """What to say of answers to updates that are not asked for."""
         count = len(self.keys)
         if any(iterations[count:]):
-            asks = f"This sheet asks for {count} update{'s' if count != 1 else ''}"
-            yield f"{asks}: what stands under later ones was not marked."
+            yield (
+                f"This sheet asks for {count} update{'s' if count != 1 else ''}: what stands under "
+                "later ones was not marked."
+            )

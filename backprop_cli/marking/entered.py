@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from backprop_cli.arrays.array import places
 from backprop_cli.diagnostics import quote
+from backprop_cli.formula.build import inside
 from backprop_cli.formula.nodes import Formula, Name, Negative, Sum
 from backprop_cli.marking import typed_rows
 from backprop_cli.marking.expressions import Expressions, came_to
@@ -102,6 +103,7 @@ class Entered:
         self.numbers: dict[int, Written] = {}
         self.stated: dict[int, Written] = {}  # of given quantities, written down again
         self.texts: dict[int, tuple[str, ...]] = {}
+        self.terms: dict[int, int] = {}  # so many are added up in the working
         self.strangers: list[Answer] = []
         self._sort(answers)
         self.habit = self._habit()
@@ -345,6 +347,10 @@ class Entered:
         left: list[str] = []
         for text in reversed(texts):
             found = self.expressions.constant(text)
+            if found and not isinstance(formula := self.expressions.parsed(text), str):
+                self.terms[slot] = 1 + sum(
+                    len(part.terms) - 1 for part, _ in inside(formula) if isinstance(part, Sum)
+                )
             if found and not math.isfinite(found.value):
                 problem = f"{quote(text.strip())} comes to no number"
                 self.given[slot] = self.given[slot]._replace(problem=problem)

@@ -226,8 +226,7 @@ class Evidence:
         """Whether a 0 has been settled: what the other gradients can show they show; or a slip that
         cost its mark elsewhere was followed."""
         judgement = self.judgements[slot]
-        shown = judgement.doubt == "zero" or judgement.same_as
-        return bool(shown) and judgement.verdict in GOOD
+        return judgement.verdict in GOOD and bool(judgement.same_as or judgement.doubt == "zero")
 
     def _is_good(self, slot: int) -> bool:
         judgement = self.judgements[slot]

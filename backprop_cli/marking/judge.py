@@ -15,8 +15,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence, Set
+from types import MappingProxyType
 from typing import Literal, NamedTuple, TypeAlias
 
+from backprop_cli.formula.build import terms_of
 from backprop_cli.formula.nodes import Sum
 from backprop_cli.marking.feedback import (
     EVERYWHERE,
@@ -82,6 +84,9 @@ MACHINE_UNIT = 1e-9
 PEN = ("decimal-slip", "mistyped")
 """Slips of the pen: accidents, and no way of working."""
 
+LEFT_OUT = ("missing-path", "missing-bias", "missing-sum", "softmax-diagonal")
+"""Slips that leave terms of a sum out."""
+
 COPIED = ("values-exchanged", "row-shift")
 """Slips in copying: there is nothing to look at again in how the number is worked out."""
 
@@ -145,6 +150,7 @@ class NumberJudge:
         read: ReadWork | None = None,
         searched: bool = True,
         fewest: Habit | None = None,
+        terms: Mapping[int, int] = MappingProxyType({}),
     ) -> None:
         self.key = key
         self.finder = finder
@@ -158,6 +164,7 @@ class NumberJudge:
         self.everywhere = everywhere  # numbers written at most places, whatever belongs there
         self.coarse = habit.digits < 2
         self.habit = habit._replace(digits=max(2, habit.digits))
+        self.terms = terms  # so many are added up in the working beside a number
         self.guess: Work | None = None  # with what the student must have used
         self.true_work: Work | None = None
         self._good: list[Node] = []  # answers that were right from own work, in order
@@ -544,16 +551,17 @@ class NumberJudge:
 
     def _wrong(self, node: Node, given: Written, own: float | None) -> Judgement:
         found, tried = self._searched(node, given)
-        repeats = self._repeats(node, given)
-        if repeats or self._rounds_to_nothing(node, given):
-            known = {*self.accepted, *(self.charged or ())} if repeats else set()
+        if self._repeats(node, given) or self._rounds_to_nothing(node, given):
+            known = () if self._alone(node) else {*self.accepted, *(self.charged or ())}
             found = [each for each in found if each.idea in known]
+        if self.terms.get(node.slot, math.inf) < len(terms_of(node.step.formula)):
+            found = [
+                each for each in found if each.slot != node.slot or each.mistake.code in LEFT_OUT
+            ]
         if self._is_another(node, given):
             found = [each for each in found if each.mistake.code != "wrong-activation"]
         near = not self._copies(node, given) and self._near(node, given.value, own)
-        explanation = self._chosen(found)
-        if not repeats:
-            explanation = self._mistyped(node, given, explanation, own, near)
+        explanation = self._mistyped(node, given, self._chosen(found), own, near)
         if self._alone(node) and self._may_be_rounded(node, given):
             explanation = None
         loose = explanation is None or (
@@ -629,7 +637,8 @@ class NumberJudge:
         """A slip of the pen, where what comes next was done with another number, or where no
         simpler slip explains the number."""
         truth = self.key.truth[node.slot]
-        if not any(is_mistyped(given, right) for right in (truth, own) if right is not None):
+        rights = [right for right in (truth, own) if right is not None]
+        if self._repeats(node, given) or not any(is_mistyped(given, each) for each in rights):
             return explanation
         uses = [
             self._goes_on(slot)

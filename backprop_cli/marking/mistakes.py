@@ -223,8 +223,12 @@ class Slips:
             for user in chain(*(users[self.structure.slots[name]] for name in to)):
                 step = step_at(self.structure.nodes, user).step
                 if step.kind == "upstream":
-                    formula = substitute(step.formula, to)
-                    yield "back", (f"{one} {other}",), step.name, (mistake, formula)
+                    yield (
+                        "back",
+                        (f"{one} {other}",),
+                        step.name,
+                        (mistake, substitute(step.formula, to)),
+                    )
         mistake = Mistake("other-rule", "a penalty was put on the biases too; it is on the weights")
         decays = {step.of: step for step in steps.values() if step.of and step.kind == "penalty"}
         for of, penalty in list(decays.items())[:1]:
@@ -390,7 +394,8 @@ class Slips:
                     for at, term in enumerate(terms):
                         yield self._left_out_term(step, at, term, put(total(*without(terms, at))))
                         turned = (*terms[:at], negative(term), *terms[at + 1 :])
-                        yield self._turned_term(step, at, term, put(Sum(turned)))
+                        if not all(isinstance(each, Power) for each in terms):  # squares
+                            yield self._turned_term(step, at, term, put(Sum(turned)))
                 case Product(factors):
                     for at, factor in enumerate(factors):
                         rest = product(*without(factors, at))
@@ -621,22 +626,14 @@ class Slips:
     def _of_updated_weights(self, step: Step) -> Iterator[Variant]:
         graph = self.structure.graph
         back = step.section in ("backward", "gradient") and step.kind in ("upstream", "gradient")
-        weights = [name for name in names_in(step.formula) if name in graph.carried]
-        if not back or not weights:
-            return
-        message = "the weights after the update were used; the way back goes through the old ones"
-        renamed = rename(step.formula, lambda name: graph.carried.get(name, name))
-        yield _variant("used-updated-weights", message, renamed)
-        if len(weights) > 1:
-            for weight in weights:
-                new = {weight: Name(graph.carried[weight])}
-                message = f"{graph.carried[weight]} was used; the way back goes through {weight}"
-                yield _variant(
-                    "used-updated-weights",
-                    message,
-                    substitute(step.formula, new),
-                    later="one weight",
-                )
+        weights = [name for name in names_in(step.formula) if back and name in graph.carried]
+        said = "the weights after the update were used; the way back goes through the old ones"
+        each = [([one], "one weight") for one in weights if len(weights) > 1]
+        for some, later in [(weights, ""), *each] if weights else ():
+            message = f"{graph.carried[some[0]]} was used; the way back goes through {some[0]}"
+            to: dict[str, Formula] = {name: Name(graph.carried[name]) for name in some}
+            formula = substitute(step.formula, to)
+            yield _variant("used-updated-weights", message if later else said, formula, "", later)
 
 
 def _variant(

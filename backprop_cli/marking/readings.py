@@ -94,11 +94,6 @@ class Reading(NamedTuple):
         role = self.role or ", ".join((self.kind, *(name for name, _ in self.given)))
         return None if self.mistake is None else Idea(self.mistake.code, role)
 
-    @property
-    def of_two(self) -> bool:
-        """Whether only two quantities are concerned, and what else there is as it is."""
-        return self.kind.startswith(PAIR)
-
 
 class Rewriting(NamedTuple):
     """The steps that a reading changes, and where it keeps what the next update begins with."""
@@ -769,7 +764,7 @@ class ReadWork:
         for reading in readings:
             for slot, node in rewritings.of(reading.kind).nodes.items():
                 work.nodes[slot] = node
-                if not reading.of_two or node.name in reading.kind.split():
+                if not reading.kind.startswith(PAIR) or node.name in reading.kind.split():
                     self.owners[slot] = reading
             names = [name for name, _ in (given if reading.stale else reading.given)]
             self.owners |= {slots[name]: reading for name in names if name in slots}
@@ -783,7 +778,9 @@ class ReadWork:
         slots = (node.slot, *(slot for at in reversed(behind) for slot in at.parents))
         owners = ((self.owners.get(slot), slot == node.slot) for slot in slots)
         return list(
-            dict.fromkeys(owner for owner, own in owners if owner and (own or not owner.of_two))
+            dict.fromkeys(
+                owner for owner, own in owners if owner and (own or not owner.kind.startswith(PAIR))
+            )
         )
 
 

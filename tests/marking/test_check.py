@@ -572,3 +572,21 @@ def test_divided_by_one_less_than_the_samples_is_one_idea() -> None:
     report = made.mark(Submission("s.yaml", "s", (answers,)))
     assert report.score == report.max_score - 1
     assert [a.name for a in report.answers if a.verdict == "wrong"] == ["L"]
+
+
+def test_working_with_one_term_refutes_a_sign_in_a_sum_of_two() -> None:
+    """A bias that two units share: −0.14·0.6 is the path through one of them; that it is also what
+    comes of a sign, −0.14·1.2 + 0.14·0.6, is chance."""
+    shared = Checker(
+        read_problem(
+            "shared.yaml",
+            "inputs: 3\ntargets: [2]\nloss: half_squared_error\nlearning_rate: 0.1\nlayers:\n"
+            "  - {activation: relu, weights: [[0.5], [-0.4]], biases: 1.5}\n"
+            "  - {activation: identity, weights: [[0.6, 1.2]], biases: -0.3}\n",
+        )
+    )
+    for working, code in (("-0.14*0.6*1 = -0.084", "missing-path"), ("-0.084", "sign-flipped")):
+        report = shared.mark(parse_submission("s.yaml", f'answers: {{dL/db1: "{working}"}}\n'))
+        (wrong,) = [each for each in report.answers if each.verdict == "wrong"]
+        assert wrong.mistake is not None
+        assert wrong.mistake.code == code
