@@ -60,7 +60,7 @@ class Shapes:
     ) -> None:
         self.layout, self.spell, self.width, self.between = layout, spell, width, between
         self.whole = whole or (lambda formula: spell(layout.node(formula)))
-        self.alone = lru_cache(maxsize=65536)(lambda name: self.whole(Name(name)))
+        self._alone = lru_cache(maxsize=65536)(lambda leaf, text: self.whole(leaf(text)))
         self._met: set[Shape] = set()
         self._pieces: dict[Shape, list[str]] = {}
         self.name = lru_cache(maxsize=65536)(self._name)
@@ -69,7 +69,9 @@ class Shapes:
     def write(self, formula: Formula) -> str:
         """The formula as it is written."""
         if isinstance(formula, Name):  # most are
-            return self.alone(formula.name)
+            return self._alone(Name, formula.name)
+        if isinstance(formula, Number):
+            return self._alone(Number, formula.text)
         if self.between is not None and len(terms := one_by_one(formula)) > 1:
             return self.between.join(map(self.write, terms))
         shape, texts = self.take(formula)

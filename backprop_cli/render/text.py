@@ -508,17 +508,33 @@ def plan(table: doc.Table, page: Page) -> Plan:
         for cells, point in zip(columns, points, strict=True)
     ]
     room = page.width - GAP * (len(heads) - 1)
-    widths = natural if sum(natural) <= room else None
+    if sum(natural) <= room:
+        return Plan(table, heads, rows, natural, points)
+    rows = [
+        [
+            _opened(cell) if column.wrap else cell
+            for cell, column in zip(row, table.columns, strict=True)
+        ]
+        for row in rows
+    ]
+    broken = {
+        place: cells
+        for place, cells in enumerate(zip(heads, *rows, strict=True))
+        if table.columns[place].wrap
+    }
     # Rather a break inside brackets than a table taken apart.
     for limit in (BEFORE_FACTOR, WITHIN_BRACKETS):
-        if widths is None:
-            floors = {
-                place: min(natural[place], _floor(cells, limit))
-                for place, cells in enumerate(columns)
-                if table.columns[place].wrap
-            }
-            widths = narrowed_to(room, natural, floors)
+        floors = {
+            place: min(natural[place], _floor(cells, limit)) for place, cells in broken.items()
+        }
+        if (widths := narrowed_to(room, natural, floors)) is not None:
+            break
     return Plan(table, heads, rows, widths, points)
+
+
+def _opened(cell: Cell) -> Cell:
+    """The cell with the breaks inside its atoms, which are found once."""
+    return cell._replace(atoms=once(lambda: list(opened(cell.atoms()))))
 
 
 def _floor(cells: Sequence[Cell], limit: float) -> int:
