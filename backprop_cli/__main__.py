@@ -5,14 +5,15 @@ from __future__ import annotations
 import gc
 import signal
 
-GARBAGE = 100_000
-"""What a command makes it keeps, nearly all of it: garbage is looked for after so many objects."""
+GARBAGE = 100_000, 1_000
+"""What a command makes it keeps, nearly all of it: garbage is looked for after so many objects, and
+among those that were kept before after so many times."""
 
 
 def main() -> None:
     """Run the command line. While it is loaded Ctrl-C ends the program as the system does it:
     nobody is there yet to catch it, and there is nothing to keep."""
-    gc.set_threshold(GARBAGE)
+    gc.set_threshold(*GARBAGE)
     usual = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if usual:
         signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -305,7 +305,7 @@ def main() -> None:
 
     found = {}
     called(["solve", str(ROOT / "problems" / "one-neuron.yaml")])  # imports what all need
-    gc.set_threshold(GARBAGE)
+    gc.set_threshold(*GARBAGE)
     gc.freeze()
     for axis, command in measurements(axes, commands):
         times, reason = times_of(axis, command, asked.patience)

@@ -19,7 +19,7 @@ def measure() -> Iterator[Row]:
     from backprop_cli.worksheet.sheet import Choices
     from backprop_cli.worksheet.solution import solution
 
-    gc.set_threshold(GARBAGE)  # as a command does
+    gc.set_threshold(*GARBAGE)  # as a command does
 
     def sheet(source: str, format: str) -> None:
         render(format, solution(solve(problem(source)), Choices(whole=True)), width=80)
