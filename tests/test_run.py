@@ -371,20 +371,50 @@ def test_compiled_updates_are_over_their_own_samples(
     assert list(map(float, before)) == pytest.approx(losses)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("equations", "slope"),
+    [
+        ("L: w if a + b > 0.3 else 3w", 3),
+        ("L: w if 2*(a + b - 0.3) > 0 else 3w", 3),
+        ("L: w if (a + b - 0.3)/5 > 0 else 3w", 3),
+        ("z: -2*(a + b - 0.3)\n          L: w if z < 0 else 3w", 3),
+        ("z: (a + b - 0.3)/7\n          L: w*relu(z) + w", 1),
+    ],
+)
 def test_whether_a_comparison_holds_is_decided_without_rounding_in_compiled_updates_too(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, equations: str, slope: int
 ) -> None:
     """In floats 0.1 + 0.2 is more than 0.3."""
     monkeypatch.setattr(sys.modules["backprop_cli.run.solve"], "EXACT_UPDATES", 1)
     monkeypatch.setattr(sys.modules["backprop_cli.run.solve"], "EXACT_STEPS", 0)
-    text = """
-        equations: {L: "w if a + b > 0.3 else 3w"}
-        given: {a: 0.1, b: 0.2}
-        parameters: {w: 100}
+    text = f"""
+        equations:
+          {equations}
+        given: {{a: 0.1, b: 0.2}}
+        parameters: {{w: 100}}
         learning_rate: 1
-        training: {steps: 8}
+        training: {{steps: 8}}
     """
-    assert run(text, show=1).final == {"w": 100 - 3 * 8}
+    assert run(text, show=1).final == {"w": 100 - slope * 8}
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_a_gradient_that_samples_cancel_has_no_sign_in_compiled_updates(
+    monkeypatch: pytest.MonkeyPatch, reduction: str
+) -> None:
+    """Of −0.1, −0.2 and 0.3 floats leave −5.6e−17; `sign` of 0 is 1."""
+    monkeypatch.setattr(sys.modules["backprop_cli.run.solve"], "EXACT_UPDATES", 1)
+    monkeypatch.setattr(sys.modules["backprop_cli.run.solve"], "EXACT_STEPS", 0)
+    text = f"""
+        equations: {{L: w*x}}
+        samples: [{{x: -0.1}}, {{x: -0.2}}, {{x: 0.3}}]
+        parameters: {{w: 1}}
+        learning_rate: 1
+        training:
+          {{batch: all, reduction: {reduction}, steps: 6,
+            optimizer: {{equations: {{w: w - eta*sign(g)}}}}}}
+    """
+    assert run(text, show=1).final == {"w": 1 - 6}
 
 
 def test_a_perceptron_is_asked_until_an_epoch_without_a_mistake() -> None:

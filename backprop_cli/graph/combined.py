@@ -87,7 +87,7 @@ def _divides_by(formula: Formula, name: str) -> bool:
 def _combined_by_table(graph: Graph, loss: Applied, gradient: Step, step: Step) -> Formula | None:
     """By the rows of the loss and of what takes `step` to its outputs, and nothing else."""
     child = graph.step[gradient.links[0].child]
-    if child.applied is None or child.applied.targets:
+    if child.applied is None:
         return None
     outputs = layer_outputs(graph, child)
     own = next(

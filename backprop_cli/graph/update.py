@@ -284,7 +284,7 @@ class _Update:
                 "eta": self.eta, "y": Name(output.target), "error": Name(error.name)
             }  # fmt: skip
             mistake = Comparison(Name(output.name), "!=", Name(output.target))
-            z = output if output.applied is None else self.graph.step[names_in(output.formula)[0]]
+            z = self.graph.step[names_in(output.formula)[0]]  # of a step unit
             entering = linear_coefficients(z.formula) or {}
             for parameter, source in entering.items():
                 if parameter not in self.trained:

@@ -23,11 +23,10 @@ class Losses(Sequence[Value | None]):
         return self._compiled.append
 
     def append(self, loss: Value | None) -> None:
-        if loss is None or not self._compiled:
-            assert not self._compiled
-            self._shown.append(loss)
-        else:
+        if self._compiled and loss is not None:
             self._compiled.append(as_float(loss))
+        else:
+            self._shown.append(loss)
 
     def __len__(self) -> int:
         return len(self._shown) + len(self._compiled)

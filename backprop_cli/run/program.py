@@ -26,7 +26,17 @@ from backprop_cli.formula.build import (
     total,
 )
 from backprop_cli.formula.defined import bends
-from backprop_cli.formula.nodes import Call, Comparison, Formula, Name, Number, Product, Sum
+from backprop_cli.formula.nodes import (
+    Call,
+    Comparison,
+    Formula,
+    Name,
+    Negative,
+    Number,
+    Product,
+    Quotient,
+    Sum,
+)
 from backprop_cli.formula.quantity import sampled, without_marks
 from backprop_cli.graph.batches import Builder
 from backprop_cli.graph.step import Graph
@@ -101,9 +111,7 @@ def program(builder: Builder) -> Program:
     marks = graph.batch if len(graph.batch) > 1 else (None,)
     given = tuple(tuple(sampled(name, mark) for name in builder.given) for mark in marks)
     lines = needed(graph)
-    return (len(marks) > 1 and _in_a_loop(graph, given, lines)) or Program(
-        graph, given, tuple(lines)
-    )
+    return _in_a_loop(graph, given, lines) or Program(graph, given, tuple(lines))
 
 
 def _in_a_loop(
@@ -253,13 +261,14 @@ def settled(
         return part
 
     def decide(part: Formula, own: list[tuple[str, Formula]]) -> Formula:
-        if isinstance(part, Sum) and part not in lifted:
-            lifted[part] = f"sum {len(lifted)}"
-            own.append((lifted[part], part))
-        name = Name(lifted[part]) if isinstance(part, Sum) else part
-        if isinstance(name, Name):
-            deciding[name.name] = None
-        return name
+        if size_of(part) is not None:
+            if part not in lifted:
+                lifted[part] = f"sum {len(lifted)}"
+                own.append((lifted[part], part))
+            part = Name(lifted[part])
+        if isinstance(part, Name):
+            deciding[part.name] = None
+        return part
 
     found: list[tuple[str, Formula]] = []
     for name, formula in steps:
@@ -270,10 +279,20 @@ def settled(
 
 
 def size_of(formula: Formula) -> Formula | None:
-    """How large the terms of a sum are together; None for what is no sum."""
-    if not isinstance(formula, Sum):
-        return None
-    return total(*map(_size_of_term, formula.terms))
+    """How large the terms of a sum are together, as often as the sum is taken: a mean over samples
+    is a sum too. None for what is none."""
+    match formula:
+        case Sum(terms):
+            return total(*map(_size_of_term, terms))
+        case Negative(operand):
+            return size_of(operand)
+        case Quotient(above, below):
+            size = size_of(above)
+            return size and Quotient(size, _size_of_term(below))
+        case Product(factors) if any(map(size_of, factors)):
+            return Product(tuple(size_of(each) or _size_of_term(each) for each in factors))
+        case _:
+            return None
 
 
 def _size_of_term(term: Formula) -> Formula:
