@@ -160,16 +160,10 @@ class ArrayReader(Reader):
     def attribute(self, dotted: re.Match[str]) -> FormulaError:
         base, _, last = dotted[0].rpartition(".")
         if last == "T" and self.names is not None and base in self.names:
-            return self.error(
-                f"{quote(dotted[0])} is a programming language's, not a formula's",
-                dotted.start(), dotted.end(), f"write {quote(base + '^T')}",
-            )  # fmt: skip
+            return self.foreign(dotted, f"write {quote(base + '^T')}")
         if last in OPERATIONS or last == "matmul":
             written = "A @ B" if last in ("dot", "matmul") else OPERATIONS[last].signature
-            return self.error(
-                f"{quote(dotted[0])} is a programming language's, not a formula's",
-                dotted.start(), dotted.end(), f"write {quote(written)}",
-            )  # fmt: skip
+            return self.foreign(dotted, f"write {quote(written)}")
         return super().attribute(dotted)
 
 

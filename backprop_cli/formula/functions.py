@@ -177,8 +177,9 @@ def max_share(*values: float) -> float:
     return 1.0 / values.count(top) if values[0] == top else 0.0
 
 
-def min_share(*values: float) -> float:
-    return max_share(*(-value for value in values))
+def _of_negatives(share: C) -> C:
+    """The share of min from that of max."""
+    return cast(C, lambda *values: share(*(-value for value in values)))
 
 
 def logsumexp(*values: float) -> float:
@@ -232,14 +233,6 @@ def _exact_exp2(z: Fraction) -> Fraction | None:
     return Fraction(2) ** int(z) if z.denominator == 1 and abs(z) <= _LARGEST_POWER else None
 
 
-def _exact_floor(z: Fraction) -> Fraction:
-    return Fraction(math.floor(z))
-
-
-def _exact_ceil(z: Fraction) -> Fraction:
-    return Fraction(math.ceil(z))
-
-
 def exact_root(z: Fraction) -> Fraction | None:
     """The square root where it is rational."""
     if z < 0:
@@ -254,22 +247,10 @@ def _exact_max_share(*values: Fraction) -> Fraction:
     return Fraction(1, values.count(top)) if values[0] == top else Fraction(0)
 
 
-def _exact_min_share(*values: Fraction) -> Fraction:
-    return _exact_max_share(*(-value for value in values))
-
-
 def _exact_sign(z: Fraction, at_zero: Fraction = Fraction(1)) -> Fraction:
     if z == 0:
         return at_zero
     return Fraction(1 if z > 0 else -1)
-
-
-def _exact_max(*values: Fraction) -> Fraction:
-    return max(values)
-
-
-def _exact_min(*values: Fraction) -> Fraction:
-    return min(values)
 
 
 # --- the table -----------------------------------------------------------------------------------
@@ -291,17 +272,9 @@ _ONE = Fraction(1)
 _LARGEST_POWER = 256  # of 2 that is written out
 
 
-def _pi() -> float:
-    return math.pi
-
-
-def _e() -> float:
-    return math.e
-
-
 PLAIN_FUNCTIONS = (
-    Function("pi", 0, 0, _pi, None, "π", r"\pi", "pi", note="the circle's circumference over its diameter"),
-    Function("e", 0, 0, _e, None, "e", "e", "e", note="the base of the natural logarithm"),
+    Function("pi", 0, 0, lambda: math.pi, None, "π", r"\pi", "pi", note="the circle's circumference over its diameter"),
+    Function("e", 0, 0, lambda: math.e, None, "e", "e", "e", note="the base of the natural logarithm"),
     Function("exp", 1, 1, exp, _at(0, _ONE), *_usual("exp"), note="e to the power z", slopes=("exp(u0)",)),
     Function("expm1", 1, 1, expm1, _at(0, _ZERO), *_word("expm1"), note="e^z − 1", slopes=("exp(u0)",),
              also_a_name=True),
@@ -315,11 +288,11 @@ PLAIN_FUNCTIONS = (
              slopes=("abs'(u0)",), bends=(("u0", "0"),)),
     Function("abs'", 1, 1, None, None, "abs′", r"\mathrm{abs}'", "\"abs\"'", note="the slope of abs",
              definition="sign(u0, 0)", slopes=("0",), bends=(("u0", "0"),)),
-    Function("max", 1, None, largest, _exact_max, *_usual("max"), note="the largest of any number of values"),
-    Function("min", 1, None, smallest, _exact_min, *_usual("min"), note="the smallest of any number of values"),
+    Function("max", 1, None, largest, lambda *values: max(values), *_usual("max"), note="the largest of any number of values"),
+    Function("min", 1, None, smallest, lambda *values: min(values), *_usual("min"), note="the smallest of any number of values"),
     Function("max_share", 1, None, max_share, _exact_max_share, *_word("share of max"), slopes=("0",),
              note="share of the gradient of max that goes to the first argument"),
-    Function("min_share", 1, None, min_share, _exact_min_share, *_word("share of min"), slopes=("0",),
+    Function("min_share", 1, None, _of_negatives(max_share), _of_negatives(_exact_max_share), *_word("share of min"), slopes=("0",),
              note="share of the gradient of min that goes to the first argument"),
     Function("sin", 1, 1, sin, _at(0, _ZERO), *_usual("sin"), note="the sine of an angle in radians",
              slopes=("cos(u0)",)),
@@ -349,9 +322,9 @@ PLAIN_FUNCTIONS = (
     Function("atan2", 2, 2, math.atan2, None, *_word("atan2"), aliases=("arctan2",),
              note="the angle of the point (x, y)", arguments=("y", "x"),
              slopes=("x/(y^2 + x^2)", "-y/(y^2 + x^2)"), also_a_name=True),
-    Function("floor", 1, 1, floor, _exact_floor, *_word("floor"),
+    Function("floor", 1, 1, floor, lambda z: Fraction(math.floor(z)), *_word("floor"),
              note="the next whole number below; its slope is 0", slopes=("0",), also_a_name=True),
-    Function("ceil", 1, 1, ceil, _exact_ceil, *_word("ceil"), aliases=("ceiling",),
+    Function("ceil", 1, 1, ceil, lambda z: Fraction(math.ceil(z)), *_word("ceil"), aliases=("ceiling",),
              note="the next whole number above; its slope is 0", slopes=("0",), also_a_name=True),
     Function("sign", 1, 2, sign, _exact_sign, *_word("sign"), aliases=("sgn",), slopes=("0",),
              note="sign(z, at_zero = 1), the bipolar step: 1 from 0 on, else -1", bends=(("u0", "0"),)),

@@ -236,18 +236,15 @@ class Reader:
         """`np.max`: what a programmer writes before a function's name is not needed here."""
         word = dotted[0].rpartition(".")[2]
         known = FUNCTIONS.get(word)
-        help = "write the formula as on paper, as in `w1*x1 + w2*x2`"
         if known is not None or word in WRITTEN_OUT:
             written = word if known is not None and known.constant else word + "(…)"
-            help = f"write {quote(written)} alone"
-        else:
-            help = self.advice(word) or help
-        return self.error(
-            f"{quote(dotted[0])} is a programming language's, not a formula's",
-            dotted.start(),
-            dotted.end(),
-            help,
-        )
+            return self.foreign(dotted, f"write {quote(written)} alone")
+        on_paper = "write the formula as on paper, as in `w1*x1 + w2*x2`"
+        return self.foreign(dotted, self.advice(word) or on_paper)
+
+    def foreign(self, dotted: re.Match[str], help: str) -> FormulaError:
+        message = f"{quote(dotted[0])} is a programming language's, not a formula's"
+        return self.error(message, *dotted.span(), help)
 
     def free_word(self, run: re.Match[str]) -> Token | None:
         """A name of a problem file: any identifier that is not a function here."""
