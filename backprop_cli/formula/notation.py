@@ -230,6 +230,7 @@ class Layout:
     juxtaposes = True  # 2(a − b), (a)(b): brackets side by side are a product
     scientific = Level.QUOTIENT  # 1.2×10⁻⁵ is a product
     matrix_factor = Level.QUOTIENT  # what a factor in a product of matrices must hold together by
+    raised: Sequence[str] = ()  # functions that hold together like a power: a root, e to something
 
     def __init__(self, spelling: Spelling | None = None) -> None:
         self._spelling: Spelling = spelling or spell
@@ -269,7 +270,7 @@ class Layout:
                     return Level.NEGATIVE
                 return Level.ATOM if power is None else self.scientific
             case Call():
-                return self.call_level(formula)
+                return Level.POWER if formula.function in self.raised else Level.ATOM
             case Shown(form):
                 return Level.PRODUCT if form in INFIX else Level.ATOM
             case _:
@@ -281,9 +282,6 @@ class Layout:
         if isinstance(glyph, Derivative):
             return Level.POWER if self.stacked else Level.QUOTIENT
         return Level.POWER if glyph.new else Level.ATOM
-
-    def call_level(self, call: Call) -> Level:
-        return Level.ATOM
 
     def fit(self, formula: Formula, least: Level) -> Node:
         """A part, in brackets unless it holds together at least this tightly."""
@@ -500,6 +498,8 @@ def listed(nodes: Sequence[Node]) -> Node:
 class InLine(Layout):
     """On one line, in mathematical signs."""
 
+    raised = ("sqrt",)
+
     def level(self, formula: Formula) -> Level:
         if isinstance(formula, Quotient) and formula == HALF:
             return Level.POWER
@@ -509,9 +509,6 @@ class InLine(Layout):
         if numerator == HALF.numerator and denominator == HALF.denominator:
             return HALF_SIGN
         return super().quotient(numerator, denominator)
-
-    def call_level(self, call: Call) -> Level:
-        return Level.POWER if call.function == "sqrt" else Level.ATOM
 
     def call(self, call: Call) -> Node:
         if call.function == "abs":
@@ -528,12 +525,10 @@ class Stacked(Layout):
     """As in print: fractions over one another, roots under a bar, cases one below the other."""
 
     stacked = True
+    raised = ("exp",)
 
     def level(self, formula: Formula) -> Level:
         return Level.ATOM if isinstance(formula, Conditional) else super().level(formula)
-
-    def call_level(self, call: Call) -> Level:
-        return Level.POWER if call.function == "exp" else Level.ATOM
 
     def quotient(self, numerator: Formula, denominator: Formula) -> Node:
         return Fraction(self.node(numerator), self.node(denominator))
