@@ -42,13 +42,28 @@ _RUN_ON = pattern(
 """A number, and another name with its own."""
 
 
+_IN_A_CALL = pattern(r"(?:[A-Za-z]{1,8}\.)?(?:as)?(?:array|[tT]ensor|[mM]atrix)\(([^()]*)\)\Z")
+_BEHIND_ARRAY = pattern(r"(?<=\])\s*(?:\([^\[\]]{0,200}\)|[,;]?\s+[A-Za-z][^\[\]\d]{0,200})\Z")
+"""What stands round an array: a call, a remark."""
+
+
 def _typed(answer: Answer, shape: tuple[int, ...]) -> Cells | None:
-    """An array whose rows stand in one line, without the brackets of a list."""
-    if len(shape) > 2 or len(answer.texts) != 1:
-        return None
-    rows, columns = (*shape, 1)[:2]
-    written = typed_rows.as_list([answer.texts[0]], (rows, columns)) or ""
-    return as_list(answer.name, written, answer.line, answer.column)
+    """An array that is written as text: rows without brackets, in one line or a text each, behind
+    a formula, in a call of a program, before a remark."""
+    texts, place = answer.texts, (answer.line, answer.column)
+    if answer.cells is not None:  # a list of rows
+        cells = (each for each in answer.cells.answers if each is not None)
+        texts = tuple(text for each in cells for text in each.texts)
+    for lines in (texts, *([text] for text in texts)):
+        bare = (_BEHIND_ARRAY.sub("", line.strip()) for line in lines)
+        tail = [_IN_A_CALL.sub(r"\1", re.split("[=≈]", each)[-1].strip()) for each in bare]
+        if len(tail) == 1 and (found := as_list(answer.name, tail[0], *place)) is not None:
+            return found
+        if len(shape) < 3:
+            rows, columns, *_ = *shape, 1, 1
+            if written := typed_rows.as_list(tail, (rows, columns)):
+                return as_list(answer.name, written, *place)
+    return None
 
 
 def misfit(given: tuple[int, ...] | None, wanted: tuple[int, ...]) -> str | None:
@@ -259,8 +274,8 @@ class Entered:
             view = None if exactly else self.key.names.array(answer.name)
             alike = None if exactly else view or self.key.names.array_alike(answer.name)
             cells = answer.cells
-            if cells is None and alike is not None:
-                cells = _typed(answer, alike.shape)
+            if alike is not None and (cells is None or misfit(cells.shape, alike.shape)):
+                cells = _typed(answer, alike.shape) or cells
             if cells is not None:
                 view = alike
             if view is None:

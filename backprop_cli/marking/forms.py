@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 
 from backprop_cli.diagnostics import Diagnostic, Source, escape, quote
-from backprop_cli.marking.lines import answer_of, statements
+from backprop_cli.marking.lines import answer_of, statements, update_of
 from backprop_cli.marking.submission import (
     MOST_ANSWERS,
     MOST_CHARACTERS,
@@ -29,7 +29,7 @@ from backprop_cli.marking.submission import (
     student_of,
     twice,
 )
-from backprop_cli.marking.tables import Row, is_header
+from backprop_cli.marking.tables import COUNTED, Row, is_header
 from backprop_cli.patterns import pattern
 from backprop_cli.problem.yaml_tree import Entries, Items, Node, Scalar, compose
 
@@ -198,6 +198,9 @@ def _submission(file: str, root: Node | None, again: list[Diagnostic]) -> Submis
     if "answers" in top and "iterations" in top:
         key = next(key for key, _ in root.entries if key.text == "iterations")
         raise _place(key, "give either `answers` or `iterations`, not both")
+    listed = top.get("answers")
+    if isinstance(listed, Items) and all(isinstance(each, Entries) for each in listed.items):
+        top["iterations"] = top.pop("answers")
     if "answers" in top:
         _enter(found, keys, 1, top["answers"])
         count = len(found.begin(1))
@@ -224,6 +227,9 @@ def _submission(file: str, root: Node | None, again: list[Diagnostic]) -> Submis
     elif not any(isinstance(node, Entries) for _, node in named):
         # Names and values without `answers:` round them: it is clear what is meant.
         _enter(found, keys, 1, Entries(root.span, tuple(named)))
+    elif all(update_of(key.text) and isinstance(node, Entries) for key, node in named):
+        for key, node in named:
+            _enter(found, keys, update_of(key.text), node)
     else:
         known = ", ".join(quote(key.text) for key, _ in root.entries[:4])
         raise _place(root, f"there is no `answers:` here, only {known}")
@@ -255,7 +261,9 @@ def _answer(name: str, value: Node) -> Answer | None:
     if isinstance(value, Entries):
         return Answer(name, (), *place, "it is a mapping, not a number or an expression")
     parts = value.items if isinstance(value, Items) else (value,)
-    cells = as_array(_nested(name, value))
+    lists = [part for part in parts if isinstance(part, Items)]
+    worked_out = len(parts) == 2 and len(lists) == 1  # `[X @ W, [[1, 2], [3, 4]]]`
+    cells = as_array(_nested(name, lists[0] if worked_out else value))
     if not all(isinstance(part, Scalar) for part in parts):
         return Answer(name, (), *place, "it is a list within a list", cells)
     texts = [part.text.strip() for part in parts if isinstance(part, Scalar) and not part.null]
@@ -294,14 +302,16 @@ def of_rows(file: str, rows: Iterable[Row], updates: bool = False) -> Submission
     skipped; with a first column `iteration`, or of `updates`, there are several."""
     student = student_of(file)
     found = Updates()
+    wide: list[str] = []
     try:
         for line, row in rows:
             cells = [cell.strip() for cell in row]
             if not any(cells) or cells[0].startswith("#"):
                 continue
             words = [cell.lower() for cell in cells]
-            if not found.found and words[:1] == ["iteration"]:
+            if not found.found and words[0] in COUNTED:
                 updates = True
+                wide = [] if is_header(words[1:], False) else cells[1:]
                 continue
             if is_header(words, bool(found.found)):
                 continue
@@ -312,6 +322,10 @@ def of_rows(file: str, rows: Iterable[Row], updates: bool = False) -> Submission
                 update = int(cells.pop(0))
                 if not 1 <= update <= MOST_ITERATIONS:
                     raise Unusable(f"line {line}: there is no update {update}")
+            if len(wide) > 1:  # a column for each quantity, a row for each update
+                for name, cell in zip(wide, cells, strict=False):
+                    found.row(update, line, [name, cell])
+                continue
             while len(cells) > 2 and cells[0].count("[") > cells[0].count("]"):
                 cells[:2] = [",".join(cells[:2])]  # W1[2,1]
             if len(cells) < 2:

@@ -100,7 +100,10 @@ _BEFORE = pattern(
     r"(?:\s|>|:\s|#{1,6}\s|[-*+•▪‣]\s|\[[ xX]\]\s|(?:\d{1,3}|[a-z]|[ivx]{2,4})[.)]\s"
     r"|\((?:\d{1,3}|[a-z]|[ivx]{1,4})\)\s)*"
 )
-_MATRIX = pattern(r"\\begin\{[pbvB]?matrix\}(.{0,4000}?)\\end\{[pbvB]?matrix\}")
+_MATRIX = pattern(
+    r"(?:\\left[(\[.] ?)?\\begin\{[pbvB]?(?:matrix|array)\}(?:\{[lcr| ]{0,40}\})?(.{0,4000}?)"
+    r"\\end\{[pbvB]?(?:matrix|array)\}(?: ?\\right[)\].])?"
+)
 _OPENS, _CLOSES = pattern(r"\\\[|\\begin\{"), pattern(r"\\\]|\\end\{")
 _BREAK = pattern(r"\\(?:\\|cr)(?![A-Za-z])|<br ?/?>", re.I)
 _SIGN = pattern(
@@ -143,11 +146,18 @@ _HEADED = pattern(
     r"[^.=]{0,60}[:*_\s]*\Z",
     re.I,
 )
-_OPEN = ("=", ":")
+_OPEN, _ENDS_ROW = ("=", ":"), " ,;"
+_CALL = pattern(r"\A(?:[A-Za-z]{1,8}\.)?(?:as)?(?:array|tensor|matrix)\(", re.I)
 _AROUND = " \t,;|[](){}⎡⎢⎣⎤⎥⎦│\\"
 _BETWEEN, _NUMERAL = pattern(r"[\s,;&|]+"), pattern(r"[-+−–]?(?:\d+[.,]?\d*|\.\d+)(?:e[-+]?\d+)?")
 _LETTER = pattern(r"[\d_/^∂\\]|(?<![A-Za-z])[A-Za-z]{1,2}(?![A-Za-z])")
 """What a quantity has in its name, and a word has not."""
+_UPDATE = pattern(
+    r"(?:[\s#*]*|.*\{)(?:(?:Update|Iteration|Epoch|(?:mini-?)?batch)(?: | ?(?:#|no\.?) ?)(\d{1,4})\b|(1st|2nd|3rd|first|second|third) "
+    r"(?:update|iteration|epoch)\b)(?!.*[=|])",
+    re.I,
+)
+_ORDER = {"1st": 1, "2nd": 2, "3rd": 3, "first": 1, "second": 2, "third": 3}
 _PROSE = pattern(r"[A-Za-z]{2,},? [A-Za-z]{2,}\b[^\d=^*/·+×(\\]*")
 
 
@@ -161,6 +171,12 @@ def is_name(text: str) -> bool:
 
 def _closed(text: str) -> bool:
     return all(text.count(sign) == text.count(other) for sign, other in ("()", "[]", "{}"))
+
+
+def update_of(text: str) -> int:
+    """The number of the update that a heading begins; 0 where it is none."""
+    found = _UPDATE.match(text)
+    return 0 if found is None else int(found[1] or 0) or _ORDER.get((found[2] or "").lower(), 0)
 
 
 def unwrapped(text: str) -> str:
@@ -216,20 +232,17 @@ def statements(lines: Iterable[tuple[int, str]]) -> Iterator[Statement]:
     for at, line in lines:
         if not inside and _OPENS.search(line):
             inside = fresh = True
-        pieces = _BREAK.split(_MATRIX.sub(_rows, line) if "matrix" in line else line)
+        pieces = _BREAK.split(_MATRIX.sub(_rows, line) if "\\end" in line else line)
         for place, piece in enumerate(pieces, 1):
             aside = _ASIDE.fullmatch(piece)
             text = without_markup(aside[1] if aside else piece)
             begun = _BEFORE.match(text)
             text = text[begun.end() if begun else 0 :].rstrip()
-            if (
-                is_row(text)
-                and (rows or (held[-1:] in _OPEN and named(held)))
-                and len(held) < LONGEST_LINE
-            ):
-                held, rows = f"{held}; {text}" if rows else f"{held} {text}", True
+            rows = is_row(text) and (rows or _begins(held, text)) and len(held) < LONGEST_LINE
+            if rows:
+                joint = " " if held[-1:] in _OPEN else "; "
+                held = f"{held.rstrip(_ENDS_ROW)}{joint}{text.rstrip(_ENDS_ROW)}"
                 continue
-            rows = False
             if text:
                 sign = _SIGN.match(text)
                 goes_on = (sign and not sign["colon"]) or not (
@@ -250,16 +263,29 @@ def statements(lines: Iterable[tuple[int, str]]) -> Iterator[Statement]:
 
 def is_row(text: str) -> bool:
     """Whether a line is a row of numbers, in brackets or in none."""
-    return len(text) < LONGEST_LINE and all(
-        map(_NUMERAL.fullmatch, _BETWEEN.split(text.strip(_AROUND)))
-    )
+    return len(text) < LONGEST_LINE and all(map(_NUMERAL.fullmatch, _cells(text)))
+
+
+def _cells(row: str) -> list[str]:
+    """The numbers of `[0.5, -0.2]`, or of `array([[0.5, -0.2],`."""
+    return _BETWEEN.split(_CALL.sub("", row).strip(_AROUND))
+
+
+def _begins(held: str, row: str) -> bool:
+    """Whether a row is the first, `dL/dG =` standing above it, or the second, below `G = [1 2`."""
+    if held[-1:] in _OPEN:
+        return bool(named(held))
+    first = held.rpartition("=")[2].strip()
+    bracket = _CALL.sub("", first)[:1] in ("[", "(")
+    return bracket and is_row(first) and len(_cells(first)) == len(_cells(row)) > 1
 
 
 def named(line: str) -> str:
     """What a line names of which nothing is said on it, `dL/dG =` or `## dL/dG`; `Gradients:`
     names nothing."""
     name = bare_name(without_markup(line)).rstrip("".join((*_OPEN, " ")))
-    return name if is_name(name) and _LETTER.search(name) else ""
+    fits = is_name(name) and _LETTER.search(name) and not _SIGN.search(name)
+    return name if fits else ""
 
 
 def _starts(text: str) -> bool:

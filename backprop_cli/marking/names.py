@@ -119,7 +119,9 @@ class AnswerNames:
         for each in (letters, letters.lower(), letters.removesuffix(output)):  # ∇_W L
             if (found := self._by_letters.get(each)) is not None:
                 return found
-        return None
+        row = _ROW.fullmatch(written)
+        view = (self.array(row[1]) or self.array_alike(row[1])) if row else None
+        return _row_of(view, int(row[2])) if row and view else None
 
     @cached_property
     def _by_letters(self) -> Mapping[str, View | None]:
@@ -322,6 +324,8 @@ _GRADIENT = pattern(
 )
 _CHANGE = pattern(r"(?:Delta_?|delta_?(?=[a-z])|D_?(?=[a-z])|[cC]hange_?(?:in|of)?_?)")
 _PAIR = pattern(r"(a|z)_\{?(\d)(\d)\}?", re.I)
+_ROW = pattern(r"([^\s\[\]]{1,100}?)(?:_?\[|_)?(\d{1,4})(?:, ?:)?\]?")
+"""Row 2 of a matrix: `Q_2`, `Q[2]`, `Q[2, :]`."""
 _QUOTIENT = pattern(r"d_?([^/]+)/d_?([^/]+)\Z")
 _OPEN = {"(": ")", "{": "}", "[": "]"}
 
@@ -573,6 +577,15 @@ def _keys(written: _Written) -> Iterator[tuple[str, ...]]:
 
 def _letters(name: str) -> str:
     return "".join(filter(str.isalpha, name))
+
+
+def _row_of(view: View, number: int) -> View | None:
+    """A row of a matrix, from 1."""
+    if len(view.shape) != 2 or not 0 < number <= view.shape[0]:
+        return None
+    columns = view.shape[1]
+    entries = view.entries[(number - 1) * columns : number * columns]
+    return View(f"{view.name}_{number}", (columns,), entries)
 
 
 def _alphanumeric(name: str) -> str:

@@ -21,7 +21,15 @@ from backprop_cli.marking.forms import (
     of_form,
     of_rows,
 )
-from backprop_cli.marking.lines import Statement, answer_of, is_name, is_row, named, statements
+from backprop_cli.marking.lines import (
+    Statement,
+    answer_of,
+    is_name,
+    is_row,
+    named,
+    statements,
+    update_of,
+)
 from backprop_cli.marking.submission import (
     MOST_REMARKS,
     Answer,
@@ -44,12 +52,6 @@ _LINES_IN = frozenset({"", "text", "txt", "plaintext", "math", "latex", "tex", "
 _ASSIGNED = pattern(r"(\s*)([A-Za-z]\w{0,60})(?:\[[\w:, ]{0,40}\])?\s*[-+*/@]?=(?!=)\s*([^#]*)")
 _CONSTANT = pattern(r"(?=.*\d)(?:[-+*/().,\[\]\s\d]|(?<=[\d.])[eE](?=[-+\d]))+")
 _HEAD = pattern(r"(?:answers|iterations):\s*\Z")
-_UPDATE = pattern(
-    r"(?:[\s#*]*|.*\{)(?:(?:Update|Iteration|Epoch) (\d{1,4})\b|(1st|2nd|3rd|first|second|third) "
-    r"(?:update|iteration|epoch)\b)(?!.*[=|])",
-    re.I,
-)
-_ORDER = {"1st": 1, "2nd": 2, "3rd": 3, "first": 1, "second": 2, "third": 3}
 
 
 def is_page(file: str) -> bool:
@@ -75,7 +77,7 @@ def of_page(file: str, text: str) -> Submission:
         return of_form(file, text) if headed else _of_text(file, text, lines)
     found: list[Submission] = []
     remarks: list[str] = []
-    begun = [(at, update) for at, line in lines if (update := _update(line))]
+    begun = [(at, update) for at, line in lines if (update := update_of(line))]
     for kind, first, block in blocks:
         whole = "\n" * first + "\n".join(block)
         if kind in WRITTEN_IN and whole.strip():
@@ -107,7 +109,7 @@ def of_page(file: str, text: str) -> Submission:
 def _of_text(file: str, text: str, lines: Sequence[tuple[int, str]]) -> Submission:
     """The answers of a text in whatever form they stand."""
     stated = any(said.sign not in ("", ":") for said in statements(lines))
-    stated = stated or any(_update(line) for _, line in lines)
+    stated = stated or any(update_of(line) for _, line in lines)
     plain = stated and not text.lstrip().startswith("{") and not is_csv(file, text)
     if plain and (found := _of_lines(file, lines)):
         return found
@@ -172,12 +174,6 @@ def _assigned(block: Sequence[str], first: int) -> tuple[list[tuple[int, str]], 
     return clear, len(clear) < len(found)
 
 
-def _update(text: str) -> int:
-    """The number of the update that a heading begins; 0 where it is none."""
-    found = _UPDATE.match(text)
-    return 0 if found is None else int(found[1] or 0) or _ORDER.get((found[2] or "").lower(), 0)
-
-
 # A blank sheet that was filled in
 
 LONGEST_KEY = 400
@@ -206,7 +202,7 @@ def _filled(lines: Iterable[tuple[int, str]], plain: bool) -> Iterator[Row]:
         if open_ is not None:
             yield _closed(*open_)
             open_ = None
-        if heading := _update(line):
+        if heading := update_of(line):
             update = heading
         elif "=" in line:
             whole = line.strip()
@@ -261,7 +257,7 @@ def _of_lines(file: str, lines: Iterable[tuple[int, str]]) -> Submission | None:
                 for number, (line, cells) in answers_of(table, ruled, update):
                     found.row(number, line, cells)
         elif kind == "update":
-            update = _update([text for _, text in part][-1])
+            update = update_of([text for _, text in part][-1])
         else:
             said = list(part)
             above = next((text for _, text in reversed(said) if text.strip()), "")
@@ -274,7 +270,7 @@ def _of_lines(file: str, lines: Iterable[tuple[int, str]]) -> Submission | None:
 def _kind_of_line(text: str) -> str:
     if text.lstrip().startswith("|"):
         return "table"
-    return "update" if _update(text) else ""
+    return "update" if update_of(text) else ""
 
 
 def _take(found: Updates, update: int, said: Iterable[Statement]) -> str:

@@ -158,6 +158,7 @@ def joined(first: Answer, again: Answer) -> Answer | None:
 
 Nested: TypeAlias = "Answer | list[Nested] | None"
 _GAP = pattern(r"(?<=[\d.\]])\s+(?=[-+\d.\[])")
+_ROWS_APART = pattern(r"\]\s{0,9};\s{0,9}\[")
 _LISTED = pattern(r"\s*(?:(\[)|(\])|,|([^\[\],]+))")
 
 
@@ -184,6 +185,7 @@ def as_list(name: str, text: str, line: int, column: int) -> Cells | None:
         text = f"[{text[1:-1]}]"
     if not text.startswith("[") or len(text) > MOST_BYTES // 8:
         return None
+    text = _ROWS_APART.sub("],[", text)
     if "," not in text:  # as other programs write them: [[1. 2.] [3. 4.]], [1 2; 3 4]
         lines = _GAP.sub(",", text).split(";")
         text = lines[0] if len(lines) == 1 else f"[{'],['.join(lines)}]"

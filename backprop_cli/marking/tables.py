@@ -25,6 +25,7 @@ _COLUMNS = (
 _FORWARD = frozenset({*_VALUED, "forward", "forward pass"})
 """What stands in one more column of the same table, beside those."""
 _UNITS = frozenset({"", "i", "j", "k", "unit", "neuron", "node", "class"})
+COUNTED = frozenset({"update", "iteration", "epoch"})
 _OF_UNIT = pattern(r"(?:unit |neuron )?([\d_,]{1,9})", re.I)
 _BESIDE = frozenset({"#", "no", "no.", "nr", "nr.", "remark", "remarks", "comment", "comments",
                      "note", "notes", "points", "given", "old", "update", "iteration"})  # fmt: skip
@@ -104,7 +105,7 @@ def answers_of(table: Sequence[Row], ruled: bool, update: int) -> Iterator[tuple
             yield update if form else int(marks[0]), (line, [name, *cells[at : at + 1]])
         if columns:
             continue
-        counted = headed and head[0] in ("update", "iteration") and cells[0].isdigit()
+        counted = headed and head[0] in COUNTED and cells[0].isdigit()
         number = int(cells[0][:4]) if counted else update
         places = names if headed and names else range(0, len(cells), 2) if _paired(cells) else [0]
         for at, end in zip(places, [*places[1:], len(cells)], strict=True):
@@ -129,7 +130,12 @@ def _turned(table: Sequence[Row]) -> int | None:
 def _below(table: Sequence[Row], start: int, update: int) -> Iterator[tuple[int, Row]]:
     """Numbers below their names: a row for each unit, or else for each update."""
     for number, (line, cells) in enumerate(table[1:], update):
-        unit = f"_{found[1]}" if start and (found := _OF_UNIT.fullmatch(cells[0])) else ""
+        counts = table[0][1][0].lower() in COUNTED
+        if counts and cells[0].isdigit():
+            number = int(cells[0][:4])
+        unit = ""
+        if start and not counts and (found := _OF_UNIT.fullmatch(cells[0])):
+            unit = f"_{found[1]}"
         for name, value in zip(table[0][1][start:], cells[start:], strict=False):
             yield update if unit else number, (line, [name + unit, value])
 

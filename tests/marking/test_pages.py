@@ -426,3 +426,60 @@ def test_a_row_of_numbers_below_words_is_no_answer() -> None:
         parse_submission("ada.md", "Inputs:\n2 -1\n\nGradients:\n\nL = 3.125\n0.1 0.2\n")
     )
     assert {each.name for each in report.answers if each.verdict != "missing"} == {"L"}
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("a.md", "$$dL/dW_v = dz x^T = \\begin{bmatrix} 7 & -3.5 \\\\ -1 & 0.5 \\end{bmatrix}$$"),
+        ("a.md", "dL/dW_v = [[7, -3.5], [-1, 0.5]]   (2 z times x)"),
+        ("a.md", "dL/dW_v = [[ 7.  -3.5]\n [-1.   0.5]]"),
+        ("a.md", "dL/dW_v = [7 -3.5\n -1 0.5]"),
+        ("a.md", "dL/dW_v = ( 7 -3.5 )\n          ( -1 0.5 )"),
+        ("a.md", "dL/dW_v = array([[ 7. , -3.5],\n       [-1. ,  0.5]])"),
+        (
+            "a.md",
+            "$dL/dW_v = \\left(\\begin{array}{cc} 7 & -3.5 \\\\ -1 & 0.5 \\end{array}\\right)$",
+        ),
+        ("a.yaml", "answers:\n  dL/dW_v: ['dz @ x^T', [[7, -3.5], [-1, 0.5]]]"),
+        ("a.yaml", "answers:\n  dL/dW_v: dz @ x^T = [[7, -3.5], [-1, 0.5]]"),
+        ("a.yaml", "answers:\n  dL/dW_v: tensor([[7., -3.5], [-1., 0.5]])"),
+        ("a.yaml", "answers:\n  dL/dW_v: [7 -3.5, -1 0.5]"),
+        ("a.yaml", "answers:\n  dL/dW_v: |\n    7 -3.5\n    -1 0.5"),
+        ("a.yaml", "answers:\n  dL/dW_v_1: [7, -3.5]\n  'dL/dW_v[2, :]': [-1, 0.5]"),
+        ("a.csv", "name,value\ndL/dW_v,7 -3.5; -1 0.5"),
+    ],
+)
+def test_a_whole_array_is_read_behind_its_working_and_as_programs_print_it(
+    file: str, text: str
+) -> None:
+    report = Checker(read_problem("s.yaml", ARRAYS)).mark(parse_submission(file, text))
+    found = {each.name: each.verdict for each in report.answers if each.verdict != "missing"}
+    assert found == {f"dL/dW_v_{i}_{j}": "correct" for i in (1, 2) for j in (1, 2)}
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        (
+            "a.md",
+            "| Update | w1_1_1_new | L |\n|---|---|---|\n| 1 | <1> | <L1> |\n| 2 | <2> | <L2> |",
+        ),
+        (
+            "a.md",
+            "## Update #1\nw1_1_1_new = <1>\nL = <L1>\n## Mini-batch 2\nw1_1_1_new = <2>\nL = <L2>",
+        ),
+        ("a.csv", "iteration,w1_1_1_new,L\n1,<1>,<L1>\n2,<2>,<L2>"),
+        ("a.yaml", "update 1:\n  w1_1_1_new: <1>\n  L: <L1>\nupdate 2: {w1_1_1_new: <2>, L: <L2>}"),
+        ("a.yaml", "answers:\n  - {w1_1_1_new: <1>, L: <L1>}\n  - {w1_1_1_new: <2>, L: <L2>}"),
+    ],
+)
+def test_several_updates_in_one_table_or_below_their_names(file: str, text: str) -> None:
+    problem = read_problem(ROOT / "problems" / "line-fit-mini-batches.yaml")
+    for at, each in enumerate(solve(problem, show=2).iterations, 1):
+        text = text.replace(f"<{at}>", f"{float(each.values['w1_1_1_new'] or 0):.6g}")
+        text = text.replace(f"<L{at}>", f"{float(each.values['L'] or 0):.6g}")
+    report = Checker(problem).mark(parse_submission(file, text))
+    found = [(a.iteration, a.name, a.verdict) for a in report.answers if a.verdict != "missing"]
+    expected = [(at, name, "correct") for at in (1, 2) for name in ("L", "w1_1_1_new")]
+    assert sorted(found) == expected
