@@ -233,8 +233,8 @@ def test_any_page_is_read_or_refused(text: str) -> None:
 )
 def test_any_json_value_is_read_or_refused(value: object) -> None:
     found = parse_submission("x.json", json.dumps({"answers": value}))
-    updates = len(value) if isinstance(value, list) and value else 1  # a mapping for each update
-    assert found.error is not None or len(found.iterations) == updates
+    updates = {1, len(value)} if isinstance(value, list) else {1}  # a mapping for each update
+    assert found.error is not None or len(found.iterations) in updates
 
 
 @pytest.mark.parametrize(
