@@ -220,15 +220,10 @@ class Sheet:
         value = self.array_rules.extra.get(name)
         return None if value is None else shown(value, self.digits)
 
-    def towards(self, target: str) -> Derivations:
-        """Derivations of ∂target/∂q, for whatever `target` is calculated from."""
-        if target not in self._towards:
-            self._towards[target] = Derivations(towards(self.graph, target))
-        return self._towards[target]
-
     @cached_property
-    def _towards(self) -> dict[str, Derivations]:
-        return {}
+    def towards(self) -> Callable[[str], Derivations]:
+        """Derivations of ∂target/∂q, for whatever `target` is calculated from."""
+        return cache(lambda target: Derivations(towards(self.graph, target)))
 
     @cached_property
     def passed_back(self) -> dict[str, Formula]:

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
+from functools import cache
 from typing import Any
 
 from backprop_cli.algebra.compose import Proof
@@ -147,7 +148,7 @@ def sample_of(graph: Graph, mark: int | None, per_sample: bool) -> int | None:
 
 def _step(sheet: Sheet, step: Step, formulas: _Formulas) -> dict[str, Any]:
     numbers = sheet.substituted(step)
-    written = formulas.of(step)
+    written = formulas.of(step.name)
     found: dict[str, Any] = {
         "iteration": sheet.iteration.number,
         "sample": sample_of(sheet.graph, step.sample, step.section != "update"),
@@ -193,18 +194,13 @@ class _Formulas:
     def __init__(self, sheet: Sheet) -> None:
         self.sheet = sheet
         self.spelling = spelling_of(sheet.graph)
-        self._written: dict[str, _Written] = {}
+        self.of = cache(lambda name: self._write(sheet.graph.step[name]))
 
     def latex(self, formula: Formula) -> str:
         return latex.write(formula, self.spelling)
 
     def both(self, formula: Formula) -> dict[str, str]:
         return {"text": plain.write(formula), "latex": self.latex(formula)}
-
-    def of(self, step: Step) -> _Written:
-        if step.name not in self._written:
-            self._written[step.name] = self._write(step)
-        return self._written[step.name]
 
     def _write(self, step: Step) -> _Written:
         written = _Written(
