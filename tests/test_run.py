@@ -367,7 +367,8 @@ def test_compiled_updates_are_over_their_own_samples(
     solved = run(LINE % (batch, 4), show=1)
     final = [float(solved.final[name] or 0) for name in ("w1_1_1", "b1_1")]
     assert final == pytest.approx([w, b])
-    *before, _ = solved.losses
+    *before, last = solved.losses
+    assert (len(solved.losses), solved.losses[-1]) == (5, last)
     assert list(map(float, before)) == pytest.approx(losses)  # type: ignore[arg-type]
 
 

@@ -21,6 +21,7 @@ from backprop_cli.graph.derivation import (
     Derivations,
     fraction,
     put_together,
+    towards,
 )
 from backprop_cli.graph.step import Graph
 
@@ -133,3 +134,11 @@ def test_a_fraction_is_called_as_its_own_line_is_in_every_sample() -> None:
     named = {fraction(link).name for step in whole.steps for link in step.links}
     assert {"dL[1]/dyhat[1]", "dL[2]/dyhat[2]", "dyhat/dz1_1[2]"} <= named
     assert named <= {*whole.step, *whole.trivial_slopes}
+
+
+def test_towards_a_quantity_there_is_what_reaches_it_and_nothing_else() -> None:
+    found = {name for name in towards(layered(2, 2, 1), "a2_1").step if name.startswith("da2_1/")}
+    below = {"w2_1_1", "w2_1_2", "b2_1", "a1_1", "z1_1", "w1_1_1", "a1_2", "w1_2_1"}
+    assert {f"da2_1/d{name}" for name in below} <= found
+    beside = {"z2_2", "w2_2_1", "b2_2", "a2_2", "w3_1_1", "yhat", "z3_1"}
+    assert found.isdisjoint(f"da2_1/d{name}" for name in beside)

@@ -6,6 +6,7 @@ import pytest
 from pages import NEURON, problem
 
 from backprop_cli.formula import plain
+from backprop_cli.formula.nodes import Sum
 from backprop_cli.graph.batches import build
 from backprop_cli.graph.expand import expand
 from backprop_cli.graph.step import Graph
@@ -179,3 +180,39 @@ def test_frozen_and_trainable() -> None:
     only = "trainable: [b1_1]\n" + NEURON.replace("\n    ", "\n")
     assert set(build(problem(frozen), (1,)).carried) == {"w1_1_1", "b1_1"}
     assert set(build(problem(only), (1,)).carried) == {"b1_1"}
+
+
+def test_units_of_which_only_some_have_a_z_are_no_array() -> None:
+    source = """
+        inputs: [1, 2]
+        targets: [0, 1]
+        layers: [{activation: [identity, sigmoid], weights: [[1, 2], [3, 4]]}]
+        loss: half_squared_error
+        notation: {names: sequential}
+    """
+    assert expand(problem(source), (1,)).layers == ("some units of layer 1 have no z of their own")
+
+
+def test_a_name_without_the_number_of_its_sample() -> None:
+    source = """
+        samples: [{inputs: [1], targets: [0]}, {inputs: [3], targets: [1]}]
+        layers: [{activation: tanh, weights: [[1]], biases: [0]}]
+        loss: half_squared_error
+    """
+    graph = build(problem(source), (1, 2))
+    names = ("x[2]", "z1_1[1]", "w1_1_1", "L[2]", "dL[2]/dw1_1_1", "dL[1]/dz1_1[1]", "L")
+    assert list(map(graph.unmarked, names)) == [
+        "x", "z1_1", "w1_1_1", "L[s]", "dL[s]/dw1_1_1", "dL[s]/dz1_1", "L",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("times", "terms"), [(2, 2), (6, 6), (9, None)])
+def test_a_loss_of_few_times_is_a_sum_over_them(times: int, terms: int | None) -> None:
+    source = f"""
+        inputs: {[[0.5]] * times}
+        targets: {[[0.1]] * times}
+        layers: [{{kind: rnn, returns: all, weights: [[0.5]], recurrent: [[0.1]]}}]
+        loss: binary_cross_entropy
+    """
+    loss = build(problem(source), (1,)).arrays[-1].equation
+    assert (len(loss.terms) if isinstance(loss, Sum) else None) == terms

@@ -11,6 +11,7 @@ from autograd import hessian, jacobian
 
 from backprop_cli.diagnostics import ProblemError
 from backprop_cli.formula import latex, mathml, typst, unicode
+from backprop_cli.formula.build import names_in
 from backprop_cli.formula.nodes import Name
 from backprop_cli.formula.spelling import Lettering, spell
 from backprop_cli.marking.answers import parse_submission
@@ -160,3 +161,8 @@ def test_what_is_too_long_is_said_in_words() -> None:
     asked = read(f"{{e0: w1*x{steps}, L: e59^2 + w3*y}}")
     with pytest.raises(ProblemError, match="too many to be differentiated again"):
         solve(asked)
+
+
+def test_second_derivatives_are_written_in_the_local_derivatives_of_the_sheet() -> None:
+    graph = solve(read("{a: tanh(w1*x), b: a^3, L: b*w2 + w3*x^2}")).iterations[0].graph
+    assert "da/dw1" in names_in(graph.step["d2L/dw1dw1"].formula)

@@ -124,5 +124,5 @@ training: {optimizer: {name: nesterov, look_ahead: true}}
     steps = build(problem(text), (1,)).section("update")
     used = {name for step in steps for name in names_in(step.numeric or step.formula)}
     again = [step.name for step in steps if step.kind == "ahead"]
-    assert len(again) > 4
+    assert {"ahead_z1_1", "dahead_a1_1/dahead_z1_1", "dL/dahead_z1_1"} <= set(again)
     assert used.issuperset(again)
