@@ -41,7 +41,9 @@ class Statement(NamedTuple):
     def in_words(self) -> bool:
         """Whether the name stands among words, so that it may be none."""
         words = self.name.split()
-        return (len(words) > 1 or not self.sign) and any(map(is_word, words))
+        return (len(words) > 1 or not self.sign) and any(
+            is_word(word) or word.endswith(("^2", "^3")) for word in words
+        )
 
     @property
     def heading(self) -> str | None:

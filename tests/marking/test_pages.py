@@ -158,6 +158,14 @@ def test_an_own_name_beside_the_loss_is_no_loss(own: str, first: bool) -> None:
     assert (loss.verdict, loss.typed, loss.given) == ("correct", "", "0.0098")
 
 
+def test_a_power_on_the_way_is_no_name() -> None:
+    sheet = "equations: {q: a + b, r: q^2}\ngiven: {a: -1, b: 3}\n"
+    checker = Checker(read_problem("s.yaml", sheet))
+    report = checker.mark(parse_submission("ada.md", "q = a + b = 2\nr = q^2 = 4\n"))
+    found = {each.name: each.verdict for each in report.answers if each.verdict != "missing"}
+    assert found == {"q": "correct", "r": "correct"}
+
+
 def test_a_page_of_lines_and_pictures() -> None:
     page = "# Mine\n\n```mermaid\ngraph LR\n  a[z1_1 = 7] --> b\n```\n\n- $z_1^{(1)}$ = 5.02\n- `z1_2`: 4.52\n"
     assert marks(page) == {"z1_1": "correct", "z1_2": "correct"}
