@@ -351,7 +351,8 @@ class Update:
 
     def _stranger(self, answer: Answer, place: int) -> AnswerResult:
         fitting = self.key.names.look(answer.name)
-        if answer.problem is not None:
+        unreadable = answer.problem is not None and answer.cells is None
+        if unreadable:
             feedback = f"This cannot be read: {answer.problem}."
         elif fitting.change:
             feedback = CHANGE.format(gradient=" or ".join(fitting.names))
@@ -367,5 +368,4 @@ class Update:
             nearest = self.key.names.nearest(answer.name) if near else []
             if nearest:
                 feedback += f" Did you mean {' or '.join(nearest)}?"
-        verdict: Verdict = "unknown" if answer.problem is None else "unreadable"
-        return told(self.key.number, answer, verdict, feedback)
+        return told(self.key.number, answer, "unreadable" if unreadable else "unknown", feedback)

@@ -119,9 +119,11 @@ class AnswerNames:
         for each in (letters, letters.lower(), letters.removesuffix(output)):  # ∇_W L
             if (found := self._by_letters.get(each)) is not None:
                 return found
-        row = _ROW.fullmatch(written)
-        view = (self.array(row[1]) or self.array_alike(row[1])) if row else None
-        return _row_of(view, int(row[2])) if row and view else None
+        for part, taken in _PARTS:
+            inner = part.fullmatch(written)
+            if inner and (view := self.array(inner[1]) or self.array_alike(inner[1])):
+                return taken(view, inner[inner.lastindex or 1])
+        return None
 
     @cached_property
     def _by_letters(self) -> Mapping[str, View | None]:
@@ -302,6 +304,7 @@ _WORDS = dict.fromkeys(("h", "hidden", "act", "out", "o"), "a") | dict.fromkeys(
 """Letters of other books: h and out for what a unit hands on, net for its sum."""
 _OTHER_WORDS = pattern(rf"({'|'.join(_WORDS)})(?=_?[\d({{])", re.I)
 _LETTERS = pattern(r"(?:hat[_({ ]*(?=[A-Za-z]))?([A-Za-z]+)")
+_LETTERS_BELOW = pattern(r"_\{?([A-Za-z]{1,3})\}?(?=[_\d\[({^]|\Z)")
 _SUPER = pattern(r"\^([({\[]{0,2})(\d{1,6})([)}\]]{0,2})")
 _INDEX = pattern(r"_?([({\[]{0,2})(\d{1,6}(?:[,_]\d{1,6}){0,3})([)}\]]{0,2})")
 _HAT = pattern(r"_?hat|\^(?=\Z|_|\d)")
@@ -324,8 +327,6 @@ _GRADIENT = pattern(
 )
 _CHANGE = pattern(r"(?:Delta_?|delta_?(?=[a-z])|D_?(?=[a-z])|[cC]hange_?(?:in|of)?_?)")
 _PAIR = pattern(r"(a|z)_\{?(\d)(\d)\}?", re.I)
-_ROW = pattern(r"([^\s\[\]]{1,100}?)(?:_?\[|_)?(\d{1,4})(?:, ?:)?\]?")
-"""Row 2 of a matrix: `Q_2`, `Q[2]`, `Q[2, :]`."""
 _QUOTIENT = pattern(r"d_?([^/]+)/d_?([^/]+)\Z")
 _OPEN = {"(": ")", "{": "}", "[": "]"}
 
@@ -350,7 +351,8 @@ class _Apart:
         if not isinstance(glyph, Symbol) or glyph.of is not None:
             return
         groups = tuple(re.findall(r"\d+", bare(written)))
-        base, layer = LATIN.get(glyph.base, glyph.base), glyph.superscript
+        letters = filter(str.isalpha, glyph.subscript)
+        base, layer = "".join((LATIN.get(glyph.base, glyph.base), *letters)), glyph.superscript
         below, hat = "".join(glyph.subscript) + "-1" * glyph.before, "^" if glyph.hat else ""
         counts = re.findall(r"\d+", ",".join(glyph.subscript))
         for key in (
@@ -547,6 +549,8 @@ def _marks(text: str) -> _Written | None:
             place = index.end()
         elif not hat and (mark := _HAT.match(text, place)):
             hat, place = True, mark.end()
+        elif not groups and (letters := _LETTERS_BELOW.match(text, place)):
+            base, place = base + letters[1], letters.end()
         else:
             return None
     return _Written(base, hat, layer, tuple(groups))
@@ -579,13 +583,36 @@ def _letters(name: str) -> str:
     return "".join(filter(str.isalpha, name))
 
 
-def _row_of(view: View, number: int) -> View | None:
+def _row_of(view: View, number: str) -> View | None:
     """A row of a matrix, from 1."""
-    if len(view.shape) != 2 or not 0 < number <= view.shape[0]:
+    at = int(number)
+    if len(view.shape) != 2 or not 0 < at <= view.shape[0]:
         return None
     columns = view.shape[1]
-    entries = view.entries[(number - 1) * columns : number * columns]
-    return View(f"{view.name}_{number}", (columns,), entries)
+    entries = view.entries[(at - 1) * columns : at * columns]
+    return View(f"{view.name}_{at}", (columns,), entries)
+
+
+def _transposed(view: View, _: str) -> View | None:
+    if len(view.shape) != 2:
+        return None
+    rows, columns = view.shape
+    entries = (view.entries[i * columns + j] for j in range(columns) for i in range(rows))
+    return View(f"{view.name}^T", (columns, rows), tuple(entries))
+
+
+def _changed(view: View, _: str) -> View:
+    """ΔW, entry by entry."""
+    entries = (Name(f"Δ{each.name}") if isinstance(each, Name) else each for each in view.entries)
+    return View(f"Δ{view.name}", view.shape, tuple(entries))
+
+
+_PARTS = (
+    (pattern(r"([^\s\[\]]{1,100}?)(?:_?\[|_)?(\d{1,4})(?:, ?:)?\]?"), _row_of),  # Q_2, Q[2, :]
+    (pattern(r"(.{1,100})(?:\^\{?(?:T|\\top)\}?|ᵀ|\.T)"), _transposed),
+    (pattern(r"(?:Δ|\\?[dD]elta[ _]?)(.{1,100})"), _changed),
+)
+"""What else an array may be named for: one of its rows, its transpose, its change."""
 
 
 def _alphanumeric(name: str) -> str:

@@ -429,6 +429,13 @@ def test_columns_and_new_values_are_read_by_any_name() -> None:
     assert {"dL/dc_2", "c_2_new", "W_v_2_1_new"} < right
 
 
+def test_an_array_that_the_sheet_has_not_is_unknown_and_a_change_is_one() -> None:
+    text = "answers: {H: [[1, 2], [3, 4]], ΔW_v: [[-0.7, 0.35], [0.1, -0.05]]}"
+    report = Checker(read_problem("s.yaml", ARRAYS)).mark(parse_submission("ada.yaml", text))
+    found = [each.verdict for each in report.answers if each.verdict != "missing"]
+    assert sorted(found) == ["correct"] * 4 + ["unknown"]
+
+
 def test_a_row_of_numbers_below_words_is_no_answer() -> None:
     report = Checker(read_problem("s.yaml", ARRAYS)).mark(
         parse_submission("ada.md", "Inputs:\n2 -1\n\nGradients:\n\nL = 3.125\n0.1 0.2\n")
@@ -456,6 +463,7 @@ def test_a_row_of_numbers_below_words_is_no_answer() -> None:
         ("a.yaml", "answers:\n  dL/dW_v: |\n    7 -3.5\n    -1 0.5"),
         ("a.yaml", "answers:\n  dL/dW_v_1: [7, -3.5]\n  'dL/dW_v[2, :]': [-1, 0.5]"),
         ("a.csv", "name,value\ndL/dW_v,7 -3.5; -1 0.5"),
+        ("a.yaml", "answers: {dL/dW_v^T: [[7, -1], [-3.5, 0.5]]}"),
     ],
 )
 def test_a_whole_array_is_read_behind_its_working_and_as_programs_print_it(
@@ -491,3 +499,19 @@ def test_several_updates_in_one_table_or_below_their_names(file: str, text: str)
     found = [(a.iteration, a.name, a.verdict) for a in report.answers if a.verdict != "missing"]
     expected = [(at, name, "correct") for at in (1, 2) for name in ("L", "w1_1_1_new")]
     assert sorted(found) == expected
+
+
+@pytest.mark.parametrize(
+    ("written", "value", "name"),
+    [
+        ("dE/dW_v_1_2", "-3.5", "dL/dW_v_1_2"),
+        ("grad W_{v}_{21}", "-1", "dL/dW_v_2_1"),
+        ("W_v_2_2'", "0.7", "W_v_2_2_new"),
+        ("$\\frac{dL}{dW_{v}_{1,2}}$", "-3.5", "dL/dW_v_1_2"),
+    ],
+)
+def test_an_entry_of_an_array_with_letters_below_it(written: str, value: str, name: str) -> None:
+    page = parse_submission("ada.md", f"{written} = {value}")
+    report = Checker(read_problem("s.yaml", ARRAYS)).mark(page)
+    found = {each.name: each.verdict for each in report.answers if each.verdict != "missing"}
+    assert found == {name: "correct"}
