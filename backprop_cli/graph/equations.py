@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from backprop_cli.dataclass import replace
 from backprop_cli.formula.build import names_in, rename, terms_of
@@ -10,7 +10,14 @@ from backprop_cli.formula.nodes import Formula, Name, Negative, Product
 from backprop_cli.formula.quantity import sampled
 from backprop_cli.formula.spelling import Lettering, spell
 from backprop_cli.graph.gates import gates
-from backprop_cli.graph.parts import batch_loss, leaf, of_samples, parameter_leaf, stable_loss
+from backprop_cli.graph.parts import (
+    batch_loss,
+    leaf,
+    of_sample,
+    of_samples,
+    parameter_leaf,
+    stable_loss,
+)
 from backprop_cli.graph.recognised import in_equations, renamed
 from backprop_cli.graph.repeated import in_all
 from backprop_cli.graph.step import Applied, Graph, Leaf, Role, Step
@@ -54,7 +61,7 @@ def expand_equations(problem: Problem, model: Equations, batch: tuple[int, ...])
         if loss.targets:
             applied[name] = replace(loss, sum_to_one=_sum_to_one(model, loss))
     steps: list[Step] = []
-    own = _renaming(varies, marks[0])
+    own = of_sample(varies.__contains__, marks[0])
     here = {own(name): renamed(each, own) for name, each in applied.items()}
     for name, formula in model.equations.items():
         last = is_loss and name == model.output
@@ -138,7 +145,3 @@ def _sum_to_one(model: Equations, loss: Applied) -> bool:
     samples = model.samples or ({},)
     found = ([{**model.given, **sample}[name] for name in names] for sample in samples)
     return all(None in own or sum(each.value for each in own if each) == 1 for own in found)
-
-
-def _renaming(varies: set[str], mark: int | None) -> Callable[[str], str]:
-    return lambda name: sampled(name, mark) if name in varies else name

@@ -75,16 +75,10 @@ class _Splitter:
         return self._gate(self._operation(formula))
 
     def _gate(self, formula: Formula) -> Name:
-        name = self._fresh()
+        name, between = self.name, "_" if self.name[-1].isdigit() else ""
+        while name == self.name or name in self.taken:
+            self.count += 1
+            name = f"{self.name}{between}{self.count}"
+        self.taken.add(name)
         self.gates[name] = formula
         return Name(name)
-
-    def _fresh(self) -> str:
-        while True:
-            self.count += 1
-            name = f"{self.name}{self.count}"
-            if self.name[-1].isdigit():
-                name = f"{self.name}_{self.count}"
-            if name not in self.taken:
-                self.taken.add(name)
-                return name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
 from typing import assert_never
 
@@ -23,6 +23,7 @@ from backprop_cli.graph.dense import in_columns, letter_of_weights, weight_rows
 from backprop_cli.graph.parts import (
     batch_loss,
     leaf,
+    of_sample,
     of_samples,
     parameter_leaf,
     stable_loss,
@@ -347,7 +348,7 @@ class _Expansion:
 
     def _written_out(self, depth: int, layer: ArrayLayer, mark: int | None) -> None:
         """The equations of a layer between arrays, for one sample."""
-        own = self._of_sample(mark)
+        own = of_sample(lambda name: name not in self.common, mark)
         for alias, name in layer.aliases.items():
             self.aliases[alias if name in self.common else sampled(alias, mark)] = own(name)
         for line in layer.of_sample(mark or self.batch[0]):
@@ -358,10 +359,6 @@ class _Expansion:
             else:
                 scores = [Name(own(score)) for score in line.scores]
                 self._applied(own(line.name), line.activation, line.own, scores, mark, unit)
-
-    def _of_sample(self, mark: int | None) -> Callable[[str], str]:
-        """The names of a sample: what belongs to all of them stays."""
-        return lambda name: name if name in self.common else sampled(name, mark)
 
     def _step(
         self,

@@ -74,6 +74,11 @@ def reduce_batch(problem: Problem, terms: Sequence[Formula], count: int) -> Form
     return quotient(whole, number(count)) if problem.training.reduction == "mean" else whole
 
 
+def of_sample(varies: Callable[[str], bool], mark: int | None) -> Callable[[str], str]:
+    """The names of a sample: what belongs to all of them stays."""
+    return lambda name: sampled(name, mark) if varies(name) else name
+
+
 def of_samples(
     views: Sequence[View], varies: Callable[[str], bool], marks: Sequence[int | None]
 ) -> tuple[View, ...]:
@@ -86,13 +91,7 @@ def of_samples(
         if any(varies(name) for entry in view.entries for name in names_in(entry))
     }
     for mark in marks:
-
-        def own(name: str, mark: int | None = mark) -> str:
-            return sampled(name, mark) if varies(name) else name
-
-        def whole(name: str, mark: int | None = mark) -> str:
-            return sampled(name, mark) if name in varying else name
-
+        own, whole = of_sample(varies, mark), of_sample(varying.__contains__, mark)
         for view in views:
             entries = tuple(rename(entry, own) for entry in view.entries)
             equation = view.equation and rename(view.equation, whole)

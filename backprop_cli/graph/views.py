@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Container, Iterator
 from functools import partial
 
 from backprop_cli.arrays.array import View
-from backprop_cli.formula.nodes import Formula, Name
+from backprop_cli.formula.nodes import Name
 from backprop_cli.formula.quantity import derivative_name, sampled, updated
 from backprop_cli.graph.layered import Layers
 from backprop_cli.graph.step import Graph
@@ -22,9 +22,9 @@ def all_views(graph: Graph) -> Iterator[View]:
     yield from arrays
     yield from gradient_views(graph)
     for view in arrays:
-        found = _entries(view, lambda name: graph.carried.get(name, ""), graph.step)
-        if found is not None:
-            yield View(updated(view.name), view.shape, found)
+        yield from _of_others(
+            updated(view.name), view, lambda name: graph.carried.get(name, ""), graph.step
+        )
 
 
 def whole_arrays(graph: Graph, names: Collection[str], *, in_rows: bool = False) -> dict[str, View]:
@@ -51,9 +51,8 @@ def gradient_views(graph: Graph) -> Iterator[View]:
     known = {step.name: step for step in graph.steps if step.of is not None}
     for output in dict.fromkeys((graph.output, *graph.losses)):
         for view in reversed([view for view in graph.arrays if view.shape]):
-            found = _entries(view, partial(derivative_name, output), known)
-            if found is not None:
-                yield View(derivative_name(output, view.name), view.shape, found)
+            other = partial(derivative_name, output)
+            yield from _of_others(other(view.name), view, other, known)
 
 
 def layer_views(graph: Graph) -> Iterator[View]:
@@ -71,16 +70,14 @@ def layer_views(graph: Graph) -> Iterator[View]:
             (derivative_name(graph.output, name), partial(derivative_name, graph.output)),
             (updated(name), lambda each: graph.carried.get(each, "")),
         ):
-            if (entries := _entries(view, other, graph.step)) is not None:
-                yield View(after, view.shape, entries)
+            yield from _of_others(after, view, other, graph.step)
 
 
-def _entries(
-    view: View, other: Callable[[str], str], known: Container[str]
-) -> tuple[Formula, ...] | None:
-    """The same array of other quantities; None where there is none of them."""
-    found: list[Formula] = []
-    for entry in view.entries:
-        name = other(entry.name) if isinstance(entry, Name) else ""
-        found.append(Name(name) if name in known else NONE)
-    return tuple(found) if any(entry != NONE for entry in found) else None
+def _of_others(
+    name: str, view: View, other: Callable[[str], str], known: Container[str]
+) -> Iterator[View]:
+    """The same array of other quantities, if there is any of them."""
+    others = (other(entry.name) if isinstance(entry, Name) else "" for entry in view.entries)
+    found = tuple(Name(each) if each in known else NONE for each in others)
+    if any(entry != NONE for entry in found):
+        yield View(name, view.shape, found)

@@ -168,11 +168,10 @@ def _in_a_loop(
             late.add(name)
         else:
             return None
-    late -= varying
-    if not late.isdisjoint(name for _, formula in each.values() for name in names_in(formula)):
+    used = {name for _, formula in each.values() for name in names_in(formula)}
+    if any(name in used for name, _ in after):
         return None
     # A product that is only added up is worked out within the sum: it need not be kept.
-    used = {name for _, formula in each.values() for name in names_in(formula)}
     products = {
         name: formula
         for name, formula in each.values()
