@@ -1,6 +1,6 @@
 """MathML Core, as browsers draw it without a script: `<msubsup>`, `<mfrac>`, `<mover>`.
 
-`write` gives a whole `<math>` element whose child is one `<mrow>`. Browsers break lines only
+`math` gives a whole `<math>` element whose child is one `<mrow>`. Browsers break lines only
 between `<math>` elements, so a long formula is best set as its pieces, each in one of its own.
 """
 
@@ -14,10 +14,9 @@ from backprop_cli.formula import layout as tree
 from backprop_cli.formula import unicode
 from backprop_cli.formula.characters import visible
 from backprop_cli.formula.functions import Function, spelled
-from backprop_cli.formula.nodes import Formula
-from backprop_cli.formula.notation import COMMA, letters, stacked
+from backprop_cli.formula.notation import COMMA, letters
 from backprop_cli.formula.shape import by_digits
-from backprop_cli.formula.spelling import GREEK, Derivative, Spelling
+from backprop_cli.formula.spelling import GREEK, Derivative
 
 SIGNS: dict[str, str] = {
     "negative": '<mo form="prefix">−</mo>', "+": '<mo form="infix">+</mo>',
@@ -39,11 +38,6 @@ _WORDS = {
 APPLY = "<mo>\u2061</mo>"
 _ACCENTS = {"hat": "^", "tilde": "~"}
 _ENDS = {"indicator": "[]", "square": "[]", "of": "[]", "sample": "[]", "entries": "[]"}
-
-
-def write(formula: Formula, spelling: Spelling | None = None) -> str:
-    """The formula as a `<math>` element that stands in a line of text."""
-    return math(stacked(spelling).node(formula))
 
 
 def math(*nodes: tree.Node) -> str:

@@ -461,14 +461,24 @@ GAP = 3  # ` │ `
 MINIMUM = 10  # a column that is broken keeps at least so many cells
 
 
-class Cell(NamedTuple):
-    """What stands in a table's cell on one line, how wide that is, what of it stands before a point,
-    and its atoms."""
+class Cell:
+    """What stands in a table's cell on one line, how wide that is, and what of it stands before a
+    point; cut into its atoms where it is broken."""
 
-    text: str
-    width: int
-    point: int | None
-    atoms: Callable[[], list[Atom]]
+    __slots__ = ("kept", "line", "page", "point", "style", "text", "width")
+
+    def __init__(self, line: doc.Line, decimal: bool, page: Page, style: str) -> None:
+        self.line, self.page, self.style = line, page, style
+        self.kept: list[Atom] | None = None
+        text, numeral = page.text(line), aligned(line) if decimal else None
+        self.text = _plain(self.atoms()) if text is None else text
+        self.width = cells(self.text)
+        self.point = None if numeral is None else len(at_point(numeral)[0])
+
+    def atoms(self) -> list[Atom]:
+        if self.kept is None:
+            self.kept = list(opened(inline(self.line, self.page, self.style)))
+        return self.kept
 
 
 class Plan(NamedTuple):
@@ -492,11 +502,11 @@ class Plan(NamedTuple):
 
 def plan(table: doc.Table, page: Page) -> Plan:
     """How a table is set on this page."""
-    heads = [_cell(column.heading, False, page, "strong") for column in table.columns]
+    heads = [Cell(column.heading, False, page, "strong") for column in table.columns]
     kinds = [(column.align == "decimal", "strong" * column.result) for column in table.columns]
     rows = [
         [
-            _cell(line, decimal, page, style)
+            Cell(line, decimal, page, style)
             for line, (decimal, style) in zip(row, kinds, strict=True)
         ]
         for row in full_rows(table)
@@ -508,33 +518,16 @@ def plan(table: doc.Table, page: Page) -> Plan:
         for cells, point in zip(columns, points, strict=True)
     ]
     room = page.width - GAP * (len(heads) - 1)
-    if sum(natural) <= room:
-        return Plan(table, heads, rows, natural, points)
-    rows = [
-        [
-            _opened(cell) if column.wrap else cell
-            for cell, column in zip(row, table.columns, strict=True)
-        ]
-        for row in rows
-    ]
-    broken = {
-        place: cells
-        for place, cells in enumerate(zip(heads, *rows, strict=True))
-        if table.columns[place].wrap
-    }
+    widths = natural if sum(natural) <= room else None
     # Rather a break inside brackets than a table taken apart.
-    for limit in (BEFORE_FACTOR, WITHIN_BRACKETS):
+    for limit in (BEFORE_FACTOR, WITHIN_BRACKETS) if widths is None else ():
         floors = {
-            place: min(natural[place], _floor(cells, limit)) for place, cells in broken.items()
+            place: min(natural[place], _floor(columns[place], limit))
+            for place, column in enumerate(table.columns)
+            if column.wrap
         }
-        if (widths := narrowed_to(room, natural, floors)) is not None:
-            break
+        widths = widths or narrowed_to(room, natural, floors)
     return Plan(table, heads, rows, widths, points)
-
-
-def _opened(cell: Cell) -> Cell:
-    """The cell with the breaks inside its atoms, which are found once."""
-    return cell._replace(atoms=once(lambda: list(opened(cell.atoms()))))
 
 
 def _floor(cells: Sequence[Cell], limit: float) -> int:
@@ -542,7 +535,7 @@ def _floor(cells: Sequence[Cell], limit: float) -> int:
     floor = MINIMUM
     for cell in cells:
         if cell.width + 2 > floor:
-            floor = max(floor, longest(opened(cell.atoms()), limit) + 2)
+            floor = max(floor, longest(cell.atoms(), limit) + 2)
     return floor
 
 
@@ -563,15 +556,6 @@ def table(table: doc.Table, page: Page) -> Iterator[Row]:
         yield from _table_row(planned, planned.widths, row, page)
 
 
-def _cell(line: doc.Line, decimal: bool, page: Page, style: str) -> Cell:
-    atoms = once(partial(inline, line, page, style))
-    if (text := page.text(line)) is None:
-        text = _plain(atoms())
-    numeral = aligned(line) if decimal else None
-    point = None if numeral is None else len(at_point(numeral)[0])
-    return Cell(text, cells(text), point, atoms)
-
-
 def _plain(atoms: Sequence[Atom]) -> str:
     return "".join([f" {atom.text}" if atom.space else atom.text for atom in flush(atoms)])
 
@@ -582,9 +566,9 @@ def _table_row(
     wall = f" {page.signs.wall} "
     if not page.styled and all(map(le, [cell.width for cell in row], widths)):
         texts = []
-        for place, ((text, used, point, _), width) in enumerate(zip(row, widths, strict=True)):
-            before, behind = planned.blanks(place, width, used, point)
-            texts.append(f"{' ' * before}{text}{' ' * behind}")
+        for place, (cell, width) in enumerate(zip(row, widths, strict=True)):
+            before, behind = planned.blanks(place, width, cell.width, cell.point)
+            texts.append(f"{' ' * before}{cell.text}{' ' * behind}")
         yield [Atom(wall.join(texts))]
         return
     stacks = [
