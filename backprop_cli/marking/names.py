@@ -87,6 +87,7 @@ class AnswerNames:
                     self.known[shown] = name
         self._searched = lru_cache(CACHE_SIZE)(self._search)
         self._looked_at = lru_cache(CACHE_SIZE)(self._look)
+        self._searched_alike = lru_cache(CACHE_SIZE)(self._array_alike)
 
     def find(self, written: str) -> str | None:
         """The sheet's name for what is written, or None where none or several fit."""
@@ -108,8 +109,9 @@ class AnswerNames:
 
     def array_alike(self, written: str) -> View | None:
         """The array that other books call so: `grad_G` or `dE/dG` is dL/dG, `updated W^v` W_v_new."""
-        if len(written) > LONGEST_NAME:
-            return None
+        return None if len(written) > LONGEST_NAME else self._searched_alike(written)
+
+    def _array_alike(self, written: str) -> View | None:
         text, new = _without_new(_plain(written))
         gradient = None if new else _LOSS_ABOVE.match(text) or _GRADIENT.match(text)
         output = bare(self.graph.output)
