@@ -47,6 +47,12 @@ def test_every_shell_is_told_the_words(shell: str) -> None:
     assert "sigmoid" not in told
 
 
+@pytest.fixture(autouse=True)
+def on_a_busy_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How long a shell is kept waiting is said by one test; the others look at what is offered."""
+    monkeypatch.setattr(completion, "PATIENCE", 60.0)
+
+
 def test_commands_and_options() -> None:
     assert offered("backprop wor") == ["worksheet"]
     assert offered("backprop solve --symb") == ["--symbolic"]
