@@ -7,7 +7,7 @@ Each step is differentiated locally, once; ∂L/∂v is then the sum over the st
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import field
 from heapq import heappop, heappush
 from itertools import groupby
@@ -25,7 +25,7 @@ from backprop_cli.formula.nodes import (
     Formula,
     Name,
 )
-from backprop_cli.formula.quantity import bare, derivative_name, sampled, slope_name
+from backprop_cli.formula.quantity import arrays_of, bare, derivative_name, sampled, slope_name
 from backprop_cli.graph.combined import combined_slope
 from backprop_cli.graph.parts import reduce_batch
 from backprop_cli.graph.penalty import slope_in_loss
@@ -48,14 +48,15 @@ def with_gradients(problem: Problem, graph: Graph) -> Graph:
     return with_second_derivatives(problem, _Backward(problem, graph).graph_with_gradients())
 
 
-def backward_order(steps: Sequence[Step]) -> list[Step]:
+def backward_order(steps: Sequence[Step], arrays: Collection[str]) -> list[Step]:
     """The steps in the order in which a person goes back through them, each behind all that it
     goes into.
 
     Sample by sample, output layer first, unit by unit; units that a rule of several scores ties
-    together, and samples that a statistic of the batch does, are gone through stage by stage.
+    together, and samples that a statistic of the batch does, are gone through stage by stage. The
+    entries of one of the `arrays` come in their own order, from the first.
     """
-    wanted = _as_a_person_would(steps)
+    wanted = _as_a_person_would(steps, arrays)
     rank = {step.name: place for place, step in enumerate(wanted)}
     parents = [[rank[each] for each in names_in(step.formula) if each in rank] for step in wanted]
     uses = Counter(place for places in parents for place in places)
@@ -71,13 +72,23 @@ def backward_order(steps: Sequence[Step]) -> list[Step]:
     return order
 
 
-def _as_a_person_would(steps: Sequence[Step]) -> list[Step]:
+def _as_a_person_would(steps: Sequence[Step], arrays: Collection[str]) -> list[Step]:
     """The order by place alone, whatever goes into what."""
     position = {step.name: index for index, step in enumerate(steps)}
     if any(step.unit is None and step.kind not in ("loss", "regularisation") for step in steps):
+        begun: dict[tuple[str, int | None], int] = {}
+        first: dict[str, int] = {}
+        for step in steps:
+            own = _array_of(step.name, arrays), step.sample
+            first[step.name] = begun.setdefault(own, position[step.name])
         return sorted(
             steps,
-            key=lambda step: (step.sample is None, step.sample or 0, -position[step.name]),
+            key=lambda step: (
+                step.sample is None,
+                step.sample or 0,
+                -first[step.name],
+                position[step.name],
+            ),
         )
     units = [step for step in steps if step.unit is not None]
     tied = len({step.sample is None for step in units}) > 1
@@ -94,6 +105,11 @@ def _as_a_person_would(steps: Sequence[Step]) -> list[Step]:
         return (sample, -layer, first, index, back, place)
 
     return sorted(steps, key=key)
+
+
+def _array_of(name: str, arrays: Collection[str]) -> str:
+    """The array that a quantity is an entry of; of any other its own name."""
+    return next((stem for stem, _ in arrays_of(bare(name)) if stem in arrays), name)
 
 
 def _stages(steps: Sequence[Step]) -> Mapping[str, int]:
@@ -144,7 +160,7 @@ class _Backward:
 
     def graph_with_gradients(self) -> Graph:
         reached = self._reaching_loss()
-        order = backward_order(self.steps)
+        order = backward_order(self.steps, self.graph.array_names)
         rank = {step.name: index for index, step in enumerate(order)}
         parameters_of = self._parameters_by_last_use(rank, reached)
         for step in order:
@@ -207,13 +223,19 @@ class _Backward:
         self, rank: Mapping[str, int], reached: set[str]
     ) -> dict[str, list[str]]:
         """Which gradients can be written once the derivative of a step is known: that of the
-        user which comes last on the way back."""
-        found: dict[str, list[str]] = defaultdict(list)
+        user which comes last on the way back. An array's are written together."""
+        entries: dict[str, list[str]] = defaultdict(list)
+        users: dict[str, list[str]] = defaultdict(list)
         for name in self._wanted_in_order():
-            steps = (self.consumers[own] for own in (name, *self._samples_of(name)))
-            users = [step.name for own in steps for step in own if step.name in reached]
-            if users:
-                found[max(users, key=rank.__getitem__)].append(name)
+            steps = (self.consumers[each] for each in (name, *self._samples_of(name)))
+            own = [step.name for each in steps for step in each if step.name in reached]
+            if own:
+                array = _array_of(name, self.graph.array_names)
+                entries[array].append(name)
+                users[array] += own
+        found: dict[str, list[str]] = defaultdict(list)
+        for array, names in entries.items():
+            found[max(users[array], key=rank.__getitem__)] += names
         return found
 
     def _wanted_in_order(self) -> tuple[str, ...]:

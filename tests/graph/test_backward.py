@@ -9,6 +9,7 @@ import nets
 import pytest
 import strategies
 import sympy
+from commands import PROBLEMS
 from hypothesis import given
 from hypothesis import strategies as st
 from pages import NEURON, problem
@@ -17,13 +18,14 @@ from backprop_cli.algebra.derivative import differentiate
 from backprop_cli.diagnostics import ProblemError
 from backprop_cli.formula import plain
 from backprop_cli.formula.build import names_in
-from backprop_cli.formula.nodes import Formula
+from backprop_cli.formula.nodes import Formula, Name
 from backprop_cli.formula.parse import parse
 from backprop_cli.formula.quantity import without_marks
 from backprop_cli.graph.batches import build
 from backprop_cli.graph.slopes import linear_coefficients
 from backprop_cli.graph.step import Graph, Step
 from backprop_cli.problem.read import read_problem
+from backprop_cli.run import solve
 from backprop_cli.verify import verification
 
 
@@ -404,3 +406,16 @@ def test_the_quick_way_through_sums_of_products_is_right(text: str) -> None:
 def test_anything_else_is_left_to_algebra(text: str) -> None:
     assert linear_coefficients(parse(text)) is None
     assert differentiate(parse(text), "a") is not None
+
+
+@pytest.mark.parametrize("name", ["attention", "conv-pool-dense", "rnn-three-steps"])
+def test_the_entries_of_an_array_come_from_the_first_on(name: str) -> None:
+    graph = solve(read_problem(PROBLEMS / f"{name}.yaml")).iterations[0].graph
+    names = [step.name for step in graph.section("backward", "gradient")]
+    for view in graph.arrays:
+        own = [
+            f"d{graph.output}/d{entry.name}" for entry in view.entries if isinstance(entry, Name)
+        ]
+        places = [names.index(each) for each in own if each in names]
+        if not view.rows:  # all times at once, which are gone through from the last
+            assert places == sorted(places), view.name
