@@ -84,12 +84,14 @@ class Attempt:
         wrong = sum(result.verdict == "wrong" for result in self.results)
         self.lost = sum(each.max_points - each.points for each in self.results)
         unnamed = sum(each.verdict == "wrong" and each.mistake is None for each in self.results)
-        self.merit = (-self.lost, -wrong, 0 if searched else -unnamed)  # some answers earn nothing
+        unnamed = sum(each.vague for each in readings) if searched else unnamed
+        self.merit = (-self.lost, -wrong, -unnamed)  # some answers earn nothing
 
     @property
     def settled(self) -> bool:
         """Whether nothing is lost but a mark for each slip that was read."""
-        return self.lost <= sum(reading.mistake is not None for reading in self.readings)
+        slips = sum(each.mistake is not None and not each.vague for each in self.readings)
+        return self.lost <= slips
 
     def explains(self, pairs: Sequence[Reading]) -> bool:
         """Whether a slip that is no accident of operands is found in what these exchange."""

@@ -468,7 +468,11 @@ class NumberJudge:
         explanation = Explanation(
             0.0, 0.0, reading.mistake, node.slot, value, reading.idea, chance=judgement.chance
         )
-        return self.charge(node, explanation, own)
+        judgement = self.charge(node, explanation, own)
+        if not reading.vague:
+            return judgement
+        feedback = judgement.feedback if judgement.same_as else look_again(node.step)
+        return judgement._replace(mistake=None, feedback=feedback)
 
     def _without_what_is_wrong(self, node: Node, given: Written) -> Judgement | None:
         """The verdict where the number follows from own numbers and, for those that are wrong, the

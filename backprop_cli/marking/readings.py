@@ -88,6 +88,7 @@ class Reading(NamedTuple):
     stale: bool = False  # later updates begin with parameters of the first, or have its samples
     role: str = ""  # of the idea, where it is not the kind
     shown: int = 0  # answers that must show it of those that cost something
+    vague: bool = False  # these answers have one slip, and it is another than the one it is read as
 
     @property
     def idea(self) -> Idea | None:
@@ -485,6 +486,7 @@ class Survey:
         most first. Where only one answer has cost something, or nothing before the gradients was
         handed in, it may still be a convention."""
         rated = []
+        taken = {reading._replace(vague=False) for reading in self.taken}
         candidates = [*self.told, *WRITTEN]
         pages = zip(self.pages, self.own, strict=True)
         ties = (each for page, own in pages for each in page.rewritings.of_ties(own))
@@ -497,7 +499,7 @@ class Survey:
             candidates += [*self._throughout(), *self._misread()]
             candidates += islice(self._for_each_other(), MOST_GIVEN)
         for place, reading in enumerate(candidates):
-            if reading in self.taken or not self._changes(reading):
+            if reading in taken or not self._changes(reading):
                 continue
             predicted, _ = self._worked_out((*self.taken, reading))
             hits, changed = self._explained(predicted, 1 if reading.mistake is None else FEWEST)
@@ -509,8 +511,10 @@ class Survey:
                 continue
             if reading.mistake is None and not self._same_parameters(reading, predicted):
                 continue
-            rated.append((changed - 2 * hits, place, reading))
-        return [reading for _, _, reading in sorted(rated, key=lambda each: each[:2])]
+            something = not told and any(value for _, value in reading.given)
+            vague = something and self._used_rightly(predicted)
+            rated.append((changed - 2 * hits, vague, place, reading._replace(vague=vague)))
+        return [reading for *_, reading in sorted(rated, key=lambda each: each[:3])]
 
     def _throughout(self) -> Iterator[Reading]:
         """The slips that are made wherever they can be and explain one of the first answers that
@@ -668,6 +672,16 @@ class Survey:
             for slot in page.rewritings.of(reading.kind).nodes
         )
 
+    def _used_rightly(self, predicted: Sequence[Sequence[float]]) -> bool:
+        """Whether an answer that is not charged shows the given number itself: nothing else comes
+        out as written there."""
+        return any(
+            (slot not in page.wrong or page.agrees(slot, before)) and not page.agrees(slot, after)
+            for page, plain, values in zip(self.pages, self.plain, predicted, strict=True)
+            for slot in page.numbers.keys() - {*page.charged}
+            if (before := plain[slot]) != (after := values[slot])
+        )
+
     def _same_parameters(self, reading: Reading, predicted: Sequence[Sequence[float]]) -> bool:
         """Whether the gradients and the new parameters are the ones of this reading: only where
         both are it is no slip. One that says something of the updates has to show in one."""
@@ -699,7 +713,9 @@ class Survey:
             if page.numbers[slot].digits >= FEWEST
         )
         found = chain(*(self._given_for(*each) for each in islice(told, MOST_WRONG)))
-        return [misread(name, value) for name, value in islice(dict.fromkeys(found), MOST_GIVEN)]
+        some = list(islice(dict.fromkeys(found), MOST_GIVEN))
+        nothing = [left_out(name) for name, value in some if not value]
+        return nothing + [misread(name, value) for name, value in some if value]
 
     def _for_each_other(self) -> Iterator[Reading]:
         """Two inputs or two targets taken each for the other: in all samples, or in one of them."""
@@ -790,6 +806,12 @@ def misread(name: str, value: float) -> Reading:
     return Reading("given", "", Mistake("misread-given", message), ((name, value),))
 
 
+def left_out(name: str) -> Reading:
+    """A given quantity taken for 0."""
+    message = f"{name}, or what it multiplies, was left out here"
+    return Reading("given", "", Mistake("missing-path", message), ((name, 0.0),))
+
+
 def exchanged(one: Node, other: Node) -> Reading:
     """Two quantities written each where the other belongs; two units' are one idea throughout."""
     names, units = (one.name, other.name), (one.step.unit, other.step.unit)
@@ -819,8 +841,8 @@ def _unlike(one: Node, other: Node) -> int:
 
 def _shortest(value: float, room: float) -> float:
     """The decimal of the fewest digits within `room` of a value."""
-    for digits in range(1, 8):
-        near = float(f"{value:.{digits}g}")
+    for digits in range(8):
+        near = float(f"{value:.{digits}g}") if digits else 0.0
         if abs(near - value) <= room:
             return near
     return value

@@ -228,3 +228,61 @@ def test_a_bare_zero_earns_no_name() -> None:
     )
     assert found.mistake is not None
     assert found.mistake.code == "wrong-operand"
+
+
+TANH = """
+equations:
+  g: tanh(w*x + c)
+  d: v*g
+  L: ½(d - y)²
+given: {x: 0.5, y: 1, v: 0.8}
+parameters: {w: 0.4, c: 0.3}
+learning_rate: 0.1
+"""
+
+
+@pytest.mark.parametrize(
+    ("forward", "back", "code"),
+    [(0.62, 0.62, "misread-given"), (0.8, 0.2528, ""), (0.8, 0.571, "")],
+)
+def test_a_given_number_is_not_misread_where_a_right_answer_uses_it(
+    forward: float, back: float, code: str
+) -> None:
+    """The error of d is handed on with v, or with another factor: one slip either way."""
+    g = math.tanh(0.4 * 0.5 + 0.3)
+    d = forward * g
+    slope = (d - 1) * back * (1 - g * g)
+    named = {"g": g, "d": d, "L": (d - 1) ** 2 / 2, "dL/dw": slope / 2, "dL/dc": slope}
+    named |= {"w_new": 0.4 - slope / 20, "c_new": 0.3 - slope / 10}
+    texts = {name: f"{value:.5f}" for name, value in named.items()}
+    report = Checker(read_problem("tanh.yaml", TANH)).mark(honest_rounding.submission(texts))
+    (wrong,) = (each for each in report.answers if each.verdict == "wrong")
+    assert wrong.name == ("dL/dw" if forward == 0.8 else "d")
+    assert (wrong.mistake.code if wrong.mistake else "") == code
+    assert ("stand for v" in wrong.feedback) == (code == "misread-given")
+
+
+def test_what_a_parameter_multiplies_is_left_out_where_its_update_is_right() -> None:
+    problem = """
+index: {t: 1..3}
+equations:
+  h_t: tanh(w*x_t + u*h_{t-1} + b)
+  L: ½ (h_3 - y)²
+given: {x: [1, 0.5, -0.7], y: 0.5, h_0: 0}
+parameters: {w: 0.6, u: 0.4, b: 0.1}
+learning_rate: 0.1
+"""
+    h = [math.tanh(0.6 * x + 0.1) for x in (1, 0.5, -0.7)]
+    error = (h[2] - 0.5) * (1 - h[2] ** 2)
+    slopes = {"w": (0.6, -0.7 * error), "u": (0.4, h[1] * error), "b": (0.1, error)}
+    named = {f"h_{t}": value for t, value in enumerate(h, 1)} | {"L": (h[2] - 0.5) ** 2 / 2}
+    named |= {f"dL/d{name}": slope for name, (_, slope) in slopes.items()}
+    named |= {f"{name}_new": old - slope / 10 for name, (old, slope) in slopes.items()}
+    texts = {name: f"{value:.5f}" for name, value in named.items()}
+    report = Checker(read_problem("recurrent.yaml", problem)).mark(
+        honest_rounding.submission(texts)
+    )
+    (wrong,) = (each for each in report.answers if each.verdict == "wrong")
+    assert wrong.name == "h_2"
+    assert wrong.mistake is not None
+    assert wrong.mistake.code == "missing-path"
