@@ -47,7 +47,7 @@ from backprop_cli.marking.kept import grouped, kept, spread
 from backprop_cli.marking.model import Code, Mistake, Throughout
 from backprop_cli.marking.ranks import LATER, RANK
 from backprop_cli.marking.sheet import Node, Structure, step_at
-from backprop_cli.rules.activations import ACTIVATIONS
+from backprop_cli.rules.activations import ACTIVATIONS, ActivationRule
 from backprop_cli.rules.kinks import EXTREMES
 
 if TYPE_CHECKING:
@@ -587,8 +587,10 @@ class Slips:
                 message = f"another operand of {child.name} was let through than the one that is"
                 turned = total(ONE, negative(step.formula))
                 yield _variant("wrong-operand", message, turned, function, "other gate")
-        argument = self._argument(child)
-        a = Name(child.name)
+        argument, a = self._argument(child), Name(child.name)
+        rule = ACTIVATIONS.get(child.rule or "")
+        if argument is not None and rule is not None and not rule.layerwise:
+            yield from self._of_another_slope(step, rule, argument, a)
         if not isinstance(argument, Name):
             return
         wrong: Code = "derivative-at-wrong-point"
@@ -610,18 +612,28 @@ class Slips:
         for inner in names_in(argument):
             message = f"{inner} was used as the slope of {a.name}"
             yield _variant(wrong, message, Name(inner), "argument", "input for slope")
-        rule = ACTIVATIONS.get(child.rule or "")
         if rule is not None and not rule.layerwise:
             message = f"{a.name} was taken for {z}, so that its slope is 1"
             yield _variant("missing-activation", message, Number("1"), later="slope 1")
             message = f"the slope was taken at {a.name} where {z} belongs"
             yield _variant(wrong, message, rule.slope_call(a), "at the value", "slope at the value")
-            for row in ACTIVATIONS.values():
-                if row.layerwise or row is rule or not row.learns or row.name == "identity":
-                    continue
-                message = f"the slope of another activation ({row.title}) was used"
-                slope = row.slope_of(argument, a)
-                yield _variant("wrong-activation", message, slope, row.name, "other slope")
+
+    def _of_another_slope(
+        self, step: Step, rule: ActivationRule, argument: Formula, a: Name
+    ) -> Iterator[Variant]:
+        """Another activation's slope, or none, as a factor of what is differentiated."""
+        own, formula = rule.slope_of(argument, a), step.formula
+        if not isinstance(argument, Name):
+            message = f"the slope of the activation, {_text(own)}, was left out"
+            rest = Quotient(formula, own)
+            yield _variant("missing-activation-derivative", message, rest)
+        for row in ACTIVATIONS.values():
+            if row.layerwise or row is rule or not row.learns or row.name == "identity":
+                continue
+            message = f"the slope of another activation ({row.title}) was used"
+            slope = row.slope_of(argument, a)
+            other = slope if formula == own else Quotient(product(formula, slope), own)
+            yield _variant("wrong-activation", message, other, row.name, "other slope")
 
     def _of_updated_weights(self, step: Step) -> Iterator[Variant]:
         graph = self.structure.graph

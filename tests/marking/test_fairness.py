@@ -239,20 +239,25 @@ given: {x: 0.5, y: 1, v: 0.8}
 parameters: {w: 0.4, c: 0.3}
 learning_rate: 0.1
 """
+G = math.tanh(0.4 * 0.5 + 0.3)
 
 
 @pytest.mark.parametrize(
     ("forward", "back", "code"),
-    [(0.62, 0.62, "misread-given"), (0.8, 0.2528, ""), (0.8, 0.571, "")],
+    [
+        (0.62, 0.62, "misread-given"),
+        (0.8, 0.571, ""),
+        (0.8, 0.8 * G / (1 + G), "wrong-activation"),  # g(1 − g) for 1 − g²
+        (0.8, 0.8 / (1 - G * G), "missing-activation-derivative"),
+    ],
 )
 def test_a_given_number_is_not_misread_where_a_right_answer_uses_it(
     forward: float, back: float, code: str
 ) -> None:
     """The error of d is handed on with v, or with another factor: one slip either way."""
-    g = math.tanh(0.4 * 0.5 + 0.3)
-    d = forward * g
-    slope = (d - 1) * back * (1 - g * g)
-    named = {"g": g, "d": d, "L": (d - 1) ** 2 / 2, "dL/dw": slope / 2, "dL/dc": slope}
+    d = forward * G
+    slope = (d - 1) * back * (1 - G * G)
+    named = {"g": G, "d": d, "L": (d - 1) ** 2 / 2, "dL/dw": slope / 2, "dL/dc": slope}
     named |= {"w_new": 0.4 - slope / 20, "c_new": 0.3 - slope / 10}
     texts = {name: f"{value:.5f}" for name, value in named.items()}
     report = Checker(read_problem("tanh.yaml", TANH)).mark(honest_rounding.submission(texts))
