@@ -43,7 +43,9 @@ _RUN_ON = pattern(
 
 
 _IN_A_CALL = pattern(r"(?:[A-Za-z]{1,8}\.)?(?:as)?(?:array|[tT]ensor|[mM]atrix)\(([^()]*)\)\Z")
-_BEHIND_ARRAY = pattern(r"(?<=\])\s*(?:\([^\[\]]{0,200}\)|[,;]?\s+[A-Za-z][^\[\]\d]{0,200})\Z")
+_BEHIND_ARRAY = pattern(
+    r"(?<=\])(?:\s{0,40}\([^\[\]]{0,200}\)|[,;]?\s{1,40}[A-Za-z][^\[\]\d]{0,200})\Z"
+)
 """What stands round an array: a call, a remark."""
 
 

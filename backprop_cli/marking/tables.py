@@ -129,8 +129,8 @@ def _turned(table: Sequence[Row]) -> int | None:
 
 def _below(table: Sequence[Row], start: int, update: int) -> Iterator[tuple[int, Row]]:
     """Numbers below their names: a row for each unit, or else for each update."""
+    counts = table[0][1][0].lower() in COUNTED
     for number, (line, cells) in enumerate(table[1:], update):
-        counts = table[0][1][0].lower() in COUNTED
         if counts and cells[0].isdigit():
             number = int(cells[0][:4])
         unit = ""

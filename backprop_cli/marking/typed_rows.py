@@ -59,7 +59,7 @@ def as_list(lines: Sequence[str], shape: tuple[int, int]) -> str | None:
 def _rows_of(line: str, shape: tuple[int, int]) -> Sequence[str] | None:
     """The rows of a matrix that stands in one line."""
     rows, columns = shape
-    for between in (r"\]\s*[,;]?\s*\[|\\\\", r";"):
+    for between in (r"\](?:\s*[,;])?\s*\[|\\\\", r";"):
         parts = [part for part in re.split(between, line) if part.strip(_AROUND)]
         if len(parts) == rows:
             return parts

@@ -521,3 +521,17 @@ def test_an_entry_of_an_array_with_letters_below_it(written: str, value: str, na
     report = Checker(read_problem("s.yaml", ARRAYS)).mark(page)
     found = {each.name: each.verdict for each in report.answers if each.verdict != "missing"}
     assert found == {name: "correct"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [f"[1 2]{' ' * 3900}!", f"[1 2],{' ' * 3900}[!", "[" * 3900, "array(" * 600, "[1 2]; " * 500, "] " * 1900],
+    ids=lambda text: text[:8],
+)  # fmt: skip
+def test_no_text_of_an_array_takes_long(text: str) -> None:
+    checker, times = Checker(read_problem("s.yaml", ARRAYS)), []
+    for _ in range(3):
+        start = time.process_time()
+        checker.mark(parse_submission("a.yaml", json.dumps({"answers": {"dL/dW_v": text}})))
+        times.append(time.process_time() - start)
+    assert min(times) < 0.1
