@@ -530,7 +530,7 @@ def test_an_entry_of_an_array_with_letters_below_it(written: str, value: str, na
 )  # fmt: skip
 def test_no_text_of_an_array_takes_long(text: str) -> None:
     checker, times = Checker(read_problem("s.yaml", ARRAYS)), []
-    for _ in range(3):
+    while len(times) < 10 and min(times, default=1) >= 0.1:
         start = time.process_time()
         checker.mark(parse_submission("a.yaml", json.dumps({"answers": {"dL/dW_v": text}})))
         times.append(time.process_time() - start)
